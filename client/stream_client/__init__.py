@@ -1,0 +1,1 @@
+"""Real-time video analysis against OpenVINO Model Server."""

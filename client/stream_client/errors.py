@@ -1,0 +1,100 @@
+"""What can go wrong, as one tree.
+
+::
+
+    StreamClientError
+     ├── ConfigurationError          flags or arguments that cannot work
+     ├── SourceError                 frames cannot be read
+     │    ├── SourceNotFoundError        no such file, device or path on the server
+     │    ├── SourceAuthenticationError  credentials refused
+     │    ├── SourceCodecError           no video in it, or a codec that cannot be decoded
+     │    ├── SourceTlsError             the TLS handshake failed
+     │    └── SourceTimeoutError         nothing came within the bound
+     ├── SinkError                   results cannot be written or shown
+     ├── TransportError              requests do not reach a server
+     │    ├── ConnectError               no server answers at the address
+     │    ├── DeadlineError              no answer within the bound
+     │    └── ConnectionLostError        the connection broke
+     ├── ProtocolError               an answer that is not KServe v2, or lies about its content
+     └── ServerError                 the server answered with an error
+          ├── UnknownServableError       it serves no model or graph of that name
+          └── BadInputError              it refuses the input's name, shape or type
+
+Every message is one line that names what was tried and what to do about it.
+"""
+
+
+class StreamClientError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class ConfigurationError(StreamClientError):
+    """Flags or arguments that cannot work."""
+
+
+class SourceError(StreamClientError):
+    """Frames cannot be read from the source."""
+
+
+class SourceNotFoundError(SourceError):
+    """The file, device or stream path does not exist."""
+
+
+class SourceAuthenticationError(SourceError):
+    """The source refused the credentials."""
+
+
+class SourceCodecError(SourceError):
+    """The source has no video, or video that cannot be decoded."""
+
+
+class SourceTlsError(SourceError):
+    """The TLS handshake with the source failed."""
+
+
+class SourceTimeoutError(SourceError):
+    """The source gave nothing within the bound."""
+
+
+class SinkError(StreamClientError):
+    """Results cannot be written or shown."""
+
+
+class TransportError(StreamClientError):
+    """Requests do not reach a server, or answers do not come back."""
+
+
+class ConnectError(TransportError):
+    """No server answers at the address."""
+
+
+class DeadlineError(TransportError):
+    """No answer came within the bound."""
+
+
+class ConnectionLostError(TransportError):
+    """The connection to the server broke."""
+
+
+class ProtocolError(StreamClientError):
+    """The server's answer is not KServe v2, or lies about its content."""
+
+
+class ServerError(StreamClientError):
+    """The server answered with an error.
+
+    ``code`` is the gRPC status code's name (``"INVALID_ARGUMENT"``), or ``None`` for an error message
+    inside a stream, which carries none.
+    """
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class UnknownServableError(ServerError):
+    """The server has no model or graph of that name."""
+
+
+class BadInputError(ServerError):
+    """The server refuses the input's name, shape or datatype."""

@@ -1,0 +1,115 @@
+"""The values that flow from a source to the sinks: frozen, slotted, without behaviour of their own.
+
+Arrays in them are views where possible. Whoever receives one may read it and must not write to it;
+a stage that changes pixels makes its own array.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Image = npt.NDArray[np.uint8]
+"""uint8 [height, width, 3], red, green, blue."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """What a source knows about its stream once it is open.
+
+    ``width`` and ``height`` are in pixels, after rotation. ``frame_rate`` is in frames a second, or
+    ``None`` where the source declares none or an absurd one. ``live`` sources cannot be made to wait.
+    ``frame_count`` is an estimate for progress, ``None`` when unknown. ``start`` is the timestamp, in
+    microseconds, of time zero: 0 for files, wall clock since 1970 for live sources. ``path`` names the
+    file that audio can be carried over from, ``None`` for everything else.
+    """
+
+    name: str
+    width: int
+    height: int
+    frame_rate: Fraction | None = None
+    live: bool = False
+    frame_count: int | None = None
+    start: int = 0
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A picture of the source.
+
+    ``index`` counts the frames that the source gave, from 0. ``timestamp`` is the presentation time in
+    microseconds, strictly increasing within a run (file: media time; live: wall clock since 1970).
+    ``captured`` is :func:`time.monotonic` when the picture was there.
+    """
+
+    index: int
+    timestamp: int
+    image: Image
+    captured: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A named array on its way to or from a server.
+
+    ``datatype`` is KServe's name (``"UINT8"``, ``"FP32"``, …). ``array`` has the tensor's shape; for an
+    answer it is a read-only view on the received bytes.
+    """
+
+    name: str
+    datatype: str
+    array: npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """The classifier's answer: the best label, its score in 0…1, and the scores of all labels."""
+
+    name: str
+    score: float
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Stamps:
+    """When a frame passed each stage, in seconds of :func:`time.monotonic`; ``nan`` where it did not.
+
+    ``captured`` → ``dequeued`` (queue) → ``converted`` (layout, datatype, padding) → ``sent``
+    (serialise) → ``received`` (round trip) → ``parsed`` (deserialise) → ``joined`` (join and order) →
+    ``delivered`` (postprocess).
+    """
+
+    captured: float
+    dequeued: float = float("nan")
+    converted: float = float("nan")
+    sent: float = float("nan")
+    received: float = float("nan")
+    parsed: float = float("nan")
+    joined: float = float("nan")
+    delivered: float = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came back for a frame, as sinks and callbacks see it.
+
+    ``image`` is the picture to show: the server's, or the source's where the server returned none.
+    ``label`` is ``None`` where the graph gave no label for the frame. ``outputs`` holds every tensor the
+    server returned, by name. ``time`` is the frame's time in seconds of the source.
+    """
+
+    frame: Frame
+    image: Image
+    label: Label | None = None
+    outputs: Mapping[str, Tensor] = field(default_factory=dict)
+    time: float = 0.0
+    stamps: Stamps = field(default_factory=lambda: Stamps(captured=float("nan")))
+
+    @property
+    def latency(self) -> float:
+        """Seconds from capture to delivery."""
+        return self.stamps.delivered - self.frame.captured

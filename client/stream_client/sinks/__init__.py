@@ -1,0 +1,1 @@
+"""Where results go: screen, files, streams, labels."""

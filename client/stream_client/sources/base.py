@@ -1,0 +1,21 @@
+"""The seam for sources."""
+
+from typing import Protocol
+
+from stream_client.frames import Frame, StreamInfo
+
+
+class Source(Protocol):
+    """Where frames come from. One thread owns a source from :meth:`open` to :meth:`close`."""
+
+    def open(self) -> StreamInfo:
+        """Connect and learn the stream's properties; raises :class:`~stream_client.errors.SourceError`."""
+
+    def read(self) -> Frame | None:
+        """Wait for the next frame; ``None`` at the end. Raises :class:`~stream_client.errors.SourceError`."""
+
+    def interrupt(self) -> None:
+        """Make a waiting :meth:`open` or :meth:`read` return or raise soon; called from another thread."""
+
+    def close(self) -> None:
+        """Release everything; safe after a failed :meth:`open`, and twice."""

@@ -1,0 +1,67 @@
+"""The seam for transports: requests in, events out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from stream_client.errors import StreamClientError
+from stream_client.frames import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A frame for the server. ``timestamp`` (µs) is its key: unique and increasing in a session."""
+
+    timestamp: int
+    inputs: Sequence[Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Outputs for the request of that timestamp: all of them (unary) or some of them (streaming).
+
+    ``received`` and ``parsed`` are :func:`time.monotonic` before and after the message was taken apart.
+    ``complete`` tells that no more outputs will come for the timestamp.
+    """
+
+    timestamp: int
+    outputs: Mapping[str, Tensor]
+    received: float
+    parsed: float
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A request failed, the session goes on. ``timestamp`` is ``None`` where the server does not say whose."""
+
+    timestamp: int | None
+    error: StreamClientError
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The session is over, nothing comes after this. ``error`` is ``None`` after a clean half-close."""
+
+    error: StreamClientError | None
+
+
+Event = Answer | Failure | Closed
+Listener = Callable[[Event], None]
+"""Called from the transport's own thread, one event at a time; must not block."""
+
+
+class Transport(Protocol):
+    """A session with a server. ``open`` … ``close`` may be repeated to reconnect."""
+
+    def open(self, listener: Listener) -> None:
+        """Start a session; raises :class:`~stream_client.errors.TransportError` when no server answers."""
+
+    def send(self, request: Request) -> None:
+        """Serialise the request in the calling thread and hand it over without waiting for the network."""
+
+    def finish(self) -> None:
+        """Say that nothing more will be sent; what is unanswered still comes, then :class:`Closed`."""
+
+    def close(self) -> None:
+        """End the session at once and release everything; safe twice and after a failed open."""

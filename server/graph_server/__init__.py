@@ -1,0 +1,1 @@
+"""A local stand-in for OpenVINO Model Server: same files, same models, same behaviour on the wire."""
