@@ -1,0 +1,130 @@
+"""The embedded graph server: a child process on loopback that ends with its owner, however that ends."""
+
+import json
+import logging
+import queue
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from stream_client.errors import ConfigurationError, ConnectError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedOptions:
+    """How to start the graph server. ``None`` takes its own defaults.
+
+    ``arguments`` are further flags of ``python -m graph_server``. ``start_timeout`` is in seconds: it
+    covers the first fetch of the models over a slow line.
+    """
+
+    config_path: Path | None = None
+    models_dir: Path | None = None
+    arguments: tuple[str, ...] = ()
+    start_timeout: float = 600.0
+
+
+class EmbeddedServer:
+    """Owns the child process and the two threads that read its output.
+
+    The child holds the read end of a pipe as its standard input and ends when that closes: so it does not
+    outlive this process even when this process is killed.
+    """
+
+    STOP_SECONDS = 1.0
+
+    def __init__(self, options: EmbeddedOptions | None = None) -> None:
+        self._options = options or EmbeddedOptions()
+        self._process: subprocess.Popen[str] | None = None
+        self._ready: queue.Queue[str] = queue.Queue(maxsize=2)
+        self._threads: list[threading.Thread] = []
+        self._last_words: list[str] = []
+        self.address = ""
+        """``host:port`` of its gRPC service, once started."""
+        self.label_files: dict[str, Path] = {}
+        """The label names of its servables, by servable."""
+
+    def start(self) -> None:
+        """Start the child and wait until it serves; raises :class:`ConnectError` with what it said."""
+        command = [sys.executable, "-m", "graph_server", "--port", "0", "--exit_with_stdin"]
+        if self._options.config_path is not None:
+            command += ["--config_path", str(self._options.config_path)]
+        if self._options.models_dir is not None:
+            command += ["--models_dir", str(self._options.models_dir)]
+        command += self._options.arguments
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # Ctrl-C reaches the whole foreground group; the child shall drain until its owner closes it.
+            start_new_session=True,
+        )
+        for pipe, read in ((self._process.stdout, self._read_ready), (self._process.stderr, self._read_log)):
+            assert pipe is not None
+            thread = threading.Thread(target=read, args=(pipe,), name="embedded server output", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        try:
+            line = self._ready.get(timeout=self._options.start_timeout)
+        except queue.Empty:
+            self.close()
+            raise ConnectError(
+                f"the embedded graph server was not ready within {self._options.start_timeout:g} s"
+            ) from None
+        if not line:
+            self._process.wait()
+            self.close()
+            words = "; ".join(self._last_words[-3:]) or f"exit status {self._process.returncode}"
+            if "No module named" in words and "graph_server" in words:
+                words = "it is not installed: pip install 'ovms-stream-client[embedded]'"
+            raise ConnectError(f"the embedded graph server did not start: {words}")
+        self._take_ready_line(line)
+
+    def _take_ready_line(self, line: str) -> None:
+        try:
+            ready = json.loads(line)
+            self.address = str(ready["grpc"])
+            self.label_files = {
+                name: Path(path) for name, path in (ready.get("labels") or {}).items() if path is not None
+            }
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self.close()
+            raise ConfigurationError(f"the embedded graph server's ready line is not understood: {line}") from error
+
+    def close(self) -> None:
+        """End the child, first kindly; safe twice and before :meth:`start`."""
+        process = self._process
+        if process is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            process.wait(self.STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+    def _read_ready(self, pipe: IO[str]) -> None:
+        self._ready.put(pipe.readline())
+        for _ in pipe:  # the child shall never wait for a reader
+            pass
+
+    def _read_log(self, pipe: IO[str]) -> None:
+        for line in pipe:
+            text = line.rstrip()
+            if text:
+                self._last_words = [*self._last_words[-9:], text]
+                logger.info("graph server: %s", text)

@@ -1,0 +1,41 @@
+"""Scores to labels. The names travel beside the model, since a server cannot send them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stream_client.errors import ConfigurationError
+from stream_client.frames import Label
+
+
+def read_label_names(path: Path) -> tuple[str, ...]:
+    """The names in ``path``, one a line, in the order of the scores; raises :class:`ConfigurationError`."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"cannot read label names from {path}: {error} (--labels)") from error
+    names = tuple(line.strip() for line in lines if line.strip())
+    if not names:
+        raise ConfigurationError(f"no label names in {path}: one a line is expected (--labels)")
+    return names
+
+
+def decode_scores(scores: npt.NDArray[Any], names: Sequence[str]) -> Label | None:
+    """The label with the highest score; ``None`` when all scores are zero: nobody was seen.
+
+    ``scores`` is float [N] or [1, N]. Where the names do not fit in number, the positions serve as names.
+    """
+    values = np.asarray(scores, dtype=np.float64).reshape(-1)
+    if values.size == 0 or not np.any(values):
+        return None
+    if len(names) != values.size:
+        names = tuple(str(index) for index in range(values.size))
+    best = int(np.argmax(values))
+    return Label(
+        name=names[best],
+        score=float(values[best]),
+        scores={name: float(value) for name, value in zip(names, values, strict=True)},
+    )

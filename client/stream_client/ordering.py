@@ -1,0 +1,278 @@
+"""Answers joined to their frames and put back into frame order. No I/O, no threads; time is an argument.
+
+In streaming, OVMS sends each output packet of a graph as its own message, in any order between outputs,
+and says nothing where a graph has no packet for a frame. So a frame is settled when every expected output
+is there, or is known not to come: a later packet of the same output has passed (plus a grace, for servers
+that reorder), the join bound has run out, or the request's deadline has.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from stream_client.errors import DeadlineError, StreamClientError
+from stream_client.frames import Frame, Stamps, Tensor
+from stream_client.transport.base import Answer, Request
+
+Outcome = Literal["delivered", "dropped", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A frame whose end is known. ``reason`` and ``error`` belong to frames that were not delivered."""
+
+    frame: Frame
+    request: Request
+    outcome: Outcome
+    outputs: Mapping[str, Tensor]
+    stamps: Stamps
+    reason: str = ""
+    error: StreamClientError | None = None
+
+
+@dataclass(slots=True)
+class _Pending:
+    frame: Frame
+    request: Request
+    stamps: Stamps
+    sent: float
+    deadline: float
+    answered: bool = False  # its credit is back
+    attempts: int = 1
+    outputs: dict[str, Tensor] = field(default_factory=dict)
+    settled: Settled | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """What an event did to the window: ``returned`` credits, and the round trip of a first answer."""
+
+    returned: int = 0
+    round_trip: float | None = None
+    late: bool = False
+    duplicate: bool = False
+
+
+class Joiner:
+    """Frames sent and not yet delivered, in frame order.
+
+    ``expected`` names the outputs that a frame is waited for (empty: the first answer settles it);
+    ``required`` are those without which it is not delivered. ``request_timeout`` and ``join_timeout`` are
+    in seconds: how long for the first answer, and how much longer for the other outputs.
+    """
+
+    MAX_ATTEMPTS = 3
+    """A frame that ended this many sessions is not sent again: it may be what ends them."""
+
+    def __init__(
+        self,
+        *,
+        expected: frozenset[str],
+        required: frozenset[str],
+        request_timeout: float,
+        join_timeout: float,
+    ) -> None:
+        self._expected = expected
+        self._required = required
+        self._request_timeout = request_timeout
+        self._join_timeout = join_timeout
+        self._pending: OrderedDict[int, _Pending] = OrderedDict()
+        self._in_flight = 0
+        self._anonymous: list[StreamClientError] = []
+
+    @property
+    def unsettled(self) -> int:
+        """Frames sent whose end is not known yet."""
+        return sum(pending.settled is None for pending in self._pending.values())
+
+    def require(self, outputs: frozenset[str]) -> None:
+        """From now on a frame is not delivered without these outputs (known from the first answers)."""
+        self._required = outputs
+
+    @property
+    def in_flight(self) -> int:
+        """Frames sent and unanswered: what the window bounds."""
+        return self._in_flight
+
+    def __len__(self) -> int:
+        """Frames sent and not yet popped: what memory is bounded by."""
+        return len(self._pending)
+
+    def sent(self, frame: Frame, request: Request, stamps: Stamps, now: float) -> None:
+        """A frame is on its way. Timestamps must increase."""
+        self._pending[request.timestamp] = _Pending(frame, request, stamps, now, now + self._request_timeout)
+        self._in_flight += 1
+
+    def serialised(self, timestamp: int, now: float) -> None:
+        """The transport has taken the request: its round trip starts here."""
+        pending = self._pending.get(timestamp)
+        if pending is not None:
+            pending.stamps = replace(pending.stamps, sent=now)
+
+    def answer(self, answer: Answer, now: float) -> Credit:
+        """Some or all outputs of a frame came back."""
+        pending = self._pending.get(answer.timestamp)
+        if pending is None or pending.settled is not None:
+            return Credit(late=True)
+        duplicate = bool(pending.outputs.keys() & answer.outputs.keys())
+        for name, tensor in answer.outputs.items():
+            pending.outputs.setdefault(name, tensor)
+        first = not pending.answered
+        if self._required <= pending.outputs.keys() or answer.complete:
+            if first:
+                self._return_credit(pending)
+                pending.stamps = replace(pending.stamps, received=answer.received, parsed=answer.parsed)
+                pending.deadline = now + self._join_timeout
+        else:
+            # Another output is there, so the server works on it: only the join bound remains for a label,
+            # the request's own deadline for the picture.
+            first = False
+        self._passed(answer, now)
+        if answer.complete or (pending.answered and self._expected <= pending.outputs.keys()):
+            self._settle(pending)
+        return Credit(
+            returned=int(first and pending.answered),
+            round_trip=answer.received - pending.sent if first and pending.answered else None,
+            duplicate=duplicate,
+        )
+
+    def _passed(self, answer: Answer, now: float) -> None:
+        """Outputs come in order: earlier frames that lack one of these will not get it, after a grace."""
+        for timestamp, pending in self._pending.items():
+            if timestamp >= answer.timestamp:
+                return
+            if pending.settled is None and not answer.outputs.keys() <= pending.outputs.keys():
+                pending.deadline = min(pending.deadline, now + self._join_timeout)
+
+    def failure(self, timestamp: int | None, error: StreamClientError) -> int:
+        """A request failed; returns the credits that come back.
+
+        An error inside a stream does not say whose it is. It is kept until frames run out of time, or until
+        as many errors have come as frames are unanswered.
+        """
+        if timestamp is not None:
+            pending = self._pending.get(timestamp)
+            if pending is None or pending.settled is not None:
+                return 0
+            return self._fail(pending, "server_error", error)
+        self._anonymous.append(error)
+        unanswered = [p for p in self._pending.values() if not p.answered and p.settled is None]
+        if len(self._anonymous) < len(unanswered):
+            return 0
+        returned = sum(self._fail(p, "server_error", error) for p in unanswered)
+        self._anonymous.clear()
+        return returned
+
+    def expire(self, now: float) -> int:
+        """Settle what has run out of time; returns the credits that come back."""
+        returned = 0
+        for pending in self._pending.values():
+            if pending.settled is not None or pending.deadline > now:
+                continue
+            if pending.answered:
+                self._settle(pending)
+            elif self._anonymous:
+                returned += self._fail(pending, "server_error", self._anonymous.pop(0))
+            elif pending.deadline < pending.sent + self._request_timeout:
+                returned += self._end(pending, "dropped", "in_graph", None)
+            else:
+                error = DeadlineError(f"no answer within {self._request_timeout:g} s (--request_timeout)")
+                returned += self._fail(pending, "deadline", error)
+        return returned
+
+    def next_deadline(self) -> float | None:
+        """When :meth:`expire` has something to do."""
+        deadlines = [p.deadline for p in self._pending.values() if p.settled is None]
+        return min(deadlines, default=None)
+
+    def end_of_answers(self) -> int:
+        """The server said that nothing more comes: what has no answer was dropped inside its graph."""
+        returned = 0
+        for pending in self._pending.values():
+            if pending.settled is not None:
+                continue
+            if pending.answered:
+                self._settle(pending)
+            elif self._anonymous:
+                returned += self._fail(pending, "server_error", self._anonymous.pop(0))
+            else:
+                returned += self._end(pending, "dropped", "in_graph", None)
+        return returned
+
+    def unanswered(self) -> list[Request]:
+        """Requests that a new session must carry again, in order; frames already answered are settled.
+
+        Frames that were sent :attr:`MAX_ATTEMPTS` times fail instead.
+        """
+        self._anonymous.clear()
+        requests = []
+        for pending in self._pending.values():
+            if pending.settled is not None:
+                continue
+            if pending.answered:
+                self._settle(pending)
+            elif pending.attempts >= self.MAX_ATTEMPTS:
+                error = DeadlineError(f"given up after {pending.attempts} sessions")
+                self._fail(pending, "connection_lost", error)
+            else:
+                pending.outputs.clear()
+                requests.append(pending.request)
+        return requests
+
+    def resent(self, timestamp: int, now: float) -> None:
+        """An unanswered frame was sent again."""
+        pending = self._pending.get(timestamp)
+        if pending is not None:
+            pending.attempts += 1
+            pending.sent = now
+            pending.deadline = now + self._request_timeout
+
+    def fail_unanswered(self, reason: str, error: StreamClientError) -> int:
+        """Give up on every unanswered frame; returns the credits that come back."""
+        self._anonymous.clear()
+        returned = 0
+        for pending in self._pending.values():
+            if pending.settled is None:
+                if pending.answered:
+                    self._settle(pending)
+                else:
+                    returned += self._fail(pending, reason, error)
+        return returned
+
+    def pop(self) -> list[Settled]:
+        """The settled frames at the head, in frame order."""
+        ready = []
+        while self._pending:
+            head = next(iter(self._pending.values()))
+            if head.settled is None:
+                break
+            self._pending.popitem(last=False)
+            ready.append(head.settled)
+        return ready
+
+    def _settle(self, pending: _Pending) -> None:
+        self._end(pending, "delivered", "", None)
+
+    def _fail(self, pending: _Pending, reason: str, error: StreamClientError) -> int:
+        return self._end(pending, "failed", reason, error)
+
+    def _end(self, pending: _Pending, outcome: Outcome, reason: str, error: StreamClientError | None) -> int:
+        returned = self._return_credit(pending)
+        pending.settled = Settled(
+            frame=pending.frame,
+            request=pending.request,
+            outcome=outcome,
+            outputs=pending.outputs,
+            stamps=pending.stamps,
+            reason=reason,
+            error=error,
+        )
+        return returned
+
+    def _return_credit(self, pending: _Pending) -> int:
+        if pending.answered:
+            return 0
+        pending.answered = True
+        self._in_flight -= 1
+        return 1
