@@ -1,0 +1,134 @@
+"""Video files: H.264 by PyAV, timestamps as in the source, finalised on every exit."""
+
+import logging
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+import numpy as np
+
+from stream_client.errors import ConfigurationError, SinkError
+from stream_client.frames import Image, Result, StreamInfo
+from stream_client.sinks.audio import AudioTrack
+
+logger = logging.getLogger(__name__)
+
+_TIME_BASE = Fraction(1, 90_000)  # MPEG's clock: exact for the usual frame rates
+_CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+
+
+class FileSink:
+    """Writes the pictures to ``path``; the container follows the extension (.mp4, .m4v, .mov, .mkv).
+
+    MP4 is written in fragments that are turned into an ordinary file at the end: a full disk or a killed
+    process leaves what was written playable. ``quality`` is x264's constant rate factor, 0…51, lower is
+    better; ``preset`` its speed.
+    """
+
+    def __init__(self, path: str | Path, *, quality: int = 20, preset: str = "veryfast") -> None:
+        self._path = Path(path)
+        self.name = f"file {self._path.name}"
+        if self._path.suffix.lower() not in _CONTAINERS:
+            raise ConfigurationError(
+                f"{self._path}: unknown extension {self._path.suffix!r}; "
+                f"{', '.join(_CONTAINERS)} can be written (--output_stream)"
+            )
+        self._options = {"preset": preset, "crf": str(quality)}
+        self._container: av.container.OutputContainer | None = None
+        self._stream: av.VideoStream | None = None
+        self._audio: AudioTrack | None = None
+        self._info: StreamInfo | None = None
+        self._last_pts = -1
+        self._failed = False
+
+    def open(self, info: StreamInfo) -> None:
+        """Create the file."""
+        if info.path is not None and self._path.exists() and Path(info.path).samefile(self._path):
+            raise SinkError(f"{self._path} is the input as well (--output_stream)")
+        self._info = info
+        suffix = self._path.suffix.lower()
+        container = _CONTAINERS[suffix]
+        options = {} if container == "matroska" else {"movflags": "+frag_keyframe+hybrid_fragmented"}
+        try:
+            # FFmpeg opens the file only with its first packet; find out now whether it can be written.
+            self._path.open("wb").close()
+            self._container = av.open(str(self._path), "w", format=container, options=options)
+        except OSError as error:
+            raise SinkError(f"cannot write {self._path}: {error.strerror} (--output_stream)") from error
+
+    def write(self, result: Result) -> bool:
+        """Encode a picture at the frame's own time."""
+        assert self._container is not None
+        assert self._info is not None
+        try:
+            if self._stream is None:
+                self._start(result.image)
+            assert self._stream is not None
+            frame = av.VideoFrame.from_ndarray(_even(np.ascontiguousarray(result.image)), format="rgb24")
+            pts = max(round(result.time / _TIME_BASE), self._last_pts + 1)
+            self._last_pts = pts
+            frame.pts = pts
+            frame.time_base = _TIME_BASE
+            if (frame.width, frame.height) != (self._stream.width, self._stream.height):
+                logger.warning("%s: the picture's size changed; scaled to the first one's", self.name)
+                frame = frame.reformat(width=self._stream.width, height=self._stream.height)
+            packets = self._stream.encode(frame)
+            if self._audio is not None:
+                self._audio.advance(result.time)
+            self._container.mux(packets)
+        except OSError as error:
+            self._failed = True
+            raise SinkError(
+                f"writing {self._path} failed: {error.strerror}; what was written is kept (--output_stream)"
+            ) from error
+        return True
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._container is None:
+            return
+        container, self._container = self._container, None
+        try:
+            if self._stream is None:
+                container.close()
+                self._path.unlink(missing_ok=True)
+                return
+            if not self._failed:
+                container.mux(self._stream.encode(None))
+                if self._audio is not None:
+                    self._audio.advance(self._last_pts * float(_TIME_BASE) + self._frame_seconds())
+                    self._audio.close()
+            container.close()
+        except OSError as error:
+            if not self._failed:
+                raise SinkError(f"finishing {self._path} failed: {error.strerror} (--output_stream)") from error
+
+    def _start(self, image: Image) -> None:
+        assert self._container is not None
+        assert self._info is not None
+        height, width = _even(image).shape[:2]
+        stream = self._container.add_stream("libx264", rate=self._info.frame_rate or Fraction(30))
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.time_base = _TIME_BASE
+        stream.codec_context.gop_size = max(1, round(2 * float(self._info.frame_rate or 30)))
+        stream.options = self._options
+        self._stream = stream
+        if self._info.path is not None:
+            audio = AudioTrack(self._info.path, self._container, self._path.suffix.lower())
+            if audio.present:
+                self._audio = audio
+            else:
+                audio.close()
+
+    def _frame_seconds(self) -> float:
+        assert self._info is not None
+        return 1.0 / float(self._info.frame_rate or 30)
+
+
+def _even(image: Image) -> Image:
+    """yuv420p needs even sizes: an odd last row or column is repeated."""
+    height, width = image.shape[:2]
+    if height % 2 == 0 and width % 2 == 0:
+        return image
+    return np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")

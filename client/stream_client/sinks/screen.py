@@ -1,0 +1,66 @@
+"""A window on the desktop, by SDL (pygame-ce)."""
+
+import os
+from typing import Any
+
+from stream_client.errors import SinkError
+from stream_client.frames import Result, StreamInfo
+
+
+class ScreenSink:
+    """Shows the pictures in a resizable window; q, Esc or closing it ends the run."""
+
+    name = "screen"
+
+    def __init__(self, title: str = "ovms-stream-client") -> None:
+        self._title = title
+        self._pygame: Any = None
+        self._window: Any = None
+
+    def open(self, info: StreamInfo) -> None:
+        """Open the window."""
+        os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+        try:
+            import pygame
+        except ImportError as error:
+            raise SinkError(
+                f"the screen needs pygame-ce: pip install 'ovms-stream-client[screen]' ({error}) (--output_stream)"
+            ) from error
+        try:
+            pygame.display.init()
+            if pygame.display.get_driver() in ("dummy", "offscreen"):
+                raise pygame.error("no window system")
+            self._window = pygame.display.set_mode((info.width, info.height), pygame.RESIZABLE)
+        except pygame.error as error:
+            pygame.display.quit()
+            raise SinkError(
+                f"no display to open a window on ({error}): set DISPLAY, or name a file "
+                "with --output_stream out.mp4"
+            ) from error
+        pygame.display.set_caption(self._title)
+        self._pygame = pygame
+
+    def write(self, result: Result) -> bool:
+        """Show a picture, scaled to the window with its aspect kept."""
+        pygame, window = self._pygame, self._window
+        for event in pygame.event.get():
+            if event.type == pygame.QUIT:
+                return False
+            if event.type == pygame.KEYDOWN and event.key in (pygame.K_q, pygame.K_ESCAPE):
+                return False
+        height, width = result.image.shape[:2]
+        picture = pygame.image.frombuffer(result.image.tobytes(), (width, height), "RGB")
+        area = picture.get_rect().fit(window.get_rect())
+        if area.size == (width, height):
+            window.blit(picture, area)
+        else:
+            window.fill((0, 0, 0))
+            window.blit(pygame.transform.smoothscale(picture, area.size), area)
+        pygame.display.flip()
+        return True
+
+    def close(self) -> None:
+        """Close the window."""
+        if self._pygame is not None:
+            self._pygame.display.quit()
+            self._pygame = self._window = None

@@ -1,0 +1,52 @@
+"""Cameras, through the operating system's capture device in FFmpeg."""
+
+import re
+import sys
+from pathlib import Path
+
+from stream_client.errors import ConfigurationError, SourceAuthenticationError, SourceError, SourceNotFoundError
+from stream_client.sources.live import LiveInput, LiveSource
+
+_CAMERA = re.compile(r"\d+|webcam|/dev/video\d+")
+
+
+def is_camera(spec: str) -> bool:
+    """Whether ``spec`` names a camera: an index of any length, ``webcam`` or ``/dev/videoN``."""
+    return _CAMERA.fullmatch(spec) is not None
+
+
+def camera_input(
+    spec: str, *, width: int | None = None, height: int | None = None, frame_rate: float | None = None
+) -> LiveInput:
+    """What FFmpeg opens for a camera on this operating system; sizes in pixels, rate in frames a second."""
+    index = 0 if spec == "webcam" else int(spec.removeprefix("/dev/video"))
+    if (width is None) != (height is None):
+        raise ConfigurationError("--camera_width and --camera_height go together")
+    options: dict[str, str] = {}
+    if width is not None:
+        options["video_size"] = f"{width}x{height}"
+    if frame_rate is not None:
+        options["framerate"] = f"{frame_rate:g}"
+    if sys.platform == "darwin":
+        options.setdefault("framerate", "30")  # AVFoundation refuses FFmpeg's default of 29.97
+        return LiveInput(f"camera {index}", str(index), "avfoundation", options)
+    if sys.platform == "win32":
+        return LiveInput(f"camera {index}", f"video={spec}", "dshow", options)
+    return LiveInput(f"camera {index}", f"/dev/video{index}", "v4l2", options)
+
+
+def camera_error(live: LiveInput, error: OSError) -> SourceError:
+    """What FFmpeg's error means for a camera."""
+    there = ", ".join(sorted(str(path) for path in Path("/dev").glob("video*"))) or "none"
+    if isinstance(error, FileNotFoundError):
+        return SourceNotFoundError(f"{live.name} ({live.url}) is not there; cameras found: {there} (--input_stream)")
+    if isinstance(error, PermissionError):
+        return SourceAuthenticationError(f"{live.name} ({live.url}) may not be read: join the group video")
+    return SourceError(f"{live.name} ({live.url}): {error.strerror or error} (--input_stream)")
+
+
+def camera_source(
+    spec: str, *, width: int | None = None, height: int | None = None, frame_rate: float | None = None
+) -> LiveSource:
+    """A camera; see :func:`camera_input`."""
+    return LiveSource(camera_input(spec, width=width, height=height, frame_rate=frame_rate), camera_error)

@@ -1,0 +1,153 @@
+"""Video files: every frame, with its own presentation time."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+
+from stream_client.errors import SourceCodecError, SourceError, SourceNotFoundError
+from stream_client.frames import Frame, StreamInfo
+from stream_client.sources.pictures import rgb_image
+
+logger = logging.getLogger(__name__)
+
+_MAX_PLAUSIBLE_RATE = 1000
+
+
+class FileSource:
+    """Reads ``path`` to its end, or for ever with ``loop``; ``realtime`` paces it like a live source.
+
+    Timestamps are media time in microseconds from 0, strictly increasing, also across loops. Frames of a
+    real-time file are live: their timestamps are wall clock.
+    """
+
+    def __init__(self, path: str | Path, *, realtime: bool = False, loop: bool = False) -> None:
+        self._path = Path(path)
+        self._realtime = realtime
+        self._loop = loop
+        self._container: av.container.InputContainer | None = None
+        self._frames: Iterator[av.VideoFrame] = iter(())
+        self._first: av.VideoFrame | None = None
+        self._interrupted = threading.Event()
+        self._index = 0
+        self._last = -1
+        self._offset = 0
+        self._zero: int | None = None
+        self._start = 0
+        self._started = 0.0
+        self._period = 33_333
+
+    def open(self) -> StreamInfo:
+        """Open the file and decode its first frame."""
+        if self._path.is_dir():
+            raise SourceError(f"{self._path} is a folder: name a video file in it (--input_stream)")
+        if not self._path.exists():
+            raise SourceNotFoundError(f"{self._path} does not exist (--input_stream)")
+        stream = self._open_container()
+        self._first = next(self._frames, None)
+        if self._first is None:
+            raise SourceCodecError(f"{self._path} has no frame that can be decoded (--input_stream)")
+        rate = stream.average_rate
+        frame_rate = Fraction(rate) if rate and 0 < rate < _MAX_PLAUSIBLE_RATE else None
+        if frame_rate:
+            self._period = round(1_000_000 / frame_rate)
+        height, width = rgb_image(self._first).shape[:2]
+        self._started = time.monotonic()
+        self._start = time.time_ns() // 1000 if self._realtime else 0
+        return StreamInfo(
+            name=self._path.name,
+            width=width,
+            height=height,
+            frame_rate=frame_rate,
+            live=self._realtime,
+            frame_count=None if self._loop else self._frame_count(stream, frame_rate),
+            start=self._start,
+            path=None if self._loop or self._realtime else str(self._path),
+        )
+
+    def read(self) -> Frame | None:
+        """The next frame."""
+        decoded = self._next_decoded()
+        if decoded is None or self._interrupted.is_set():
+            return None
+        timestamp = self._timestamp(decoded)
+        if self._realtime:
+            self._interrupted.wait(max(0.0, self._started + timestamp / 1e6 - time.monotonic()))
+        image = rgb_image(decoded)
+        frame = Frame(self._index, self._start + timestamp, image, time.monotonic())
+        self._index += 1
+        return frame
+
+    def interrupt(self) -> None:
+        """End the pacing of a waiting :meth:`read`."""
+        self._interrupted.set()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._frames = iter(())
+        self._first = None
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def _open_container(self) -> av.VideoStream:
+        try:
+            self._container = av.open(str(self._path))
+        except av.error.FFmpegError as error:
+            raise SourceCodecError(
+                f"{self._path} is not a video that can be read: {error.strerror} (--input_stream)"
+            ) from error
+        except OSError as error:
+            raise SourceError(f"cannot open {self._path}: {error.strerror} (--input_stream)") from error
+        if not self._container.streams.video:
+            raise SourceCodecError(f"{self._path} has no video stream (--input_stream)")
+        stream = self._container.streams.video[0]
+        stream.thread_type = "AUTO"
+        self._frames = self._decode(self._container)
+        return stream
+
+    def _decode(self, container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
+        try:
+            yield from container.decode(video=0)
+        except av.error.FFmpegError as error:
+            # A recording that broke off: what is there has been read.
+            if self._index == 0 and self._first is None:
+                raise SourceCodecError(f"{self._path} cannot be decoded: {error.strerror}") from error
+            logger.warning("%s is damaged after frame %d: %s", self._path, self._index, error.strerror)
+
+    def _next_decoded(self) -> av.VideoFrame | None:
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        decoded = next(self._frames, None)
+        if decoded is None and self._loop and self._index:
+            self.close()
+            self._open_container()
+            self._offset = self._last + self._period
+            self._zero = None
+            decoded = next(self._frames, None)
+        return decoded
+
+    def _timestamp(self, frame: av.VideoFrame) -> int:
+        if frame.pts is None or frame.time_base is None:
+            media = self._last + self._period if self._last >= 0 else 0
+        else:
+            absolute = round(frame.pts * frame.time_base * 1_000_000)
+            if self._zero is None:
+                self._zero = absolute
+            media = self._offset + absolute - self._zero
+        self._last = max(media, self._last + 1)
+        return self._last
+
+    def _frame_count(self, stream: av.VideoStream, rate: Fraction | None) -> int | None:
+        if stream.frames:
+            return stream.frames
+        assert self._container is not None
+        if self._container.duration is None or rate is None:
+            return None
+        return round(self._container.duration / 1_000_000 * rate)

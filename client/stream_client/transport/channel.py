@@ -1,0 +1,95 @@
+"""gRPC channels to a server: address, TLS, keepalive, message size."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from stream_client.errors import ConfigurationError, ConnectError
+
+
+@dataclass(frozen=True, slots=True)
+class TlsOptions:
+    """TLS. ``ca`` verifies the server (default: the system's roots); ``certificate`` and ``key`` are ours."""
+
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelOptions:
+    """Where the server is: ``host:port`` or ``unix:path``. ``connect_timeout`` is in seconds."""
+
+    address: str
+    tls: TlsOptions | None = None
+    connect_timeout: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.address.startswith("unix:"):
+            if len(self.address) == len("unix:"):
+                raise ConfigurationError("unix: needs a path, as in unix:/run/ovms.sock (--grpc_address)")
+            return
+        host, colon, port = self.address.rpartition(":")
+        if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+            raise ConfigurationError(
+                f"{self.address!r} is not an address: host:port, unix:path or embedded is expected (--grpc_address)"
+            )
+
+
+_OPTIONS: list[tuple[str, int]] = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    # Servers answer pings more often than every 5 minutes without data with GOAWAY too_many_pings, so
+    # ping only while a call is open, and rarely; a stream with frames on it keeps itself alive.
+    ("grpc.keepalive_time_ms", 300_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 0),
+    ("grpc.http2.max_pings_without_data", 2),
+    # A server that comes back is to be found at once: our own back-off decides when to try.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # Channels to one address share a connection otherwise, and a broken one's back-off with it.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_http_proxy", 0),
+]
+
+
+def open_channel(options: ChannelOptions) -> grpc.Channel:
+    """A connected channel; raises :class:`ConnectError` when the server does not answer in time."""
+    if options.tls is None:
+        channel = grpc.insecure_channel(options.address, options=_OPTIONS)
+    else:
+        channel = grpc.secure_channel(options.address, _credentials(options.tls), options=_OPTIONS)
+    try:
+        grpc.channel_ready_future(channel).result(timeout=options.connect_timeout)
+    except grpc.FutureTimeoutError:
+        channel.close()
+        what = "with TLS" if options.tls else "without TLS"
+        raise ConnectError(
+            f"no gRPC server answers at {options.address} ({what}) within {options.connect_timeout:g} s: "
+            "is it running, and is the address right? (--grpc_address, --connect_timeout)"
+        ) from None
+    except BaseException:
+        channel.close()
+        raise
+    return channel
+
+
+def _credentials(tls: TlsOptions) -> grpc.ChannelCredentials:
+    if (tls.certificate is None) != (tls.key is None):
+        raise ConfigurationError("--tls_cert and --tls_key go together")
+    return grpc.ssl_channel_credentials(
+        root_certificates=_read(tls.ca, "--tls_ca"),
+        private_key=_read(tls.key, "--tls_key"),
+        certificate_chain=_read(tls.certificate, "--tls_cert"),
+    )
+
+
+def _read(path: Path | None, flag: str) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror} ({flag})") from error

@@ -1,0 +1,147 @@
+"""Pictures to input tensors and output tensors to pictures."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from stream_client.errors import BadInputError, ConfigurationError, ProtocolError
+from stream_client.frames import Frame, Image, Tensor
+from stream_client.transport.datatypes import DATATYPES, dtype_of
+from stream_client.transport.servable import Servable, TensorSpec
+
+Layout = Literal["hwc", "nhwc", "nchw"]
+
+ROW_ALIGNMENT = 16
+"""OVMS returns drawn pictures sheared unless the width is a multiple of this (spec: padded rows)."""
+
+_CHANNELS = (1, 3, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFormat:
+    """How a servable takes pictures: the input's name, layout, datatype and alignment of the width.
+
+    ``height`` and ``width`` are what the model insists on, or ``None``.
+    """
+
+    name: str
+    layout: Layout = "hwc"
+    datatype: str = "UINT8"
+    alignment: int = 1
+    height: int | None = None
+    width: int | None = None
+
+    def to_tensor(self, image: Image) -> Tensor:
+        """The input tensor of an RGB picture: a view where nothing has to change, else one copy.
+
+        Floating point values keep the range 0…255. Raises :class:`BadInputError` for a size that the model
+        does not take.
+        """
+        height, width = image.shape[:2]
+        if (self.height or height) != height or (self.width or width) != width:
+            raise BadInputError(
+                f"the model's input {self.name!r} takes pictures of {self.width or 'any'}x{self.height or 'any'}, "
+                f"the source gives {width}x{height}: convert the source, or take a model with free dimensions"
+            )
+        array: npt.NDArray[Any] = image
+        surplus = -width % self.alignment
+        if surplus:
+            array = np.pad(array, ((0, 0), (0, surplus), (0, 0)), mode="edge")
+        if self.layout == "nchw":
+            array = array.transpose(2, 0, 1)
+        if self.layout != "hwc":
+            array = array[None]
+        return Tensor(self.name, self.datatype, np.ascontiguousarray(array, dtype=dtype_of(self.datatype)))
+
+
+def to_image(tensor: Tensor, frame: Frame) -> Image:
+    """The RGB picture in an output tensor; columns that were padded on the way are cut off again.
+
+    Takes [h, w, c], [1, h, w, c] and [1, c, h, w] with 1, 3 or 4 channels; other datatypes than UINT8 are
+    clipped to 0…255. A view where nothing has to change. Raises :class:`ProtocolError`.
+    """
+    array = tensor.array
+    if array.ndim == 4 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim != 3 or 0 in array.shape:
+        raise ProtocolError(f"output {tensor.name!r} of shape {list(tensor.array.shape)} is not a picture")
+    if array.shape[2] not in _CHANNELS and array.shape[0] in _CHANNELS:
+        array = array.transpose(1, 2, 0)
+    if array.shape[2] not in _CHANNELS:
+        raise ProtocolError(f"output {tensor.name!r} of shape {list(tensor.array.shape)} is not a picture")
+    height, width = frame.image.shape[:2]
+    if array.shape[0] == height and width < array.shape[1] < width + ROW_ALIGNMENT:
+        array = array[:, :width]
+    if array.dtype != np.uint8:
+        array = np.clip(array, 0, 255).astype(np.uint8)
+    if array.shape[2] == 1:
+        array = np.repeat(array, 3, axis=2)
+    return array[:, :, :3]
+
+
+def is_image(tensor: Tensor) -> bool:
+    """Whether a tensor looks like a picture: [h, w, c] or with a batch of one, 1, 3 or 4 channels, not tiny."""
+    shape = tensor.array.shape
+    if len(shape) == 4 and shape[0] == 1:
+        shape = shape[1:]
+    if len(shape) != 3 or tensor.datatype == "BYTES":
+        return False
+    return (shape[2] in _CHANNELS and min(shape[:2]) >= 8) or (shape[0] in _CHANNELS and min(shape[1:]) >= 8)
+
+
+def is_scores(tensor: Tensor) -> bool:
+    """Whether a tensor looks like the scores of labels: floating point, [n] or [1, n]."""
+    shape = tensor.array.shape
+    return tensor.datatype in ("FP32", "FP16", "FP64") and (len(shape) == 1 or (len(shape) == 2 and shape[0] == 1))
+
+
+def image_format(
+    servable: Servable, *, input_name: str | None, layout: Layout | None, datatype: str | None
+) -> ImageFormat:
+    """How ``servable`` takes pictures: from its metadata, where the arguments leave it open.
+
+    Raises :class:`BadInputError` for an input it does not have, :class:`ConfigurationError` where the input
+    has to be named.
+    """
+    spec = _input(servable, input_name)
+    if datatype is not None and datatype not in DATATYPES:
+        raise ConfigurationError(f"{datatype!r} is not a datatype: {', '.join(sorted(DATATYPES))} (--input_dtype)")
+    if servable.is_graph:
+        return ImageFormat(spec.name, layout or "hwc", datatype or "UINT8", alignment=ROW_ALIGNMENT)
+    known = spec.datatype if spec.datatype in DATATYPES else "UINT8"
+    chosen = layout or _layout(spec)
+    height, width = _fixed_size(spec, chosen)
+    return ImageFormat(spec.name, chosen, datatype or known, height=height, width=width)
+
+
+def _input(servable: Servable, name: str | None) -> TensorSpec:
+    names = [spec.name for spec in servable.inputs]
+    if name is None:
+        if len(names) == 1:
+            return servable.inputs[0]
+        if not names:
+            raise ConfigurationError(f"{servable.name!r} does not describe its inputs: name it (--input_name)")
+        raise ConfigurationError(f"{servable.name!r} has several inputs, {', '.join(names)}: name one (--input_name)")
+    for spec in servable.inputs:
+        if spec.name == name:
+            return spec
+    if names:
+        raise BadInputError(f"{servable.name!r} has no input {name!r}, only {', '.join(names)} (--input_name)")
+    return TensorSpec(name, "", ())
+
+
+def _layout(spec: TensorSpec) -> Layout:
+    if len(spec.shape) != 4:
+        return "hwc"
+    return "nchw" if spec.shape[1] in _CHANNELS and spec.shape[3] not in _CHANNELS else "nhwc"
+
+
+def _fixed_size(spec: TensorSpec, layout: Layout) -> tuple[int | None, int | None]:
+    rank = {"hwc": 3, "nhwc": 4, "nchw": 4}[layout]
+    if len(spec.shape) != rank:
+        return None, None
+    first = {"hwc": 0, "nhwc": 1, "nchw": 2}[layout]
+    height, width = spec.shape[first : first + 2]
+    return (height if height > 0 else None), (width if width > 0 else None)

@@ -1,0 +1,127 @@
+"""The control plane: what a server serves, and whether it is ready."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from stream_client.errors import StreamClientError, UnknownServableError
+from stream_client.transport.messages import message_class
+from stream_client.transport.status import error_of_status
+
+_SERVICE = "/inference.GRPCInferenceService"
+_TIMEOUT = 10.0
+KNOWN_GRAPHS = ("holisticClassifier", "holisticTracking")
+"""The graphs to look for when none is named: ours, and that of OVMS's demo."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """A tensor of a servable; ``shape`` has -1 for free dimensions and is empty for a graph's streams."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Servable:
+    """A model or graph, as its server describes it."""
+
+    name: str
+    platform: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    @property
+    def is_graph(self) -> bool:
+        """Whether this is a MediaPipe graph of OVMS: names only, datatype ``INVALID``."""
+        return self.platform == "OpenVINO" and all(
+            spec.datatype in ("INVALID", "") and not spec.shape for spec in (*self.inputs, *self.outputs)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """A server's name, version and the protocol extensions it announces."""
+
+    name: str
+    version: str
+    extensions: tuple[str, ...]
+
+
+class ControlPlane:
+    """Questions to a server over an open channel; each raises :class:`StreamClientError` on failure."""
+
+    def __init__(self, channel: grpc.Channel, address: str) -> None:
+        self._channel = channel
+        self._address = address
+
+    def server_live(self) -> bool:
+        """Whether the server says that it is live."""
+        return bool(self._call("ServerLive").live)
+
+    def server_ready(self) -> bool:
+        """Whether the server says that it is ready."""
+        return bool(self._call("ServerReady").ready)
+
+    def server_info(self) -> ServerInfo:
+        """The server's own metadata."""
+        answer = self._call("ServerMetadata")
+        return ServerInfo(answer.name, answer.version, tuple(answer.extensions))
+
+    def servable(self, name: str) -> Servable:
+        """The metadata of ``name``; raises :class:`UnknownServableError`, listing what is known to be there."""
+        try:
+            return self._servable(name)
+        except UnknownServableError as error:
+            known = [graph for graph in KNOWN_GRAPHS if graph != name and self._exists(graph)]
+            hint = f"it serves {', '.join(known)}" if known else "none of the usual graphs is there either"
+            raise UnknownServableError(
+                f"{self._address} has no model or graph named {name!r}; {hint} (--model_name)", code=error.code
+            ) from error
+
+    def first_servable(self, names: tuple[str, ...]) -> Servable:
+        """The first of ``names`` that the server has; raises :class:`UnknownServableError`."""
+        for name in names:
+            try:
+                return self._servable(name)
+            except UnknownServableError:
+                continue
+        raise UnknownServableError(
+            f"{self._address} has none of {', '.join(names)}: name what it serves with --model_name"
+        )
+
+    def _exists(self, name: str) -> bool:
+        try:
+            self._servable(name)
+        except StreamClientError:
+            return False
+        return True
+
+    def _servable(self, name: str) -> Servable:
+        answer = self._call("ModelMetadata", name=name)
+        inputs, outputs = (
+            tuple(TensorSpec(spec.name, spec.datatype, tuple(spec.shape)) for spec in specs)
+            for specs in (answer.inputs, answer.outputs)
+        )
+        return Servable(name=name, platform=answer.platform, inputs=inputs, outputs=outputs)
+
+    def _call(self, method: str, **fields: Any) -> Any:
+        call = self._channel.unary_unary(
+            f"{_SERVICE}/{method}",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=message_class(f"{method}Response").FromString,
+        )
+        try:
+            return call(message_class(f"{method}Request")(**fields), timeout=_TIMEOUT)
+        except grpc.RpcError as error:
+            code, details = error.code(), error.details() or ""  # type: ignore[attr-defined]
+            if method == "ModelMetadata" and _says_not_found(code, details):
+                raise UnknownServableError(details, code=code.name) from error
+            raise error_of_status(code, details, self._address) from error
+
+
+def _says_not_found(code: grpc.StatusCode, details: str) -> bool:
+    """OVMS answers NOT_FOUND; others say it in the text of another code."""
+    return code is grpc.StatusCode.NOT_FOUND or "not found" in details.lower() or "unknown model" in details.lower()

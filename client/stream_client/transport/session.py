@@ -1,0 +1,76 @@
+"""From options to a transport and a description of what it talks to."""
+
+from dataclasses import dataclass, field
+from collections.abc import Mapping
+from typing import Literal
+
+from stream_client.transport.base import Transport
+from stream_client.transport.channel import ChannelOptions, TlsOptions, open_channel
+from stream_client.transport.codec import Parameter
+from stream_client.transport.image_format import ImageFormat, Layout, image_format
+from stream_client.transport.servable import KNOWN_GRAPHS, ControlPlane, Servable
+from stream_client.transport.streaming import StreamingTransport
+from stream_client.transport.unary import UnaryTransport
+
+Api = Literal["stream", "unary"]
+
+
+@dataclass(frozen=True, slots=True)
+class TransportOptions:
+    """How to reach a servable. Time-outs are in seconds; ``None`` is found out from the server.
+
+    Without ``model_name``, the graphs of :data:`KNOWN_GRAPHS` are looked for; unary calls prefer
+    ``holisticTracking``, since OVMS fails a unary call when a label has no packet.
+    """
+
+    address: str
+    api: Api = "stream"
+    model_name: str | None = None
+    input_name: str | None = None
+    input_layout: Layout | None = None
+    input_dtype: str | None = None
+    tls: TlsOptions | None = None
+    connect_timeout: float = 5.0
+    request_timeout: float = 10.0
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+
+    @property
+    def channel(self) -> ChannelOptions:
+        """The channel's part."""
+        return ChannelOptions(self.address, self.tls, self.connect_timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A transport that is not open yet, what it talks to, and how pictures are sent."""
+
+    transport: Transport
+    servable: Servable
+    image_format: ImageFormat
+
+
+def connect(options: TransportOptions) -> Session:
+    """Ask the server what it serves and choose the transport.
+
+    Raises :class:`~stream_client.errors.ConnectError`, :class:`~stream_client.errors.UnknownServableError`,
+    :class:`~stream_client.errors.BadInputError`.
+    """
+    channel = open_channel(options.channel)
+    try:
+        control = ControlPlane(channel, options.address)
+        if options.model_name is not None:
+            servable = control.servable(options.model_name)
+        else:
+            known = KNOWN_GRAPHS if options.api == "stream" else tuple(reversed(KNOWN_GRAPHS))
+            servable = control.first_servable(known)
+    finally:
+        channel.close()
+    picture = image_format(
+        servable, input_name=options.input_name, layout=options.input_layout, datatype=options.input_dtype
+    )
+    transport: Transport
+    if options.api == "stream":
+        transport = StreamingTransport(options.channel, servable.name, options.parameters)
+    else:
+        transport = UnaryTransport(options.channel, servable.name, request_timeout=options.request_timeout)
+    return Session(transport, servable, picture)

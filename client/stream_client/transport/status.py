@@ -1,0 +1,45 @@
+"""gRPC's statuses as our exceptions."""
+
+import grpc
+
+from stream_client.errors import (
+    BadInputError,
+    ConnectionLostError,
+    DeadlineError,
+    ServerError,
+    StreamClientError,
+    UnknownServableError,
+)
+
+_NO_PACKET = "Unknown error during mediapipe execution"
+
+
+def error_of_status(code: grpc.StatusCode, details: str, address: str) -> StreamClientError:
+    """The exception for a status that ended a call or a session."""
+    text = " ".join(details.split()) or code.name
+    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.ABORTED):
+        return ConnectionLostError(f"the connection to {address} was lost: {text}")
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return DeadlineError(f"{address} did not answer in time (--request_timeout)")
+    if code is grpc.StatusCode.NOT_FOUND:
+        return UnknownServableError(f"the server says: {text} (--model_name)", code=code.name)
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return ServerError(
+            f"the server does not offer this call ({text}): try --api unary", code=code.name
+        )
+    return error_of_text(text, code.name)
+
+
+def error_of_text(text: str, code: str | None = None) -> StreamClientError:
+    """The exception for an error text of the server, of a call or inside a stream."""
+    if _NO_PACKET in text:
+        return ServerError(
+            f"the server says: {text}. OVMS fails a unary call when an output of the graph has no packet, "
+            "as label scores have none without a person: use --api stream, or a graph that gives all its "
+            "outputs for every frame (--model_name)",
+            code=code,
+        )
+    graph_failed = "Mediapipe execution failed. MP status - " in text
+    if code in (None, "INVALID_ARGUMENT") and not graph_failed:
+        return BadInputError(f"the server refuses the frame: {text}", code=code)
+    return ServerError(f"the server says: {text}", code=code)

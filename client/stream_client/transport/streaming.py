@@ -1,0 +1,146 @@
+"""Streaming sessions: ``ModelStreamInfer``, one call for many frames."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+
+import grpc
+
+from stream_client.bounded_queue import BoundedQueue
+from stream_client.errors import ProtocolError, StreamClientError, TransportError
+from stream_client.transport.base import Answer, Closed, Event, Failure, Listener, Request
+from stream_client.transport.channel import ChannelOptions, open_channel
+from stream_client.transport.codec import (
+    TIMESTAMP,
+    InferResponse,
+    Parameter,
+    decode_stream_response,
+    encode_request,
+)
+from stream_client.transport.status import error_of_status, error_of_text
+
+METHOD = "/inference.GRPCInferenceService/ModelStreamInfer"
+
+
+class StreamingTransport:
+    """A session over one bidirectional call. Implements :class:`~stream_client.transport.base.Transport`.
+
+    ``parameters`` are sent with the first request: OVMS makes input side packets of them.
+    """
+
+    QUEUE = 256
+    """Serialised requests waiting for the network; the client's window keeps it far below."""
+
+    def __init__(
+        self, channel: ChannelOptions, model_name: str, parameters: Mapping[str, Parameter] | None = None
+    ) -> None:
+        self._options = channel
+        self._model_name = model_name
+        self._parameters = dict(parameters or {})
+        self._channel: grpc.Channel | None = None
+        self._call: grpc.Call | None = None
+        self._reader: threading.Thread | None = None
+        self._requests: BoundedQueue[bytes] = BoundedQueue(self.QUEUE)
+        self._unanswered: OrderedDict[int, None] = OrderedDict()
+        self._lock = threading.Lock()
+        self._first = True
+
+    def open(self, listener: Listener) -> None:
+        """Connect and start the call."""
+        self._channel = open_channel(self._options)
+        self._requests = BoundedQueue(self.QUEUE)
+        self._unanswered.clear()
+        self._first = True
+        start = self._channel.stream_stream(METHOD)
+        self._call = start(_drain(self._requests))
+        self._reader = threading.Thread(
+            target=self._read, args=(self._call, listener), name="stream reader", daemon=True
+        )
+        self._reader.start()
+
+    def send(self, request: Request) -> None:
+        """Serialise in the calling thread and queue for the network."""
+        parameters: dict[str, Parameter] = {TIMESTAMP: request.timestamp}
+        if self._first:
+            parameters.update(self._parameters)
+            self._first = False
+        data = encode_request(
+            self._model_name, request.inputs, id=str(request.timestamp), parameters=parameters
+        )
+        with self._lock:
+            self._unanswered[request.timestamp] = None
+        self._requests.put(data)
+
+    def finish(self) -> None:
+        """Half-close once everything queued is sent."""
+        self._requests.close()
+
+    def close(self) -> None:
+        """Cancel the call and close the connection."""
+        self._requests.close()
+        if self._call is not None:
+            self._call.cancel()
+        if self._reader is not None and self._reader is not threading.current_thread():
+            self._reader.join()
+        if self._channel is not None:
+            self._channel.close()
+        self._call = self._reader = self._channel = None
+
+    def _read(self, call: grpc.Call, listener: Listener) -> None:
+        error: StreamClientError | None = None
+        try:
+            for data in call:  # type: ignore[attr-defined]
+                listener(self._event(data))
+        except grpc.RpcError:
+            error = error_of_status(call.code(), call.details() or "", self._options.address)
+        except StreamClientError as own:
+            error = own
+        except Exception as exception:  # noqa: BLE001 - ends the session, with its cause
+            error = TransportError(f"reading answers failed: {type(exception).__name__}: {exception}")
+            error.__cause__ = exception
+        finally:
+            # Nothing reads the answers any more: end the call, and let the sender's queue drain to nowhere.
+            self._requests.close()
+            call.cancel()
+        listener(Closed(error))
+
+    def _event(self, data: bytes) -> Event:
+        received = time.monotonic()
+        message = decode_stream_response(data, self._model_name)
+        if message.foreign:
+            raise ProtocolError(
+                f"the server at {self._options.address} streams bare ModelInferResponse messages, without the "
+                "wrapper that OVMS and Triton use (MLServer does so): use --api unary"
+            )
+        if message.response is None:
+            with self._lock:
+                only = next(iter(self._unanswered)) if len(self._unanswered) == 1 else None
+            return Failure(only, error_of_text(message.error))
+        timestamp = self._timestamp(message.response)
+        with self._lock:
+            self._unanswered.pop(timestamp, None)
+        return Answer(
+            timestamp=timestamp,
+            outputs=message.response.outputs,
+            received=received,
+            parsed=time.monotonic(),
+            complete=False,
+        )
+
+    def _timestamp(self, response: InferResponse) -> int:
+        """Whose answer it is: OVMS says so by its parameter, Triton by the id, others answer in order."""
+        timestamp = response.parameters.get(TIMESTAMP)
+        if isinstance(timestamp, int):
+            return timestamp
+        if response.id.lstrip("-").isdigit():
+            return int(response.id)
+        with self._lock:
+            if self._unanswered:
+                return next(iter(self._unanswered))
+        raise ProtocolError("the server sent an answer that belongs to no request")
+
+
+def _drain(queue: BoundedQueue[bytes]) -> Iterator[bytes]:
+    while (data := queue.get()) is not None:
+        yield data

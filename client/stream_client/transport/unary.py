@@ -1,0 +1,118 @@
+"""Unary calls: ``ModelInfer``, one call a frame, as many at once as the window allows."""
+
+import threading
+import time
+
+import grpc
+
+from stream_client.errors import DeadlineError, StreamClientError, TransportError
+from stream_client.transport.base import Answer, Closed, Failure, Listener, Request
+from stream_client.transport.channel import ChannelOptions, open_channel
+from stream_client.transport.codec import TIMESTAMP, decode_response, encode_request
+from stream_client.transport.status import error_of_status
+
+METHOD = "/inference.GRPCInferenceService/ModelInfer"
+_BROKEN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+
+
+class UnaryTransport:
+    """Many calls over one channel. Implements :class:`~stream_client.transport.base.Transport`.
+
+    ``request_timeout`` is in seconds. ``model_version`` may be empty.
+    """
+
+    def __init__(self, channel: ChannelOptions, model_name: str, *, request_timeout: float) -> None:
+        self._options = channel
+        self._model_name = model_name
+        self._request_timeout = request_timeout
+        self._channel: grpc.Channel | None = None
+        self._listener: Listener | None = None
+        self._calls: set[grpc.Future[bytes]] = set()
+        self._changed = threading.Condition()
+        self._finishing = False
+        self._closed = False
+
+    def open(self, listener: Listener) -> None:
+        """Connect."""
+        self._channel = open_channel(self._options)
+        self._infer = self._channel.unary_unary(METHOD)
+        self._finishing = self._closed = False
+        self._listener = listener
+
+    def send(self, request: Request) -> None:
+        """Serialise in the calling thread and start the call."""
+        data = encode_request(
+            self._model_name,
+            request.inputs,
+            id=str(request.timestamp),
+            parameters={TIMESTAMP: request.timestamp},
+        )
+        with self._changed:
+            if self._closed:
+                return
+        call = self._infer.future(data, timeout=self._request_timeout)
+        with self._changed:
+            self._calls.add(call)
+        call.add_done_callback(lambda done: self._done(done, request.timestamp))
+
+    def finish(self) -> None:
+        """Closed once every call has ended."""
+        with self._changed:
+            self._finishing = True
+            ended = not self._calls
+        if ended:
+            self._close_session(None)
+
+    def close(self) -> None:
+        """Cancel every call and close the connection."""
+        with self._changed:
+            self._closed = True
+            calls = list(self._calls)
+        for call in calls:
+            call.cancel()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._calls)
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    def _done(self, call: "grpc.Future[bytes]", timestamp: int) -> None:
+        """Runs in gRPC's thread."""
+        lost: StreamClientError | None = None
+        try:
+            if not self._closed:
+                lost = self._report(call, timestamp)
+        finally:
+            with self._changed:
+                self._calls.discard(call)
+                ended = self._finishing and not self._calls
+                self._changed.notify_all()
+            if lost is not None or ended:
+                self._close_session(lost)
+
+    def _report(self, call: "grpc.Future[bytes]", timestamp: int) -> StreamClientError | None:
+        """Tell the listener; returns the error that ends the whole session, if it does."""
+        assert self._listener is not None
+        received = time.monotonic()
+        status = call.code()  # type: ignore[attr-defined]
+        if status is not grpc.StatusCode.OK:
+            details = call.details() or ""  # type: ignore[attr-defined]
+            error = error_of_status(status, details, self._options.address)
+            if isinstance(error, TransportError) and not isinstance(error, DeadlineError):
+                return error
+            self._listener(Failure(timestamp, error))
+            return None
+        try:
+            response = decode_response(call.result())
+        except StreamClientError as own:
+            return own
+        self._listener(Answer(timestamp, response.outputs, received, time.monotonic(), complete=True))
+        return None
+
+    def _close_session(self, error: StreamClientError | None) -> None:
+        with self._changed:
+            if self._closed:
+                return
+            self._closed = True
+        assert self._listener is not None
+        self._listener(Closed(error))
