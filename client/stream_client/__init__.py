@@ -1,1 +1,22 @@
 """Real-time video analysis against OpenVINO Model Server."""
+
+from stream_client.client import StreamClient, Summary
+from stream_client.embedded import EmbeddedOptions
+from stream_client.errors import StreamClientError
+from stream_client.frames import Frame, Label, Result, StreamInfo, Tensor
+from stream_client.options import RunOptions
+from stream_client.transport.session import TransportOptions
+
+__all__ = [
+    "EmbeddedOptions",
+    "Frame",
+    "Label",
+    "Result",
+    "RunOptions",
+    "StreamClient",
+    "StreamClientError",
+    "StreamInfo",
+    "Summary",
+    "Tensor",
+    "TransportOptions",
+]

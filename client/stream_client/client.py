@@ -1,0 +1,429 @@
+"""StreamClient: wires source, transport and sinks, owns the threads, keeps the books."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from stream_client.bounded_queue import BoundedQueue
+from stream_client.dispatcher import Dispatcher, Postprocess
+from stream_client.embedded import EmbeddedOptions, EmbeddedServer
+from stream_client.errors import ConfigurationError, StreamClientError
+from stream_client.events import Event, Unsubscribe
+from stream_client.exchange import Exchange
+from stream_client.flow import frame_queue
+from stream_client.frames import Frame, Image, Result, StreamInfo, Tensor
+from stream_client.ledger import Ledger, LedgerSnapshot
+from stream_client.observe import Observer, Observers
+from stream_client.options import RunOptions
+from stream_client.ordering import Joiner
+from stream_client.reader import Reader
+from stream_client.results import OutputRoles, ResultBuilder, label_on_image
+from stream_client.sender import Sender
+from stream_client.sink_worker import SinkWorker
+from stream_client.sinks.base import Sink
+from stream_client.sinks.callable import CallableSink
+from stream_client.sinks.factory import open_sink
+from stream_client.sources.base import Source
+from stream_client.sources.callable import CallableSource
+from stream_client.sources.factory import open_source
+from stream_client.transport.image_format import ImageFormat, is_image, is_scores, to_image
+from stream_client.transport.servable import Servable
+from stream_client.transport.session import Session, TransportOptions, connect
+
+SourceLike = Source | str | Callable[[], Any] | Any
+"""A source, what ``--input_stream`` takes, or a callable or iterator of RGB uint8 arrays."""
+SinkLike = Sink | str | Callable[[Result], object]
+"""A sink, what ``--output_stream`` takes, or a callable that takes results."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a run ended. ``info`` and ``servable`` are ``None`` when it failed before it knew them."""
+
+    ledger: LedgerSnapshot
+    info: StreamInfo | None
+    servable: Servable | None
+    last_failure: StreamClientError | None
+
+
+@dataclass(slots=True)
+class _Run:
+    """The parts of a run that is under way."""
+
+    exchange: Exchange
+    reader: Reader
+    sender: Sender
+    dispatcher: Dispatcher
+    info: StreamInfo
+    servable: Servable
+    timer: threading.Timer | None
+
+
+class StreamClient:
+    """Sends the frames of ``source`` to a server and its answers to ``sinks``.
+
+    ``transport`` is ``"embedded"`` (a local graph server of its own), an address, :class:`TransportOptions`,
+    :class:`EmbeddedOptions` with options to follow, or a ready :class:`Session`. ``label_names`` name the
+    scores in their order. ``preprocess`` changes the picture before it is sent (RGB uint8 in and out);
+    ``postprocess`` makes the picture to show of a result (default: the server's, with the label on it).
+    A client runs once.
+
+    >>> with StreamClient("in.mp4", ["out.mp4"]) as client:  # doctest: +SKIP
+    ...     for result in client:
+    ...         print(result.frame.index, result.label)
+    """
+
+    def __init__(
+        self,
+        source: SourceLike,
+        sinks: SinkLike | Sequence[SinkLike] = (),
+        transport: str | TransportOptions | Session = "embedded",
+        *,
+        options: RunOptions | None = None,
+        embedded: EmbeddedOptions | None = None,
+        label_names: Sequence[str] | None = None,
+        output_name: str | None = None,
+        label_output_name: str | None = None,
+        preprocess: Callable[[Image], Image] | None = None,
+        postprocess: Postprocess = label_on_image,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self._source = _as_source(source)
+        self._sinks = [_as_sink(sink) for sink in _as_list(sinks)]
+        self._transport = transport
+        self._options = options or RunOptions()
+        self._embedded_options = embedded
+        self._label_names = label_names
+        self._output_name = output_name
+        self._label_output_name = label_output_name
+        self._preprocess = preprocess
+        self._postprocess = postprocess
+        self._observer = Observers(observers)
+        self._embedded: EmbeddedServer | None = None
+        self._run: _Run | None = None
+        self._workers: list[SinkWorker] = []
+        self._results: BoundedQueue[Result] | None = None
+        self._lock = threading.Lock()
+        self._error: StreamClientError | None = None
+        self._stop_requested = threading.Event()
+        self._over = threading.Event()
+        self._reader: Reader | None = None
+        self._summary: Summary | None = None
+        self._started: Event[[StreamInfo]] = Event()
+        self._resulted: Event[[Result]] = Event()
+        self._stopped: Event[[Summary]] = Event()
+
+    # --- callbacks
+
+    def on_start(self, callback: Callable[[StreamInfo], object]) -> Unsubscribe:
+        """Call ``callback`` when the run starts; returns the function that takes it back."""
+        return self._started.subscribe(callback)
+
+    def on_result(self, callback: Callable[[Result], object]) -> Unsubscribe:
+        """Call ``callback`` with each result, in frame order, in the dispatcher's thread: keep it short."""
+        return self._resulted.subscribe(callback)
+
+    on_prediction = on_result
+
+    def on_stop(self, callback: Callable[[Summary], object]) -> Unsubscribe:
+        """Call ``callback`` once the run is over, however it ended."""
+        return self._stopped.subscribe(callback)
+
+    # --- running
+
+    def run(self) -> Summary:
+        """Run to the end of the source, a limit or :meth:`stop`; raises what ended the run otherwise."""
+        self.start()
+        return self.wait()
+
+    def start(self) -> None:
+        """Open everything and begin; returns once the run is under way. Raises what cannot be opened."""
+        if self._reader is not None:
+            raise ConfigurationError("a StreamClient runs once: make another one")
+        try:
+            self._open()
+        except BaseException as error:
+            self._shut_down(error if isinstance(error, StreamClientError) else None)
+            raise
+        assert self._run is not None
+        self._started(self._run.info)
+        self._run.dispatcher.start()
+        self._run.sender.start()
+        self._run.reader.start(self._run.exchange)
+        if self._run.timer is not None:
+            self._run.timer.start()
+        threading.Thread(target=self._supervise, name="supervisor").start()
+
+    def wait(self) -> Summary:
+        """Wait for the end; raises what ended the run, if it was not its source, a limit or a stop."""
+        self._over.wait()
+        if self._error is not None:
+            raise self._error
+        assert self._summary is not None
+        return self._summary
+
+    def stop(self) -> None:
+        """End the run: nothing more is read, answers under way are waited for shortly. Returns at once."""
+        self._stop_requested.set()
+        reader, run = self._reader, self._run
+        if run is not None:
+            run.exchange.stop()
+            run.sender.stop()
+        if reader is not None:
+            reader.stop()
+        with self._lock:
+            if self._results is not None:
+                self._results.close()
+
+    @property
+    def summary(self) -> Summary | None:
+        """How the run ended, or ``None`` while it goes on."""
+        return self._summary
+
+    def __enter__(self) -> "StreamClient":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._reader is not None:
+            self.stop()
+            self._over.wait()
+
+    def __iter__(self) -> Iterator[Result]:
+        """Results in frame order; starts the run if need be. Leaving the loop early leaves the run going."""
+        with self._lock:
+            self._results = results = BoundedQueue(SinkWorker.CAPACITY)
+        unsubscribe = self.on_result(results.put)
+        try:
+            if self._reader is None:
+                self.start()
+            while (result := results.get()) is not None:
+                yield result
+        finally:
+            unsubscribe()
+            results.close()
+        if self._over.is_set() or self._stop_requested.is_set():
+            self.wait()
+
+    # --- inside
+
+    def _open(self) -> None:
+        options = self._options
+        self._reader = Reader(
+            self._source, self._fail, limit_frames=options.limit_frames, max_fps=options.enforce_fps
+        )
+        info = self._reader.open()
+        self._observer.state("source", "live")
+        session = self._connect()
+        exchange = self._exchange(info, session.servable)
+        for sink in self._sinks:
+            worker = SinkWorker(sink, self._observer, self._sink_ended)
+            self._workers.append(worker)
+            worker.start(info)
+        sender = Sender(
+            session.transport,
+            exchange,
+            self._converter(session.image_format),
+            self._observer,
+            self._fail,
+            on_server_loss=options.on_server_loss or ("retry" if info.live else "fail"),
+            resend=not info.live,
+            retry_timeout=options.reconnect_timeout,
+        )
+        sender.open()
+        builder = ResultBuilder(
+            roles=self._roles(session.servable),
+            restore=to_image,
+            label_names=self._names_for(session.servable),
+            start=info.start,
+        )
+        dispatcher = Dispatcher(
+            exchange,
+            builder,
+            self._postprocess,
+            self._workers,
+            self._observer,
+            self._resulted,
+            self._fail,
+        )
+        timer = None
+        if options.limit_stream_duration:
+            timer = threading.Timer(options.limit_stream_duration, self._reader.stop)
+            timer.daemon = True
+        self._run = _Run(exchange, self._reader, sender, dispatcher, info, session.servable, timer)
+        if self._stop_requested.is_set():
+            self.stop()
+
+    def _connect(self) -> Session:
+        if isinstance(self._transport, Session):
+            return self._transport
+        if isinstance(self._transport, str):
+            options = TransportOptions(self._transport, request_timeout=self._options.request_timeout)
+        else:
+            options = self._transport
+        if options.address == "embedded":
+            self._embedded = EmbeddedServer(self._embedded_options)
+            self._embedded.start()
+            options = _with_address(options, self._embedded.address)
+        return connect(options)
+
+    def _exchange(self, info: StreamInfo, servable: Servable) -> Exchange:
+        options = self._options
+        joiner = Joiner(
+            expected=frozenset(spec.name for spec in servable.outputs),
+            required=frozenset({self._output_name} if self._output_name else ()),
+            request_timeout=options.request_timeout,
+            join_timeout=options.join_timeout,
+        )
+        return Exchange(
+            frame_queue(options.drop_policy or ("latest" if info.live else "block")),
+            options.window(),
+            joiner,
+            Ledger(),
+            self._observer,
+            sink_queues=lambda: {worker.name: worker.depth for worker in self._workers},
+        )
+
+    def _converter(self, image_format: ImageFormat) -> Callable[[Image], Tensor]:
+        preprocess = self._preprocess
+        if preprocess is None:
+            return image_format.to_tensor
+        return lambda image: image_format.to_tensor(preprocess(image))
+
+    def _roles(self, servable: Servable) -> Callable[[Mapping[str, Tensor]], OutputRoles]:
+        """Which output is the picture and which the scores, from the flags or from what they look like."""
+        names = {spec.name for spec in servable.outputs}
+        for flag, name in (("output_name", self._output_name), ("label_output_name", self._label_output_name)):
+            if name is not None and names and name not in names:
+                raise ConfigurationError(
+                    f"{servable.name!r} has no output {name!r}, only {', '.join(sorted(names))} (--{flag})"
+                )
+        known: dict[str, str] = {}
+
+        def roles(outputs: Mapping[str, Tensor]) -> OutputRoles:
+            if "image" not in known:
+                image = self._output_name or next((n for n, t in outputs.items() if is_image(t)), None)
+                if image is not None:
+                    known["image"] = image
+                    if self._run is not None:
+                        self._run.exchange.require(frozenset({image}))
+            if "scores" not in known:
+                scores = self._label_output_name or next((n for n, t in outputs.items() if is_scores(t)), None)
+                if scores is not None:
+                    known["scores"] = scores
+            return OutputRoles(known.get("image"), known.get("scores"))
+
+        return roles
+
+    def _names_for(self, servable: Servable) -> Sequence[str]:
+        if self._label_names is not None:
+            return self._label_names
+        if self._embedded is not None and servable.name in self._embedded.label_files:
+            from stream_client.labels import read_label_names
+
+            return read_label_names(self._embedded.label_files[servable.name])
+        return ()
+
+    def _fail(self, error: StreamClientError) -> None:
+        """A part of the run failed; called from any of its threads."""
+        with self._lock:
+            if self._error is None:
+                self._error = error
+        self.stop()
+
+    def _sink_ended(self, error: StreamClientError | None) -> None:
+        if error is None:
+            self.stop()
+        else:
+            self._fail(error)
+
+    def _supervise(self) -> None:
+        """Joins every thread of the run; what is left at a stop gets a bounded time."""
+        assert self._run is not None
+        run = self._run
+        run.reader.join()
+        if self._stop_requested.is_set() and not run.exchange.wait_unanswered(self._options.stop_timeout):
+            run.exchange.abort("stopped", StreamClientError("the run was stopped"))
+        else:
+            watchdog = threading.Thread(target=self._bound_the_stop, name="stop watchdog", daemon=True)
+            watchdog.start()
+        run.sender.join()
+        run.dispatcher.join()
+        self._shut_down(None)
+
+    def _bound_the_stop(self) -> None:
+        """A stop after the source's own end is bounded as well."""
+        assert self._run is not None
+        self._stop_requested.wait()
+        if self._summary is None and not self._run.exchange.wait_unanswered(self._options.stop_timeout):
+            self._run.exchange.abort("stopped", StreamClientError("the run was stopped"))
+
+    def _shut_down(self, error: StreamClientError | None) -> None:
+        """Close what is left, check the books, tell whoever waits."""
+        run = self._run
+        if run is None:
+            for worker in self._workers:
+                worker.finish()
+                worker.join()
+            if self._reader is not None:
+                self._reader.stop()
+                self._reader.join()
+        elif run.timer is not None:
+            run.timer.cancel()
+        if self._embedded is not None:
+            self._embedded.close()
+        self._error = self._error or error
+        ledger = run.exchange.snapshot() if run is not None else Ledger().snapshot()
+        self._summary = Summary(
+            ledger=ledger,
+            info=run.info if run is not None else None,
+            servable=run.servable if run is not None else None,
+            last_failure=run.dispatcher.last_failure if run is not None else None,
+        )
+        self._stop_requested.set()
+        try:
+            if run is not None:
+                ledger.check()
+            self._stopped(self._summary)
+        except StreamClientError as failure:
+            self._error = self._error or failure
+        except Exception as failure:  # noqa: BLE001 - raised by wait(), in the owner's thread
+            self._error = self._error or StreamClientError(f"an on_stop callback failed: {failure}")
+        finally:
+            with self._lock:
+                if self._results is not None:
+                    self._results.close()
+            self._over.set()
+
+
+def _with_address(options: TransportOptions, address: str) -> TransportOptions:
+    from dataclasses import replace
+
+    return replace(options, address=address)
+
+
+def _as_source(source: SourceLike) -> Source:
+    if isinstance(source, str):
+        return open_source(source)
+    if hasattr(source, "open") and hasattr(source, "read"):
+        return source  # type: ignore[no-any-return]
+    if callable(source) or hasattr(source, "__iter__"):
+        return CallableSource(source)
+    raise ConfigurationError(f"{type(source).__name__} is not a source: name one, or give a callable or iterator")
+
+
+def _as_sink(sink: SinkLike) -> Sink:
+    if isinstance(sink, str):
+        return open_sink(sink)
+    if hasattr(sink, "open") and hasattr(sink, "write"):
+        return sink  # type: ignore[return-value]
+    if callable(sink):
+        return CallableSink(sink)
+    raise ConfigurationError(f"{type(sink).__name__} is not a sink: name one, or give a callable")
+
+
+def _as_list(sinks: SinkLike | Sequence[SinkLike]) -> list[SinkLike]:
+    return list(sinks) if isinstance(sinks, list | tuple) else [sinks]  # type: ignore[list-item]

@@ -1,0 +1,50 @@
+"""How a run behaves, as one value."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from stream_client.errors import ConfigurationError
+from stream_client.flow import AdaptiveWindow, DropPolicy, FixedWindow, Window
+from stream_client.sender import ServerLossPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Limits and policies of a run; times are in seconds.
+
+    ``max_inflight``: frames sent and unanswered, or ``"auto"``. ``drop_policy``: ``None`` takes ``latest``
+    for live sources and ``block`` for files. ``join_timeout``: how long a frame waits for its label once
+    its picture is there. ``on_server_loss``: ``None`` retries for live sources and fails for files.
+    ``enforce_fps``: at most so many frames a second; files are held back, live sources thinned out.
+    ``stop_timeout``: how long a stopped run waits for answers. Zero limits mean none.
+    """
+
+    max_inflight: int | Literal["auto"] = "auto"
+    latency_target: float | None = None
+    drop_policy: DropPolicy | None = None
+    request_timeout: float = 10.0
+    join_timeout: float = 0.2
+    limit_frames: int = 0
+    limit_stream_duration: float = 0.0
+    enforce_fps: float | None = None
+    on_server_loss: ServerLossPolicy | None = None
+    reconnect_timeout: float | None = None
+    stop_timeout: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.max_inflight != "auto" and self.max_inflight < 1:
+            raise ConfigurationError(f"{self.max_inflight} frames in flight: at least 1, or auto (--max_inflight)")
+        for name in ("request_timeout", "join_timeout"):
+            if getattr(self, name) <= 0:
+                raise ConfigurationError(f"--{name} has to be above 0")
+        for name in ("limit_frames", "limit_stream_duration"):
+            if getattr(self, name) < 0:
+                raise ConfigurationError(f"--{name} has to be 0 (no limit) or more")
+        if self.enforce_fps is not None and self.enforce_fps <= 0:
+            raise ConfigurationError("--enforce_fps has to be above 0")
+
+    def window(self) -> Window:
+        """The window that these options ask for."""
+        if self.max_inflight == "auto":
+            return AdaptiveWindow(latency_target=self.latency_target)
+        return FixedWindow(self.max_inflight)
