@@ -1,0 +1,36 @@
+"""What can go wrong in the graph server, as one tree.
+
+::
+
+    GraphServerError
+     ├── ConfigError           a configuration, graph or model file that cannot work
+     ├── AssetError            models or clips that cannot be fetched
+     ├── UnknownModelError     no model of that name
+     └── GraphError            a graph that failed to start or run
+
+Every message is one line that names what was tried and what to do about it.
+"""
+
+
+class GraphServerError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class ConfigError(GraphServerError):
+    """A configuration, graph or model file that cannot work."""
+
+
+class AssetError(GraphServerError):
+    """Models or clips that cannot be fetched."""
+
+
+class UnknownModelError(GraphServerError):
+    """No model of that name."""
+
+
+class GraphError(GraphServerError):
+    """A graph that failed to start or run; ``code`` is the name of MediaPipe's status code."""
+
+    def __init__(self, message: str, code: str = "INTERNAL") -> None:
+        super().__init__(message)
+        self.code = code

@@ -1,0 +1,82 @@
+"""SSD detections: anchors, decoding, weighted non-maximum suppression.
+
+Sources: calculators/tflite/ssd_anchors_calculator.cc, calculators/tensor/tensors_to_detections_calculator.cc,
+calculators/util/non_max_suppression_calculator.cc.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorOptions:
+    """An SSD detector's shape: square input side in pixels, strides of its layers, keypoints a box."""
+
+    side: int
+    strides: tuple[int, ...]
+    keypoints: int
+    threshold: float = 0.5
+    suppression: float = 0.3
+
+
+POSE_DETECTOR = DetectorOptions(side=224, strides=(8, 16, 32, 32, 32), keypoints=4)
+FACE_DETECTOR = DetectorOptions(side=128, strides=(8, 16, 16, 16), keypoints=6)
+
+
+def anchor_centers(side: int, strides: Sequence[int]) -> Array:
+    """Centres of the anchors, float32 [n, 2], 0…1: two a cell and layer; layers of one stride share cells.
+
+    With a fixed anchor size only the centres matter.
+    """
+    centers = []
+    layer = 0
+    while layer < len(strides):
+        stride = strides[layer]
+        same = sum(1 for other in strides[layer:] if other == stride)
+        cells = -(-side // stride)
+        rows, columns = np.mgrid[0:cells, 0:cells]
+        grid = np.stack([columns.ravel(), rows.ravel()], axis=1).astype(np.float32)
+        centers.append(np.repeat((grid + np.float32(0.5)) / np.float32(cells), 2 * same, axis=0))
+        layer += same
+    return np.concatenate(centers)
+
+
+class Detector:
+    """Decodes the raw tensors of one detector."""
+
+    def __init__(self, options: DetectorOptions) -> None:
+        self._options = options
+        self._anchors = anchor_centers(options.side, options.strides)
+
+    def best(self, boxes: Array, scores: Array) -> Array | None:
+        """The keypoints of the best detection, float32 [k, 2], 0…1 of the crop; ``None`` without one.
+
+        ``boxes`` is [n, 4 + 2k] in pixels of the input, ``scores`` logits [n]. Boxes that overlap the best
+        one are averaged with it, weighted by score.
+        """
+        options = self._options
+        logit = np.log(options.threshold / (1.0 - options.threshold))
+        chosen = np.flatnonzero(scores >= logit)
+        if not chosen.size:
+            return None
+        weights = 1.0 / (1.0 + np.exp(-np.clip(scores[chosen], -100, 100)))
+        anchors = self._anchors[chosen]
+        raw = boxes[chosen] / np.float32(options.side)
+        centers = raw[:, :2] + anchors
+        low, high = centers - raw[:, 2:4] / 2, centers + raw[:, 2:4] / 2
+        best = int(np.argmax(weights))
+        shared = np.minimum(high, high[best]) - np.maximum(low, low[best])
+        intersection = np.prod(np.clip(shared, 0, None), axis=1)
+        areas = np.prod(high - low, axis=1)
+        union = areas + areas[best] - intersection
+        together = intersection > options.suppression * union
+        together[best] = True
+        points = raw[:, 4:].reshape(len(chosen), options.keypoints, 2) + anchors[:, None]
+        weight = weights[together].astype(np.float32)
+        average: Array = np.tensordot(weight, points[together], axes=1) / weight.sum()
+        return average

@@ -1,0 +1,69 @@
+"""Face, found from the pose: short-range detection, tracking, mesh.
+
+Sources: modules/holistic_landmark/face_*.pbtxt, modules/face_detection/face_detection*.pbtxt,
+modules/face_landmark/face_landmark_cpu.pbtxt.
+"""
+
+import cv2
+import numpy as np
+
+from graph_server.holistic.crops import Bytes, crop, padded, projected
+from graph_server.holistic.detection import FACE_DETECTOR, Detector
+from graph_server.holistic.networks import ByteNetwork, sigmoid
+from graph_server.holistic.regions import (
+    FACE_TRACKING,
+    ImageSize,
+    Landmarks,
+    Region,
+    may_keep,
+    region_from_box,
+)
+from graph_server.models import Model
+
+_POINTS = 468
+_SIDE = 192
+_POSE_FACE = slice(0, 11)
+
+
+class FaceTracker:
+    """Follows one face. For one thread at a time."""
+
+    def __init__(self, detection_model: Model, landmark_model: Model) -> None:
+        self._detection = ByteNetwork(detection_model, ("regressors", "classificators"), low=-1.0, high=1.0)
+        self._detector = Detector(FACE_DETECTOR)
+        self._landmark = ByteNetwork(landmark_model, ("conv2d_21", "conv2d_31"))
+        self._previous: Landmarks | None = None
+
+    def process(self, image: Bytes, pose: Landmarks | None) -> Landmarks | None:
+        """The face's landmarks [468, 5]; ``None`` when it is not seen. ``pose`` holds at least points 0…10."""
+        size = (image.shape[1], image.shape[0])
+        region = None if pose is None else self._region(image, pose[_POSE_FACE], size)
+        self._previous = None if region is None else self._landmarks(image, region, size)
+        return self._previous
+
+    def _region(self, image: Bytes, pose: Landmarks, size: ImageSize) -> Region | None:
+        rough = region_from_box(pose, size, start=5, end=2).transformed(size, scale=3.0)
+        side = FACE_DETECTOR.side
+        target = padded(rough, size, (side, side))[0]
+        crop(image, target, self._detection.pixels[0], border=cv2.BORDER_CONSTANT)
+        boxes, scores = self._detection.run()
+        points = self._detector.best(boxes[0], scores[0, :, 0])
+        if points is None:
+            return None
+        keypoints = np.zeros((len(points), 5), np.float32)
+        keypoints[:, :2] = points
+        current = region_from_box(projected(keypoints, target), size, start=0, end=1)
+        current = current.transformed(size, scale=2.0, shift_y=-0.1)
+        if self._previous is None:
+            return current
+        last = region_from_box(self._previous, size, start=33, end=263).transformed(size, scale=1.5)
+        return last if may_keep(last, self._previous, current, size, FACE_TRACKING) else current
+
+    def _landmarks(self, image: Bytes, region: Region, size: ImageSize) -> Landmarks | None:
+        crop(image, region, self._landmark.pixels[0])
+        tensor, presence = self._landmark.run()
+        if sigmoid(float(presence.reshape(-1)[0])) < 0.5:
+            return None
+        landmarks = np.zeros((_POINTS, 5), np.float32)
+        landmarks[:, :3] = tensor.reshape(_POINTS, 3) / np.float32(_SIDE)
+        return projected(landmarks, region)

@@ -1,0 +1,86 @@
+"""Hands, found from the pose: recrop, tracking, landmarks.
+
+Sources: modules/holistic_landmark/hand_*.pbtxt, modules/hand_landmark/hand_landmark_cpu.pbtxt.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from graph_server.holistic.crops import Bytes, crop, padded, projected
+from graph_server.holistic.networks import ByteNetwork
+from graph_server.holistic.regions import (
+    HAND_TRACKING,
+    ImageSize,
+    Landmarks,
+    Region,
+    hand_region_from_landmarks,
+    hand_region_from_pose,
+    may_keep,
+    region_from_alignment_points,
+)
+from graph_server.models import Model
+
+_POINTS = 21
+_RECROP_SIDE = 256
+_HAND_SIDE = 224
+_MIN_VISIBILITY = 0.1
+_DEPTH_SCALE = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """Which pose landmarks belong to a hand."""
+
+    wrist: int
+    pinky: int
+    index: int
+
+
+LEFT = Hand(wrist=15, pinky=17, index=19)
+RIGHT = Hand(wrist=16, pinky=18, index=20)
+
+
+class HandTracker:
+    """Follows one hand. For one thread at a time."""
+
+    def __init__(self, hand: Hand, recrop_model: Model, landmark_model: Model) -> None:
+        self._hand = hand
+        self._recrop = ByteNetwork(recrop_model, ("output_crop",))
+        self._landmark = ByteNetwork(landmark_model, ("Identity", "Identity_1"))
+        self._previous: Landmarks | None = None
+
+    def process(self, image: Bytes, pose: Landmarks | None) -> Landmarks | None:
+        """The hand's landmarks [21, 5]; ``None`` when it is not seen. ``pose`` is [33, 5]."""
+        size = (image.shape[1], image.shape[0])
+        region = None
+        if pose is not None and pose[self._hand.wrist, 3] > _MIN_VISIBILITY:
+            region = self._region(image, pose, size)
+        self._previous = None if region is None else self._landmarks(image, region, size)
+        return self._previous
+
+    def _region(self, image: Bytes, pose: Landmarks, size: ImageSize) -> Region:
+        hand = self._hand
+        rough = hand_region_from_pose(pose[hand.wrist], pose[hand.pinky], pose[hand.index], size)
+        rough = rough.transformed(size, scale=2.7, shift_y=-0.1)
+        crop(image, padded(rough, size, (_RECROP_SIDE, _RECROP_SIDE))[0], self._recrop.pixels[0])
+        (points,) = self._recrop.run()
+        landmarks = np.zeros((2, 5), np.float32)
+        landmarks[:, :2] = points.reshape(2, 2) / _RECROP_SIDE
+        center, edge = ((float(x), float(y)) for x, y in projected(landmarks, rough)[:, :2])
+        current = region_from_alignment_points(center, edge, size, target_degrees=-90)
+        current = current.transformed(size, scale=1.0, shift_y=-0.1)
+        if self._previous is None:
+            return current
+        last = hand_region_from_landmarks(self._previous, size).transformed(size, scale=2.0, shift_y=-0.1)
+        return last if may_keep(last, self._previous, current, size, HAND_TRACKING) else current
+
+    def _landmarks(self, image: Bytes, region: Region, size: ImageSize) -> Landmarks | None:
+        crop(image, padded(region, size, (_HAND_SIDE, _HAND_SIDE))[0], self._landmark.pixels[0])
+        tensor, presence = self._landmark.run()
+        if presence.reshape(-1)[0] < 0.5:
+            return None
+        landmarks = np.zeros((_POINTS, 5), np.float32)
+        landmarks[:, :3] = tensor.reshape(_POINTS, 3) / np.float32(_HAND_SIDE)
+        landmarks[:, 2] /= np.float32(_DEPTH_SCALE)
+        return projected(landmarks, region)

@@ -1,0 +1,199 @@
+"""Pose: detection, landmarks, refinement, smoothing.
+
+Sources: modules/pose_detection/pose_detection_cpu.pbtxt, modules/pose_landmark/*.pbtxt,
+calculators/util/refine_landmarks_from_heatmap_calculator.cc.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from graph_server.holistic.crops import WHOLE, Bytes, Padding, crop, padded, projected, unpadded
+from graph_server.holistic.detection import POSE_DETECTOR, Detector
+from graph_server.holistic.networks import ByteNetwork, sigmoid
+from graph_server.holistic.regions import ImageSize, Landmarks, Region, region_from_alignment_points
+from graph_server.holistic.smoothing import LandmarkSmoother, WorldSmoother
+from graph_server.models import Model
+
+Array = npt.NDArray[np.float32]
+
+BODY = 33
+AUXILIARY = slice(33, 35)
+_SIDE = 256
+_REGION_SCALE = 1.25
+
+
+class PoseDetector:
+    """Finds a person in a whole picture. For one thread at a time."""
+
+    def __init__(self, model: Model) -> None:
+        self._network = ByteNetwork(model, ("Identity", "Identity_1"), low=-1.0, high=1.0)
+        self._detector = Detector(POSE_DETECTOR)
+
+    def detect(self, image: Bytes) -> Array | None:
+        """The best person's 4 keypoints, float32 [4, 2], relative to the image; ``None`` without one."""
+        size = (image.shape[1], image.shape[0])
+        side = POSE_DETECTOR.side
+        region, padding = padded(WHOLE, size, (side, side))
+        crop(image, region, self._network.pixels[0], border=cv2.BORDER_CONSTANT)
+        boxes, scores = self._network.run()
+        points = self._detector.best(boxes[0], scores[0, :, 0])
+        return None if points is None else unpadded(_as_landmarks(points), padding)[:, :2]
+
+
+def region_of_detection(points: Array, size: ImageSize) -> Region:
+    """Around the hip centre (keypoint 0), as large as the circle through keypoint 1, upright."""
+    return _region(points, size)
+
+
+def region_of_landmarks(auxiliary: Landmarks, size: ImageSize) -> Region:
+    """The next frame's region, from the two auxiliary landmarks."""
+    return _region(auxiliary, size)
+
+
+def _region(points: Array, size: ImageSize) -> Region:
+    raw = alignment_region(points, size)
+    return raw.transformed(size, scale=_REGION_SCALE)
+
+
+def alignment_region(points: Array, size: ImageSize) -> Region:
+    """The region of two points before it is enlarged: also the object's size for smoothing."""
+    first, second = ((float(x), float(y)) for x, y in points[:2, :2])
+    return region_from_alignment_points(first, second, size, target_degrees=90)
+
+
+def landmarks_of_tensor(tensor: Array) -> Landmarks:
+    """Raw [1, 195] to [39, 5]: x, y, z over the crop's side; visibility and presence through sigmoid."""
+    values = tensor.reshape(-1, 5)
+    landmarks = np.empty((values.shape[0], 5), np.float32)
+    landmarks[:, :3] = values[:, :3] / np.float32(_SIDE)
+    landmarks[:, 3:] = sigmoid(values[:, 3:])
+    return landmarks
+
+
+def refined(landmarks: Landmarks, heatmap: Array, *, kernel: int = 7, confidence: float = 0.5) -> Landmarks:
+    """x and y moved to the centre of mass of the heat map around them, where it is confident.
+
+    ``heatmap`` holds logits, [1, rows, columns, n].
+    """
+    rows, columns, count = heatmap.shape[1:]
+    # C++ casts towards zero: just left of the image still counts as column 0.
+    column = np.trunc(landmarks[:, 0] * columns).astype(np.intp)
+    row = np.trunc(landmarks[:, 1] * rows).astype(np.intp)
+    offset = np.arange(kernel) - (kernel - 1) // 2
+    at_row = row[:, None, None] + offset[None, :, None]
+    at_column = column[:, None, None] + offset[None, None, :]
+    inside = (at_row >= 0) & (at_row < rows) & (at_column >= 0) & (at_column < columns)
+    index = np.arange(count)[:, None, None]
+    logits = heatmap[0][at_row.clip(0, rows - 1), at_column.clip(0, columns - 1), index]
+    weights = np.where(inside, sigmoid(logits), 0.0)
+    total = weights.sum(axis=(1, 2))
+    use = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
+    use &= (weights.max(axis=(1, 2)) >= confidence) & (total > 0)
+    total = np.where(use, total, 1.0)
+    result = landmarks.copy()
+    result[use, 0] = ((weights * at_column).sum(axis=(1, 2)) / columns / total)[use]
+    result[use, 1] = ((weights * at_row).sum(axis=(1, 2)) / rows / total)[use]
+    return result
+
+
+def world_landmarks(tensor: Array, visibility_from: Landmarks, region: Region) -> Landmarks:
+    """Raw [1, 117] to the body's world landmarks [33, 5], metres, turned with the region."""
+    values = tensor.reshape(-1, 3)[:BODY]
+    result = np.empty((BODY, 5), np.float32)
+    cosine, sine = np.float32(np.cos(region.rotation)), np.float32(np.sin(region.rotation))
+    result[:, 0] = cosine * values[:, 0] - sine * values[:, 1]
+    result[:, 1] = sine * values[:, 0] + cosine * values[:, 1]
+    result[:, 2] = values[:, 2]
+    result[:, 3:] = visibility_from[:BODY, 3:]
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """A person: body landmarks [33, 5], auxiliary landmarks [2, 5], world landmarks [33, 5]."""
+
+    landmarks: Landmarks
+    auxiliary: Landmarks
+    world: Landmarks
+
+
+class PoseSmoother:
+    """Smooths poses over time, with MediaPipe's constants (pose_landmark_filtering.pbtxt)."""
+
+    def __init__(self) -> None:
+        self._landmarks = LandmarkSmoother(min_cutoff=0.05, beta=80.0)
+        self._auxiliary = LandmarkSmoother(min_cutoff=0.01, beta=10.0)
+        self._world = WorldSmoother()
+
+    def lost(self) -> None:
+        """No pose in this frame."""
+        self._landmarks.reset()
+        self._auxiliary.reset()
+
+    def apply(self, pose: Pose, size: ImageSize, timestamp: int) -> Pose:
+        """The smoothed pose; ``timestamp`` in µs."""
+        raw = alignment_region(pose.auxiliary, size)
+        scale = (raw.width * size[0] + raw.height * size[1]) / 2
+        return Pose(
+            self._landmarks.apply(pose.landmarks, size, scale, timestamp),
+            self._auxiliary.apply(pose.auxiliary, size, scale, timestamp),
+            self._world.apply(pose.world, timestamp),
+        )
+
+
+class PoseEstimator:
+    """Landmarks of one person in a region. For one thread at a time."""
+
+    def __init__(self, model: Model) -> None:
+        self._network = ByteNetwork(model, ("Identity", "Identity_1", "Identity_3", "Identity_4"))
+
+    def estimate(self, image: Bytes, region: Region) -> Pose | None:
+        """The pose, not smoothed; ``None`` when nobody is there."""
+        size = (image.shape[1], image.shape[0])
+        target, padding = padded(region, size, (_SIDE, _SIDE))
+        crop(image, target, self._network.pixels[0])
+        tensor, presence, heatmap, world = self._network.run()
+        if presence.reshape(-1)[0] < 0.5:
+            return None
+        return assemble(refined(landmarks_of_tensor(tensor), heatmap), world, region, padding)
+
+
+def assemble(landmarks: Landmarks, world: Array, region: Region, padding: Padding) -> Pose:
+    """The pose on the image, from the refined landmarks [39, 5] of the crop."""
+    on_image = projected(unpadded(landmarks, padding), region)
+    return Pose(on_image[:BODY], on_image[AUXILIARY], world_landmarks(world, landmarks, region))
+
+
+class PoseTracker:
+    """Detection when nobody is followed, else the region of the last frame; smoothed."""
+
+    def __init__(self, detector: PoseDetector, estimator: PoseEstimator) -> None:
+        self._detector = detector
+        self._estimator = estimator
+        self._smoother = PoseSmoother()
+        self._region: Region | None = None
+
+    def process(self, image: Bytes, timestamp: int) -> tuple[Pose, Region] | None:
+        """The pose of a frame and the region that it gives for drawing and the next frame."""
+        size = (image.shape[1], image.shape[0])
+        region = self._region
+        if region is None:
+            points = self._detector.detect(image)
+            region = None if points is None else region_of_detection(points, size)
+        raw = None if region is None else self._estimator.estimate(image, region)
+        if raw is None:
+            self._smoother.lost()
+            self._region = None
+            return None
+        pose = self._smoother.apply(raw, size, timestamp)
+        self._region = region_of_landmarks(pose.auxiliary, size)
+        return pose, self._region
+
+
+def _as_landmarks(points: Array) -> Landmarks:
+    landmarks = np.zeros((len(points), 5), np.float32)
+    landmarks[:, :2] = points
+    return landmarks
