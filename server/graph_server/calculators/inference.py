@@ -1,0 +1,242 @@
+"""Calculators around OpenVINO: image to tensor, sessions, inference.
+
+Sources: mediapipe/calculators/ovms/openvinoinferencecalculator.cc and openvinomodelserversessioncalculator.cc
+of the fork, mediapipe/calculators/tensor/image_to_tensor_calculator.cc.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+
+from graph_server.calculators.registry import REGISTRY
+from graph_server.errors import ConfigError, GraphError, UnknownModelError
+from graph_server.graph.calculator import Calculator, Ports, Services
+from graph_server.graph.node import Node
+from graph_server.holistic.crops import WHOLE, crop, padded
+from graph_server.holistic.networks import byte_input, only_outputs
+from graph_server.models import Model
+
+
+@dataclass(frozen=True, slots=True)
+class ByteTensor:
+    """An image tensor [1, height, width, 3] kept as bytes; the floats are made where they are needed."""
+
+    pixels: npt.NDArray[np.uint8]
+    low: float
+    high: float
+
+    def floats(self) -> npt.NDArray[np.float32]:
+        """The values in ``low``…``high``."""
+        scale = np.float32((self.high - self.low) / 255.0)
+        return self.pixels.astype(np.float32) * scale + np.float32(self.low)
+
+
+@REGISTRY.register("ImageToTensorCalculator")
+class ImageToTensor(Calculator):
+    """A region of an image, or all of it, as a tensor."""
+
+    inputs = Ports(required=("IMAGE",), optional=("NORM_RECT",))
+    outputs = Ports(required=("TENSORS",), optional=("LETTERBOX_PADDING", "MATRIX"))
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        options = node.options.get("ImageToTensorCalculatorOptions")
+        if options is None or not options.output_tensor_width or not options.output_tensor_height:
+            raise ConfigError(f"{node.where()}: ImageToTensorCalculator needs the tensor's width and height")
+        self._size = (options.output_tensor_width, options.output_tensor_height)
+        self._keep_aspect = options.keep_aspect_ratio
+        self._low, self._high = options.output_tensor_float_range.min, options.output_tensor_float_range.max
+        if self._high <= self._low:
+            raise ConfigError(f"{node.where()}: ImageToTensorCalculator needs output_tensor_float_range")
+        self._border = cv2.BORDER_CONSTANT if options.border_mode == 1 else cv2.BORDER_REPLICATE
+        self._image = node.input_index("IMAGE")
+        self._region = node.input_index("NORM_RECT")
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Crop."""
+        assert self._image is not None
+        image = inputs[self._image]
+        region = WHOLE if self._region is None else inputs[self._region]
+        if image is None or region is None:
+            return (None,) * len(self.node.outputs)
+        padding: Any = None
+        target = region
+        if self._keep_aspect:
+            target, padding = padded(region, (image.shape[1], image.shape[0]), self._size)
+        pixels = np.empty((1, self._size[1], self._size[0], 3), np.uint8)
+        crop(image, target, pixels[0], border=self._border)
+        values = {
+            "TENSORS": [ByteTensor(pixels, self._low, self._high)],
+            "LETTERBOX_PADDING": padding,
+            "MATRIX": target,
+        }
+        return [values[port.tag] for port in self.node.outputs]
+
+
+@REGISTRY.register("OpenVINOModelServerSessionCalculator")
+class Session(Calculator):
+    """A configured model, for inference nodes to use."""
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        options = node.options.get("OpenVINOModelServerSessionCalculatorOptions")
+        if options is None or not options.servable_name:
+            raise ConfigError(f"{node.where()}: a session needs a servable_name")
+        try:
+            self._model = services.models.get(options.servable_name)
+        except UnknownModelError as error:
+            raise ConfigError(f"{node.where()}: {error}") from error
+
+    def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Hand over the model."""
+        return {"SESSION": self._model}
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Has no streams."""
+        return ()
+
+
+@REGISTRY.register("OpenVINOInferenceCalculator")
+class Inference(Calculator):
+    """Runs a model. Streams are matched to tensors by the options' order lists (vector tags) and maps.
+
+    An image tensor of bytes is converted by the model itself, and outputs that no node reads are cut away.
+    """
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        self._options = node.options.get("OpenVINOInferenceCalculatorOptions")
+        self._model: Model | None = None
+        self._request: ov.InferRequest | None = None
+        self._feed: npt.NDArray[Any] | None = None
+        self._kept: list[str] = []
+
+    def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Learn the model's names."""
+        self._model = side_packets.get("SESSION")
+        if self._model is None:
+            raise GraphError(f"{self.node.where()}: no SESSION side packet")
+        self._inputs = [self._input_names(port) for port in self.node.inputs]
+        self._outputs = [self._output_names(port) for port in self.node.outputs]
+        known_in = {info.name for info in self._model.inputs}
+        known_out = {info.name for info in self._model.outputs}
+        for names, known, what in ((self._inputs, known_in, "input"), (self._outputs, known_out, "output")):
+            for name in (name for group in names for name in group):
+                if name not in known:
+                    raise GraphError(
+                        f"{self.node.where()}: model {self._model.name} has no {what} {name!r}, only {sorted(known)}"
+                    )
+        self._kept = self._consumed()
+        return {}
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Infer."""
+        if any(value is None for value in inputs):
+            return ()
+        tensors: dict[str, Any] = {}
+        for value, names, port in zip(inputs, self._inputs, self.node.inputs, strict=True):
+            parts = value if port.tag.startswith(("TENSORS", "OVTENSORS")) else [value]
+            if len(parts) < len(names):
+                raise GraphError(f"{self.node.where()}: {len(parts)} tensors for {len(names)} inputs")
+            tensors.update(zip(names, parts, strict=False))
+        results = self._run(tensors)
+        return [
+            [results.get(name) for name in names]
+            if port.tag.startswith(("TENSORS", "OVTENSORS"))
+            else results[names[0]]
+            for names, port in zip(self._outputs, self.node.outputs, strict=True)
+        ]
+
+    def close(self) -> None:
+        """Give the request back."""
+        self._request = None
+
+    def _run(self, tensors: dict[str, Any]) -> dict[str, npt.NDArray[Any]]:
+        assert self._model is not None
+        only = next(iter(tensors.values()))
+        if len(tensors) == 1 and isinstance(only, ByteTensor):
+            request = self._byte_request(only)
+        else:
+            floats = {
+                name: value.floats() if isinstance(value, ByteTensor) else value for name, value in tensors.items()
+            }
+            request = self._plain_request()
+            try:
+                request.infer(floats)
+            except RuntimeError as error:
+                lines = [line for line in str(error).splitlines() if line.strip()]
+                raise GraphError(f"{self.node.where()}: inference failed: {lines[-1] if lines else error}") from error
+        # Copies: the request's own memory is used again for the next frame, which may be under way already.
+        return {name: request.get_output_tensor(index).data.copy() for index, name in enumerate(self._kept)}
+
+    def _byte_request(self, tensor: ByteTensor) -> ov.InferRequest:
+        assert self._model is not None
+        kept = self._kept
+        if self._request is None:
+            key = f"bytes {tensor.low}..{tensor.high}: {','.join(kept)}"
+            compiled = self._model.variant(
+                key, lambda model: byte_input(only_outputs(model, kept), tensor.low, tensor.high)
+            )
+            self._request = compiled.create_infer_request()
+        self._request.set_input_tensor(0, ov.Tensor(tensor.pixels, shared_memory=True))
+        self._request.infer()
+        return self._request
+
+    def _plain_request(self) -> ov.InferRequest:
+        assert self._model is not None
+        kept = self._kept
+        if self._request is None:
+            compiled = self._model.variant(f"floats: {','.join(kept)}", lambda model: only_outputs(model, kept))
+            self._request = compiled.create_infer_request()
+        return self._request
+
+    def _consumed(self) -> list[str]:
+        """The outputs that some node reads: a vector is followed into its split."""
+        kept: list[str] = []
+        for names, port in zip(self._outputs, self.node.outputs, strict=True):
+            consumers = self.services.consumers.get(port.name, ())
+            used = set(range(len(names)))
+            if len(consumers) == 1 and consumers[0][0].calculator == "SplitTensorVectorCalculator":
+                split = consumers[0][0]
+                ranges = split.options["SplitVectorCalculatorOptions"].ranges
+                used = {
+                    index
+                    for item, output in zip(ranges, split.outputs, strict=False)
+                    for index in range(item.begin, item.end)
+                    if self.services.consumers.get(output.name)
+                    and any(node.calculator != "GateCalculator" or self._gate_used(node, output.name)
+                            for node, _ in self.services.consumers[output.name])
+                }
+            kept += [name for index, name in enumerate(names) if index in used and name not in kept]
+        return kept
+
+    def _gate_used(self, gate: Node, stream: str) -> bool:
+        """Whether somebody reads what a gate lets through of ``stream``."""
+        data = [port for port in gate.inputs if port.tag not in ("ALLOW", "DISALLOW")]
+        place = next(index for index, port in enumerate(data) if port.name == stream)
+        return place >= len(gate.outputs) or bool(self.services.consumers.get(gate.outputs[place].name))
+
+    def _input_names(self, port: Any) -> list[str]:
+        assert self._model is not None
+        return _names(port, self._options, "input", [info.name for info in self._model.inputs])
+
+    def _output_names(self, port: Any) -> list[str]:
+        assert self._model is not None
+        return _names(port, self._options, "output", [info.name for info in self._model.outputs])
+
+
+def _names(port: Any, options: Any, what: str, of_model: list[str]) -> list[str]:
+    """The tensors that a stream carries: by map for its tag, by order list, else the model's own order."""
+    if options is not None:
+        mapped = getattr(options, f"tag_to_{what}_tensor_names")
+        if port.tag in mapped:
+            return [mapped[port.tag]]
+        order = list(getattr(options, f"{what}_order_list"))
+        if order:
+            return order
+    return of_model if port.tag.startswith(("TENSORS", "OVTENSORS")) else of_model[:1]

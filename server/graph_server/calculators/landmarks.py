@@ -1,0 +1,150 @@
+"""Calculators from tensors to landmarks on the image, and regions of them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from graph_server.calculators.registry import REGISTRY
+from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
+from graph_server.graph.node import Node
+from graph_server.holistic.crops import projected, unpadded
+from graph_server.holistic.networks import sigmoid
+from graph_server.holistic.pose import refined
+
+
+@REGISTRY.register("TensorsToLandmarksCalculator")
+class TensorsToLandmarks(Calculator):
+    """The first tensor as landmarks [n, 5]; NORM_LANDMARKS are relative to the input's size."""
+
+    inputs = Ports(required=("TENSORS",))
+    outputs = Ports(optional=("LANDMARKS", "NORM_LANDMARKS"))
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        options = node.options["TensorsToLandmarksCalculatorOptions"]
+        self._count = options.num_landmarks
+        self._scale = np.ones(3, np.float32)
+        if node.output_index("NORM_LANDMARKS") is not None:
+            width, height = options.input_image_width, options.input_image_height
+            self._scale = np.array([1 / width, 1 / height, 1 / (width * options.normalize_z)], np.float32)
+        self._activations = (options.visibility_activation, options.presence_activation)
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Convert."""
+        values = inputs[0][0].reshape(self._count, -1)
+        landmarks = np.zeros((self._count, 5), np.float32)
+        landmarks[:, :3] = values[:, :3] * self._scale
+        for column, activation in zip(range(3, min(5, values.shape[1])), self._activations, strict=False):
+            landmarks[:, column] = sigmoid(values[:, column]) if activation else values[:, column]
+        return (landmarks,)
+
+
+@REGISTRY.register("RefineLandmarksFromHeatmapCalculator")
+class RefineLandmarks(Calculator):
+    """x and y from the heat map."""
+
+    inputs = Ports(required=("NORM_LANDMARKS", "TENSORS"))
+    outputs = Ports(required=("NORM_LANDMARKS",))
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        options = node.options["RefineLandmarksFromHeatmapCalculatorOptions"]
+        self._kernel = options.kernel_size
+        self._confidence = options.min_confidence_to_refine
+        self._landmarks = node.input_index("NORM_LANDMARKS") or 0
+        self._tensors = node.input_index("TENSORS") or 0
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Refine."""
+        landmarks, tensors = inputs[self._landmarks], inputs[self._tensors]
+        if landmarks is None:
+            return NOTHING
+        if tensors is None:
+            return (landmarks,)
+        return (refined(landmarks, tensors[0], kernel=self._kernel, confidence=self._confidence),)
+
+
+@REGISTRY.register("VisibilityCopyCalculator")
+class VisibilityCopy(Calculator):
+    """Visibility and presence of one list for another."""
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        options = node.options.get("VisibilityCopyCalculatorOptions")
+        self._columns = [
+            column
+            for column, copy in ((3, "copy_visibility"), (4, "copy_presence"))
+            if options is None or getattr(options, copy)
+        ]
+        self._source = next(i for i, port in enumerate(node.inputs) if port.tag.endswith("_FROM"))
+        self._target = next(i for i, port in enumerate(node.inputs) if port.tag.endswith("_TO"))
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Copy."""
+        source, target = inputs[self._source], inputs[self._target]
+        if source is None or target is None:
+            return NOTHING
+        result = target.copy()
+        result[:, self._columns] = source[:, self._columns]
+        return (result,)
+
+
+class _Paired(Calculator):
+    """Every LANDMARKS input with the one other input, to the output in the same place."""
+
+    other: str
+    landmark_tags: tuple[str, ...] = ("LANDMARKS", "NORM_LANDMARKS")
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        self._other = next(index for index, port in enumerate(node.inputs) if port.tag == self.other)
+        self._lists = [index for index, port in enumerate(node.inputs) if port.tag in self.landmark_tags]
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Apply to each."""
+        other = inputs[self._other]
+        if other is None:
+            return NOTHING
+        return [None if inputs[index] is None else self.apply(inputs[index], other) for index in self._lists]
+
+    def apply(self, landmarks: Any, other: Any) -> Any:
+        """One list."""
+        raise NotImplementedError
+
+
+@REGISTRY.register("LandmarkLetterboxRemovalCalculator")
+class LandmarkLetterboxRemoval(_Paired):
+    """Without the crop's bars."""
+
+    other = "LETTERBOX_PADDING"
+
+    def apply(self, landmarks: Any, other: Any) -> Any:
+        """One list."""
+        return unpadded(landmarks, other)
+
+
+@REGISTRY.register("LandmarkProjectionCalculator")
+class LandmarkProjection(_Paired):
+    """From the region to the image."""
+
+    other = "NORM_RECT"
+
+    def apply(self, landmarks: Any, other: Any) -> Any:
+        """One list."""
+        return projected(landmarks, other)
+
+
+@REGISTRY.register("WorldLandmarkProjectionCalculator")
+class WorldLandmarkProjection(_Paired):
+    """Turned with the region."""
+
+    other = "NORM_RECT"
+
+    def apply(self, landmarks: Any, other: Any) -> Any:
+        """One list."""
+        cosine, sine = np.float32(np.cos(other.rotation)), np.float32(np.sin(other.rotation))
+        result = landmarks.copy()
+        result[:, 0] = cosine * landmarks[:, 0] - sine * landmarks[:, 1]
+        result[:, 1] = sine * landmarks[:, 0] + cosine * landmarks[:, 1]
+        return result

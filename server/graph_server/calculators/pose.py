@@ -1,0 +1,104 @@
+"""The pose subgraphs, each as one calculator."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from graph_server.calculators.registry import REGISTRY
+from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
+from graph_server.graph.node import Node
+from graph_server.holistic.pose import (
+    Pose,
+    PoseDetector,
+    PoseSmoother,
+    region_of_detection,
+    region_of_landmarks,
+)
+
+
+@REGISTRY.register("PoseDetectionCpu")
+class PoseDetection(Calculator):
+    """Detections in a whole image: a list with the best one, or no packet."""
+
+    inputs = Ports(required=("IMAGE",))
+    outputs = Ports(required=("DETECTIONS",))
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        self._detector = PoseDetector(services.models.get("pose_detection"))
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Detect."""
+        points = self._detector.detect(inputs[0])
+        return NOTHING if points is None else ([points],)
+
+
+class _RegionOfPoints(Calculator):
+    points_tag: str
+    outputs = Ports(required=("ROI",))
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        self._points = node.input_index(self.points_tag) or 0
+        self._size = node.input_index("IMAGE_SIZE") or 0
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Enclose."""
+        points, size = inputs[self._points], inputs[self._size]
+        return NOTHING if points is None or size is None else (self.region(points, size),)
+
+    def region(self, points: Any, size: Any) -> Any:
+        """The rule."""
+        raise NotImplementedError
+
+
+@REGISTRY.register("PoseDetectionToRoi")
+class PoseDetectionToRoi(_RegionOfPoints):
+    """The region of a detection."""
+
+    points_tag = "DETECTION"
+    inputs = Ports(required=("DETECTION", "IMAGE_SIZE"))
+
+    def region(self, points: Any, size: Any) -> Any:
+        """The rule."""
+        return region_of_detection(points, size)
+
+
+@REGISTRY.register("PoseLandmarksToRoi")
+class PoseLandmarksToRoi(_RegionOfPoints):
+    """The region of the auxiliary landmarks."""
+
+    points_tag = "LANDMARKS"
+    inputs = Ports(required=("LANDMARKS", "IMAGE_SIZE"))
+
+    def region(self, points: Any, size: Any) -> Any:
+        """The rule."""
+        return region_of_landmarks(points, size)
+
+
+@REGISTRY.register("PoseLandmarkFiltering")
+class PoseLandmarkFiltering(Calculator):
+    """Smooths a pose over time; forgets it when it is lost."""
+
+    inputs = Ports(required=("IMAGE_SIZE", "NORM_LANDMARKS", "AUX_NORM_LANDMARKS", "WORLD_LANDMARKS"))
+    outputs = Ports(
+        optional=("FILTERED_NORM_LANDMARKS", "FILTERED_AUX_NORM_LANDMARKS", "FILTERED_WORLD_LANDMARKS")
+    )
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        self._smoother = PoseSmoother()
+        self._places = [node.input_index(tag) or 0 for tag in self.inputs.required]
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Smooth."""
+        size, landmarks, auxiliary, world = (inputs[place] for place in self._places)
+        if landmarks is None:
+            self._smoother.lost()
+            return NOTHING
+        pose = self._smoother.apply(Pose(landmarks, auxiliary, world), size, timestamp)
+        values = {
+            "FILTERED_NORM_LANDMARKS": pose.landmarks,
+            "FILTERED_AUX_NORM_LANDMARKS": pose.auxiliary,
+            "FILTERED_WORLD_LANDMARKS": pose.world,
+        }
+        return [values[port.tag] for port in self.node.outputs]

@@ -1,0 +1,77 @@
+"""Calculators that take vectors apart."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from graph_server.calculators.registry import REGISTRY
+from graph_server.errors import ConfigError, GraphError
+from graph_server.graph.calculator import Calculator, Services
+from graph_server.graph.node import Node
+
+
+@REGISTRY.register(
+    "SplitDetectionVectorCalculator", "SplitNormalizedLandmarkListCalculator", "SplitLandmarkListCalculator"
+)
+class SplitVector(Calculator):
+    """Ranges of a vector: slices, or elements where ``element_only`` says so."""
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        options = node.options.get("SplitVectorCalculatorOptions")
+        if options is None or not options.ranges:
+            raise ConfigError(f"{node.where()}: {node.calculator} needs ranges")
+        self._ranges = [(item.begin, item.end) for item in options.ranges]
+        self._element_only = options.element_only
+        self._combine = options.combine_outputs
+        if not self._combine and len(self._ranges) != len(node.outputs):
+            raise ConfigError(
+                f"{node.where()}: {len(self._ranges)} ranges for {len(node.outputs)} outputs of {node.calculator}"
+            )
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Take apart."""
+        vector = inputs[0]
+        if len(vector) < max(end for _, end in self._ranges):
+            raise GraphError(f"{self.node.where()}: a vector of {len(vector)} elements is too short for its ranges")
+        if self._combine:
+            import numpy as np
+
+            return (np.concatenate([vector[begin:end] for begin, end in self._ranges]),)
+        if self._element_only:
+            return [vector[begin] for begin, _ in self._ranges]
+        return [vector[begin:end] for begin, end in self._ranges]
+
+
+@REGISTRY.register("SplitTensorVectorCalculator")
+class SplitTensorVector(SplitVector):
+    """As above; it takes the tensors out of their packet, so nobody else may read that packet."""
+
+    def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Refuse what MediaPipe refuses at run time."""
+        stream = self.node.inputs[0].name
+        if len(self.services.consumers.get(stream, ())) > 1:
+            raise GraphError(
+                f"{self.node.where()}: Packet isn't the sole owner of the holder: {stream!r} has another consumer, "
+                "which has to read a split tensor instead"
+            )
+        return {}
+
+
+@REGISTRY.register("TensorsToFloatsCalculator")
+class TensorsToFloats(Calculator):
+    """The first tensor's values: one as FLOAT, all as FLOATS."""
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        options = node.options.get("TensorsToFloatsCalculatorOptions")
+        self._sigmoid = options is not None and options.activation == 1
+        self._one = node.output_index("FLOAT") is not None
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Read."""
+        import math
+
+        values = [float(value) for value in inputs[0][0].reshape(-1)]
+        if self._sigmoid:
+            values = [1.0 / (1.0 + math.exp(-value)) for value in values]
+        return (values[0] if self._one else values,)

@@ -1,0 +1,1 @@
+"""The graph runtime: MediaPipe graphs, read from the same text format."""

@@ -1,0 +1,92 @@
+"""What a calculator is, and the registry that finds one by its name in a graph."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from graph_server.errors import ConfigError
+from graph_server.graph.node import Node, Port
+from graph_server.models import ModelRepository
+
+NOTHING: tuple[Any, ...] = ()
+"""What :meth:`Calculator.process` returns when no output has a packet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """A contract: the tags that a calculator must and may have. ``...`` in ``optional`` admits any."""
+
+    required: tuple[str, ...] = ()
+    optional: tuple[object, ...] = ()
+
+    def check(self, node: Node, what: str, tags: Sequence[str]) -> None:
+        """Raise :class:`ConfigError`, naming the node and line, where ``tags`` break the contract."""
+        for tag in self.required:
+            if tag not in tags:
+                raise ConfigError(f"{node.where()}: {node.calculator} needs {what} {tag or '(without tag)'}")
+        for tag in tags:
+            if tag not in self.required and tag not in self.optional and ... not in self.optional:
+                raise ConfigError(f"{node.where()}: {node.calculator} has no {what} {tag or '(without tag)'}")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What calculators may use: the configured models, and which of their outputs have consumers."""
+
+    models: ModelRepository
+    consumers: Mapping[str, Sequence[tuple[Node, Port]]] = field(default_factory=dict)
+
+
+class Calculator:
+    """A node at work: one instance a graph, called for one timestamp at a time, in order.
+
+    :meth:`process` gets the values of its inputs in the order of the node's text, ``None`` where a stream
+    has no packet at this timestamp, and returns the values of its outputs likewise (or :data:`NOTHING`).
+    It is called when at least one input that is not a back edge has a packet. It must not change inputs.
+    """
+
+    inputs: ClassVar[Ports] = Ports(optional=(...,))
+    outputs: ClassVar[Ports] = Ports(optional=(...,))
+
+    def __init__(self, node: Node, services: Services) -> None:
+        self.node = node
+        self.services = services
+
+    def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Prepare for a run, with the input side packets by tag; returns the output side packets by tag."""
+        return {}
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Handle one timestamp, in microseconds."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End a run."""
+
+
+class Registry:
+    """Calculators by the name that graphs use."""
+
+    def __init__(self) -> None:
+        self._classes: dict[str, type[Calculator]] = {}
+
+    def register(self, *names: str) -> Callable[[type[Calculator]], type[Calculator]]:
+        """Decorator: make a class known under ``names``."""
+
+        def add(cls: type[Calculator]) -> type[Calculator]:
+            for name in names:
+                self._classes[name] = cls
+            return cls
+
+        return add
+
+    def find(self, node: Node) -> type[Calculator]:
+        """The class for ``node``; raises :class:`ConfigError` that names what is close."""
+        found = self._classes.get(node.calculator)
+        if found is None:
+            import difflib
+
+            close = difflib.get_close_matches(node.calculator, self._classes, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise ConfigError(f"{node.where()}: calculator {node.calculator!r} is not implemented here{hint}")
+        return found

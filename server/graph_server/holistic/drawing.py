@@ -1,0 +1,129 @@
+"""Landmarks drawn on a picture.
+
+Sources: graphs/holistic_tracking/holistic_tracking_to_render_data.pbtxt (colours, thicknesses, connections),
+util/annotation_renderer.cc (rounding), calculators/util/annotation_overlay_calculator.cc (padded rows).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from graph_server.holistic.connections import FACE, HAND, POSE, Chains
+from graph_server.holistic.crops import Bytes
+from graph_server.holistic.regions import ImageSize, Landmarks, Region
+
+Color = tuple[int, int, int]
+
+WHITE: Color = (255, 255, 255)
+ORANGE: Color = (255, 138, 0)
+CYAN: Color = (0, 217, 231)
+
+_SCALE = 0.0008  # of the longer side of the pose's region, in pixels
+_ROW_ALIGNMENT = 16  # bytes; framework/formats/image_frame.h
+
+
+@dataclass(frozen=True, slots=True)
+class Strokes:
+    """Lines and dots of one colour: ``points`` int32 [n, 2] in pixels, ``thickness`` in pixels, at least 1.
+
+    ``lines`` are chains of point indices; ``dots`` are point indices.
+    """
+
+    points: npt.NDArray[np.int32]
+    color: Color
+    thickness: int
+    lines: Chains = ()
+    dots: tuple[int, ...] = ()
+
+
+def holistic_strokes(
+    size: ImageSize,
+    pose: Landmarks | None,
+    region: Region | None,
+    left_hand: Landmarks | None,
+    right_hand: Landmarks | None,
+    face: Landmarks | None,
+) -> list[Strokes]:
+    """What to draw, in order. Hands' wrists replace the pose's, so that hands and arms meet."""
+    scale = _SCALE
+    if region is not None:
+        scale *= max(region.width * size[0], region.height * size[1])
+    strokes: list[Strokes] = []
+    if pose is not None:
+        strokes += _pose(_with_wrists(pose, left_hand, right_hand), size, scale)
+    for hand, color in ((left_hand, ORANGE), (right_hand, CYAN)):
+        if hand is not None:
+            points = _pixels(hand, size)
+            every = tuple(range(len(points)))
+            strokes.append(Strokes(points, WHITE, _thickness(4.0, scale), HAND, every))
+            strokes.append(Strokes(points, color, _thickness(3.0, scale), (), every))
+    if face is not None:
+        points = _pixels(face, size)
+        thin = _thickness(0.5, scale)
+        # MediaPipe first draws white dots of the same size, which the coloured ones then cover.
+        strokes.append(Strokes(points, WHITE, thin, FACE))
+        strokes.append(Strokes(points, CYAN, thin, (), tuple(range(len(points)))))
+    return strokes
+
+
+def draw(image: Bytes, strokes: Sequence[Strokes]) -> Bytes:
+    """A copy of ``image`` (uint8 [h, w, c]; gray becomes RGB) with the strokes; rows padded to 16 bytes."""
+    height, width = image.shape[:2]
+    channels = 4 if image.shape[2] == 4 else 3
+    stride = -(-width * channels // _ROW_ALIGNMENT) * _ROW_ALIGNMENT
+    rows = np.zeros((height, stride), np.uint8)
+    canvas = rows[:, : width * channels].reshape(height, width, channels)
+    canvas[:] = image
+    for stroke in strokes:
+        segments = list(_segments(stroke))
+        if segments:
+            cv2.polylines(canvas, segments, False, stroke.color, stroke.thickness)
+        for dot in stroke.dots:
+            x, y = stroke.points[dot]
+            cv2.circle(canvas, (int(x), int(y)), stroke.thickness, stroke.color, cv2.FILLED)
+    return canvas
+
+
+def _segments(stroke: Strokes) -> Iterator[npt.NDArray[np.int32]]:
+    for chain in stroke.lines:
+        yield stroke.points[np.array(chain)]
+
+
+def _pose(points: Landmarks, size: ImageSize, scale: float) -> list[Strokes]:
+    pixels = _pixels(points, size)
+    seen = points[:, 3]
+    faint = tuple(np.flatnonzero(seen >= 0.1).tolist())
+    clear = tuple(np.flatnonzero(seen >= 0.5).tolist())
+    shown = set(faint)
+    lines = tuple(
+        (a, b) for chain in POSE for a, b in zip(chain, chain[1:], strict=False) if a in shown and b in shown
+    )
+    return [
+        Strokes(pixels, WHITE, _thickness(3.0, scale), lines, faint),
+        Strokes(pixels, WHITE, _thickness(5.0, scale), (), clear),
+        Strokes(pixels, ORANGE, _thickness(3.0, scale), (), tuple(dot for dot in clear if dot % 2 == 0)),
+        Strokes(pixels, CYAN, _thickness(3.0, scale), (), tuple(dot for dot in clear if dot % 2 == 1)),
+    ]
+
+
+def _with_wrists(pose: Landmarks, left_hand: Landmarks | None, right_hand: Landmarks | None) -> Landmarks:
+    """The 16 drawn points: 11 to 14, the wrists, 23 to 32."""
+    points = np.concatenate([pose[11:17], pose[23:33]])
+    for place, hand in ((4, left_hand), (5, right_hand)):
+        if hand is not None:
+            points[place, :3] = hand[0, :3]
+            points[place, 3] = 1.0  # a hand's landmarks have no visibility: they are always shown
+    return points
+
+
+def _pixels(landmarks: Landmarks, size: ImageSize) -> npt.NDArray[np.int32]:
+    # Far outside the picture nothing shows, and OpenCV's fixed point would overflow.
+    scaled = np.clip(landmarks[:, :2] * np.array(size, np.float32), -16_000, 16_000)
+    return scaled.astype(np.int32)
+
+
+def _thickness(value: float, scale: float) -> int:
+    return max(1, round(value * scale))
