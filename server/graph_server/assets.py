@@ -1,0 +1,205 @@
+"""Models and clips out of published wheels, checked and kept in the user's cache.
+
+pip fetches, so that mirrors, proxies and credentials are those that the user has set up already. The
+models are laid out as an OVMS model repository, so that the same folder mounts into OVMS.
+"""
+
+import argparse
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from graph_server.errors import AssetError, GraphServerError
+from graph_server.resources import cache_folder, project_file
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_COMMITTED = ("pose_classifier", "no_person_scores")
+
+
+@dataclass(frozen=True, slots=True)
+class WheelFile:
+    """A file in a wheel, where it goes below the cache, and its checksum."""
+
+    member: str
+    target: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """A wheel, pinned, with the platform tag that it is published for."""
+
+    requirement: str
+    platform: str
+    files: tuple[WheelFile, ...]
+
+
+def read_manifest(path: Path) -> tuple[Wheel, ...]:
+    """The wheels that ``assets.toml`` names."""
+    content = tomllib.loads(path.read_text(encoding="utf-8"))
+    return tuple(
+        Wheel(
+            wheel["requirement"],
+            wheel["platform"],
+            tuple(WheelFile(item["member"], item["target"], item["sha256"]) for item in wheel["file"]),
+        )
+        for wheel in content["wheel"]
+    )
+
+
+def ensure_models(models_dir: Path | None = None) -> Path:
+    """The folder with all models, fetched if need be; raises :class:`AssetError`."""
+    folder = models_dir or cache_folder() / "models"
+    _ensure(folder, "models/")
+    for name in _COMMITTED:
+        _copy_committed(name, folder)
+    return folder
+
+
+def ensure_clip() -> Path:
+    """The sample clip of the demo, fetched if need be; raises :class:`AssetError`."""
+    folder = cache_folder() / "clips"
+    _ensure(folder, "clips/")
+    return folder / "demo.mp4"
+
+
+def _ensure(folder: Path, prefix: str) -> None:
+    wheels = read_manifest(project_file("server_config/assets.toml"))
+    wanted = [
+        (wheel, [item for item in wheel.files if item.target.startswith(prefix)])
+        for wheel in wheels
+    ]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".lock").open("w") as lock:
+            # Two servers that start at once fetch once.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for wheel, items in wanted:
+                missing = [item for item in items if not _is_right(folder / item.target.removeprefix(prefix), item)]
+                if missing:
+                    _fetch(wheel, missing, folder, prefix)
+    except OSError as error:
+        raise AssetError(f"cannot write {folder}: {error.strerror} (--models_dir)") from error
+
+
+def _is_right(path: Path, item: WheelFile) -> bool:
+    if not path.is_file():
+        return False
+    if hashlib.sha256(path.read_bytes()).hexdigest() == item.sha256:
+        return True
+    raise AssetError(f"{path} has a wrong checksum: delete it, and it will be fetched again")
+
+
+def _fetch(wheel: Wheel, items: Sequence[WheelFile], folder: Path, prefix: str) -> None:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch:
+        _download(wheel, Path(scratch))
+        archives = list(Path(scratch).glob("*.whl"))
+        if len(archives) != 1:
+            raise AssetError(f"pip fetched no wheel for {wheel.requirement}")
+        with zipfile.ZipFile(archives[0]) as archive:
+            for item in items:
+                _extract(archive, item, folder / item.target.removeprefix(prefix))
+
+
+def _extract(archive: zipfile.ZipFile, item: WheelFile, target: Path) -> None:
+    try:
+        data = archive.read(item.member)
+    except (KeyError, zipfile.BadZipFile) as error:
+        raise AssetError(f"{item.member} is not in the wheel, or damaged: {error}") from error
+    if hashlib.sha256(data).hexdigest() != item.sha256:
+        raise AssetError(f"{item.member} has a wrong checksum: what pip fetched is not what was pinned")
+    _write(data, target)
+
+
+def _write(data: bytes, target: Path) -> None:
+    """Atomically: a reader sees all of it or nothing."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, scratch = tempfile.mkstemp(dir=target.parent, prefix=".part-")
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+    os.chmod(scratch, 0o644)  # so that a container's user can read the mounted folder
+    os.replace(scratch, target)
+
+
+def _download(wheel: Wheel, scratch: Path) -> None:
+    """Let pip download ``wheel`` into ``scratch``, with a progress bar over the bytes that arrive."""
+    command = [
+        *(sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--no-deps", "--quiet"),
+        *("--only-binary=:all:", "--python-version", "3.12", "--implementation", "cp"),
+        *("--platform", wheel.platform, "--dest", str(scratch), wheel.requirement),
+    ]
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    with (scratch / "errors").open("w+") as errors:
+        try:
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, env=environment)
+        except OSError as error:
+            raise AssetError(f"pip cannot be started: {error.strerror}") from error
+        ended = threading.Event()
+        watcher = threading.Thread(target=_show_progress, args=(wheel.requirement, scratch, ended))
+        watcher.start()
+        try:
+            status = process.wait()
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            ended.set()
+            watcher.join()
+        if status:
+            errors.seek(0)
+            lines = [line.strip() for line in errors if line.strip() and "WARNING" not in line]
+            reason = lines[-1] if lines else f"exit status {status}"
+            raise AssetError(f"pip could not fetch {wheel.requirement}: {reason}")
+
+
+def _show_progress(what: str, scratch: Path, ended: threading.Event) -> None:
+    with tqdm(desc=f"fetching {what}", unit="B", unit_scale=True, disable=not sys.stderr.isatty()) as bar:
+        if bar.disable:
+            print(f"fetching {what}", file=sys.stderr, flush=True)
+        while not ended.wait(0.2):
+            size = 0
+            for path in scratch.rglob("*"):
+                try:
+                    size += path.stat().st_size
+                except OSError:
+                    continue  # pip moved it meanwhile
+            bar.n = max(bar.n, size)
+            bar.refresh()
+
+
+def _copy_committed(name: str, folder: Path) -> None:
+    source = project_file(f"models/{name}")
+    for path in source.rglob("*"):
+        target = folder / name / path.relative_to(source)
+        if path.is_file() and (not target.is_file() or target.read_bytes() != path.read_bytes()):
+            _write(path.read_bytes(), target)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """``python -m graph_server assets``: fetch everything, print where it is."""
+    parser = argparse.ArgumentParser(prog="python -m graph_server assets", description=main.__doc__)
+    parser.add_argument("--models_dir", type=Path, help="the model repository to fill (default: the user's cache)")
+    parser.add_argument("--clip", action="store_true", help="fetch the sample clip too")
+    options = parser.parse_args(arguments)
+    try:
+        print(ensure_models(options.models_dir))
+        if options.clip:
+            print(ensure_clip())
+    except GraphServerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
