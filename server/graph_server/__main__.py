@@ -1,0 +1,7 @@
+"""``python -m graph_server``."""
+
+import sys
+
+from graph_server.cli import main
+
+sys.exit(main())

@@ -1,0 +1,113 @@
+"""KServe v2's messages: their classes, and requests and responses without needless copies."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+from graph_server.service.status import Refusal
+
+_RAW_INPUT_FIELD = 7
+_RAW_OUTPUT_TAG = b"\x32"  # field 6, length-delimited
+_STREAM_RESPONSE_TAG = b"\x12"  # field 2, length-delimited
+
+
+@cache
+def _pool() -> descriptor_pool.DescriptorPool:
+    data = (files("graph_server.service") / "kserve_v2.binpb").read_bytes()
+    pool = descriptor_pool.DescriptorPool()
+    for file in descriptor_pb2.FileDescriptorSet.FromString(data).file:
+        pool.Add(file)  # type: ignore[no-untyped-call,unused-ignore]
+    return pool
+
+
+@cache
+def message_class(name: str) -> Any:
+    """The class of ``inference.<name>``."""
+    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"inference.{name}"))
+
+
+@dataclass(frozen=True, slots=True)
+class InferRequest:
+    """A request: the message without its raw contents, and those as views on the received bytes."""
+
+    message: Any
+    raw: Sequence[memoryview]
+
+
+def decode_request(data: bytes) -> InferRequest:
+    """Take a ``ModelInferRequest`` apart; raises :class:`Refusal` for bytes that are none."""
+    view = memoryview(data)
+    header: list[memoryview] = []
+    raw: list[memoryview] = []
+    position = 0
+    try:
+        while position < len(view):
+            start = position
+            tag, position = _varint_at(view, position)
+            kind = tag & 7
+            body = position
+            if kind == 2:
+                size, body = _varint_at(view, position)
+                position = body + size
+            elif kind == 0:
+                _, position = _varint_at(view, position)
+            elif kind in (1, 5):
+                position += 8 if kind == 1 else 4
+            else:
+                raise ValueError(f"wire type {kind}")
+            if position > len(view):
+                raise ValueError("cut off")
+            if tag >> 3 == _RAW_INPUT_FIELD and kind == 2:
+                raw.append(view[body:position])
+            else:
+                header.append(view[start:position])
+        message = message_class("ModelInferRequest").FromString(b"".join(header))
+    except Exception as error:  # protobuf's DecodeError differs between its implementations
+        raise Refusal(f"the request is not a KServe v2 ModelInferRequest: {error}") from error
+    return InferRequest(message, raw)
+
+
+def encode_response(message: Any, raw: Sequence[bytes | memoryview]) -> bytes:
+    """A ``ModelInferResponse`` with its raw contents appended: one copy of them."""
+    parts: list[bytes | memoryview] = [message.SerializeToString()]
+    for data in raw:
+        parts += (_RAW_OUTPUT_TAG + _varint(len(data)), data)
+    return b"".join(parts)
+
+
+def encode_stream_response(message: Any, raw: Sequence[bytes | memoryview]) -> bytes:
+    """The same inside a ``ModelStreamInferResponse``."""
+    parts: list[bytes | memoryview] = [b"", message.SerializeToString()]
+    for data in raw:
+        parts += (_RAW_OUTPUT_TAG + _varint(len(data)), data)
+    parts[0] = _STREAM_RESPONSE_TAG + _varint(sum(len(part) for part in parts))
+    return b"".join(parts)
+
+
+def encode_stream_error(text: str) -> bytes:
+    """An error inside a stream: no id, no timestamp."""
+    return bytes(message_class("ModelStreamInferResponse")(error_message=text).SerializeToString())
+
+
+def _varint_at(view: memoryview, position: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = view[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise ValueError("a number longer than 10 bytes")
+
+
+def _varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)

@@ -1,0 +1,51 @@
+"""Refusals with OVMS's texts and codes.
+
+A status that OVMS's table does not map becomes UNKNOWN ``Unknown error`` at the end of a call, but keeps its
+text inside a stream (src/grpc_utils.cpp, src/status.hpp).
+"""
+
+import grpc
+
+from graph_server.errors import GraphServerError
+
+
+class Refusal(GraphServerError):
+    """A request that is refused: the text, and the code of a call that ends with it."""
+
+    def __init__(self, text: str, details: str = "", *, code: grpc.StatusCode = grpc.StatusCode.INVALID_ARGUMENT):
+        super().__init__(f"{text} - {details}" if details else text)
+        self.code = code
+
+
+class UnmappedRefusal(Refusal):
+    """A refusal that no code is mapped to."""
+
+    def __init__(self, text: str, details: str = "") -> None:
+        super().__init__(text, details, code=grpc.StatusCode.UNKNOWN)
+
+
+def final_text(refusal: Refusal) -> str:
+    """The text that a call ends with."""
+    return "Unknown error" if isinstance(refusal, UnmappedRefusal) else str(refusal)
+
+
+def unknown_graph() -> Refusal:
+    """No graph of that name."""
+    return Refusal(
+        "Mediapipe graph definition with requested name is not found", code=grpc.StatusCode.NOT_FOUND
+    )
+
+
+def not_loaded() -> Refusal:
+    """A graph that failed to load."""
+    return Refusal("Mediapipe is not loaded yet", code=grpc.StatusCode.UNAVAILABLE)
+
+
+def unknown_model() -> Refusal:
+    """No model of that name."""
+    return Refusal("Model with requested name is not found", code=grpc.StatusCode.NOT_FOUND)
+
+
+def execution_failed(reason: str) -> Refusal:
+    """A graph that went into error."""
+    return Refusal("Mediapipe execution failed. MP status", reason)

@@ -1,0 +1,149 @@
+"""Tensors on the wire to values in a graph, and back, with OVMS's checks and texts.
+
+Source: src/kfs_frontend/kfs_graph_executor_impl.cpp.
+"""
+
+import math
+from typing import Any
+
+import grpc
+import numpy as np
+import numpy.typing as npt
+
+from graph_server.service.messages import InferRequest
+from graph_server.service.status import Refusal
+
+DTYPES: dict[str, np.dtype[Any]] = {
+    name: np.dtype(code)
+    for name, code in {
+        "BOOL": "?", "UINT8": "u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8", "INT8": "i1",
+        "INT16": "<i2", "INT32": "<i4", "INT64": "<i8", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8",
+    }.items()
+}  # fmt: skip
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+_IMAGE_CHANNELS = {
+    "UINT8": (1, 3, 4), "INT8": (1, 3, 4), "UINT16": (1, 3, 4), "INT16": (1, 3, 4), "FP16": (1, 3, 4),
+    "FP32": (1, 2, 4),
+}  # fmt: skip
+_CONTENTS = {
+    "BOOL": "bool_contents", "INT8": "int_contents", "INT16": "int_contents", "INT32": "int_contents",
+    "INT64": "int64_contents", "UINT8": "uint_contents", "UINT16": "uint_contents", "UINT32": "uint_contents",
+    "UINT64": "uint64_contents", "FP32": "fp32_contents", "FP64": "fp64_contents",
+}  # fmt: skip
+_SHAPE, _SIZE = "Invalid input shape", "Invalid content size of tensor proto"
+
+
+def check_contents(request: InferRequest) -> None:
+    """Raw and typed contents must not be mixed."""
+    inputs, raw = request.message.inputs, request.raw
+    if not raw:
+        return
+    both = (
+        "Passing buffers both in ModelInferRequest::InferInputTensor::contents and in "
+        "ModelInferRequest::raw_input_contents is not allowed"
+    )
+    if len(raw) != len(inputs):
+        raise Refusal(
+            both, f"Size of raw_input_contents: {len(raw)} is different than number of inputs: {len(inputs)}"
+        )
+    for item in inputs:
+        if item.HasField("contents"):
+            raise Refusal(
+                both,
+                "Passing buffers both in InferInputTensor contents and in raw_input_contents is not allowed. "
+                f"Detected buffer in InferInputTensor contents for input: {item.name}",
+            )
+
+
+def input_value(request: InferRequest, index: int, tag: str) -> npt.NDArray[Any]:
+    """The value of an input for a stream with ``tag``: a read-only view on the received bytes."""
+    item = request.message.inputs[index]
+    raw = request.raw[index] if request.raw else None
+    return _image(item, raw) if tag.startswith("IMAGE") else _tensor(item, raw)
+
+
+def _image(item: Any, raw: memoryview | None) -> npt.NDArray[Any]:
+    if raw is None:
+        raise Refusal("Mediapipe execution failed. MP status")
+    shape = tuple(item.shape)
+    if len(shape) != 3:
+        raise Refusal(_SHAPE, f"Invalid Mediapipe Image input shape size. Expected: 3; Actual: {len(shape)}")
+    for size, what in zip(shape, ("height", "width", "number of channels"), strict=True):
+        if size <= 0:
+            raise Refusal(
+                _SHAPE,
+                f"Invalid Mediapipe Image input {what}. Expected greater than 0; Actual: {size}; "
+                "Expected layout - HWC.",
+            )
+    dtype = DTYPES.get(item.datatype)
+    expected = math.prod(shape) * (dtype.itemsize if dtype is not None else 0)
+    if expected >= 2**64:
+        raise Refusal(_SIZE, "Invalid Mediapipe Image input: shape dimensions overflow size_t")
+    if len(raw) != expected:
+        raise Refusal(_SIZE, f"Invalid Mediapipe Image input buffer size. Actual: {len(raw)}; Expected: {expected}")
+    if dtype is None or shape[2] not in _IMAGE_CHANNELS.get(item.datatype, ()):
+        raise Refusal(
+            "Inputs inside buffer does not match expected format.",
+            "Invalid KFS request datatype, conversion to Mediapipe ImageFrame format failed.",
+        )
+    return np.frombuffer(raw, dtype).reshape(shape)
+
+
+def _tensor(item: Any, raw: memoryview | None) -> npt.NDArray[Any]:
+    shape = tuple(item.shape)
+    if any(size < 0 for size in shape):
+        listed = ",".join(str(size) for size in shape)
+        raise Refusal(_SHAPE, f"Negative dimension size is not acceptable: ({listed}); input name: {item.name}")
+    dtype = DTYPES.get(item.datatype)
+    count = math.prod(shape)
+    expected = count * (dtype.itemsize if dtype is not None else 0)
+    if raw is None:
+        return _typed(item, shape, expected)
+    if len(raw) != expected or dtype is None:
+        raise Refusal(_SIZE, f"Expected: {expected} bytes; Actual: {len(raw)} bytes; input name: {item.name}")
+    return np.frombuffer(raw, dtype).reshape(shape)
+
+
+def _typed(item: Any, shape: tuple[int, ...], expected: int) -> npt.NDArray[Any]:
+    field = _CONTENTS.get(item.datatype)
+    values = list(getattr(item.contents, field)) if field is not None else []
+    size = DTYPES[item.datatype].itemsize if field is not None else 0
+    if field is None or len(values) * size != expected:
+        raise Refusal(
+            "Invalid number of values in tensor proto container",
+            f"Expected: {expected} values; Actual: {len(values) * size} values; input name: {item.name}",
+        )
+    try:
+        return np.array(values, DTYPES[item.datatype]).reshape(shape)
+    except OverflowError as error:
+        raise Refusal(_SIZE, f"a value is beyond {item.datatype}; input name: {item.name}") from error
+
+
+def describe_output(output: Any, name: str, value: npt.NDArray[Any]) -> None:
+    """Fill an ``InferOutputTensor``."""
+    output.name = name
+    output.datatype = _NAMES.get(value.dtype.newbyteorder("="), _NAMES.get(value.dtype, "INVALID"))
+    output.shape.extend(value.shape)
+
+
+def output_bytes(value: npt.NDArray[Any]) -> memoryview:
+    """The bytes of a value as OVMS sends them.
+
+    OVMS copies height x width x channels bytes from the start of an image whose rows may be padded: a picture
+    whose width is not a multiple of 16 leaves sheared. So it does here.
+    """
+    if value.ndim == 3 and value.dtype == np.uint8 and not value.flags.c_contiguous:
+        rows = value.base
+        if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.flags.c_contiguous:
+            return memoryview(rows.reshape(-1)[: value.size])
+    contiguous = np.ascontiguousarray(value)
+    return memoryview(contiguous.reshape(-1).view(np.uint8))
+
+
+def not_an_array(name: str) -> Refusal:
+    """A packet that cannot leave a graph."""
+    return Refusal(
+        "Mediapipe execution failed. MP status",
+        f"output {name} is not a tensor or image",
+        code=grpc.StatusCode.INVALID_ARGUMENT,
+    )
