@@ -186,9 +186,7 @@ def zero_scores() -> onnx.ModelProto:
 
 def main() -> None:
     """Cross-validate, train on everything, write the models."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("samples", type=Path, help="the CSV with 33 landmarks a row")
     parser.add_argument("models", type=Path, help="the model repository to write to")
     options = parser.parse_args()

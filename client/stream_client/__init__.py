@@ -1,6 +1,7 @@
 """Real-time video analysis against OpenVINO Model Server."""
 
-from stream_client.client import StreamClient, Summary
+from stream_client.client import Summary
+from stream_client.compat import CompatibleStreamClient as StreamClient
 from stream_client.embedded import EmbeddedOptions
 from stream_client.errors import StreamClientError
 from stream_client.frames import Frame, Label, Result, StreamInfo, Tensor

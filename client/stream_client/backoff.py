@@ -13,14 +13,14 @@ class Backoff:
 
     first: float = 0.1
     longest: float = 2.0
-    random: random.Random = field(default_factory=random.Random)
+    source: random.Random = field(default_factory=random.Random)
     attempt: int = 0
 
     def next(self) -> float:
         """The next delay."""
         ceiling = min(self.longest, self.first * 2.0 ** min(self.attempt, 30))
         self.attempt += 1
-        return ceiling * self.random.uniform(0.5, 1.0)
+        return ceiling * self.source.uniform(0.5, 1.0)
 
     def reset(self) -> None:
         """Begin again with the shortest delay."""

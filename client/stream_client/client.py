@@ -13,7 +13,7 @@ from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.events import Event, Unsubscribe
 from stream_client.exchange import Exchange
 from stream_client.flow import frame_queue
-from stream_client.frames import Frame, Image, Result, StreamInfo, Tensor
+from stream_client.frames import Image, Result, StreamInfo, Tensor
 from stream_client.ledger import Ledger, LedgerSnapshot
 from stream_client.observe import Observer, Observers
 from stream_client.options import RunOptions
@@ -195,7 +195,7 @@ class StreamClient:
     def __iter__(self) -> Iterator[Result]:
         """Results in frame order; starts the run if need be. Leaving the loop early leaves the run going."""
         with self._lock:
-            self._results = results = BoundedQueue(SinkWorker.CAPACITY)
+            self._results = results = BoundedQueue[Result](SinkWorker.CAPACITY)
         unsubscribe = self.on_result(results.put)
         try:
             if self._reader is None:
@@ -212,9 +212,7 @@ class StreamClient:
 
     def _open(self) -> None:
         options = self._options
-        self._reader = Reader(
-            self._source, self._fail, limit_frames=options.limit_frames, max_fps=options.enforce_fps
-        )
+        self._reader = Reader(self._source, self._fail, limit_frames=options.limit_frames, max_fps=options.enforce_fps)
         info = self._reader.open()
         self._observer.state("source", "live")
         session = self._connect()
@@ -296,7 +294,10 @@ class StreamClient:
     def _roles(self, servable: Servable) -> Callable[[Mapping[str, Tensor]], OutputRoles]:
         """Which output is the picture and which the scores, from the flags or from what they look like."""
         names = {spec.name for spec in servable.outputs}
-        for flag, name in (("output_name", self._output_name), ("label_output_name", self._label_output_name)):
+        for flag, name in (
+            ("output_name", self._output_name),
+            ("label_output_name", self._label_output_name),
+        ):
             if name is not None and names and name not in names:
                 raise ConfigurationError(
                     f"{servable.name!r} has no output {name!r}, only {', '.join(sorted(names))} (--{flag})"
@@ -409,7 +410,7 @@ def _as_source(source: SourceLike) -> Source:
     if isinstance(source, str):
         return open_source(source)
     if hasattr(source, "open") and hasattr(source, "read"):
-        return source  # type: ignore[no-any-return]
+        return source  # type: ignore[return-value,no-any-return,unused-ignore]
     if callable(source) or hasattr(source, "__iter__"):
         return CallableSource(source)
     raise ConfigurationError(f"{type(source).__name__} is not a source: name one, or give a callable or iterator")
@@ -419,11 +420,11 @@ def _as_sink(sink: SinkLike) -> Sink:
     if isinstance(sink, str):
         return open_sink(sink)
     if hasattr(sink, "open") and hasattr(sink, "write"):
-        return sink  # type: ignore[return-value]
+        return sink  # type: ignore[return-value,unused-ignore]
     if callable(sink):
         return CallableSink(sink)
     raise ConfigurationError(f"{type(sink).__name__} is not a sink: name one, or give a callable")
 
 
 def _as_list(sinks: SinkLike | Sequence[SinkLike]) -> list[SinkLike]:
-    return list(sinks) if isinstance(sinks, list | tuple) else [sinks]  # type: ignore[list-item]
+    return list(sinks) if isinstance(sinks, list | tuple) else [sinks]  # type: ignore[list-item,unused-ignore]

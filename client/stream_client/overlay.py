@@ -32,7 +32,7 @@ def draw_label(image: Image, label: Label) -> Image:
 def _strip(text: str, size: int) -> npt.NDArray[np.uint8]:
     """The text's coverage, uint8 [height, width]; few texts recur, so they are drawn once."""
     font = ImageFont.load_default(size=size)
-    left, top, right, bottom = font.getbbox(text)
+    left, _, right, _ = font.getbbox(text)
     margin = max(2, round(size * _MARGIN))
     canvas = PillowImage.new("L", (round(right - left) + 2 * margin, round(size * 1.2) + 2 * margin), 0)
     ImageDraw.Draw(canvas).text((margin - left, margin), text, fill=255, font=font)

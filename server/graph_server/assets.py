@@ -221,9 +221,7 @@ def _copy_committed(name: str, folder: Path) -> None:
 def main(arguments: Sequence[str]) -> int:
     """``python -m graph_server assets``: fetch everything, print where it is."""
     parser = argparse.ArgumentParser(prog="python -m graph_server assets", description=main.__doc__)
-    parser.add_argument(
-        "--models_dir", type=Path, help="the model repository to fill (default: the user's cache)"
-    )
+    parser.add_argument("--models_dir", type=Path, help="the model repository to fill (default: the user's cache)")
     parser.add_argument("--clip", action="store_true", help="fetch the sample clip too")
     options = parser.parse_args(arguments)
     try:

@@ -49,7 +49,9 @@ def build_parser() -> argparse.ArgumentParser:
     how = parser.add_argument_group("how")
     how.add_argument("--log_level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     how.add_argument(
-        "--exit_with_stdin", action="store_true", help="end when standard input closes, for servers that are embedded"
+        "--exit_with_stdin",
+        action="store_true",
+        help="end when standard input closes, for servers that are embedded",
     )
     return parser
 
@@ -65,9 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if (options.model_name is None) != (options.model_path is None):
         parser.error("--model_name and --model_path go together")
-    logging.basicConfig(
-        level=options.log_level, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
-    )
+    logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     try:
         return _serve(options)
     except GraphServerError as error:
@@ -77,7 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     if options.model_name is not None:
-        config = single_servable(options.model_name, options.model_path, options.models_dir or cache_folder() / "models")
+        config = single_servable(
+            options.model_name, options.model_path, options.models_dir or cache_folder() / "models"
+        )
     else:
         models = ensure_models(options.models_dir)
         config = read_config(options.config_path or project_file("server_config/config.json"), models)

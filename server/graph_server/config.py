@@ -61,7 +61,7 @@ def single_servable(name: str, path: Path, models_dir: Path) -> ServerConfig:
     if path.suffix == ".pbtxt" or (path / "graph.pbtxt").is_file():
         graph = path if path.suffix == ".pbtxt" else path / "graph.pbtxt"
         subconfig = graph.parent / "subconfig.json"
-        models = ()
+        models: tuple[ModelConfig, ...] = ()
         if subconfig.is_file():
             models = tuple(
                 _model(entry, source, models_dir) for entry, source in _models(_read_json(subconfig), subconfig)

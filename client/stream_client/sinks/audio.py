@@ -42,7 +42,7 @@ class AudioTrack:
             self._stream.codec_context.layout = source.layout
         self._source = source
         self._packets = self._timed()
-        self._waiting: tuple[float, list[av.Packet]] | None = None  # type: ignore[type-arg]
+        self._waiting: tuple[float, list[av.Packet]] | None = None  # type: ignore[type-arg,unused-ignore]
 
     def advance(self, seconds: float) -> None:
         """Mux what belongs before ``seconds`` of the video."""
@@ -62,7 +62,7 @@ class AudioTrack:
             self._output.mux(self._stream.encode(None))
         self._input.close()
 
-    def _timed(self) -> Iterator[tuple[float, list[av.Packet]]]:  # type: ignore[type-arg]
+    def _timed(self) -> Iterator[tuple[float, list[av.Packet]]]:  # type: ignore[type-arg,unused-ignore]
         for packet in self._input.demux(self._source):
             if packet.dts is None or packet.pts is None or packet.time_base is None:
                 continue
@@ -78,4 +78,4 @@ class AudioTrack:
             else:
                 for frame in packet.decode():
                     frame.pts = None
-                    yield seconds, self._stream.encode(frame)  # type: ignore[arg-type]
+                    yield seconds, self._stream.encode(frame)  # type: ignore[arg-type,unused-ignore]

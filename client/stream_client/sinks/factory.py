@@ -28,6 +28,6 @@ def open_sink(spec: str, options: SinkOptions | None = None) -> Sink:
         return ScreenSink()
     if "://" in spec:
         raise ConfigurationError(
-            f"{spec.split('://')[0]}:// output is not supported: screen, none or a file (--output_stream)"
+            f"{spec.split('://', maxsplit=1)[0]}:// output is not supported: screen, none or a file (--output_stream)"
         )
     return FileSink(spec, quality=options.quality, preset=options.preset)

@@ -112,7 +112,7 @@ class FileSink:
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = _TIME_BASE
         stream.codec_context.gop_size = max(1, round(2 * float(self._info.frame_rate or 30)))
-        stream.options = self._options
+        stream.options = dict(self._options)
         self._stream = stream
         if self._info.path is not None:
             audio = AudioTrack(self._info.path, self._container, self._path.suffix.lower())

@@ -34,8 +34,7 @@ class ScreenSink:
         except pygame.error as error:
             pygame.display.quit()
             raise SinkError(
-                f"no display to open a window on ({error}): set DISPLAY, or name a file "
-                "with --output_stream out.mp4"
+                f"no display to open a window on ({error}): set DISPLAY, or name a file with --output_stream out.mp4"
             ) from error
         pygame.display.set_caption(self._title)
         self._pygame = pygame

@@ -38,9 +38,7 @@ class CallableSource:
             raise SourceError(f"the source {self._name!r} gave no picture")
         height, width = self._first.shape[:2]
         start = 0 if self._frame_rate else time.time_ns() // 1000
-        return StreamInfo(
-            self._name, width, height, self._frame_rate, live=self._frame_rate is None, start=start
-        )
+        return StreamInfo(self._name, width, height, self._frame_rate, live=self._frame_rate is None, start=start)
 
     def read(self) -> Frame | None:
         """The next picture."""

@@ -4,7 +4,12 @@ import re
 import sys
 from pathlib import Path
 
-from stream_client.errors import ConfigurationError, SourceAuthenticationError, SourceError, SourceNotFoundError
+from stream_client.errors import (
+    ConfigurationError,
+    SourceAuthenticationError,
+    SourceError,
+    SourceNotFoundError,
+)
 from stream_client.sources.live import LiveInput, LiveSource
 
 _CAMERA = re.compile(r"\d+|webcam|/dev/video\d+")

@@ -74,9 +74,7 @@ class LiveSource:
                 raise SourceTimeoutError(f"{self._live.name}: no frame within {timeout:g} s (--input_stream)")
             first, _ = self._decoded[0]
         height, width = rgb_image(first).shape[:2]
-        return StreamInfo(
-            self._live.name, width, height, self._frame_rate, live=True, start=time.time_ns() // 1000
-        )
+        return StreamInfo(self._live.name, width, height, self._frame_rate, live=True, start=time.time_ns() // 1000)
 
     def read(self) -> Frame | None:
         """The oldest frame that is kept; waits for one."""

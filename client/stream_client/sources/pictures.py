@@ -17,7 +17,7 @@ def rgb_image(frame: av.VideoFrame) -> Image:
     # Limited-range video is told apart from full-range video by the frame's own colour properties.
     converted = frame.reformat(format="rgb24")
     plane = converted.planes[0]
-    rows: Any = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    rows: Any = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
     image = rows[:height, : 3 * width].reshape(height, width, 3)
     quarter_turns = round(getattr(frame, "rotation", 0) / 90) % 4
     # FFmpeg gives the angle counter-clockwise, as NumPy takes it.

@@ -221,4 +221,4 @@ def _set_parameter(message: Any, value: Parameter) -> None:
 
 def _parameter(message: Any) -> Parameter:
     kind = message.WhichOneof("parameter_choice")
-    return "" if kind is None else getattr(message, kind)  # type: ignore[no-any-return]
+    return "" if kind is None else getattr(message, kind)  # type: ignore[no-any-return,unused-ignore]

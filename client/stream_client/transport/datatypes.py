@@ -81,4 +81,4 @@ def bytes_of(datatype: str, array: npt.NDArray[Any]) -> memoryview | bytes:
         items = [item if isinstance(item, bytes) else str(item).encode() for item in array.reshape(-1)]
         return b"".join(len(item).to_bytes(4, "little") + item for item in items)
     contiguous = np.ascontiguousarray(array, dtype=dtype_of(datatype))
-    return memoryview(contiguous.reshape(-1).view(np.uint8))
+    return contiguous.reshape(-1).view(np.uint8).data

@@ -25,7 +25,7 @@ def _pool() -> descriptor_pool.DescriptorPool:
         ) from error
     pool = descriptor_pool.DescriptorPool()
     for file in descriptor_pb2.FileDescriptorSet.FromString(data).file:
-        pool.Add(file)  # type: ignore[no-untyped-call]
+        pool.Add(file)  # type: ignore[no-untyped-call,unused-ignore]
     return pool
 
 

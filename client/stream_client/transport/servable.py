@@ -78,7 +78,8 @@ class ControlPlane:
             known = [graph for graph in KNOWN_GRAPHS if graph != name and self._exists(graph)]
             hint = f"it serves {', '.join(known)}" if known else "none of the usual graphs is there either"
             raise UnknownServableError(
-                f"{self._address} has no model or graph named {name!r}; {hint} (--model_name)", code=error.code
+                f"{self._address} has no model or graph named {name!r}; {hint} (--model_name)",
+                code=error.code,
             ) from error
 
     def first_servable(self, names: tuple[str, ...]) -> Servable:
@@ -108,7 +109,7 @@ class ControlPlane:
         return Servable(name=name, platform=answer.platform, inputs=inputs, outputs=outputs)
 
     def _call(self, method: str, **fields: Any) -> Any:
-        call = self._channel.unary_unary(
+        call: grpc.UnaryUnaryMultiCallable[Any, Any] = self._channel.unary_unary(
             f"{_SERVICE}/{method}",
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=message_class(f"{method}Response").FromString,
@@ -116,7 +117,7 @@ class ControlPlane:
         try:
             return call(message_class(f"{method}Request")(**fields), timeout=_TIMEOUT)
         except grpc.RpcError as error:
-            code, details = error.code(), error.details() or ""  # type: ignore[attr-defined]
+            code, details = error.code(), error.details() or ""  # type: ignore[attr-defined,unused-ignore]
             if method == "ModelMetadata" and _says_not_found(code, details):
                 raise UnknownServableError(details, code=code.name) from error
             raise error_of_status(code, details, self._address) from error

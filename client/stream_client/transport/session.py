@@ -1,7 +1,7 @@
 """From options to a transport and a description of what it talks to."""
 
-from dataclasses import dataclass, field
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from stream_client.transport.base import Transport

@@ -52,7 +52,7 @@ class StreamingTransport:
         self._requests = BoundedQueue(self.QUEUE)
         self._unanswered.clear()
         self._first = True
-        start = self._channel.stream_stream(METHOD)
+        start: grpc.StreamStreamMultiCallable[bytes, bytes] = self._channel.stream_stream(METHOD)
         self._call = start(_drain(self._requests))
         self._reader = threading.Thread(
             target=self._read, args=(self._call, listener), name="stream reader", daemon=True
@@ -65,9 +65,7 @@ class StreamingTransport:
         if self._first:
             parameters.update(self._parameters)
             self._first = False
-        data = encode_request(
-            self._model_name, request.inputs, id=str(request.timestamp), parameters=parameters
-        )
+        data = encode_request(self._model_name, request.inputs, id=str(request.timestamp), parameters=parameters)
         with self._lock:
             self._unanswered[request.timestamp] = None
         self._requests.put(data)

@@ -35,7 +35,7 @@ class UnaryTransport:
     def open(self, listener: Listener) -> None:
         """Connect."""
         self._channel = open_channel(self._options)
-        self._infer = self._channel.unary_unary(METHOD)
+        self._infer: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(METHOD)
         self._finishing = self._closed = False
         self._listener = listener
 

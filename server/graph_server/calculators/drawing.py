@@ -15,7 +15,13 @@ class HolisticRenderData(Calculator):
 
     inputs = Ports(
         required=("IMAGE_SIZE",),
-        optional=("POSE_LANDMARKS", "POSE_ROI", "LEFT_HAND_LANDMARKS", "RIGHT_HAND_LANDMARKS", "FACE_LANDMARKS"),
+        optional=(
+            "POSE_LANDMARKS",
+            "POSE_ROI",
+            "LEFT_HAND_LANDMARKS",
+            "RIGHT_HAND_LANDMARKS",
+            "FACE_LANDMARKS",
+        ),
     )
     outputs = Ports(required=("RENDER_DATA_VECTOR",))
 
@@ -26,9 +32,7 @@ class HolisticRenderData(Calculator):
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         """Collect."""
-        size, pose, region, left, right, face = (
-            None if place is None else inputs[place] for place in self._places
-        )
+        size, pose, region, left, right, face = (None if place is None else inputs[place] for place in self._places)
         return NOTHING if size is None else (holistic_strokes(size, pose, region, left, right, face),)
 
 

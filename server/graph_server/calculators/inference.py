@@ -209,8 +209,10 @@ class Inference(Calculator):
                     for item, output in zip(ranges, split.outputs, strict=False)
                     for index in range(item.begin, item.end)
                     if self.services.consumers.get(output.name)
-                    and any(node.calculator != "GateCalculator" or self._gate_used(node, output.name)
-                            for node, _ in self.services.consumers[output.name])
+                    and any(
+                        node.calculator != "GateCalculator" or self._gate_used(node, output.name)
+                        for node, _ in self.services.consumers[output.name]
+                    )
                 }
             kept += [name for index, name in enumerate(names) if index in used and name not in kept]
         return kept

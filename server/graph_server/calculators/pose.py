@@ -80,9 +80,7 @@ class PoseLandmarkFiltering(Calculator):
     """Smooths a pose over time; forgets it when it is lost."""
 
     inputs = Ports(required=("IMAGE_SIZE", "NORM_LANDMARKS", "AUX_NORM_LANDMARKS", "WORLD_LANDMARKS"))
-    outputs = Ports(
-        optional=("FILTERED_NORM_LANDMARKS", "FILTERED_AUX_NORM_LANDMARKS", "FILTERED_WORLD_LANDMARKS")
-    )
+    outputs = Ports(optional=("FILTERED_NORM_LANDMARKS", "FILTERED_AUX_NORM_LANDMARKS", "FILTERED_WORLD_LANDMARKS"))
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)

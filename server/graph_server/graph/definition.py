@@ -131,7 +131,9 @@ def _check_streams(nodes: Sequence[Node], inputs: Sequence[Port], outputs: Seque
     for node in nodes:
         for port in node.outputs:
             if port.name in producers:
-                raise ConfigError(f"{node.where()}: stream {port.name!r} has a producer already: {producers[port.name]}")
+                raise ConfigError(
+                    f"{node.where()}: stream {port.name!r} has a producer already: {producers[port.name]}"
+                )
             producers[port.name] = node.where()
     sides = {port.name for node in nodes for port in node.output_side_packets}
     for node in nodes:

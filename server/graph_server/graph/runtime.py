@@ -71,7 +71,7 @@ class Graph:
         self._calculators = [registry.find(node)(node, services) for node in definition.order]
         self._lock = threading.Condition()
         self._waiting: dict[str, deque[tuple[int, Any]]] = {port.name: deque() for port in definition.input_streams}
-        self._bounds: dict[str, int] = {name: MIN_TIMESTAMP for name in self._waiting}
+        self._bounds: dict[str, int] = dict.fromkeys(self._waiting, MIN_TIMESTAMP)
         self._ready: deque[_Wave] = deque()
         self._last: _Wave | None = None
         self._under_way = 0
@@ -132,9 +132,7 @@ class Graph:
                 self._lock.notify_all()
                 raise self._error
             limit = self._definition.max_queue_size
-            self._lock.wait_for(
-                lambda: self._error is not None or self._under_way + len(self._waiting[stream]) < limit
-            )
+            self._lock.wait_for(lambda: self._error is not None or self._under_way + len(self._waiting[stream]) < limit)
             self._raise_error()
             self._bounds[stream] = timestamp + 1
             self._waiting[stream].append((timestamp, value))
@@ -192,9 +190,7 @@ class Graph:
             if port.tag in calculator.node.back_edges
         }
         position = {
-            port.name: index
-            for index, calculator in enumerate(self._calculators)
-            for port in calculator.node.outputs
+            port.name: index for index, calculator in enumerate(self._calculators) for port in calculator.node.outputs
         }
         for index, calculator in enumerate(self._calculators):
             node = calculator.node
@@ -204,9 +200,7 @@ class Graph:
                     calculator=calculator,
                     inputs=tuple(slots[port.name] for port in node.inputs),
                     forward=tuple(slots[port.name] for port in node.inputs if port not in back),
-                    back=tuple(
-                        (place, slots[port.name]) for place, port in enumerate(node.inputs) if port in back
-                    ),
+                    back=tuple((place, slots[port.name]) for place, port in enumerate(node.inputs) if port in back),
                     feeds=tuple(slots[port.name] for port in node.outputs if port.name in fed_back),
                     outputs=tuple((place, slots[port.name]) for place, port in enumerate(node.outputs)),
                     emits=tuple((slots[port.name], port.name) for port in node.outputs if port.name in exits),
@@ -328,4 +322,3 @@ class Graph:
             "are not strictly monotonically increasing. See for example the ImmediateInputStreamHandler class comment."
         )
         return "CalculatorGraph::Run() failed: \n" + text * max(1, len(consumers))
-

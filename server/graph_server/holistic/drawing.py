@@ -4,6 +4,7 @@ Sources: graphs/holistic_tracking/holistic_tracking_to_render_data.pbtxt (colour
 util/annotation_renderer.cc (rounding), calculators/util/annotation_overlay_calculator.cc (padded rows).
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -98,9 +99,7 @@ def _pose(points: Landmarks, size: ImageSize, scale: float) -> list[Strokes]:
     faint = tuple(np.flatnonzero(seen >= 0.1).tolist())
     clear = tuple(np.flatnonzero(seen >= 0.5).tolist())
     shown = set(faint)
-    lines = tuple(
-        (a, b) for chain in POSE for a, b in zip(chain, chain[1:], strict=False) if a in shown and b in shown
-    )
+    lines = tuple((a, b) for chain in POSE for a, b in itertools.pairwise(chain) if a in shown and b in shown)
     return [
         Strokes(pixels, WHITE, _thickness(3.0, scale), lines, faint),
         Strokes(pixels, WHITE, _thickness(5.0, scale), (), clear),

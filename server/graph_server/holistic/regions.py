@@ -126,9 +126,7 @@ HAND_TRACKING = TrackingRule(rotation_degrees=40, translation=0.2, scale=0.4, ma
 FACE_TRACKING = TrackingRule(rotation_degrees=15, translation=0.1, scale=0.3, margin=-0.2)
 
 
-def may_keep(
-    previous: Region, landmarks: Landmarks, current: Region, size: ImageSize, rule: TrackingRule
-) -> bool:
+def may_keep(previous: Region, landmarks: Landmarks, current: Region, size: ImageSize, rule: TrackingRule) -> bool:
     """Whether the region of the last frame's ``landmarks`` may be used instead of ``current``."""
     width, height = size
     turned = math.degrees(previous.rotation) - math.degrees(current.rotation)

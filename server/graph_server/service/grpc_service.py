@@ -43,9 +43,7 @@ class InferenceService:
         methods["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(self._model_stream_infer)
         return grpc.method_handlers_generic_handler(SERVICE, methods)
 
-    def _guarded(
-        self, method: Callable[[bytes], bytes]
-    ) -> Callable[[bytes, grpc.ServicerContext], bytes]:
+    def _guarded(self, method: Callable[[bytes], bytes]) -> Callable[[bytes, grpc.ServicerContext], bytes]:
         def call(data: bytes, context: grpc.ServicerContext) -> bytes:
             try:
                 return method(data)
@@ -146,7 +144,8 @@ def _infer_model(model: Model, request: Any) -> bytes:
         )
         if not fits:
             raise Refusal(
-                "Invalid input shape", f"Expected: {list(info.shape)}; Actual: {list(value.shape)}; input: {item.name}"
+                "Invalid input shape",
+                f"Expected: {list(info.shape)}; Actual: {list(value.shape)}; input: {item.name}",
             )
         values[item.name] = value
     if len(values) != len(known):
@@ -168,5 +167,5 @@ def _parse(name: str, data: bytes) -> Any:
         raise Refusal(f"the request is not a KServe v2 {name}: {error}") from error
 
 
-def _bytes(name: str, **fields: Any) -> bytes:
-    return bytes(message_class(name)(**fields).SerializeToString())
+def _bytes(message: str, /, **fields: Any) -> bytes:
+    return bytes(message_class(message)(**fields).SerializeToString())

@@ -39,7 +39,7 @@ class RestServer:
 
 def answer(servables: Servables, path: str) -> tuple[int, dict[str, Any] | None]:
     """The HTTP status and the JSON body for a GET of ``path``."""
-    parts = [part for part in path.split("?")[0].split("/") if part]
+    parts = [part for part in path.split("?", maxsplit=1)[0].split("/") if part]
     match parts:
         case ["v2", "health", "live" | "ready"]:
             return 200, None
@@ -56,6 +56,7 @@ def answer(servables: Servables, path: str) -> tuple[int, dict[str, Any] | None]
 
 
 def _model(servables: Servables, name: str, rest: list[str]) -> tuple[int, dict[str, Any] | None]:
+    specs: list[list[dict[str, Any]]]
     if name in servables.graphs:
         graph = servables.graphs[name]
         if rest == ["ready"]:

@@ -25,7 +25,13 @@ from graph_server.service.messages import (
     message_class,
 )
 from graph_server.service.status import Refusal, UnmappedRefusal, execution_failed, not_loaded, unknown_graph
-from graph_server.service.tensors import check_contents, describe_output, input_value, not_an_array, output_bytes
+from graph_server.service.tensors import (
+    check_contents,
+    describe_output,
+    input_value,
+    not_an_array,
+    output_bytes,
+)
 
 TIMESTAMP = "OVMS_MP_TIMESTAMP"
 _RESERVED = "py"

@@ -31,9 +31,7 @@ def final_text(refusal: Refusal) -> str:
 
 def unknown_graph() -> Refusal:
     """No graph of that name."""
-    return Refusal(
-        "Mediapipe graph definition with requested name is not found", code=grpc.StatusCode.NOT_FOUND
-    )
+    return Refusal("Mediapipe graph definition with requested name is not found", code=grpc.StatusCode.NOT_FOUND)
 
 
 def not_loaded() -> Refusal:

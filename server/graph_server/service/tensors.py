@@ -43,9 +43,7 @@ def check_contents(request: InferRequest) -> None:
         "ModelInferRequest::raw_input_contents is not allowed"
     )
     if len(raw) != len(inputs):
-        raise Refusal(
-            both, f"Size of raw_input_contents: {len(raw)} is different than number of inputs: {len(inputs)}"
-        )
+        raise Refusal(both, f"Size of raw_input_contents: {len(raw)} is different than number of inputs: {len(inputs)}")
     for item in inputs:
         if item.HasField("contents"):
             raise Refusal(
@@ -135,9 +133,9 @@ def output_bytes(value: npt.NDArray[Any]) -> memoryview:
     if value.ndim == 3 and value.dtype == np.uint8 and not value.flags.c_contiguous:
         rows = value.base
         if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.flags.c_contiguous:
-            return memoryview(rows.reshape(-1)[: value.size])
+            return rows.reshape(-1)[: value.size].data
     contiguous = np.ascontiguousarray(value)
-    return memoryview(contiguous.reshape(-1).view(np.uint8))
+    return contiguous.reshape(-1).view(np.uint8).data
 
 
 def not_an_array(name: str) -> Refusal:

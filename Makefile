@@ -1,0 +1,43 @@
+# Each target makes its own virtual environment in .venv; PYTHON chooses the interpreter.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+DEMO := demo-output
+
+.PHONY: demo test lint bench conformance clean
+
+demo: $(VENV)/embedded
+	@mkdir -p $(DEMO)
+	$(RUN) -m graph_server assets --clip
+	$(RUN) client/client.py --input_stream "$$($(RUN) -m graph_server assets --clip | tail -n 1)" \
+	    --output_stream $(DEMO)/demo.mp4 --labels_output $(DEMO)/labels.jsonl
+	@echo "video:  $(CURDIR)/$(DEMO)/demo.mp4"
+	@echo "labels: $(CURDIR)/$(DEMO)/labels.jsonl"
+
+test: $(VENV)/dev
+	$(RUN) -m graph_server assets --clip
+	$(RUN) -m pytest
+
+lint: $(VENV)/dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+bench: $(VENV)/dev
+	$(RUN) -m graph_server assets --clip
+	$(RUN) benchmarks/client_overhead.py
+	$(RUN) benchmarks/holistic_parity.py
+	$(RUN) benchmarks/holistic_speed.py
+
+conformance: $(VENV)/dev
+	$(RUN) -m graph_server assets
+	$(RUN) -m pytest tests/conformance
+
+# The marker files say which extras are installed and from which pyproject.toml.
+$(VENV)/dev $(VENV)/embedded: $(VENV)/%: pyproject.toml hatch_build.py $(wildcard protos/*.proto)
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) $(DEMO)

@@ -1,0 +1,7 @@
+"""``python client.py --input_stream 0 --output_stream screen``: the command line, from a checkout."""
+
+import sys
+
+from stream_client.cli import main
+
+sys.exit(main())

@@ -1,0 +1,305 @@
+"""The command line: arguments in, one run, one summary line, an exit status."""
+
+import argparse
+import logging
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+from stream_client.client import StreamClient, Summary
+from stream_client.embedded import EmbeddedOptions
+from stream_client.errors import ConfigurationError, StreamClientError
+from stream_client.labels import read_label_names
+from stream_client.observe import NullObserver
+from stream_client.options import RunOptions
+from stream_client.progress import Progress
+from stream_client.redact import redact
+from stream_client.results import label_on_image
+from stream_client.sinks.base import Sink
+from stream_client.sinks.factory import SinkOptions, open_sink
+from stream_client.sinks.labels import LabelsSink
+from stream_client.sources.factory import SourceOptions, open_source
+from stream_client.transport.channel import TlsOptions
+from stream_client.transport.session import TransportOptions
+
+_EXAMPLES = """
+examples:
+  a camera on the screen             --input_stream 0 --output_stream screen
+  a file, with pictures and labels   --input_stream in.mp4 --output_stream out.mp4 --labels_output labels.jsonl
+  your own OVMS                      --grpc_address host:9000 --input_stream in.mp4 --output_stream out.mp4
+  any KServe v2 server               --grpc_address host:9000 --api unary --model_name NAME --input_stream in.mp4
+"""
+
+USAGE_ERROR, RUN_ERROR = 2, 1
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every flag of OVMS's demo client under its name, and the new ones."""
+    parser = argparse.ArgumentParser(
+        prog="ovms-stream-client",
+        description="Send video to a model server, and route the returned pictures and labels.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument_group("source").add_argument
+    add(
+        "--input_stream",
+        required=True,
+        help="camera (0, webcam, /dev/video0), video file, or URL (rtsp://, http://)",
+    )
+    add("--realtime", action="store_true", help="pace a file like a live source")
+    add("--loop", action="store_true", help="repeat a file for ever")
+    add("--camera_width", type=int, help="pixels; with --camera_height")
+    add("--camera_height", type=int, help="pixels; with --camera_width")
+    add("--camera_fps", type=float, help="frames a second to ask the camera for")
+    add(
+        "--rtsp_transport",
+        choices=("tcp", "udp"),
+        default="tcp",
+        help="how RTSP carries video (default: tcp)",
+    )
+    add("--source_timeout", type=float, default=10.0, help="seconds to wait for a live source (default: 10)")
+    add("--enforce_fps", type=float, help="at most so many frames a second")
+    add = parser.add_argument_group("outputs").add_argument
+    add(
+        "--output_stream",
+        action="append",
+        default=[],
+        help="screen, none, or a video file (.mp4, .mov, .mkv); may be given several times",
+    )
+    add("--labels_output", type=Path, help="JSON Lines file: label, scores and latency of each frame")
+    add("--no_label_text", action="store_true", help="do not write the label on the picture")
+    add("--quality", type=int, default=20, help="of video files, 0 (best) to 51 (default: 20)")
+    add = parser.add_argument_group("server").add_argument
+    add(
+        "--grpc_address",
+        default="embedded",
+        help="host:port or unix:path of OVMS or another KServe v2 server; default: embedded, a local graph server",
+    )
+    add(
+        "--api",
+        choices=("stream", "unary"),
+        default="stream",
+        help="ModelStreamInfer or ModelInfer (default: stream)",
+    )
+    add("--model_name", help="graph or model (default: holisticClassifier or holisticTracking, what is there)")
+    add("--input_name", help="its image input (default: found out)")
+    add("--output_name", help="its image output (default: found out)")
+    add("--label_output_name", help="its output with label scores (default: found out)")
+    add("--labels", type=Path, help="file with the names of the labels, one a line")
+    add("--input_layout", choices=("hwc", "nhwc", "nchw"), help="how it takes pictures (default: found out)")
+    add("--input_dtype", help="KServe datatype of its input, as FP32 (default: found out)")
+    add("--tls", action="store_true", help="use TLS")
+    add("--tls_ca", type=Path, help="PEM file with the authorities to trust (default: the system's)")
+    add("--tls_cert", type=Path, help="PEM file with the client's certificate")
+    add("--tls_key", type=Path, help="PEM file with the client's key")
+    add("--connect_timeout", type=float, default=5.0, help="seconds to wait for the server (default: 5)")
+    add("--models_dir", type=Path, help="model repository of the embedded server (default: the user's cache)")
+    add("--config_path", type=Path, help="config.json of the embedded server (default: the project's)")
+    add = parser.add_argument_group("flow control").add_argument
+    add("--max_inflight", default="auto", help="frames sent and unanswered: a number, or auto (default)")
+    add("--latency_target", type=float, help="milliseconds that --max_inflight auto shall stay below")
+    add(
+        "--drop_policy",
+        choices=("block", "latest"),
+        help="block: wait, drop nothing (default for files); latest: newest frame wins (default for live sources)",
+    )
+    add("--request_timeout", type=float, default=10.0, help="seconds until a frame is given up (default: 10)")
+    add("--join_timeout", type=float, default=0.2, help="seconds a picture waits for its label (default: 0.2)")
+    add(
+        "--on_server_loss",
+        choices=("retry", "fail"),
+        help="reconnect, or end the run (default: retry for live sources, fail for files)",
+    )
+    add("--reconnect_timeout", type=float, help="seconds until a lost server is given up (default: never)")
+    add = parser.add_argument_group("run").add_argument
+    add("--limit_frames", type=int, default=0, help="end after so many frames")
+    add("--limit_stream_duration", type=float, default=0.0, help="end after so many seconds")
+    add(
+        "--benchmark",
+        action="store_true",
+        help="print OVMS's demo's line of JSON at the end, with right values",
+    )
+    add("--verbose", action="store_true", help="log what happens, and show tracebacks")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run; 0 at the end of the source, a limit or q; 1 when the run failed; 2 for arguments that cannot work."""
+    flags = build_parser().parse_args(arguments)
+    logging.basicConfig(
+        level=logging.INFO if flags.verbose else logging.WARNING,
+        format="%(levelname)s: %(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        client = _client(flags, observer := _Totals())
+    except StreamClientError as error:
+        return _report(error, flags.verbose, USAGE_ERROR)
+    stopped_by: list[int] = []
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stopped_by.append(number)
+        client.stop()
+
+    previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    started = time.monotonic()
+    try:
+        with Progress() as progress:
+            client.on_start(progress.start)
+            client.on_result(progress.result)
+            summary = client.run()
+    except StreamClientError as error:
+        if client.summary is not None and client.summary.info is not None:
+            _print_summary(client.summary, time.monotonic() - started)
+        if stopped_by:
+            return 128 + stopped_by[0]
+        return _report(error, flags.verbose, USAGE_ERROR if isinstance(error, ConfigurationError) else RUN_ERROR)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    _print_summary(summary, time.monotonic() - started)
+    if flags.benchmark:
+        observer.print_line(summary, time.monotonic() - started)
+    if stopped_by:
+        return 128 + stopped_by[0]
+    if summary.ledger.entered and not summary.ledger.delivered and summary.last_failure is not None:
+        return _report(summary.last_failure, flags.verbose, RUN_ERROR)
+    return 0
+
+
+class _Totals(NullObserver):
+    """What OVMS's demo client prints: mean latency from capture to delivery, in seconds."""
+
+    def __init__(self) -> None:
+        self._latency = 0.0
+        self._frames = 0
+        self._last_sent = float("nan")
+        self._first = float("nan")
+
+    def delivered(self, stamps: object) -> None:
+        """Add up."""
+        from stream_client.frames import Stamps
+
+        assert isinstance(stamps, Stamps)
+        if not self._frames:
+            self._first = stamps.captured
+        self._latency += stamps.delivered - stamps.captured
+        self._frames += 1
+        self._last_sent = stamps.sent
+
+    def print_line(self, summary: Summary, total: float) -> None:
+        """One line of JSON on standard output."""
+        import json
+
+        frames = self._frames
+        values = {
+            "average_inference_latency": self._latency / frames if frames else None,
+            "dropped_frames": sum(summary.ledger.dropped.values()) + sum(summary.ledger.failed.values()),
+            "frames": frames,
+            "fps": frames / total if total else None,
+            "total_time": total,
+            "sent_all_frames": self._last_sent - self._first if frames else None,
+        }
+        print(json.dumps(values), flush=True)
+
+
+def _client(flags: argparse.Namespace, observer: _Totals) -> StreamClient:
+    source = open_source(
+        flags.input_stream,
+        SourceOptions(
+            realtime=flags.realtime,
+            loop=flags.loop,
+            camera_width=flags.camera_width,
+            camera_height=flags.camera_height,
+            camera_fps=flags.camera_fps,
+            rtsp_transport=flags.rtsp_transport,
+            source_timeout=flags.source_timeout,
+        ),
+    )
+    sinks: list[Sink] = [open_sink(spec, SinkOptions(quality=flags.quality)) for spec in flags.output_stream]
+    if flags.labels_output is not None:
+        sinks.append(LabelsSink(flags.labels_output))
+    if not sinks and not flags.benchmark:
+        raise ConfigurationError("nothing to do with the results: name an --output_stream, screen for instance")
+    return StreamClient(
+        source,
+        sinks,
+        _transport(flags),
+        options=_run_options(flags),
+        embedded=EmbeddedOptions(config_path=flags.config_path, models_dir=flags.models_dir),
+        label_names=read_label_names(flags.labels) if flags.labels else None,
+        output_name=flags.output_name,
+        label_output_name=flags.label_output_name,
+        postprocess=(lambda result: result.image) if flags.no_label_text else label_on_image,
+        observers=[observer],
+    )
+
+
+def _transport(flags: argparse.Namespace) -> TransportOptions:
+    tls = None
+    if flags.tls:
+        tls = TlsOptions(flags.tls_ca, flags.tls_cert, flags.tls_key)
+    elif flags.tls_ca or flags.tls_cert or flags.tls_key:
+        raise ConfigurationError("--tls_ca, --tls_cert and --tls_key need --tls")
+    embedded = flags.grpc_address == "embedded"
+    if embedded and tls is not None:
+        raise ConfigurationError("the embedded server is on loopback and has no TLS: leave --tls out")
+    if not embedded and (flags.models_dir or flags.config_path):
+        raise ConfigurationError("--models_dir and --config_path are for the embedded server only")
+    options = TransportOptions(
+        "embedded" if embedded else flags.grpc_address,
+        api=flags.api,
+        model_name=flags.model_name,
+        input_name=flags.input_name,
+        input_layout=flags.input_layout,
+        input_dtype=flags.input_dtype.upper() if flags.input_dtype else None,
+        tls=tls,
+        connect_timeout=flags.connect_timeout,
+        request_timeout=flags.request_timeout,
+    )
+    if not embedded:
+        _ = options.channel  # a malformed address is a usage error
+    return replace(options)
+
+
+def _run_options(flags: argparse.Namespace) -> RunOptions:
+    try:
+        window = "auto" if flags.max_inflight == "auto" else int(flags.max_inflight)
+    except ValueError:
+        raise ConfigurationError(
+            f"{flags.max_inflight!r} is not a number of frames, nor auto (--max_inflight)"
+        ) from None
+    if flags.latency_target is not None and window != "auto":
+        raise ConfigurationError("--latency_target needs --max_inflight auto")
+    return RunOptions(
+        max_inflight=window,  # type: ignore[arg-type]
+        latency_target=None if flags.latency_target is None else flags.latency_target / 1000,
+        drop_policy=flags.drop_policy,
+        request_timeout=flags.request_timeout,
+        join_timeout=flags.join_timeout,
+        limit_frames=flags.limit_frames,
+        limit_stream_duration=flags.limit_stream_duration,
+        enforce_fps=flags.enforce_fps,
+        on_server_loss=flags.on_server_loss,
+        reconnect_timeout=flags.reconnect_timeout,
+    )
+
+
+def _print_summary(summary: Summary, seconds: float) -> None:
+    delivered = summary.ledger.delivered
+    rate = f", {delivered / seconds:.1f} frames/s" if delivered and seconds else ""
+    print(f"{summary.ledger.line()} in {seconds:.1f} s{rate}", file=sys.stderr, flush=True)
+    if summary.ledger.delivered and sum(summary.ledger.failed.values()) and summary.last_failure is not None:
+        print(f"last failure: {redact(str(summary.last_failure))}", file=sys.stderr, flush=True)
+
+
+def _report(error: StreamClientError, verbose: bool, status: int) -> int:
+    if verbose:
+        logging.getLogger(__name__).error("", exc_info=error)
+    print(f"error: {redact(' '.join(str(error).split()))}", file=sys.stderr, flush=True)
+    return status
