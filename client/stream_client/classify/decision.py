@@ -1,0 +1,137 @@
+"""Probabilities over time to a steady label, its changes, and counted repetitions."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stream_client.errors import ConfigurationError
+from stream_client.events import Event
+
+UNKNOWN = "unknown"
+"""The label while nothing is certain: nobody there, a gap, no probability high enough, a failed server."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionOptions:
+    """``smoothing`` is the time constant of the average in seconds, 0 for none.
+
+    A label is entered when its probability reaches ``enter`` and left when it falls below ``exit``. A gap of
+    more than ``forget`` seconds between answers starts the average anew.
+    """
+
+    smoothing: float = 0.3
+    enter: float = 0.6
+    exit: float = 0.4
+    forget: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.exit <= self.enter <= 1:
+            raise ConfigurationError(
+                f"decision: 0 <= exit <= enter <= 1 is needed, not exit {self.exit:g}, enter {self.enter:g}"
+            )
+        if self.smoothing < 0 or self.forget <= 0:
+            raise ConfigurationError("decision: smoothing is at least 0 s, forget above 0 s")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelState:
+    """The label at a time in seconds, its smoothed probability, and all of them."""
+
+    time: float
+    label: str
+    confidence: float
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelChange:
+    """The label changed from ``before`` to ``label`` at ``time``, in seconds."""
+
+    time: float
+    before: str
+    label: str
+    confidence: float
+
+
+class Decision:
+    """Smooths probabilities and decides with hysteresis. Time is an argument; not for several threads."""
+
+    def __init__(self, options: DecisionOptions | None = None) -> None:
+        self._options = options or DecisionOptions()
+        self._average: dict[str, float] = {}
+        self._state = LabelState(0.0, UNKNOWN, 0.0)
+        self._time: float | None = None
+        self.on_label_change: Event[[LabelChange]] = Event()
+
+    @property
+    def state(self) -> LabelState:
+        """The label now."""
+        return self._state
+
+    def update(self, time: float, scores: Mapping[str, float] | None) -> LabelState:
+        """Take an answer; ``None``: there is none, so nothing is known and the average starts anew."""
+        if scores is None:
+            self._average = {}
+            self._time = None
+            return self._enter(time, UNKNOWN)
+        self._smooth(time, scores)
+        options = self._options
+        current = self._state.label
+        if self._average.get(current, 0.0) >= options.exit and current != UNKNOWN:
+            best = max(self._average, key=self._average.__getitem__)
+            # A label that is still allowed to stay gives way to another that has been entered by right.
+            if best != current and self._average[best] >= options.enter:
+                current = best
+            return self._enter(time, current)
+        best = max(self._average, key=self._average.__getitem__, default=UNKNOWN)
+        return self._enter(time, best if self._average.get(best, 0.0) >= options.enter else UNKNOWN)
+
+    def _smooth(self, time: float, scores: Mapping[str, float]) -> None:
+        options = self._options
+        elapsed = None if self._time is None else time - self._time
+        if not self._average or elapsed is None or not 0 < elapsed <= options.forget or options.smoothing == 0:
+            self._average = dict(scores)
+        else:
+            weight = 1 - math.exp(-elapsed / options.smoothing)
+            names = [*scores, *(name for name in self._average if name not in scores)]
+            self._average = {
+                name: self._average.get(name, 0.0) * (1 - weight) + scores.get(name, 0.0) * weight for name in names
+            }
+        self._time = time
+
+    def _enter(self, time: float, label: str) -> LabelState:
+        before = self._state.label
+        confidence = self._average.get(label, 0.0)
+        self._state = LabelState(time, label, confidence, dict(self._average))
+        if label != before:
+            self.on_label_change(LabelChange(time, before, label, confidence))
+        return self._state
+
+
+class RepetitionCounter:
+    """Counts how often ``label`` was entered and left again: one squat is down and up.
+
+    Hysteresis as in ML Kit's counter: in at ``enter``, out below ``exit``.
+    """
+
+    def __init__(self, label: str, *, enter: float = 0.6, exit: float = 0.4) -> None:
+        if not 0 <= exit <= enter <= 1:
+            raise ConfigurationError(f"repetitions: 0 <= exit <= enter <= 1 is needed, not {exit:g}, {enter:g}")
+        self.label = label
+        self._enter = enter
+        self._exit = exit
+        self._inside = False
+        self.count = 0
+
+    def update(self, state: LabelState) -> int:
+        """The count after ``state``. A time of which nothing is known ends no repetition and counts none."""
+        if not state.scores:
+            self._inside = False
+            return self.count
+        confidence = state.scores.get(self.label, 0.0)
+        if not self._inside:
+            self._inside = confidence >= self._enter
+        elif confidence < self._exit:
+            self._inside = False
+            self.count += 1
+        return self.count

@@ -1,0 +1,102 @@
+"""A classifier over a stream of frames or landmarks."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from stream_client.classify.decision import Decision, DecisionOptions, LabelState
+from stream_client.classify.features import FeatureSchema
+from stream_client.classify.models import TrainedModel
+from stream_client.classify.windows import WindowBuffer, WindowSpec
+from stream_client.errors import ConfigurationError
+from stream_client.frames import Frame
+
+Landmarks = npt.NDArray[np.floating]
+"""float [33, 3], or [75, 3] with hands; one unit on all axes."""
+
+
+class PoseClassifier:
+    """Landmarks to windows to features to probabilities to a label.
+
+    ``model`` brings its own features and windows; ``schema`` and ``window`` say which ones this program
+    computes, and a model trained on others is refused with :class:`ConfigurationError`. ``landmarks`` finds
+    the landmarks of a frame, ``None`` without a person; only :meth:`run_frame_pipeline` needs it. For one
+    thread at a time.
+    """
+
+    def __init__(
+        self,
+        model: TrainedModel,
+        *,
+        landmarks: Callable[[Frame], Landmarks | None] | None = None,
+        decision: DecisionOptions | None = None,
+        schema: FeatureSchema | None = None,
+        window: WindowSpec | None = None,
+    ) -> None:
+        if schema is not None or window is not None:
+            model.require(schema or model.schema, window or model.window)
+        if model.schema is None:
+            raise ConfigurationError("the model takes ready-made columns, not landmarks: call its predict instead")
+        self._model = model
+        self._schema = model.schema
+        self._landmarks = landmarks
+        self._decision = Decision(decision)
+        self._buffer = WindowBuffer(model.schema, model.window) if model.window else None
+        self._time = 0.0
+        self._had_person = False
+        self.on_label_change = self._decision.on_label_change
+        """Event of :class:`~stream_client.classify.decision.LabelChange`."""
+
+    @property
+    def current_classification(self) -> str:
+        """The label now; ``unknown`` while none is certain."""
+        return self._decision.state.label
+
+    @property
+    def current_confidence(self) -> float:
+        """Its smoothed probability, 0…1."""
+        return self._decision.state.confidence
+
+    @property
+    def prediction_processing_time(self) -> float:
+        """Seconds that the last frame took: resampling, features, model and decision."""
+        return self._time
+
+    def reset(self) -> None:
+        """The stream was interrupted: nothing of before counts."""
+        if self._buffer is not None:
+            self._buffer.reset()
+        self._decision.update(self._decision.state.time, None)
+
+    def run_frame_pipeline(self, frame: Frame) -> LabelState:
+        """Classify a frame of a stream; raises :class:`ConfigurationError` without a landmark function."""
+        if self._landmarks is None:
+            raise ConfigurationError("PoseClassifier(landmarks=…) is needed to classify frames")
+        return self.run_keypoint_pipeline(self._landmarks(frame), frame.timestamp)
+
+    def run_keypoint_pipeline(self, keypoints: Landmarks | None, timestamp: int) -> LabelState:
+        """Classify the landmarks of a frame; ``None`` without a person. ``timestamp`` is in µs."""
+        begin = time.perf_counter()
+        if self._buffer is None:
+            row = None
+            if keypoints is not None:
+                row = self._schema.compute(np.asarray(keypoints)[None], np.zeros(1))[0]
+            state = self._decide(timestamp, row)
+        else:
+            for window in self._buffer.add(timestamp, keypoints):
+                self._decide(window.end, window.row)
+            if keypoints is None and self._had_person:
+                # Whoever has left is not doing anything any more: that needs no whole window to be said.
+                self._decide(timestamp, None)
+            state = self._decision.state
+        self._had_person = keypoints is not None
+        self._time = time.perf_counter() - begin
+        return state
+
+    def _decide(self, timestamp: int, row: npt.NDArray[np.float64] | None) -> LabelState:
+        return self._decision.update(timestamp / 1e6, None if row is None else self._scores(row))
+
+    def _scores(self, row: npt.NDArray[np.float64]) -> dict[str, float] | None:
+        return self._model.scores(row)

@@ -1,0 +1,220 @@
+"""Windows over landmarks, in milliseconds.
+
+Landmarks come at whatever rate the stream has; they are resampled to a fixed one, so that a model trained on
+30 frames a second stays valid at 12. What is missing is never invented: a window that touches a gap or a
+time without a person has no features.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stream_client.classify.features import FeatureSchema
+from stream_client.errors import ConfigurationError
+
+Array = npt.NDArray[np.float64]
+
+POOLINGS = ("mean", "sum", "max", "min", "std", "range")
+FLATTENED = ("flatten",)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSpec:
+    """How long windows are, in ms, how much two in a row share, and how a window becomes one row.
+
+    ``rate`` is in samples a second. Frames further apart than ``max_gap_ms`` are not bridged. ``pooling`` is
+    any of mean, sum, max, min, std and range, or ``("flatten",)``: every sample's features, oldest first.
+    """
+
+    length_ms: float = 1000.0
+    overlap_ms: float = 500.0
+    rate: float = 20.0
+    max_gap_ms: float = 300.0
+    pooling: tuple[str, ...] = ("mean", "std", "range")
+
+    def __post_init__(self) -> None:
+        if not 0 < self.length_ms <= 600_000:
+            raise ConfigurationError(f"window: length is above 0 ms and at most 10 minutes, not {self.length_ms:g}")
+        if not 0 <= self.overlap_ms < self.length_ms:
+            raise ConfigurationError(f"window: overlap is from 0 to below the length, not {self.overlap_ms:g} ms")
+        if not 0 < self.rate <= 1000 or self.steps < 2:
+            raise ConfigurationError(f"window: {self.rate:g} samples a second give fewer than two a window")
+        if self.pooling != FLATTENED and (not self.pooling or set(self.pooling) - set(POOLINGS)):
+            raise ConfigurationError(f"window: pooling is {', '.join(POOLINGS)} or flatten alone, not {self.pooling}")
+
+    @property
+    def steps(self) -> int:
+        """Samples in a window."""
+        return round(self.length_ms * self.rate / 1000)
+
+    @property
+    def hop(self) -> int:
+        """Samples from one window's start to the next one's."""
+        return max(1, round((self.length_ms - self.overlap_ms) * self.rate / 1000))
+
+    def names(self, features: tuple[str, ...]) -> tuple[str, ...]:
+        """A name for each column of a window's row."""
+        prefixes = [str(step) for step in range(self.steps)] if self.pooling == FLATTENED else self.pooling
+        return tuple(f"{prefix}:{name}" for prefix in prefixes for name in features)
+
+    def pool(self, features: Array) -> Array:
+        """[steps, features] to one row."""
+        if self.pooling == FLATTENED:
+            return features.reshape(-1)
+        return np.concatenate([_POOL[name](features) for name in self.pooling])
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "WindowSpec":
+        """What :meth:`to_json` wrote; raises :class:`ConfigurationError`."""
+        try:
+            return cls(**{**content, "pooling": tuple(content["pooling"])})
+        except (TypeError, KeyError) as error:
+            raise ConfigurationError(f"window: {error}") from error
+
+
+_POOL = {
+    "mean": lambda values: values.mean(axis=0),
+    "sum": lambda values: values.sum(axis=0),
+    "max": lambda values: values.max(axis=0),
+    "min": lambda values: values.min(axis=0),
+    "std": lambda values: values.std(axis=0),
+    "range": lambda values: np.ptp(values, axis=0),
+}
+
+
+def combined_hash(schema: FeatureSchema, window: WindowSpec | None) -> str:
+    """The digest that a model stores: of its features, and of its windows if it has any."""
+    content = [schema.to_json(), window.to_json() if window else None]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A resampled step: its number on the grid, its time in µs, its landmarks or ``None``: not known."""
+
+    step: int
+    timestamp: int
+    landmarks: Array | None
+
+
+class Resampler:
+    """Puts landmarks on a grid of fixed rate, by linear interpolation between neighbouring frames."""
+
+    def __init__(self, rate: float, max_gap_ms: float, *, most_missing: int) -> None:
+        self._period = 1e6 / rate
+        self._max_gap = max_gap_ms * 1000
+        self._most_missing = most_missing
+        self._origin: int | None = None
+        self._next = 0
+        self._last_time = 0
+        self._last: Array | None = None
+
+    def reset(self) -> None:
+        """Forget everything: the next frame begins a new grid."""
+        self._origin = None
+        self._last = None
+
+    def add(self, timestamp: int, landmarks: npt.NDArray[np.floating] | None) -> list[Sample]:
+        """The samples that a frame completes; ``timestamp`` in µs. Time that runs back begins a new grid.
+
+        Of a long gap no more than ``most_missing`` samples are given: enough to empty a window.
+        """
+        points = None if landmarks is None else np.asarray(landmarks, dtype=np.float64)
+        if self._origin is None or timestamp <= self._last_time:
+            self._origin, self._next, self._last = timestamp, 0, None
+        last_time, last = self._last_time, self._last
+        self._last_time, self._last = timestamp, points
+        end = int((timestamp - self._origin) / self._period + 1e-6)
+        self._next = max(self._next, end + 1 - self._most_missing)
+        samples = []
+        for step in range(self._next, end + 1):
+            time = self._origin + round(step * self._period)
+            value = None
+            if points is not None and time >= timestamp:
+                value = points
+            elif points is not None and last is not None and timestamp - last_time <= self._max_gap:
+                share = (time - last_time) / (timestamp - last_time)
+                value = last + (points - last) * share
+            samples.append(Sample(step, time, value))
+        self._next = end + 1
+        return samples
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A window from ``start`` to ``end``, in µs. ``row`` is ``None`` where something was missing: unknown."""
+
+    start: int
+    end: int
+    row: Array | None
+
+
+class WindowBuffer:
+    """Turns a stream of landmarks into windows. Each sample's features are computed once."""
+
+    def __init__(self, schema: FeatureSchema, spec: WindowSpec) -> None:
+        self._schema = schema
+        self._spec = spec
+        self._resampler = Resampler(spec.rate, spec.max_gap_ms, most_missing=spec.steps)
+        # Twice as long as a window, so that a window is one slice and samples move once in a window's length.
+        self._ring = np.zeros((2 * spec.steps, len(schema.names)))
+        self._known = np.zeros(2 * spec.steps, dtype=bool)
+        self._filled = 0
+        self._count = 0
+        self._previous: Sample | None = None
+
+    def reset(self) -> None:
+        """Begin anew, after a discontinuity of the stream."""
+        self._resampler.reset()
+        self._filled = self._count = 0
+        self._previous = None
+
+    def add(self, timestamp: int, landmarks: npt.NDArray[np.floating] | None) -> list[Window]:
+        """The windows that a frame completes. ``landmarks`` is [33 or 75, 3], ``None`` without a person."""
+        windows = []
+        for sample in self._resampler.add(timestamp, landmarks):
+            if self._previous is not None and sample.step <= self._previous.step:
+                self._filled = self._count = 0
+                self._previous = None
+            self._append(sample)
+            if self._count >= self._spec.steps and (self._count - self._spec.steps) % self._spec.hop == 0:
+                windows.append(self._window(sample))
+        return windows
+
+    def _append(self, sample: Sample) -> None:
+        steps = self._spec.steps
+        if self._filled == 2 * steps:
+            self._ring[:steps] = self._ring[steps:]
+            self._known[:steps] = self._known[steps:]
+            self._filled = steps
+        self._known[self._filled] = sample.landmarks is not None
+        if sample.landmarks is not None:
+            self._ring[self._filled] = self._features(sample, sample.landmarks)
+        self._filled += 1
+        self._count += 1
+        self._previous = sample
+
+    def _features(self, sample: Sample, landmarks: Array) -> Array:
+        before = self._previous
+        if before is None or before.landmarks is None or before.step + 1 != sample.step:
+            alone: Array = self._schema.compute(landmarks[None], np.zeros(1))[0]
+            return alone
+        times = np.array([before.timestamp, sample.timestamp]) / 1e6
+        pair: Array = self._schema.compute(np.stack([before.landmarks, landmarks]), times)[1]
+        return pair
+
+    def _window(self, last: Sample) -> Window:
+        steps = self._spec.steps
+        here = slice(self._filled - steps, self._filled)
+        start = last.timestamp - round((steps - 1) * 1e6 / self._spec.rate)
+        row = self._spec.pool(self._ring[here]) if self._known[here].all() else None
+        return Window(start, last.timestamp, row)

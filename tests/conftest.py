@@ -1,0 +1,59 @@
+"""Fixtures for all tests."""
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.kserve_server import ScriptedServer
+from tests.support.video import write_video
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """30 frames of 64x48 at 30 frames a second."""
+    return write_video(tmp_path / "clip.mp4", frames=30)
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    """A KServe server that does what a test tells it to."""
+    with ScriptedServer() as scripted:
+        yield scripted
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    """Every thread has an owner that joins it."""
+    before = set(threading.enumerate())
+    yield
+    left = [thread for thread in threading.enumerate() if thread not in before and not thread.daemon]
+    for thread in left:
+        thread.join(5)
+    assert not [thread.name for thread in left if thread.is_alive()]
+
+
+def shared(name: str) -> Path:
+    """A file of the shared data; skips where there is none, except in CI."""
+    path = SHARED / name
+    if not path.exists():
+        pytest.skip(f"needs {name} of the shared data, which is not here")
+    return path
+
+
+@pytest.fixture(scope="session")
+def models_dir() -> Path:
+    """The fetched models; `make test` fetches them beforehand."""
+    from graph_server.assets import ensure_models
+
+    return ensure_models()
+
+
+@pytest.fixture(autouse=True)
+def quiet_pygame() -> None:
+    os.environ["PYGAME_HIDE_SUPPORT_PROMPT"] = "1"

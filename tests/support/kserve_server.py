@@ -1,0 +1,158 @@
+"""A real KServe v2 server over gRPC, with plain protobuf, that misbehaves on request."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any
+
+import grpc
+
+from stream_client.transport.messages import message_class
+
+TIMESTAMP = "OVMS_MP_TIMESTAMP"
+Script = Callable[[Any, int], Iterator[Any]]
+"""From a request and its number to what is sent back: responses, texts of errors, or a status to end with."""
+
+
+def answer(request: Any, *outputs: str, timestamp: int | None = None) -> Any:
+    """A response with the request's image, or scores, under each of the names in ``outputs``."""
+    response = message_class("ModelInferResponse")(model_name=request.model_name, model_version="1")
+    key = request.parameters[TIMESTAMP].int64_param if timestamp is None else timestamp
+    response.parameters[TIMESTAMP].int64_param = key
+    for name in outputs:
+        if name == "label_scores":
+            response.outputs.add(name=name, datatype="FP32", shape=[1, 2])
+            response.raw_output_contents.append(bytes.fromhex("0000803e0000403f"))  # 0.25, 0.75
+        else:
+            response.outputs.add(name=name, datatype="UINT8", shape=request.inputs[0].shape)
+            response.raw_output_contents.append(request.raw_input_contents[0])
+    return response
+
+
+def echo(request: Any, number: int) -> Iterator[Any]:
+    """The image comes back."""
+    yield answer(request, "output")
+
+
+def image_and_label(request: Any, number: int) -> Iterator[Any]:
+    """Two outputs, each as its own message, the label first."""
+    yield answer(request, "label_scores")
+    yield answer(request, "output")
+
+
+class ScriptedServer:
+    """Serves ``graph`` with the outputs that :attr:`outputs` lists, answering by :attr:`script`."""
+
+    def __init__(self) -> None:
+        self.script: Script = echo
+        self.outputs = ["output"]
+        self.requests: list[Any] = []
+        self.metadata: Any = None
+        self._pool = ThreadPoolExecutor(16)
+        self._server: grpc.Server | None = None
+        self.port = 0
+        self.sessions = 0
+
+    def __enter__(self) -> "ScriptedServer":
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        self._pool.shutdown()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Serve, on the same port as before if there was one."""
+        self._server = grpc.server(self._pool, options=[("grpc.max_receive_message_length", -1)])
+        unary = {"ModelMetadata": self._model_metadata, "ServerMetadata": self._server_metadata}
+        methods: dict[str, Any] = {
+            name: grpc.unary_unary_rpc_method_handler(method) for name, method in unary.items()
+        }
+        methods["ModelInfer"] = grpc.unary_unary_rpc_method_handler(self._infer)
+        methods["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(self._stream)
+        handler = grpc.method_handlers_generic_handler("inference.GRPCInferenceService", methods)
+        self._server.add_generic_rpc_handlers((handler,))
+        self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
+        self._server.start()
+
+    def stop(self) -> None:
+        """Cut every connection."""
+        if self._server is not None:
+            self._server.stop(0).wait()
+            self._server = None
+
+    def _server_metadata(self, data: bytes, context: grpc.ServicerContext) -> bytes:
+        return bytes(message_class("ServerMetadataResponse")(name="scripted", version="1").SerializeToString())
+
+    def _model_metadata(self, data: bytes, context: grpc.ServicerContext) -> bytes:
+        request = message_class("ModelMetadataRequest").FromString(data)
+        if request.name not in ("holisticClassifier", "graph"):
+            context.abort(grpc.StatusCode.NOT_FOUND, "Model with requested name is not found")
+        if self.metadata is not None:
+            return bytes(self.metadata.SerializeToString())
+        made = message_class("ModelMetadataResponse")(name=request.name, platform="OpenVINO", versions=["1"])
+        made.inputs.add(name="image", datatype="INVALID")
+        for name in self.outputs:
+            made.outputs.add(name=name, datatype="INVALID")
+        return bytes(made.SerializeToString())
+
+    def _infer(self, data: bytes, context: grpc.ServicerContext) -> bytes:
+        request = message_class("ModelInferRequest").FromString(data)
+        self.requests.append(request)
+        merged: Any = None
+        for item in self.script(request, len(self.requests) - 1):
+            if isinstance(item, tuple):
+                context.abort(*item)
+            if merged is None:
+                merged = item
+            else:
+                merged.MergeFrom(item)
+        merged.id = request.id
+        return bytes(merged.SerializeToString())
+
+    def _stream(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+        self.sessions += 1
+        wrapper = message_class("ModelStreamInferResponse")
+        try:
+            for data in requests:
+                request = message_class("ModelInferRequest").FromString(data)
+                self.requests.append(request)
+                for item in self.script(request, len(self.requests) - 1):
+                    if isinstance(item, tuple):
+                        context.abort(*item)
+                    elif isinstance(item, str):
+                        yield bytes(wrapper(error_message=item).SerializeToString())
+                    elif isinstance(item, bytes):
+                        yield item
+                    else:
+                        yield bytes(wrapper(infer_response=item).SerializeToString())
+        except grpc.RpcError:
+            return
+
+
+def slow(seconds: float) -> Script:
+    """Echo after a pause."""
+
+    def script(request: Any, number: int) -> Iterator[Any]:
+        time.sleep(seconds)
+        yield answer(request, "output")
+
+    return script
+
+
+def gate(opened: threading.Event) -> Script:
+    """Echo once ``opened`` is set."""
+
+    def script(request: Any, number: int) -> Iterator[Any]:
+        opened.wait(10)
+        yield answer(request, "output")
+
+    return script
