@@ -68,7 +68,8 @@ class Reader:
             except Exception as exception:  # noqa: BLE001 - raised by open(), in the owner's thread
                 self._open_error = _as_source_error(exception)
             self._opened.set()
-            self._go.wait()
+            if self._info is not None:
+                self._go.wait()
             if self._info is not None and self._exchange is not None:
                 self._read(self._exchange, self._info)
         except Exception as exception:  # noqa: BLE001 - handed to the owner

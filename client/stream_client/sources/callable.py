@@ -32,7 +32,7 @@ class CallableSource:
 
     def open(self) -> StreamInfo:
         """Take the first picture, for its size."""
-        self._pictures = iter(self._producer, None) if callable(self._producer) else iter(self._producer)
+        self._pictures = _called(self._producer) if callable(self._producer) else iter(self._producer)
         self._first = self._take()
         if self._first is None:
             raise SourceError(f"the source {self._name!r} gave no picture")
@@ -76,3 +76,8 @@ class CallableSource:
                 "RGB uint8 [height, width, 3] is expected"
             )
         return array
+
+
+def _called(producer: Callable[[], Image | None]) -> Iterator[Image]:
+    while (image := producer()) is not None:
+        yield image

@@ -1,0 +1,400 @@
+"""StreamClient against a real KServe server that does what a test tells it to."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+
+from stream_client import Result, RunOptions, StreamClient, Summary, TransportOptions
+from stream_client.errors import (
+    BadInputError,
+    ConfigurationError,
+    ConnectError,
+    ConnectionLostError,
+    ProtocolError,
+    SinkError,
+    SourceError,
+    UnknownServableError,
+)
+from stream_client.frames import StreamInfo
+from tests.support.kserve_server import ScriptedServer, answer, gate, image_and_label
+from tests.support.video import picture
+
+
+def _run(source: Any, sinks: Any, address: str, api: Any = "stream", **options: Any) -> Summary:
+    transport = TransportOptions(address, api=api, model_name="graph")
+    return StreamClient(source, sinks, transport, options=RunOptions(**options)).run()
+
+
+def pictures(count: int) -> Iterator[Any]:
+    return (picture(index) for index in range(count))
+
+
+@pytest.mark.parametrize("api", ["stream", "unary"])
+@pytest.mark.parametrize("window", [1, 4, "auto"])
+def test_every_frame_of_a_file_comes_back_once_and_in_order(
+    clip: Path, server: ScriptedServer, api: str, window: Any
+) -> None:
+    results: list[Result] = []
+    summary = _run(str(clip), results.append, server.address, api, max_inflight=window)
+    assert [result.frame.index for result in results] == list(range(30))
+    assert all(np.array_equal(result.image, result.frame.image) for result in results)
+    assert (summary.ledger.entered, summary.ledger.delivered) == (30, 30)
+
+
+def test_timestamps_are_media_time_in_microseconds(clip: Path, server: ScriptedServer) -> None:
+    _run(str(clip), (), server.address)
+    sent = [request.parameters["OVMS_MP_TIMESTAMP"].int64_param for request in server.requests]
+    assert sent == [round(index * 1_000_000 / 30) for index in range(30)]
+
+
+def test_picture_and_label_are_joined(clip: Path, server: ScriptedServer) -> None:
+    server.outputs, server.script = ["label_scores", "output"], image_and_label
+    results: list[Result] = []
+    transport = TransportOptions(server.address, model_name="graph")
+    StreamClient(str(clip), results.append, transport, label_names=["no", "yes"]).run()
+    assert [result.label.name for result in results if result.label] == ["yes"] * 30
+    assert results[0].label is not None
+    assert results[0].label.scores == {"no": 0.25, "yes": 0.75}
+
+
+def test_a_missing_label_does_not_hold_its_picture_for_ever(clip: Path, server: ScriptedServer) -> None:
+    def script(request: Any, number: int) -> Iterator[Any]:
+        yield answer(request, "output")
+        if number % 3:
+            yield answer(request, "label_scores")
+
+    server.outputs, server.script = ["label_scores", "output"], script
+    results: list[Result] = []
+    _run(str(clip), results.append, server.address, join_timeout=0.05)
+    assert [result.label is not None for result in results] == [index % 3 != 0 for index in range(30)]
+
+
+@pytest.mark.parametrize("window", [1, 4])
+def test_lost_answers_stall_nothing_and_are_counted(clip: Path, server: ScriptedServer, window: int) -> None:
+    def script(request: Any, number: int) -> Iterator[Any]:
+        if number not in (3, 17):
+            yield answer(request, "output")
+
+    server.script = script
+    results: list[Result] = []
+    summary = _run(str(clip), results.append, server.address, max_inflight=window, request_timeout=0.3)
+    assert len(results) == 28
+    lost = sum(summary.ledger.dropped.values()) + sum(summary.ledger.failed.values())
+    assert lost == 2
+
+
+def test_duplicate_answers_are_ignored_and_counted(clip: Path, server: ScriptedServer) -> None:
+    def script(request: Any, number: int) -> Iterator[Any]:
+        yield answer(request, "output")
+        yield answer(request, "output")
+
+    server.script = script
+    results: list[Result] = []
+    summary = _run(str(clip), results.append, server.address)
+    assert len(results) == 30
+    assert summary.ledger.late + summary.ledger.duplicates >= 29
+
+
+def test_an_error_inside_the_stream_fails_its_frame_and_the_run_goes_on(clip: Path, server: ScriptedServer) -> None:
+    def script(request: Any, number: int) -> Iterator[Any]:
+        yield "Invalid input shape; partial deserialization" if number == 5 else answer(request, "output")
+
+    server.script = script
+    results: list[Result] = []
+    summary = _run(str(clip), results.append, server.address)
+    assert [result.frame.index for result in results] == [index for index in range(30) if index != 5]
+    assert summary.ledger.failed == {"server_error": 1}
+
+
+@pytest.mark.parametrize("api", ["stream", "unary"])
+def test_a_server_that_refuses_the_first_frame_ends_the_run_with_its_reason(
+    clip: Path, server: ScriptedServer, api: str
+) -> None:
+    def script(request: Any, number: int) -> Iterator[Any]:
+        text = "Unexpected input - image is unexpected"
+        yield text if api == "stream" else (grpc.StatusCode.INVALID_ARGUMENT, text)
+
+    server.script = script
+    with pytest.raises(BadInputError, match="image is unexpected"):
+        _run(str(clip), (), server.address, api)
+
+
+def test_a_unary_call_without_a_packet_is_explained(clip: Path, server: ScriptedServer) -> None:
+    def script(request: Any, number: int) -> Iterator[Any]:
+        if number % 2:
+            text = "Mediapipe execution failed. MP status - Unknown error during mediapipe execution"
+            yield (grpc.StatusCode.INVALID_ARGUMENT, text)
+        yield answer(request, "output")
+
+    server.script = script
+    summary = _run(str(clip), (), server.address, "unary", max_inflight=1)
+    assert summary.ledger.failed == {"server_error": 15}
+    assert "no packet" in str(summary.last_failure)
+
+
+def test_a_server_that_streams_bare_responses_is_recognised(clip: Path, server: ScriptedServer) -> None:
+    server.script = lambda request, number: iter([answer(request, "output").SerializeToString()])
+    with pytest.raises(ProtocolError, match="--api unary"):
+        _run(str(clip), (), server.address)
+
+
+def test_an_unknown_model_lists_what_is_there(clip: Path, server: ScriptedServer) -> None:
+    client = StreamClient(str(clip), (), TransportOptions(server.address, model_name="nothing"))
+    with pytest.raises(UnknownServableError, match="'nothing'; it serves holisticClassifier"):
+        client.run()
+
+
+def test_an_unknown_input_lists_what_is_there(clip: Path, server: ScriptedServer) -> None:
+    transport = TransportOptions(server.address, model_name="graph", input_name="video")
+    with pytest.raises(BadInputError, match="no input 'video', only image"):
+        StreamClient(str(clip), (), transport).run()
+
+
+def test_no_server_is_an_error_within_the_connect_timeout(clip: Path) -> None:
+    with pytest.raises(ConnectError, match="no gRPC server answers at 127.0.0.1:9"):
+        StreamClient(str(clip), (), TransportOptions("127.0.0.1:9", connect_timeout=0.2)).run()
+
+
+def test_a_width_that_ovms_would_shear_is_padded_and_cropped(server: ScriptedServer) -> None:
+    results: list[Result] = []
+    _run((picture(index, width=50) for index in range(3)), results.append, server.address, drop_policy="block")
+    assert [list(request.inputs[0].shape) for request in server.requests] == [[48, 64, 3]] * 3
+    assert [result.image.shape for result in results] == [(48, 50, 3)] * 3
+
+
+def test_a_model_with_batch_and_floats_gets_what_its_metadata_says(server: ScriptedServer) -> None:
+    from stream_client.transport.messages import message_class
+
+    server.metadata = message_class("ModelMetadataResponse")(name="graph", platform="other")
+    server.metadata.inputs.add(name="x", datatype="FP32", shape=[1, 3, 48, 64])
+    server.metadata.outputs.add(name="y", datatype="FP32", shape=[1, 3, 48, 64])
+
+    def script(request: Any, number: int) -> Iterator[Any]:
+        response = answer(request)
+        response.outputs.add(name="y", datatype="FP32", shape=request.inputs[0].shape)
+        response.raw_output_contents.append(request.raw_input_contents[0])
+        yield response
+
+    server.script = script
+    results: list[Result] = []
+    _run(pictures(3), results.append, server.address, "unary", drop_policy="block")
+    assert [list(request.inputs[0].shape) for request in server.requests] == [[1, 3, 48, 64]] * 3
+    assert all(np.array_equal(result.image, result.frame.image) for result in results)
+
+
+def test_a_frame_of_the_wrong_size_for_the_model_is_refused(server: ScriptedServer) -> None:
+    from stream_client.transport.messages import message_class
+
+    server.metadata = message_class("ModelMetadataResponse")(name="graph", platform="other")
+    server.metadata.inputs.add(name="x", datatype="UINT8", shape=[1, 224, 224, 3])
+    with pytest.raises(BadInputError, match=r"224x224.*64x48"):
+        _run(pictures(3), (), server.address, "unary")
+
+
+def test_latest_drops_what_the_server_is_too_slow_for_and_counts_it(server: ScriptedServer) -> None:
+    opened = threading.Event()
+    server.script = gate(opened)
+    seen = threading.Event()
+
+    def source() -> Iterator[Any]:
+        for index in range(40):
+            yield picture(index)
+            if index == 30:
+                opened.set()
+                seen.wait(5)
+
+    def sink(result: Result) -> None:
+        seen.set()
+
+    summary = _run(source(), sink, server.address, max_inflight=1)
+    ledger = summary.ledger
+    assert ledger.entered == 40
+    assert ledger.dropped["replaced"] >= 20
+    assert ledger.delivered + ledger.dropped["replaced"] == 40
+
+
+@pytest.mark.parametrize("api", ["stream", "unary"])
+def test_a_server_killed_in_mid_run_ends_a_file_with_its_error(
+    clip: Path, tmp_path: Path, server: ScriptedServer, api: str
+) -> None:
+    def script(request: Any, number: int) -> Iterator[Any]:
+        if number == 10:
+            threading.Thread(target=server.stop).start()
+            threading.Event().wait(0.5)
+        yield answer(request, "output")
+
+    server.script = script
+    client = StreamClient(
+        str(clip),
+        str(tmp_path / "out.mp4"),
+        TransportOptions(server.address, api=api, model_name="graph"),  # type: ignore[arg-type]
+        options=RunOptions(max_inflight=1),
+    )
+    with pytest.raises(ConnectionLostError):
+        client.run()
+    assert client.summary is not None
+    client.summary.ledger.check()
+    from tests.support.video import read_back
+
+    assert len(read_back(tmp_path / "out.mp4")) == client.summary.ledger.delivered > 0
+
+
+def test_a_lost_server_is_found_again_and_each_frame_comes_once(clip: Path, server: ScriptedServer) -> None:
+    def script(request: Any, number: int) -> Iterator[Any]:
+        if number in (8, 20):
+            yield (grpc.StatusCode.UNAVAILABLE, "gone")
+        yield answer(request, "output")
+
+    server.script = script
+    results: list[Result] = []
+    summary = _run(str(clip), results.append, server.address, on_server_loss="retry", max_inflight=3)
+    assert [result.frame.index for result in results] == list(range(30))
+    assert summary.ledger.resent > 0
+    assert server.sessions == 3
+
+
+def test_a_sink_that_fails_ends_the_run_and_the_others_are_finalised(
+    clip: Path, tmp_path: Path, server: ScriptedServer
+) -> None:
+    def broken(result: Result) -> None:
+        if result.frame.index == 12:
+            raise OSError("no paper")
+
+    from tests.support.video import read_back
+
+    transport = TransportOptions(server.address, model_name="graph")
+    client = StreamClient(str(clip), [broken, str(tmp_path / "out.mp4")], transport)
+    with pytest.raises(SinkError, match="no paper"):
+        client.run()
+    assert len(read_back(tmp_path / "out.mp4")) >= 12
+
+
+def test_a_sink_that_has_enough_ends_the_run_well(clip: Path, server: ScriptedServer) -> None:
+    summary = _run(str(clip), lambda result: result.frame.index < 5, server.address, max_inflight=1)
+    assert 6 <= summary.ledger.delivered < 30
+
+
+def test_a_source_that_fails_ends_the_run_with_its_error(server: ScriptedServer) -> None:
+    def source() -> Iterator[Any]:
+        yield picture(0)
+        raise ValueError("lens cap")
+
+    with pytest.raises(SourceError, match="lens cap"):
+        _run(source(), (), server.address)
+
+
+def test_limits_end_the_run_after_that_many_frames(clip: Path, server: ScriptedServer) -> None:
+    assert _run(str(clip), (), server.address, limit_frames=7).ledger.entered == 7
+
+
+def test_a_stream_without_end_ends_after_the_duration_given(server: ScriptedServer) -> None:
+    summary = _run(lambda: picture(0), (), server.address, limit_stream_duration=0.3)
+    assert summary.ledger.delivered > 0
+
+
+def test_stop_from_another_thread_ends_the_run_and_the_ledger_adds_up(server: ScriptedServer) -> None:
+    client = StreamClient(lambda: picture(0), (), TransportOptions(server.address, model_name="graph"))
+    seen = threading.Event()
+    client.on_result(lambda result: seen.set())
+    client.start()
+    assert seen.wait(5)
+    client.stop()
+    client.wait().ledger.check()
+
+
+def test_stop_does_not_wait_for_a_server_that_never_answers(server: ScriptedServer) -> None:
+    opened = threading.Event()
+    server.script = gate(opened)
+    client = StreamClient(
+        lambda: picture(0),
+        (),
+        TransportOptions(server.address, model_name="graph"),
+        options=RunOptions(max_inflight=2, stop_timeout=0.2),
+    )
+    client.start()
+    threading.Event().wait(0.3)
+    client.stop()
+    ledger = client.wait().ledger
+    opened.set()
+    ledger.check()
+    assert ledger.failed == {"stopped": 2}
+
+
+def test_callbacks_are_called_and_can_be_taken_back(clip: Path, server: ScriptedServer) -> None:
+    started: list[StreamInfo] = []
+    results: list[Result] = []
+    few: list[Result] = []
+    stopped: list[Summary] = []
+    client = StreamClient(str(clip), (), TransportOptions(server.address, model_name="graph"))
+    client.on_start(started.append)
+    client.on_prediction(results.append)
+    client.on_stop(stopped.append)
+
+    def only_three(result: Result) -> None:
+        few.append(result)
+        if len(few) == 3:
+            unsubscribe()
+
+    unsubscribe = client.on_result(only_three)
+    summary = client.run()
+    assert [info.width for info in started] == [64]
+    assert (len(results), len(few), stopped) == (30, 3, [summary])
+
+
+def test_results_can_be_iterated(clip: Path, server: ScriptedServer) -> None:
+    with StreamClient(str(clip), (), TransportOptions(server.address, model_name="graph")) as client:
+        assert [result.frame.index for result in client] == list(range(30))
+
+
+def test_leaving_the_iteration_and_the_context_ends_the_run(clip: Path, server: ScriptedServer) -> None:
+    with StreamClient(str(clip), (), TransportOptions(server.address, model_name="graph")) as client:
+        for result in client:
+            if result.frame.index == 4:
+                break
+    assert client.summary is not None
+    client.summary.ledger.check()
+
+
+def test_a_callback_that_raises_ends_the_run_with_its_error(clip: Path, server: ScriptedServer) -> None:
+    client = StreamClient(str(clip), (), TransportOptions(server.address, model_name="graph"))
+    client.on_result(lambda result: 1 / 0)
+    with pytest.raises(Exception, match="division by zero"):
+        client.run()
+
+
+def test_a_client_runs_once(clip: Path, server: ScriptedServer) -> None:
+    client = StreamClient(str(clip), (), TransportOptions(server.address, model_name="graph"))
+    client.run()
+    with pytest.raises(ConfigurationError, match="once"):
+        client.start()
+
+
+def test_pre_and_postprocessing_change_what_is_sent_and_shown(clip: Path, server: ScriptedServer) -> None:
+    results: list[Result] = []
+    StreamClient(
+        str(clip),
+        results.append,
+        TransportOptions(server.address, model_name="graph"),
+        preprocess=lambda image: image[::-1],
+        postprocess=lambda result: 255 - result.image,
+    ).run()
+    assert np.array_equal(results[3].image, 255 - results[3].frame.image[::-1])
+
+
+def test_repeated_runs_leave_no_descriptor_open(server: ScriptedServer) -> None:
+    def count() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    def run() -> None:
+        _run(pictures(1), (), server.address)
+
+    run()
+    before = count()
+    for _ in range(20):
+        run()
+    assert count() <= before + 2
