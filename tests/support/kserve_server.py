@@ -73,9 +73,7 @@ class ScriptedServer:
         """Serve, on the same port as before if there was one."""
         self._server = grpc.server(self._pool, options=[("grpc.max_receive_message_length", -1)])
         unary = {"ModelMetadata": self._model_metadata, "ServerMetadata": self._server_metadata}
-        methods: dict[str, Any] = {
-            name: grpc.unary_unary_rpc_method_handler(method) for name, method in unary.items()
-        }
+        methods: dict[str, Any] = {name: grpc.unary_unary_rpc_method_handler(method) for name, method in unary.items()}
         methods["ModelInfer"] = grpc.unary_unary_rpc_method_handler(self._infer)
         methods["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(self._stream)
         handler = grpc.method_handlers_generic_handler("inference.GRPCInferenceService", methods)

@@ -144,8 +144,10 @@ class FeatureSchema:
             raise ConfigurationError(f"feature schema: unknown parts {', '.join(sorted(unknown))}")
         return cls(**{name: _as_tuple(value) for name, value in values.items()})
 
-    def difference(self, other: "FeatureSchema") -> str:
+    def difference(self, other: object) -> str:
         """What differs, for a message; empty when nothing does."""
+        if not isinstance(other, FeatureSchema):
+            return "computed features against a raw pose tensor"
         parts = []
         for field in fields(self):
             mine, theirs = getattr(self, field.name), getattr(other, field.name)

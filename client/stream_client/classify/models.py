@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream_client.classify.features import FeatureSchema
+from stream_client.classify.raw_pose import POSE_INPUT, RawPose
 from stream_client.classify.windows import WindowSpec, combined_hash
 from stream_client.errors import ConfigurationError
 from stream_client.labels import read_label_names
@@ -24,6 +25,7 @@ from stream_client.labels import read_label_names
 Array = npt.NDArray[np.float64]
 Predict = Callable[[npt.NDArray[np.float32]], Any]
 """Features, float32 [rows, features], to probabilities [rows, labels]."""
+Schema = FeatureSchema | RawPose
 
 INPUT_PREFIX = "features_"
 HASH_DIGITS = 16
@@ -37,7 +39,7 @@ class TrainedModel:
     """
 
     labels: tuple[str, ...]
-    schema: FeatureSchema | None
+    schema: Schema | None
     window: WindowSpec | None
     predict_rows: Predict
 
@@ -56,7 +58,7 @@ class TrainedModel:
         """The probability of each label, for one row."""
         return dict(zip(self.labels, self.predict(row)[0].tolist(), strict=True))
 
-    def require(self, schema: FeatureSchema | None, window: WindowSpec | None) -> None:
+    def require(self, schema: Schema | None, window: WindowSpec | None) -> None:
         """Refuse to serve other features than the model was trained on; names the difference."""
         if self.schema is not None and schema is not None and (text := self.schema.difference(schema)):
             raise ConfigurationError(f"the model was trained on other features (model against serving): {text}")
@@ -72,7 +74,7 @@ class TrainedModel:
         cls,
         predict: Predict,
         labels: Sequence[str],
-        schema: FeatureSchema | None = None,
+        schema: Schema | None = None,
         window: WindowSpec | None = None,
     ) -> "TrainedModel":
         """A function of rows as a model."""
@@ -83,7 +85,7 @@ class TrainedModel:
         cls,
         estimator: Any,
         labels: Sequence[str],
-        schema: FeatureSchema | None = None,
+        schema: Schema | None = None,
         window: WindowSpec | None = None,
     ) -> "TrainedModel":
         """A fitted scikit-learn or XGBoost classifier. ``labels`` are in the order of its classes 0, 1, ….
@@ -133,7 +135,7 @@ class TrainedModel:
         return cls.from_estimator(estimator, labels, schema, window)
 
 
-def schema_document(schema: FeatureSchema | None, window: WindowSpec | None, columns: Sequence[str]) -> str:
+def schema_document(schema: Schema | None, window: WindowSpec | None, columns: Sequence[str]) -> str:
     """The text of ``schema.json``. ``columns`` names the columns of a model without a schema."""
     content = {
         "schema": schema.to_json() if schema else None,
@@ -144,7 +146,7 @@ def schema_document(schema: FeatureSchema | None, window: WindowSpec | None, col
     return json.dumps(content, indent=1) + "\n"
 
 
-def model_hash(schema: FeatureSchema | None, window: WindowSpec | None, columns: Sequence[str]) -> str:
+def model_hash(schema: Schema | None, window: WindowSpec | None, columns: Sequence[str]) -> str:
     """The digest of what a model's input columns mean."""
     if schema is not None:
         return combined_hash(schema, window)
@@ -153,11 +155,11 @@ def model_hash(schema: FeatureSchema | None, window: WindowSpec | None, columns:
     return hashlib.sha256(json.dumps(list(columns)).encode()).hexdigest()
 
 
-def _read_schema(path: Path) -> tuple[FeatureSchema | None, WindowSpec | None, str]:
+def _read_schema(path: Path) -> tuple[Schema | None, WindowSpec | None, str]:
     try:
         content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         stored = str(content["hash"])
-        schema = FeatureSchema.from_json(content["schema"]) if content["schema"] else None
+        schema = _schema_of(content["schema"]) if content["schema"] else None
         window = WindowSpec.from_json(content["window"]) if content["window"] else None
         actual = model_hash(schema, window, content["columns"] or ())
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -165,6 +167,10 @@ def _read_schema(path: Path) -> tuple[FeatureSchema | None, WindowSpec | None, s
     if actual != stored:
         raise ConfigurationError(f"{path} was changed after training: its content does not give its hash")
     return schema, window, stored
+
+
+def _schema_of(content: Mapping[str, Any]) -> Schema:
+    return RawPose.from_json(content) if "raw" in content else FeatureSchema.from_json(content)
 
 
 def _onnx(path: Path, digest: str) -> Predict:
@@ -180,9 +186,11 @@ def _onnx(path: Path, digest: str) -> Predict:
         line = next((text for text in reversed(str(error).splitlines()) if text.strip()), "")
         raise ConfigurationError(f"cannot read the model {path}: {line}") from error
     (name,) = (port.get_any_name() for port in compiled.inputs)
-    if not name.startswith(INPUT_PREFIX):
-        raise ConfigurationError(f"{path} takes {name!r}, not features: it is a model for the graph, not for a window")
-    if name != INPUT_PREFIX + digest[:HASH_DIGITS]:
+    if name != POSE_INPUT and not name.startswith(INPUT_PREFIX):
+        raise ConfigurationError(f"{path} takes {name!r}: neither features nor a pose")
+    if (name == POSE_INPUT) != (digest == model_hash(RawPose(), None, ())):
+        raise ConfigurationError(f"{path} and schema.json do not belong together: the model takes {name!r}")
+    if name != POSE_INPUT and name != INPUT_PREFIX + digest[:HASH_DIGITS]:
         raise ConfigurationError(
             f"{path} and schema.json do not belong together: the model was trained with schema "
             f"{name.removeprefix(INPUT_PREFIX)}, schema.json is {digest[:HASH_DIGITS]}"
@@ -191,6 +199,8 @@ def _onnx(path: Path, digest: str) -> Predict:
 
     def predict(rows: npt.NDArray[np.float32]) -> Any:
         try:
+            if name == POSE_INPUT:  # a graph's model takes one frame at a time
+                return np.concatenate([request.infer([row[None]])[compiled.outputs[0]] for row in rows])
             return request.infer([rows])[compiled.outputs[0]].copy()
         except RuntimeError as error:
             raise ConfigurationError(

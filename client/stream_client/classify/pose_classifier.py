@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream_client.classify.decision import Decision, DecisionOptions, LabelState
-from stream_client.classify.features import FeatureSchema
-from stream_client.classify.models import TrainedModel
+from stream_client.classify.models import Schema, TrainedModel
 from stream_client.classify.windows import WindowBuffer, WindowSpec
 from stream_client.errors import ConfigurationError
 from stream_client.frames import Frame
@@ -32,7 +31,7 @@ class PoseClassifier:
         *,
         landmarks: Callable[[Frame], Landmarks | None] | None = None,
         decision: DecisionOptions | None = None,
-        schema: FeatureSchema | None = None,
+        schema: Schema | None = None,
         window: WindowSpec | None = None,
     ) -> None:
         if schema is not None or window is not None:

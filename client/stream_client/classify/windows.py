@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream_client.classify.features import FeatureSchema
+from stream_client.classify.raw_pose import RawPose
 from stream_client.errors import ConfigurationError
 
 Array = npt.NDArray[np.float64]
@@ -91,7 +92,7 @@ _POOL = {
 }
 
 
-def combined_hash(schema: FeatureSchema, window: WindowSpec | None) -> str:
+def combined_hash(schema: FeatureSchema | RawPose, window: WindowSpec | None) -> str:
     """The digest that a model stores: of its features, and of its windows if it has any."""
     content = [schema.to_json(), window.to_json() if window else None]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -161,7 +162,7 @@ class Window:
 class WindowBuffer:
     """Turns a stream of landmarks into windows. Each sample's features are computed once."""
 
-    def __init__(self, schema: FeatureSchema, spec: WindowSpec) -> None:
+    def __init__(self, schema: FeatureSchema | RawPose, spec: WindowSpec) -> None:
         self._schema = schema
         self._spec = spec
         self._resampler = Resampler(spec.rate, spec.max_gap_ms, most_missing=spec.steps)

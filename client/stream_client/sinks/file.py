@@ -34,7 +34,8 @@ class FileSink:
                 f"{self._path}: unknown extension {self._path.suffix!r}; "
                 f"{', '.join(_CONTAINERS)} can be written (--output_stream)"
             )
-        self._options = {"preset": preset, "crf": str(quality)}
+        # No B-frames: in a fragmented file they would shift every timestamp by their delay.
+        self._options = {"preset": preset, "crf": str(quality), "bf": "0"}
         self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream | None = None
         self._audio: AudioTrack | None = None
@@ -49,7 +50,9 @@ class FileSink:
         self._info = info
         suffix = self._path.suffix.lower()
         container = _CONTAINERS[suffix]
-        options = {} if container == "matroska" else {"movflags": "+frag_keyframe+hybrid_fragmented"}
+        options = {"flush_packets": "1"}
+        if container != "matroska":
+            options["movflags"] = "+frag_keyframe+hybrid_fragmented"
         try:
             # FFmpeg opens the file only with its first packet; find out now whether it can be written.
             self._path.open("wb").close()

@@ -1,0 +1,62 @@
+"""Labelled rows of features, each with the group that must not be split."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from stream_client.classify.models import Schema
+from stream_client.classify.windows import WindowSpec
+from stream_client.errors import ConfigurationError
+
+Rows = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """What a model learns from.
+
+    ``rows`` is float32 [n, features], ``targets`` [n] are positions in ``labels``, ``groups`` [n] says what
+    belongs together: a clip, a source video, a session. ``split`` says that in words. The ``extra`` rows are
+    augmentations: used to train, in the fold of their group, and never to judge. ``columns`` names the
+    features. ``frame`` says that a row is the 99 torso-aligned coordinates of one pose, which a graph's model
+    computes itself.
+    """
+
+    rows: Rows
+    targets: Integers
+    groups: Integers
+    labels: tuple[str, ...]
+    columns: tuple[str, ...]
+    split: str
+    schema: Schema | None = None
+    window: WindowSpec | None = None
+    extra_rows: Rows | None = None
+    extra_targets: Integers | None = None
+    extra_groups: Integers | None = None
+    frame: bool = False
+    warnings: tuple[str, ...] = ()
+
+    def training(self, train: Integers) -> tuple[Rows, Integers]:
+        """The rows at ``train`` and the augmentations of their groups."""
+        rows, targets = self.rows[train], self.targets[train]
+        if self.extra_rows is None or self.extra_targets is None or self.extra_groups is None:
+            return rows, targets
+        use = np.isin(self.extra_groups, self.groups[train])
+        return np.concatenate([rows, self.extra_rows[use]]), np.concatenate([targets, self.extra_targets[use]])
+
+
+def check_counts(targets: Integers, groups: Integers, labels: Sequence[str], what: str) -> None:
+    """Refuse what cannot be learnt or judged; names the labels."""
+    if len(labels) < 2:
+        raise ConfigurationError(f"{what} has {len(labels)} label(s): at least two are needed")
+    for index, label in enumerate(labels):
+        here = targets == index
+        if not here.any():
+            raise ConfigurationError(f"{what} has no usable sample of {label!r}: are its spans shorter than a window?")
+        if len(np.unique(groups[here])) < 2:
+            raise ConfigurationError(
+                f"{what} has {label!r} in one clip or span only: with nothing to hold out, accuracy cannot be told"
+            )

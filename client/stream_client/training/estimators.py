@@ -1,0 +1,84 @@
+"""The models that are compared, and their cross-validation."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.ensemble import ExtraTreesClassifier, GradientBoostingClassifier, RandomForestClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from stream_client.training.dataset import Dataset, Integers
+
+Matrix = npt.NDArray[np.int_]
+
+CANDIDATES: dict[str, Callable[[], Any]] = {
+    "logistic regression": lambda: make_pipeline(StandardScaler(), LogisticRegression(C=0.3, max_iter=300)),
+    "small MLP": lambda: make_pipeline(StandardScaler(), MLPClassifier((48,), alpha=0.1, max_iter=150, random_state=0)),
+    "random forest": lambda: RandomForestClassifier(100, min_samples_leaf=2, random_state=0),
+    "extra trees": lambda: ExtraTreesClassifier(150, min_samples_leaf=2, random_state=0),
+    # From zero instead of the classes' shares, so that the exported model is the sum of its trees.
+    "gradient boosting": lambda: GradientBoostingClassifier(
+        n_estimators=80, max_depth=4, subsample=0.7, max_features="sqrt", init="zero", random_state=0
+    ),
+}
+"""By name, smallest model first: of two that are equally good, the first is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """How a model did over all folds: ``confusion`` [true, predicted] counts."""
+
+    name: str
+    confusion: Matrix
+
+    @property
+    def accuracy(self) -> float:
+        """The share of right answers."""
+        return float(np.trace(self.confusion) / self.confusion.sum())
+
+    @property
+    def recall(self) -> tuple[float, ...]:
+        """For each label, the share of its samples that was found."""
+        return tuple(
+            float(row[index] / row.sum()) if row.sum() else float("nan") for index, row in enumerate(self.confusion)
+        )
+
+
+def fit(name: str, dataset: Dataset, train: Integers) -> Any:
+    """The model called ``name``, trained on the rows at ``train`` and their augmentations."""
+    rows, targets = dataset.training(train)
+    with warnings.catch_warnings():
+        # The iterations are bounded on purpose: they end before the weights have settled.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return CANDIDATES[name]().fit(rows, targets)
+
+
+def grouped_folds(dataset: Dataset, most: int = 5) -> list[tuple[Integers, Integers]]:
+    """Folds that never split a group, at most ``most``."""
+    groups = [len(np.unique(dataset.groups[dataset.targets == t])) for t in range(len(dataset.labels))]
+    folds = StratifiedGroupKFold(max(2, min(most, *groups)))
+    return list(folds.split(dataset.rows, dataset.targets, dataset.groups))
+
+
+def random_folds(dataset: Dataset, most: int = 5) -> list[tuple[Integers, Integers]]:
+    """Folds by row: what a careless split would have used."""
+    smallest = int(np.bincount(dataset.targets).min())
+    folds = StratifiedKFold(max(2, min(most, smallest)), shuffle=True, random_state=0)
+    return list(folds.split(dataset.rows, dataset.targets))
+
+
+def cross_validate(name: str, dataset: Dataset, folds: list[tuple[Integers, Integers]]) -> Iterator[Matrix]:
+    """The confusion matrix of each fold, [true, predicted]."""
+    for train, test in folds:
+        confusion = np.zeros((len(dataset.labels), len(dataset.labels)), dtype=int)
+        predicted = fit(name, dataset, train).predict(dataset.rows[test])
+        np.add.at(confusion, (dataset.targets[test], predicted), 1)
+        yield confusion

@@ -1,0 +1,94 @@
+"""What a training found out: table, picture, model card."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from stream_client.training.dataset import Dataset
+from stream_client.training.estimators import Matrix, Scores
+
+_CELL, _MARGIN = 76, 10
+
+
+def confusion_table(confusion: Matrix, labels: Sequence[str]) -> str:
+    """Rows are true labels, columns predicted ones, recall at the end."""
+    width = max(8, *(len(label) for label in labels))
+    lines = [" " * width + "  " + "  ".join(f"{label:>{width}}" for label in labels) + "    recall"]
+    for label, row in zip(labels, confusion, strict=True):
+        recall = row[list(labels).index(label)] / row.sum() if row.sum() else float("nan")
+        lines.append(f"{label:<{width}}  " + "  ".join(f"{count:>{width}}" for count in row) + f"  {recall:7.1%}")
+    return "\n".join(lines)
+
+
+def confusion_picture(confusion: Matrix, labels: Sequence[str], path: Path) -> None:
+    """The same as a PNG: the darker, the larger the share of its true label."""
+    font = ImageFont.load_default(13)
+    side = max(int(font.getlength(label)) for label in labels) + 2 * _MARGIN
+    count = len(labels)
+    picture = Image.new("RGB", (side + _CELL * count + _MARGIN, side + _CELL * count + 30), "white")
+    draw = ImageDraw.Draw(picture)
+    draw.text((_MARGIN, side + _CELL * count + 8), "rows: true label, columns: predicted", "black", font)
+    for row, label in enumerate(labels):
+        y = side + row * _CELL
+        draw.text((side - _MARGIN, y + _CELL / 2), label, "black", font, anchor="rm")
+        upright = Image.new("RGB", (side, 20), "white")
+        ImageDraw.Draw(upright).text((_MARGIN, 3), label, "black", font)
+        picture.paste(upright.rotate(90, expand=True), (y + _CELL // 2 - 10, 0))
+        total = max(1, int(confusion[row].sum()))
+        for column in range(count):
+            share = float(confusion[row, column] / total)
+            x = side + column * _CELL
+            shade = tuple(round(255 - share * (255 - end)) for end in (30, 90, 160))
+            draw.rectangle((x, y, x + _CELL, y + _CELL), fill=shade, outline="lightgrey")
+            ink = "white" if share > 0.5 else "black"
+            text = f"{confusion[row, column]}\n{share:.1%}"
+            draw.multiline_text((x + _CELL / 2, y + _CELL / 2), text, ink, font, anchor="mm", align="center")
+    picture.save(path)
+
+
+def comparison_table(results: Sequence[Scores]) -> str:
+    """The models, best first."""
+    ordered = sorted(results, key=lambda scores: -scores.accuracy)
+    return "\n".join(f"{scores.name:<22} {scores.accuracy:7.2%}" for scores in ordered)
+
+
+def model_card(
+    *, name: str, dataset: Dataset, data: str, best: Scores, results: Sequence[Scores], careless: Scores, folds: int
+) -> str:
+    """The text of the model's README.md."""
+    takes = (
+        "`pose_landmarks`, FP32 [1, 195]: the raw output of MediaPipe's pose landmark network; the normalisation "
+        "is inside, so a graph on OVMS needs no node for it"
+        if dataset.frame
+        else f"rows of {dataset.rows.shape[1]} features (see schema.json), FP32 [rows, {dataset.rows.shape[1]}]"
+    )
+    window = dataset.window
+    seen = f"{window.length_ms:g} ms of movement, {window.rate:g} samples a second" if window else "one frame"
+    notes = "".join(f"\n- {warning}" for warning in dataset.warnings)
+    return f"""# {name}: {", ".join(dataset.labels)}
+
+| | |
+|---|---|
+| input | {takes} |
+| output | `scores`, FP32: probabilities, in the order of `labels.txt` |
+| sees | {"a trajectory, as columns" if dataset.schema is None else seen} |
+| model | {best.name} |
+| data | {data}: {len(dataset.rows)} samples, {len(set(dataset.groups.tolist()))} groups |
+
+**Accuracy** {best.accuracy:.2%}, cross-validated in {folds} folds that never split a {dataset.split}. Folds by row,
+which may put the same {dataset.split} on both sides, would have claimed {careless.accuracy:.2%}.
+
+```
+{confusion_table(best.confusion, dataset.labels)}
+```
+
+Compared on the same folds:
+
+```
+{comparison_table(results)}
+```
+
+**What it does not know.** Everything but these labels: whatever it is shown, the probabilities add up to 1. Check
+the licence of the data before you hand the model on.{notes}
+"""

@@ -1,0 +1,48 @@
+"""A trained model into a model repository and its configuration."""
+
+import json
+import os
+from pathlib import Path
+
+from stream_client.classify.raw_pose import POSE_INPUT
+from stream_client.errors import ConfigurationError
+from stream_client.training.onnx_export import no_person_model
+from stream_client.training.train import Training
+
+GRAPH_CLASSIFIER, NO_PERSON = "pose_classifier", "no_person_scores"
+
+
+def add_to_configuration(training: Training, config: Path) -> list[str]:
+    """Enter the model in ``config``, as OVMS reads it; gives the names that are served.
+
+    A model of single poses takes the place of the graph's ``pose_classifier``, together with a
+    ``no_person_scores`` of as many labels, without which the graph could not join the two. Others are served
+    under the name of their directory. Raises :class:`ConfigurationError`.
+    """
+    try:
+        content = json.loads(config.read_text(encoding="utf-8"))
+        entries = content.setdefault("model_config_list", [])
+        by_name = {entry["config"]["name"]: entry["config"] for entry in entries}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigurationError(f"cannot read {config}: {type(error).__name__}: {error} (--serve)") from error
+    places = {training.out.name: training.out}
+    if training.model.graph.input[0].name == POSE_INPUT:
+        zeros = training.out.parent / f"{training.out.name}_{NO_PERSON}"
+        places = {GRAPH_CLASSIFIER: training.out, NO_PERSON: zeros}
+    try:
+        if NO_PERSON in places:
+            target = places[NO_PERSON] / "1" / f"{NO_PERSON}.onnx"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(no_person_model(training.labels).SerializeToString())
+        for name, folder in places.items():
+            base_path = os.path.relpath(folder.resolve(), config.resolve().parent)
+            if name in by_name:
+                by_name[name]["base_path"] = base_path
+            else:
+                entries.append({"config": {"name": name, "base_path": base_path}})
+        scratch = config.with_name(config.name + ".part")
+        scratch.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        os.replace(scratch, config)
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {config}: {error.strerror} (--serve)") from error
+    return list(places)

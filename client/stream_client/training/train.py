@@ -1,0 +1,201 @@
+"""``ovms-stream-client train``: from labelled clips or tables to a model directory."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import onnx
+from tqdm import tqdm
+
+from stream_client.classify.features import FeatureSchema
+from stream_client.classify.models import model_hash, schema_document
+from stream_client.classify.windows import WindowSpec
+from stream_client.errors import ConfigurationError, StreamClientError
+from stream_client.training.clips import LandmarkFinder, find_clips, graph_server_landmarks
+from stream_client.training.dataset import Dataset
+from stream_client.training.estimators import CANDIDATES, Scores, cross_validate, fit, grouped_folds, random_folds
+from stream_client.training.onnx_export import feature_model, pose_model
+from stream_client.training.report import comparison_table, confusion_picture, confusion_table, model_card
+from stream_client.training.tables import read_table
+from stream_client.training.windows import clips_dataset
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A finished training: ``best`` of ``results``, and what a split by row would have claimed for it."""
+
+    out: Path
+    labels: tuple[str, ...]
+    best: Scores
+    results: tuple[Scores, ...]
+    careless: Scores
+    model: onnx.ModelProto
+
+
+def load_dataset(
+    data: Path,
+    *,
+    schema: FeatureSchema | None = None,
+    window: WindowSpec | None = None,
+    labels: Sequence[str] | None = None,
+    names: dict[str, str] | None = None,
+    find: LandmarkFinder | None = None,
+) -> Dataset:
+    """The samples of ``data``: a table, an annotation file or a folder of clips.
+
+    ``window`` cuts clips into windows; ``None`` takes single frames. Raises
+    :class:`~stream_client.errors.StreamClientError`.
+    """
+    if not data.exists():
+        raise ConfigurationError(f"{data} does not exist (--data)")
+    if data.suffix.lower() == ".csv":
+        return read_table(data, names)
+    schema = schema or FeatureSchema()
+    finder = find or partial(graph_server_landmarks, space=schema.space)
+    return clips_dataset(find_clips(data), finder, schema, window, labels)
+
+
+def train(dataset: Dataset, out: Path, *, data: str, models: Sequence[str] = (), name: str = "") -> Training:
+    """Compare ``models`` (all without) on the same folds, train the best on everything, write ``out``.
+
+    ``out`` receives ``1/NAME.onnx``, ``labels.txt``, ``schema.json``, ``README.md`` and ``confusion.png``.
+    ``data`` says in the model card where the samples are from.
+    """
+    chosen = list(models) or list(CANDIDATES)
+    if unknown := set(chosen) - CANDIDATES.keys():
+        raise ConfigurationError(f"no such model: {', '.join(sorted(unknown))}; there are {', '.join(CANDIDATES)}")
+    folds, careless_folds = grouped_folds(dataset), random_folds(dataset)
+    results = []
+    with tqdm(total=(len(chosen) + 1) * len(folds) + 1, unit="fold", disable=not sys.stderr.isatty()) as bar:
+
+        def validate(model: str, parts: list[tuple[np.ndarray, np.ndarray]]) -> Scores:
+            bar.set_description(model)
+            confusion = np.zeros((len(dataset.labels), len(dataset.labels)), dtype=int)
+            for fold in cross_validate(model, dataset, parts):
+                confusion += fold
+                bar.update()
+            return Scores(model, confusion)
+
+        results = [validate(model, folds) for model in chosen]
+        best = max(results, key=lambda scores: scores.accuracy)
+        careless = validate(best.name, careless_folds)
+        estimator = fit(best.name, dataset, np.arange(len(dataset.rows)))
+        bar.update()
+    digest = model_hash(dataset.schema, dataset.window, dataset.columns)
+    model = (
+        pose_model(estimator, dataset.labels, digest)
+        if dataset.frame
+        else feature_model(estimator, dataset.labels, dataset.rows.shape[1], digest)
+    )
+    name = name or out.name
+    card = model_card(
+        name=name, dataset=dataset, data=data, best=best, results=results, careless=careless, folds=len(folds)
+    )
+    try:
+        _write(out / "1" / f"{name}.onnx", model.SerializeToString())
+        _write(out / "labels.txt", ("\n".join(dataset.labels) + "\n").encode())
+        _write(out / "schema.json", schema_document(dataset.schema, dataset.window, dataset.columns).encode())
+        _write(out / "README.md", card.encode())
+        confusion_picture(best.confusion, dataset.labels, out / "confusion.png")
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {out}: {error.strerror} (--out)") from error
+    return Training(out, dataset.labels, best, tuple(results), careless, model)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Atomically: a server that watches the folder never sees half a model."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(path.name + ".part")
+    scratch.write_bytes(content)
+    os.replace(scratch, path)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The flags of ``train``."""
+    parser = argparse.ArgumentParser(
+        prog="ovms-stream-client train",
+        description="Train a classifier of poses or movements on labelled clips or landmark tables.",
+        epilog="example: ovms-stream-client train --data clips/ --out models/exercises --window_ms 1000",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        help="a folder with one folder of clips a class, an annotation file (.json), or a landmark table (.csv)",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="the model directory to write")
+    parser.add_argument("--labels", help="only these labels, comma-separated, in this order (annotation files)")
+    parser.add_argument(
+        "--rename", action="append", default=[], metavar="OLD=NEW", help="rename a class of a table; may be repeated"
+    )
+    parser.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        choices=sorted(CANDIDATES),
+        help="the model to train; may be repeated (default: all are compared)",
+    )
+    parser.add_argument("--window_ms", type=float, default=800.0, help="window length; 0: single frames (default 800)")
+    parser.add_argument("--overlap_ms", type=float, help="what two windows share (default: three quarters)")
+    parser.add_argument("--rate", type=float, default=20.0, help="samples a second in a window (default 20)")
+    parser.add_argument("--pooling", default="mean,std,range", help="how samples become a row (default mean,std,range)")
+    parser.add_argument("--space", choices=("image", "world"), default="image", help="which landmarks to learn from")
+    parser.add_argument("--models_dir", type=Path, help="the graph server's models (default: the user's cache)")
+    parser.add_argument("--serve", type=Path, metavar="CONFIG", help="add the model to this OVMS configuration")
+    return parser
+
+
+def run(arguments: Sequence[str]) -> Training:
+    """Parse ``arguments`` and train; raises :class:`~stream_client.errors.StreamClientError`."""
+    options = build_parser().parse_args(arguments)
+    names = dict(_renaming(item) for item in options.rename)
+    window = None
+    if options.window_ms:
+        overlap = 0.75 * options.window_ms if options.overlap_ms is None else options.overlap_ms
+        pooling = tuple(part.strip() for part in options.pooling.split(","))
+        window = WindowSpec(options.window_ms, overlap, options.rate, pooling=pooling)
+    labels = [label.strip() for label in options.labels.split(",")] if options.labels else None
+    dataset = load_dataset(
+        options.data,
+        schema=FeatureSchema(space=options.space),
+        window=window,
+        labels=labels,
+        names=names,
+        find=partial(graph_server_landmarks, space=options.space, models_dir=options.models_dir),
+    )
+    print(f"{len(dataset.rows)} samples in {len(set(dataset.groups.tolist()))} groups, split by {dataset.split}")
+    for warning in dataset.warnings:
+        print(f"note: {warning}")
+    training = train(dataset, options.out, data=options.data.name, models=options.model)
+    print(comparison_table(training.results))
+    print(f"\n{training.best.name}: {training.best.accuracy:.2%} by {dataset.split}; ", end="")
+    print(f"a split by row would have claimed {training.careless.accuracy:.2%}")
+    print(confusion_table(training.best.confusion, training.labels))
+    print(f"written to {training.out}")
+    if options.serve is not None:
+        from stream_client.training.serve import add_to_configuration
+
+        print(f"added to {options.serve}: {', '.join(add_to_configuration(training, options.serve))}")
+    return training
+
+
+def main(arguments: Sequence[str]) -> int:
+    """``train`` of the command line: 0, or 1 with one line of what went wrong."""
+    try:
+        run(arguments)
+    except StreamClientError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _renaming(item: str) -> tuple[str, str]:
+    old, equals, new = item.partition("=")
+    if not equals or not new:
+        raise ConfigurationError(f"--rename takes OLD=NEW, not {item!r}")
+    return old, new

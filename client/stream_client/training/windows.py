@@ -1,0 +1,155 @@
+"""Labelled clips to rows of windows, cut by the same code that serves them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from stream_client.classify.features import FeatureSchema
+from stream_client.classify.windows import WindowBuffer, WindowSpec
+from stream_client.training.augment import jittered, mirror, mirrored_target, rotated, scaled, time_warped
+from stream_client.training.clips import LabelledClip, LandmarkFinder, Span, Track, chosen
+from stream_client.training.dataset import Dataset, check_counts
+from stream_client.training.tables import poses_to_dataset
+
+Array = npt.NDArray[np.float64]
+
+_VARIANTS = 3
+"""Random variations of each clip and of its mirror image."""
+
+
+def clips_dataset(
+    clips: Sequence[LabelledClip],
+    find: LandmarkFinder,
+    schema: FeatureSchema,
+    window: WindowSpec | None,
+    labels: Sequence[str] | None = None,
+) -> Dataset:
+    """The windows, or single poses without ``window``, that lie within one labelled span."""
+    prepared = [(chosen(clip.spans, labels, clip.path), clip, find(clip.path)) for clip in tqdm(clips, unit="clip")]
+    names = tuple(labels) if labels else tuple(sorted({span.label for spans, _, _ in prepared for span in spans}))
+    one_clip_each = all(clip.whole for clip in clips)
+    split = "clip" if one_clip_each else "labelled span"
+    warnings = (
+        ()
+        if one_clip_each
+        else ("spans of the same clip are held out, with the same person and room: this does not show generality",)
+    )
+    groups: dict[tuple[Path, int], int] = {}
+    collected = _Rows()
+    for spans, clip, track in prepared:
+        numbers = [
+            groups.setdefault((clip.path, 0 if clip.whole else position), len(groups)) for position in range(len(spans))
+        ]
+        if window is None:
+            collected.add_poses(track, spans, numbers, names)
+        else:
+            collected.add_windows(track, spans, numbers, names, schema, window)
+    what = str(clips[0].path) if len(clips) == 1 else f"{len(clips)} clips"
+    if window is None:
+        poses = np.array(collected.rows).reshape(-1, 33, 3)
+        targets = np.array(collected.targets, dtype=np.intp)
+        sources = [str(group) for group in collected.groups]
+        return poses_to_dataset(poses, targets, sources, names, split=split, what=what)
+    targets, numbers_of_rows = np.array(collected.targets, dtype=np.intp), np.array(collected.groups, dtype=np.intp)
+    check_counts(targets, numbers_of_rows, names, what)
+    return Dataset(
+        rows=np.array(collected.rows, dtype=np.float32),
+        targets=targets,
+        groups=numbers_of_rows,
+        labels=names,
+        columns=window.names(schema.names),
+        split=split,
+        schema=schema,
+        window=window,
+        extra_rows=np.array(collected.extra_rows, dtype=np.float32).reshape(-1, len(window.names(schema.names))),
+        extra_targets=np.array(collected.extra_targets, dtype=np.intp),
+        extra_groups=np.array(collected.extra_groups, dtype=np.intp),
+        warnings=warnings,
+    )
+
+
+class _Rows:
+    """Rows with their targets and groups, and the augmented ones."""
+
+    def __init__(self) -> None:
+        self.rows: list[Array] = []
+        self.targets: list[int] = []
+        self.groups: list[int] = []
+        self.extra_rows: list[Array] = []
+        self.extra_targets: list[int] = []
+        self.extra_groups: list[int] = []
+
+    def add_poses(self, track: Track, spans: Sequence[Span], groups: list[int], names: tuple[str, ...]) -> None:
+        for frame, timestamp in enumerate(track.timestamps):
+            points = track.person(frame)
+            position = _within(spans, int(timestamp), int(timestamp))
+            if points is not None and position is not None:
+                self.rows.append(points[:33])
+                self.targets.append(names.index(spans[position].label))
+                self.groups.append(groups[position])
+
+    def add_windows(
+        self,
+        track: Track,
+        spans: Sequence[Span],
+        groups: list[int],
+        names: tuple[str, ...],
+        schema: FeatureSchema,
+        window: WindowSpec,
+    ) -> None:
+        rng = np.random.default_rng(len(self.groups))
+        for position, row in windows_of(track.timestamps, track.landmarks, spans, schema, window):
+            self.rows.append(row)
+            self.targets.append(names.index(spans[position].label))
+            self.groups.append(groups[position])
+        for reflect in (False, True):
+            landmarks = mirror(track.landmarks) if reflect else track.landmarks
+            for _ in range(_VARIANTS):
+                varied = jittered(rotated(scaled(landmarks, rng), rng), rng, 0.01)
+                # Warped time keeps its labels by warping the spans with it.
+                warped = time_warped(track.timestamps, rng).astype(np.int64)
+                factor = _factor(track.timestamps, warped)
+                first = track.timestamps[0] / 1e6
+                moved = [
+                    Span(first + (s.start - first) * factor, first + (s.end - first) * factor, s.label) for s in spans
+                ]
+                for position, row in windows_of(warped, varied, moved, schema, window):
+                    target = names.index(spans[position].label)
+                    other = mirrored_target(names, target) if reflect else target
+                    if other is not None:
+                        self.extra_rows.append(row)
+                        self.extra_targets.append(other)
+                        self.extra_groups.append(groups[position])
+
+
+def windows_of(
+    timestamps: npt.NDArray[np.int64],
+    landmarks: Array,
+    spans: Sequence[Span],
+    schema: FeatureSchema,
+    window: WindowSpec,
+) -> list[tuple[int, Array]]:
+    """The rows of the windows that lie within a span, each with the span's position."""
+    buffer = WindowBuffer(schema, window)
+    found = []
+    for timestamp, points in zip(timestamps, landmarks, strict=True):
+        person = None if np.isnan(points[0, 0]) else points
+        for cut in buffer.add(int(timestamp), person):
+            position = _within(spans, cut.start, cut.end)
+            if cut.row is not None and position is not None:
+                found.append((position, cut.row))
+    return found
+
+
+def _within(spans: Sequence[Span], start: int, end: int) -> int | None:
+    for position, span in enumerate(spans):
+        if span.start * 1e6 <= start and end <= span.end * 1e6:
+            return position
+    return None
+
+
+def _factor(before: npt.NDArray[np.int64], after: npt.NDArray[np.int64]) -> float:
+    return float((after[-1] - after[0]) / (before[-1] - before[0])) if len(before) > 1 else 1.0

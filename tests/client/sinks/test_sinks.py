@@ -1,0 +1,231 @@
+"""Sinks: real files, a real window."""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from stream_client.errors import ConfigurationError, SinkError
+from stream_client.frames import Frame, Label, Result, Stamps, StreamInfo
+from stream_client.sinks.base import Sink
+from stream_client.sinks.factory import open_sink
+from stream_client.sinks.file import FileSink
+from stream_client.sinks.labels import LabelsSink
+from stream_client.sinks.screen import ScreenSink
+from stream_client.sources.file import FileSource
+from tests.support.video import picture, read_back, write_video
+
+INFO = StreamInfo("test", 64, 48, Fraction(30))
+
+
+def result(
+    index: int, time: float | None = None, width: int = 64, height: int = 48, label: Label | None = None
+) -> Result:
+    seconds = index / 30 if time is None else time
+    image = picture(index, width, height)
+    frame = Frame(index, round(seconds * 1e6), image, 1.0)
+    return Result(frame, image, label, {}, seconds, Stamps(captured=1.0, delivered=1.0412))
+
+
+def _write(sink: Sink, results: list[Result], info: StreamInfo = INFO) -> None:
+    sink.open(info)
+    try:
+        for one in results:
+            assert sink.write(one)
+    finally:
+        sink.close()
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".m4v"])
+def test_a_file_plays_at_the_speed_of_its_source(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"out{suffix}"
+    _write(FileSink(path), [result(index) for index in range(30)])
+    frames = read_back(path)
+    assert [time for time, _ in frames] == pytest.approx([index / 30 for index in range(30)], abs=1e-3)
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].base_rate == 30
+        assert container.streams.video[0].codec_context.name == "h264"
+    assert np.abs(frames[9][1].astype(int) - picture(9)).mean() < 12
+
+
+def test_variable_times_are_kept(tmp_path: Path) -> None:
+    times = [0.0, 0.1, 0.15, 0.5]
+    _write(FileSink(tmp_path / "out.mp4"), [result(index, time) for index, time in enumerate(times)])
+    assert [time for time, _ in read_back(tmp_path / "out.mp4")] == pytest.approx(times, abs=1e-3)
+
+
+def test_odd_sizes_can_be_written(tmp_path: Path) -> None:
+    _write(FileSink(tmp_path / "out.mp4"), [result(index, width=63, height=47) for index in range(3)])
+    assert read_back(tmp_path / "out.mp4")[0][1].shape == (48, 64, 3)
+
+
+def test_a_changed_size_is_scaled_to_the_first(tmp_path: Path) -> None:
+    _write(FileSink(tmp_path / "out.mp4"), [result(0), result(1, width=128, height=96)])
+    assert [image.shape for _, image in read_back(tmp_path / "out.mp4")] == [(48, 64, 3)] * 2
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_audio_is_carried_over(tmp_path: Path, suffix: str) -> None:
+    source = write_video(tmp_path / "in.mp4", audio=True)
+    info = StreamInfo("in.mp4", 64, 48, Fraction(30), path=str(source))
+    _write(FileSink(tmp_path / f"out{suffix}"), [result(index) for index in range(30)], info)
+    with av.open(str(tmp_path / f"out{suffix}")) as container:
+        stream = container.streams.audio[0]
+        seconds = sum(frame.samples for frame in container.decode(stream)) / 48_000
+    assert seconds == pytest.approx(1.0, abs=0.08)
+
+
+def test_an_unfinished_file_is_playable(tmp_path: Path) -> None:
+    sink = FileSink(tmp_path / "out.mp4")
+    sink.open(INFO)
+    for index in range(300):
+        sink.write(result(index))
+    shutil.copy(tmp_path / "out.mp4", tmp_path / "killed.mp4")
+    sink.close()
+    assert len(read_back(tmp_path / "killed.mp4")) > 50
+
+
+def test_no_result_leaves_no_file(tmp_path: Path) -> None:
+    _write(FileSink(tmp_path / "out.mp4"), [])
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_paths_that_cannot_be_written_are_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"unknown extension '\.avi'; \.mp4"):
+        FileSink(tmp_path / "out.avi")
+    for sink in (FileSink(tmp_path / "no" / "out.mp4"), LabelsSink(tmp_path / "no" / "labels.jsonl")):
+        with pytest.raises(SinkError, match="cannot write .*No such file"):
+            sink.open(INFO)
+        sink.close()
+
+
+def test_the_input_is_not_overwritten(clip: Path) -> None:
+    sink = FileSink(clip)
+    before = clip.read_bytes()
+    with pytest.raises(SinkError, match="is the input as well"):
+        sink.open(StreamInfo("clip", 64, 48, path=str(clip)))
+    sink.close()
+    assert clip.read_bytes() == before
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """As on a full disk: no file may grow beyond 600 kB."""
+    import signal
+
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, old[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.usefixtures("small_files")
+def test_a_full_disk_is_an_error_and_what_was_written_is_playable(tmp_path: Path) -> None:
+    sink = FileSink(tmp_path / "out.mp4", quality=0)
+    sink.open(INFO)
+    noise = np.random.default_rng(0)
+    with pytest.raises(SinkError, match="failed"):
+        for index in range(2000):
+            image = noise.integers(0, 255, (48, 64, 3), dtype=np.uint8)
+            frame = Frame(index, 0, image, 0.0)
+            sink.write(Result(frame, image, None, {}, index / 30))
+    sink.close()
+    source = FileSource(tmp_path / "out.mp4")
+    source.open()
+    count = 0
+    while source.read() is not None:
+        count += 1
+    source.close()
+    assert count > 50
+
+
+def test_labels_are_one_json_object_a_line_and_flushed(tmp_path: Path) -> None:
+    sink = LabelsSink(tmp_path / "labels.jsonl")
+    sink.open(INFO)
+    sink.write(result(0, label=Label("standing", 0.97, {"standing": 0.97, "plank": 0.03})))
+    first = json.loads((tmp_path / "labels.jsonl").read_text())
+    sink.write(result(1))
+    sink.close()
+    second = json.loads((tmp_path / "labels.jsonl").read_text().splitlines()[1])
+    assert first == {
+        "frame": 0,
+        "time": 0.0,
+        "label": "standing",
+        "score": 0.97,
+        "scores": {"standing": 0.97, "plank": 0.03},
+        "latency_ms": 41.2,
+    }
+    assert (second["label"], second["score"], second["scores"]) == (None, None, None)
+    assert second["time"] == pytest.approx(1 / 30, abs=1e-6)
+
+
+@pytest.fixture
+def display(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A virtual screen."""
+    read, write = os.pipe()
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "320x240x24", "-nolisten", "tcp"]
+    server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
+    os.close(write)
+    with os.fdopen(read) as ready:
+        name = f":{ready.readline().strip()}"
+    monkeypatch.setenv("DISPLAY", name)
+    monkeypatch.setenv("SDL_VIDEODRIVER", "x11")
+    yield name
+    server.terminate()
+    server.wait()
+
+
+def _screenshot(path: Path) -> np.ndarray:
+    subprocess.run(["import", "-window", "root", str(path)], check=True)
+    with av.open(str(path)) as container:
+        return next(container.decode(video=0)).to_ndarray(format="rgb24")
+
+
+@pytest.mark.usefixtures("display")
+def test_the_screen_shows_the_picture_and_a_key_ends_it(tmp_path: Path) -> None:
+    sink = ScreenSink("a window")
+    sink.open(StreamInfo("test", 160, 120))
+    shown = result(20, width=160, height=120)
+    for _ in range(5):
+        assert sink.write(shown)
+        time.sleep(0.05)
+    screen = _screenshot(tmp_path / "screen.png")
+    colours = {tuple(pixel) for pixel in screen.reshape(-1, 3)[::7].tolist()}
+    assert (80, 120, 200) in colours
+    # Without a window manager the keys go to the window under the pointer.
+    subprocess.run(["xdotool", "mousemove", "60", "60", "sleep", "0.2", "key", "q"], check=True)
+    answers = []
+    for _ in range(40):
+        answers.append(sink.write(shown))
+        if not answers[-1]:
+            break
+        time.sleep(0.05)
+    sink.close()
+    assert answers[-1] is False
+
+
+def test_without_a_display_the_error_names_the_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.delenv("SDL_VIDEODRIVER", raising=False)
+    sink = ScreenSink()
+    with pytest.raises(SinkError, match="no display.*--output_stream"):
+        sink.open(INFO)
+    sink.close()
+
+
+def test_outputs_are_told_apart() -> None:
+    assert open_sink("none").name == "none"
+    assert open_sink("screen").name == "screen"
+    assert open_sink("a/out.mp4").name == "file out.mp4"
