@@ -1,0 +1,118 @@
+"""The command line, as a user meets it: a process, its output, its exit status."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.support.kserve_server import ScriptedServer, slow
+from tests.support.video import read_back, write_video
+
+
+def run(*arguments: object, cwd: Path = ROOT / "client") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "client.py", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=50, check=False)
+
+
+def test_a_run_writes_its_outputs_and_one_summary_line(clip: Path, tmp_path: Path, server: ScriptedServer) -> None:
+    done = run(
+        *("--grpc_address", server.address, "--input_stream", clip, "--output_stream", tmp_path / "a.mp4"),
+        *("--output_stream", tmp_path / "b.mkv", "--labels_output", tmp_path / "labels.jsonl"),
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("30 frames: 30 delivered, 0 dropped, 0 failed in ")
+    assert done.stderr.count("\n") == 1
+    assert len(read_back(tmp_path / "a.mp4")) == len(read_back(tmp_path / "b.mkv")) == 30
+    lines = (tmp_path / "labels.jsonl").read_text().splitlines()
+    assert [json.loads(line)["frame"] for line in lines] == list(range(30))
+
+
+def test_benchmark_prints_the_demos_line(clip: Path, server: ScriptedServer) -> None:
+    done = run("--grpc_address", server.address, "--input_stream", clip, "--benchmark")
+    values = json.loads(done.stdout)
+    assert (values["frames"], values["dropped_frames"]) == (30, 0)
+    assert 0 < values["average_inference_latency"] < values["total_time"]
+
+
+def test_help_names_every_flag_of_the_demo_client() -> None:
+    text = run("--help").stdout
+    for flag in (
+        *("grpc_address", "input_stream", "output_stream", "model_name", "input_name", "verbose"),
+        *("benchmark", "limit_stream_duration", "limit_frames"),
+    ):
+        assert f"--{flag}" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "text"),
+    [
+        (["--input_stream", "missing.mp4", "--output_stream", "none"], 1, "missing.mp4 does not exist"),
+        (["--input_stream", "CLIP"], 2, "name an --output_stream"),
+        (["--input_stream", "CLIP", "--output_stream", "out.gif"], 2, "unknown extension '.gif'"),
+        (["--input_stream", "CLIP", "--output_stream", "/nowhere/out.mp4"], 1, "cannot write /nowhere/out.mp4"),
+        (["--input_stream", "CLIP", "--output_stream", "none", "--max_inflight", "x"], 2, "--max_inflight"),
+        (["--input_stream", "CLIP", "--output_stream", "none", "--tls_ca", "a"], 2, "need --tls"),
+        (["--input_stream", "CLIP", "--output_stream", "none", "--input_dtype", "FP7"], 2, "--input_dtype"),
+        (["--input_stream", "CLIP", "--output_stream", "none", "--model_name", "x"], 1, "no model or graph named 'x'"),
+        (["--input_stream", "CLIP", "--output_stream", "none", "--input_name", "x"], 1, "has no input 'x', only image"),
+        (["--input_stream", "CLIP", "--output_stream", "none", "--output_name", "x"], 2, "no output 'x', only output"),
+        (["--input_stream", "CLIP", "--output_stream", "none", "--labels", "x.txt"], 2, "cannot read label names"),
+    ],
+)
+def test_bad_input_is_one_line_and_a_status(
+    clip: Path, server: ScriptedServer, arguments: list[str], status: int, text: str
+) -> None:
+    replaced = [str(clip) if argument == "CLIP" else argument for argument in arguments]
+    done = run("--grpc_address", server.address, *replaced)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert done.returncode == status
+    assert len(errors) == 1
+    assert text in errors[0]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("address", ["nowhere", "host:", "host:99999", "unix:"])
+def test_a_malformed_address_is_a_usage_error(clip: Path, address: str) -> None:
+    done = run("--grpc_address", address, "--input_stream", clip, "--output_stream", "none")
+    assert done.returncode == 2
+    assert "--grpc_address" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_with_everything_finalised(
+    tmp_path: Path, server: ScriptedServer, number: signal.Signals
+) -> None:
+    clip = write_video(tmp_path / "long.mp4", frames=300)
+    server.script = slow(0.02)
+    labels = tmp_path / "labels.jsonl"
+    command = [
+        *(sys.executable, "client.py", "--grpc_address", server.address, "--input_stream", str(clip)),
+        *("--output_stream", str(tmp_path / "out.mp4"), "--labels_output", str(labels)),
+    ]
+    process = subprocess.Popen(command, cwd=ROOT / "client", stderr=subprocess.PIPE, text=True)
+    while not labels.exists() or labels.read_text().count("\n") < 10:
+        assert process.poll() is None
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=20)
+    count = len(labels.read_text().splitlines())
+    assert process.returncode == 128 + number
+    assert "delivered" in errors
+    assert 10 <= count < 300
+    assert len(read_back(tmp_path / "out.mp4")) == count
+
+
+def test_verbose_shows_the_traceback(server: ScriptedServer) -> None:
+    done = run("--verbose", "--grpc_address", server.address, "--input_stream", "no.mp4", "--output_stream", "none")
+    assert "Traceback" in done.stderr
+
+
+def test_the_console_script_is_installed() -> None:
+    script = Path(sys.executable).parent / "ovms-stream-client"
+    done = subprocess.run([script, "--help"], capture_output=True, text=True, check=False, env=os.environ)
+    assert done.returncode == 0
+    assert "--input_stream" in done.stdout
