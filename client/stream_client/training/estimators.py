@@ -22,8 +22,8 @@ Matrix = npt.NDArray[np.int_]
 CANDIDATES: dict[str, Callable[[], Any]] = {
     "logistic regression": lambda: make_pipeline(StandardScaler(), LogisticRegression(C=0.3, max_iter=300)),
     "small MLP": lambda: make_pipeline(StandardScaler(), MLPClassifier((48,), alpha=0.1, max_iter=150, random_state=0)),
-    "random forest": lambda: RandomForestClassifier(100, min_samples_leaf=2, random_state=0),
-    "extra trees": lambda: ExtraTreesClassifier(150, min_samples_leaf=2, random_state=0),
+    "random forest": lambda: RandomForestClassifier(100, min_samples_leaf=2, random_state=0, n_jobs=-1),
+    "extra trees": lambda: ExtraTreesClassifier(150, min_samples_leaf=2, random_state=0, n_jobs=-1),
     # From zero instead of the classes' shares, so that the exported model is the sum of its trees.
     "gradient boosting": lambda: GradientBoostingClassifier(
         n_estimators=80, max_depth=4, subsample=0.7, max_features="sqrt", init="zero", random_state=0

@@ -44,13 +44,16 @@ class _Step:
 class _Wave:
     """One timestamp on its way. ``progress`` counts the steps it has left behind."""
 
-    __slots__ = ("previous", "progress", "slots", "timestamp")
+    __slots__ = ("before", "feedback", "previous", "progress", "slots", "timestamp")
 
     def __init__(self, timestamp: int, slots: list[Any], previous: "_Wave | None") -> None:
         self.timestamp = timestamp
         self.slots = slots
         self.previous = previous
         self.progress = 0
+        # What this wave gives to back edges, by slot, and what the wave before gave.
+        self.feedback: dict[int, Any] = {}
+        self.before: dict[int, Any] = {} if previous is None else previous.feedback
 
 
 class Graph:
@@ -81,7 +84,6 @@ class Graph:
         self._listener: OutputListener = lambda name, value, timestamp: None
         self._steps: list[_Step] = []
         self._slots: dict[str, int] = {}
-        self._fed_back: dict[int, Any] = {}  # what the wave before gave to back edges, by slot
 
     @property
     def error(self) -> GraphError | None:
@@ -265,7 +267,7 @@ class Graph:
             if any([slots[slot] is not None for slot in step.forward]):
                 inputs = [slots[slot] for slot in step.inputs]
                 for place, slot in step.back:
-                    inputs[place] = self._fed_back.get(slot)
+                    inputs[place] = wave.before.get(slot)
                 results = step.calculator.process(inputs, timestamp)
                 if results:
                     for place, slot in step.outputs:
@@ -274,7 +276,7 @@ class Graph:
                         if slots[slot] is not None:
                             self._listener(name, slots[slot], timestamp)
             for slot in step.feeds:
-                self._fed_back[slot] = slots[slot]
+                wave.feedback[slot] = slots[slot]
             self._leave(wave, index + 1)
         return True
 

@@ -1,0 +1,240 @@
+"""A training set that lives in memory: the newest labelled landmark windows of a running stream.
+
+Pictures are looked at for landmarks and, on request, for small crops; nothing is ever written to disk.
+"""
+
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stream_client.classify.windows import Resampler, WindowSpec
+from stream_client.errors import ConfigurationError
+from stream_client.frames import Image, Result, StreamInfo
+from stream_client.training.augment import jittered, mirror, rotated, scaled
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class LandmarkWindow:
+    """A sample: ``landmarks`` [steps, points, 3] at a fixed rate, ending at ``timestamp`` (µs).
+
+    ``label`` and ``confidence`` are what the stream's classifier, or whoever labels, said at its end. ``crop`` is
+    a small picture, if one was asked for.
+    """
+
+    timestamp: int
+    landmarks: Array
+    label: str
+    confidence: float
+    crop: Image | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BufferCounts:
+    """``added`` = ``taken`` + ``overwritten`` + ``waiting``, for the consumer that takes each sample once."""
+
+    added: int
+    taken: int
+    overwritten: int
+    waiting: int
+
+
+LandmarksOf = Callable[[Result], npt.NDArray[np.floating] | None]
+LabelOf = Callable[[Result], tuple[str, float] | None]
+CropOf = Callable[[Result], Image | None]
+
+
+def label_of_result(result: Result) -> tuple[str, float] | None:
+    """The stream's own label: a teacher for a smaller student."""
+    return None if result.label is None else (result.label.name, result.label.score)
+
+
+class TrainingBuffer:
+    """A sink that keeps the newest ``capacity`` samples. Filled by the stream, read by a training loop.
+
+    ``landmarks`` finds the landmarks of a result, float [33 or 75, 3]; ``label`` its label and confidence,
+    ``None`` to skip it. Samples are windows of ``window``; a window with a gap, or without a person at some
+    time, is no sample. ``crop`` keeps a picture with each sample, of at most ``CROP_SIDE`` pixels a side.
+    ``print_to`` makes it a dry run: each sample is printed there as well.
+
+    The newest samples win: a consumer that is too slow loses the oldest, and :attr:`counts` says how many.
+    """
+
+    CROP_SIDE = 128
+
+    def __init__(
+        self,
+        landmarks: LandmarksOf,
+        *,
+        label: LabelOf = label_of_result,
+        window: WindowSpec | None = None,
+        capacity: int = 1000,
+        crop: CropOf | None = None,
+        print_to: IO[str] | None = None,
+    ) -> None:
+        if capacity < 1:
+            raise ConfigurationError(f"a training buffer holds at least one sample, not {capacity}")
+        self.name = "training buffer"
+        self._landmarks = landmarks
+        self._label = label
+        self._crop = crop
+        self._print_to = print_to
+        self._spec = window or WindowSpec()
+        self._resampler = Resampler(self._spec.rate, self._spec.max_gap_ms, most_missing=self._spec.steps)
+        self._recent: deque[Array | None] = deque(maxlen=self._spec.steps)
+        self._since_sample = 0
+        self._changed = threading.Condition()
+        self._ring: deque[LandmarkWindow] = deque(maxlen=capacity)
+        self._waiting = 0  # how many of the ring's newest nobody has taken
+        self._added = self._taken = self._overwritten = 0
+        self._closed = False
+
+    # --- the sink's side
+
+    def open(self, info: StreamInfo) -> None:
+        """Begin a stream; what was gathered before stays."""
+        with self._changed:
+            self._closed = False
+        self._resampler.reset()
+        self._recent.clear()
+        self._since_sample = 0
+
+    def write(self, result: Result) -> bool:
+        """Look at a result; a sample may become of it."""
+        points = self._landmarks(result)
+        for sample in self._resampler.add(result.frame.timestamp, points):
+            if sample.step == 0:
+                self._recent.clear()
+                self._since_sample = 0
+            self._recent.append(sample.landmarks)
+            self._since_sample += 1
+            due = self._since_sample >= self._spec.hop and len(self._recent) == self._spec.steps
+            if due and (said := self._label(result)) is not None:
+                known = [landmarks for landmarks in self._recent if landmarks is not None]
+                if len(known) == self._spec.steps:
+                    self._since_sample = 0
+                    crop = None if self._crop is None else _small(self._crop(result), self.CROP_SIDE)
+                    self.add(LandmarkWindow(sample.timestamp, np.stack(known), *said, crop))
+        return True
+
+    def close(self) -> None:
+        """The stream is over: whoever takes samples gets the rest, then the end."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def add(self, sample: LandmarkWindow) -> None:
+        """Keep a sample; the oldest gives way."""
+        with self._changed:
+            if self._waiting == self._ring.maxlen:
+                self._overwritten += 1
+            else:
+                self._waiting += 1
+            self._ring.append(sample)
+            self._added += 1
+            self._changed.notify()
+        if self._print_to is not None:
+            shape = "x".join(str(size) for size in sample.landmarks.shape)
+            print(
+                f"{sample.timestamp / 1e6:.3f} s  {sample.label}  {sample.confidence:.2f}  landmarks {shape}",
+                file=self._print_to,
+            )
+
+    # --- the training loop's side
+
+    def __len__(self) -> int:
+        with self._changed:
+            return len(self._ring)
+
+    def __iter__(self) -> Iterator[LandmarkWindow]:
+        """Each sample once, oldest first; waits for more until the stream is over."""
+        while (sample := self.take()) is not None:
+            yield sample
+
+    def take(self, timeout: float | None = None) -> LandmarkWindow | None:
+        """The oldest sample that was not taken yet; ``None`` at the end, or after ``timeout`` seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting > 0 or self._closed, timeout)
+            if self._waiting == 0:
+                return None
+            sample = self._ring[len(self._ring) - self._waiting]
+            self._waiting -= 1
+            self._taken += 1
+            return sample
+
+    def snapshot(self) -> list[LandmarkWindow]:
+        """All samples that are kept, oldest first; taken or not."""
+        with self._changed:
+            return list(self._ring)
+
+    def sample(self, count: int, rng: np.random.Generator, *, uncertainty_weight: float = 0.0) -> list[LandmarkWindow]:
+        """``count`` samples at random, with replacement; none while the buffer is empty.
+
+        With a positive ``uncertainty_weight`` samples of low confidence come more often: their weight
+        is 1 + ``uncertainty_weight`` x (1 - confidence).
+        """
+        kept = self.snapshot()
+        if not kept:
+            return []
+        weights = np.array([1 + uncertainty_weight * (1 - sample.confidence) for sample in kept])
+        return [kept[index] for index in rng.choice(len(kept), count, p=weights / weights.sum())]
+
+    @property
+    def counts(self) -> BufferCounts:
+        """The books."""
+        with self._changed:
+            return BufferCounts(self._added, self._taken, self._overwritten, self._waiting)
+
+
+def augment(sample: LandmarkWindow, rng: np.random.Generator) -> LandmarkWindow:
+    """Scaled, turned and jittered a little. Its label stays: labels that name a side need :func:`flipped` too."""
+    return replace(sample, landmarks=jittered(rotated(scaled(sample.landmarks, rng), rng), rng), crop=None)
+
+
+def flipped(sample: LandmarkWindow, label: str) -> LandmarkWindow:
+    """The mirror image, which has ``label``."""
+    crop = None if sample.crop is None else np.ascontiguousarray(sample.crop[:, ::-1])
+    return replace(sample, landmarks=mirror(sample.landmarks), label=label, crop=crop)
+
+
+def torch_dataset(buffer: TrainingBuffer, labels: tuple[str, ...], seed: int | None = None) -> Any:
+    """A PyTorch ``IterableDataset`` of (landmarks float32 [steps, points, 3], label's number), each sample once.
+
+    With a ``seed`` samples are augmented. Use it with ``num_workers=0``: the buffer lives in this process.
+    Samples with other labels are left out. Raises :class:`ConfigurationError` where PyTorch is not installed.
+    """
+    try:
+        from torch import from_numpy
+        from torch.utils.data import IterableDataset
+    except ImportError as error:
+        raise ConfigurationError("PyTorch is not installed: pip install torch") from error
+
+    class BufferDataset(IterableDataset):  # type: ignore[misc,unused-ignore]
+        def __iter__(self) -> Iterator[Any]:
+            rng = None if seed is None else np.random.default_rng(seed)
+            for sample in buffer:
+                if sample.label in labels:
+                    varied = sample if rng is None else augment(sample, rng)
+                    yield from_numpy(varied.landmarks.astype(np.float32)), labels.index(sample.label)
+
+    return BufferDataset()
+
+
+def dry_run(landmarks: LandmarksOf, **options: Any) -> TrainingBuffer:
+    """A buffer that prints its samples and keeps only the last one."""
+    return TrainingBuffer(landmarks, capacity=1, print_to=sys.stdout, **options)
+
+
+def _small(crop: Image | None, side: int) -> Image | None:
+    """A copy of every n-th pixel, so that no frame stays alive because of it."""
+    if crop is None:
+        return None
+    step = max(1, -(-max(crop.shape[:2]) // side))
+    return np.ascontiguousarray(crop[::step, ::step]).copy()

@@ -1,0 +1,210 @@
+"""``ovms-stream-client evaluate``: a model's labels against annotations, over time."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from stream_client.classify.decision import UNKNOWN, DecisionOptions
+from stream_client.classify.models import TrainedModel
+from stream_client.classify.pose_classifier import PoseClassifier
+from stream_client.errors import ConfigurationError, StreamClientError
+from stream_client.training.clips import (
+    LandmarkFinder,
+    Span,
+    Track,
+    chosen,
+    graph_server_landmarks,
+    read_annotations,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TimelinePoint:
+    """The label at a time in seconds."""
+
+    time: float
+    label: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How a timeline compares with annotated spans.
+
+    ``accuracy`` is the share of annotated frames with the right label, as it stood then: delays count as
+    errors. ``delays`` are the seconds from a span's start until its label, ``None`` where that never came.
+    ``false_changes`` counts changes to a label that is not annotated at that time, nor was within the last
+    second; ``minutes`` is the clip's length.
+    """
+
+    accuracy: float
+    delays: tuple[float | None, ...]
+    false_changes: int
+    minutes: float
+
+    @property
+    def found(self) -> int:
+        """How many spans were detected."""
+        return sum(delay is not None for delay in self.delays)
+
+    @property
+    def mean_delay(self) -> float:
+        """Seconds to detection, over the spans that were detected."""
+        delays = [delay for delay in self.delays if delay is not None]
+        return float(np.mean(delays)) if delays else float("nan")
+
+    @property
+    def false_changes_a_minute(self) -> float:
+        """Changes to a wrong label, a minute of the clip."""
+        return self.false_changes / self.minutes if self.minutes else float("nan")
+
+
+_GRACE = 1.0
+"""Seconds after a span's end in which its label still is no false one: a window lags behind."""
+
+
+def timeline(model: TrainedModel, track: Track, decision: DecisionOptions | None = None) -> list[TimelinePoint]:
+    """The label after each frame of a clip, as a running stream would have shown it."""
+    classifier = PoseClassifier(model, decision=decision)
+    points = []
+    for frame, timestamp in enumerate(track.timestamps.tolist()):
+        state = classifier.run_keypoint_pipeline(track.person(frame), timestamp)
+        points.append(TimelinePoint(timestamp / 1e6, state.label, state.confidence))
+    return points
+
+
+def compare(points: Sequence[TimelinePoint], spans: Sequence[Span]) -> Evaluation:
+    """A timeline against the truth."""
+    right = total = false_changes = 0
+    before = UNKNOWN
+    for point in points:
+        truth = {span.label for span in spans if span.start <= point.time <= span.end}
+        recent = {span.label for span in spans if span.start <= point.time <= span.end + _GRACE}
+        if truth:
+            total += 1
+            right += point.label in truth
+        false_changes += point.label not in {before, UNKNOWN, *recent}
+        before = point.label
+    delays = tuple(
+        next((p.time - span.start for p in points if span.start <= p.time <= span.end and p.label == span.label), None)
+        for span in spans
+    )
+    minutes = (points[-1].time - points[0].time) / 60 if len(points) > 1 else 0.0
+    return Evaluation(right / total if total else float("nan"), delays, false_changes, minutes)
+
+
+def agreement(first: Sequence[TimelinePoint], second: Sequence[TimelinePoint], step: float = 0.01) -> float:
+    """The share of the time that both cover in which two timelines show the same label."""
+    start = max(first[0].time, second[0].time)
+    end = min(first[-1].time, second[-1].time)
+    grid = np.arange(start, end, step)
+    shown = [
+        np.array([point.label for point in points])[
+            np.searchsorted(np.array([point.time for point in points]), grid, side="right") - 1
+        ]
+        for points in (first, second)
+    ]
+    return float(np.mean(shown[0] == shown[1]))
+
+
+def timeline_picture(points: Sequence[TimelinePoint], spans: Sequence[Span], labels: Sequence[str], path: Path) -> None:
+    """Two bars over time, the annotations above, the model's labels below, as a PNG."""
+    font = ImageFont.load_default(13)
+    left, width, height = 90, 900, 40
+    names = list(dict.fromkeys([*labels, *(span.label for span in spans)]))
+    colours = {name: f"hsl({360 * index // max(1, len(names))}, 60%, 55%)" for index, name in enumerate(names)}
+    picture = Image.new("RGB", (left + width + 20, 170 + 20 * len(names)), "white")
+    draw = ImageDraw.Draw(picture)
+    begin, end = points[0].time, max(points[-1].time, points[0].time + 1e-6)
+
+    def x(time: float) -> float:
+        return left + width * (min(max(time, begin), end) - begin) / (end - begin)
+
+    for row, text in enumerate(("annotated", "classified")):
+        draw.text((10, 20 + row * 60 + height / 2), text, "black", font, anchor="lm")
+        draw.rectangle((left, 20 + row * 60, left + width, 20 + row * 60 + height), fill="#eeeeee")
+    for span in spans:
+        draw.rectangle((x(span.start), 20, x(span.end), 20 + height), fill=colours[span.label])
+    for index, point in enumerate(points):
+        if point.label != UNKNOWN:
+            until = points[index + 1].time if index + 1 < len(points) else point.time
+            draw.rectangle((x(point.time), 80, x(until), 80 + height), fill=colours.get(point.label, "black"))
+    for second in np.linspace(begin, end, 9):
+        draw.text((x(float(second)), 126), f"{second:.1f} s", "black", font, anchor="mt")
+    for row, name in enumerate(names):
+        y = 156 + 20 * row
+        draw.rectangle((left, y, left + 14, y + 14), fill=colours[name])
+        draw.text((left + 22, y + 7), name, "black", font, anchor="lm")
+    picture.save(path)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The flags of ``evaluate``."""
+    parser = argparse.ArgumentParser(
+        prog="ovms-stream-client evaluate",
+        description="Compare a model's labels over time with annotations beside the videos (VIDEO.annotations.json).",
+    )
+    parser.add_argument("model", type=Path, help="the model directory that `train` wrote")
+    parser.add_argument("video", type=Path, nargs="+", help="videos")
+    parser.add_argument("--annotations", type=Path, help="the annotation file, for a single video")
+    parser.add_argument("--timeline", type=Path, help="the picture to write, for a single video (PNG)")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--smoothing", type=float, default=0.3, help="time constant in seconds (default 0.3)")
+    parser.add_argument("--enter", type=float, default=0.6, help="probability that enters a label (default 0.6)")
+    parser.add_argument("--exit", type=float, default=0.4, help="probability below which it is left (default 0.4)")
+    parser.add_argument("--models_dir", type=Path, help="the graph server's models (default: the user's cache)")
+    parser.add_argument("--allow_pickle", action="store_true", help="read a pickled model, which runs its code")
+    return parser
+
+
+def run(arguments: Sequence[str], *, find: LandmarkFinder | None = None) -> dict[str, Evaluation]:
+    """Parse ``arguments`` and evaluate; raises :class:`~stream_client.errors.StreamClientError`."""
+    options = build_parser().parse_args(arguments)
+    if len(options.video) > 1 and (options.annotations or options.timeline):
+        raise ConfigurationError("--annotations and --timeline are for a single video")
+    model = TrainedModel.load(options.model, allow_pickle=options.allow_pickle)
+    decision = DecisionOptions(options.smoothing, options.enter, options.exit)
+    space = getattr(model.schema, "space", "image")
+    finder = find or partial(graph_server_landmarks, space=space, models_dir=options.models_dir)
+    results = {}
+    for video in options.video:
+        annotations = options.annotations or video.with_suffix(".annotations.json")
+        if not annotations.is_file():
+            raise ConfigurationError(f"no annotations of {video}: {annotations} does not exist (--annotations)")
+        spans = chosen(read_annotations(annotations), model.labels, annotations)
+        if not spans:
+            raise ConfigurationError(f"{annotations} has none of the model's labels: {', '.join(model.labels)}")
+        points = timeline(model, finder(video), decision)
+        result = results[str(video)] = compare(points, spans)
+        print(
+            f"{video.name}: accuracy {result.accuracy:.1%}, {result.found} of {len(spans)} spans found, "
+            f"{result.mean_delay:.2f} s to detection, {result.false_changes_a_minute:.1f} false changes a minute"
+        )
+        if options.timeline:
+            try:
+                timeline_picture(points, spans, model.labels, options.timeline)
+            except (OSError, ValueError) as error:
+                raise ConfigurationError(f"cannot write {options.timeline}: {error} (--timeline)") from error
+    if options.json:
+        try:
+            options.json.write_text(json.dumps({name: asdict(result) for name, result in results.items()}, indent=2))
+        except OSError as error:
+            raise ConfigurationError(f"cannot write {options.json}: {error.strerror} (--json)") from error
+    return results
+
+
+def main(arguments: Sequence[str]) -> int:
+    """``evaluate`` of the command line: 0, or 1 with one line of what went wrong."""
+    try:
+        run(arguments)
+    except StreamClientError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,165 @@
+"""Holistic inference: the pure parts with numbers, and parity with MediaPipe on the shared clips."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graph_server.holistic.crops import Padding, crop, padded, projected, unpadded
+from graph_server.holistic.detection import FACE_DETECTOR, POSE_DETECTOR, Detector, anchor_centers
+from graph_server.holistic.drawing import draw, holistic_strokes
+from graph_server.holistic.pose import refined
+from graph_server.holistic.regions import (
+    HAND_TRACKING,
+    Region,
+    may_keep,
+    normalize_radians,
+    region_from_alignment_points,
+)
+from graph_server.holistic.smoothing import LowPassFilter, OneEuroFilter
+from graph_server.landmarks import LandmarkExtractor, default_models
+from tests.conftest import shared
+
+SIZE = (640, 480)
+
+
+def test_detectors_have_as_many_anchors_as_their_models_have_boxes() -> None:
+    assert anchor_centers(POSE_DETECTOR.side, POSE_DETECTOR.strides).shape == (2254, 2)
+    assert anchor_centers(FACE_DETECTOR.side, FACE_DETECTOR.strides).shape == (896, 2)
+
+
+def test_overlapping_detections_are_averaged_by_score_and_far_ones_left_out() -> None:
+    boxes = np.zeros((896, 16), np.float32)
+    scores = np.full(896, -50.0, np.float32)
+    boxes[:, 2:4] = 64
+    # Neighbouring anchors of the first layer, and one far away.
+    scores[0], scores[1], scores[510] = 2.0, 2.0, 1.0
+    boxes[1, 4:] = 12.8
+    points = Detector(FACE_DETECTOR).best(boxes, scores)
+    assert points is not None
+    assert points == pytest.approx(np.full((6, 2), 0.5 / 16 + 0.05), abs=1e-6)
+    assert Detector(FACE_DETECTOR).best(boxes, np.full(896, -1.0, np.float32)) is None
+
+
+@given(st.floats(-100, 100))
+def test_angles_are_normalised_to_half_a_turn(angle: float) -> None:
+    turned = normalize_radians(angle)
+    assert -np.pi - 1e-9 <= turned <= np.pi + 1e-9
+    assert np.cos(turned) == pytest.approx(np.cos(angle), abs=1e-6)
+
+
+@given(
+    st.floats(0.2, 0.8), st.floats(0.2, 0.8), st.floats(0.05, 0.4), st.floats(-3, 3), st.floats(0, 1), st.floats(0, 1)
+)
+def test_a_crop_shows_its_region_and_landmarks_find_the_way_back(
+    x: float, y: float, width: float, rotation: float, u: float, v: float
+) -> None:
+    region = Region(x, y, width, width * SIZE[0] / SIZE[1], rotation)
+    point = projected(np.array([[u, v, 0.5, 0, 0]], np.float32), region)[0]
+    image = np.zeros((480, 640, 3), np.uint8)
+    columns, rows = np.meshgrid(np.arange(640), np.arange(480))
+    image[..., 0], image[..., 1] = columns * 255 // 640, rows * 255 // 480
+    out = np.zeros((101, 101, 3), np.uint8)
+    crop(image, region, out)
+    seen = out[min(100, int(v * 101)), min(100, int(u * 101)), :2].astype(int)
+    expected = np.clip([point[0] * 255, point[1] * 255], 0, 254)
+    assert np.abs(seen - expected).max() <= 4
+    assert point[2] == pytest.approx(0.5 * width, rel=1e-5)
+
+
+def test_letterboxes_are_added_and_removed() -> None:
+    region, padding = padded(Region(0.5, 0.5, 1, 1), SIZE, (224, 224))
+    assert region.height * 480 == pytest.approx(640)
+    assert padding == Padding(top=0.125, bottom=0.125)
+    inside = unpadded(np.array([[0.0, 0.125, 0.2, 0, 0], [1.0, 0.875, 0.2, 0, 0]], np.float32), padding)
+    assert inside[:, 1].tolist() == pytest.approx([0.0, 1.0])
+
+
+def test_a_region_stands_on_its_alignment_points() -> None:
+    region = region_from_alignment_points((0.5, 0.5), (0.5, 0.25), SIZE, target_degrees=90)
+    assert (region.width * 640, region.height * 480) == pytest.approx((240, 240))
+    assert region.rotation == pytest.approx(0)
+    lying = region_from_alignment_points((0.5, 0.5), (0.7, 0.5), SIZE, target_degrees=90)
+    assert lying.rotation == pytest.approx(np.pi / 2)
+    moved = lying.transformed(SIZE, scale=2.0, shift_y=-0.5)
+    assert moved.x_center > lying.x_center
+    assert moved.width == pytest.approx(2 * lying.width)
+
+
+def test_a_hand_is_followed_until_it_turns_moves_or_leaves() -> None:
+    now = Region(0.5, 0.5, 0.2, 0.2 * 640 / 480)
+    inside = np.full((21, 5), 0.5, np.float32)
+    outside = inside.copy()
+    outside[3, 0] = 0.9
+    turned = Region(0.5, 0.5, now.width, now.height, 0.8)
+    moved = Region(0.56, 0.5, now.width, now.height)
+    grown = Region(0.5, 0.5, now.width * 1.5, now.height)
+    assert may_keep(now, inside, now, SIZE, HAND_TRACKING)
+    assert not may_keep(now, outside, now, SIZE, HAND_TRACKING)
+    for previous in (turned, moved, grown):
+        assert not may_keep(previous, inside, now, SIZE, HAND_TRACKING)
+
+
+def test_confident_heat_maps_move_landmarks_and_others_do_not() -> None:
+    landmarks = np.zeros((2, 5), np.float32)
+    landmarks[:, :2] = 0.5
+    heatmap = np.full((1, 64, 64, 2), -20.0, np.float32)
+    heatmap[0, 30, 33, 0] = 5.0
+    result = refined(landmarks, heatmap)
+    assert result[0, :2].tolist() == pytest.approx([33 / 64, 30 / 64], abs=1e-4)
+    assert result[1, :2].tolist() == [0.5, 0.5]
+
+
+def test_filters_smooth_what_is_slow_and_follow_what_is_fast() -> None:
+    low = LowPassFilter(0.1)
+    assert low.apply(np.zeros(1, np.float32))[0] == 0
+    assert low.apply(np.ones(1, np.float32))[0] == pytest.approx(0.1)
+    slow, fast = (OneEuroFilter(min_cutoff=0.05, beta=beta) for beta in (0.0, 80.0))
+    for timestamp, value in ((0, 0.0), (33_333, 1.0)):
+        values = np.array([value], np.float32)
+        a, b = slow.apply(values, timestamp, 1.0)[0], fast.apply(values, timestamp, 1.0)[0]
+    assert a < 0.02
+    assert b > 0.9
+
+
+def test_drawing_leaves_the_picture_alone_and_pads_rows_as_mediapipe_does() -> None:
+    image = np.zeros((48, 50, 3), np.uint8)
+    pose = np.full((33, 5), 0.5, np.float32)
+    drawn = draw(image, holistic_strokes((50, 48), pose, None, None, None, None))
+    assert not image.any()
+    assert drawn.any()
+    assert drawn.strides == (160, 3, 1)
+
+
+BOUNDS = {"pose": (0.2, 1.0, 97), "face": (0.6, 5.0, 90), "left_hand": (0.6, 5.0, 90), "right_hand": (0.6, 5.0, 90)}
+
+
+@pytest.mark.parametrize("clip", ["sign-again.mkv", "dance.webm"])
+def test_landmarks_agree_with_mediapipe(clip: str, models_dir: Path) -> None:
+    golden = np.load(shared(f"golden/{Path(clip).stem}.npz"))
+    extractor = LandmarkExtractor(default_models(models_dir))
+    count = 60
+    with av.open(str(shared(f"clips/{clip}"))) as container:
+        frames = container.decode(video=0)
+        for index in range(count):
+            image = np.asarray(next(frames).to_ndarray(format="rgb24"), np.uint8)
+            extractor.process(image, (index + 1) * 33_333)
+    found = extractor.finish()
+    size = np.array([image.shape[1], image.shape[0]])
+    for part, (median, worst, agreement) in BOUNDS.items():
+        there = ~np.isnan(golden[part][:count, 0, 0])
+        ours = np.array([part in found.get((index + 1) * 33_333, {}) for index in range(count)])
+        assert 100 * (there == ours).mean() >= agreement, part
+        distances = [
+            np.median(
+                np.linalg.norm((found[(i + 1) * 33_333][part][:, :2] - golden[part][i][:, :2]) * size, axis=1)
+            )
+            for i in np.flatnonzero(there & ours)
+        ]
+        if distances:
+            percent = 100 * np.array(distances) / np.linalg.norm(size)
+            assert np.median(percent) <= median, part
+            assert np.percentile(percent, 95) <= worst, part
