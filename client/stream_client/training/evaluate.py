@@ -27,11 +27,16 @@ from stream_client.training.clips import (
 
 @dataclass(frozen=True, slots=True)
 class TimelinePoint:
-    """The label at a time in seconds."""
+    """The label that is shown at ``time``, in seconds.
+
+    ``decided`` is the time of the stream that it was decided for: the end of its window. That lies up to a
+    frame's duration before the frame that completed the window.
+    """
 
     time: float
     label: str
     confidence: float
+    decided: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ def timeline(model: TrainedModel, track: Track, decision: DecisionOptions | None
     points = []
     for frame, timestamp in enumerate(track.timestamps.tolist()):
         state = classifier.run_keypoint_pipeline(track.person(frame), timestamp)
-        points.append(TimelinePoint(timestamp / 1e6, state.label, state.confidence))
+        points.append(TimelinePoint(timestamp / 1e6, state.label, state.confidence, state.time))
     return points
 
 
@@ -101,13 +106,13 @@ def compare(points: Sequence[TimelinePoint], spans: Sequence[Span]) -> Evaluatio
 
 
 def agreement(first: Sequence[TimelinePoint], second: Sequence[TimelinePoint], step: float = 0.01) -> float:
-    """The share of the time that both cover in which two timelines show the same label."""
+    """The share of the time that both cover for which two timelines have decided on the same label."""
     start = max(first[0].time, second[0].time)
-    end = min(first[-1].time, second[-1].time)
+    end = min(first[-1].decided, second[-1].decided)
     grid = np.arange(start, end, step)
     shown = [
         np.array([point.label for point in points])[
-            np.searchsorted(np.array([point.time for point in points]), grid, side="right") - 1
+            np.searchsorted(np.array([point.decided for point in points]), grid, side="right") - 1
         ]
         for points in (first, second)
     ]

@@ -12,12 +12,13 @@ import numpy as np
 import onnx
 from tqdm import tqdm
 
+from stream_client.classify.decision import UNKNOWN
 from stream_client.classify.features import FeatureSchema
 from stream_client.classify.models import model_hash, schema_document
 from stream_client.classify.windows import WindowSpec
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.training.clips import LandmarkFinder, find_clips, graph_server_landmarks
-from stream_client.training.dataset import Dataset
+from stream_client.training.dataset import Dataset, Integers
 from stream_client.training.estimators import CANDIDATES, Scores, cross_validate, fit, grouped_folds, random_folds
 from stream_client.training.onnx_export import feature_model, pose_model
 from stream_client.training.report import comparison_table, confusion_picture, confusion_table, model_card
@@ -43,12 +44,14 @@ def load_dataset(
     schema: FeatureSchema | None = None,
     window: WindowSpec | None = None,
     labels: Sequence[str] | None = None,
+    background: str | None = UNKNOWN,
     names: dict[str, str] | None = None,
     find: LandmarkFinder | None = None,
 ) -> Dataset:
     """The samples of ``data``: a table, an annotation file or a folder of clips.
 
-    ``window`` cuts clips into windows; ``None`` takes single frames. Raises
+    ``window`` cuts clips into windows; ``None`` takes single frames. ``background`` names the class that
+    the unlabelled time of annotated clips is learnt as, ``None`` leaves that time out. Raises
     :class:`~stream_client.errors.StreamClientError`.
     """
     if not data.exists():
@@ -57,7 +60,7 @@ def load_dataset(
         return read_table(data, names)
     schema = schema or FeatureSchema()
     finder = find or partial(graph_server_landmarks, space=schema.space)
-    return clips_dataset(find_clips(data), finder, schema, window, labels)
+    return clips_dataset(find_clips(data), finder, schema, window, labels, background)
 
 
 def train(dataset: Dataset, out: Path, *, data: str, models: Sequence[str] = (), name: str = "") -> Training:
@@ -73,7 +76,7 @@ def train(dataset: Dataset, out: Path, *, data: str, models: Sequence[str] = (),
     results = []
     with tqdm(total=(len(chosen) + 1) * len(folds) + 1, unit="fold", disable=not sys.stderr.isatty()) as bar:
 
-        def validate(model: str, parts: list[tuple[np.ndarray, np.ndarray]]) -> Scores:
+        def validate(model: str, parts: list[tuple[Integers, Integers]]) -> Scores:
             bar.set_description(model)
             confusion = np.zeros((len(dataset.labels), len(dataset.labels)), dtype=int)
             for fold in cross_validate(model, dataset, parts):
@@ -140,8 +143,13 @@ def build_parser() -> argparse.ArgumentParser:
         choices=sorted(CANDIDATES),
         help="the model to train; may be repeated (default: all are compared)",
     )
-    parser.add_argument("--window_ms", type=float, default=800.0, help="window length; 0: single frames (default 800)")
-    parser.add_argument("--overlap_ms", type=float, help="what two windows share (default: three quarters)")
+    parser.add_argument(
+        "--no_background",
+        action="store_true",
+        help="leave out the unlabelled time of annotated clips, which is learnt as `unknown` otherwise",
+    )
+    parser.add_argument("--window_ms", type=float, default=500.0, help="window length; 0: single frames (default 500)")
+    parser.add_argument("--overlap_ms", type=float, help="what two windows share (default: four fifths)")
     parser.add_argument("--rate", type=float, default=20.0, help="samples a second in a window (default 20)")
     parser.add_argument("--pooling", default="mean,std,range", help="how samples become a row (default mean,std,range)")
     parser.add_argument("--space", choices=("image", "world"), default="image", help="which landmarks to learn from")
@@ -156,7 +164,7 @@ def run(arguments: Sequence[str]) -> Training:
     names = dict(_renaming(item) for item in options.rename)
     window = None
     if options.window_ms:
-        overlap = 0.75 * options.window_ms if options.overlap_ms is None else options.overlap_ms
+        overlap = 0.8 * options.window_ms if options.overlap_ms is None else options.overlap_ms
         pooling = tuple(part.strip() for part in options.pooling.split(","))
         window = WindowSpec(options.window_ms, overlap, options.rate, pooling=pooling)
     labels = [label.strip() for label in options.labels.split(",")] if options.labels else None
@@ -165,6 +173,7 @@ def run(arguments: Sequence[str]) -> Training:
         schema=FeatureSchema(space=options.space),
         window=window,
         labels=labels,
+        background=None if options.no_background else UNKNOWN,
         names=names,
         find=partial(graph_server_landmarks, space=options.space, models_dir=options.models_dir),
     )

@@ -26,10 +26,25 @@ def clips_dataset(
     schema: FeatureSchema,
     window: WindowSpec | None,
     labels: Sequence[str] | None = None,
+    background: str | None = None,
 ) -> Dataset:
-    """The windows, or single poses without ``window``, that lie within one labelled span."""
+    """The windows, or single poses without ``window``, that lie within one labelled span.
+
+    With ``background`` the time of annotated clips that has no label is learnt as a class of that name.
+    """
     prepared = [(chosen(clip.spans, labels, clip.path), clip, find(clip.path)) for clip in tqdm(clips, unit="clip")]
     names = tuple(labels) if labels else tuple(sorted({span.label for spans, _, _ in prepared for span in spans}))
+    if background is not None:
+        shortest = window.length_ms / 1000 if window else 0.2
+        rest = [
+            () if clip.whole else unlabelled(spans, float(track.timestamps[-1]) / 1e6, shortest, background)
+            for spans, clip, track in prepared
+        ]
+        if sum(len(spans) for spans in rest) > 1:
+            prepared = [
+                ((*spans, *more), clip, track) for (spans, clip, track), more in zip(prepared, rest, strict=True)
+            ]
+            names = (*names, background)
     one_clip_each = all(clip.whole for clip in clips)
     split = "clip" if one_clip_each else "labelled span"
     warnings = (
@@ -69,6 +84,19 @@ def clips_dataset(
         extra_groups=np.array(collected.extra_groups, dtype=np.intp),
         warnings=warnings,
     )
+
+
+def unlabelled(spans: Sequence[Span], end: float, shortest: float, label: str) -> tuple[Span, ...]:
+    """The time from 0 to ``end`` seconds outside ``spans``, in pieces of ``shortest`` to four times that."""
+    found = []
+    at = 0.0
+    for start, stop in [*sorted((span.start, span.end) for span in spans), (end, end)]:
+        pieces = max(1, int((start - at) / (4 * shortest)) + 1)
+        if start - at > shortest * 1.2:
+            length = (start - at) / pieces
+            found += [Span(at + piece * length, at + (piece + 1) * length, label) for piece in range(pieces)]
+        at = max(at, stop)
+    return tuple(found)
 
 
 class _Rows:

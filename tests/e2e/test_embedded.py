@@ -1,0 +1,149 @@
+"""The whole way, as a newcomer goes it: the embedded graph server and a real clip."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from graph_server.assets import ensure_clip
+from tests.conftest import ROOT, shared
+from tests.support.video import read_back, write_video
+
+CLIENT = [sys.executable, "client.py"]
+
+
+@pytest.fixture(scope="module")
+def person(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Path:
+    """40 frames of a person walking, 442 pixels wide: not a multiple of 16."""
+    path = tmp_path_factory.mktemp("clips") / "person.mp4"
+    command = ["ffmpeg", "-v", "error", "-ss", "3", "-i", ensure_clip(), "-vf", "scale=442:-2", "-frames:v", "40", path]
+    subprocess.run(command, check=True)
+    return path
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [*CLIENT, *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT / "client", capture_output=True, text=True, timeout=55, check=False)
+
+
+def servers() -> list[int]:
+    """The graph servers that run with our user."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"graph_server" in words and b"--exit_with_stdin" in words:
+            found.append(int(path.parent.name))
+    return found
+
+
+def test_a_video_comes_back_with_landmarks_and_labels(person: Path, tmp_path: Path) -> None:
+    done = run(
+        *("--input_stream", person, "--output_stream", tmp_path / "out.mp4"),
+        *("--labels_output", tmp_path / "labels.jsonl"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "40 frames: 40 delivered, 0 dropped, 0 failed" in done.stderr
+    lines = [json.loads(line) for line in (tmp_path / "labels.jsonl").read_text().splitlines()]
+    assert [line["frame"] for line in lines] == list(range(40))
+    labelled = [line for line in lines if line["label"] is not None]
+    assert len(labelled) > 30
+    assert {tuple(sorted(line["scores"])) for line in labelled} == {("plank", "push-up bottom", "squatting", "standing")}
+    drawn, plain = read_back(tmp_path / "out.mp4"), read_back(person)
+    assert len(drawn) == 40
+    changed = np.abs(drawn[30][1].astype(int) - plain[30][1]).max(axis=2) > 60
+    assert 0.001 < changed.mean() < 0.2
+
+
+def test_unary_calls_go_to_the_graph_with_the_image_alone(person: Path, tmp_path: Path) -> None:
+    done = run(
+        *("--api", "unary", "--input_stream", person, "--output_stream", tmp_path / "out.mp4", "--limit_frames", 8),
+        *("--labels_output", tmp_path / "labels.jsonl"),
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in (tmp_path / "labels.jsonl").read_text().splitlines()]
+    assert [line["label"] for line in lines] == [None] * 8
+    assert len(read_back(tmp_path / "out.mp4")) == 8
+
+
+def test_frames_without_a_person_have_no_label(tmp_path: Path, models_dir: Path) -> None:
+    empty = write_video(tmp_path / "empty.mp4", frames=6, width=128, height=96)
+    labels = tmp_path / "labels.jsonl"
+    assert run("--input_stream", empty, "--output_stream", "none", "--labels_output", labels).returncode == 0
+    assert [json.loads(line)["label"] for line in labels.read_text().splitlines()] == [None] * 6
+
+
+def test_a_unary_call_without_a_person_is_explained_by_the_summary(tmp_path: Path, models_dir: Path) -> None:
+    empty = write_video(tmp_path / "empty.mp4", frames=3, width=128, height=96)
+    done = run(
+        *("--api", "unary", "--model_name", "holisticClassifierSparse"),
+        *("--input_stream", empty, "--output_stream", "none"),
+    )
+    assert done.returncode == 1
+    assert "3 failed (refused by the server: 3)" in done.stderr
+    assert "label scores have none without a person: use --api stream" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_the_server_ends_with_the_client_however_that_ends(
+    person: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    labels = tmp_path / "labels.jsonl"
+    arguments = ["--input_stream", str(person), "--loop", "--output_stream", "none", "--labels_output", str(labels)]
+    process = subprocess.Popen([*CLIENT, *arguments], cwd=ROOT / "client", stderr=subprocess.DEVNULL)
+    while not labels.exists() or not labels.read_text().count("\n"):
+        assert process.poll() is None
+        time.sleep(0.05)
+    started = servers()
+    assert started
+    process.send_signal(number)
+    process.wait(20)
+    for _ in range(100):
+        if not set(servers()) & set(started):
+            return
+        time.sleep(0.1)
+    pytest.fail("the embedded server is still there")
+
+
+def test_a_server_killed_in_mid_run_leaves_outputs_playable(person: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.jsonl"
+    arguments = [
+        *("--input_stream", str(person), "--loop", "--output_stream", str(tmp_path / "out.mp4")),
+        *("--labels_output", str(labels)),
+    ]
+    process = subprocess.Popen([*CLIENT, *arguments], cwd=ROOT / "client", stderr=subprocess.PIPE, text=True)
+    while not labels.exists() or labels.read_text().count("\n") < 5:
+        assert process.poll() is None
+        time.sleep(0.05)
+    for pid in servers():
+        os.kill(pid, signal.SIGKILL)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "error: the connection to 127.0.0.1:" in errors
+    assert "lost with the connection" in errors
+    assert len(read_back(tmp_path / "out.mp4")) == len(labels.read_text().splitlines())
+
+
+@pytest.mark.parametrize("api", ["stream", "unary"])
+def test_the_shared_clip_gives_77_frames_at_30_a_second(tmp_path: Path, models_dir: Path, api: str) -> None:
+    clip = shared("clips/sign-again.mkv")
+    labels = tmp_path / "labels.jsonl"
+    done = run(
+        *("--input_stream", clip, "--api", api, "--output_stream", tmp_path / "out.mp4", "--labels_output", labels)
+    )
+    assert done.returncode == 0, done.stderr
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.video[0].base_rate == 30
+        assert sum(1 for _ in container.decode(video=0)) == 77
+    lines = [json.loads(line) for line in labels.read_text().splitlines()]
+    assert [line["frame"] for line in lines] == list(range(77))
+    assert [line["label"] is None for line in lines] == [api == "unary"] * 77
