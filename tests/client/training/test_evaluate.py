@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stream_client.classify import UNKNOWN
+from stream_client.training.clips import Span
+from stream_client.training.evaluate import TimelinePoint, agreement, compare, main, timeline_picture
+
+
+def points(labels: str, step: float = 0.1) -> list[TimelinePoint]:
+    names = {"a": "a", "b": "b", ".": UNKNOWN}
+    return [TimelinePoint(i * step, names[letter], 1.0, i * step) for i, letter in enumerate(labels)]
+
+
+def test_delays_count_against_accuracy_and_are_reported() -> None:
+    result = compare(points("..aaaa.bbb"), [Span(0.05, 0.55, "a"), Span(0.65, 0.95, "b")])
+    assert result.accuracy == pytest.approx(7 / 8)
+    assert result.delays == (pytest.approx(0.15), pytest.approx(0.05))
+    assert result.found == 2
+    assert result.mean_delay == pytest.approx(0.1)
+    assert result.false_changes == 0
+
+
+def test_a_span_that_was_never_detected_has_no_delay() -> None:
+    result = compare(points("bbbb"), [Span(0, 0.35, "a")])
+    assert result.delays == (None,)
+    assert (result.found, result.accuracy, result.false_changes) == (0, 0.0, 1)
+    assert np.isnan(result.mean_delay)
+    assert result.false_changes_a_minute == pytest.approx(1 / (0.3 / 60))
+
+
+def test_a_label_that_lags_behind_its_span_is_no_false_change() -> None:
+    spans = [Span(0, 0.5, "a"), Span(0.5, 1.0, "b")]
+    assert compare(points(".....aa.bb"), spans).false_changes == 0
+    assert compare(points("a.b......."), spans).false_changes == 1
+
+
+def test_agreement_is_a_share_of_time() -> None:
+    assert agreement(points("aaaaabbbbb"), points("aaaaabbbbb")) == 1.0
+    assert agreement(points("aaaaabbbbb."), points("aaaaaaaaaa.")) == pytest.approx(0.5, abs=0.01)
+    assert agreement(points("aabb.", 0.2), points("aaaabbbb..", 0.1)) == pytest.approx(1.0, abs=0.02)
+
+
+def test_the_picture_shows_both_timelines(tmp_path: Path) -> None:
+    timeline_picture(points("aab.b"), [Span(0, 0.2, "a")], ["a", "b"], tmp_path / "t.png")
+    with Image.open(tmp_path / "t.png") as picture:
+        colours = {colour for _, colour in picture.convert("RGB").getcolors(1 << 20) or []}
+    assert len({colour for colour in colours if max(colour) - min(colour) > 80}) >= 2
+
+
+def test_a_model_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path / "absent"), "clip.mp4"]) == 1
+    assert "no model directory" in capsys.readouterr().err

@@ -1,0 +1,102 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stream_client.errors import ConfigurationError
+from stream_client.training.augment import mirrored_target
+from stream_client.training.estimators import grouped_folds
+from stream_client.training.tables import read_table
+
+
+def pose_line(name: str, label: str, seed: int) -> str:
+    rng = np.random.default_rng(seed)
+    return ",".join([name, label, *(f"{value:.3f}" for value in rng.normal(200, 50, 99))])
+
+
+def write(path: Path, lines: list[str]) -> Path:
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def poses(path: Path, videos: int = 6) -> Path:
+    lines = [
+        pose_line(f"frame__video__{video}__{frame}.jpg", ("up", "down")[video % 2], 10 * video + frame)
+        for video in range(videos)
+        for frame in range(3)
+    ]
+    return write(path, lines)
+
+
+def test_frames_of_one_video_are_one_group_and_a_single_picture_is_its_own(tmp_path: Path) -> None:
+    path = poses(tmp_path / "poses.csv")
+    with path.open("a") as file:
+        file.write(pose_line("Screenshot_1.png", "up", 77) + "\n")
+    dataset = read_table(path)
+    assert len(set(dataset.groups.tolist())) == 7
+    assert dataset.labels == ("up", "down")
+    assert dataset.rows.shape == (19, 99)
+
+
+def test_no_video_is_in_two_folds_and_augmentations_stay_with_their_video(tmp_path: Path) -> None:
+    dataset = read_table(poses(tmp_path / "poses.csv", videos=10))
+    assert dataset.extra_groups is not None
+    for train, test in grouped_folds(dataset):
+        assert not set(dataset.groups[train]) & set(dataset.groups[test])
+        rows, targets = dataset.training(train)
+        assert len(rows) == len(targets) == 4 * len(train)
+
+
+def test_classes_are_renamed_in_the_order_of_their_new_names(tmp_path: Path) -> None:
+    dataset = read_table(poses(tmp_path / "poses.csv"), {"down": "squatting", "up": "standing"})
+    assert dataset.labels == ("squatting", "standing")
+
+
+def test_trajectories_are_held_out_in_contiguous_blocks_of_each_class(tmp_path: Path) -> None:
+    lines = [",".join([str(label), *["0.1"] * 32]) for label in (0, 2) for _ in range(20)]
+    dataset = read_table(write(tmp_path / "points.csv", lines), {"2": "circle"})
+    assert dataset.labels == ("0", "circle")
+    assert dataset.columns[:3] == ("dx0", "dy0", "dx1")
+    for _, test in grouped_folds(dataset):
+        for target in (0, 1):
+            here = test[dataset.targets[test] == target]
+            assert len(here) == 4
+            assert np.array_equal(here, np.arange(here[0], here[0] + 4))
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], "is empty"),
+        (["a,b,c"], "3 columns are neither a pose"),
+        ([pose_line("a.jpg", "up", 1), "x,y"], "line 2 has another number of columns"),
+        ([pose_line("a.jpg", "up", 1), pose_line("b.jpg", "up", 1)], "1 label"),
+        ([pose_line("a.jpg", "up", 1), pose_line("b.jpg", "down", 1)], "'up' in one clip or span only"),
+        ([pose_line("a.jpg", "up", 1).replace(",1", ",x", 1)], "could not convert"),
+        (["0.5," + ",".join(["1"] * 32)], "the first column has to be the class's number"),
+        (["nan," + ",".join(["1"] * 32)], "line 1 has no number"),
+    ],
+)
+def test_a_bad_table_is_refused_in_one_line(tmp_path: Path, lines: list[str], message: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join(lines))
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        read_table(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("labels", "target", "expected"),
+    [
+        (("Left Step", "Right Step"), 0, 1),
+        (("left", "RIGHT"), 1, None),
+        (("standing", "squatting"), 1, 1),
+        (("Left Step", "jump"), 0, None),
+        (("arm LEFT up", "arm RIGHT up"), 1, 0),
+    ],
+)
+def test_a_mirror_image_has_the_label_of_the_other_side(
+    labels: tuple[str, ...], target: int, expected: int | None
+) -> None:
+    assert mirrored_target(labels, target) == expected

@@ -1,0 +1,187 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.client.training.movements import waving
+from tests.client.training.test_tables import poses
+
+from stream_client.classify import DecisionOptions, FeatureSchema, TrainedModel, WindowSpec
+from stream_client.errors import ConfigurationError
+from stream_client.training import train as command
+from stream_client.training.clips import Track
+from stream_client.training.estimators import CANDIDATES
+from stream_client.training.evaluate import timeline
+from stream_client.training.serve import add_to_configuration
+from stream_client.training.train import Training, load_dataset, train
+
+WINDOW = WindowSpec(length_ms=600, overlap_ms=400, rate=20)
+LABELS = {"waving left": "left", "waving right": "right", "standing": None}
+
+
+def find(path: Path) -> Track:
+    """The landmarks that a clip of this name would have."""
+    return waving(LABELS[path.parent.name], seed=int(path.stem))
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    for name in LABELS:
+        (folder / name).mkdir()
+        for number in range(3):
+            (folder / name / f"{number}.mp4").write_bytes(b"")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Training:
+    dataset = load_dataset(clips, window=WINDOW, find=find)
+    out = tmp_path_factory.mktemp("models") / "waving"
+    return train(dataset, out, data="made up", models=["logistic regression", "extra trees"])
+
+
+def test_movements_are_learnt_from_folders_of_clips(trained: Training) -> None:
+    assert trained.labels == ("standing", "waving left", "waving right")
+    assert trained.best.accuracy > 0.95
+    assert trained.best.confusion.sum() > 100
+
+
+def test_the_model_directory_has_what_ovms_and_people_need(trained: Training) -> None:
+    assert (trained.out / "1" / "waving.onnx").is_file()
+    assert (trained.out / "labels.txt").read_text().splitlines() == list(trained.labels)
+    card = (trained.out / "README.md").read_text()
+    assert "never split a clip" in card
+    assert "would have claimed" in card
+    with Image.open(trained.out / "confusion.png") as picture:
+        assert picture.width > 200
+
+
+def test_the_trained_model_labels_a_person_it_never_saw(trained: Training) -> None:
+    model = TrainedModel.load(trained.out)
+    assert (model.schema, model.window) == (FeatureSchema(), WINDOW)
+    for label, side in LABELS.items():
+        points = timeline(model, waving(side, seed=77), DecisionOptions())
+        assert points[-1].label == label
+
+
+@pytest.mark.parametrize("rate", [10, 12, 15, 30])
+def test_a_model_stays_valid_at_other_frame_rates(trained: Training, rate: float) -> None:
+    model = TrainedModel.load(trained.out)
+    points = timeline(model, waving("left", seed=78, rate=rate), DecisionOptions())
+    assert points[-1].label == "waving left"
+
+
+def test_a_schema_from_another_model_is_refused(trained: Training, clips: Path, tmp_path: Path) -> None:
+    other = train(
+        load_dataset(clips, window=replace(WINDOW, rate=10), find=find),
+        tmp_path / "other",
+        data="made up",
+        models=["logistic regression"],
+    )
+    (other.out / "schema.json").write_text((trained.out / "schema.json").read_text())
+    with pytest.raises(ConfigurationError, match="do not belong together"):
+        TrainedModel.load(other.out)
+
+
+def test_an_edited_schema_is_refused(trained: Training, tmp_path: Path) -> None:
+    folder = tmp_path / "edited"
+    (folder / "1").mkdir(parents=True)
+    (folder / "1" / "m.onnx").write_bytes((trained.out / "1" / "waving.onnx").read_bytes())
+    (folder / "labels.txt").write_text((trained.out / "labels.txt").read_text())
+    content = json.loads((trained.out / "schema.json").read_text())
+    content["window"]["length_ms"] = 700
+    (folder / "schema.json").write_text(json.dumps(content))
+    with pytest.raises(ConfigurationError, match="was changed after training"):
+        TrainedModel.load(folder)
+
+
+def test_single_poses_become_a_model_for_the_graph(tmp_path: Path) -> None:
+    training = train(
+        load_dataset(poses(tmp_path / "poses.csv", videos=8)), tmp_path / "pose", data="x", models=["small MLP"]
+    )
+    assert training.model.graph.input[0].name == "pose_landmarks"
+    model = TrainedModel.load(training.out)
+    points = np.random.default_rng(0).normal(0, 50, (3, 33, 3))
+    assert model.schema is not None
+    answer = model.predict(model.schema.compute(points, np.zeros(3)))
+    np.testing.assert_allclose(answer.sum(axis=1), 1, atol=1e-4)
+
+
+def test_serving_enters_the_model_in_the_configuration(trained: Training, tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"model_config_list": [{"config": {"name": "other", "base_path": "x"}}]}))
+    for _ in range(2):
+        assert add_to_configuration(trained, config) == ["waving"]
+    entries = json.loads(config.read_text())["model_config_list"]
+    assert [entry["config"]["name"] for entry in entries] == ["other", "waving"]
+    assert (tmp_path / entries[1]["config"]["base_path"]).resolve() == trained.out.resolve()
+
+
+def test_serving_a_pose_model_brings_as_many_zeros_as_it_has_labels(tmp_path: Path) -> None:
+    training = train(
+        load_dataset(poses(tmp_path / "poses.csv", videos=8)), tmp_path / "pose", data="x", models=["extra trees"]
+    )
+    config = tmp_path / "config.json"
+    config.write_text(
+        json.dumps({"model_config_list": [{"config": {"name": "pose_classifier", "base_path": "../models/x"}}]})
+    )
+    assert add_to_configuration(training, config) == ["pose_classifier", "no_person_scores"]
+    entries = {item["config"]["name"]: item["config"] for item in json.loads(config.read_text())["model_config_list"]}
+    assert entries["pose_classifier"]["base_path"] == "pose"
+    assert (tmp_path / entries["no_person_scores"]["base_path"] / "1" / "no_person_scores.onnx").is_file()
+
+
+def test_a_pickle_is_read_only_when_allowed_and_with_a_warning(trained: Training, tmp_path: Path) -> None:
+    import pickle
+
+    folder = tmp_path / "pickled"
+    folder.mkdir()
+    for name in ("labels.txt", "schema.json"):
+        (folder / name).write_text((trained.out / name).read_text())
+    width = len(WINDOW.names(FeatureSchema().names))
+    rows = np.random.default_rng(0).normal(size=(30, width))
+    estimator = CANDIDATES["logistic regression"]().fit(rows, np.arange(30) % 3)
+    (folder / "model.pkl").write_bytes(pickle.dumps(estimator))
+    with pytest.raises(ConfigurationError, match="--allow_pickle"):
+        TrainedModel.load(folder)
+    with pytest.warns(RuntimeWarning, match="runs the code in it"):
+        model = TrainedModel.load(folder, allow_pickle=True)
+    np.testing.assert_allclose(model.predict(rows), estimator.predict_proba(rows.astype(np.float32)), atol=1e-6)
+
+
+def test_the_command_trains_on_a_table_and_says_what_it_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = poses(tmp_path / "poses.csv", videos=8)
+    arguments = ["--data", str(data), "--out", str(tmp_path / "m"), "--model", "logistic regression"]
+    assert command.main([*arguments, "--rename", "up=standing"]) == 0
+    out = capsys.readouterr().out
+    assert "split by source video" in out
+    assert "a split by row would have claimed" in out
+    assert (tmp_path / "m/labels.txt").read_text() == "standing\ndown\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "absent"], "absent does not exist (--data)"),
+        (["--data", "."], "holds no clips"),
+        (["--data", ".", "--window_ms", "-5"], "window: length"),
+        (["--data", ".", "--rename", "x"], "--rename takes OLD=NEW"),
+    ],
+)
+def test_bad_arguments_are_one_line_and_status_1(
+    tmp_path: Path,
+    arguments: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command.main([*arguments, "--out", "m"]) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert message in lines[0]

@@ -1,0 +1,103 @@
+"""A plain KServe v2 server that is not ours: MLServer, from PyPI, in a virtual environment of its own."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.support.video import read_back
+
+REQUIREMENT = "mlserver==1.7.1"
+ENVIRONMENT = ROOT / ".venvs" / "mlserver"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def environment() -> Path:
+    """The interpreter with MLServer; made once."""
+    python = ENVIRONMENT / "bin" / "python"
+    done = ENVIRONMENT / REQUIREMENT
+    if not done.exists():
+        venv.create(ENVIRONMENT, with_pip=True, clear=True)
+        command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", REQUIREMENT]
+        subprocess.run(command, check=True)
+        done.touch()
+    return python
+
+
+@pytest.fixture(scope="module")
+def address(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("mlserver")
+    http, rpc, metrics = _free_port(), _free_port(), _free_port()
+    settings = {
+        "host": "127.0.0.1",
+        "http_port": http,
+        "grpc_port": rpc,
+        "metrics_port": metrics,
+        "parallel_workers": 0,
+        "gzip_enabled": False,
+        "grpc_max_message_length": -1,
+    }
+    (folder / "settings.json").write_text(json.dumps(settings))
+    model = {
+        "name": "echo",
+        "implementation": "runtime.Echo",
+        "platform": "echo",
+        "inputs": [{"name": "picture", "datatype": "UINT8", "shape": [-1, -1, 3]}],
+        "outputs": [{"name": "returned", "datatype": "UINT8", "shape": [-1, -1, 3]}],
+    }
+    (folder / "model-settings.json").write_text(json.dumps(model))
+    (folder / "runtime.py").write_text((Path(__file__).parent / "mlserver" / "runtime.py").read_text())
+    command = [environment, "-m", "mlserver.cli.main", "start", str(folder)]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+        for _ in range(300):
+            assert process.poll() is None, (folder / "log").read_text()
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{http}/v2/health/ready", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield f"127.0.0.1:{rpc}"
+        process.terminate()
+        process.wait(20)
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "client.py", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT / "client", capture_output=True, text=True, timeout=55, check=False)
+
+
+@pytest.mark.timeout(240)
+def test_unary_calls_work_with_a_server_that_is_not_ours(address: str, clip: Path, tmp_path: Path) -> None:
+    done = run(
+        *("--grpc_address", address, "--api", "unary", "--model_name", "echo"),
+        *("--input_stream", clip, "--output_stream", tmp_path / "out.mp4"),
+        *("--labels_output", tmp_path / "labels.jsonl"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "30 frames: 30 delivered, 0 dropped, 0 failed" in done.stderr
+    assert len(read_back(tmp_path / "out.mp4")) == 30
+    labels = [json.loads(line)["label"] for line in (tmp_path / "labels.jsonl").read_text().splitlines()]
+    assert labels == [None] * 30
+
+
+@pytest.mark.timeout(240)
+def test_its_streaming_is_recognised_and_explained(address: str, clip: Path) -> None:
+    done = run("--grpc_address", address, "--model_name", "echo", "--input_stream", clip, "--output_stream", "none")
+    assert done.returncode == 1
+    assert "streams bare ModelInferResponse messages" in done.stderr
+    assert "use --api unary" in done.stderr
