@@ -3,7 +3,7 @@
     python benchmarks/classify.py [--json FILE] [--seconds 10]
 
 Windows: our window classifier, which computes each sample's features once, against the usual way of computing
-those of the whole window anew for each one (StreamPoseML's); same landmarks, same features, same windows,
+those of the whole window anew for each one, vectorised; same landmarks, same features, same windows,
 alternating rounds. The ratio is ours over the other's time. Besides that it prints milliseconds a frame.
 
 Buffer: a producer and a consumer of landmark windows at full speed for ``--seconds``; prints the books, and

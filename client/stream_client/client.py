@@ -276,9 +276,10 @@ class StreamClient:
             request_timeout=options.request_timeout,
             join_timeout=options.join_timeout,
         )
+        policy = options.drop_policy or ("latest" if info.live else "block")
         return Exchange(
-            frame_queue(options.drop_policy or ("latest" if info.live else "block")),
-            options.window(),
+            frame_queue(policy),
+            options.window(policy),
             joiner,
             Ledger(),
             self._observer,

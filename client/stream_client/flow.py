@@ -120,24 +120,35 @@ class FixedWindow:
         """Nothing to learn."""
 
 
+SHORT_QUEUE = (1.0, 2.0)
+LONG_QUEUE = (2.0, 4.0)
+
+
 class AdaptiveWindow:
     """Finds the window by TCP Vegas (Brakmo and Peterson, 1995), counting frames instead of bytes.
 
     With W frames in flight, a round trip R and the shortest round trip B seen lately, W·(1 - B/R) frames
-    are waiting in the server rather than being worked on. Below ``ALPHA`` the server could do more: the
-    window grows by one. Above ``BETA`` only latency is gained: it shrinks. In between it stays. One step
+    are waiting rather than being worked on. With fewer than ``waiting[0]`` the server could do more: the
+    window grows by one. With more than ``waiting[1]`` only latency is gained: it shrinks. In between it stays.
+    :data:`SHORT_QUEUE` favours latency, :data:`LONG_QUEUE` (Linux's constants) throughput. One step
     is taken for each window of answers. B is the minimum of ``BASE_SECONDS``; when it runs out, the
     window drops to 1 for some answers, so that the next minimum is measured without a queue (as BBR's
     PROBE_RTT does). With ``latency_target`` (seconds, capture to delivery) it also shrinks while the
     smoothed latency is above the target, and does not grow above 80 % of it.
     """
 
-    ALPHA = 1.0
-    BETA = 2.0
     BASE_SECONDS = 20.0
     PROBE_ANSWERS = 2
 
-    def __init__(self, *, initial: int = 1, maximum: int = 64, latency_target: float | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        initial: int = 1,
+        maximum: int = 64,
+        waiting: tuple[float, float] = SHORT_QUEUE,
+        latency_target: float | None = None,
+    ) -> None:
+        self._alpha, self._beta = waiting
         self._window = initial
         self._maximum = maximum
         self._latency_target = latency_target
@@ -185,7 +196,7 @@ class AdaptiveWindow:
     def _step(self, round_trip: float) -> None:
         waiting = self._window * (1.0 - self._base / round_trip)
         target = self._latency_target
-        if waiting > self.BETA or (target is not None and self._latency > target):
+        if waiting > self._beta or (target is not None and self._latency > target):
             self._window = max(1, self._window - 1)
-        elif waiting < self.ALPHA and (target is None or not self._latency > 0.8 * target):
+        elif waiting < self._alpha and (target is None or not self._latency > 0.8 * target):
             self._window = min(self._maximum, self._window + 1)

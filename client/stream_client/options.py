@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from stream_client.errors import ConfigurationError
-from stream_client.flow import AdaptiveWindow, DropPolicy, FixedWindow, Window
+from stream_client.flow import LONG_QUEUE, SHORT_QUEUE, AdaptiveWindow, DropPolicy, FixedWindow, Window
 from stream_client.sender import ServerLossPolicy
 
 
@@ -43,8 +43,9 @@ class RunOptions:
         if self.enforce_fps is not None and self.enforce_fps <= 0:
             raise ConfigurationError("--enforce_fps has to be above 0")
 
-    def window(self) -> Window:
-        """The window that these options ask for."""
+    def window(self, policy: DropPolicy) -> Window:
+        """The window that these options ask for: under ``latest`` latency counts, under ``block`` throughput."""
         if self.max_inflight == "auto":
-            return AdaptiveWindow(latency_target=self.latency_target)
+            waiting = SHORT_QUEUE if policy == "latest" else LONG_QUEUE
+            return AdaptiveWindow(waiting=waiting, latency_target=self.latency_target)
         return FixedWindow(self.max_inflight)

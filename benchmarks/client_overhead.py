@@ -1,0 +1,138 @@
+"""What the client costs: our client against a plain loop over tritonclient, same server, same file.
+
+    python benchmarks/client_overhead.py [--json FILE] [--frames 300] [--rounds 3]
+
+A 1920x1080 file is sent to an echo graph and comes back; nothing is written. The peer is a loop over
+tritonclient's public API as its documentation shows it: OpenCV capture, set_data_from_numpy,
+async_stream_infer, as_numpy, with 4 frames in flight as OVMS's demo has, and with 8. Ours finds its window
+itself, which is its default. Rounds alternate. Ratios are ours over the peer's: throughput in frames a second,
+CPU in seconds of the client's process a frame.
+
+Copies of a frame in our client, by what makes them: FFmpeg converts it to RGB into its buffer (the picture
+itself); one join makes the request of it; gRPC copies the request into its slices and the answer out of them
+into bytes; the answer's picture is a view. The peer: capture, colour conversion, tobytes, protobuf's message,
+its serialisation, gRPC out and in, protobuf's parsing, and as_numpy is a view.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+OURS = """
+import resource, sys, time
+from stream_client import RunOptions, StreamClient, TransportOptions
+path, address, frames = sys.argv[1], sys.argv[2], int(sys.argv[3])
+client = StreamClient(path, (), TransportOptions(address, model_name="passThrough"),
+                      options=RunOptions(limit_frames=frames))
+before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+summary = client.run()
+seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
+cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+print(summary.ledger.delivered / seconds, cpu / summary.ledger.delivered, after.ru_maxrss)
+"""
+
+PEER = """
+import resource, sys, threading, time
+import cv2
+import tritonclient.grpc as grpcclient
+path, address, frames, window = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+client = grpcclient.InferenceServerClient(address)
+slots, done, count = threading.Semaphore(window), threading.Event(), 0
+def callback(result, error):
+    global count
+    result.as_numpy("output")
+    count += 1
+    slots.release()
+    if count == frames:
+        done.set()
+before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+client.start_stream(callback)
+capture = cv2.VideoCapture(path)
+for _ in range(frames):
+    slots.acquire()
+    image = cv2.cvtColor(capture.read()[1], cv2.COLOR_BGR2RGB)
+    value = grpcclient.InferInput("image", image.shape, "UINT8")
+    value.set_data_from_numpy(image)
+    client.async_stream_infer("passThrough", [value])
+done.wait()
+client.stop_stream()
+seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
+cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+print(count / seconds, cpu / count, after.ru_maxrss)
+"""
+
+
+def make_clip(path: Path, frames: int) -> None:
+    """A moving picture with some detail, H.264, 1920x1080, 30 frames a second."""
+    import av
+    import numpy as np
+
+    background = np.random.default_rng(0).integers(0, 60, (1080, 1920, 3), dtype=np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
+        stream.options = {"preset": "ultrafast", "crf": "28"}
+        for index in range(frames):
+            image = np.roll(background, 4 * index, axis=1)
+            image[300:600, 10 + index : 400 + index] = (200, 120, index % 255)
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, 30)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def measure(script: str, *arguments: str) -> tuple[float, float, float]:
+    command = [sys.executable, "-c", script, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    rate, cpu, memory = map(float, done.stdout.split())
+    return rate, cpu, memory
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--frames", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        clip = Path(scratch) / "clip.mp4"
+        make_clip(clip, options.frames)
+        graph = ROOT / "graphs" / "pass_through"
+        command = [sys.executable, "-m", "graph_server", "--port", "0", "--model_name", "passThrough"]
+        command += ["--model_path", str(graph), "--exit_with_stdin"]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as server:
+            address = json.loads(server.stdout.readline())["grpc"]
+            rows: dict[str, list[tuple[float, float, float]]] = {"ours": [], "peer, 4": [], "peer, 8": []}
+            for _ in range(options.rounds):
+                for name, script in (("ours", OURS), ("peer, 4", PEER), ("peer, 8", PEER)):
+                    window = name.rpartition(" ")[2]
+                    rows[name].append(measure(script, str(clip), address, str(options.frames), window))
+            server.stdin.close()
+    middle = {name: [statistics.median(column) for column in zip(*values)] for name, values in rows.items()}
+    print(f"{'':12}{'frames/s':>10}{'CPU ms/frame':>14}{'peak MB':>9}")
+    for name, (rate, cpu, memory) in middle.items():
+        print(f"{name:12}{rate:10.1f}{1000 * cpu:14.1f}{memory / 1024:9.0f}")
+    ratios = {
+        "throughput": middle["ours"][0] / middle["peer, 4"][0],
+        "cpu": middle["ours"][1] / middle["peer, 4"][1],
+        "throughput_against_8": middle["ours"][0] / middle["peer, 8"][0],
+        "cpu_against_8": middle["ours"][1] / middle["peer, 8"][1],
+    }
+    for name, ratio in ratios.items():
+        print(f"{name}: {ratio:.2f}")
+    if options.json:
+        environment = {"python": platform.python_version(), "machine": platform.processor() or platform.machine()}
+        options.json.write_text(json.dumps({"ratios": ratios, "environment": environment, "rounds": rows}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
