@@ -117,7 +117,9 @@ def main() -> None:
                     window = name.rpartition(" ")[2]
                     rows[name].append(measure(script, str(clip), address, str(options.frames), window))
             server.stdin.close()
-    middle = {name: [statistics.median(column) for column in zip(*values)] for name, values in rows.items()}
+    middle = {
+        name: [statistics.median(column) for column in zip(*values, strict=True)] for name, values in rows.items()
+    }
     print(f"{'':12}{'frames/s':>10}{'CPU ms/frame':>14}{'peak MB':>9}")
     for name, (rate, cpu, memory) in middle.items():
         print(f"{name:12}{rate:10.1f}{1000 * cpu:14.1f}{memory / 1024:9.0f}")

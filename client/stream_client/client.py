@@ -1,12 +1,12 @@
 """StreamClient: wires source, transport and sinks, owns the threads, keeps the books."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any
 
 from stream_client.bounded_queue import BoundedQueue
+from stream_client.coercion import SinkLike, SourceLike, as_list, as_sink, as_source
 from stream_client.dispatcher import Dispatcher, Postprocess
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError, StreamClientError
@@ -14,28 +14,18 @@ from stream_client.events import Event, Unsubscribe
 from stream_client.exchange import Exchange
 from stream_client.flow import frame_queue
 from stream_client.frames import Image, Result, StreamInfo, Tensor
+from stream_client.labels import read_label_names
 from stream_client.ledger import Ledger, LedgerSnapshot
 from stream_client.observe import Observer, Observers
 from stream_client.options import RunOptions
 from stream_client.ordering import Joiner
 from stream_client.reader import Reader
-from stream_client.results import OutputRoles, ResultBuilder, label_on_image
+from stream_client.results import OutputFinder, ResultBuilder, label_on_image
 from stream_client.sender import Sender
 from stream_client.sink_worker import SinkWorker
-from stream_client.sinks.base import Sink
-from stream_client.sinks.callable import CallableSink
-from stream_client.sinks.factory import open_sink
-from stream_client.sources.base import Source
-from stream_client.sources.callable import CallableSource
-from stream_client.sources.factory import open_source
-from stream_client.transport.image_format import ImageFormat, is_image, is_scores, to_image
+from stream_client.transport.image_format import ImageFormat, to_image
 from stream_client.transport.servable import Servable
 from stream_client.transport.session import Session, TransportOptions, connect
-
-SourceLike = Source | str | Callable[[], Any] | Any
-"""A source, what ``--input_stream`` takes, or a callable or iterator of RGB uint8 arrays."""
-SinkLike = Sink | str | Callable[[Result], object]
-"""A sink, what ``--output_stream`` takes, or a callable that takes results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +80,8 @@ class StreamClient:
         postprocess: Postprocess = label_on_image,
         observers: Sequence[Observer] = (),
     ) -> None:
-        self._source = _as_source(source)
-        self._sinks = [_as_sink(sink) for sink in _as_list(sinks)]
+        self._source = as_source(source)
+        self._sinks = [as_sink(sink) for sink in as_list(sinks)]
         self._transport = transport
         self._options = options or RunOptions()
         self._embedded_options = embedded
@@ -233,7 +223,7 @@ class StreamClient:
         )
         sender.open()
         builder = ResultBuilder(
-            roles=self._roles(session.servable),
+            roles=OutputFinder(session.servable, self._output_name, self._label_output_name, exchange.require),
             restore=to_image,
             label_names=self._names_for(session.servable),
             start=info.start,
@@ -265,7 +255,7 @@ class StreamClient:
         if options.address == "embedded":
             self._embedded = EmbeddedServer(self._embedded_options)
             self._embedded.start()
-            options = _with_address(options, self._embedded.address)
+            options = replace(options, address=self._embedded.address)
         return connect(options)
 
     def _exchange(self, info: StreamInfo, servable: Servable) -> Exchange:
@@ -292,40 +282,10 @@ class StreamClient:
             return image_format.to_tensor
         return lambda image: image_format.to_tensor(preprocess(image))
 
-    def _roles(self, servable: Servable) -> Callable[[Mapping[str, Tensor]], OutputRoles]:
-        """Which output is the picture and which the scores, from the flags or from what they look like."""
-        names = {spec.name for spec in servable.outputs}
-        for flag, name in (
-            ("output_name", self._output_name),
-            ("label_output_name", self._label_output_name),
-        ):
-            if name is not None and names and name not in names:
-                raise ConfigurationError(
-                    f"{servable.name!r} has no output {name!r}, only {', '.join(sorted(names))} (--{flag})"
-                )
-        known: dict[str, str] = {}
-
-        def roles(outputs: Mapping[str, Tensor]) -> OutputRoles:
-            if "image" not in known:
-                image = self._output_name or next((n for n, t in outputs.items() if is_image(t)), None)
-                if image is not None:
-                    known["image"] = image
-                    if self._run is not None:
-                        self._run.exchange.require(frozenset({image}))
-            if "scores" not in known:
-                scores = self._label_output_name or next((n for n, t in outputs.items() if is_scores(t)), None)
-                if scores is not None:
-                    known["scores"] = scores
-            return OutputRoles(known.get("image"), known.get("scores"))
-
-        return roles
-
     def _names_for(self, servable: Servable) -> Sequence[str]:
         if self._label_names is not None:
             return self._label_names
         if self._embedded is not None and servable.name in self._embedded.label_files:
-            from stream_client.labels import read_label_names
-
             return read_label_names(self._embedded.label_files[servable.name])
         return ()
 
@@ -399,33 +359,3 @@ class StreamClient:
                 if self._results is not None:
                     self._results.close()
             self._over.set()
-
-
-def _with_address(options: TransportOptions, address: str) -> TransportOptions:
-    from dataclasses import replace
-
-    return replace(options, address=address)
-
-
-def _as_source(source: SourceLike) -> Source:
-    if isinstance(source, str):
-        return open_source(source)
-    if hasattr(source, "open") and hasattr(source, "read"):
-        return source  # type: ignore[return-value,no-any-return,unused-ignore]
-    if callable(source) or hasattr(source, "__iter__"):
-        return CallableSource(source)
-    raise ConfigurationError(f"{type(source).__name__} is not a source: name one, or give a callable or iterator")
-
-
-def _as_sink(sink: SinkLike) -> Sink:
-    if isinstance(sink, str):
-        return open_sink(sink)
-    if hasattr(sink, "open") and hasattr(sink, "write"):
-        return sink  # type: ignore[return-value,unused-ignore]
-    if callable(sink):
-        return CallableSink(sink)
-    raise ConfigurationError(f"{type(sink).__name__} is not a sink: name one, or give a callable")
-
-
-def _as_list(sinks: SinkLike | Sequence[SinkLike]) -> list[SinkLike]:
-    return list(sinks) if isinstance(sinks, list | tuple) else [sinks]  # type: ignore[list-item,unused-ignore]

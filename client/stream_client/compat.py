@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from stream_client.client import SinkLike, SourceLike, StreamClient, Summary
+from stream_client.client import StreamClient, Summary
+from stream_client.coercion import SinkLike, SourceLike
 from stream_client.errors import ConfigurationError
 from stream_client.frames import Image, Result
 from stream_client.options import RunOptions

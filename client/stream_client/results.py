@@ -3,9 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from stream_client.errors import ConfigurationError
 from stream_client.frames import Frame, Image, Result, Stamps, Tensor
 from stream_client.labels import decode_scores
 from stream_client.overlay import draw_label
+from stream_client.transport.image_format import is_image, is_scores
+from stream_client.transport.servable import Servable
 
 ImageRestorer = Callable[[Tensor, Frame], Image]
 """Makes the picture to show, RGB uint8 [height, width, 3], of an image output."""
@@ -17,6 +20,41 @@ class OutputRoles:
 
     image: str | None
     scores: str | None
+
+
+class OutputFinder:
+    """Finds the picture and the scores among a servable's outputs: by name, or else by what they look like.
+
+    ``require`` is told the picture's output once it is known. Raises :class:`ConfigurationError` for a name
+    that the servable does not have.
+    """
+
+    def __init__(
+        self,
+        servable: Servable,
+        image: str | None,
+        scores: str | None,
+        require: Callable[[frozenset[str]], None],
+    ) -> None:
+        names = {spec.name for spec in servable.outputs}
+        for flag, name in (("output_name", image), ("label_output_name", scores)):
+            if name is not None and names and name not in names:
+                raise ConfigurationError(
+                    f"{servable.name!r} has no output {name!r}, only {', '.join(sorted(names))} (--{flag})"
+                )
+        self._image = image
+        self._scores = scores
+        self._require = require
+
+    def __call__(self, outputs: Mapping[str, Tensor]) -> OutputRoles:
+        """The roles, as far as they are known."""
+        if self._image is None:
+            self._image = next((name for name, tensor in outputs.items() if is_image(tensor)), None)
+            if self._image is not None:
+                self._require(frozenset({self._image}))
+        if self._scores is None:
+            self._scores = next((name for name, tensor in outputs.items() if is_scores(tensor)), None)
+        return OutputRoles(self._image, self._scores)
 
 
 class ResultBuilder:

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.conftest import ROOT
 from tests.support.kserve_server import ScriptedServer, slow
 from tests.support.video import read_back, write_video

@@ -8,6 +8,8 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from tests.support.kserve_server import ScriptedServer, answer, gate, image_and_label
+from tests.support.video import picture
 
 from stream_client import Result, RunOptions, StreamClient, Summary, TransportOptions
 from stream_client.errors import (
@@ -21,8 +23,6 @@ from stream_client.errors import (
     UnknownServableError,
 )
 from stream_client.frames import StreamInfo
-from tests.support.kserve_server import ScriptedServer, answer, gate, image_and_label
-from tests.support.video import picture
 
 
 def _run(source: Any, sinks: Any, address: str, api: Any = "stream", **options: Any) -> Summary:
@@ -156,7 +156,7 @@ def test_an_unknown_input_lists_what_is_there(clip: Path, server: ScriptedServer
 
 
 def test_no_server_is_an_error_within_the_connect_timeout(clip: Path) -> None:
-    with pytest.raises(ConnectError, match="no gRPC server answers at 127.0.0.1:9"):
+    with pytest.raises(ConnectError, match=r"no gRPC server answers at 127\.0\.0\.1:9"):
         StreamClient(str(clip), (), TransportOptions("127.0.0.1:9", connect_timeout=0.2)).run()
 
 

@@ -21,7 +21,9 @@ def test_the_manifest_pins_every_file_by_its_whole_digest() -> None:
 
 
 def test_the_cache_is_an_ovms_model_repository(models_dir: Path) -> None:
-    for item in (item for wheel in assets.read_manifest(project_file("server_config/assets.toml")) for item in wheel.files):
+    for item in (
+        item for wheel in assets.read_manifest(project_file("server_config/assets.toml")) for item in wheel.files
+    ):
         if item.target.startswith("models/"):
             data = (models_dir / item.target.removeprefix("models/")).read_bytes()
             assert hashlib.sha256(data).hexdigest() == item.sha256

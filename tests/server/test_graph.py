@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import ROOT
 
 from graph_server.calculators import REGISTRY
 from graph_server.errors import ConfigError, GraphError
@@ -14,7 +15,6 @@ from graph_server.graph.calculator import NOTHING, Calculator, Registry
 from graph_server.graph.definition import parse_graph
 from graph_server.graph.runtime import Graph
 from graph_server.models import ModelRepository, Runtime
-from tests.conftest import ROOT
 
 NO_MODELS = ModelRepository(Runtime(), ())
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.conftest import shared
 
 from graph_server.holistic.crops import Padding, crop, padded, projected, unpadded
 from graph_server.holistic.detection import FACE_DETECTOR, POSE_DETECTOR, Detector, anchor_centers
@@ -21,7 +22,6 @@ from graph_server.holistic.regions import (
 )
 from graph_server.holistic.smoothing import LowPassFilter, OneEuroFilter
 from graph_server.landmarks import LandmarkExtractor, default_models
-from tests.conftest import shared
 
 SIZE = (640, 480)
 
@@ -161,9 +161,7 @@ def test_landmarks_agree_with_mediapipe(clip: str, models_dir: Path) -> None:
         ours = np.array([part in found.get((index + 1) * 33_333, {}) for index in range(count)])
         assert 100 * (there == ours).mean() >= PRESENCE[clip].get(part, 0), part
         distances = [
-            np.median(
-                np.linalg.norm((found[(i + 1) * 33_333][part][:, :2] - golden[part][i][:, :2]) * size, axis=1)
-            )
+            np.median(np.linalg.norm((found[(i + 1) * 33_333][part][:, :2] - golden[part][i][:, :2]) * size, axis=1))
             for i in np.flatnonzero(there & ours)
         ]
         if distances:

@@ -13,11 +13,11 @@ import grpc
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
+from tests.conftest import ROOT
+from tests.support.video import picture
 from tritonclient.utils import InferenceServerException
 
 from graph_server.service.messages import message_class
-from tests.conftest import ROOT
-from tests.support.video import picture
 
 STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
 UNARY = "/inference.GRPCInferenceService/ModelInfer"
@@ -150,7 +150,9 @@ def test_a_session_keeps_timestamps_and_drains_at_half_close(channel: grpc.Chann
 def test_a_timestamp_that_does_not_rise_closes_the_call(channel: grpc.Channel) -> None:
     answers, code, details = stream(channel, request(timestamp=5), request(timestamp=5), request(timestamp=6))
     assert code is grpc.StatusCode.INVALID_ARGUMENT
-    assert details.startswith("Mediapipe execution failed. MP status - INVALID_ARGUMENT: CalculatorGraph::Run() failed: ")
+    assert details.startswith(
+        "Mediapipe execution failed. MP status - INVALID_ARGUMENT: CalculatorGraph::Run() failed: "
+    )
     assert 'stream "image". Current minimum expected timestamp is 6 but received 5' in details
     assert all(not item.error_message for item in answers)
 
@@ -195,9 +197,7 @@ def test_a_timestamp_that_does_not_rise_closes_the_call(channel: grpc.Channel) -
         (request(version="2"), "Subsequent request with incorrect servable version; validate subsequent requests"),
     ],
 )
-def test_a_bad_request_is_answered_inside_the_stream_which_goes_on(
-    channel: grpc.Channel, made: Any, text: str
-) -> None:
+def test_a_bad_request_is_answered_inside_the_stream_which_goes_on(channel: grpc.Channel, made: Any, text: str) -> None:
     answers, code, _ = stream(channel, request(timestamp=1), made, request(timestamp=2))
     assert code is grpc.StatusCode.OK
     assert [item.error_message for item in answers if item.error_message] == [text]

@@ -13,6 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from tests.support.video import picture, read_back, write_video
 
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Frame, Label, Result, Stamps, StreamInfo
@@ -22,7 +23,6 @@ from stream_client.sinks.file import FileSink
 from stream_client.sinks.labels import LabelsSink
 from stream_client.sinks.screen import ScreenSink
 from stream_client.sources.file import FileSource
-from tests.support.video import picture, read_back, write_video
 
 INFO = StreamInfo("test", 64, 48, Fraction(30))
 
@@ -103,7 +103,7 @@ def test_paths_that_cannot_be_written_are_one_clear_line(tmp_path: Path) -> None
     with pytest.raises(ConfigurationError, match=r"unknown extension '\.avi'; \.mp4"):
         FileSink(tmp_path / "out.avi")
     for sink in (FileSink(tmp_path / "no" / "out.mp4"), LabelsSink(tmp_path / "no" / "labels.jsonl")):
-        with pytest.raises(SinkError, match="cannot write .*No such file"):
+        with pytest.raises(SinkError, match=r"cannot write .*No such file"):
             sink.open(INFO)
         sink.close()
 
@@ -135,11 +135,14 @@ def test_a_full_disk_is_an_error_and_what_was_written_is_playable(tmp_path: Path
     sink = FileSink(tmp_path / "out.mp4", quality=0)
     sink.open(INFO)
     noise = np.random.default_rng(0)
-    with pytest.raises(SinkError, match="failed"):
+
+    def fill() -> None:
         for index in range(2000):
             image = noise.integers(0, 255, (48, 64, 3), dtype=np.uint8)
-            frame = Frame(index, 0, image, 0.0)
-            sink.write(Result(frame, image, None, {}, index / 30))
+            sink.write(Result(Frame(index, 0, image, 0.0), image, None, {}, index / 30))
+
+    with pytest.raises(SinkError, match="failed"):
+        fill()
     sink.close()
     source = FileSource(tmp_path / "out.mp4")
     source.open()
@@ -220,7 +223,7 @@ def test_without_a_display_the_error_names_the_flag(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.delenv("SDL_VIDEODRIVER", raising=False)
     sink = ScreenSink()
-    with pytest.raises(SinkError, match="no display.*--output_stream"):
+    with pytest.raises(SinkError, match=r"no display.*--output_stream"):
         sink.open(INFO)
     sink.close()
 

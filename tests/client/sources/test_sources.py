@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from tests.support.video import picture, write_video
 
 from stream_client.errors import (
     ConfigurationError,
@@ -22,7 +23,6 @@ from stream_client.sources.factory import open_source
 from stream_client.sources.file import FileSource
 from stream_client.sources.live import LiveInput, LiveSource
 from stream_client.sources.network import network_source
-from tests.support.video import picture, write_video
 
 
 def _frames(source: Source) -> list[Frame]:

@@ -1,0 +1,75 @@
+"""How far our landmarks are from MediaPipe's, on the shared clips.
+
+    python benchmarks/holistic_parity.py [--json FILE]
+
+For each part: on how many percent of frames both agree that it is there; over frames where both have it, the
+median distance of its points in percent of the image diagonal: the median and the 95th percentile over frames.
+Ratios are our median over the bound of the issue (0.2 % for pose, 0.6 % for hands and face).
+"""
+
+import argparse
+import json
+import platform
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+
+from graph_server.landmarks import LandmarkExtractor, default_models
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+CLIPS = {"sign-again": "sign-again.mkv", "dance": "dance.webm", "walk": "walk.mp4"}
+BOUNDS = {"pose": 0.2, "face": 0.6, "left_hand": 0.6, "right_hand": 0.6}
+
+
+def measure(clip: str) -> dict[str, dict[str, float]]:
+    golden = np.load(SHARED / "golden" / f"{clip}.npz")
+    count = len(golden["pose"])
+    extractor = LandmarkExtractor(default_models())
+    with av.open(str(SHARED / "clips" / CLIPS[clip])) as container:
+        for index, frame in zip(range(count), container.decode(video=0), strict=False):
+            image = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+            extractor.process(image, (index + 1) * 33_333)
+    found = extractor.finish()
+    size = np.array([image.shape[1], image.shape[0]])
+    rows = {}
+    for part in BOUNDS:
+        there = ~np.isnan(golden[part][:, 0, 0])
+        ours = np.array([part in found.get((index + 1) * 33_333, {}) for index in range(count)])
+        distances = [
+            np.median(np.linalg.norm((found[(i + 1) * 33_333][part][:, :2] - golden[part][i][:, :2]) * size, axis=1))
+            for i in np.flatnonzero(there & ours)
+        ]
+        percent = 100 * np.array(distances or [np.nan]) / np.linalg.norm(size)
+        rows[part] = {
+            "presence": 100 * float((there == ours).mean()),
+            "frames": int((there & ours).sum()),
+            "median": float(np.median(percent)),
+            "p95": float(np.percentile(percent, 95)),
+        }
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    if not SHARED.is_dir():
+        sys.exit(f"{SHARED} is not here: the golden landmarks are needed")
+    results = {clip: measure(clip) for clip in CLIPS}
+    print(f"{'clip':12}{'part':12}{'presence %':>11}{'frames':>8}{'median %':>10}{'p95 %':>8}")
+    ratios = {}
+    for clip, parts in results.items():
+        for part, row in parts.items():
+            numbers = f"{row['presence']:11.1f}{row['frames']:8d}{row['median']:10.3f}{row['p95']:8.3f}"
+            print(f"{clip:12}{part:12}{numbers}")
+            if not np.isnan(row["median"]):
+                ratios[f"{clip}.{part}"] = row["median"] / BOUNDS[part]
+    if options.json:
+        environment = {"python": platform.python_version(), "machine": platform.processor() or platform.machine()}
+        options.json.write_text(json.dumps({"ratios": ratios, "environment": environment, **results}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
