@@ -1,6 +1,7 @@
 """The command line: arguments in, one run, one summary line, an exit status."""
 
 import argparse
+import importlib
 import logging
 import signal
 import sys
@@ -32,9 +33,13 @@ examples:
   a file, with pictures and labels   --input_stream in.mp4 --output_stream out.mp4 --labels_output labels.jsonl
   your own OVMS                      --grpc_address host:9000 --input_stream in.mp4 --output_stream out.mp4
   any KServe v2 server               --grpc_address host:9000 --api unary --model_name NAME --input_stream in.mp4
+  your own classes                   train --data clips/ --out models/exercises     (train --help)
+  a model against annotations        evaluate models/exercises clip.mp4             (evaluate --help)
 """
 
 USAGE_ERROR, RUN_ERROR = 2, 1
+_COMMANDS = {"train": "stream_client.training.train", "evaluate": "stream_client.training.evaluate"}
+"""Commands with flags of their own; they need the extra ``train``."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -128,9 +133,27 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _command(name: str, arguments: Sequence[str]) -> int:
+    try:
+        module = importlib.import_module(_COMMANDS[name])
+    except ModuleNotFoundError as error:
+        print(
+            f"error: {name} needs {error.name}, which is not installed: pip install 'ovms-stream-client[train]'",
+            file=sys.stderr,
+        )
+        return USAGE_ERROR
+    try:
+        return int(module.main(arguments))
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; 0 at the end of the source, a limit or q; 1 when the run failed; 2 for arguments that cannot work."""
-    flags = build_parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] in _COMMANDS:
+        return _command(given[0], given[1:])
+    flags = build_parser().parse_args(given)
     logging.basicConfig(
         level=logging.INFO if flags.verbose else logging.WARNING,
         format="%(levelname)s: %(message)s",

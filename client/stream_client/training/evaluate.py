@@ -206,10 +206,10 @@ def run(arguments: Sequence[str], *, find: LandmarkFinder | None = None) -> dict
 
 
 def main(arguments: Sequence[str]) -> int:
-    """``evaluate`` of the command line: 0, or 1 with one line of what went wrong."""
+    """``evaluate`` of the command line: 0; 2 for arguments or data that cannot work, 1 for a failed run."""
     try:
         run(arguments)
     except StreamClientError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, ConfigurationError) else 1
     return 0

@@ -194,12 +194,12 @@ def run(arguments: Sequence[str]) -> Training:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """``train`` of the command line: 0, or 1 with one line of what went wrong."""
+    """``train`` of the command line: 0; 2 for arguments or data that cannot work, 1 for a failed run."""
     try:
         run(arguments)
     except StreamClientError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, ConfigurationError) else 1
     return 0
 
 

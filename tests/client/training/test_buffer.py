@@ -1,3 +1,4 @@
+import importlib.util
 import io
 import sys
 import threading
@@ -9,7 +10,7 @@ import pytest
 from stream_client.classify import WindowSpec
 from stream_client.errors import ConfigurationError
 from stream_client.frames import Frame, Label, Result, StreamInfo
-from stream_client.training.buffer import LandmarkWindow, TrainingBuffer, augment, flipped
+from stream_client.training.buffer import LandmarkWindow, TrainingBuffer, augment, flipped, torch_dataset
 
 INFO = StreamInfo("test", 64, 48)
 WINDOW = WindowSpec(length_ms=500, overlap_ms=400, rate=20)
@@ -157,3 +158,16 @@ def test_augmentation_varies_landmarks_and_keeps_the_original() -> None:
 def test_a_buffer_for_nothing_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="at least one sample"):
         TrainingBuffer(lambda r: None, capacity=0)
+
+
+def test_pytorch_reads_each_sample_once_or_is_said_to_be_missing() -> None:
+    buffer = TrainingBuffer(lambda r: None)
+    buffer.add(sample(0))
+    buffer.add(LandmarkWindow(1, np.ones((2, 33, 3)), "other", 0.5))
+    buffer.close()
+    if importlib.util.find_spec("torch") is None:
+        with pytest.raises(ConfigurationError, match="PyTorch is not installed"):
+            torch_dataset(buffer, ("up",))
+        return
+    items = list(torch_dataset(buffer, ("up",), seed=0))
+    assert [(tuple(landmarks.shape), target) for landmarks, target in items] == [((2, 33, 3), 0)]

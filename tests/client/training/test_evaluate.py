@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stream_client import cli
 from stream_client.classify import UNKNOWN
 from stream_client.training.clips import Span
-from stream_client.training.evaluate import TimelinePoint, agreement, compare, main, timeline_picture
+from stream_client.training.evaluate import TimelinePoint, agreement, compare, timeline_picture
 
 
 def points(labels: str, step: float = 0.1) -> list[TimelinePoint]:
@@ -51,5 +52,5 @@ def test_the_picture_shows_both_timelines(tmp_path: Path) -> None:
 
 
 def test_a_model_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tmp_path / "absent"), "clip.mp4"]) == 1
+    assert cli.main(["evaluate", str(tmp_path / "absent"), "clip.mp4"]) == 2
     assert "no model directory" in capsys.readouterr().err

@@ -1,4 +1,5 @@
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from PIL import Image
 from tests.client.training.movements import waving
 from tests.client.training.test_tables import poses
 
+from stream_client import cli
 from stream_client.classify import DecisionOptions, FeatureSchema, TrainedModel, WindowSpec
 from stream_client.errors import ConfigurationError
 from stream_client.training import train as command
@@ -173,7 +175,7 @@ def test_the_command_trains_on_a_table_and_says_what_it_found(
         (["--data", ".", "--rename", "x"], "--rename takes OLD=NEW"),
     ],
 )
-def test_bad_arguments_are_one_line_and_status_1(
+def test_bad_arguments_are_one_line_and_status_2(
     tmp_path: Path,
     arguments: list[str],
     message: str,
@@ -181,7 +183,16 @@ def test_bad_arguments_are_one_line_and_status_1(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert command.main([*arguments, "--out", "m"]) == 1
+    assert cli.main(["train", *arguments, "--out", "m"]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert message in lines[0]
+
+
+def test_without_the_extra_the_command_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "stream_client.training.train")
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert cli.main(["train", "--data", "x", "--out", "y"]) == 2
+    assert "pip install 'ovms-stream-client[train]'" in capsys.readouterr().err
