@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 DEMO := demo-output
 
-.PHONY: demo test lint bench conformance clean
+.PHONY: demo test lint bench clean
 
 demo: $(VENV)/embedded
 	@mkdir -p $(DEMO)
@@ -27,11 +27,6 @@ bench: $(VENV)/dev
 	$(RUN) -m graph_server assets --clip
 	$(RUN) benchmarks/client_overhead.py
 	$(RUN) benchmarks/holistic_parity.py
-	$(RUN) benchmarks/holistic_speed.py
-
-conformance: $(VENV)/dev
-	$(RUN) -m graph_server assets
-	$(RUN) -m pytest tests/conformance
 
 # The marker files say which extras are installed and from which pyproject.toml.
 $(VENV)/dev $(VENV)/embedded: $(VENV)/%: pyproject.toml hatch_build.py $(wildcard protos/*.proto)
