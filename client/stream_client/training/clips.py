@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 
@@ -177,7 +178,8 @@ def _cached(path: Path, models_dir: Path | None) -> dict[str, npt.NDArray[np.flo
     folder = (Path(base) if base else Path.home() / ".cache") / "ovms-stream-client" / "landmarks"
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest() if sys.version_info >= (3, 11) else _digest(path)
-    target = folder / f"{digest}.npz"
+    # Another version of the graph server may find other landmarks.
+    target = folder / f"{digest}-{version('ovms-stream-client')}.npz"
     if not target.is_file():
         try:
             folder.mkdir(parents=True, exist_ok=True)
