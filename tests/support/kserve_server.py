@@ -45,7 +45,9 @@ def image_and_label(request: Any, number: int) -> Iterator[Any]:
 class ScriptedServer:
     """Serves ``graph`` with the outputs that :attr:`outputs` lists, answering by :attr:`script`."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "", credentials: grpc.ServerCredentials | None = None) -> None:
+        self._address = address
+        self._credentials = credentials
         self.script: Script = echo
         self.outputs = ["output"]
         self.requests: list[Any] = []
@@ -67,7 +69,7 @@ class ScriptedServer:
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return self._address or f"127.0.0.1:{self.port}"
 
     def start(self) -> None:
         """Serve, on the same port as before if there was one."""
@@ -78,7 +80,10 @@ class ScriptedServer:
         methods["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(self._stream)
         handler = grpc.method_handlers_generic_handler("inference.GRPCInferenceService", methods)
         self._server.add_generic_rpc_handlers((handler,))
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
+        if self._credentials is not None:
+            self.port = self._server.add_secure_port(self.address, self._credentials)
+        else:
+            self.port = self._server.add_insecure_port(self.address)
         self._server.start()
 
     def stop(self) -> None:
