@@ -7,6 +7,7 @@ time without a person has no features.
 
 import hashlib
 import json
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream_client.classify.features import FeatureSchema
+from stream_client.classify.pooling import Moments, SlidingMoments
 from stream_client.classify.raw_pose import RawPose
 from stream_client.errors import ConfigurationError
 
@@ -67,7 +69,13 @@ class WindowSpec:
         """[steps, features] to one row."""
         if self.pooling == FLATTENED:
             return features.reshape(-1)
-        return np.concatenate([_POOL[name](features) for name in self.pooling])
+        mean = features.mean(axis=0)
+        squares = ((features - mean) ** 2).sum(axis=0)
+        return self.pooled(Moments(len(features), mean, squares, features.max(axis=0), features.min(axis=0)))
+
+    def pooled(self, moments: Moments) -> Array:
+        """A window's statistics to one row."""
+        return np.concatenate([moments.pooled(name) for name in self.pooling])
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -80,16 +88,6 @@ class WindowSpec:
             return cls(**{**content, "pooling": tuple(content["pooling"])})
         except (TypeError, KeyError) as error:
             raise ConfigurationError(f"window: {error}") from error
-
-
-_POOL = {
-    "mean": lambda values: values.mean(axis=0),
-    "sum": lambda values: values.sum(axis=0),
-    "max": lambda values: values.max(axis=0),
-    "min": lambda values: values.min(axis=0),
-    "std": lambda values: values.std(axis=0),
-    "range": lambda values: np.ptp(values, axis=0),
-}
 
 
 def combined_hash(schema: FeatureSchema | RawPose, window: WindowSpec | None) -> str:
@@ -160,47 +158,53 @@ class Window:
 
 
 class WindowBuffer:
-    """Turns a stream of landmarks into windows. Each sample's features are computed once."""
+    """Turns a stream of landmarks into windows.
+
+    Each sample's features are computed once, and pooled in constant time however long the window is; only a
+    flattened window has to be copied whole.
+    """
 
     def __init__(self, schema: FeatureSchema | RawPose, spec: WindowSpec) -> None:
         self._schema = schema
         self._spec = spec
         self._resampler = Resampler(spec.rate, spec.max_gap_ms, most_missing=spec.steps)
-        # Twice as long as a window, so that a window is one slice and samples move once in a window's length.
-        self._ring = np.zeros((2 * spec.steps, len(schema.names)))
-        self._known = np.zeros(2 * spec.steps, dtype=bool)
-        self._filled = 0
+        self._nothing = np.zeros(len(schema.names))
+        self._moments = None if spec.pooling == FLATTENED else SlidingMoments(spec.steps)
+        self._recent: deque[Array] = deque(maxlen=spec.steps)
         self._count = 0
+        self._known = 0  # samples without a gap, up to the newest one
         self._previous: Sample | None = None
 
     def reset(self) -> None:
         """Begin anew, after a discontinuity of the stream."""
         self._resampler.reset()
-        self._filled = self._count = 0
-        self._previous = None
+        self._clear()
 
     def add(self, timestamp: int, landmarks: npt.NDArray[np.floating] | None) -> list[Window]:
         """The windows that a frame completes. ``landmarks`` is [33 or 75, 3], ``None`` without a person."""
         windows = []
         for sample in self._resampler.add(timestamp, landmarks):
             if self._previous is not None and sample.step <= self._previous.step:
-                self._filled = self._count = 0
-                self._previous = None
+                self._clear()
             self._append(sample)
             if self._count >= self._spec.steps and (self._count - self._spec.steps) % self._spec.hop == 0:
                 windows.append(self._window(sample))
         return windows
 
+    def _clear(self) -> None:
+        self._count = self._known = 0
+        self._previous = None
+        self._recent.clear()
+        if self._moments is not None:
+            self._moments.clear()
+
     def _append(self, sample: Sample) -> None:
-        steps = self._spec.steps
-        if self._filled == 2 * steps:
-            self._ring[:steps] = self._ring[steps:]
-            self._known[:steps] = self._known[steps:]
-            self._filled = steps
-        self._known[self._filled] = sample.landmarks is not None
-        if sample.landmarks is not None:
-            self._ring[self._filled] = self._features(sample, sample.landmarks)
-        self._filled += 1
+        features = self._nothing if sample.landmarks is None else self._features(sample, sample.landmarks)
+        if self._moments is None:
+            self._recent.append(features)
+        else:
+            self._moments.push(features)
+        self._known = 0 if sample.landmarks is None else self._known + 1
         self._count += 1
         self._previous = sample
 
@@ -215,7 +219,9 @@ class WindowBuffer:
 
     def _window(self, last: Sample) -> Window:
         steps = self._spec.steps
-        here = slice(self._filled - steps, self._filled)
         start = last.timestamp - round((steps - 1) * 1e6 / self._spec.rate)
-        row = self._spec.pool(self._ring[here]) if self._known[here].all() else None
-        return Window(start, last.timestamp, row)
+        if self._known < steps:
+            return Window(start, last.timestamp, None)
+        if self._moments is None:
+            return Window(start, last.timestamp, np.concatenate(self._recent))
+        return Window(start, last.timestamp, self._spec.pooled(self._moments.value))
