@@ -196,3 +196,13 @@ def test_without_the_extra_the_command_says_what_to_install(
     monkeypatch.setitem(sys.modules, "onnx", None)
     assert cli.main(["train", "--data", "x", "--out", "y"]) == 2
     assert "pip install 'ovms-stream-client[train]'" in capsys.readouterr().err
+
+
+def test_clips_without_windows_become_a_model_for_the_graph(clips: Path, tmp_path: Path) -> None:
+    dataset = load_dataset(clips, window=None, find=find)
+    assert dataset.split == "clip"
+    training = train(dataset, tmp_path / "poses", data="made up", models=["logistic regression"])
+    assert training.model.graph.input[0].name == "pose_landmarks"
+    assert training.best.accuracy > 0.9
+    points = timeline(TrainedModel.load(training.out), waving("left", seed=79), DecisionOptions())
+    assert points[-1].label == "waving left"
