@@ -51,6 +51,10 @@ _OPTIONS: list[tuple[str, int]] = [
     ("grpc.max_reconnect_backoff_ms", 1_000),
     # Channels to one address share a connection otherwise, and a broken one's back-off with it.
     ("grpc.use_local_subchannel_pool", 1),
+    # Frames are megabytes: read the socket in large pieces.
+    ("grpc.experimental.tcp_read_chunk_size", 4 << 20),
+    ("grpc.experimental.tcp_min_read_chunk_size", 1 << 20),
+    ("grpc.experimental.tcp_max_read_chunk_size", 8 << 20),
     ("grpc.enable_http_proxy", 0),
 ]
 
