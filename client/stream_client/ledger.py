@@ -10,11 +10,13 @@ DROP_REASONS = {
     "replaced": "replaced by a newer one",
     "stopped": "not sent before the stop",
     "in_graph": "dropped by the graph",
+    "max_fps": "above --enforce_fps",
     "connection_lost": "not sent while the server was away",
 }
 FAIL_REASONS = {
     "deadline": "no answer in time",
     "server_error": "refused by the server",
+    "conversion": "not convertible for the model",
     "connection_lost": "lost with the connection",
     "stopped": "unanswered at the stop",
 }

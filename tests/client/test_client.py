@@ -398,3 +398,9 @@ def test_repeated_runs_leave_no_descriptor_open(server: ScriptedServer) -> None:
     for _ in range(20):
         run()
     assert count() <= before + 2
+
+
+def test_enforce_fps_thins_out_a_live_source_and_counts_it(server: ScriptedServer) -> None:
+    summary = _run(pictures(60), (), server.address, enforce_fps=5.0)
+    assert summary.ledger.dropped["max_fps"] > 40
+    assert summary.ledger.delivered >= 1
