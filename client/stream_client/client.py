@@ -148,7 +148,10 @@ class StreamClient:
 
     def wait(self) -> Summary:
         """Wait for the end; raises what ended the run, if it was not its source, a limit or a stop."""
-        self._over.wait()
+        # The system may hand a signal to another thread, which does not wake this one: Python runs its handler
+        # only when this thread comes around.
+        while not self._over.wait(0.2):
+            pass
         if self._error is not None:
             raise self._error
         assert self._summary is not None

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,7 @@ def test_a_signal_ends_the_run_with_everything_finalised(
     process = subprocess.Popen(command, cwd=ROOT / "client", stderr=subprocess.PIPE, text=True)
     while not labels.exists() or labels.read_text().count("\n") < 10:
         assert process.poll() is None
+        time.sleep(0.02)
     process.send_signal(number)
     _, errors = process.communicate(timeout=20)
     count = len(labels.read_text().splitlines())
