@@ -4,6 +4,8 @@ import re
 import sys
 from pathlib import Path
 
+import av.error
+
 from stream_client.errors import (
     ConfigurationError,
     SourceAuthenticationError,
@@ -40,7 +42,7 @@ def camera_input(
     return LiveInput(f"camera {index}", f"/dev/video{index}", "v4l2", options)
 
 
-def camera_error(live: LiveInput, error: OSError) -> SourceError:
+def camera_error(live: LiveInput, error: OSError | av.error.FFmpegError) -> SourceError:
     """What FFmpeg's error means for a camera."""
     there = ", ".join(sorted(str(path) for path in Path("/dev").glob("video*"))) or "none"
     if isinstance(error, FileNotFoundError):

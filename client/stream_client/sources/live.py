@@ -16,6 +16,7 @@ import av.error
 
 from stream_client.errors import SourceCodecError, SourceError, SourceTimeoutError
 from stream_client.frames import Frame, StreamInfo
+from stream_client.redact import redact
 from stream_client.sources.pictures import rgb_image
 
 _MAX_PLAUSIBLE_RATE = 1000
@@ -43,7 +44,9 @@ class LiveSource:
     BUFFERED = 2
     """Decoded frames kept for the reader; older ones are overwritten."""
 
-    def __init__(self, live: LiveInput, classify: Callable[[LiveInput, OSError], SourceError]) -> None:
+    def __init__(
+        self, live: LiveInput, classify: Callable[[LiveInput, OSError | av.error.FFmpegError], SourceError]
+    ) -> None:
         self._live = live
         self._classify = classify
         self._container: av.container.InputContainer | None = None
@@ -111,12 +114,12 @@ class LiveSource:
     def _run(self) -> None:
         try:
             self._decode()
-        except OSError as error:
+        except (OSError, av.error.FFmpegError) as error:  # most of FFmpeg's own errors are no OSError
             self._error = self._classify(self._live, error)
         except SourceError as error:
             self._error = error
         except Exception as error:  # noqa: BLE001 - raised by read(), in the owner's thread
-            self._error = SourceError(f"{self._live.name}: {type(error).__name__}: {error}")
+            self._error = SourceError(redact(f"{self._live.name}: {type(error).__name__}: {error}"))
         finally:
             with self._changed:
                 self._ended = True

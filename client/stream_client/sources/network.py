@@ -48,7 +48,7 @@ def network_source(url: str, *, rtsp_transport: RtspTransport = "tcp", timeout: 
     return LiveSource(live, network_error)
 
 
-def network_error(live: LiveInput, error: OSError) -> SourceError:
+def network_error(live: LiveInput, error: OSError | av.error.FFmpegError) -> SourceError:
     """What FFmpeg's error means for a stream; never with the credentials."""
     text = redact(error.strerror or str(error))
     match error:
