@@ -7,7 +7,6 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -287,7 +286,7 @@ def _transport(flags: argparse.Namespace) -> TransportOptions:
     )
     if not embedded:
         _ = options.channel  # a malformed address is a usage error
-    return replace(options)
+    return options
 
 
 def _run_options(flags: argparse.Namespace) -> RunOptions:

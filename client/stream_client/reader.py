@@ -1,6 +1,5 @@
 """The thread that owns the source: opens it, reads it, offers its frames."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -9,8 +8,6 @@ from stream_client.errors import SourceError, StreamClientError
 from stream_client.exchange import Exchange
 from stream_client.frames import Frame, StreamInfo
 from stream_client.sources.base import Source
-
-logger = logging.getLogger(__name__)
 
 
 class Reader:

@@ -135,14 +135,10 @@ def _check_streams(nodes: Sequence[Node], inputs: Sequence[Port], outputs: Seque
                     f"{node.where()}: stream {port.name!r} has a producer already: {producers[port.name]}"
                 )
             producers[port.name] = node.where()
-    sides = {port.name for node in nodes for port in node.output_side_packets}
     for node in nodes:
         for port in node.inputs:
             if port.name not in producers:
                 raise ConfigError(f"{node.where()}: no node produces input stream {port.name!r}")
-        for port in node.input_side_packets:
-            if port.name in sides:
-                continue
     for port in outputs:
         if port.name not in producers:
             raise ConfigError(f"no node produces the graph's output stream {port.name!r}")
