@@ -31,7 +31,8 @@ class ChannelOptions:
                 raise ConfigurationError("unix: needs a path, as in unix:/run/ovms.sock (--grpc_address)")
             return
         host, colon, port = self.address.rpartition(":")
-        if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+        is_port = port.isascii() and port.isdigit() and 0 < int(port) < 65536
+        if not colon or not host or not is_port or host.startswith(("http:", "https:")):
             raise ConfigurationError(
                 f"{self.address!r} is not an address: host:port, unix:path or embedded is expected (--grpc_address)"
             )

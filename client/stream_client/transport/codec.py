@@ -14,7 +14,7 @@ import numpy as np
 
 from stream_client.errors import ProtocolError
 from stream_client.frames import Tensor
-from stream_client.transport.datatypes import bytes_of, dtype_of, tensor_from_bytes
+from stream_client.transport.datatypes import bytes_of, dtype_of, in_shape, tensor_from_bytes
 from stream_client.transport.messages import message_class
 
 TIMESTAMP = "OVMS_MP_TIMESTAMP"
@@ -55,10 +55,11 @@ class InferResponse:
 
 @dataclass(frozen=True, slots=True)
 class StreamResponse:
-    """A parsed ``ModelStreamInferResponse``: an error text, or a response."""
+    """A parsed ``ModelStreamInferResponse``: an error text, a response, or both."""
 
     error: str
     response: InferResponse | None
+    """Beside an error, whatever the server sent with it: Triton says there whose error it is."""
     foreign: bool = False
     """Whether this is a bare ``ModelInferResponse``, from a server without the wrapper."""
 
@@ -114,7 +115,7 @@ def decode_stream_response(data: bytes | memoryview, model_name: str) -> StreamR
     if error and error == model_name:
         return StreamResponse(error="", response=None, foreign=True)
     if error:
-        return StreamResponse(error=error, response=None)
+        return StreamResponse(error=error, response=None if response is None else decode_response(response))
     return StreamResponse(error="", response=decode_response(response if response is not None else b""))
 
 
@@ -149,7 +150,7 @@ def _typed_contents(output: Any) -> Any:
     shape = tuple(output.shape)
     if any(size < 0 for size in shape) or int(np.prod(shape, dtype=object)) != len(values):
         raise ProtocolError(f"output {output.name!r} of shape {list(shape)} has {len(values)} values")
-    return array.reshape(shape)
+    return in_shape(output.name, array, shape)
 
 
 def _parse(header: bytes) -> Any:

@@ -52,7 +52,7 @@ def tensor_from_bytes(name: str, datatype: str, shape: Sequence[int], data: memo
         raise ProtocolError(
             f"tensor {name!r} of {datatype} {list(shape)} needs {count * dtype.itemsize} bytes, got {len(data)}"
         )
-    array = np.frombuffer(data, dtype=dtype).reshape(tuple(shape))
+    array = in_shape(name, np.frombuffer(data, dtype=dtype), shape)
     array.flags.writeable = False
     return array
 
@@ -72,7 +72,17 @@ def _bytes_tensor(name: str, shape: Sequence[int], count: int, data: memoryview)
         raise ProtocolError(f"tensor {name!r} of BYTES {list(shape)} has {len(elements)} elements, not {count}")
     array = np.empty(count, dtype=object)
     array[:] = elements
-    return array.reshape(tuple(shape))
+    return in_shape(name, array, shape)
+
+
+def in_shape(name: str, array: npt.NDArray[Any], shape: Sequence[int]) -> npt.NDArray[Any]:
+    """``array`` in that shape, not copied; raises :class:`ProtocolError` for one that NumPy cannot hold."""
+    try:
+        return array.reshape(tuple(shape))
+    except (ValueError, OverflowError) as error:
+        raise ProtocolError(
+            f"tensor {name!r} has a shape of {len(shape)} dimensions that cannot be: {error}"
+        ) from error
 
 
 def bytes_of(datatype: str, array: npt.NDArray[Any]) -> memoryview | bytes:

@@ -5,7 +5,7 @@ from typing import Any
 
 import grpc
 
-from stream_client.errors import StreamClientError, UnknownServableError
+from stream_client.errors import ServerError, StreamClientError, UnknownServableError
 from stream_client.transport.messages import message_class
 from stream_client.transport.status import error_of_status
 
@@ -118,6 +118,11 @@ class ControlPlane:
             return call(message_class(f"{method}Request")(**fields), timeout=_TIMEOUT)
         except grpc.RpcError as error:
             code, details = error.code(), error.details() or ""  # type: ignore[attr-defined,unused-ignore]
+            if code is grpc.StatusCode.UNIMPLEMENTED:
+                raise ServerError(
+                    f"{self._address} does not offer KServe v2's {method}: is it a KServe v2 server? (--grpc_address)",
+                    code=code.name,
+                ) from error
             if method == "ModelMetadata" and _says_not_found(code, details):
                 raise UnknownServableError(details, code=code.name) from error
             raise error_of_status(code, details, self._address) from error

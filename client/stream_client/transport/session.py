@@ -72,5 +72,7 @@ def connect(options: TransportOptions) -> Session:
     if options.api == "stream":
         transport = StreamingTransport(options.channel, servable.name, options.parameters)
     else:
-        transport = UnaryTransport(options.channel, servable.name, request_timeout=options.request_timeout)
+        transport = UnaryTransport(
+            options.channel, servable.name, options.parameters, request_timeout=options.request_timeout
+        )
     return Session(transport, servable, picture)

@@ -44,6 +44,7 @@ class StreamingTransport:
         self._requests: BoundedQueue[bytes] = BoundedQueue(self.QUEUE)
         self._unanswered: OrderedDict[int, None] = OrderedDict()
         self._lock = threading.Lock()
+        self._in_order = False  # answers carry neither timestamp nor id
         self._first = True
 
     def open(self, listener: Listener) -> None:
@@ -51,6 +52,7 @@ class StreamingTransport:
         self._channel = open_channel(self._options)
         self._requests = BoundedQueue(self.QUEUE)
         self._unanswered.clear()
+        self._in_order = False
         self._first = True
         start: grpc.StreamStreamMultiCallable[bytes, bytes] = self._channel.stream_stream(METHOD)
         self._call = start(_drain(self._requests))
@@ -68,6 +70,9 @@ class StreamingTransport:
         data = encode_request(self._model_name, request.inputs, id=str(request.timestamp), parameters=parameters)
         with self._lock:
             self._unanswered[request.timestamp] = None
+            # A graph may drop frames: where answers say whose they are, old ones need not be remembered.
+            if len(self._unanswered) > self.QUEUE and not self._in_order:
+                self._unanswered.popitem(last=False)
         self._requests.put(data)
 
     def finish(self) -> None:
@@ -111,10 +116,8 @@ class StreamingTransport:
                 f"the server at {self._options.address} streams bare ModelInferResponse messages, without the "
                 "wrapper that OVMS and Triton use (MLServer does so): use --api unary"
             )
-        if message.response is None:
-            with self._lock:
-                only = next(iter(self._unanswered)) if len(self._unanswered) == 1 else None
-            return Failure(only, error_of_text(message.error))
+        if message.error or message.response is None:
+            return Failure(self._failed(message.response), error_of_text(message.error))
         timestamp = self._timestamp(message.response)
         with self._lock:
             self._unanswered.pop(timestamp, None)
@@ -126,17 +129,33 @@ class StreamingTransport:
             complete=False,
         )
 
+    def _failed(self, response: InferResponse | None) -> int | None:
+        """Whose error it is: Triton says so, servers that answer in order mean the oldest, else the only one."""
+        timestamp = None if response is None else _key(response)
+        with self._lock:
+            if timestamp is None and (self._in_order or len(self._unanswered) == 1):
+                timestamp = next(iter(self._unanswered), None)
+            if timestamp is not None:
+                self._unanswered.pop(timestamp, None)
+        return timestamp
+
     def _timestamp(self, response: InferResponse) -> int:
         """Whose answer it is: OVMS says so by its parameter, Triton by the id, others answer in order."""
-        timestamp = response.parameters.get(TIMESTAMP)
-        if isinstance(timestamp, int):
+        timestamp = _key(response)
+        if timestamp is not None:
             return timestamp
-        if response.id.lstrip("-").isdigit():
-            return int(response.id)
         with self._lock:
+            self._in_order = True
             if self._unanswered:
                 return next(iter(self._unanswered))
         raise ProtocolError("the server sent an answer that belongs to no request")
+
+
+def _key(response: InferResponse) -> int | None:
+    timestamp = response.parameters.get(TIMESTAMP)
+    if isinstance(timestamp, int):
+        return timestamp
+    return int(response.id) if response.id.removeprefix("-").isdecimal() else None
 
 
 def _drain(queue: BoundedQueue[bytes]) -> Iterator[bytes]:

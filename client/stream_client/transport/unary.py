@@ -2,13 +2,14 @@
 
 import threading
 import time
+from collections.abc import Mapping
 
 import grpc
 
 from stream_client.errors import DeadlineError, StreamClientError, TransportError
 from stream_client.transport.base import Answer, Closed, Failure, Listener, Request
 from stream_client.transport.channel import ChannelOptions, open_channel
-from stream_client.transport.codec import TIMESTAMP, decode_response, encode_request
+from stream_client.transport.codec import TIMESTAMP, Parameter, decode_response, encode_request
 from stream_client.transport.status import error_of_status
 
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
@@ -18,12 +19,21 @@ _BROKEN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 class UnaryTransport:
     """Many calls over one channel. Implements :class:`~stream_client.transport.base.Transport`.
 
-    ``request_timeout`` is in seconds. ``model_version`` may be empty.
+    ``request_timeout`` is in seconds. ``parameters`` are sent with every call: each has a graph of its own, and
+    OVMS makes input side packets of them.
     """
 
-    def __init__(self, channel: ChannelOptions, model_name: str, *, request_timeout: float) -> None:
+    def __init__(
+        self,
+        channel: ChannelOptions,
+        model_name: str,
+        parameters: Mapping[str, Parameter] | None = None,
+        *,
+        request_timeout: float,
+    ) -> None:
         self._options = channel
         self._model_name = model_name
+        self._parameters = dict(parameters or {})
         self._request_timeout = request_timeout
         self._channel: grpc.Channel | None = None
         self._listener: Listener | None = None
@@ -45,7 +55,7 @@ class UnaryTransport:
             self._model_name,
             request.inputs,
             id=str(request.timestamp),
-            parameters={TIMESTAMP: request.timestamp},
+            parameters={TIMESTAMP: request.timestamp, **self._parameters},
         )
         with self._changed:
             if self._closed:
@@ -82,13 +92,15 @@ class UnaryTransport:
         try:
             if not self._closed:
                 lost = self._report(call, timestamp)
-        finally:
-            with self._changed:
-                self._calls.discard(call)
-                ended = self._finishing and not self._calls
-                self._changed.notify_all()
-            if lost is not None or ended:
-                self._close_session(lost)
+        except Exception as exception:  # noqa: BLE001 - gRPC would log it and go on: ends the session, with its cause
+            lost = TransportError(f"reading answers failed: {type(exception).__name__}: {exception}")
+            lost.__cause__ = exception
+        with self._changed:
+            self._calls.discard(call)
+            ended = self._finishing and not self._calls
+            self._changed.notify_all()
+        if lost is not None or ended:
+            self._close_session(lost)
 
     def _report(self, call: "grpc.Future[bytes]", timestamp: int) -> StreamClientError | None:
         """Tell the listener; returns the error that ends the whole session, if it does."""

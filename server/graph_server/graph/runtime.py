@@ -163,12 +163,16 @@ class Graph:
         with self._lock:
             self._raise_error()
 
-    def cancel(self) -> None:
-        """End at once: what has not been processed is lost. Waits for the calculators that are running."""
+    def abort(self) -> None:
+        """Let the workers end after the calculators that are running; does not wait. :meth:`cancel` does."""
         with self._lock:
             self._error = self._error or GraphError("the graph was cancelled", "CANCELLED")
             self._closing = True
             self._lock.notify_all()
+
+    def cancel(self) -> None:
+        """End at once: what has not been processed is lost. Waits for the calculators that are running."""
+        self.abort()
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join()

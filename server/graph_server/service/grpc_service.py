@@ -116,7 +116,10 @@ class InferenceService:
             session.start()
         except Refusal as refusal:
             context.abort(refusal.code, final_text(refusal))
-        yield from session.responses
+        try:
+            yield from session.responses
+        finally:
+            session.join()
         if session.refusal is not None:
             context.abort(session.refusal.code, final_text(session.refusal))
 

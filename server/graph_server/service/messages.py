@@ -11,6 +11,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from graph_server.service.status import Refusal
 
 _RAW_INPUT_FIELD = 7
+_MAX_FIELDS = 1 << 16  # each costs about 200 bytes here and as few as 2 on the wire
 _RAW_OUTPUT_TAG = b"\x32"  # field 6, length-delimited
 _STREAM_RESPONSE_TAG = b"\x12"  # field 2, length-delimited
 
@@ -65,6 +66,8 @@ def decode_request(data: bytes) -> InferRequest:
                 raw.append(view[body:position])
             else:
                 header.append(view[start:position])
+            if len(raw) + len(header) > _MAX_FIELDS:
+                raise ValueError(f"more than {_MAX_FIELDS} fields")
         message = message_class("ModelInferRequest").FromString(b"".join(header))
     except Exception as error:  # protobuf's DecodeError differs between its implementations
         raise Refusal(f"the request is not a KServe v2 ModelInferRequest: {error}") from error

@@ -176,9 +176,13 @@ class StreamSession:
         self._thread.start()
 
     def abandon(self) -> None:
-        """The client is gone: free everything."""
+        """The client is gone: free everything. Called by gRPC's only event thread, so it must not wait."""
         self.responses.abandon()
-        self._graph.cancel()
+        self._graph.abort()
+
+    def join(self) -> None:
+        """Wait for the reader and the graph's workers."""
+        self._thread.join()
 
     def _run(self) -> None:
         try:

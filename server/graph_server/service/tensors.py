@@ -25,6 +25,7 @@ _IMAGE_CHANNELS = {
     "UINT8": (1, 3, 4), "INT8": (1, 3, 4), "UINT16": (1, 3, 4), "INT16": (1, 3, 4), "FP16": (1, 3, 4),
     "FP32": (1, 2, 4),
 }  # fmt: skip
+_PIXELS: dict[int, np.dtype[Any]] = {1: np.dtype("u1"), 2: np.dtype("<u2")}
 _CONTENTS = {
     "BOOL": "bool_contents", "INT8": "int_contents", "INT16": "int_contents", "INT32": "int_contents",
     "INT64": "int64_contents", "UINT8": "uint_contents", "UINT16": "uint_contents", "UINT32": "uint_contents",
@@ -84,7 +85,8 @@ def _image(item: Any, raw: memoryview | None) -> npt.NDArray[Any]:
             "Inputs inside buffer does not match expected format.",
             "Invalid KFS request datatype, conversion to Mediapipe ImageFrame format failed.",
         )
-    return np.frombuffer(raw, dtype).reshape(shape)
+    # Integers and half floats become formats of 8 and 16 bits, as in OVMS: an INT8 image comes back as UINT8.
+    return np.frombuffer(raw, _PIXELS.get(dtype.itemsize, dtype)).reshape(shape)
 
 
 def _tensor(item: Any, raw: memoryview | None) -> npt.NDArray[Any]:
@@ -96,13 +98,20 @@ def _tensor(item: Any, raw: memoryview | None) -> npt.NDArray[Any]:
     count = math.prod(shape)
     expected = count * (dtype.itemsize if dtype is not None else 0)
     if raw is None:
-        return _typed(item, shape, expected)
+        return _typed(item, expected)
     if len(raw) != expected or dtype is None:
         raise Refusal(_SIZE, f"Expected: {expected} bytes; Actual: {len(raw)} bytes; input name: {item.name}")
-    return np.frombuffer(raw, dtype).reshape(shape)
+    return _shaped(np.frombuffer(raw, dtype), item)
 
 
-def _typed(item: Any, shape: tuple[int, ...], expected: int) -> npt.NDArray[Any]:
+def _shaped(values: npt.NDArray[Any], item: Any) -> npt.NDArray[Any]:
+    try:
+        return values.reshape(tuple(item.shape))
+    except ValueError as error:  # more dimensions, or larger empty ones, than NumPy has
+        raise Refusal(_SHAPE, f"{error}; input name: {item.name}") from error
+
+
+def _typed(item: Any, expected: int) -> npt.NDArray[Any]:
     field = _CONTENTS.get(item.datatype)
     values = list(getattr(item.contents, field)) if field is not None else []
     size = DTYPES[item.datatype].itemsize if field is not None else 0
@@ -112,7 +121,7 @@ def _typed(item: Any, shape: tuple[int, ...], expected: int) -> npt.NDArray[Any]
             f"Expected: {expected} values; Actual: {len(values) * size} values; input name: {item.name}",
         )
     try:
-        return np.array(values, DTYPES[item.datatype]).reshape(shape)
+        return _shaped(np.array(values, DTYPES[item.datatype]), item)
     except OverflowError as error:
         raise Refusal(_SIZE, f"a value is beyond {item.datatype}; input name: {item.name}") from error
 

@@ -87,6 +87,9 @@ def test_bytes_tensors_are_read_by_their_lengths() -> None:
         ("FP32", [1], b"abc"),
         ("BYTES", [1], b"\xff\xff\xff\xffa"),
         ("BYTES", [3], b"\x01\0\0\0a"),
+        ("UINT8", [1] * 65, b"a"),
+        ("UINT8", [0, 2**62, 2**62], b""),
+        ("BYTES", [0, 2**62, 2**62], b""),
     ],
 )
 def test_a_response_that_lies_about_its_content_is_refused(datatype: str, shape: list[int], data: bytes) -> None:
@@ -109,6 +112,14 @@ def test_the_streaming_wrapper_holds_an_error_or_a_response() -> None:
     parsed = decode_stream_response(good.SerializeToString(), "m")
     assert parsed.response is not None
     assert parsed.response.outputs["output"].array.tolist() == [97]
+
+
+def test_typed_contents_of_an_impossible_shape_are_refused() -> None:
+    response = message_class("ModelInferResponse")(model_name="m")
+    output = response.outputs.add(name="scores", datatype="FP32", shape=[1] * 65)
+    output.contents.fp32_contents.append(0.5)
+    with pytest.raises(ProtocolError, match="65 dimensions"):
+        decode_response(response.SerializeToString())
 
 
 def test_a_bare_response_in_a_stream_is_recognised() -> None:
