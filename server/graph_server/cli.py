@@ -13,6 +13,7 @@ from graph_server.assets import ensure_models
 from graph_server.assets import main as assets_main
 from graph_server.config import read_config, single_servable
 from graph_server.errors import GraphServerError
+from graph_server.fault import HELP, parse_faults
 from graph_server.landmarks import main as landmarks_main
 from graph_server.resources import cache_folder, project_file
 from graph_server.server import GraphServer, ServerOptions, label_files
@@ -21,6 +22,7 @@ _EXAMPLES = """
 examples:
   python -m graph_server --config_path server_config/config.json --port 9000 --rest_port 8000
   python -m graph_server --model_name echo --model_path graphs/pass_through --port 9000
+  python -m graph_server --port 9000 --fault delay=50 --fault drop=0.01
   python -m graph_server assets                        fetch the models
   python -m graph_server landmarks in.mp4 --out out.npz
 """
@@ -53,6 +55,9 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="end when standard input closes, for servers that are embedded",
     )
+    faults = parser.add_argument_group("to test clients")
+    faults.add_argument("--fault", action="append", default=[], metavar="NAME=VALUE", help=f"repeatable: {HELP}")
+    faults.add_argument("--fault_seed", type=int, default=0, help="the same seed gives the same faults (default: 0)")
     return parser
 
 
@@ -76,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    faults = parse_faults(options.fault, options.fault_seed)
     if options.model_name is not None:
         config = single_servable(
             options.model_name, options.model_path, options.models_dir or cache_folder() / "models"
@@ -93,6 +99,7 @@ def _serve(options: argparse.Namespace) -> int:
             tls_certificate=options.tls_cert,
             tls_key=options.tls_key,
             cache=cache_folder() / "openvino",
+            faults=faults,
         ),
     )
     ended = threading.Event()

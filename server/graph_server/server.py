@@ -9,6 +9,8 @@ import grpc
 
 from graph_server.config import ServerConfig
 from graph_server.errors import ConfigError
+from graph_server.fault import NO_FAULTS, FaultOptions
+from graph_server.fault_interceptor import FaultInterceptor
 from graph_server.models import Runtime
 from graph_server.servables import Servables, load
 from graph_server.service.grpc_service import InferenceService
@@ -33,6 +35,7 @@ class ServerOptions:
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     cache: Path | None = None
+    faults: FaultOptions = NO_FAULTS
 
 
 class GraphServer:
@@ -44,8 +47,10 @@ class GraphServer:
         self._options = options
         self._servables = load(config, Runtime(options.cache))
         self._pool = ThreadPoolExecutor(options.sessions, thread_name_prefix="call")
+        self._faults = FaultInterceptor(options.faults) if options.faults.any else None
         self._grpc = grpc.server(
             self._pool,
+            interceptors=[self._faults] if self._faults is not None else [],
             options=[
                 ("grpc.max_receive_message_length", _MAX_MESSAGE),
                 ("grpc.max_send_message_length", _MAX_MESSAGE),
@@ -97,6 +102,8 @@ class GraphServer:
             self._rest.close()
             self._rest = None
         self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._faults is not None:
+            self._faults.join()
 
     def _credentials(self) -> grpc.ServerCredentials | None:
         options = self._options

@@ -1,0 +1,41 @@
+"""StreamClient against the graph server with injected faults: every frame is accounted for."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from stream_client import Result, RunOptions, StreamClient, TransportOptions
+from tests.support.graph_server import graph_server
+from tests.support.video import picture
+
+FRAMES = 30
+
+
+@pytest.mark.parametrize("api", ["stream", "unary"])
+@pytest.mark.parametrize(
+    "faults",
+    [
+        ("drop=0.1",),
+        ("duplicate=0.5",),
+        ("reorder",),
+        ("delay=5", "reorder", "duplicate=0.2", "drop=0.1"),
+        ("error=0.1",),
+    ],
+)
+def test_every_frame_is_accounted_for_whatever_the_server_does(faults: tuple[str, ...], api: Any) -> None:
+    def pictures() -> Iterator[Any]:
+        return (picture(index) for index in range(FRAMES))
+
+    results: list[Result] = []
+    with graph_server(*faults) as server:
+        transport = TransportOptions(server.address, api=api, model_name="passThrough")
+        options = RunOptions(max_inflight=4, request_timeout=1.0, drop_policy="block")
+        ledger = StreamClient(pictures(), results.append, transport, options=options).run().ledger
+    assert ledger.entered == FRAMES
+    assert ledger.delivered == len(results)
+    assert ledger.delivered + sum(ledger.dropped.values()) + sum(ledger.failed.values()) == FRAMES
+    indices = [result.frame.index for result in results]
+    assert indices == sorted(set(indices))
+    if not any(fault.startswith(("drop", "error")) for fault in faults):
+        assert ledger.delivered == FRAMES
