@@ -206,9 +206,11 @@ class StreamClient:
     def _open(self) -> None:
         options = self._options
         self._reader = Reader(self._source, self._fail, limit_frames=options.limit_frames, max_fps=options.enforce_fps)
+        self._observer.state("source", "connecting")
         info = self._reader.open()
         self._observer.state("source", "live")
         session = self._connect()
+        self._observer.started(info.name, session.servable.name)
         exchange = self._exchange(info, session.servable)
         for sink in self._sinks:
             worker = SinkWorker(sink, self._observer, self._sink_ended)

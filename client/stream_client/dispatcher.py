@@ -74,8 +74,8 @@ class Dispatcher:
 
     def _dispatch(self, settled: Settled) -> bool:
         try:
-            joined = time.monotonic()
-            result = self._builder.build(settled.frame, settled.outputs, replace(settled.stamps, joined=joined))
+            stamps = replace(settled.stamps, dispatched=time.monotonic())
+            result = self._builder.build(settled.frame, settled.outputs, stamps)
             image = self._postprocess(result)
             stamps = replace(result.stamps, delivered=time.monotonic())
             result = replace(result, image=image, stamps=stamps)

@@ -1,10 +1,11 @@
 """What the threads of a run share: queue, window, joiner and ledger behind one lock."""
 
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stream_client.errors import (
     BadInputError,
@@ -96,33 +97,44 @@ class Exchange:
         self._dispatching = 0
         self._ever_answered = False
         self._deadlines_in_a_row = 0
+        self._source_taken = math.nan  # when the source got the word back
 
     # --- source side
 
     def offer(self, frame: Frame) -> bool:
         """Take a frame from the source; waits under policy ``block``. ``False``: no more are wanted."""
+        offered = self._clock()
         with self._changed:
-            self._ledger.enter()
+            self._enter(offered)
             self._changed.wait_for(lambda: self._source_ended or self._queue.has_room())
             if self._source_ended:
                 self._drop("stopped")
                 return False
-            if self._queue.offer(frame) is not None:
+            if self._queue.offer(replace(frame, offered=offered)) is not None:
                 self._drop("replaced")
-            self._changed.notify_all()
+            self._source_taken = self._clock()
+            self._tell()
             return True
 
     def skip(self, reason: str) -> None:
         """A frame of the source is left out before the queue."""
         with self._changed:
-            self._ledger.enter()
+            self._enter(self._clock())
             self._drop(reason)
+            self._source_taken = self._clock()
+
+    def _enter(self, now: float) -> None:
+        self._ledger.enter()
+        self._observer.entered()
+        if not math.isnan(self._source_taken):
+            self._observer.source_read(now - self._source_taken)
 
     def end_source(self) -> None:
         """No frame will be offered any more; those in the queue are still sent."""
         with self._changed:
             self._source_ended = True
             self._changed.notify_all()
+        self._observer.state("source", "ended")
 
     # --- sender side
 
@@ -151,7 +163,8 @@ class Exchange:
         if self._closed is not None:
             if self._finished and self._closed.error is None:
                 self._joiner.end_of_answers()
-                self._changed.notify_all()
+                self._joiner.order(self._clock())
+                self._tell()
                 return Done()
             return Lost(self._closed.error or ConnectionLostError("the server ended the stream"))
         if self._joiner.in_flight < self._window.limit or self._resends:
@@ -168,8 +181,8 @@ class Exchange:
             return Finish()
         return None
 
-    def sending(self, frame: Frame, request: Request, stamps: Stamps) -> bool:
-        """A frame is about to be handed to the transport; its answer may come from now on.
+    def sending(self, frame: Frame, request: Request, stamps: Stamps, size: int) -> bool:
+        """A frame, ``size`` bytes, is about to be handed to the transport; its answer may come from now on.
 
         ``False`` when the run was aborted meanwhile: the frame is booked and must not be sent.
         """
@@ -180,21 +193,17 @@ class Exchange:
                 self._changed.notify_all()
                 return False
             self._joiner.sent(frame, request, stamps, self._clock())
-            self._observer.gauges(self._snapshot())
-            self._changed.notify_all()
+            self._observer.bytes_sent(size)
+            self._tell()
             return True
 
-    def resending(self, request: Request) -> None:
-        """An unanswered request is about to be handed to the new session."""
+    def resending(self, request: Request, size: int) -> None:
+        """An unanswered request, ``size`` bytes, is about to be handed to the new session."""
         with self._changed:
             self._joiner.resent(request.timestamp, self._clock())
             self._ledger.resend()
             self._observer.resent(1)
-
-    def serialised(self, request: Request) -> None:
-        """The transport has taken the request."""
-        with self._changed:
-            self._joiner.serialised(request.timestamp, self._clock())
+            self._observer.bytes_sent(size)
 
     def not_sent(self, reason: str) -> None:
         """A frame that was taken could not be made into a request."""
@@ -216,8 +225,9 @@ class Exchange:
         with self._changed:
             self._resends.clear()
             self._joiner.fail_unanswered(reason, error)
+            self._joiner.order(self._clock())
             self._deadlines_in_a_row = 0
-            self._changed.notify_all()
+            self._tell()
 
     # --- transport side
 
@@ -233,16 +243,20 @@ class Exchange:
                     self._on_failure(event)
                 case Closed():
                     self._closed = event
-            self._changed.notify_all()
+            self._joiner.order(now)
+            self._tell()
 
     def _on_answer(self, answer: Answer, now: float) -> None:
         self._ever_answered = True
         self._deadlines_in_a_row = 0
         credit = self._joiner.answer(answer, now)
+        self._observer.bytes_received(answer.size)
         if credit.late:
             self._ledger.late()
+            self._observer.ignored("late")
         if credit.duplicate:
             self._ledger.duplicate()
+            self._observer.ignored("duplicate")
         if credit.round_trip is not None:
             self._window.answered(credit.round_trip, self._joiner.in_flight, now)
 
@@ -269,10 +283,10 @@ class Exchange:
             while True:
                 now = self._clock()
                 self._joiner.expire(now)
-                ready = self._joiner.pop()
+                ready = self._joiner.pop(now)
                 if ready:
                     self._book(ready)
-                    self._changed.notify_all()
+                    self._tell()
                     return ready
                 if self._ended():
                     return None
@@ -304,7 +318,7 @@ class Exchange:
             self._dispatching -= 1
             self._ledger.deliver()
             self._window.delivered(latency)
-            self._changed.notify_all()
+            self._tell()
 
     def not_dispatched(self) -> None:
         """A result could not be handed over, since the run is ending."""
@@ -338,7 +352,8 @@ class Exchange:
             for _ in self._queue.drain():
                 self._drop("stopped" if reason == "stopped" else reason)
             self._joiner.fail_unanswered(reason, error)
-            self._changed.notify_all()
+            self._joiner.order(self._clock())
+            self._tell()
 
     @property
     def ever_answered(self) -> bool:
@@ -349,6 +364,11 @@ class Exchange:
         """The ledger now."""
         with self._changed:
             return self._ledger.snapshot()
+
+    def _tell(self) -> None:
+        """Wake whoever waits, and show the counts as they are now."""
+        self._observer.gauges(self._snapshot())
+        self._changed.notify_all()
 
     def _drop(self, reason: str) -> None:
         self._ledger.drop(reason)

@@ -43,13 +43,15 @@ class Frame:
 
     ``index`` counts the frames that the source gave, from 0. ``timestamp`` is the presentation time in
     microseconds, strictly increasing within a run (file: media time; live: wall clock since 1970).
-    ``captured`` is :func:`time.monotonic` when the picture was there.
+    ``captured`` is :func:`time.monotonic` when the picture was there; ``offered`` when the source had handed it
+    over, which the client notes itself.
     """
 
     index: int
     timestamp: int
     image: Image
     captured: float
+    offered: float = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +80,21 @@ class Label:
 class Stamps:
     """When a frame passed each stage, in seconds of :func:`time.monotonic`; ``nan`` where it did not.
 
-    ``captured`` → ``dequeued`` (queue) → ``converted`` (layout, datatype, padding) → ``sent``
-    (serialise) → ``received`` (round trip) → ``parsed`` (deserialise) → ``joined`` (join and order) →
-    ``delivered`` (postprocess).
+    ``captured`` → ``offered`` (capture) → ``dequeued`` (queue) → ``converted`` (layout, datatype, padding) →
+    ``sent`` (serialise) → ``received`` (round trip) → ``parsed`` (deserialise) → ``joined`` (join and order) →
+    ``dispatched`` (waiting for sinks) → ``delivered`` (postprocess). A delivered frame has passed them all;
+    :func:`~stream_client.stages.stage_durations` names the spans.
     """
 
     captured: float
+    offered: float = float("nan")
     dequeued: float = float("nan")
     converted: float = float("nan")
     sent: float = float("nan")
     received: float = float("nan")
     parsed: float = float("nan")
     joined: float = float("nan")
+    dispatched: float = float("nan")
     delivered: float = float("nan")
 
 

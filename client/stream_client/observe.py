@@ -22,6 +22,15 @@ class FlowSnapshot:
 class Observer(Protocol):
     """Called from the run's threads, often under its lock: each call must be cheap and must not block."""
 
+    def started(self, stream: str, model: str) -> None:
+        """A run begins: names of the source and of the servable; states may have come before."""
+
+    def entered(self) -> None:
+        """A frame came out of the source."""
+
+    def source_read(self, seconds: float) -> None:
+        """The source took that time for the frame, from when the client had taken the one before."""
+
     def delivered(self, stamps: Stamps) -> None:
         """A result was handed to the sinks."""
 
@@ -34,11 +43,23 @@ class Observer(Protocol):
     def resent(self, count: int) -> None:
         """Frames were sent once more."""
 
+    def ignored(self, reason: str) -> None:
+        """An answer was of no use: ``"late"`` or ``"duplicate"``."""
+
+    def bytes_sent(self, count: int) -> None:
+        """A request of so many bytes was handed to the transport."""
+
+    def bytes_received(self, count: int) -> None:
+        """An answer of so many bytes came."""
+
     def sink_written(self, sink: str, seconds: float) -> None:
         """A sink took a result, in that time."""
 
+    def sink_waited(self, sink: str, seconds: float) -> None:
+        """A result waited that time between delivery and its sink, which took it then."""
+
     def gauges(self, snapshot: FlowSnapshot) -> None:
-        """A frame was sent; the counts after that."""
+        """Frames moved: the counts after that."""
 
     def state(self, peer: str, state: PeerState) -> None:
         """``"source"``, ``"server"`` or a sink changed its state."""
@@ -72,6 +93,27 @@ class NullObserver:
         """Ignore."""
 
     def reconnected(self, peer: str) -> None:
+        """Ignore."""
+
+    def started(self, stream: str, model: str) -> None:
+        """Ignore."""
+
+    def entered(self) -> None:
+        """Ignore."""
+
+    def source_read(self, seconds: float) -> None:
+        """Ignore."""
+
+    def ignored(self, reason: str) -> None:
+        """Ignore."""
+
+    def bytes_sent(self, count: int) -> None:
+        """Ignore."""
+
+    def bytes_received(self, count: int) -> None:
+        """Ignore."""
+
+    def sink_waited(self, sink: str, seconds: float) -> None:
         """Ignore."""
 
 
@@ -120,3 +162,38 @@ class Observers:
         """Pass on."""
         for observer in self._observers:
             observer.reconnected(peer)
+
+    def started(self, stream: str, model: str) -> None:
+        """Pass on."""
+        for observer in self._observers:
+            observer.started(stream, model)
+
+    def entered(self) -> None:
+        """Pass on."""
+        for observer in self._observers:
+            observer.entered()
+
+    def source_read(self, seconds: float) -> None:
+        """Pass on."""
+        for observer in self._observers:
+            observer.source_read(seconds)
+
+    def ignored(self, reason: str) -> None:
+        """Pass on."""
+        for observer in self._observers:
+            observer.ignored(reason)
+
+    def bytes_sent(self, count: int) -> None:
+        """Pass on."""
+        for observer in self._observers:
+            observer.bytes_sent(count)
+
+    def bytes_received(self, count: int) -> None:
+        """Pass on."""
+        for observer in self._observers:
+            observer.bytes_received(count)
+
+    def sink_waited(self, sink: str, seconds: float) -> None:
+        """Pass on."""
+        for observer in self._observers:
+            observer.sink_waited(sink, seconds)

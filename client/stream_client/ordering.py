@@ -78,6 +78,7 @@ class Joiner:
         self._request_timeout = request_timeout
         self._join_timeout = join_timeout
         self._pending: OrderedDict[int, _Pending] = OrderedDict()
+        self._ordered: list[Settled] = []
         self._in_flight = 0
         self._anonymous: list[StreamClientError] = []
 
@@ -97,18 +98,12 @@ class Joiner:
 
     def __len__(self) -> int:
         """Frames sent and not yet popped: what memory is bounded by."""
-        return len(self._pending)
+        return len(self._pending) + len(self._ordered)
 
     def sent(self, frame: Frame, request: Request, stamps: Stamps, now: float) -> None:
         """A frame is on its way. Timestamps must increase."""
         self._pending[request.timestamp] = _Pending(frame, request, stamps, now, now + self._request_timeout)
         self._in_flight += 1
-
-    def serialised(self, timestamp: int, now: float) -> None:
-        """The transport has taken the request: its round trip starts here."""
-        pending = self._pending.get(timestamp)
-        if pending is not None:
-            pending.stamps = replace(pending.stamps, sent=now)
 
     def answer(self, answer: Answer, now: float) -> Credit:
         """Some or all outputs of a frame came back."""
@@ -240,15 +235,19 @@ class Joiner:
                     returned += self._fail(pending, reason, error)
         return returned
 
-    def pop(self) -> list[Settled]:
-        """The settled frames at the head, in frame order."""
-        ready = []
+    def order(self, now: float) -> None:
+        """Frames at the head that are settled have had their turn come: their joining ends here."""
         while self._pending:
-            head = next(iter(self._pending.values()))
-            if head.settled is None:
-                break
+            head = next(iter(self._pending.values())).settled
+            if head is None:
+                return
             self._pending.popitem(last=False)
-            ready.append(head.settled)
+            self._ordered.append(replace(head, stamps=replace(head.stamps, joined=now)))
+
+    def pop(self, now: float) -> list[Settled]:
+        """The settled frames at the head, in frame order."""
+        self.order(now)
+        ready, self._ordered = self._ordered, []
         return ready
 
     def _settle(self, pending: _Pending) -> None:

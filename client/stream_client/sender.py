@@ -101,22 +101,24 @@ class Sender:
             case SendFrame(frame, dequeued):
                 self._send(frame, dequeued)
             case Resend(request):
-                self._exchange.resending(request)
-                self._transport.send(request)
+                data = self._transport.encode(request)
+                self._exchange.resending(request, len(data))
+                self._transport.send(request.timestamp, data)
             case Finish():
                 self._transport.finish()
 
     def _send(self, frame: Frame, dequeued: float) -> None:
         try:
-            tensor = self._convert(frame.image)
+            request = Request(timestamp=frame.timestamp, inputs=(self._convert(frame.image),))
+            converted = time.monotonic()
+            data = self._transport.encode(request)
         except Exception:
             self._exchange.not_sent("conversion")
             raise
-        request = Request(timestamp=frame.timestamp, inputs=(tensor,))
-        stamps = Stamps(captured=frame.captured, dequeued=dequeued, converted=time.monotonic())
-        if self._exchange.sending(frame, request, stamps):
-            self._transport.send(request)
-            self._exchange.serialised(request)
+        # Stamped before the hand-over: its answer may be here before send() returns.
+        stamps = Stamps(frame.captured, frame.offered, dequeued, converted, sent=time.monotonic())
+        if self._exchange.sending(frame, request, stamps, len(data)):
+            self._transport.send(request.timestamp, data)
 
     def _recover(self, error: StreamClientError) -> bool:
         """Open a new session. ``False`` when the run has to end; the error is then with the owner."""

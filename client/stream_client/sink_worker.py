@@ -63,9 +63,12 @@ class SinkWorker:
 
     def _run(self, info: StreamInfo) -> None:
         try:
+            self._observer.state(self.name, "connecting")
             self._sink.open(info)
         except Exception as exception:  # noqa: BLE001 - raised by start(), in the owner's thread
             self._open_error = as_sink_error(self.name, exception)
+        else:
+            self._observer.state(self.name, "live")
         self._opened.set()
         error = self._open_error
         asked_to_end = False
@@ -79,6 +82,7 @@ class SinkWorker:
             self._sink.close()
         except Exception as exception:  # noqa: BLE001 - handed to the owner below
             error = error or as_sink_error(self.name, exception)
+        self._observer.state(self.name, "ended")
         if self._open_error is None and (error is not None or asked_to_end):
             self._on_end(error)
 
@@ -87,6 +91,7 @@ class SinkWorker:
             started = time.monotonic()
             wants_more = self._sink.write(result)
             self._observer.sink_written(self.name, time.monotonic() - started)
+            self._observer.sink_waited(self.name, started - result.stamps.delivered)
             if not wants_more:
                 return True
         return False

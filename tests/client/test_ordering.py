@@ -39,7 +39,7 @@ def test_answers_in_any_order_leave_in_frame_order(order: list[int]) -> None:
     left = []
     for timestamp in order:
         joiner.answer(_answer(timestamp, IMAGE), 0.01)
-        left += [settled.frame.index for settled in joiner.pop()]
+        left += [settled.frame.index for settled in joiner.pop(0.0)]
     assert left == list(range(6))
     assert joiner.in_flight == 0
 
@@ -49,7 +49,7 @@ def test_outputs_are_joined_and_give_one_credit(order: list[str]) -> None:
     joiner = _joiner("output", "label_scores")
     _send(joiner, 5)
     credits = sum(joiner.answer(_answer(5, IMAGE if one == "image" else SCORES), 0.0).returned for one in order)
-    (settled,) = joiner.pop()
+    (settled,) = joiner.pop(0.0)
     assert credits == 1
     assert set(settled.outputs) == {"output", "label_scores"}
 
@@ -58,11 +58,11 @@ def test_a_label_that_does_not_come_is_given_up_after_the_join_bound() -> None:
     joiner = _joiner("output", "label_scores")
     _send(joiner, 1)
     joiner.answer(_answer(1, IMAGE), 1.0)
-    assert joiner.pop() == []
+    assert joiner.pop(0.0) == []
     joiner.expire(1.1)
-    assert joiner.pop() == []
+    assert joiner.pop(0.0) == []
     joiner.expire(1.21)
-    (settled,) = joiner.pop()
+    (settled,) = joiner.pop(0.0)
     assert (settled.outcome, set(settled.outputs)) == ("delivered", {"output"})
 
 
@@ -72,7 +72,7 @@ def test_a_frame_that_the_graph_dropped_is_noticed_by_a_later_answer() -> None:
     _send(joiner, 2)
     joiner.answer(_answer(2, IMAGE), 1.0)
     assert joiner.expire(1.3) == 1
-    assert [(s.frame.index, s.outcome, s.reason) for s in joiner.pop()] == [
+    assert [(s.frame.index, s.outcome, s.reason) for s in joiner.pop(0.0)] == [
         (1, "dropped", "in_graph"),
         (2, "delivered", ""),
     ]
@@ -83,7 +83,7 @@ def test_an_answer_that_never_comes_fails_at_its_deadline_and_returns_the_credit
     _send(joiner, 1)
     assert joiner.next_deadline() == 10.0
     assert joiner.expire(10.0) == 1
-    (settled,) = joiner.pop()
+    (settled,) = joiner.pop(0.0)
     assert (settled.outcome, settled.reason) == ("failed", "deadline")
 
 
@@ -102,7 +102,7 @@ def test_an_error_without_a_name_waits_for_its_frame() -> None:
     assert joiner.failure(None, BadInputError("no")) == 0
     joiner.answer(_answer(2, IMAGE), 1.0)
     joiner.expire(1.3)
-    assert [(s.outcome, s.reason) for s in joiner.pop()] == [("failed", "server_error"), ("delivered", "")]
+    assert [(s.outcome, s.reason) for s in joiner.pop(0.0)] == [("failed", "server_error"), ("delivered", "")]
 
 
 def test_as_many_errors_as_frames_fail_them_all() -> None:
@@ -111,7 +111,7 @@ def test_as_many_errors_as_frames_fail_them_all() -> None:
     _send(joiner, 2)
     returned = joiner.failure(None, BadInputError("no")) + joiner.failure(None, BadInputError("no"))
     assert returned == 2
-    assert [s.outcome for s in joiner.pop()] == ["failed", "failed"]
+    assert [s.outcome for s in joiner.pop(0.0)] == ["failed", "failed"]
 
 
 def test_a_new_session_carries_what_was_not_answered_but_not_for_ever() -> None:
@@ -123,7 +123,7 @@ def test_a_new_session_carries_what_was_not_answered_but_not_for_ever() -> None:
     for _ in range(Joiner.MAX_ATTEMPTS - 1):
         joiner.resent(1, 0.0)
     assert [request.timestamp for request in joiner.unanswered()] == [3]
-    assert [(s.frame.index, s.outcome) for s in joiner.pop()] == [(1, "failed"), (2, "delivered")]
+    assert [(s.frame.index, s.outcome) for s in joiner.pop(0.0)] == [(1, "failed"), (2, "delivered")]
 
 
 @given(
@@ -150,9 +150,9 @@ def test_whatever_happens_every_frame_ends_once_and_every_credit_returns(events:
             joiner.failure(value if value < 10 else None, BadInputError("no"))
         else:
             joiner.answer(_answer(value, IMAGE if kind == "image" else SCORES), now)
-        ended += [settled.frame.index for settled in joiner.pop()]
+        ended += [settled.frame.index for settled in joiner.pop(0.0)]
         assert 0 <= joiner.in_flight <= sent - len(ended)
     joiner.expire(now + 100)
-    ended += [settled.frame.index for settled in joiner.pop()]
+    ended += [settled.frame.index for settled in joiner.pop(0.0)]
     assert ended == list(range(sent))
     assert joiner.in_flight == 0

@@ -21,7 +21,7 @@ class Answer:
     """Outputs for the request of that timestamp: all of them (unary) or some of them (streaming).
 
     ``received`` and ``parsed`` are :func:`time.monotonic` before and after the message was taken apart.
-    ``complete`` tells that no more outputs will come for the timestamp.
+    ``complete`` tells that no more outputs will come for the timestamp. ``size`` is the message's, in bytes.
     """
 
     timestamp: int
@@ -29,6 +29,7 @@ class Answer:
     received: float
     parsed: float
     complete: bool
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,11 @@ class Transport(Protocol):
     def open(self, listener: Listener) -> None:
         """Start a session; raises :class:`~stream_client.errors.TransportError` when no server answers."""
 
-    def send(self, request: Request) -> None:
-        """Serialise the request in the calling thread and hand it over without waiting for the network."""
+    def encode(self, request: Request) -> bytes:
+        """Serialise the next request of this session; apart from :meth:`send`, so that each can be timed."""
+
+    def send(self, timestamp: int, data: bytes) -> None:
+        """Hand over what :meth:`encode` made for that timestamp, without waiting for the network."""
 
     def finish(self) -> None:
         """Say that nothing more will be sent; what is unanswered still comes, then :class:`Closed`."""

@@ -61,15 +61,18 @@ class StreamingTransport:
         )
         self._reader.start()
 
-    def send(self, request: Request) -> None:
-        """Serialise in the calling thread and queue for the network."""
+    def encode(self, request: Request) -> bytes:
+        """The request's bytes; the first of a session carries the parameters."""
         parameters: dict[str, Parameter] = {TIMESTAMP: request.timestamp}
         if self._first:
             parameters.update(self._parameters)
             self._first = False
-        data = encode_request(self._model_name, request.inputs, id=str(request.timestamp), parameters=parameters)
+        return encode_request(self._model_name, request.inputs, id=str(request.timestamp), parameters=parameters)
+
+    def send(self, timestamp: int, data: bytes) -> None:
+        """Queue for the network."""
         with self._lock:
-            self._unanswered[request.timestamp] = None
+            self._unanswered[timestamp] = None
             # A graph may drop frames: where answers say whose they are, old ones need not be remembered.
             if len(self._unanswered) > self.QUEUE and not self._in_order:
                 self._unanswered.popitem(last=False)
@@ -127,6 +130,7 @@ class StreamingTransport:
             received=received,
             parsed=time.monotonic(),
             complete=False,
+            size=len(data),
         )
 
     def _failed(self, response: InferResponse | None) -> int | None:

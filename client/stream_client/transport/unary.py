@@ -49,21 +49,24 @@ class UnaryTransport:
         self._finishing = self._closed = False
         self._listener = listener
 
-    def send(self, request: Request) -> None:
-        """Serialise in the calling thread and start the call."""
-        data = encode_request(
+    def encode(self, request: Request) -> bytes:
+        """The request's bytes."""
+        return encode_request(
             self._model_name,
             request.inputs,
             id=str(request.timestamp),
             parameters={TIMESTAMP: request.timestamp, **self._parameters},
         )
+
+    def send(self, timestamp: int, data: bytes) -> None:
+        """Start the call."""
         with self._changed:
             if self._closed:
                 return
         call = self._infer.future(data, timeout=self._request_timeout)
         with self._changed:
             self._calls.add(call)
-        call.add_done_callback(lambda done: self._done(done, request.timestamp))
+        call.add_done_callback(lambda done: self._done(done, timestamp))
 
     def finish(self) -> None:
         """Closed once every call has ended."""
@@ -114,11 +117,13 @@ class UnaryTransport:
                 return error
             self._listener(Failure(timestamp, error))
             return None
+        data = call.result()
         try:
-            response = decode_response(call.result())
+            response = decode_response(data)
         except StreamClientError as own:
             return own
-        self._listener(Answer(timestamp, response.outputs, received, time.monotonic(), complete=True))
+        parsed = time.monotonic()
+        self._listener(Answer(timestamp, response.outputs, received, parsed, complete=True, size=len(data)))
         return None
 
     def _close_session(self, error: StreamClientError | None) -> None:

@@ -52,7 +52,7 @@ class Session:
 
     def send(self, *timestamps: int) -> None:
         for timestamp in timestamps:
-            self.transport.send(Request(timestamp, [IMAGE]))
+            self.transport.send(timestamp, self.transport.encode(Request(timestamp, [IMAGE])))
 
     def next(self) -> Event:
         return self.events.get(timeout=10)
@@ -147,7 +147,7 @@ def test_a_listener_that_raises_ends_the_session_with_its_error(server: Scripted
     transport = make(server.address)
     transport.open(listener)
     try:
-        transport.send(Request(1, [IMAGE]))
+        transport.send(1, transport.encode(Request(1, [IMAGE])))
         error = closed.get(timeout=10).error
     finally:
         transport.close()
