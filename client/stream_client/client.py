@@ -16,6 +16,7 @@ from stream_client.flow import frame_queue
 from stream_client.frames import Image, Result, StreamInfo, Tensor
 from stream_client.labels import read_label_names
 from stream_client.ledger import Ledger, LedgerSnapshot
+from stream_client.memory import keep_frame_memory
 from stream_client.observe import Observer, Observers
 from stream_client.options import RunOptions
 from stream_client.ordering import Joiner
@@ -132,6 +133,7 @@ class StreamClient:
         """Open everything and begin; returns once the run is under way. Raises what cannot be opened."""
         if self._reader is not None:
             raise ConfigurationError("a StreamClient runs once: make another one")
+        keep_frame_memory()
         try:
             self._open()
         except BaseException as error:

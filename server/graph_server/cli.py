@@ -15,6 +15,7 @@ from graph_server.config import read_config, single_servable
 from graph_server.errors import GraphServerError
 from graph_server.fault import HELP, parse_faults
 from graph_server.landmarks import main as landmarks_main
+from graph_server.memory import keep_frame_memory
 from graph_server.resources import cache_folder, project_file
 from graph_server.server import GraphServer, ServerOptions, label_files
 
@@ -63,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the server until it is interrupted, or a subcommand."""
+    keep_frame_memory()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if arguments[:1] == ["assets"]:
         return assets_main(arguments[1:])
