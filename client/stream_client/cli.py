@@ -33,12 +33,17 @@ examples:
   your own OVMS                      --grpc_address host:9000 --input_stream in.mp4 --output_stream out.mp4
   any KServe v2 server               --grpc_address host:9000 --api unary --model_name NAME --input_stream in.mp4
   your own classes                   train --data clips/ --out models/exercises     (train --help)
+  true latency, loss and order       readback rtsp://host/path      of pictures from testsrc (readback --help)
   a model against annotations        evaluate models/exercises clip.mp4             (evaluate --help)
 """
 
 USAGE_ERROR, RUN_ERROR = 2, 1
-_COMMANDS = {"train": "stream_client.training.train", "evaluate": "stream_client.training.evaluate"}
-"""Commands with flags of their own; they need the extra ``train``."""
+_COMMANDS = {
+    "train": "stream_client.training.train",
+    "evaluate": "stream_client.training.evaluate",
+    "readback": "stream_client.readback.command",
+}
+"""Commands with flags of their own; ``train`` and ``evaluate`` need the extra ``train``."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -53,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--input_stream",
         required=True,
-        help="camera (0, webcam, /dev/video0), video file, or URL (rtsp://, http://)",
+        help="camera (0, webcam, /dev/video0), video file, URL (rtsp://, http://), or testsrc[:WxH@FPS] (see readback)",
     )
     add("--realtime", action="store_true", help="pace a file like a live source")
     add("--loop", action="store_true", help="repeat a file for ever")

@@ -7,6 +7,7 @@ from stream_client.sources.base import Source
 from stream_client.sources.camera import camera_source, is_camera
 from stream_client.sources.file import FileSource
 from stream_client.sources.network import RtspTransport, is_network, network_source
+from stream_client.sources.test_pattern import TestPatternSource, is_test_pattern, pattern_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +24,12 @@ class SourceOptions:
 
 
 def open_source(spec: str, options: SourceOptions | None = None) -> Source:
-    """The source that ``spec`` names: a camera (``0``, ``webcam``, ``/dev/video0``), a URL, or a file."""
+    """The source that ``spec`` names: a camera (``0``, ``webcam``, ``/dev/video0``), a URL, ``testsrc``, or a file."""
     options = options or SourceOptions()
     if not spec:
         raise ConfigurationError("no source named (--input_stream)")
+    if is_test_pattern(spec):
+        return TestPatternSource(pattern_options(spec))
     if is_camera(spec):
         return camera_source(
             spec, width=options.camera_width, height=options.camera_height, frame_rate=options.camera_fps
