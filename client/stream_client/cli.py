@@ -5,16 +5,17 @@ import importlib
 import logging
 import signal
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
+from stream_client.benchmark.mode import Benchmark
+from stream_client.benchmark.report import Settings
 from stream_client.client import StreamClient, Summary
 from stream_client.embedded import EmbeddedOptions
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.labels import read_label_names
-from stream_client.observe import NullObserver
+from stream_client.observe import Observer
 from stream_client.options import RunOptions
 from stream_client.progress import Progress
 from stream_client.redact import redact
@@ -128,13 +129,27 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument_group("run").add_argument
     add("--limit_frames", type=int, default=0, help="end after so many frames")
     add("--limit_stream_duration", type=float, default=0.0, help="end after so many seconds")
+    add("--verbose", action="store_true", help="log what happens, and show tracebacks")
+    _add_benchmark(parser)
+    return parser
+
+
+def _add_benchmark(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("benchmark (docs/benchmark.md)").add_argument
     add(
         "--benchmark",
         action="store_true",
-        help="print OVMS's demo's line of JSON at the end, with right values",
+        help="measure, print a table, and the line of JSON of OVMS's demo on standard output",
     )
-    add("--verbose", action="store_true", help="log what happens, and show tracebacks")
-    return parser
+    add("--report", type=Path, metavar="FILE", help="write the report as JSON, and as CSV beside it")
+    add("--warmup_frames", type=int, default=20, help="results to leave out at the beginning (default: 20)")
+    add("--benchmark_window", type=float, default=2.0, help="seconds of a window for stability (default: 2)")
+    add(
+        "--benchmark_until",
+        choices=("stable", "end"),
+        help="end when three windows agree within 10 %%, or at the end of the source or a limit only "
+        "(default: stable, but end where a file is written)",
+    )
 
 
 def _command(name: str, arguments: Sequence[str]) -> int:
@@ -164,7 +179,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stream=sys.stderr,
     )
     try:
-        client = _client(flags, observer := _Totals())
+        benchmark = _benchmark(flags, lambda: client.finish())  # noqa: PLW0108 - there is no client yet
+        client = _client(flags, benchmark.observers if benchmark else ())
     except StreamClientError as error:
         return _report(error, flags.verbose, USAGE_ERROR)
     stopped_by: list[int] = []
@@ -174,7 +190,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         client.stop()
 
     previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    started = time.monotonic()
     try:
         with Progress() as progress:
             client.on_start(progress.start)
@@ -182,16 +197,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             summary = client.run()
     except StreamClientError as error:
         if client.summary is not None and client.summary.info is not None:
-            _print_summary(client.summary, time.monotonic() - started)
+            _print_summary(client.summary)
         if stopped_by:
             return 128 + stopped_by[0]
         return _report(error, flags.verbose, USAGE_ERROR if isinstance(error, ConfigurationError) else RUN_ERROR)
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-    _print_summary(summary, time.monotonic() - started)
-    if flags.benchmark:
-        observer.print_line(summary, time.monotonic() - started)
+    _print_summary(summary)
+    if benchmark is not None:
+        try:
+            benchmark.finish(summary)
+        except StreamClientError as error:
+            return _report(error, flags.verbose, RUN_ERROR)
     if stopped_by:
         return 128 + stopped_by[0]
     if summary.ledger.entered and not summary.ledger.delivered and summary.last_failure is not None:
@@ -199,43 +217,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-class _Totals(NullObserver):
-    """What OVMS's demo client prints: mean latency from capture to delivery, in seconds."""
-
-    def __init__(self) -> None:
-        self._latency = 0.0
-        self._frames = 0
-        self._last_sent = float("nan")
-        self._first = float("nan")
-
-    def delivered(self, stamps: object) -> None:
-        """Add up."""
-        from stream_client.frames import Stamps
-
-        assert isinstance(stamps, Stamps)
-        if not self._frames:
-            self._first = stamps.captured
-        self._latency += stamps.delivered - stamps.captured
-        self._frames += 1
-        self._last_sent = stamps.sent
-
-    def print_line(self, summary: Summary, total: float) -> None:
-        """One line of JSON on standard output."""
-        import json
-
-        frames = self._frames
-        values = {
-            "average_inference_latency": self._latency / frames if frames else None,
-            "dropped_frames": sum(summary.ledger.dropped.values()) + sum(summary.ledger.failed.values()),
-            "frames": frames,
-            "fps": frames / total if total else None,
-            "total_time": total,
-            "sent_all_frames": self._last_sent - self._first if frames else None,
-        }
-        print(json.dumps(values), flush=True)
+def _benchmark(flags: argparse.Namespace, end: Callable[[], None]) -> Benchmark | None:
+    if not flags.benchmark:
+        if flags.report is not None or flags.benchmark_until is not None:
+            raise ConfigurationError("--report and --benchmark_until need --benchmark")
+        return None
+    writes = flags.labels_output is not None or not {"none", "screen"}.issuperset(flags.output_stream)
+    until_end = (flags.benchmark_until or ("end" if writes else "stable")) == "end"
+    window = _run_options(flags).max_inflight
+    settings = Settings(flags.api, window, flags.warmup_frames, flags.benchmark_window)
+    return Benchmark(settings, (lambda: None) if until_end else end, flags.report)
 
 
-def _client(flags: argparse.Namespace, observer: _Totals) -> StreamClient:
+def _client(flags: argparse.Namespace, observers: Sequence[Observer]) -> StreamClient:
     source = open_source(
         flags.input_stream,
         SourceOptions(
@@ -263,7 +257,7 @@ def _client(flags: argparse.Namespace, observer: _Totals) -> StreamClient:
         output_name=flags.output_name,
         label_output_name=flags.label_output_name,
         postprocess=(lambda result: result.image) if flags.no_label_text else label_on_image,
-        observers=[observer],
+        observers=observers,
     )
 
 
@@ -317,8 +311,8 @@ def _run_options(flags: argparse.Namespace) -> RunOptions:
     )
 
 
-def _print_summary(summary: Summary, seconds: float) -> None:
-    delivered = summary.ledger.delivered
+def _print_summary(summary: Summary) -> None:
+    delivered, seconds = summary.ledger.delivered, summary.seconds
     rate = f", {delivered / seconds:.1f} frames/s" if delivered and seconds else ""
     print(f"{summary.ledger.line()} in {seconds:.1f} s{rate}", file=sys.stderr, flush=True)
     if summary.ledger.delivered and sum(summary.ledger.failed.values()) and summary.last_failure is not None:

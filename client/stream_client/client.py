@@ -1,6 +1,7 @@
 """StreamClient: wires source, transport and sinks, owns the threads, keeps the books."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -31,12 +32,18 @@ from stream_client.transport.session import Session, TransportOptions, connect
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How a run ended. ``info`` and ``servable`` are ``None`` when it failed before it knew them."""
+    """How a run ended. ``info`` and ``servable`` are ``None`` when it failed before it knew them.
+
+    ``started`` is :func:`time.monotonic` when everything was open and frames began to flow; ``seconds`` is from
+    then until every output was closed.
+    """
 
     ledger: LedgerSnapshot
     info: StreamInfo | None
     servable: Servable | None
     last_failure: StreamClientError | None
+    started: float = 0.0
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -102,6 +109,7 @@ class StreamClient:
         self._over = threading.Event()
         self._reader: Reader | None = None
         self._summary: Summary | None = None
+        self._began = self._ended = 0.0
         self._started: Event[[StreamInfo]] = Event()
         self._resulted: Event[[Result]] = Event()
         self._stopped: Event[[Summary]] = Event()
@@ -141,6 +149,7 @@ class StreamClient:
             raise
         assert self._run is not None
         self._started(self._run.info)
+        self._began = self._ended = time.monotonic()
         self._run.dispatcher.start()
         self._run.sender.start()
         self._run.reader.start(self._run.exchange)
@@ -171,6 +180,11 @@ class StreamClient:
         with self._lock:
             if self._results is not None:
                 self._results.close()
+
+    def finish(self) -> None:
+        """Read nothing more, as at the source's end: what was read is still sent and answered. Returns at once."""
+        if self._reader is not None:
+            self._reader.stop()
 
     @property
     def summary(self) -> Summary | None:
@@ -321,6 +335,7 @@ class StreamClient:
             watchdog.start()
         run.sender.join()
         run.dispatcher.join()
+        self._ended = time.monotonic()
         self._shut_down(None)
 
     def _bound_the_stop(self) -> None:
@@ -351,6 +366,8 @@ class StreamClient:
             info=run.info if run is not None else None,
             servable=run.servable if run is not None else None,
             last_failure=run.dispatcher.last_failure if run is not None else None,
+            started=self._began,
+            seconds=self._ended - self._began,
         )
         self._stop_requested.set()
         try:

@@ -5,15 +5,14 @@ mended: no frame of a file is lost, one lost answer stalls nothing, an error end
 are handed to its callbacks in OpenCV's order (blue, green, red), as the demo does.
 """
 
-import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from stream_client.client import StreamClient, Summary
+from stream_client.benchmark.demo_line import DemoTotals
+from stream_client.client import StreamClient
 from stream_client.coercion import SinkLike, SourceLike
 from stream_client.errors import ConfigurationError
 from stream_client.frames import Image, Result
@@ -166,6 +165,7 @@ class CompatibleStreamClient(StreamClient):
         limit_frames: int = 0,
         streaming_api: bool = False,
     ) -> None:
+        totals = DemoTotals()
         client = StreamClient(
             open_source(str(self._demo_source)),
             [options.backend.make(options.sink)],
@@ -184,13 +184,11 @@ class CompatibleStreamClient(StreamClient):
             ),
             preprocess=_preprocess(options),
             postprocess=_postprocess(options),
+            observers=[totals],
         )
-        started = time.monotonic()
-        latencies: list[float] = []
-        client.on_result(lambda result: latencies.append(result.latency))
         self.result = client.run()
         if options.benchmark:
-            _print_benchmark(self.result, latencies, time.monotonic() - started)
+            print(totals.line(self.result))
 
 
 def _preprocess(options: _DemoOptions) -> Callable[[Image], Image]:
@@ -219,16 +217,3 @@ def _postprocess(options: _DemoOptions) -> Callable[[Result], Image]:
 def _swapped(image: Any) -> Image:
     """Red and blue exchanged."""
     return np.ascontiguousarray(image[:, :, ::-1])
-
-
-def _print_benchmark(summary: Summary, latencies: Sequence[float], seconds: float) -> None:
-    ledger = summary.ledger
-    values = {
-        "average_inference_latency": sum(latencies) / len(latencies) if latencies else None,
-        "dropped_frames": sum(ledger.dropped.values()) + sum(ledger.failed.values()),
-        "frames": ledger.delivered,
-        "fps": ledger.delivered / seconds,
-        "total_time": seconds,
-        "sent_all_frames": seconds,
-    }
-    print(json.dumps(values))

@@ -1,0 +1,1 @@
+"""Measures runs: throughput, latency by stage, stability, sweeps over settings."""

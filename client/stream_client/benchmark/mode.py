@@ -1,0 +1,41 @@
+"""Benchmark mode of a run: what watches it, when it ends, what is printed."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from stream_client.benchmark.demo_line import DemoTotals
+from stream_client.benchmark.recorder import Recorder
+from stream_client.benchmark.report import Settings, make_report, report_json, report_table, write_report
+from stream_client.client import Summary
+from stream_client.errors import ConfigurationError
+from stream_client.observe import Observer
+
+
+class Benchmark:
+    """Observers for one run, and its report after it. ``on_stable`` ends the run; it must not wait."""
+
+    def __init__(self, settings: Settings, on_stable: Callable[[], None], report: Path | None = None) -> None:
+        if settings.warmup_frames < 0:
+            raise ConfigurationError("--warmup_frames has to be 0 or more")
+        if settings.window_seconds <= 0:
+            raise ConfigurationError("--benchmark_window has to be above 0")
+        if report is not None and report.suffix == ".csv":
+            raise ConfigurationError("--report names the JSON file; the CSV file is written beside it")
+        if report is not None and not report.parent.is_dir():
+            raise ConfigurationError(f"there is no folder {report.parent} to write {report.name} into (--report)")
+        self._settings = settings
+        self._path = report
+        self._totals = DemoTotals()
+        self._recorder = Recorder(
+            warmup_frames=settings.warmup_frames, window=settings.window_seconds, on_stable=on_stable
+        )
+        self.observers: tuple[Observer, ...] = (self._totals, self._recorder)
+
+    def finish(self, summary: Summary) -> None:
+        """Print the table to standard error and the demo's line to standard output; write the files."""
+        report = make_report(summary, self._settings, self._recorder.measurement())
+        print(report_table(report), file=sys.stderr, flush=True)
+        print(self._totals.line(summary), flush=True)
+        if self._path is not None:
+            write_report(self._path, report_json(report), [report])
