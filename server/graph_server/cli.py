@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from graph_server.assets import ensure_models
 from graph_server.assets import main as assets_main
@@ -18,6 +19,7 @@ from graph_server.landmarks import main as landmarks_main
 from graph_server.memory import keep_frame_memory
 from graph_server.resources import cache_folder, project_file
 from graph_server.server import GraphServer, ServerOptions, label_files
+from graph_server.service.limits import Limits
 
 _EXAMPLES = """
 examples:
@@ -46,9 +48,9 @@ def build_parser() -> argparse.ArgumentParser:
     where.add_argument("--port", type=int, default=9000, help="gRPC port, 0 for any (default: 9000)")
     where.add_argument("--rest_port", type=int, help="REST port, 0 for any (default: no REST)")
     where.add_argument("--grpc_bind_address", default="127.0.0.1", help="address to bind (default: loopback)")
-    where.add_argument("--grpc_max_threads", type=int, default=32, help="calls at once (default: 32)")
     where.add_argument("--tls_cert", type=Path, help="PEM certificate chain: serve TLS")
     where.add_argument("--tls_key", type=Path, help="PEM private key")
+    _add_limits(parser.add_argument_group("limits"))
     how = parser.add_argument_group("how")
     how.add_argument("--log_level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     how.add_argument(
@@ -60,6 +62,64 @@ def build_parser() -> argparse.ArgumentParser:
     faults.add_argument("--fault", action="append", default=[], metavar="NAME=VALUE", help=f"repeatable: {HELP}")
     faults.add_argument("--fault_seed", type=int, default=0, help="the same seed gives the same faults (default: 0)")
     return parser
+
+
+def _add_limits(group: Any) -> None:
+    default = Limits()
+    group.add_argument(
+        "--grpc_max_threads",
+        type=_positive,
+        default=default.calls,
+        help=f"calls at once, of which half may be streams (default: {default.calls})",
+    )
+    group.add_argument(
+        "--max_sessions",
+        type=_positive,
+        default=default.sessions,
+        help=f"streams at once that have a graph (default: {default.sessions})",
+    )
+    group.add_argument(
+        "--grpc_memory_quota",
+        type=_positive,
+        default=default.memory_bytes,
+        help=f"bytes of frames under way, shared equally by the sessions (default: {default.memory_bytes})",
+    )
+    group.add_argument(
+        "--max_message_bytes",
+        type=_positive,
+        default=default.message_bytes,
+        help=f"the largest request (default: {default.message_bytes})",
+    )
+    group.add_argument(
+        "--max_queued_packets",
+        type=_positive,
+        default=default.queued_packets,
+        help=f"packets of a stream inside a session's graph (default: {default.queued_packets})",
+    )
+    group.add_argument(
+        "--grpc_channel_arguments",
+        type=_channel_arguments,
+        default=(),
+        metavar="NAME=VALUE,...",
+        help="for gRPC core, as in grpc.max_concurrent_streams=64",
+    )
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not positive")
+    return value
+
+
+def _channel_arguments(text: str) -> tuple[tuple[str, int | str], ...]:
+    pairs = []
+    for item in text.split(","):
+        name, equals, value = item.partition("=")
+        if not name or not equals:
+            raise argparse.ArgumentTypeError(f"{item!r} is not NAME=VALUE")
+        pairs.append((name, int(value) if value.lstrip("-").isdigit() else value))
+    return tuple(pairs)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,7 +157,14 @@ def _serve(options: argparse.Namespace) -> int:
             bind_address=options.grpc_bind_address,
             port=options.port,
             rest_port=options.rest_port,
-            sessions=options.grpc_max_threads,
+            limits=Limits(
+                calls=options.grpc_max_threads,
+                sessions=options.max_sessions,
+                message_bytes=options.max_message_bytes,
+                memory_bytes=options.grpc_memory_quota,
+                queued_packets=options.max_queued_packets,
+            ),
+            channel_arguments=options.grpc_channel_arguments,
             tls_certificate=options.tls_cert,
             tls_key=options.tls_key,
             cache=cache_folder() / "openvino",

@@ -2,7 +2,7 @@
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
@@ -14,24 +14,31 @@ from graph_server.fault_interceptor import FaultInterceptor
 from graph_server.models import Runtime
 from graph_server.servables import Servables, load
 from graph_server.service.grpc_service import InferenceService
+from graph_server.service.limits import Budgets, Limits
 from graph_server.service.rest import RestServer
 
 logger = logging.getLogger(__name__)
 
-_MAX_MESSAGE = 1 << 30  # OVMS's limit, 1 GiB
+# A client that vanishes without closing its connection is noticed after 40 s.
+_KEEPALIVE = (
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
     """Addresses and limits. Port 0 lets the system choose; ``rest_port`` ``None`` serves no REST.
 
-    ``sessions`` bounds the calls under way: each streaming session occupies a thread, as on OVMS.
+    ``channel_arguments`` are gRPC core's, such as ``grpc.max_concurrent_streams``.
     """
 
     bind_address: str = "127.0.0.1"
     port: int = 9000
     rest_port: int | None = None
-    sessions: int = 32
+    limits: Limits = field(default_factory=Limits)
+    channel_arguments: tuple[tuple[str, int | str], ...] = ()
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     cache: Path | None = None
@@ -46,19 +53,23 @@ class GraphServer:
     def __init__(self, config: ServerConfig, options: ServerOptions) -> None:
         self._options = options
         self._servables = load(config, Runtime(options.cache))
-        self._pool = ThreadPoolExecutor(options.sessions, thread_name_prefix="call")
+        # A thread for every call that is admitted: none waits for another to end.
+        self._pool = ThreadPoolExecutor(options.limits.calls, thread_name_prefix="call")
         self._faults = FaultInterceptor(options.faults) if options.faults.any else None
         self._grpc = grpc.server(
             self._pool,
             interceptors=[self._faults] if self._faults is not None else [],
             options=[
-                ("grpc.max_receive_message_length", _MAX_MESSAGE),
-                ("grpc.max_send_message_length", _MAX_MESSAGE),
+                ("grpc.max_receive_message_length", options.limits.message_bytes),
+                ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),
+                *_KEEPALIVE,
+                *options.channel_arguments,
             ],
-            maximum_concurrent_rpcs=4 * options.sessions,
+            maximum_concurrent_rpcs=options.limits.calls,
         )
-        self._grpc.add_generic_rpc_handlers((InferenceService(lambda: self._servables).handlers(),))
+        service = InferenceService(lambda: self._servables, Budgets(options.limits))
+        self._grpc.add_generic_rpc_handlers((service.handlers(),))
         self._rest: RestServer | None = None
         self.address = ""
         self.rest_address: str | None = None

@@ -8,6 +8,7 @@ for a node with a back edge, once the wave before has left the node that feeds i
 graph allows: the pose of the next frame is sought while hands and face of this one are.
 """
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -18,6 +19,8 @@ from graph_server.errors import GraphError
 from graph_server.graph.calculator import Calculator, Registry, Services
 from graph_server.graph.definition import GraphDefinition
 from graph_server.models import ModelRepository
+
+logger = logging.getLogger(__name__)
 
 OutputListener = Callable[[str, Any, int], None]
 """Called with an output stream's name, a packet's value and its timestamp, in order for each stream."""
@@ -44,16 +47,22 @@ class _Step:
 class _Wave:
     """One timestamp on its way. ``progress`` counts the steps it has left behind."""
 
-    __slots__ = ("before", "feedback", "previous", "progress", "slots", "timestamp")
+    __slots__ = ("before", "feedback", "nbytes", "previous", "progress", "slots", "timestamp")
 
     def __init__(self, timestamp: int, slots: list[Any], previous: "_Wave | None") -> None:
         self.timestamp = timestamp
         self.slots = slots
+        self.nbytes = sum(_nbytes(value) for value in slots)
         self.previous = previous
         self.progress = 0
         # What this wave gives to back edges, by slot, and what the wave before gave.
         self.feedback: dict[int, Any] = {}
         self.before: dict[int, Any] = {} if previous is None else previous.feedback
+
+
+def _nbytes(value: Any) -> int:
+    """What a packet costs; 1 KiB for what is around the value."""
+    return 0 if value is None else 1024 + int(getattr(value, "nbytes", 0))
 
 
 class Graph:
@@ -78,6 +87,9 @@ class Graph:
         self._ready: deque[_Wave] = deque()
         self._last: _Wave | None = None
         self._under_way = 0
+        self._max_packets = definition.max_queue_size
+        self._max_bytes: int | None = None
+        self._bytes = 0
         self._closing = False
         self._error: GraphError | None = None
         self._threads: list[threading.Thread] = []
@@ -95,6 +107,10 @@ class Graph:
         """Packets and timestamps that have entered and not left."""
         with self._lock:
             return self._under_way + max((len(queue) for queue in self._waiting.values()), default=0)
+
+    def limit_queue(self, packets: int, nbytes: int) -> None:
+        """Let :meth:`add_packet` wait while that many packets of a stream, or bytes of packets, are pending."""
+        self._max_packets, self._max_bytes = packets, nbytes
 
     def start(self, side_packets: Mapping[str, Any], listener: OutputListener) -> None:
         """Open every calculator; raises :class:`GraphError` ``FAILED_PRECONDITION``."""
@@ -121,10 +137,10 @@ class Graph:
             thread.start()
 
     def add_packet(self, stream: str, value: Any, timestamp: int) -> None:
-        """Give a packet to an input stream; waits while ``max_queue_size`` are pending.
+        """Give a packet to an input stream; waits while ``max_queue_size`` (see :meth:`limit_queue`) are pending.
 
-        Raises :class:`GraphError` for a timestamp that does not rise, and when the graph is in error; the
-        former puts the graph into error.
+        Raises :class:`GraphError` for a timestamp that does not rise, for more bytes than the limit that wait for
+        another stream, and when the graph is in error; the former two put the graph into error.
         """
         with self._lock:
             self._raise_error()
@@ -133,10 +149,15 @@ class Graph:
                 self._error = GraphError(self._mismatch(stream, bound, timestamp), "INVALID_ARGUMENT")
                 self._lock.notify_all()
                 raise self._error
-            limit = self._definition.max_queue_size
-            self._lock.wait_for(lambda: self._error is not None or self._under_way + len(self._waiting[stream]) < limit)
+            # Where nothing is under way, the packet may be what the waiting ones need: MediaPipe lets it in, too.
+            self._lock.wait_for(lambda: self._error is not None or not self._under_way or self._has_room(stream))
             self._raise_error()
+            if self._max_bytes is not None and not self._under_way and self._bytes >= self._max_bytes:
+                text = f"{self._bytes} bytes of packets wait for those of other streams; the limit is {self._max_bytes}"
+                self._error = GraphError(text, "RESOURCE_EXHAUSTED")
+                raise self._error
             self._bounds[stream] = timestamp + 1
+            self._bytes += _nbytes(value)
             self._waiting[stream].append((timestamp, value))
             self._settle()
 
@@ -253,6 +274,7 @@ class Graph:
                 return
             with self._lock:
                 self._under_way -= 1
+                self._bytes -= wave.nbytes
                 wave.slots = []
                 self._lock.notify_all()
             if not finished:
@@ -307,8 +329,15 @@ class Graph:
             if self._error is None:
                 code = error.code if isinstance(error, GraphError) else "INTERNAL"
                 self._error = GraphError(f"CalculatorGraph::Run() failed: \n{error}", code)
-                self._error.__cause__ = error
+                logger.debug("graph %s failed", self._definition.source, exc_info=error)
+                # Without the traceback, whose frames hold this graph and its images.
+                self._error.__cause__ = error.with_traceback(None)
             self._lock.notify_all()
+
+    def _has_room(self, stream: str) -> bool:
+        """Whether another packet may enter; the lock is held."""
+        packets = self._under_way + len(self._waiting[stream])
+        return packets < self._max_packets and (self._max_bytes is None or self._bytes < self._max_bytes)
 
     def _raise_error(self) -> None:
         if self._error is not None:

@@ -1,6 +1,7 @@
 """The gRPC service: methods by name, bytes in and out."""
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,10 +11,18 @@ import graph_server
 from graph_server.errors import GraphServerError, UnknownModelError
 from graph_server.models import Model
 from graph_server.servables import Servables
-from graph_server.service.messages import decode_request, encode_response, message_class
+from graph_server.service.limits import Budgets
+from graph_server.service.messages import decode_request, message_class
+from graph_server.service.model_call import infer_model
 from graph_server.service.session import StreamSession, infer_once
-from graph_server.service.status import Refusal, UnmappedRefusal, final_text, not_loaded, unknown_model
-from graph_server.service.tensors import check_contents, describe_output, input_value, output_bytes
+from graph_server.service.status import (
+    Refusal,
+    UnmappedRefusal,
+    final_text,
+    not_loaded,
+    unknown_model,
+    unknown_version,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +33,9 @@ SERVER_NAME = "OpenVINO Model Server"
 class InferenceService:
     """Answers for the servables that ``current`` gives at the moment of each call."""
 
-    def __init__(self, current: Callable[[], Servables]) -> None:
+    def __init__(self, current: Callable[[], Servables], budgets: Budgets) -> None:
         self._current = current
+        self._budgets = budgets
 
     def handlers(self) -> grpc.GenericRpcHandler:
         """What to add to a gRPC server."""
@@ -68,7 +78,7 @@ class InferenceService:
         servables = self._current()
         if request.name in servables.graphs:
             return _bytes("ModelReadyResponse", ready=servables.graphs[request.name] is not None)
-        self._model(servables, request.name)
+        _check_version(self._model(servables, request.name), request.version)
         return _bytes("ModelReadyResponse", ready=True)
 
     def _model_metadata(self, data: bytes) -> bytes:
@@ -88,6 +98,7 @@ class InferenceService:
                     specs.add(name=name, datatype="INVALID")
         else:
             model = self._model(servables, request.name)
+            _check_version(model, request.version)
             answer.versions.append(str(model.version))
             for infos, specs in ((model.inputs, answer.inputs), (model.outputs, answer.outputs)):
                 for info in infos:
@@ -95,33 +106,41 @@ class InferenceService:
         return bytes(answer.SerializeToString())
 
     def _model_infer(self, data: bytes) -> bytes:
-        request = decode_request(data)
-        servables = self._current()
-        name = request.message.model_name
-        if name in servables.models.names:
-            return _infer_model(self._model(servables, name), request)
-        version = request.message.model_version
-        if version and not version.isdigit():
-            raise Refusal("invalid model version format in request")
-        return infer_once(servables, request)
+        budgets = self._budgets
+        with budgets.inferences.take(), budgets.unary_bytes.take(len(data)), budgets.running:
+            request = decode_request(data)
+            servables = self._current()
+            name, version = request.message.model_name, request.message.model_version
+            if version and _version(version) is None:
+                raise _invalid_version()
+            if name in servables.models.names:
+                model = self._model(servables, name)
+                _check_version(model, "" if version == "0" else version)
+                return infer_model(model, request)
+            return infer_once(servables, request)
 
     def _model_stream_infer(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         try:
-            first = next(requests, None)
-            if first is None:
-                raise UnmappedRefusal("Client disconnected during reading first streaming request")
-            session = StreamSession(self._current(), decode_request(first), requests)
-            if not context.add_callback(session.abandon):
-                return  # the client is gone already
-            session.start()
+            with self._budgets.streams.take():
+                first = next(requests, None)
+                if first is None:
+                    raise UnmappedRefusal("Client disconnected during reading first streaming request")
+                with self._budgets.sessions.take():
+                    yield from self._session(first, requests, context)
         except Refusal as refusal:
             context.abort(refusal.code, final_text(refusal))
+
+    def _session(self, first: bytes, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+        session = StreamSession(self._current(), decode_request(first), requests, self._budgets.limits)
+        if not context.add_callback(session.abandon):
+            return  # the client is gone already
+        session.start()
         try:
             yield from session.responses
         finally:
             session.join()
         if session.refusal is not None:
-            context.abort(session.refusal.code, final_text(session.refusal))
+            raise session.refusal
 
     def _model(self, servables: Servables, name: str) -> Model:
         try:
@@ -130,37 +149,26 @@ class InferenceService:
             raise unknown_model() from error
 
 
-def _infer_model(model: Model, request: Any) -> bytes:
-    """A model served by itself: every input by its name, all outputs in the answer."""
-    check_contents(request)
-    known = {info.name: info for info in model.inputs}
-    values = {}
-    for index, item in enumerate(request.message.inputs):
-        info = known.get(item.name)
-        if info is None:
-            raise Refusal("Missing input with specific name", f"Required input: {', '.join(sorted(known))}")
-        value = input_value(request, index, "OVTENSOR")
-        if item.datatype != info.datatype:
-            raise Refusal("Invalid input precision", f"Expected: {info.datatype}; Actual: {item.datatype}")
-        fits = len(value.shape) == len(info.shape) and all(
-            want in (-1, got) for want, got in zip(info.shape, value.shape, strict=False)
-        )
-        if not fits:
-            raise Refusal(
-                "Invalid input shape",
-                f"Expected: {list(info.shape)}; Actual: {list(value.shape)}; input: {item.name}",
-            )
-        values[item.name] = value
-    if len(values) != len(known):
-        raise Refusal("Invalid number of inputs", f"Expected: {len(known)}; Actual: {len(values)}")
-    message = message_class("ModelInferResponse")(
-        model_name=model.name, model_version=str(model.version), id=request.message.id
-    )
-    raw = []
-    for name, value in model.infer(values).items():
-        describe_output(message.outputs.add(), name, value)
-        raw.append(output_bytes(value))
-    return encode_response(message, raw)
+def _version(text: str) -> int | None:
+    """A version as OVMS reads it (src/stringutils.cpp, ``stoi64``): no leading zeros, no plus sign."""
+    if re.fullmatch(r"0|-?[1-9][0-9]{0,18}", text) is None or not -(2**63) <= int(text) < 2**63:
+        return None
+    return int(text)
+
+
+def _invalid_version() -> Refusal:
+    return Refusal("invalid model version format in request")
+
+
+def _check_version(model: Model, text: str) -> None:
+    """A model's version has to be the one that is served; empty means that one."""
+    if not text:
+        return
+    version = _version(text)
+    if version is None:
+        raise _invalid_version()
+    if version != model.version:
+        raise unknown_version()
 
 
 def _parse(name: str, data: bytes) -> Any:

@@ -6,7 +6,7 @@ text inside a stream (src/grpc_utils.cpp, src/status.hpp).
 
 import grpc
 
-from graph_server.errors import GraphServerError
+from graph_server.errors import GraphError, GraphServerError
 
 
 class Refusal(GraphServerError):
@@ -47,3 +47,20 @@ def unknown_model() -> Refusal:
 def execution_failed(reason: str) -> Refusal:
     """A graph that went into error."""
     return Refusal("Mediapipe execution failed. MP status", reason)
+
+
+def graph_failed(error: GraphError) -> Refusal:
+    """How a call ends whose graph went into error."""
+    if error.code == "FAILED_PRECONDITION":
+        return UnmappedRefusal("Mediapipe graph precondition failed", f"{error.code}: {error}")
+    return execution_failed(f"{error.code}: {error}")
+
+
+def precondition_failed(text: str, details: str) -> Refusal:
+    """A graph that could not be set up, or that takes no packets."""
+    return Refusal(text, details, code=grpc.StatusCode.FAILED_PRECONDITION)
+
+
+def unknown_version() -> Refusal:
+    """A model without that version."""
+    return Refusal("Model with requested version is not found", code=grpc.StatusCode.NOT_FOUND)

@@ -4,6 +4,7 @@ Source: src/kfs_frontend/kfs_graph_executor_impl.cpp.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -31,6 +32,7 @@ _CONTENTS = {
     "INT64": "int64_contents", "UINT8": "uint_contents", "UINT16": "uint_contents", "UINT32": "uint_contents",
     "UINT64": "uint64_contents", "FP32": "fp32_contents", "FP64": "fp64_contents",
 }  # fmt: skip
+_MEDIAPIPE_DATATYPES = ("FP32", "FP16", "INT32", "INT8", "UINT8", "BOOL")
 _SHAPE, _SIZE = "Invalid input shape", "Invalid content size of tensor proto"
 
 
@@ -58,7 +60,30 @@ def input_value(request: InferRequest, index: int, tag: str) -> npt.NDArray[Any]
     """The value of an input for a stream with ``tag``: a read-only view on the received bytes."""
     item = request.message.inputs[index]
     raw = request.raw[index] if request.raw else None
-    return _image(item, raw) if tag.startswith("IMAGE") else _tensor(item, raw)
+    if tag.startswith("IMAGE"):
+        return _image(item, raw)
+    if tag.startswith("TENSOR"):
+        _check_mediapipe_tensor(item)
+    return _tensor(item, raw)
+
+
+def listed(shape: Sequence[int]) -> str:
+    """A shape in OVMS's words: ``(1,195)``."""
+    return f"({','.join(str(size) for size in shape)})"
+
+
+def _check_mediapipe_tensor(item: Any) -> None:
+    """MediaPipe's own tensors have fewer datatypes than OpenVINO's, and no empty dimension."""
+    if item.datatype not in _MEDIAPIPE_DATATYPES:
+        raise Refusal(
+            "Invalid input precision",
+            f"Not supported precision for Mediapipe tensor deserialization: {item.datatype}",
+        )
+    if any(size <= 0 for size in item.shape):
+        raise Refusal(
+            _SHAPE,
+            f"Negative or zero dimension size is not acceptable: {listed(item.shape)}; input name: {item.name}",
+        )
 
 
 def _image(item: Any, raw: memoryview | None) -> npt.NDArray[Any]:
@@ -92,11 +117,12 @@ def _image(item: Any, raw: memoryview | None) -> npt.NDArray[Any]:
 def _tensor(item: Any, raw: memoryview | None) -> npt.NDArray[Any]:
     shape = tuple(item.shape)
     if any(size < 0 for size in shape):
-        listed = ",".join(str(size) for size in shape)
-        raise Refusal(_SHAPE, f"Negative dimension size is not acceptable: ({listed}); input name: {item.name}")
+        raise Refusal(_SHAPE, f"Negative dimension size is not acceptable: {listed(shape)}; input name: {item.name}")
     dtype = DTYPES.get(item.datatype)
     count = math.prod(shape)
     expected = count * (dtype.itemsize if dtype is not None else 0)
+    if expected >= 2**64:
+        raise Refusal(_SIZE, "Provided shape and datatype declare too large buffer.")
     if raw is None:
         return _typed(item, expected)
     if len(raw) != expected or dtype is None:

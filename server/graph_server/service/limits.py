@@ -1,0 +1,93 @@
+"""How much clients may ask for at once."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import grpc
+
+from graph_server.service.status import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of what a server takes on; beyond them a call ends with ``RESOURCE_EXHAUSTED`` or waits to send.
+
+    Of ``calls``, one in two may be a stream, three in eight may be unary inference: whatever these do, health and
+    metadata are answered. A stream becomes a session, which holds a graph, with its first request. Each session
+    has an equal share of ``memory_bytes`` for the frames inside its graph, so no session can use up another's.
+    """
+
+    calls: int = 512
+    """Calls at once, each of which holds a thread."""
+    sessions: int = 32
+    """Sessions at once, each of which holds a graph."""
+    message_bytes: int = 256 << 20
+    """The largest message that is received; two RGBA frames of 8K would not fit."""
+    memory_bytes: int = 2 << 30
+    """Bytes of frames in graphs and of unary requests: OVMS's default quota."""
+    queued_packets: int = 100
+    """Packets of one stream inside a session's graph: MediaPipe's default."""
+    running: int = field(default_factory=lambda: max(2, os.cpu_count() or 1))
+    """Unary graphs at work at once; more wait their turn."""
+
+    @property
+    def streams(self) -> int:
+        """Streams at once, whether a request has come or not."""
+        return max(1, self.calls // 2)
+
+    @property
+    def inferences(self) -> int:
+        """Unary inferences at once, waiting ones included."""
+        return max(1, self.calls * 3 // 8)
+
+    @property
+    def session_bytes(self) -> int:
+        """A session's share of :attr:`memory_bytes`."""
+        return max(1, self.memory_bytes // self.sessions)
+
+
+class Budget:
+    """Something of which there is a limited amount; safe from several threads."""
+
+    def __init__(self, limit: int, what: str, flag: str) -> None:
+        self._limit = limit
+        self._used = 0
+        self._lock = threading.Lock()
+        self._refusal = f"{what}; the limit is {limit} ({flag})"
+
+    @property
+    def used(self) -> int:
+        """What is taken at the moment."""
+        return self._used
+
+    @contextmanager
+    def take(self, amount: int = 1) -> Iterator[None]:
+        """Hold ``amount``; raises :class:`Refusal` ``RESOURCE_EXHAUSTED`` where that is more than is left."""
+        with self._lock:
+            if self._used + amount > self._limit:
+                raise Refusal(self._refusal, code=grpc.StatusCode.RESOURCE_EXHAUSTED)
+            self._used += amount
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._used -= amount
+
+
+class Budgets:
+    """The budgets of one server."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.streams = Budget(limits.streams, "Too many streams are open", "half of --grpc_max_threads")
+        self.sessions = Budget(limits.sessions, "Too many sessions are open", "--max_sessions")
+        self.inferences = Budget(
+            limits.inferences, "Too many inference calls are under way", "3/8 of --grpc_max_threads"
+        )
+        self.unary_bytes = Budget(
+            limits.memory_bytes, "Too many bytes of inference calls are under way", "--grpc_memory_quota"
+        )
+        self.running = threading.BoundedSemaphore(limits.running)

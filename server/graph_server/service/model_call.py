@@ -1,0 +1,75 @@
+"""A model served by itself: every input by its name, all outputs in the answer.
+
+Source: src/predict_request_validation_utils.hpp, src/kfs_frontend/validation.cpp; the doubled "input name: " is
+OVMS's.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from graph_server.models import Model, TensorInfo
+from graph_server.service.messages import InferRequest, encode_response, message_class
+from graph_server.service.status import Refusal
+from graph_server.service.tensors import (
+    DTYPES,
+    check_contents,
+    describe_output,
+    input_value,
+    listed,
+    output_bytes,
+)
+
+_PRECISIONS = {"FP": "FP", "INT": "I", "UINT": "U"}
+
+
+def infer_model(model: Model, request: InferRequest) -> bytes:
+    """Check the request as OVMS does, then infer; raises :class:`Refusal`."""
+    message = request.message
+    if not message.inputs or len(message.inputs) != len(model.inputs):
+        raise Refusal("Invalid number of inputs", f"Expected: {len(model.inputs)}; Actual: {len(message.inputs)}")
+    check_contents(request)
+    places = {item.name: index for index, item in reversed(list(enumerate(message.inputs)))}
+    values = {}
+    for info in sorted(model.inputs, key=lambda info: info.name):
+        index = places.get(info.name)
+        if index is None:
+            raise Refusal("Missing input with specific name", f"Required input: {info.name}")
+        _check(info, message.inputs[index])
+        values[info.name] = input_value(request, index, "OVTENSOR")
+    answer = message_class("ModelInferResponse")(model_name=model.name, model_version=str(model.version), id=message.id)
+    raw = []
+    for name, value in model.infer(values).items():
+        describe_output(answer.outputs.add(), name, value)
+        raw.append(output_bytes(value))
+    return encode_response(answer, raw)
+
+
+def _check(info: TensorInfo, item: Any) -> None:
+    where = f"input name: input name: {info.name}"
+    shape = tuple(item.shape)
+    if any(size < 0 for size in shape):
+        raise Refusal("Invalid input shape", f"Negative dimension size is not acceptable: {listed(shape)}; {where}")
+    if item.datatype != info.datatype:
+        raise Refusal(
+            "Invalid input precision", f"Expected: {_precision(info.datatype)}; Actual: {item.datatype}; {where}"
+        )
+    expected = f"Expected: {listed(info.shape)}; Actual: {listed(shape)}; {where}"
+    if len(shape) != len(info.shape):
+        raise Refusal("Invalid number of shape dimensions", expected)
+    if shape and not _fits(info.shape[:1], shape[:1]):
+        raise Refusal("Invalid input batch size", f"Expected: {info.shape[0]}; Actual: {shape[0]}; {where}")
+    if not _fits(info.shape, shape):
+        raise Refusal("Invalid input shape", expected)
+    if math.prod(shape) * DTYPES[info.datatype].itemsize >= 2**64:
+        raise Refusal("Invalid content size of tensor proto", f"Shape too large; input name: {info.name}")
+
+
+def _fits(wanted: Sequence[int], given: Sequence[int]) -> bool:
+    return all(want in (-1, got) for want, got in zip(wanted, given, strict=True))
+
+
+def _precision(datatype: str) -> str:
+    """OVMS's own name of a datatype: ``I32`` for INT32."""
+    name = datatype.rstrip("0123456789")
+    return _PRECISIONS.get(name, name) + datatype[len(name) :]

@@ -1,0 +1,130 @@
+"""Requests to packets of a graph, and packets to responses.
+
+Source: src/kfs_frontend/kfs_graph_executor_impl.cpp.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from graph_server.errors import GraphError
+from graph_server.graph.definition import GraphDefinition
+from graph_server.graph.node import Port
+from graph_server.graph.runtime import MAX_TIMESTAMP, MIN_TIMESTAMP, Graph
+from graph_server.servables import Servables
+from graph_server.service.messages import InferRequest, message_class
+from graph_server.service.status import Refusal, UnmappedRefusal, not_loaded, precondition_failed, unknown_graph
+from graph_server.service.tensors import (
+    check_contents,
+    describe_output,
+    input_value,
+    not_an_array,
+    output_bytes,
+)
+
+TIMESTAMP = "OVMS_MP_TIMESTAMP"
+_RESERVED = "py"
+_SPECIAL = {
+    -(2**63): "Timestamp::Unset()",
+    -(2**63) + 1: "Timestamp::Unstarted()",
+    -(2**63) + 2: "Timestamp::PreStream()",
+    2**63 - 3: "Timestamp::PostStream()",
+    2**63 - 2: "Timestamp::OneOverPostStream()",
+    2**63 - 1: "Timestamp::Done()",
+}
+_RUN_FAILED, _HAS_ERRORS = "CalculatorGraph::Run() failed: ", "Graph has errors: "
+
+
+def find_graph(servables: Servables, name: str) -> GraphDefinition:
+    """The graph of that name; raises :class:`Refusal`."""
+    if name not in servables.graphs:
+        raise unknown_graph()
+    definition = servables.graphs[name]
+    if definition is None:
+        raise not_loaded()
+    return definition
+
+
+def side_packets(request: InferRequest) -> dict[str, Any]:
+    """The parameters of a first request, without the timestamp; raises :class:`Refusal`."""
+    packets: dict[str, Any] = {}
+    for name, value in request.message.parameters.items():
+        if name == TIMESTAMP:
+            continue
+        if name == _RESERVED:
+            raise precondition_failed(
+                "Failed to initialize mediapipe graph",
+                "Incoming input side packet: py is special reserved name and cannot be used",
+            )
+        kind = value.WhichOneof("parameter_choice")
+        if kind is None:
+            raise UnmappedRefusal(
+                "Functionality not implemented",
+                "Handling parameters of other types than: bool, string, int64 is not supported",
+            )
+        packets[name] = getattr(value, kind)
+    return packets
+
+
+def timestamp_of(request: InferRequest) -> int:
+    """The request's timestamp, by default the wall clock, in µs; raises :class:`Refusal`."""
+    parameters = request.message.parameters
+    if TIMESTAMP not in parameters:
+        return time.time_ns() // 1000
+    parameter = parameters[TIMESTAMP]
+    if parameter.WhichOneof("parameter_choice") != "int64_param":
+        raise UnmappedRefusal(
+            "Malformed packet timestamp",
+            f"Invalid timestamp format in request parameter {TIMESTAMP}. Should be int64",
+        )
+    timestamp = int(parameter.int64_param)
+    if not MIN_TIMESTAMP <= timestamp <= MAX_TIMESTAMP:
+        raise UnmappedRefusal("Malformed packet timestamp", _SPECIAL[timestamp])
+    return timestamp
+
+
+def packets_of(request: InferRequest, ports: Mapping[str, Port]) -> Iterator[tuple[str, Any]]:
+    """The request's inputs as stream names and values, in order; raises :class:`Refusal`."""
+    check_contents(request)
+    places: dict[str, int] = {}
+    for index, item in enumerate(request.message.inputs):
+        port = ports.get(item.name)
+        if port is None:
+            raise Refusal("Unexpected input", f"{item.name} is unexpected")
+        # OVMS looks inputs up by name: a second one of the same name has the value of the first.
+        yield port.name, input_value(request, places.setdefault(item.name, index), port.tag)
+
+
+def push(graph: Graph, request: InferRequest, ports: Mapping[str, Port]) -> int:
+    """Give the request's packets to the graph and return their number; raises :class:`Refusal`.
+
+    As in MediaPipe, the packet whose timestamp does not rise is taken without a word and puts the graph into
+    error; packets that come when it is in error are refused.
+    """
+    timestamp = timestamp_of(request)
+    count = 0
+    for stream, value in packets_of(request, ports):
+        sound = graph.error is None
+        try:
+            graph.add_packet(stream, value, timestamp)
+        except GraphError as error:
+            if not (sound and error.code == "INVALID_ARGUMENT"):
+                details = f"{error.code}: {str(error).replace(_RUN_FAILED, _HAS_ERRORS, 1)}"
+                raise precondition_failed("Failed to add packet to mediapipe graph input stream", details) from error
+        count += 1
+    return count
+
+
+def output_message(name: str, outputs: Mapping[str, Any], timestamp: int) -> tuple[Any, list[memoryview]]:
+    """A ``ModelInferResponse`` without its raw contents, and those."""
+    message = message_class("ModelInferResponse")(model_name=name, model_version="1")
+    message.parameters[TIMESTAMP].int64_param = timestamp
+    raw = []
+    for stream, value in outputs.items():
+        if not isinstance(value, np.ndarray):
+            raise not_an_array(stream)
+        describe_output(message.outputs.add(), stream, value)
+        raw.append(output_bytes(value))
+    return message, raw
