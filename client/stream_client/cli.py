@@ -125,7 +125,11 @@ def build_parser() -> argparse.ArgumentParser:
         choices=("retry", "fail"),
         help="reconnect, or end the run (default: retry for live sources, fail for files)",
     )
-    add("--reconnect_timeout", type=float, help="seconds until a lost server is given up (default: never)")
+    add(
+        "--reconnect_timeout",
+        type=float,
+        help="seconds until a lost server or live source is given up; 0: at once (default: never)",
+    )
     add = parser.add_argument_group("run").add_argument
     add("--limit_frames", type=int, default=0, help="end after so many frames")
     add("--limit_stream_duration", type=float, default=0.0, help="end after so many seconds")
@@ -240,6 +244,7 @@ def _client(flags: argparse.Namespace, observers: Sequence[Observer]) -> StreamC
             camera_fps=flags.camera_fps,
             rtsp_transport=flags.rtsp_transport,
             source_timeout=flags.source_timeout,
+            reconnect_timeout=flags.reconnect_timeout,
         ),
     )
     sinks: list[Sink] = [open_sink(spec, SinkOptions(quality=flags.quality)) for spec in flags.output_stream]
@@ -315,6 +320,9 @@ def _print_summary(summary: Summary) -> None:
     delivered, seconds = summary.ledger.delivered, summary.seconds
     rate = f", {delivered / seconds:.1f} frames/s" if delivered and seconds else ""
     print(f"{summary.ledger.line()} in {seconds:.1f} s{rate}", file=sys.stderr, flush=True)
+    for name, peer in summary.peers.items():
+        if peer.losses:
+            print(f"{name}: {peer.line()}", file=sys.stderr, flush=True)
     if summary.ledger.delivered and sum(summary.ledger.failed.values()) and summary.last_failure is not None:
         print(f"last failure: {redact(str(summary.last_failure))}", file=sys.stderr, flush=True)
 

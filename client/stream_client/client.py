@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 
 from stream_client.bounded_queue import BoundedQueue
@@ -18,9 +18,10 @@ from stream_client.frames import Image, Result, StreamInfo, Tensor
 from stream_client.labels import read_label_names
 from stream_client.ledger import Ledger, LedgerSnapshot
 from stream_client.memory import keep_frame_memory
-from stream_client.observe import Observer, Observers
+from stream_client.observe import Observer, Observers, PeerState
 from stream_client.options import RunOptions
 from stream_client.ordering import Joiner
+from stream_client.peers import Peers, PeerSummary
 from stream_client.reader import Reader
 from stream_client.results import OutputFinder, ResultBuilder, label_on_image
 from stream_client.sender import Sender
@@ -44,6 +45,7 @@ class Summary:
     last_failure: StreamClientError | None
     started: float = 0.0
     seconds: float = 0.0
+    peers: Mapping[str, PeerSummary] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -98,7 +100,8 @@ class StreamClient:
         self._label_output_name = label_output_name
         self._preprocess = preprocess
         self._postprocess = postprocess
-        self._observer = Observers(observers)
+        self._peers = Peers()
+        self._observer = Observers([self._peers, *observers])
         self._embedded: EmbeddedServer | None = None
         self._run: _Run | None = None
         self._workers: list[SinkWorker] = []
@@ -187,6 +190,11 @@ class StreamClient:
             self._reader.stop()
 
     @property
+    def peers(self) -> Mapping[str, PeerSummary]:
+        """The states of source, server and publishing sinks now: connecting, live, lost or ended."""
+        return self._peers.snapshot()
+
+    @property
     def summary(self) -> Summary | None:
         """How the run ended, or ``None`` while it goes on."""
         return self._summary
@@ -223,12 +231,16 @@ class StreamClient:
         options = self._options
         self._reader = Reader(self._source, self._fail, limit_frames=options.limit_frames, max_fps=options.enforce_fps)
         self._observer.state("source", "connecting")
+        self._watch("source", self._source)
+        if self._stop_requested.is_set():
+            self._reader.stop()
         info = self._reader.open()
         self._observer.state("source", "live")
         session = self._connect()
         self._observer.started(info.name, session.servable.name)
         exchange = self._exchange(info, session.servable)
         for sink in self._sinks:
+            self._watch(sink.name, sink)
             worker = SinkWorker(sink, self._observer, self._sink_ended)
             self._workers.append(worker)
             worker.start(info)
@@ -265,6 +277,22 @@ class StreamClient:
         self._run = _Run(exchange, self._reader, sender, dispatcher, info, session.servable, timer)
         if self._stop_requested.is_set():
             self.stop()
+
+    def _watch(self, peer: str, part: object) -> None:
+        """Follow the states of a source or sink that reconnects."""
+        watch = getattr(part, "watch", None)
+        if watch is None:
+            return
+        lost = False
+
+        def on_state(state: PeerState) -> None:
+            nonlocal lost
+            self._observer.state(peer, state)
+            if state == "live" and lost:
+                self._observer.reconnected(peer)
+            lost = state == "lost" or (lost and state == "connecting")
+
+        watch(on_state)
 
     def _connect(self) -> Session:
         if isinstance(self._transport, Session):
@@ -368,6 +396,7 @@ class StreamClient:
             last_failure=run.dispatcher.last_failure if run is not None else None,
             started=self._began,
             seconds=self._ended - self._began,
+            peers=self._peers.snapshot(),
         )
         self._stop_requested.set()
         try:

@@ -41,10 +41,10 @@ class StreamInfo:
 class Frame:
     """A picture of the source.
 
-    ``index`` counts the frames that the source gave, from 0. ``timestamp`` is the presentation time in
-    microseconds, strictly increasing within a run (file: media time; live: wall clock since 1970).
-    ``captured`` is :func:`time.monotonic` when the picture was there; ``offered`` when the source had handed it
-    over, which the client notes itself.
+    ``index`` counts the frames that the source had, from 0; a gap means frames that it could not keep.
+    ``timestamp`` is the presentation time in microseconds, strictly increasing within a run
+    (file: media time; live: wall clock since 1970). ``captured`` is :func:`time.monotonic` when the picture was
+    there; ``offered`` when the source had handed it over, which the client notes itself.
     """
 
     index: int

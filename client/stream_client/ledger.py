@@ -8,6 +8,7 @@ from stream_client.errors import StreamClientError
 
 DROP_REASONS = {
     "replaced": "replaced by a newer one",
+    "overwritten": "decoded while the client was busy",
     "stopped": "not sent before the stop",
     "in_graph": "dropped by the graph",
     "max_fps": "above --enforce_fps",

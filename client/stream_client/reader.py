@@ -36,7 +36,9 @@ class Reader:
     def open(self) -> StreamInfo:
         """Open the source in its thread and wait for that; raises its :class:`SourceError`."""
         self._thread.start()
-        self._opened.wait()
+        # As in StreamClient.wait: a signal's handler runs only when this thread comes around.
+        while not self._opened.wait(0.2):
+            pass
         if self._info is None:
             self._thread.join()
             raise self._open_error or SourceError("the source was stopped before it opened")
@@ -81,12 +83,15 @@ class Reader:
                 self._on_error(_as_source_error(exception))
 
     def _read(self, exchange: Exchange, info: StreamInfo) -> None:
-        count = 0
+        count = expected = 0
         due = time.monotonic()
         while not self._stopping.is_set():
             frame = self._source.read()
             if frame is None:
                 break
+            for _ in range(frame.index - expected):
+                exchange.skip("overwritten")
+            expected = frame.index + 1
             if self._period and info.live and frame.captured < due:
                 exchange.skip("max_fps")
                 continue

@@ -2,9 +2,14 @@
 
 import re
 
-_USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s]*@", re.IGNORECASE)
+# A password may hold any sign, a slash and an @ too: everything up to the last @ of the word goes.
+_USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)\S*@", re.IGNORECASE)
+_SECRET = re.compile(
+    r"(?P<name>[?&](?:access_?token|token|api_?key|key|password|passwd|pwd|pass|secret|signature|sig|auth)=)[^&\s]+",
+    re.IGNORECASE,
+)
 
 
 def redact(text: str) -> str:
-    """``text`` with the credentials of every URL in it replaced: ``rtsp://***@host/path``."""
-    return _USERINFO.sub(r"\g<scheme>***@", text)
+    """``text`` with the credentials of every URL in it replaced: ``rtsp://***@host/path?token=***``."""
+    return _SECRET.sub(r"\g<name>***", _USERINFO.sub(r"\g<scheme>***@", text))

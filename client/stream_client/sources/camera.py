@@ -13,6 +13,7 @@ from stream_client.errors import (
     SourceNotFoundError,
 )
 from stream_client.sources.live import LiveInput, LiveSource
+from stream_client.sources.reconnecting import ReconnectingSource
 
 _CAMERA = re.compile(r"\d+|webcam|/dev/video\d+")
 
@@ -53,7 +54,18 @@ def camera_error(live: LiveInput, error: OSError | av.error.FFmpegError) -> Sour
 
 
 def camera_source(
-    spec: str, *, width: int | None = None, height: int | None = None, frame_rate: float | None = None
-) -> LiveSource:
-    """A camera; see :func:`camera_input`."""
-    return LiveSource(camera_input(spec, width=width, height=height, frame_rate=frame_rate), camera_error)
+    spec: str,
+    *,
+    width: int | None = None,
+    height: int | None = None,
+    frame_rate: float | None = None,
+    reconnect_timeout: float | None = None,
+) -> ReconnectingSource:
+    """A camera; see :func:`camera_input`. It has to be there at first, and may be unplugged for a while."""
+    live = camera_input(spec, width=width, height=height, frame_rate=frame_rate)
+    return ReconnectingSource(
+        lambda: LiveSource(live, camera_error),
+        live.name,
+        reconnect_timeout=reconnect_timeout,
+        hopeless=(SourceError,),
+    )

@@ -21,6 +21,7 @@ class SourceOptions:
     camera_fps: float | None = None
     rtsp_transport: RtspTransport = "tcp"
     source_timeout: float = 10.0
+    reconnect_timeout: float | None = None
 
 
 def open_source(spec: str, options: SourceOptions | None = None) -> Source:
@@ -32,8 +33,17 @@ def open_source(spec: str, options: SourceOptions | None = None) -> Source:
         return TestPatternSource(pattern_options(spec))
     if is_camera(spec):
         return camera_source(
-            spec, width=options.camera_width, height=options.camera_height, frame_rate=options.camera_fps
+            spec,
+            width=options.camera_width,
+            height=options.camera_height,
+            frame_rate=options.camera_fps,
+            reconnect_timeout=options.reconnect_timeout,
         )
     if is_network(spec):
-        return network_source(spec, rtsp_transport=options.rtsp_transport, timeout=options.source_timeout)
+        return network_source(
+            spec,
+            rtsp_transport=options.rtsp_transport,
+            timeout=options.source_timeout,
+            reconnect_timeout=options.reconnect_timeout,
+        )
     return FileSource(spec, realtime=options.realtime, loop=options.loop)

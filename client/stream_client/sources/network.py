@@ -1,8 +1,6 @@
 """Network streams: RTSP over TCP, HTTP MJPEG, HLS."""
 
-import os
 from typing import Literal
-from urllib.parse import quote, urlsplit, urlunsplit
 
 import av.error
 
@@ -16,36 +14,42 @@ from stream_client.errors import (
 )
 from stream_client.redact import redact
 from stream_client.sources.live import LiveInput, LiveSource
+from stream_client.sources.reconnecting import ReconnectingSource
+from stream_client.urls import PASSWORD_VARIABLE, USER_VARIABLE, with_credentials
 
 RtspTransport = Literal["tcp", "udp"]
 _SCHEMES = ("rtsp", "rtsps", "http", "https")
-USER_VARIABLE = "STREAM_CLIENT_RTSP_USER"
-PASSWORD_VARIABLE = "STREAM_CLIENT_RTSP_PASSWORD"
 
 
 def is_network(spec: str) -> bool:
     """Whether ``spec`` is a URL of a network stream."""
-    return urlsplit(spec).scheme in _SCHEMES and "://" in spec
+    scheme, separator, _ = spec.partition("://")
+    return bool(separator) and scheme.lower() in _SCHEMES
 
 
-def with_credentials(url: str) -> str:
-    """``url`` with the credentials of the environment, where it has none of its own."""
-    parts = urlsplit(url)
-    user = os.environ.get(USER_VARIABLE)
-    if user is None or "@" in parts.netloc:
-        return url
-    password = os.environ.get(PASSWORD_VARIABLE, "")
-    netloc = f"{quote(user, safe='')}:{quote(password, safe='')}@{parts.netloc}"
-    return urlunsplit(parts._replace(netloc=netloc))
-
-
-def network_source(url: str, *, rtsp_transport: RtspTransport = "tcp", timeout: float = 10.0) -> LiveSource:
-    """A network stream; ``timeout`` in seconds bounds opening and each read."""
+def network_connection(url: str, *, rtsp_transport: RtspTransport = "tcp", timeout: float = 10.0) -> LiveSource:
+    """One connection to a network stream; ``timeout`` in seconds bounds opening and each read."""
     options = {"fflags": "nobuffer", "flags": "low_delay"}
-    if urlsplit(url).scheme.startswith("rtsp"):
-        options |= {"rtsp_transport": rtsp_transport, "max_delay": "0"}
+    if url.lower().startswith("rtsp"):
+        # The stream's description names size and codec: half a second of looking is enough.
+        options |= {"rtsp_transport": rtsp_transport, "max_delay": "0", "analyzeduration": "500000"}
     live = LiveInput(redact(url), with_credentials(url), None, options, open_timeout=timeout, read_timeout=timeout)
     return LiveSource(live, network_error)
+
+
+def network_source(
+    url: str,
+    *,
+    rtsp_transport: RtspTransport = "tcp",
+    timeout: float = 10.0,
+    reconnect_timeout: float | None = None,
+) -> ReconnectingSource:
+    """A network stream that is connected to again when it is lost; see :class:`ReconnectingSource`."""
+    return ReconnectingSource(
+        lambda: network_connection(url, rtsp_transport=rtsp_transport, timeout=timeout),
+        redact(url),
+        reconnect_timeout=reconnect_timeout,
+    )
 
 
 def network_error(live: LiveInput, error: OSError | av.error.FFmpegError) -> SourceError:
@@ -63,6 +67,8 @@ def network_error(live: LiveInput, error: OSError | av.error.FFmpegError) -> Sou
             return SourceTimeoutError(f"{live.name} did not answer within {live.open_timeout:g} s")
         case av.error.ConnectionRefusedError():
             return SourceError(f"{live.name}: connection refused; is the server running?")
+        case av.error.HTTPServerError():
+            return SourceError(f"{live.name}: the server has a fault of its own (5xx)")
         case av.error.InvalidDataError() | av.error.DecoderNotFoundError():
             return SourceCodecError(f"{live.name} has no video that can be decoded: {text}")
     if live.url.startswith(("rtsps", "https")) and ("tls" in text.lower() or "Input/output" in text):

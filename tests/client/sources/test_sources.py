@@ -169,7 +169,7 @@ def test_a_capture_device_that_ends_is_the_end() -> None:
 
 
 def test_a_stream_that_nobody_serves_is_one_line_without_the_password() -> None:
-    source = network_source("rtsp://user:geheim@127.0.0.1:9/x", timeout=2)
+    source = network_source("rtsp://user:geheim@127.0.0.1:9/x", timeout=2, reconnect_timeout=0)
     with pytest.raises(SourceError, match=r"rtsp://\*\*\*@127.0.0.1:9/x") as caught:
         source.open()
     source.close()

@@ -1,0 +1,54 @@
+"""What became of the run's peers: the source, the server, and sinks that publish to a server."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from stream_client.observe import NullObserver, PeerState
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSummary:
+    """A peer's state, how often it was lost and came back, and for how many seconds it was away in all."""
+
+    state: PeerState
+    losses: int = 0
+    reconnections: int = 0
+    away: float = 0.0
+
+    def line(self) -> str:
+        """``lost 2 times, back 2 times, away for 3.1 s``."""
+        return f"lost {_times(self.losses)}, back {_times(self.reconnections)}, away for {self.away:.1f} s"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+class Peers(NullObserver):
+    """Follows the states that the run reports. Safe from any thread."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._peers: dict[str, PeerSummary] = {}
+        self._lost_since: dict[str, float] = {}
+
+    def state(self, peer: str, state: PeerState) -> None:
+        """Follow a change; ``live`` after ``lost`` is a reconnection."""
+        with self._lock:
+            summary = replace(self._peers.get(peer, PeerSummary(state)), state=state)
+            if state == "lost" and peer not in self._lost_since:
+                self._lost_since[peer] = self._clock()
+                summary = replace(summary, losses=summary.losses + 1)
+            elif state in ("live", "ended") and peer in self._lost_since:
+                away = self._clock() - self._lost_since.pop(peer)
+                back = summary.reconnections + (state == "live")
+                summary = replace(summary, reconnections=back, away=summary.away + away)
+            self._peers[peer] = summary
+
+    def snapshot(self) -> Mapping[str, PeerSummary]:
+        """Every peer that was heard of, by name: ``"source"``, ``"server"``, and sinks by theirs."""
+        with self._lock:
+            return dict(self._peers)

@@ -1,0 +1,302 @@
+"""RTSP sources against GStreamer's server."""
+
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.support.rtsp_server import PATTERN, SOUND_ONLY, UNKNOWN_CODEC, RtspServer, free_port
+
+from stream_client.backoff import Backoff
+from stream_client.errors import (
+    SourceAuthenticationError,
+    SourceCodecError,
+    SourceError,
+    SourceNotFoundError,
+    SourceTimeoutError,
+    SourceTlsError,
+)
+from stream_client.frames import Frame
+from stream_client.observe import PeerState
+from stream_client.sources.base import Source
+from stream_client.sources.network import network_connection, network_source
+from stream_client.sources.reconnecting import ReconnectingSource
+from stream_client.urls import PASSWORD_VARIABLE, USER_VARIABLE
+
+USER, PASSWORD = "me", "p@ss/w"
+
+
+@pytest.fixture(scope="module")
+def rtsp() -> Iterator[RtspServer]:
+    with RtspServer(play={"test": PATTERN, "sound": SOUND_ONLY, "odd": UNKNOWN_CODEC}) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[RtspServer]:
+    with RtspServer(play={"test": PATTERN}, credentials=(USER, PASSWORD)) as server:
+        yield server
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """The port of a peer that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def read(source: ReconnectingSource, count: int) -> list[Frame]:
+    frames = [source.read() for _ in range(count)]
+    return [frame for frame in frames if frame is not None]
+
+
+def read_to_the_end(source: Source) -> None:
+    while source.read() is not None:
+        pass
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_frames_come_with_the_streams_own_times(rtsp: RtspServer, transport: str) -> None:
+    source = network_source(rtsp.url("test"), rtsp_transport=transport)  # type: ignore[arg-type]
+    info = source.open()
+    frames = read(source, 20)
+    source.close()
+    assert (info.live, info.width, info.height, info.frame_rate) == (True, 160, 120, 30)
+    assert all(frame.image.shape == (120, 160, 3) for frame in frames)
+    steps = [(after.timestamp - before.timestamp) for before, after in pairwise(frames)]
+    # Multiples of a thirtieth of a second, whatever the machine was busy with.
+    assert all(abs(step / 33_333 - round(step / 33_333)) < 0.05 and step > 0 for step in steps)
+    assert frames[0].timestamp > 1_600_000_000_000_000
+
+
+def test_a_slow_reader_gets_the_newest_frames_and_sees_the_gap(rtsp: RtspServer) -> None:
+    source = network_source(rtsp.url("test"))
+    source.open()
+    read(source, 5)
+    time.sleep(0.5)
+    stale, newest = read(source, 2)
+    after = read(source, 1)[0]
+    source.close()
+    assert newest.index == stale.index + 1
+    assert stale.index > 10
+    assert after.timestamp - newest.timestamp < 100_000
+
+
+def test_refusals_are_told_apart_in_one_line_each(rtsp: RtspServer, guarded: RtspServer) -> None:
+    wrong = guarded.url("test", "me:geheim")
+    cases: list[tuple[str, type[SourceError], str]] = [
+        (rtsp.url("nothing"), SourceNotFoundError, "nobody publishes there"),
+        (rtsp.url("sound"), SourceCodecError, "no video track, only audio"),
+        (rtsp.url("odd"), SourceCodecError, "no video"),
+        (guarded.url("test"), SourceAuthenticationError, "refuses the credentials"),
+        (wrong, SourceAuthenticationError, "refuses the credentials"),
+        (rtsp.url("test").replace("rtsp:", "rtsps:"), SourceTlsError, "TLS handshake failed"),
+        (f"rtsp://127.0.0.1:{free_port()}/test", SourceError, "connection refused"),
+    ]
+    for url, kind, text in cases:
+        source = network_source(url, timeout=5, reconnect_timeout=0)
+        with pytest.raises(kind, match=text) as caught:
+            source.open()
+        source.close()
+        assert "\n" not in str(caught.value)
+        assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize("spelling", ["me:p%40ss%2Fw", "me:p%40ss/w"])
+def test_credentials_of_the_url_let_in_and_are_shown_nowhere(guarded: RtspServer, spelling: str) -> None:
+    source = network_source(guarded.url("test", spelling))
+    info = source.open()
+    frames = read(source, 2)
+    names = [thread.name for thread in threading.enumerate()]
+    source.close()
+    assert len(frames) == 2
+    assert info.name == f"rtsp://***@127.0.0.1:{guarded.port}/test"
+    assert not any("ss" in name and "w@" in name for name in names)
+
+
+def test_credentials_of_the_environment_let_in(guarded: RtspServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(USER_VARIABLE, USER)
+    monkeypatch.setenv(PASSWORD_VARIABLE, PASSWORD)
+    source = network_source(guarded.url("test"))
+    source.open()
+    assert len(read(source, 2)) == 2
+    source.close()
+
+
+def test_basic_authentication_is_spoken_too() -> None:
+    with RtspServer(play={"test": PATTERN}, credentials=(USER, PASSWORD), auth="basic") as server:
+        source = network_source(server.url("test", "me:p%40ss%2Fw"))
+        source.open()
+        source.close()
+
+
+def test_a_silent_peer_is_a_time_out(silent: int) -> None:
+    source = network_source(f"rtsp://127.0.0.1:{silent}/x", timeout=0.5, reconnect_timeout=0)
+    with pytest.raises(SourceTimeoutError, match=r"within 0\.5 s"):
+        source.open()
+    source.close()
+
+
+def test_a_peer_that_falls_silent_is_a_time_out() -> None:
+    with RtspServer(play={"test": PATTERN}) as server:
+        source = network_connection(server.url("test"), timeout=1.0)
+        source.open()
+        source.read()
+        server.freeze()
+        with pytest.raises(SourceTimeoutError):
+            read_to_the_end(source)
+        source.close()
+
+
+@pytest.mark.parametrize("state", ["connecting", "live", "lost"])
+def test_a_stop_is_obeyed_in_every_state_however_silent_the_peer(silent: int, state: str) -> None:
+    with RtspServer(play={"test": PATTERN}) as server:
+        url = f"rtsp://127.0.0.1:{silent}/x" if state == "connecting" else server.url("test")
+        source = network_source(url, timeout=300)
+        ended = threading.Event()
+        messages: list[str] = []
+
+        def run() -> None:
+            try:
+                source.open()
+                read_to_the_end(source)
+            except SourceError as error:
+                messages.append(str(error))
+            finally:
+                source.close()
+                ended.set()
+
+        reached, live = threading.Event(), threading.Event()
+
+        def watch(now: PeerState) -> None:
+            if now == "live":
+                live.set()
+            if now == state:
+                reached.set()
+
+        source.watch(watch)
+        thread = threading.Thread(target=run)
+        thread.start()
+        if state == "lost":
+            assert live.wait(20)
+            server.kill()
+        assert reached.wait(20)
+        if state == "live":
+            server.freeze()
+        source.interrupt()
+        # Far below FFmpeg's own time-out of 300 s, which is all that this is about.
+        assert ended.wait(30)
+        thread.join()
+        assert all("stopped" in message for message in messages)
+
+
+def test_a_source_that_goes_away_comes_back_with_rising_times_and_counts() -> None:
+    states: list[PeerState] = []
+    with RtspServer(play={"test": PATTERN}) as server:
+        source = network_source(server.url("test"), timeout=5)
+        source.watch(states.append)
+        source.open()
+        frames = read(source, 3)
+        for _ in range(2):
+            server.kill()
+            restart = threading.Timer(0.3, server.start)
+            restart.start()
+            before = source.reconnections
+            while source.reconnections == before:
+                frames += read(source, 1)
+            restart.join()
+        frames += read(source, 3)
+        source.close()
+    assert [frame.index for frame in frames] == sorted({frame.index for frame in frames})
+    timestamps = [frame.timestamp for frame in frames]
+    assert timestamps == sorted(set(timestamps))
+    assert source.reconnections == 2
+    assert states[:3] == ["connecting", "live", "lost"]
+    assert states.count("lost") == 2
+    assert states[-1] == "live"
+
+
+def test_a_source_that_nobody_publishes_yet_is_waited_for(tmp_path: Path) -> None:
+    with RtspServer(publish=["cam"]) as server:
+        publisher = [
+            *("ffmpeg", "-v", "quiet", "-re", "-f", "lavfi", "-i", "testsrc=size=160x120:rate=30"),
+            *("-c:v", "libx264", "-tune", "zerolatency", "-g", "15", "-pix_fmt", "yuv420p"),
+            *("-f", "rtsp", "-rtsp_transport", "tcp", server.url("publish/cam")),
+        ]
+        started: list[subprocess.Popen[bytes]] = []
+        timer = threading.Timer(0.5, lambda: started.append(subprocess.Popen(publisher)))
+        timer.start()
+        source = network_source(server.url("cam"), timeout=10)
+        try:
+            assert source.open().width == 160
+            assert np.ptp(read(source, 1)[0].image) > 100
+        finally:
+            source.close()
+            timer.join()
+            for process in started:
+                process.kill()
+                process.wait()
+
+
+def test_wrong_credentials_are_not_tried_for_ever(guarded: RtspServer) -> None:
+    attempts = []
+
+    def connect() -> object:
+        attempts.append(1)
+        return network_connection(guarded.url("test", "me:geheim"), timeout=5)
+
+    source = ReconnectingSource(connect, "guarded")  # type: ignore[arg-type]
+    with pytest.raises(SourceAuthenticationError):
+        source.open()
+    source.close()
+    assert len(attempts) == 1
+
+
+def test_credentials_that_are_refused_after_a_loss_are_believed_after_three_attempts() -> None:
+    port = free_port()
+    attempts = []
+    with RtspServer(play={"test": PATTERN}, port=port) as open_server:
+
+        def connect() -> object:
+            attempts.append(1)
+            return network_connection(open_server.url("test", "me:geheim"), timeout=5)
+
+        source = ReconnectingSource(connect, "guarded", backoff=Backoff(first=0.01, longest=0.05))  # type: ignore[arg-type]
+        source.open()
+    with (
+        RtspServer(play={"test": PATTERN}, credentials=(USER, PASSWORD), port=port),
+        pytest.raises(SourceAuthenticationError),
+    ):
+        read_to_the_end(source)
+    source.close()
+    # One that was live, three refused; while no server listened, others found nobody.
+    assert len(attempts) >= 4
+
+
+def test_a_lost_source_is_given_up_after_the_reconnect_timeout() -> None:
+    with RtspServer(play={"test": PATTERN}) as server:
+        source = network_source(server.url("test"), timeout=5, reconnect_timeout=0.2)
+        source.open()
+        server.kill()
+        with pytest.raises(SourceError, match="connection refused"):
+            read_to_the_end(source)
+        source.close()
+
+
+def test_a_server_with_tls_is_read(tmp_path: Path) -> None:
+    certificate = tmp_path / "server.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    subprocess.run([*command, "-keyout", certificate, "-out", tmp_path / "cert.pem"], check=True, capture_output=True)
+    certificate.write_text(certificate.read_text() + (tmp_path / "cert.pem").read_text())
+    assert ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+    with RtspServer(play={"test": PATTERN}, certificate=certificate) as server:
+        source = network_source(server.url("test").replace("rtsp:", "rtsps:"), timeout=5, reconnect_timeout=0)
+        source.open()
+        assert len(read(source, 2)) == 2
+        source.close()

@@ -1,0 +1,102 @@
+"""A real RTSP server for tests: GStreamer's, in a process of its own that can be killed and started again."""
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+SCRIPT = Path(__file__).with_name("gst_rtsp_server.py")
+SYSTEM_PYTHON = "/usr/bin/python3"
+"""Debian's, which has GStreamer's bindings."""
+PATTERN = (
+    "( videotestsrc is-live=1 pattern=smpte ! video/x-raw,width=160,height=120,framerate=30/1 "
+    "! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15 ! rtph264pay name=pay0 pt=96 )"
+)
+"""A live test picture, 160x120 at 30 frames a second, a key frame each half second."""
+SOUND_ONLY = "( audiotestsrc is-live=1 ! alawenc ! rtppcmapay name=pay0 pt=8 )"
+UNKNOWN_CODEC = (
+    "( videotestsrc is-live=1 ! video/x-raw,width=160,height=120,framerate=30/1 ! x264enc tune=zerolatency "
+    "! rtpgstpay name=pay0 )"
+)
+
+
+def free_port() -> int:
+    """A port nobody listens at now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class RtspServer:
+    """Takes streams at ``/publish/NAME`` and plays them at ``/NAME``; ``play`` names pipelines to play."""
+
+    def __init__(
+        self,
+        *,
+        publish: Sequence[str] = (),
+        play: dict[str, str] | None = None,
+        credentials: tuple[str, str] | None = None,
+        auth: str = "digest",
+        certificate: Path | None = None,
+        port: int | None = None,
+    ) -> None:
+        self.port = port or free_port()
+        self._command = [SYSTEM_PYTHON, str(SCRIPT), "--port", str(self.port), "--auth", auth]
+        for name in publish:
+            self._command += ["--publish", name]
+        for name, pipeline in (play or {}).items():
+            self._command += ["--play", f"{name}={pipeline}"]
+        if credentials is not None:
+            self._command += ["--user", credentials[0], "--password", credentials[1]]
+        if certificate is not None:
+            self._command += ["--certificate", str(certificate)]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "RtspServer":
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    def url(self, path: str, user: str = "") -> str:
+        """The address of ``path``."""
+        return f"rtsp://{user and user + '@'}127.0.0.1:{self.port}/{path}"
+
+    def start(self) -> None:
+        """Serve, at the same port as before."""
+        # GStreamer keeps a registry of its plug-ins and says so on standard error.
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            self.kill()
+            raise AssertionError(f"the RTSP server does not start: {' '.join(self._command)}")
+
+    def kill(self) -> None:
+        """Cut every connection, as a power failure does."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def freeze(self) -> None:
+        """Say nothing more, and keep every connection open."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Go on."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGCONT)
