@@ -191,6 +191,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         stopped_by.append(number)
+        if not client.opened and len(stopped_by) == 1:
+            raise KeyboardInterrupt  # what is waited for at the start has nothing to finish
         client.stop()
 
     previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -199,6 +201,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             client.on_start(progress.start)
             client.on_result(progress.result)
             summary = client.run()
+    except KeyboardInterrupt:
+        return 128 + stopped_by[0]
     except StreamClientError as error:
         if client.summary is not None and client.summary.info is not None:
             _print_summary(client.summary)

@@ -26,7 +26,7 @@ from stream_client.reader import Reader
 from stream_client.results import OutputFinder, ResultBuilder, label_on_image
 from stream_client.sender import Sender
 from stream_client.sink_worker import SinkWorker
-from stream_client.transport.image_format import ImageFormat, to_image
+from stream_client.transport.image_format import ImageFormat
 from stream_client.transport.servable import Servable
 from stream_client.transport.session import Session, TransportOptions, connect
 
@@ -195,6 +195,11 @@ class StreamClient:
         return self._peers.snapshot()
 
     @property
+    def opened(self) -> bool:
+        """Whether source, server and sinks are open, or were: :meth:`start` has nothing left to wait for."""
+        return self._run is not None
+
+    @property
     def summary(self) -> Summary | None:
         """How the run ended, or ``None`` while it goes on."""
         return self._summary
@@ -257,7 +262,7 @@ class StreamClient:
         sender.open()
         builder = ResultBuilder(
             roles=OutputFinder(session.servable, self._output_name, self._label_output_name, exchange.require),
-            restore=to_image,
+            restore=session.image_format.to_image,
             label_names=self._names_for(session.servable),
             start=info.start,
         )

@@ -69,6 +69,7 @@ class Sender:
     def stop(self) -> None:
         """Try no more to recover a lost server."""
         self._stopping.set()
+        self._transport.interrupt()
 
     def join(self) -> None:
         """Wait until the session is closed."""

@@ -117,3 +117,12 @@ def test_the_console_script_is_installed() -> None:
     done = subprocess.run([script, "--help"], capture_output=True, text=True, check=False, env=os.environ)
     assert done.returncode == 0
     assert "--input_stream" in done.stdout
+
+
+def test_ctrl_c_while_no_server_answers_ends_without_a_word(clip: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "client.py", "--grpc_address", "127.0.0.1:1", "--connect_timeout", "3600"]
+    command += ["--input_stream", str(clip), "--output_stream", str(tmp_path / "out.mp4")]
+    with subprocess.Popen(command, cwd=ROOT / "client", stderr=subprocess.PIPE, text=True) as client:
+        time.sleep(2)
+        client.send_signal(signal.SIGINT)
+        assert (client.communicate()[1], client.returncode) == ("", 130)

@@ -42,6 +42,7 @@ class FileSink:
         self._info: StreamInfo | None = None
         self._last_pts = -1
         self._failed = False
+        self._size: tuple[int, int] | None = None
 
     def open(self, info: StreamInfo) -> None:
         """Create the file."""
@@ -57,7 +58,7 @@ class FileSink:
             # FFmpeg opens the file only with its first packet; find out now whether it can be written.
             self._path.open("wb").close()
             self._container = av.open(str(self._path), "w", format=container, options=options)
-        except OSError as error:
+        except (OSError, av.error.FFmpegError) as error:
             raise SinkError(f"cannot write {self._path}: {error.strerror} (--output_stream)") from error
 
     def write(self, result: Result) -> bool:
@@ -74,13 +75,13 @@ class FileSink:
             frame.pts = pts
             frame.time_base = _TIME_BASE
             if (frame.width, frame.height) != (self._stream.width, self._stream.height):
-                logger.warning("%s: the picture's size changed; scaled to the first one's", self.name)
+                self._note_size(frame.width, frame.height)
                 frame = frame.reformat(width=self._stream.width, height=self._stream.height)
             packets = self._stream.encode(frame)
             if self._audio is not None:
                 self._audio.advance(result.time)
             self._container.mux(packets)
-        except OSError as error:
+        except (OSError, av.error.FFmpegError) as error:
             self._failed = True
             raise SinkError(
                 f"writing {self._path} failed: {error.strerror}; what was written is kept (--output_stream)"
@@ -103,7 +104,7 @@ class FileSink:
                     self._audio.advance(self._last_pts * float(_TIME_BASE) + self._frame_seconds())
                     self._audio.close()
             container.close()
-        except OSError as error:
+        except (OSError, av.error.FFmpegError) as error:
             if not self._failed:
                 raise SinkError(f"finishing {self._path} failed: {error.strerror} (--output_stream)") from error
 
@@ -123,6 +124,11 @@ class FileSink:
                 self._audio = audio
             else:
                 audio.close()
+
+    def _note_size(self, width: int, height: int) -> None:
+        if self._size != (width, height):
+            self._size = (width, height)
+            logger.warning("%s: the picture's size changed to %dx%d; scaled to the first one's", self.name, *self._size)
 
     def _frame_seconds(self) -> float:
         assert self._info is not None

@@ -67,5 +67,8 @@ class Transport(Protocol):
     def finish(self) -> None:
         """Say that nothing more will be sent; what is unanswered still comes, then :class:`Closed`."""
 
+    def interrupt(self) -> None:
+        """A waiting :meth:`open` gives up, and so does every later one. Safe from any thread."""
+
     def close(self) -> None:
         """End the session at once and release everything; safe twice and after a failed open."""

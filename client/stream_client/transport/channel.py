@@ -1,5 +1,6 @@
 """gRPC channels to a server: address, TLS, keepalive, message size."""
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,25 +61,65 @@ _OPTIONS: list[tuple[str, int]] = [
 ]
 
 
-def open_channel(options: ChannelOptions) -> grpc.Channel:
-    """A connected channel; raises :class:`ConnectError` when the server does not answer in time."""
-    if options.tls is None:
-        channel = grpc.insecure_channel(options.address, options=_OPTIONS)
-    else:
-        channel = grpc.secure_channel(options.address, _credentials(options.tls), options=_OPTIONS)
-    try:
-        grpc.channel_ready_future(channel).result(timeout=options.connect_timeout)
-    except grpc.FutureTimeoutError:
-        channel.close()
-        what = "with TLS" if options.tls else "without TLS"
-        raise ConnectError(
-            f"no gRPC server answers at {options.address} ({what}) within {options.connect_timeout:g} s: "
-            "is it running, and is the address right? (--grpc_address, --connect_timeout)"
-        ) from None
-    except BaseException:
-        channel.close()
-        raise
-    return channel
+_LIVE = "/inference.GRPCInferenceService/ServerLive"
+_SILENT = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+
+
+class Connection:
+    """A channel to a server, opened and closed in bounded time; may be opened again once closed."""
+
+    CLOSE_TIMEOUT = 0.5
+    """Seconds. gRPC waits for what is being written; where the peer has stopped reading that takes its keepalive."""
+
+    def __init__(self, options: ChannelOptions) -> None:
+        self._options = options
+        self._channel: grpc.Channel | None = None
+        self._probe: grpc.Future[bytes] | None = None
+        self._interrupted = False
+        self._lock = threading.Lock()
+
+    def open(self) -> grpc.Channel:
+        """A connected channel; raises :class:`ConnectError` when the server does not answer in time."""
+        options = self._options
+        if options.tls is None:
+            channel = grpc.insecure_channel(options.address, options=_OPTIONS)
+        else:
+            channel = grpc.secure_channel(options.address, _credentials(options.tls), options=_OPTIONS)
+        live: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(_LIVE)
+        probe = live.future(b"", timeout=options.connect_timeout, wait_for_ready=True)
+        with self._lock:
+            self._channel, self._probe = channel, probe
+            if self._interrupted:
+                probe.cancel()
+        try:
+            status = probe.code()
+        except BaseException:
+            self.close()
+            raise
+        if status in _SILENT:  # any other status is an answer
+            self.close()
+            what = "with TLS" if options.tls else "without TLS"
+            raise ConnectError(
+                f"no gRPC server answers at {options.address} ({what}) within {options.connect_timeout:g} s: "
+                "is it running, and is the address right? (--grpc_address, --connect_timeout)"
+            )
+        return channel
+
+    def interrupt(self) -> None:
+        """A waiting :meth:`open`, and every later one, fails at once. Safe from any thread."""
+        with self._lock:
+            self._interrupted = True
+            if self._probe is not None:
+                self._probe.cancel()
+
+    def close(self) -> None:
+        """Close the channel; safe twice."""
+        with self._lock:
+            channel, self._channel, self._probe = self._channel, None, None
+        if channel is not None:
+            closer = threading.Thread(target=channel.close, name="channel closer", daemon=True)
+            closer.start()
+            closer.join(self.CLOSE_TIMEOUT)
 
 
 def _credentials(tls: TlsOptions) -> grpc.ChannelCredentials:

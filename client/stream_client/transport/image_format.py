@@ -17,6 +17,8 @@ ROW_ALIGNMENT = 16
 """OVMS returns drawn pictures sheared unless the width is a multiple of this (spec: padded rows)."""
 
 _CHANNELS = (1, 3, 4)
+_PICTURE_DATATYPES = DATATYPES - {"BOOL", "INT8", "BF16"}
+"""What holds 0…255 and that NumPy can make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,30 +57,39 @@ class ImageFormat:
             array = array[None]
         return Tensor(self.name, self.datatype, np.ascontiguousarray(array, dtype=dtype_of(self.datatype)))
 
+    def to_image(self, tensor: Tensor, frame: Frame) -> Image:
+        """The RGB picture in an output tensor; columns that were padded on the way are cut off again.
 
-def to_image(tensor: Tensor, frame: Frame) -> Image:
-    """The RGB picture in an output tensor; columns that were padded on the way are cut off again.
+        Takes [h, w, c], [1, h, w, c] and [1, c, h, w] with 1, 3 or 4 channels. Integers other than UINT8 are
+        clipped to 0…255; floating point is taken as 0…1 where no value is above 1, else as 0…255. A view where
+        nothing has to change. Raises :class:`ProtocolError`.
+        """
+        array = tensor.array
+        if array.ndim == 4 and array.shape[0] == 1:
+            array = array[0]
+        if array.ndim != 3 or 0 in array.shape:
+            raise ProtocolError(f"output {tensor.name!r} of shape {list(tensor.array.shape)} is not a picture")
+        if array.shape[2] not in _CHANNELS and array.shape[0] in _CHANNELS:
+            array = array.transpose(1, 2, 0)
+        if array.shape[2] not in _CHANNELS:
+            raise ProtocolError(f"output {tensor.name!r} of shape {list(tensor.array.shape)} is not a picture")
+        height, width = frame.image.shape[:2]
+        surplus = -width % self.alignment
+        if surplus and array.shape[:2] == (height, width + surplus):
+            array = array[:, :width]
+        if array.dtype != np.uint8:
+            array = _as_uint8(array)
+        if array.shape[2] == 1:
+            array = np.repeat(array, 3, axis=2)
+        return array[:, :, :3]
 
-    Takes [h, w, c], [1, h, w, c] and [1, c, h, w] with 1, 3 or 4 channels; other datatypes than UINT8 are
-    clipped to 0…255. A view where nothing has to change. Raises :class:`ProtocolError`.
-    """
-    array = tensor.array
-    if array.ndim == 4 and array.shape[0] == 1:
-        array = array[0]
-    if array.ndim != 3 or 0 in array.shape:
-        raise ProtocolError(f"output {tensor.name!r} of shape {list(tensor.array.shape)} is not a picture")
-    if array.shape[2] not in _CHANNELS and array.shape[0] in _CHANNELS:
-        array = array.transpose(1, 2, 0)
-    if array.shape[2] not in _CHANNELS:
-        raise ProtocolError(f"output {tensor.name!r} of shape {list(tensor.array.shape)} is not a picture")
-    height, width = frame.image.shape[:2]
-    if array.shape[0] == height and width < array.shape[1] < width + ROW_ALIGNMENT:
-        array = array[:, :width]
-    if array.dtype != np.uint8:
-        array = np.clip(array, 0, 255).astype(np.uint8)
-    if array.shape[2] == 1:
-        array = np.repeat(array, 3, axis=2)
-    return array[:, :, :3]
+
+def _as_uint8(array: npt.NDArray[Any]) -> Image:
+    if array.dtype.kind == "f":
+        array = np.nan_to_num(array, nan=0.0)
+        array = array * 255 if array.max() <= 1 else array
+        array = np.rint(array)
+    return np.asarray(np.clip(array, 0, 255), dtype=np.uint8)
 
 
 def is_image(tensor: Tensor) -> bool:
@@ -106,8 +117,15 @@ def image_format(
     has to be named.
     """
     spec = _input(servable, input_name)
-    if datatype is not None and datatype not in DATATYPES:
-        raise ConfigurationError(f"{datatype!r} is not a datatype: {', '.join(sorted(DATATYPES))} (--input_dtype)")
+    if datatype is not None and datatype not in _PICTURE_DATATYPES:
+        raise ConfigurationError(
+            f"{datatype!r} is not a datatype for pictures: {', '.join(sorted(_PICTURE_DATATYPES))} (--input_dtype)"
+        )
+    if datatype is None and spec.datatype in ("BOOL", "INT8", "BF16", "BYTES"):
+        raise BadInputError(
+            f"the input {spec.name!r} of {servable.name!r} takes {spec.datatype}, which holds no picture of 0…255: "
+            "serve a model with a UINT8 or floating-point input"
+        )
     if servable.is_graph:
         return ImageFormat(spec.name, layout or "hwc", datatype or "UINT8", alignment=ROW_ALIGNMENT)
     known = spec.datatype if spec.datatype in DATATYPES else "UINT8"

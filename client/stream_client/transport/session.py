@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from stream_client.transport.base import Transport
-from stream_client.transport.channel import ChannelOptions, TlsOptions, open_channel
+from stream_client.transport.channel import ChannelOptions, Connection, TlsOptions
 from stream_client.transport.codec import Parameter
 from stream_client.transport.image_format import ImageFormat, Layout, image_format
 from stream_client.transport.servable import KNOWN_GRAPHS, ControlPlane, Servable
@@ -55,16 +55,16 @@ def connect(options: TransportOptions) -> Session:
     Raises :class:`~stream_client.errors.ConnectError`, :class:`~stream_client.errors.UnknownServableError`,
     :class:`~stream_client.errors.BadInputError`.
     """
-    channel = open_channel(options.channel)
+    connection = Connection(options.channel)
     try:
-        control = ControlPlane(channel, options.address)
+        control = ControlPlane(connection.open(), options.address)
         if options.model_name is not None:
             servable = control.servable(options.model_name)
         else:
             known = KNOWN_GRAPHS if options.api == "stream" else tuple(reversed(KNOWN_GRAPHS))
             servable = control.first_servable(known)
     finally:
-        channel.close()
+        connection.close()
     picture = image_format(
         servable, input_name=options.input_name, layout=options.input_layout, datatype=options.input_dtype
     )

@@ -24,7 +24,7 @@ def error_of_status(code: grpc.StatusCode, details: str, address: str) -> Stream
     if code is grpc.StatusCode.NOT_FOUND:
         return UnknownServableError(f"the server says: {text} (--model_name)", code=code.name)
     if code is grpc.StatusCode.UNIMPLEMENTED:
-        return ServerError(f"the server does not offer this call ({text}): try --api unary", code=code.name)
+        return ServerError(f"the server does not offer this call ({text}): try the other --api", code=code.name)
     return error_of_text(text, code.name)
 
 

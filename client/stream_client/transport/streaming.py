@@ -10,7 +10,7 @@ import grpc
 from stream_client.bounded_queue import BoundedQueue
 from stream_client.errors import ProtocolError, StreamClientError, TransportError
 from stream_client.transport.base import Answer, Closed, Event, Failure, Listener, Request
-from stream_client.transport.channel import ChannelOptions, open_channel
+from stream_client.transport.channel import ChannelOptions, Connection
 from stream_client.transport.codec import (
     TIMESTAMP,
     InferResponse,
@@ -36,9 +36,9 @@ class StreamingTransport:
         self, channel: ChannelOptions, model_name: str, parameters: Mapping[str, Parameter] | None = None
     ) -> None:
         self._options = channel
+        self._connection = Connection(channel)
         self._model_name = model_name
         self._parameters = dict(parameters or {})
-        self._channel: grpc.Channel | None = None
         self._call: grpc.Call | None = None
         self._reader: threading.Thread | None = None
         self._requests: BoundedQueue[bytes] = BoundedQueue(self.QUEUE)
@@ -49,12 +49,12 @@ class StreamingTransport:
 
     def open(self, listener: Listener) -> None:
         """Connect and start the call."""
-        self._channel = open_channel(self._options)
+        channel = self._connection.open()
         self._requests = BoundedQueue(self.QUEUE)
         self._unanswered.clear()
         self._in_order = False
         self._first = True
-        start: grpc.StreamStreamMultiCallable[bytes, bytes] = self._channel.stream_stream(METHOD)
+        start: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(METHOD)
         self._call = start(_drain(self._requests))
         self._reader = threading.Thread(
             target=self._read, args=(self._call, listener), name="stream reader", daemon=True
@@ -82,6 +82,10 @@ class StreamingTransport:
         """Half-close once everything queued is sent."""
         self._requests.close()
 
+    def interrupt(self) -> None:
+        """Wait no more for a connection."""
+        self._connection.interrupt()
+
     def close(self) -> None:
         """Cancel the call and close the connection."""
         self._requests.close()
@@ -89,9 +93,8 @@ class StreamingTransport:
             self._call.cancel()
         if self._reader is not None and self._reader is not threading.current_thread():
             self._reader.join()
-        if self._channel is not None:
-            self._channel.close()
-        self._call = self._reader = self._channel = None
+        self._connection.close()
+        self._call = self._reader = None
 
     def _read(self, call: grpc.Call, listener: Listener) -> None:
         error: StreamClientError | None = None

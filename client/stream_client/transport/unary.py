@@ -8,7 +8,7 @@ import grpc
 
 from stream_client.errors import DeadlineError, StreamClientError, TransportError
 from stream_client.transport.base import Answer, Closed, Failure, Listener, Request
-from stream_client.transport.channel import ChannelOptions, open_channel
+from stream_client.transport.channel import ChannelOptions, Connection
 from stream_client.transport.codec import TIMESTAMP, Parameter, decode_response, encode_request
 from stream_client.transport.status import error_of_status
 
@@ -32,10 +32,10 @@ class UnaryTransport:
         request_timeout: float,
     ) -> None:
         self._options = channel
+        self._connection = Connection(channel)
         self._model_name = model_name
         self._parameters = dict(parameters or {})
         self._request_timeout = request_timeout
-        self._channel: grpc.Channel | None = None
         self._listener: Listener | None = None
         self._calls: set[grpc.Future[bytes]] = set()
         self._changed = threading.Condition()
@@ -44,8 +44,8 @@ class UnaryTransport:
 
     def open(self, listener: Listener) -> None:
         """Connect."""
-        self._channel = open_channel(self._options)
-        self._infer: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(METHOD)
+        channel = self._connection.open()
+        self._infer: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
         self._finishing = self._closed = False
         self._listener = listener
 
@@ -76,6 +76,10 @@ class UnaryTransport:
         if ended:
             self._close_session(None)
 
+    def interrupt(self) -> None:
+        """Wait no more for a connection."""
+        self._connection.interrupt()
+
     def close(self) -> None:
         """Cancel every call and close the connection."""
         with self._changed:
@@ -85,9 +89,7 @@ class UnaryTransport:
             call.cancel()
         with self._changed:
             self._changed.wait_for(lambda: not self._calls)
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
+        self._connection.close()
 
     def _done(self, call: "grpc.Future[bytes]", timestamp: int) -> None:
         """Runs in gRPC's thread."""

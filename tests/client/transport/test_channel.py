@@ -1,7 +1,10 @@
 """Addresses and TLS, on real sockets."""
 
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
@@ -11,7 +14,10 @@ from tests.support.video import picture
 
 from stream_client import StreamClient, TransportOptions
 from stream_client.errors import ConfigurationError, ConnectError
-from stream_client.transport.channel import ChannelOptions, TlsOptions, open_channel
+from stream_client.transport.channel import ChannelOptions, Connection, TlsOptions
+from stream_client.transport.streaming import StreamingTransport
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -54,11 +60,43 @@ def test_tls_with_a_client_certificate(secure: ScriptedServer, certificates: Pat
 def test_an_authority_that_is_not_trusted_is_a_connect_error(secure: ScriptedServer) -> None:
     options = ChannelOptions(f"localhost:{secure.port}", TlsOptions(), connect_timeout=0.5)
     with pytest.raises(ConnectError, match="with TLS"):
-        open_channel(options)
+        Connection(options).open()
 
 
 def test_tls_files_are_checked(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="--tls_cert and --tls_key go together"):
-        open_channel(ChannelOptions("localhost:1", TlsOptions(certificate=tmp_path)))
+        Connection(ChannelOptions("localhost:1", TlsOptions(certificate=tmp_path))).open()
     with pytest.raises(ConfigurationError, match=r"cannot read .*missing\.pem: No such file.* \(--tls_ca\)"):
-        open_channel(ChannelOptions("localhost:1", TlsOptions(ca=tmp_path / "missing.pem")))
+        Connection(ChannelOptions("localhost:1", TlsOptions(ca=tmp_path / "missing.pem"))).open()
+
+
+def test_a_waiting_connection_can_be_given_up() -> None:
+    connection = Connection(ChannelOptions("localhost:1", connect_timeout=3600))
+    with ThreadPoolExecutor(1) as pool:
+        opened = pool.submit(connection.open)
+        connection.interrupt()
+        with pytest.raises(ConnectError):
+            opened.result()
+    with pytest.raises(ConnectError):
+        connection.open()
+
+
+def test_a_connection_whose_peer_has_stopped_reading_can_be_closed() -> None:
+    """The peer is a process that is halted with a frame half sent to it."""
+    script = """
+import sys
+from tests.support.kserve_server import ScriptedServer
+with ScriptedServer() as server:
+    print(server.address, flush=True)
+    sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True
+    ) as server:
+        assert server.stdout is not None
+        transport = StreamingTransport(ChannelOptions(server.stdout.readline().strip()), "graph")
+        transport.open(lambda event: None)
+        server.send_signal(signal.SIGSTOP)
+        transport.send(0, bytes(64 << 20))
+        transport.close()
+        server.kill()
