@@ -42,7 +42,7 @@ def split_credentials(url: str) -> tuple[str, Credentials | None]:
 def environment_credentials() -> Credentials | None:
     """The credentials for network streams that the environment gives."""
     user = os.environ.get(USER_VARIABLE)
-    return None if user is None else Credentials(user, os.environ.get(PASSWORD_VARIABLE, ""))
+    return None if not user else Credentials(user, os.environ.get(PASSWORD_VARIABLE, ""))
 
 
 def with_credentials(url: str) -> str:
