@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 DEMO := demo-output
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench conformance clean
 
 demo: $(VENV)/embedded
 	@mkdir -p $(DEMO)
@@ -17,6 +17,10 @@ demo: $(VENV)/embedded
 test: $(VENV)/dev
 	$(RUN) -m graph_server assets --clip
 	$(RUN) -m pytest
+
+# Every rule of the wire against our own server, or against OVMS_ADDRESS=host:9000.
+conformance: $(VENV)/dev
+	$(RUN) -m pytest tests/conformance
 
 lint: $(VENV)/dev
 	$(VENV)/bin/ruff check .

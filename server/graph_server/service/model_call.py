@@ -13,6 +13,7 @@ from graph_server.service.messages import InferRequest, encode_response, message
 from graph_server.service.status import Refusal
 from graph_server.service.tensors import (
     DTYPES,
+    TYPED_FIELDS,
     check_contents,
     describe_output,
     input_value,
@@ -36,6 +37,7 @@ def infer_model(model: Model, request: InferRequest) -> bytes:
         if index is None:
             raise Refusal("Missing input with specific name", f"Required input: {info.name}")
         _check(info, message.inputs[index])
+        _check_size(info, message.inputs[index], request.raw[index] if request.raw else None)
         values[info.name] = input_value(request, index, "OVTENSOR")
     answer = message_class("ModelInferResponse")(model_name=model.name, model_version=str(model.version), id=message.id)
     raw = []
@@ -61,8 +63,24 @@ def _check(info: TensorInfo, item: Any) -> None:
         raise Refusal("Invalid input batch size", f"Expected: {info.shape[0]}; Actual: {shape[0]}; {where}")
     if not _fits(info.shape, shape):
         raise Refusal("Invalid input shape", expected)
-    if math.prod(shape) * DTYPES[info.datatype].itemsize >= 2**64:
+
+
+def _check_size(info: TensorInfo, item: Any, raw: memoryview | None) -> None:
+    where = f"input name: input name: {info.name}"
+    count, size = math.prod(item.shape), DTYPES[info.datatype].itemsize
+    if count * size >= 2**64:
         raise Refusal("Invalid content size of tensor proto", f"Shape too large; input name: {info.name}")
+    if raw is not None and len(raw) != count * size:
+        raise Refusal(
+            "Invalid content size of tensor proto",
+            f"Expected: {count * size} bytes; Actual: {len(raw)} bytes; {where}",
+        )
+    given = len(getattr(item.contents, TYPED_FIELDS[info.datatype])) if info.datatype in TYPED_FIELDS else 0
+    if raw is None and given != count:
+        raise Refusal(
+            "Invalid number of values in tensor proto container",
+            f"Expected: {count} values; Actual: {given} values; {where}",
+        )
 
 
 def _fits(wanted: Sequence[int], given: Sequence[int]) -> bool:

@@ -27,7 +27,7 @@ _IMAGE_CHANNELS = {
     "FP32": (1, 2, 4),
 }  # fmt: skip
 _PIXELS: dict[int, np.dtype[Any]] = {1: np.dtype("u1"), 2: np.dtype("<u2")}
-_CONTENTS = {
+TYPED_FIELDS = {
     "BOOL": "bool_contents", "INT8": "int_contents", "INT16": "int_contents", "INT32": "int_contents",
     "INT64": "int64_contents", "UINT8": "uint_contents", "UINT16": "uint_contents", "UINT32": "uint_contents",
     "UINT64": "uint64_contents", "FP32": "fp32_contents", "FP64": "fp64_contents",
@@ -138,7 +138,7 @@ def _shaped(values: npt.NDArray[Any], item: Any) -> npt.NDArray[Any]:
 
 
 def _typed(item: Any, expected: int) -> npt.NDArray[Any]:
-    field = _CONTENTS.get(item.datatype)
+    field = TYPED_FIELDS.get(item.datatype)
     values = list(getattr(item.contents, field)) if field is not None else []
     size = DTYPES[item.datatype].itemsize if field is not None else 0
     if field is None or len(values) * size != expected:
