@@ -34,6 +34,7 @@ examples:
   your own OVMS                      --grpc_address host:9000 --input_stream in.mp4 --output_stream out.mp4
   any KServe v2 server               --grpc_address host:9000 --api unary --model_name NAME --input_stream in.mp4
   your own classes                   train --data clips/ --out models/exercises     (train --help)
+  what is wrong before a run         doctor, followed by the run's own flags        (doctor --help)
   true latency, loss and order       readback rtsp://host/path      of pictures from testsrc (readback --help)
   a model against annotations        evaluate models/exercises clip.mp4             (evaluate --help)
 """
@@ -43,6 +44,7 @@ _COMMANDS = {
     "train": "stream_client.training.train",
     "evaluate": "stream_client.training.evaluate",
     "readback": "stream_client.readback.command",
+    "doctor": "stream_client.doctor.command",
 }
 """Commands with flags of their own; ``train`` and ``evaluate`` need the extra ``train``."""
 
@@ -238,19 +240,7 @@ def _benchmark(flags: argparse.Namespace, end: Callable[[], None]) -> Benchmark 
 
 
 def _client(flags: argparse.Namespace, observers: Sequence[Observer]) -> StreamClient:
-    source = open_source(
-        flags.input_stream,
-        SourceOptions(
-            realtime=flags.realtime,
-            loop=flags.loop,
-            camera_width=flags.camera_width,
-            camera_height=flags.camera_height,
-            camera_fps=flags.camera_fps,
-            rtsp_transport=flags.rtsp_transport,
-            source_timeout=flags.source_timeout,
-            reconnect_timeout=flags.reconnect_timeout,
-        ),
-    )
+    source = open_source(flags.input_stream, source_options(flags))
     sinks: list[Sink] = [open_sink(spec, SinkOptions(quality=flags.quality)) for spec in flags.output_stream]
     if flags.labels_output is not None:
         sinks.append(LabelsSink(flags.labels_output))
@@ -259,7 +249,7 @@ def _client(flags: argparse.Namespace, observers: Sequence[Observer]) -> StreamC
     return StreamClient(
         source,
         sinks,
-        _transport(flags),
+        transport_options(flags),
         options=_run_options(flags),
         embedded=EmbeddedOptions(config_path=flags.config_path, models_dir=flags.models_dir),
         label_names=read_label_names(flags.labels) if flags.labels else None,
@@ -270,7 +260,22 @@ def _client(flags: argparse.Namespace, observers: Sequence[Observer]) -> StreamC
     )
 
 
-def _transport(flags: argparse.Namespace) -> TransportOptions:
+def source_options(flags: argparse.Namespace) -> SourceOptions:
+    """How to open the source, as the flags say."""
+    return SourceOptions(
+        realtime=flags.realtime,
+        loop=flags.loop,
+        camera_width=flags.camera_width,
+        camera_height=flags.camera_height,
+        camera_fps=flags.camera_fps,
+        rtsp_transport=flags.rtsp_transport,
+        source_timeout=flags.source_timeout,
+        reconnect_timeout=flags.reconnect_timeout,
+    )
+
+
+def transport_options(flags: argparse.Namespace) -> TransportOptions:
+    """How to reach the server, as the flags say; raises :class:`ConfigurationError`."""
     tls = None
     if flags.tls:
         tls = TlsOptions(flags.tls_ca, flags.tls_cert, flags.tls_key)

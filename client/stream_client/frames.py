@@ -24,7 +24,8 @@ class StreamInfo:
     ``None`` where the source declares none or an absurd one. ``live`` sources cannot be made to wait.
     ``frame_count`` is an estimate for progress, ``None`` when unknown. ``start`` is the timestamp, in
     microseconds, of time zero: 0 for files, wall clock since 1970 for live sources. ``path`` names the
-    file that audio can be carried over from, ``None`` for everything else.
+    file that audio can be carried over from, ``None`` for everything else. ``codec`` is FFmpeg's name of the
+    video's codec, empty where there is none.
     """
 
     name: str
@@ -35,6 +36,7 @@ class StreamInfo:
     frame_count: int | None = None
     start: int = 0
     path: str | None = None
+    codec: str = ""
 
 
 @dataclass(frozen=True, slots=True)

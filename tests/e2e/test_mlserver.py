@@ -101,3 +101,16 @@ def test_its_streaming_is_recognised_and_explained(address: str, clip: Path) -> 
     assert done.returncode == 1
     assert "streams bare ModelInferResponse messages" in done.stderr
     assert "use --api unary" in done.stderr
+
+
+@pytest.mark.timeout(240)
+def test_the_doctor_finds_what_the_server_offers_and_what_not(address: str) -> None:
+    given = ("doctor", "--grpc_address", address, "--model_name", "echo")
+    done = run(*given, "--api", "unary")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "model on echo: picture UINT8 [-1, -1, 3] -> returned UINT8 [-1, -1, 3]" in done.stdout
+    assert "server ready                yes" in done.stdout
+    done = run(*given)
+    assert done.returncode == 1
+    assert "failed  probe, stream" in done.stdout
+    assert "use --api unary" in done.stdout

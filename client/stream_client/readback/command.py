@@ -53,7 +53,9 @@ def main(arguments: Sequence[str]) -> int:
     flags = build_parser().parse_args(arguments)
     name = redact(flags.input)
     try:
-        options = SourceOptions(rtsp_transport=flags.rtsp_transport, source_timeout=flags.source_timeout)
+        options = SourceOptions(
+            rtsp_transport=flags.rtsp_transport, source_timeout=flags.source_timeout, reconnect_timeout=0
+        )
         source = open_source(flags.input, options)
         info, report = _read(source, flags.limit_frames, flags.limit_stream_duration)
     except StreamClientError as error:
@@ -85,6 +87,7 @@ def report_table(name: str, info: StreamInfo, report: ReadbackReport) -> str:
         ("duplicates", report.duplicates),
         ("out of order", report.out_of_order),
         ("unreadable", report.unreadable),
+        ("not taken in time", report.unread),
         ("restarts of the source", report.restarts),
     ]
     lines = [f"{name}, {info.width}x{info.height}", ""]
@@ -148,5 +151,5 @@ def _tally(source: Source, info: StreamInfo, limit_frames: int) -> ReadbackRepor
         count += 1
         age = time.monotonic() - frame.captured
         arrived = time.time_ns() // 1000 - round(1e6 * age) if info.live else None
-        tally.add(Reading(read_code(frame.image), arrived, frame.timestamp))
+        tally.add(Reading(frame.index, read_code(frame.image), arrived, frame.timestamp))
     return tally.report()

@@ -12,10 +12,12 @@ from stream_client.frame_code import FrameCode
 class Reading:
     """A frame that came back. ``code`` is ``None`` where none could be read.
 
+    ``position`` counts the stream's frames from 0, with those that nobody took in time.
     ``arrived`` is the wall clock in µs since 1970, ``None`` for a file, which is read at another time than
     it was written. ``timestamp`` is the stream's own time of the frame, in µs.
     """
 
+    position: int
     code: FrameCode | None
     arrived: int | None
     timestamp: int
@@ -27,7 +29,9 @@ class ReadbackReport:
 
     ``first`` and ``last`` are the lowest and the highest number. ``lost`` counts the numbers between them that
     never came, ``duplicates`` the frames whose number had come before, ``out_of_order`` those that came after
-    a higher number, ``restarts`` the times that the numbers began anew at a later time. ``latency`` is from
+    a higher number, ``restarts`` the times that the numbers began anew at a later time. ``unread`` counts the
+    frames that arrived and were not taken in time, because this machine was busy: they are lost here, and not
+    on the way. ``latency`` is from
     painting to reading, in seconds. ``timing_error`` is how far the stream's own time of a frame is from its
     painted time, in seconds, both counted from the first frame: 0 where it plays at the right speed.
     """
@@ -35,6 +39,7 @@ class ReadbackReport:
     frames: int
     read: int
     unreadable: int
+    unread: int
     first: int | None
     last: int | None
     lost: int
@@ -59,6 +64,8 @@ class Tally:
     def __init__(self) -> None:
         self._frames = 0
         self._read = 0
+        self._unread = 0
+        self._next_position = 0
         self._lowest: int | None = None
         self._highest: int | None = None
         self._first: int | None = None  # of the current numbering
@@ -75,6 +82,8 @@ class Tally:
     def add(self, reading: Reading) -> None:
         """Take the next frame that came back."""
         self._frames += 1
+        self._unread += reading.position - self._next_position
+        self._next_position = reading.position + 1
         code = reading.code
         if code is None:
             return
@@ -90,6 +99,7 @@ class Tally:
             frames=self._frames,
             read=self._read,
             unreadable=self._frames - self._read,
+            unread=self._unread,
             first=self._lowest,
             last=self._highest,
             lost=self._lost_for_good + len(self._missing),

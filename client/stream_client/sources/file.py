@@ -68,6 +68,7 @@ class FileSource:
             frame_count=None if self._loop else self._frame_count(stream, frame_rate),
             start=self._start,
             path=None if self._loop or self._realtime else str(self._path),
+            codec=stream.codec_context.name,
         )
 
     def read(self) -> Frame | None:

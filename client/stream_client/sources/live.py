@@ -71,6 +71,7 @@ class LiveSource:
         self._last = 0
         self._anchor: tuple[int, Fraction] | None = None
         self._frame_rate: Fraction | None = None
+        self._codec = ""
         self.finite = False
         """Whether the stream has declared a length: its end is then an end, and no loss."""
 
@@ -92,7 +93,10 @@ class LiveSource:
                 )
             first = self._decoded[0].picture
         height, width = rgb_image(first).shape[:2]
-        return StreamInfo(self._live.name, width, height, self._frame_rate, live=True, start=time.time_ns() // 1000)
+        start = time.time_ns() // 1000
+        return StreamInfo(
+            self._live.name, width, height, self._frame_rate, live=True, start=start, codec=self._codec
+        )
 
     def read(self) -> Frame | None:
         """The oldest frame that is kept; waits for one."""
@@ -192,6 +196,7 @@ class LiveSource:
             raise SourceCodecError(f"{self._live.name} has video in a codec that FFmpeg cannot decode (--input_stream)")
         stream.thread_type = "SLICE"  # frame threads would hold back a frame a thread
         rate = stream.average_rate
+        self._codec = stream.codec_context.name
         self._frame_rate = Fraction(rate) if rate and 0 < rate < _MAX_PLAUSIBLE_RATE else None
         self.finite = container.duration is not None
         return stream

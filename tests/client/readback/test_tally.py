@@ -12,12 +12,12 @@ START = 1_700_000_000_000_000
 
 def tallied(indices: list[int | None], *, latency: int | None = None) -> ReadbackReport:
     tally = Tally()
-    for index in indices:
+    for position, index in enumerate(indices):
         if index is None:
-            tally.add(Reading(None, None, 0))
+            tally.add(Reading(position, None, None, 0))
             continue
         time = START + 10_000 * index
-        tally.add(Reading(FrameCode(index, time), None if latency is None else time + latency, time))
+        tally.add(Reading(position, FrameCode(index, time), None if latency is None else time + latency, time))
     return tally.report()
 
 
@@ -57,8 +57,8 @@ def test_every_number_is_lost_or_came_and_every_frame_is_new_or_a_duplicate(indi
 
 def test_numbers_that_begin_anew_at_a_later_time_are_a_restart() -> None:
     tally = Tally()
-    for index, time in ((7, 100), (8, 200), (10, 400), (0, 900), (1, 1000), (3, 1200)):
-        tally.add(Reading(FrameCode(index, time), None, time))
+    for position, (index, time) in enumerate(((7, 100), (8, 200), (10, 400), (0, 900), (1, 1000), (3, 1200))):
+        tally.add(Reading(position, FrameCode(index, time), None, time))
     report = tally.report()
     assert (report.restarts, report.lost, report.duplicates, report.out_of_order) == (1, 2, 0, 0)
 
@@ -72,11 +72,19 @@ def test_latency_is_from_painting_to_arrival() -> None:
 def test_a_file_that_plays_at_half_speed_has_a_timing_error() -> None:
     tally = Tally()
     for index in range(3):
-        tally.add(Reading(FrameCode(index, START + 100_000 * index), None, 200_000 * index))
+        tally.add(Reading(index, FrameCode(index, START + 100_000 * index), None, 200_000 * index))
     report = tally.report()
     assert report.latency is None
     assert report.timing_error is not None
     assert report.timing_error.maximum == pytest.approx(0.2)
+
+
+def test_frames_that_the_reader_missed_are_told_apart() -> None:
+    tally = Tally()
+    for index in (0, 1, 4):
+        tally.add(Reading(index, FrameCode(index, START + index), None, index))
+    report = tally.report()
+    assert (report.lost, report.unread) == (2, 2)
 
 
 def test_a_huge_gap_costs_no_memory() -> None:

@@ -1,0 +1,1 @@
+"""Examines what a run needs, before it: server, source, outputs, this machine."""

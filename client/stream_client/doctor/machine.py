@@ -1,0 +1,147 @@
+"""Examines this machine: versions, encoders, display, outputs, ports."""
+
+import os
+import platform
+import shutil
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import av
+import av.codec
+
+from stream_client.doctor.finding import Finding, amiss, ok
+from stream_client.errors import StreamClientError
+from stream_client.redact import redact
+from stream_client.sinks.factory import open_sink
+
+_HARDWARE = ("h264_nvenc", "h264_qsv", "h264_vaapi", "h264_amf", "h264_videotoolbox", "h264_v4l2m2m")
+_DECODERS = ("h264", "hevc", "mjpeg", "vp9", "av1")
+_USUAL_PORTS = ((9000, "OVMS's gRPC"), (8000, "OVMS's REST"), (8554, "an RTSP server"))
+_LITTLE_SPACE = 1 << 30
+_REINSTALL = "reinstall PyAV from its wheel: pip install --force-reinstall av"
+
+
+def versions() -> Finding:
+    """What is installed."""
+    packages = [f"{name} {version(name)}" for name in ("av", "grpcio", "numpy", "protobuf")]
+    return ok("versions", ", ".join([f"Python {platform.python_version()}", *packages, platform.platform()]))
+
+
+def codecs(*, writes_video: bool) -> Iterator[Finding]:
+    """Encoders and decoders in PyAV's FFmpeg."""
+    if _has("libx264", "w"):
+        hardware = [name for name in _HARDWARE if _has(name, "w")]
+        with_hardware = f"; with the hardware for it: {', '.join(hardware)}" if hardware else ""
+        yield ok("encoders", f"libx264{with_hardware}")
+    else:
+        yield amiss("encoders", "this PyAV has no libx264", _REINSTALL, needed=writes_video)
+    there = [name for name in _DECODERS if _has(name, "r")]
+    missing = [name for name in _DECODERS if name not in there]
+    if missing:
+        yield amiss("decoders", f"this PyAV cannot decode {', '.join(missing)}", _REINSTALL, needed="h264" in missing)
+    else:
+        yield ok("decoders", ", ".join(there))
+
+
+def display(*, needed: bool) -> Finding:
+    """Whether a window could be opened; opens none."""
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    try:
+        import pygame
+    except ImportError:
+        return amiss("display", "pygame-ce is not installed", "pip install 'ovms-stream-client[screen]'", needed=needed)
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        remedy = "log in to a desktop, set DISPLAY, or write a file: --output_stream out.mp4"
+        return amiss("display", "neither DISPLAY nor WAYLAND_DISPLAY is set", remedy, needed=needed)
+    try:
+        pygame.display.init()
+        driver = pygame.display.get_driver()
+        sizes = pygame.display.get_desktop_sizes()
+    except pygame.error as error:
+        return amiss("display", error, "correct DISPLAY (xhost, ssh -X), or write a file", needed=needed)
+    finally:
+        pygame.display.quit()
+    if driver in ("dummy", "offscreen"):
+        return amiss("display", f"SDL's driver {driver!r} shows nothing", "unset SDL_VIDEODRIVER", needed=needed)
+    return ok("display", f"{driver}, {', '.join(f'{width}x{height}' for width, height in sizes)}")
+
+
+def output(spec: str) -> Finding:
+    """Whether results can go where ``spec`` names."""
+    check = f"output {redact(spec)}"
+    try:
+        open_sink(spec)  # not opened: only understood
+    except StreamClientError as error:
+        return amiss(check, redact(str(error)), "correct --output_stream", needed=True)
+    if "://" in spec:
+        return _publishing(check, spec)
+    return folder(check, Path(spec))
+
+
+def folder(check: str, path: Path) -> Finding:
+    """Whether a file can be written at ``path``."""
+    parent = path.parent
+    if not parent.is_dir():
+        return amiss(check, f"there is no folder {parent}", f"mkdir -p {parent}", needed=True)
+    if path.is_dir() or not os.access(path if path.exists() else parent, os.W_OK):
+        return amiss(check, f"{path} cannot be written", "name another place, or change its permissions", needed=True)
+    free = shutil.disk_usage(parent).free
+    if free < _LITTLE_SPACE:
+        found = f"writable, but only {free / 2**20:.0f} MiB are free"
+        return amiss(check, found, "make room: 1080p takes about 1 GiB in 20 minutes", needed=False)
+    return ok(check, f"writable, {free / 2**30:.0f} GiB free")
+
+
+def own_port(flag: str, port: int) -> Finding:
+    """Whether this program can listen on ``port``."""
+    if listens(port):
+        return amiss(f"port {port}", "in use", f"name another with {flag}", needed=True)
+    return ok(f"port {port}", f"free ({flag})")
+
+
+def usual_ports() -> Finding:
+    """Who listens on the ports that such set-ups have."""
+    states = [f"{port} ({who}) {'in use' if listens(port) else 'free'}" for port, who in _USUAL_PORTS]
+    return ok("usual ports", ", ".join(states))
+
+
+def listens(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether something listens on a port of this machine."""
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            server.bind((host, port))
+        except OSError:
+            return True
+    return False
+
+
+def outputs(specs: Sequence[str]) -> Iterator[Finding]:
+    """Every output that is neither the screen nor nothing."""
+    for spec in specs:
+        if spec not in ("screen", "none"):
+            yield output(spec)
+
+
+def _publishing(check: str, url: str) -> Finding:
+    parts = urlsplit(url)
+    default = {"rtsp": 554, "rtsps": 322}.get(parts.scheme, 80)
+    try:
+        host, port = parts.hostname or "", parts.port or default
+        socket.create_connection((host, port), 5.0).close()
+    except (OSError, ValueError) as error:
+        remedy = "start an RTSP server there (mediamtx, for instance), or correct --output_stream"
+        return amiss(check, error, remedy, needed=True)
+    return ok(check, f"something listens at {host}:{port}")
+
+
+def _has(name: str, mode: str) -> bool:
+    try:
+        av.codec.Codec(name, mode)  # type: ignore[arg-type]
+    except av.codec.codec.UnknownCodecError:
+        return False
+    return True

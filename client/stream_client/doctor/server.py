@@ -1,0 +1,160 @@
+"""Examines a server: reachable, live, ready, what it serves, a frame there and back."""
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import get_args
+
+import grpc
+
+from stream_client.doctor.finding import Finding, amiss, ok, skipped
+from stream_client.doctor.probe import probe
+from stream_client.errors import (
+    BadInputError,
+    ConfigurationError,
+    ConnectError,
+    DeadlineError,
+    StreamClientError,
+    UnknownServableError,
+)
+from stream_client.frames import Image, Tensor
+from stream_client.transport.channel import open_channel
+from stream_client.transport.servable import KNOWN_GRAPHS, ControlPlane, Servable, TensorSpec
+from stream_client.transport.session import Api, TransportOptions, connect
+
+_AFTER_ADDRESS = ("gRPC", "server live", "server ready", "server name", "servable", "probe")
+_OFFERS_NOTHING = "nothing to do if the probe succeeds; otherwise name a KServe v2 server with --grpc_address"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerChecks:
+    """What to examine: ``options`` say how the run would reach the server; ``image`` is the frame to send."""
+
+    options: TransportOptions
+    image: Image
+
+    def run(self) -> Iterator[Finding]:
+        """The findings, each as soon as it is known."""
+        address = reachable(self.options.address)
+        yield address
+        if address.status == "failed":
+            yield from skipped(_AFTER_ADDRESS, "no server")
+            return
+        try:
+            channel = open_channel(self.options.channel)
+        except StreamClientError as error:
+            tls = "leave --tls out if the server has none" if self.options.tls else "add --tls if the server has TLS"
+            remedy = f"name the gRPC port (OVMS: --port), not the REST port; {tls}; see --tls_ca for own certificates"
+            yield amiss("gRPC", error, remedy, needed=True)
+            yield from skipped(_AFTER_ADDRESS[1:], "no gRPC")
+            return
+        yield ok("gRPC", "connected, with TLS" if self.options.tls else "connected, without TLS")
+        try:
+            yield from self._control_plane(channel)
+        finally:
+            channel.close()
+        for api in get_args(Api):
+            yield self._probe(api)
+
+    def _control_plane(self, channel: grpc.Channel) -> Iterator[Finding]:
+        control = ControlPlane(channel, self.options.address)
+        for check, ask in (("server live", control.server_live), ("server ready", control.server_ready)):
+            try:
+                answer = ask()
+            except StreamClientError as error:
+                yield amiss(check, error, _OFFERS_NOTHING, needed=False)
+                continue
+            wait = "wait until its models are loaded, and look into its log"
+            yield ok(check, "yes") if answer else amiss(check, "no", wait, needed=False)
+        try:
+            info = control.server_info()
+            yield ok("server name", f"{info.name} {info.version}".strip())
+        except StreamClientError as error:
+            yield amiss("server name", error, _OFFERS_NOTHING, needed=False)
+        yield from self._servables(control)
+
+    def _servables(self, control: ControlPlane) -> Iterator[Finding]:
+        names = KNOWN_GRAPHS if self.options.model_name is None else (self.options.model_name,)
+        found = 0
+        error: StreamClientError | None = None
+        for name in names:
+            try:
+                yield ok(f"servable {name}", describe(control.servable(name)))
+                found += 1
+            except UnknownServableError as unknown:
+                error = error or unknown
+            except StreamClientError as failed:
+                error = failed
+        if not found:
+            remedy = "name what the server serves with --model_name (OVMS lists it at http://HOST:REST_PORT/v1/config)"
+            yield amiss("servable", error, remedy, needed=True)
+
+    def _probe(self, api: Api) -> Finding:
+        check = f"probe, {api}"
+        options = replace(self.options, api=api)
+        try:
+            session = connect(options)
+            result = probe(session, self.image, timeout=options.request_timeout)
+        except StreamClientError as error:
+            return amiss(check, error, _remedy(error, api), needed=api == self.options.api)
+        outputs = ", ".join(_shown(tensor) for tensor in result.outputs.values())
+        missing = [spec.name for spec in session.servable.outputs if spec.name not in result.outputs]
+        without = f"; without {', '.join(missing)}" if missing else ""
+        return ok(
+            check,
+            f"{session.servable.name}: {1000 * result.second:.1f} ms (first frame {1000 * result.first:.1f} ms): "
+            f"{outputs}{without}",
+        )
+
+
+def reachable(address: str, timeout: float = 5.0) -> Finding:
+    """Whether something listens at ``host:port`` or ``unix:path``."""
+    check = f"server {address}"
+    start = "start the server, or leave --grpc_address out for the embedded one"
+    try:
+        if address.startswith("unix:"):
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(timeout)
+                client.connect(address.removeprefix("unix:"))
+        else:
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), timeout).close()
+    except socket.gaierror as error:
+        return amiss(check, f"unknown host: {error.strerror}", "correct the host in --grpc_address", needed=True)
+    except TimeoutError:
+        remedy = "look whether the host is up, and a firewall lets this port through"
+        return amiss(check, f"no answer within {timeout:g} s", remedy, needed=True)
+    except OSError as error:
+        return amiss(check, error.strerror or error, f"{start}; correct --grpc_address", needed=True)
+    return ok(check, "something listens")
+
+
+def describe(servable: Servable) -> str:
+    """``model on openvino: image UINT8 [-1, -1, 3] -> scores FP32 [1, 4]``."""
+    kind = "graph" if servable.is_graph else f"model on {servable.platform or 'an unnamed platform'}"
+    inputs, outputs = (", ".join(map(_spec, specs)) or "not told" for specs in (servable.inputs, servable.outputs))
+    return f"{kind}: {inputs} -> {outputs}"
+
+
+def _spec(spec: TensorSpec) -> str:
+    if spec.datatype in ("INVALID", ""):
+        return spec.name
+    return f"{spec.name} {spec.datatype} {list(spec.shape)}"
+
+
+def _shown(tensor: Tensor) -> str:
+    return f"{tensor.name} {tensor.datatype} {list(tensor.array.shape)}"
+
+
+def _remedy(error: StreamClientError, api: Api) -> str:
+    other = "unary" if api == "stream" else "stream"
+    match error:
+        case UnknownServableError():
+            return "name what the server serves with --model_name"
+        case ConfigurationError() | BadInputError():
+            return "set --input_name, --input_layout or --input_dtype as the servable takes them"
+        case ConnectError():
+            return "look into the server's log: it answered before"
+        case DeadlineError():
+            return "raise --request_timeout, or look into the server's log for what holds it up"
+    return f"use --api {other} if its probe succeeds; otherwise look into the server's log"

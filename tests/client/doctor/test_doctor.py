@@ -1,0 +1,189 @@
+"""``doctor``, against real servers and without one."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import grpc
+import pytest
+from tests.client.test_cli import run
+from tests.conftest import ROOT
+from tests.support.kserve_server import ScriptedServer
+
+Findings = dict[str, dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def graph_server() -> Iterator[str]:
+    """The address of our graph server with the graph that gives the picture back."""
+    command = [sys.executable, "-m", "graph_server", "--port", "0", "--model_name", "passThrough"]
+    command += ["--model_path", str(ROOT / "graphs" / "pass_through"), "--exit_with_stdin"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield str(json.loads(process.stdout.readline())["grpc"])
+        process.stdin.close()
+
+
+@pytest.fixture
+def nobody() -> str:
+    """An address where nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+def examine(tmp_path: Path, *arguments: object) -> tuple[int, Findings]:
+    """Exit status and findings by check; checks on the way that whatever is amiss has a remedy."""
+    report = tmp_path / "findings.json"
+    done = run("doctor", *arguments, "--json", report)
+    findings: Findings = {finding["check"]: finding for finding in json.loads(report.read_text())["findings"]}
+    for name, finding in findings.items():
+        assert f"{finding['status']:8}{name}" in done.stdout
+        assert bool(finding["remedy"]) == (finding["status"] in ("failed", "warning")), finding
+        assert finding["remedy"] in done.stdout
+    return done.returncode, findings
+
+
+def failed(findings: Findings) -> set[str]:
+    return {name for name, finding in findings.items() if finding["status"] == "failed"}
+
+
+def test_a_healthy_set_up_passes(tmp_path: Path, clip: Path, graph_server: str) -> None:
+    status, findings = examine(
+        tmp_path,
+        *("--grpc_address", graph_server, "--model_name", "passThrough", "--input_stream", clip),
+        *("--output_stream", tmp_path / "out.mp4", "--labels_output", tmp_path / "labels.jsonl"),
+    )
+    assert (status, failed(findings)) == (0, set())
+    assert findings["servable passThrough"]["found"] == "graph: image -> output"
+    for api in ("stream", "unary"):
+        assert "output UINT8 [48, 64, 3]" in findings[f"probe, {api}"]["found"]
+    assert "h264, 64x48, 30 frames/s declared, about 30 frames" in findings[f"source {clip}"]["found"]
+    assert findings["server live"]["found"] == findings["server ready"]["found"] == "yes"
+    assert "libx264" in findings["encoders"]["found"]
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_without_a_server_the_rest_is_still_examined(tmp_path: Path, nobody: str) -> None:
+    status, findings = examine(tmp_path, "--grpc_address", nobody, "--input_stream", "testsrc@100")
+    assert (status, failed(findings)) == (1, {f"server {nobody}"})
+    assert "refused" in findings[f"server {nobody}"]["found"]
+    assert findings["probe"]["status"] == "skipped"
+    assert "100 frames/s declared, live" in findings["source testsrc@100"]["found"]
+
+
+def test_a_port_that_speaks_no_grpc_is_told_apart(tmp_path: Path) -> None:
+    web = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    thread = Thread(target=web.serve_forever)
+    thread.start()
+    try:
+        address = f"127.0.0.1:{web.server_address[1]}"
+        status, findings = examine(tmp_path, "--grpc_address", address, "--connect_timeout", 1)
+    finally:
+        web.shutdown()
+        thread.join()
+        web.server_close()
+    assert (status, failed(findings)) == (1, {"gRPC"})
+    assert "not the REST port" in findings["gRPC"]["remedy"]
+
+
+def test_an_unknown_servable_is_named(tmp_path: Path, graph_server: str) -> None:
+    status, findings = examine(tmp_path, "--grpc_address", graph_server)
+    assert status == 1
+    assert failed(findings) == {"servable", "probe, stream"}
+    assert "--model_name" in findings["servable"]["remedy"]
+
+
+def test_a_server_without_health_calls_passes_if_it_answers_frames(tmp_path: Path, server: ScriptedServer) -> None:
+    status, findings = examine(tmp_path, "--grpc_address", server.address, "--model_name", "graph")
+    assert (status, failed(findings)) == (0, set())
+    assert findings["server live"]["status"] == "warning"
+    assert findings["probe, stream"]["status"] == "ok"
+
+
+def test_the_mode_that_the_run_needs_counts(tmp_path: Path, server: ScriptedServer) -> None:
+    def no_streaming(request: Any, number: int) -> Iterator[Any]:
+        yield (grpc.StatusCode.INTERNAL, "out of order")
+
+    server.script = no_streaming
+    given = ("--grpc_address", server.address, "--model_name", "graph")
+    status, findings = examine(tmp_path, *given, "--api", "unary")
+    assert (status, failed(findings)) == (1, {"probe, unary"})
+    assert "out of order" in findings["probe, unary"]["found"]
+    assert findings["probe, stream"]["status"] == "warning"
+
+
+def test_a_server_that_never_answers_ends_the_probe(tmp_path: Path, server: ScriptedServer) -> None:
+    server.script = lambda request, number: iter(())
+    given = ("--grpc_address", server.address, "--model_name", "graph", "--request_timeout", 0.5)
+    _, findings = examine(tmp_path, *given)
+    assert findings["probe, stream"]["status"] == "failed"
+    assert "--request_timeout" in findings["probe, stream"]["remedy"]
+
+
+def test_sources_and_outputs_that_cannot_work_fail(tmp_path: Path, graph_server: str) -> None:
+    (tmp_path / "text.mp4").write_text("no video")
+    given = ("--grpc_address", graph_server, "--model_name", "passThrough")
+    status, findings = examine(
+        tmp_path,
+        *(*given, "--input_stream", tmp_path / "text.mp4", "--output_stream", "out.gif"),
+        *("--output_stream", tmp_path / "no" / "out.mp4"),
+    )
+    assert status == 1
+    assert failed(findings) == {
+        f"source {tmp_path / 'text.mp4'}",
+        "output out.gif",
+        f"output {tmp_path / 'no' / 'out.mp4'}",
+    }
+    assert "ffmpeg -i" in findings[f"source {tmp_path / 'text.mp4'}"]["remedy"]
+
+
+def test_passwords_are_not_shown(tmp_path: Path, nobody: str) -> None:
+    url = f"rtsp://user:secret@{nobody}/live"
+    report = tmp_path / "findings.json"
+    done = run("doctor", "--grpc_address", nobody, "--input_stream", url, "--source_timeout", 1, "--json", report)
+    assert done.returncode == 1
+    assert f"failed  source rtsp://***@{nobody}/live" in done.stdout
+    assert "secret" not in done.stdout + done.stderr + report.read_text()
+
+
+def test_a_missing_display_fails_only_who_wants_it(
+    tmp_path: Path, nobody: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    _, findings = examine(tmp_path, "--grpc_address", nobody)
+    assert findings["display"]["status"] == "warning"
+    _, findings = examine(tmp_path, "--grpc_address", nobody, "--output_stream", "screen")
+    assert findings["display"]["status"] == "failed"
+
+
+def test_a_display_is_found(tmp_path: Path, nobody: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with subprocess.Popen(
+        ["Xvfb", "-displayfd", str(writing), "-screen", "0", "800x600x24", "-nolisten", "tcp"],
+        pass_fds=[writing],
+        stderr=subprocess.DEVNULL,
+    ) as xvfb:
+        os.close(writing)
+        with os.fdopen(reading) as pipe:
+            monkeypatch.setenv("DISPLAY", f":{pipe.readline().strip()}")
+        _, findings = examine(tmp_path, "--grpc_address", nobody, "--output_stream", "screen")
+        xvfb.terminate()
+    assert findings["display"]["status"] == "ok"
+    assert "800x600" in findings["display"]["found"]
+
+
+def test_flags_that_contradict_each_other_are_usage_errors(nobody: str) -> None:
+    done = run("doctor", "--grpc_address", nobody, "--tls_ca", "ca.pem")
+    assert done.returncode == 2
+    assert "need --tls" in done.stderr
