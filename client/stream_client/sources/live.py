@@ -94,9 +94,7 @@ class LiveSource:
             first = self._decoded[0].picture
         height, width = rgb_image(first).shape[:2]
         start = time.time_ns() // 1000
-        return StreamInfo(
-            self._live.name, width, height, self._frame_rate, live=True, start=start, codec=self._codec
-        )
+        return StreamInfo(self._live.name, width, height, self._frame_rate, live=True, start=start, codec=self._codec)
 
     def read(self) -> Frame | None:
         """The oldest frame that is kept; waits for one."""

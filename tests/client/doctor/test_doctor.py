@@ -16,6 +16,7 @@ import pytest
 from tests.client.test_cli import run
 from tests.conftest import ROOT
 from tests.support.kserve_server import ScriptedServer
+from tests.support.rtsp_server import PATTERN, RtspServer
 
 Findings = dict[str, dict[str, str]]
 
@@ -187,3 +188,18 @@ def test_flags_that_contradict_each_other_are_usage_errors(nobody: str) -> None:
     done = run("doctor", "--grpc_address", nobody, "--tls_ca", "ca.pem")
     assert done.returncode == 2
     assert "need --tls" in done.stderr
+
+
+def test_an_rtsp_source_is_told_with_codec_rate_and_transport(tmp_path: Path, nobody: str) -> None:
+    with RtspServer(play={"test": PATTERN}) as rtsp:
+        url = rtsp.url("test")
+        _, findings = examine(tmp_path, "--grpc_address", nobody, "--input_stream", url)
+        assert failed(findings) == {f"server {nobody}"}
+        assert findings[f"source {url}"]["found"] == "h264, 160x120, 30 frames/s declared, live"
+        assert findings["RTSP transport"]["found"] == "tcp works"
+        assert findings["source's rate"]["status"] == "ok"
+        url = rtsp.url("other")
+        _, findings = examine(tmp_path, "--grpc_address", nobody, "--input_stream", url)
+        assert findings[f"source {url}"]["status"] == "failed"
+        assert "start what publishes it" in findings[f"source {url}"]["remedy"]
+        assert "RTSP transport" not in findings
