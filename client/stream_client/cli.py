@@ -15,6 +15,7 @@ from stream_client.client import StreamClient, Summary
 from stream_client.embedded import EmbeddedOptions
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.labels import read_label_names
+from stream_client.metrics import Monitor
 from stream_client.observe import Observer
 from stream_client.options import RunOptions
 from stream_client.progress import Progress
@@ -23,9 +24,12 @@ from stream_client.results import label_on_image
 from stream_client.sinks.base import Sink
 from stream_client.sinks.factory import SinkOptions, open_sink
 from stream_client.sinks.labels import LabelsSink
+from stream_client.small_frames import shrunk_size
 from stream_client.sources.factory import SourceOptions, open_source
+from stream_client.tally import Tally
 from stream_client.transport.channel import TlsOptions
 from stream_client.transport.session import TransportOptions
+from stream_client.verdict import Setting, verdict
 
 _EXAMPLES = """
 examples:
@@ -105,6 +109,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--labels", type=Path, help="file with the names of the labels, one a line")
     add("--input_layout", choices=("hwc", "nhwc", "nchw"), help="how it takes pictures (default: found out)")
     add("--input_dtype", help="KServe datatype of its input, as FP32 (default: found out)")
+    add("--max_side", type=int, help="shrink larger frames to so many pixels before sending; results stay full-size")
     add("--tls", action="store_true", help="use TLS")
     add("--tls_ca", type=Path, help="PEM file with the authorities to trust (default: the system's)")
     add("--tls_cert", type=Path, help="PEM file with the client's certificate")
@@ -136,6 +141,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--limit_frames", type=int, default=0, help="end after so many frames")
     add("--limit_stream_duration", type=float, default=0.0, help="end after so many seconds")
     add("--verbose", action="store_true", help="log what happens, and show tracebacks")
+    _add_metrics(parser)
     _add_benchmark(parser)
     return parser
 
@@ -156,6 +162,13 @@ def _add_benchmark(parser: argparse.ArgumentParser) -> None:
         help="end when three windows agree within 10 %%, or at the end of the source or a limit only "
         "(default: stable, but end where a file is written)",
     )
+
+
+def _add_metrics(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("metrics (docs/metrics.md)").add_argument
+    add("--metrics_port", type=int, help="serve Prometheus metrics on this port, 0: any free one (default: none)")
+    add("--metrics_address", default="127.0.0.1", help="address to serve them on (default: 127.0.0.1)")
+    add("--pushgateway", metavar="URL", help="push the metrics there at the end of the run")
 
 
 def _command(name: str, arguments: Sequence[str]) -> int:
@@ -186,7 +199,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         benchmark = _benchmark(flags, lambda: client.finish())  # noqa: PLW0108 - there is no client yet
-        client = _client(flags, benchmark.observers if benchmark else ())
+        tally = Tally()
+        client = _client(flags, (tally, *benchmark.observers) if benchmark else (tally,))
+        monitor = _monitor(flags, tally)
     except StreamClientError as error:
         return _report(error, flags.verbose, USAGE_ERROR)
     stopped_by: list[int] = []
@@ -199,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with Progress() as progress:
+        with monitor, Progress() as progress:
             client.on_start(progress.start)
             client.on_result(progress.result)
             summary = client.run()
@@ -215,6 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for number, handler in previous.items():
             signal.signal(number, handler)
     _print_summary(summary)
+    _print_verdict(tally, summary, flags)
     if benchmark is not None:
         try:
             benchmark.finish(summary)
@@ -237,6 +253,13 @@ def _benchmark(flags: argparse.Namespace, end: Callable[[], None]) -> Benchmark 
     window = _run_options(flags).max_inflight
     settings = Settings(flags.api, window, flags.warmup_frames, flags.benchmark_window)
     return Benchmark(settings, (lambda: None) if until_end else end, flags.report)
+
+
+def _monitor(flags: argparse.Namespace, tally: Tally) -> Monitor:
+    monitor = Monitor(tally, port=flags.metrics_port, address=flags.metrics_address, pushgateway=flags.pushgateway)
+    if monitor.url is not None:
+        print(f"metrics: {monitor.url}", file=sys.stderr, flush=True)
+    return monitor
 
 
 def _client(flags: argparse.Namespace, observers: Sequence[Observer]) -> StreamClient:
@@ -322,6 +345,7 @@ def _run_options(flags: argparse.Namespace) -> RunOptions:
         enforce_fps=flags.enforce_fps,
         on_server_loss=flags.on_server_loss,
         reconnect_timeout=flags.reconnect_timeout,
+        max_side=flags.max_side,
     )
 
 
@@ -334,6 +358,17 @@ def _print_summary(summary: Summary) -> None:
             print(f"{name}: {peer.line()}", file=sys.stderr, flush=True)
     if summary.ledger.delivered and sum(summary.ledger.failed.values()) and summary.last_failure is not None:
         print(f"last failure: {redact(str(summary.last_failure))}", file=sys.stderr, flush=True)
+
+
+def _print_verdict(tally: Tally, summary: Summary, flags: argparse.Namespace) -> None:
+    assert summary.info is not None
+    width, height = summary.info.width, summary.info.height
+    if flags.max_side is not None:
+        width, height = shrunk_size(width, height, flags.max_side)
+    setting = Setting(width, height, flags.max_inflight == "auto", summary.info.live, summary.upload_rate)
+    found = verdict(tally.snapshot(), setting)
+    if found is not None:
+        print(f"verdict: {found.sentence}", file=sys.stderr, flush=True)
 
 
 def _report(error: StreamClientError, verbose: bool, status: int) -> int:

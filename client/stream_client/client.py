@@ -26,6 +26,7 @@ from stream_client.reader import Reader
 from stream_client.results import OutputFinder, ResultBuilder, label_on_image
 from stream_client.sender import Sender
 from stream_client.sink_worker import SinkWorker
+from stream_client.small_frames import SmallFrames, restorer
 from stream_client.transport.image_format import ImageFormat
 from stream_client.transport.servable import Servable
 from stream_client.transport.session import Session, TransportOptions, connect
@@ -36,7 +37,8 @@ class Summary:
     """How a run ended. ``info`` and ``servable`` are ``None`` when it failed before it knew them.
 
     ``started`` is :func:`time.monotonic` when everything was open and frames began to flow; ``seconds`` is from
-    then until every output was closed.
+    then until every output was closed. ``upload_rate``: bytes a second that the network took at best, where the
+    transport knows.
     """
 
     ledger: LedgerSnapshot
@@ -46,6 +48,7 @@ class Summary:
     started: float = 0.0
     seconds: float = 0.0
     peers: Mapping[str, PeerSummary] = field(default_factory=dict)
+    upload_rate: float | None = None
 
 
 @dataclass(slots=True)
@@ -57,7 +60,7 @@ class _Run:
     sender: Sender
     dispatcher: Dispatcher
     info: StreamInfo
-    servable: Servable
+    session: Session
     timer: threading.Timer | None
 
 
@@ -99,6 +102,7 @@ class StreamClient:
         self._output_name = output_name
         self._label_output_name = label_output_name
         self._preprocess = preprocess
+        self._small_frames = None if self._options.max_side is None else SmallFrames(self._options.max_side)
         self._postprocess = postprocess
         self._peers = Peers()
         self._observer = Observers([self._peers, *observers])
@@ -262,7 +266,7 @@ class StreamClient:
         sender.open()
         builder = ResultBuilder(
             roles=OutputFinder(session.servable, self._output_name, self._label_output_name, exchange.require),
-            restore=session.image_format.to_image,
+            restore=restorer(session.image_format, self._small_frames),
             label_names=self._names_for(session.servable),
             start=info.start,
         )
@@ -279,7 +283,7 @@ class StreamClient:
         if options.limit_stream_duration:
             timer = threading.Timer(options.limit_stream_duration, self._reader.stop)
             timer.daemon = True
-        self._run = _Run(exchange, self._reader, sender, dispatcher, info, session.servable, timer)
+        self._run = _Run(exchange, self._reader, sender, dispatcher, info, session, timer)
         if self._stop_requested.is_set():
             self.stop()
 
@@ -331,10 +335,16 @@ class StreamClient:
         )
 
     def _converter(self, image_format: ImageFormat) -> Callable[[Image], Tensor]:
-        preprocess = self._preprocess
-        if preprocess is None:
+        steps = [step for step in (self._preprocess, self._small_frames and self._small_frames.shrink) if step]
+        if not steps:
             return image_format.to_tensor
-        return lambda image: image_format.to_tensor(preprocess(image))
+
+        def convert(image: Image) -> Tensor:
+            for step in steps:
+                image = step(image)
+            return image_format.to_tensor(image)
+
+        return convert
 
     def _names_for(self, servable: Servable) -> Sequence[str]:
         if self._label_names is not None:
@@ -397,11 +407,12 @@ class StreamClient:
         self._summary = Summary(
             ledger=ledger,
             info=run.info if run is not None else None,
-            servable=run.servable if run is not None else None,
+            servable=run.session.servable if run is not None else None,
             last_failure=run.dispatcher.last_failure if run is not None else None,
             started=self._began,
             seconds=self._ended - self._began,
             peers=self._peers.snapshot(),
+            upload_rate=run.session.transport.upload_rate if run is not None else None,
         )
         self._stop_requested.set()
         try:

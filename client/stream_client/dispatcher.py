@@ -75,7 +75,7 @@ class Dispatcher:
     def _dispatch(self, settled: Settled) -> bool:
         try:
             stamps = replace(settled.stamps, dispatched=time.monotonic())
-            result = self._builder.build(settled.frame, settled.outputs, stamps)
+            result = self._builder.build(settled.frame, settled.request.inputs[0], settled.outputs, stamps)
             image = self._postprocess(result)
             stamps = replace(result.stamps, delivered=time.monotonic())
             result = replace(result, image=image, stamps=stamps)

@@ -16,7 +16,8 @@ class RunOptions:
     for live sources and ``block`` for files. ``join_timeout``: how long a frame waits for its label once
     its picture is there. ``on_server_loss``: ``None`` retries for live sources and fails for files.
     ``enforce_fps``: at most so many frames a second; files are held back, live sources thinned out.
-    ``stop_timeout``: how long a stopped run waits for answers. Zero limits mean none.
+    ``max_side``: larger frames are shrunk to so many pixels before they are sent, and what comes back is put on the
+    full-size frame. ``stop_timeout``: how long a stopped run waits for answers. Zero limits mean none.
     """
 
     max_inflight: int | Literal["auto"] = "auto"
@@ -30,6 +31,7 @@ class RunOptions:
     on_server_loss: ServerLossPolicy | None = None
     reconnect_timeout: float | None = None
     stop_timeout: float = 1.0
+    max_side: int | None = None
 
     def __post_init__(self) -> None:
         if self.max_inflight != "auto" and self.max_inflight < 1:
@@ -40,6 +42,8 @@ class RunOptions:
         for name in ("limit_frames", "limit_stream_duration"):
             if getattr(self, name) < 0:
                 raise ConfigurationError(f"--{name} has to be 0 (no limit) or more")
+        if self.max_side is not None and self.max_side < 16:
+            raise ConfigurationError(f"{self.max_side} pixels are too few to see anything: at least 16 (--max_side)")
         if self.enforce_fps is not None and self.enforce_fps <= 0:
             raise ConfigurationError("--enforce_fps has to be above 0")
 

@@ -10,8 +10,8 @@ from stream_client.overlay import draw_label
 from stream_client.transport.image_format import is_image, is_scores
 from stream_client.transport.servable import Servable
 
-ImageRestorer = Callable[[Tensor, Frame], Image]
-"""Makes the picture to show, RGB uint8 [height, width, 3], of an image output."""
+ImageRestorer = Callable[[Tensor, Frame, Tensor], Image]
+"""Makes the picture to show, RGB uint8 [height, width, 3], of an image output, the frame and what was sent of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +73,17 @@ class ResultBuilder:
         self._label_names = tuple(label_names)
         self._start = start
 
-    def build(self, frame: Frame, outputs: Mapping[str, Tensor], stamps: Stamps) -> Result:
-        """The result of a frame; raises :class:`~stream_client.errors.ProtocolError` for an absurd image."""
+    def build(self, frame: Frame, sent: Tensor, outputs: Mapping[str, Tensor], stamps: Stamps) -> Result:
+        """The result of a frame, of which ``sent`` was sent.
+
+        Raises :class:`~stream_client.errors.ProtocolError` for an absurd image.
+        """
         roles = self._roles(outputs)
         picture = outputs.get(roles.image) if roles.image else None
         scores = outputs.get(roles.scores) if roles.scores else None
         return Result(
             frame=frame,
-            image=frame.image if picture is None else self._restore(picture, frame),
+            image=frame.image if picture is None else self._restore(picture, frame, sent),
             label=None if scores is None else decode_scores(scores.array, self._label_names),
             outputs=outputs,
             time=(frame.timestamp - self._start) / 1e6,

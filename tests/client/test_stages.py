@@ -72,7 +72,7 @@ def test_a_slow_server_is_seen_as_round_trip(clip: Path, server: ScriptedServer)
 
 def test_a_slow_sink_is_seen_as_waiting_for_sinks_and_not_as_joining(clip: Path, server: ScriptedServer) -> None:
     pause = threading.Event()
-    sums = totals(str(clip), lambda result: bool(pause.wait(0.03)), server.address, max_inflight=4)
+    sums = totals(str(clip), lambda result: pause.wait(0.03) or None, server.address, max_inflight=4)
     assert sums["dispatch"] > sums["join"] + sums["round_trip"]
 
 

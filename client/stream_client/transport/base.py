@@ -58,6 +58,13 @@ class Transport(Protocol):
     def open(self, listener: Listener) -> None:
         """Start a session; raises :class:`~stream_client.errors.TransportError` when no server answers."""
 
+    @property
+    def upload_rate(self) -> float | None:
+        """Bytes a second of the request that the network took fastest, once the buffers on the way are in use.
+
+        ``None`` when unknown. Far too high for requests smaller than those buffers, of a few megabytes.
+        """
+
     def encode(self, request: Request) -> bytes:
         """Serialise the next request of this session; apart from :meth:`send`, so that each can be timed."""
 

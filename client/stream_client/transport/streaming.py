@@ -32,6 +32,9 @@ class StreamingTransport:
     QUEUE = 256
     """Serialised requests waiting for the network; the client's window keeps it far below."""
 
+    BUFFERED = 4
+    """Requests at the start of a session that say nothing about the network's rate."""
+
     def __init__(
         self, channel: ChannelOptions, model_name: str, parameters: Mapping[str, Parameter] | None = None
     ) -> None:
@@ -46,6 +49,12 @@ class StreamingTransport:
         self._lock = threading.Lock()
         self._in_order = False  # answers carry neither timestamp nor id
         self._first = True
+        self._upload_rate: float | None = None
+
+    @property
+    def upload_rate(self) -> float | None:
+        """Bytes a second of the request that the network took fastest."""
+        return self._upload_rate
 
     def open(self, listener: Listener) -> None:
         """Connect and start the call."""
@@ -55,7 +64,7 @@ class StreamingTransport:
         self._in_order = False
         self._first = True
         start: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(METHOD)
-        self._call = start(_drain(self._requests))
+        self._call = start(self._drain(self._requests))
         self._reader = threading.Thread(
             target=self._read, args=(self._call, listener), name="stream reader", daemon=True
         )
@@ -95,6 +104,21 @@ class StreamingTransport:
             self._reader.join()
         self._connection.close()
         self._call = self._reader = None
+
+    def _drain(self, requests: BoundedQueue[bytes]) -> Iterator[bytes]:
+        """Runs in gRPC's thread, which comes back for more once the network has taken the last request.
+
+        The first requests vanish in empty buffers, and a server that is busy keeps later ones waiting: only the
+        fastest of the later ones tells what the network can do.
+        """
+        count = 0
+        while (data := requests.get()) is not None:
+            started = time.monotonic()
+            yield data
+            count += 1
+            if count > self.BUFFERED:
+                rate = len(data) / max(time.monotonic() - started, 1e-6)
+                self._upload_rate = max(rate, self._upload_rate or 0.0)
 
     def _read(self, call: grpc.Call, listener: Listener) -> None:
         error: StreamClientError | None = None
@@ -163,8 +187,3 @@ def _key(response: InferResponse) -> int | None:
     if isinstance(timestamp, int):
         return timestamp
     return int(response.id) if response.id.removeprefix("-").isdecimal() else None
-
-
-def _drain(queue: BoundedQueue[bytes]) -> Iterator[bytes]:
-    while (data := queue.get()) is not None:
-        yield data

@@ -42,6 +42,11 @@ class UnaryTransport:
         self._finishing = False
         self._closed = False
 
+    @property
+    def upload_rate(self) -> float | None:
+        """Not known: gRPC does not tell when a call's request is out."""
+        return None
+
     def open(self, listener: Listener) -> None:
         """Connect."""
         channel = self._connection.open()
