@@ -19,14 +19,17 @@ def run(*arguments: object, cwd: Path = ROOT / "client") -> subprocess.Completed
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=50, check=False)
 
 
-def test_a_run_writes_its_outputs_and_one_summary_line(clip: Path, tmp_path: Path, server: ScriptedServer) -> None:
+def test_a_run_writes_its_outputs_one_summary_line_and_one_verdict(
+    clip: Path, tmp_path: Path, server: ScriptedServer
+) -> None:
     done = run(
         *("--grpc_address", server.address, "--input_stream", clip, "--output_stream", tmp_path / "a.mp4"),
         *("--output_stream", tmp_path / "b.mkv", "--labels_output", tmp_path / "labels.jsonl"),
     )
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr.startswith("30 frames: 30 delivered, 0 dropped, 0 failed in ")
-    assert done.stderr.count("\n") == 1
+    _, judgement = done.stderr.splitlines()
+    assert judgement.startswith("verdict: ")
     assert len(read_back(tmp_path / "a.mp4")) == len(read_back(tmp_path / "b.mkv")) == 30
     lines = (tmp_path / "labels.jsonl").read_text().splitlines()
     assert [json.loads(line)["frame"] for line in lines] == list(range(30))
