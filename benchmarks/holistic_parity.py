@@ -13,10 +13,9 @@ import platform
 import sys
 from pathlib import Path
 
-import av
 import numpy as np
 
-from graph_server.landmarks import LandmarkExtractor, default_models
+from graph_server.landmarks import FRAME_PERIOD, LandmarkExtractor, default_models, frames
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 CLIPS = {"sign-again": "sign-again.mkv", "dance": "dance.webm", "walk": "walk.mp4"}
@@ -27,24 +26,23 @@ def measure(clip: str) -> dict[str, dict[str, float]]:
     golden = np.load(SHARED / "golden" / f"{clip}.npz")
     count = len(golden["pose"])
     extractor = LandmarkExtractor(default_models())
-    with av.open(str(SHARED / "clips" / CLIPS[clip])) as container:
-        for index, frame in zip(range(count), container.decode(video=0), strict=False):
-            image = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-            extractor.process(image, (index + 1) * 33_333)
+    for index, image in zip(range(count), frames(SHARED / "clips" / CLIPS[clip]), strict=False):
+        extractor.process(image, (index + 1) * FRAME_PERIOD)
     found = extractor.finish()
+    ours = [found.get((index + 1) * FRAME_PERIOD, {}) for index in range(count)]
     size = np.array([image.shape[1], image.shape[0]])
     rows = {}
     for part in BOUNDS:
         there = ~np.isnan(golden[part][:, 0, 0])
-        ours = np.array([part in found.get((index + 1) * 33_333, {}) for index in range(count)])
+        here = np.array([part in landmarks for landmarks in ours])
         distances = [
-            np.median(np.linalg.norm((found[(i + 1) * 33_333][part][:, :2] - golden[part][i][:, :2]) * size, axis=1))
-            for i in np.flatnonzero(there & ours)
+            np.median(np.linalg.norm((ours[i][part][:, :2] - golden[part][i][:, :2]) * size, axis=1))
+            for i in np.flatnonzero(there & here)
         ]
         percent = 100 * np.array(distances or [np.nan]) / np.linalg.norm(size)
         rows[part] = {
-            "presence": 100 * float((there == ours).mean()),
-            "frames": int((there & ours).sum()),
+            "presence": 100 * float((there == here).mean()),
+            "frames": int((there & here).sum()),
             "median": float(np.median(percent)),
             "p95": float(np.percentile(percent, 95)),
         }

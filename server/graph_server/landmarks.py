@@ -1,4 +1,12 @@
-"""Landmarks of a video file, without a server."""
+"""Landmarks of a video file, without a server, as MediaPipe's Python solution ``holistic`` gives them.
+
+So that results can be compared frame by frame, three habits of that solution are kept:
+
+- Frames are 33,333 µs apart for the smoothing, whatever the file says (``python/solution_base.py``).
+- Pictures are decoded with BT.601's colours whatever the file says, as ``cv2.VideoCapture`` does.
+- Landmarks are refined with a kernel of 9, not the module's 7: the solution passes its graph on as text and loses
+  the options whose messages Python does not know, so that the calculator's default holds.
+"""
 
 import argparse
 import sys
@@ -45,8 +53,14 @@ node {
   output_stream: "FACE_LANDMARKS:face"
   output_stream: "LEFT_HAND_LANDMARKS:left_hand"
   output_stream: "RIGHT_HAND_LANDMARKS:right_hand"
+  node_options: {
+    [type.googleapis.com/mediapipe.RefineLandmarksFromHeatmapCalculatorOptions] { kernel_size: 9 }
+  }
 }
 """
+
+FRAME_PERIOD = 33_333
+"""Microseconds between frames, as ``mediapipe.solutions`` counts."""
 
 
 class LandmarkExtractor:
@@ -74,19 +88,20 @@ class LandmarkExtractor:
 def extract(path: Path, models: ModelRepository) -> dict[str, npt.NDArray[np.float32]]:
     """Arrays [frames, points, columns] for each of :data:`PARTS`, NaN where a part was not found."""
     extractor = LandmarkExtractor(models)
-    timestamps: list[int] = []
-    for image, timestamp in _frames(path):
-        extractor.process(image, timestamp)
-        timestamps.append(timestamp)
+    count = 0
+    for image in frames(path):
+        count += 1
+        extractor.process(image, count * FRAME_PERIOD)
     found = extractor.finish()
-    arrays = {part: np.full((len(timestamps), *shape), np.nan, np.float32) for part, shape in PARTS.items()}
-    for row, timestamp in enumerate(timestamps):
-        for part, landmarks in found.get(timestamp, {}).items():
+    arrays = {part: np.full((count, *shape), np.nan, np.float32) for part, shape in PARTS.items()}
+    for row in range(count):
+        for part, landmarks in found.get((row + 1) * FRAME_PERIOD, {}).items():
             arrays[part][row] = landmarks[:, : PARTS[part][1]]
     return arrays
 
 
-def _frames(path: Path) -> Iterator[tuple[npt.NDArray[np.uint8], int]]:
+def frames(path: Path) -> Iterator[npt.NDArray[np.uint8]]:
+    """The pictures of a video, RGB [height, width, 3]; raises :class:`GraphServerError`."""
     if not path.is_file():
         raise GraphServerError(f"{path} does not exist")
     try:
@@ -95,11 +110,9 @@ def _frames(path: Path) -> Iterator[tuple[npt.NDArray[np.uint8], int]]:
                 raise GraphServerError(f"{path} has no video")
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
-            last = -1
             for frame in tqdm(container.decode(stream), total=stream.frames or None, unit="frame", file=sys.stderr):
-                media = last + 1 if frame.time is None else round(frame.time * 1_000_000)
-                last = max(media, last + 1)
-                yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8), last
+                picture = frame.reformat(format="rgb24", src_colorspace="ITU601")
+                yield np.asarray(picture.to_ndarray(), np.uint8)
     except av.error.FFmpegError as error:
         raise GraphServerError(f"{path} is not a video that can be read: {error.strerror}") from error
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from hypothesis import given
@@ -21,7 +20,7 @@ from graph_server.holistic.regions import (
     region_from_alignment_points,
 )
 from graph_server.holistic.smoothing import LowPassFilter, OneEuroFilter
-from graph_server.landmarks import LandmarkExtractor, default_models
+from graph_server.landmarks import FRAME_PERIOD, LandmarkExtractor, default_models, frames
 
 SIZE = (640, 480)
 
@@ -68,6 +67,27 @@ def test_a_crop_shows_its_region_and_landmarks_find_the_way_back(
     expected = np.clip([point[0] * 255, point[1] * 255], 0, 254)
     assert np.abs(seen - expected).max() <= 4
     assert point[2] == pytest.approx(0.5 * width, rel=1e-5)
+
+
+def test_a_crop_samples_where_opencv_3_did() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    region = Region(0.4, 0.55, 0.31, 0.37, 0.7)
+    out = np.zeros((64, 64, 3), np.uint8)
+    crop(image, region, out)
+    # Positions rounded to 1/32 pixel, weights of 15 bits.
+    turn = np.array([[np.cos(0.7), -np.sin(0.7)], [np.sin(0.7), np.cos(0.7)]])
+    columns, rows = np.meshgrid(np.arange(64), np.arange(64))
+    steps = (np.stack([columns, rows], axis=-1) / 64 - 0.5) * [0.31 * 640, 0.37 * 480]
+    positions = np.rint((steps @ turn.T + [0.4 * 640, 0.55 * 480]) * 32).astype(int)
+    (x, y), (u, v) = (positions >> 5).transpose(2, 0, 1), (positions & 31).transpose(2, 0, 1)[..., None]
+
+    def at(row: np.ndarray, column: np.ndarray) -> np.ndarray:
+        return image[row.clip(0, 479), column.clip(0, 639)].astype(int)
+
+    top = at(y, x) * (32 - u) + at(y, x + 1) * u
+    bottom = at(y + 1, x) * (32 - u) + at(y + 1, x + 1) * u
+    expected = ((top * (32 - v) + bottom * v) * 32 + (1 << 14)) >> 15
+    assert (out != expected).mean() < 1e-3
 
 
 def test_letterboxes_are_added_and_removed() -> None:
@@ -136,12 +156,10 @@ def test_drawing_leaves_the_picture_alone_and_pads_rows_as_mediapipe_does() -> N
 
 # Median distance a frame, in percent of the image diagonal; and on how many percent of frames presence agrees.
 DISTANCES = {"pose": 0.2, "face": 0.6, "left_hand": 0.6, "right_hand": 0.6}
-PRESENCE = {
-    "sign-again.mkv": {"pose": 97, "face": 97, "left_hand": 92, "right_hand": 92},
-    # The face is 30 pixels wide and its presence score wavers around the threshold: not asserted here, but
-    # measured in benchmarks/holistic_parity.py.
-    "dance.webm": {"pose": 97},
-}
+PRESENCE = {"pose": 97, "face": 97, "left_hand": 92, "right_hand": 92}
+# For some frames of dance the left hand's score wavers around the threshold, and MediaPipe's own answer changes with
+# single grey levels (benchmarks/README.md): over all frames 96 % agree, over the first 60 fewer.
+UNSTABLE = {("dance.webm", "left_hand")}
 
 
 @pytest.mark.parametrize("clip", ["sign-again.mkv", "dance.webm"])
@@ -149,20 +167,19 @@ def test_landmarks_agree_with_mediapipe(clip: str, models_dir: Path) -> None:
     golden = np.load(shared(f"golden/{Path(clip).stem}.npz"))
     extractor = LandmarkExtractor(default_models(models_dir))
     count = 60
-    with av.open(str(shared(f"clips/{clip}"))) as container:
-        frames = container.decode(video=0)
-        for index in range(count):
-            image = np.asarray(next(frames).to_ndarray(format="rgb24"), np.uint8)
-            extractor.process(image, (index + 1) * 33_333)
+    for index, image in zip(range(count), frames(shared(f"clips/{clip}")), strict=False):
+        extractor.process(image, (index + 1) * FRAME_PERIOD)
     found = extractor.finish()
+    ours = [found.get((index + 1) * FRAME_PERIOD, {}) for index in range(count)]
     size = np.array([image.shape[1], image.shape[0]])
     for part, bound in DISTANCES.items():
         there = ~np.isnan(golden[part][:count, 0, 0])
-        ours = np.array([part in found.get((index + 1) * 33_333, {}) for index in range(count)])
-        assert 100 * (there == ours).mean() >= PRESENCE[clip].get(part, 0), part
+        here = np.array([part in landmarks for landmarks in ours])
+        if (clip, part) not in UNSTABLE:
+            assert 100 * (there == here).mean() >= PRESENCE[part], part
         distances = [
-            np.median(np.linalg.norm((found[(i + 1) * 33_333][part][:, :2] - golden[part][i][:, :2]) * size, axis=1))
-            for i in np.flatnonzero(there & ours)
+            np.median(np.linalg.norm((ours[i][part][:, :2] - golden[part][i][:, :2]) * size, axis=1))
+            for i in np.flatnonzero(there & here)
         ]
         if distances:
             percent = 100 * np.array(distances) / np.linalg.norm(size)

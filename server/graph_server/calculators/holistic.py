@@ -54,7 +54,10 @@ class FaceLandmarks(Calculator):
 
 @REGISTRY.register("HolisticLandmarkCpu")
 class HolisticLandmarks(Calculator):
-    """Pose, hands and face of one person; only what has an output is computed."""
+    """Pose, hands and face of one person; only what has an output is computed.
+
+    ``RefineLandmarksFromHeatmapCalculatorOptions`` on this node replace those of the subgraph.
+    """
 
     inputs = Ports(required=("IMAGE",))
     outputs = Ports(
@@ -73,8 +76,11 @@ class HolisticLandmarks(Calculator):
         super().__init__(node, services)
         models = services.models
         tags = {port.tag for port in node.outputs}
+        refinement = node.options.get("RefineLandmarksFromHeatmapCalculatorOptions")
+        kernel = 7 if refinement is None else refinement.kernel_size
         self._pose = PoseTracker(
-            PoseDetector(models.get("pose_detection")), PoseEstimator(models.get("pose_landmark_full"))
+            PoseDetector(models.get("pose_detection")),
+            PoseEstimator(models.get("pose_landmark_full"), kernel=kernel),
         )
         self._hands: Mapping[str, HandTracker] = {
             tag: HandTracker(hand, models.get("hand_recrop"), models.get("hand_landmark_full"))

@@ -1,9 +1,13 @@
 """Crops of regions and the way back.
 
 Source: calculators/tensor/image_to_tensor_{utils,converter_opencv}.cc. MediaPipe warps the bytes first and
-converts them to floating point afterwards, so a crop of bytes loses nothing.
+converts them to floating point afterwards, so a crop of bytes loses nothing. Its OpenCV 3.4 samples at positions
+rounded to 1/32 pixel; OpenCV 5 no longer does in its warps, and those differences of one grey level move hands and
+small faces over their thresholds. Hence the sampling positions are computed here, and :func:`cv2.remap` is given them
+in its fixed-point form, which has stayed as it was.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import cv2
@@ -13,6 +17,11 @@ import numpy.typing as npt
 from graph_server.holistic.regions import ImageSize, Landmarks, Region
 
 Bytes = npt.NDArray[np.uint8]
+
+_SPARE = 11  # bits beyond the 5 of OpenCV's positions, so that a sum of two rounds as the exact value does
+_BITS = _SPARE + 5
+_HALF = 1 << (_SPARE - 1)
+_FAR = 16_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +52,24 @@ def crop(image: Bytes, region: Region, out: Bytes, *, border: int = cv2.BORDER_R
     """Warp ``region`` of ``image`` (uint8 [h, w, 3]) into ``out`` (uint8 [height, width, 3]), bilinear."""
     height, width = out.shape[:2]
     image_height, image_width = image.shape[:2]
-    box = cv2.boxPoints(
-        (
-            (region.x_center * image_width, region.y_center * image_height),
-            (region.width * image_width, region.height * image_height),
-            float(np.degrees(region.rotation)),
-        )
-    )
-    corners = np.array([[0, height], [0, 0], [width, 0]], dtype=np.float32)
-    # A rotated rectangle needs no perspective: three corners give the same map as MediaPipe's four.
-    matrix = cv2.getAffineTransform(corners, np.asarray(box[:3], dtype=np.float32))
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    cv2.warpAffine(image, matrix, (width, height), out, flags, border, 0)
+    cosine, sine = math.cos(region.rotation), math.sin(region.rotation)
+    side_x, side_y = region.width * image_width, region.height * image_height
+    left = region.x_center * image_width - (cosine * side_x - sine * side_y) / 2
+    top = region.y_center * image_height - (sine * side_x + cosine * side_y) / 2
+    columns, rows = np.arange(width) * (side_x / width), np.arange(height) * (side_y / height)
+    x = _fixed(cosine * columns) + _fixed(left - sine * rows, _HALF)[:, None]
+    y = _fixed(sine * columns) + _fixed(top + cosine * rows, _HALF)[:, None]
+    pixels = np.empty((height, width, 2), np.int16)
+    pixels[..., 0] = x >> _BITS
+    pixels[..., 1] = y >> _BITS
+    # The rest is an index into OpenCV's 32x32 table of weights.
+    weights = ((x >> _SPARE) & 31) | ((y >> (_SPARE - 5)) & (31 << 5))
+    cv2.remap(image, pixels, weights.astype(np.uint16), cv2.INTER_LINEAR, out, border, 0)
+
+
+def _fixed(positions: npt.NDArray[np.float64], offset: int = 0) -> npt.NDArray[np.int32]:
+    """Positions in pixels, in fixed point; far outside any image they stop, so that a sum of two fits."""
+    return np.rint(np.clip(positions, -_FAR, _FAR) * (1 << _BITS)).astype(np.int32) + np.int32(offset)
 
 
 def unpadded(landmarks: Landmarks, padding: Padding) -> Landmarks:

@@ -61,7 +61,8 @@ class Detector:
         """
         options = self._options
         logit = np.log(options.threshold / (1.0 - options.threshold))
-        chosen = np.flatnonzero(scores >= logit)
+        # Like MediaPipe, without boxes of negative size or whose size is not a number.
+        chosen = np.flatnonzero((scores >= logit) & (boxes[:, 2] >= 0) & (boxes[:, 3] >= 0))
         if not chosen.size:
             return None
         weights = 1.0 / (1.0 + np.exp(-np.clip(scores[chosen], -100, 100)))

@@ -145,9 +145,13 @@ class PoseSmoother:
 
 
 class PoseEstimator:
-    """Landmarks of one person in a region. For one thread at a time."""
+    """Landmarks of one person in a region. For one thread at a time.
 
-    def __init__(self, model: Model) -> None:
+    ``kernel`` is the side of the square of the heat map that refines a landmark; MediaPipe's module has 7.
+    """
+
+    def __init__(self, model: Model, *, kernel: int = 7) -> None:
+        self._kernel = kernel
         self._network = ByteNetwork(model, ("Identity", "Identity_1", "Identity_3", "Identity_4"))
 
     def estimate(self, image: Bytes, region: Region) -> Pose | None:
@@ -158,7 +162,7 @@ class PoseEstimator:
         tensor, presence, heatmap, world = self._network.run()
         if presence.reshape(-1)[0] < 0.5:
             return None
-        return assemble(refined(landmarks_of_tensor(tensor), heatmap), world, region, padding)
+        return assemble(refined(landmarks_of_tensor(tensor), heatmap, kernel=self._kernel), world, region, padding)
 
 
 def assemble(landmarks: Landmarks, world: Array, region: Region, padding: Padding) -> Pose:
