@@ -18,7 +18,7 @@ from stream_client.errors import (
     UnknownServableError,
 )
 from stream_client.frames import Image, Tensor
-from stream_client.transport.channel import open_channel
+from stream_client.transport.channel import Connection
 from stream_client.transport.servable import KNOWN_GRAPHS, ControlPlane, Servable, TensorSpec
 from stream_client.transport.session import Api, TransportOptions, connect
 
@@ -40,9 +40,11 @@ class ServerChecks:
         if address.status == "failed":
             yield from skipped(_AFTER_ADDRESS, "no server")
             return
+        connection = Connection(self.options.channel)
         try:
-            channel = open_channel(self.options.channel)
+            channel = connection.open()
         except StreamClientError as error:
+            connection.close()
             tls = "leave --tls out if the server has none" if self.options.tls else "add --tls if the server has TLS"
             remedy = f"name the gRPC port (OVMS: --port), not the REST port; {tls}; see --tls_ca for own certificates"
             yield amiss("gRPC", error, remedy, needed=True)
@@ -52,7 +54,7 @@ class ServerChecks:
         try:
             yield from self._control_plane(channel)
         finally:
-            channel.close()
+            connection.close()
         for api in get_args(Api):
             yield self._probe(api)
 
