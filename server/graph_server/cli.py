@@ -1,4 +1,4 @@
-"""The graph server's arguments."""
+"""The graph server's command line."""
 
 import argparse
 import json
@@ -6,120 +6,20 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
 
+from graph_server.arguments import MODEL_SETTINGS, build_parser
 from graph_server.assets import ensure_models
 from graph_server.assets import main as assets_main
-from graph_server.config import read_config, single_servable
-from graph_server.errors import GraphServerError
-from graph_server.fault import HELP, parse_faults
+from graph_server.config import ServerConfig, read_config, single_servable
+from graph_server.errors import ConfigError, GraphServerError
+from graph_server.fault import parse_faults
 from graph_server.landmarks import main as landmarks_main
 from graph_server.memory import keep_frame_memory
+from graph_server.metrics import MetricsConfig, metrics_config
 from graph_server.resources import cache_folder, project_file
 from graph_server.server import GraphServer, ServerOptions, label_files
 from graph_server.service.limits import Limits
-
-_EXAMPLES = """
-examples:
-  python -m graph_server --config_path server_config/config.json --port 9000 --rest_port 8000
-  python -m graph_server --model_name echo --model_path graphs/pass_through --port 9000
-  python -m graph_server --port 9000 --fault delay=50 --fault drop=0.01
-  python -m graph_server assets                        fetch the models
-  python -m graph_server landmarks in.mp4 --out out.npz
-"""
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """OVMS's flags under their names, and a few of our own."""
-    parser = argparse.ArgumentParser(
-        prog="python -m graph_server",
-        description="A local stand-in for OpenVINO Model Server: same files, same behaviour on the wire.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    what = parser.add_argument_group("what to serve")
-    what.add_argument("--config_path", type=Path, help="config.json as OVMS reads it (default: the project's)")
-    what.add_argument("--model_name", help="serve one graph or model under this name")
-    what.add_argument("--model_path", type=Path, help="its folder, or a .pbtxt file")
-    what.add_argument("--models_dir", type=Path, help="model repository (default: the user's cache, filled if need be)")
-    where = parser.add_argument_group("where to serve it")
-    where.add_argument("--port", type=int, default=9000, help="gRPC port, 0 for any (default: 9000)")
-    where.add_argument("--rest_port", type=int, help="REST port, 0 for any (default: no REST)")
-    where.add_argument("--grpc_bind_address", default="127.0.0.1", help="address to bind (default: loopback)")
-    where.add_argument("--tls_cert", type=Path, help="PEM certificate chain: serve TLS")
-    where.add_argument("--tls_key", type=Path, help="PEM private key")
-    _add_limits(parser.add_argument_group("limits"))
-    how = parser.add_argument_group("how")
-    how.add_argument("--log_level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
-    how.add_argument(
-        "--exit_with_stdin",
-        action="store_true",
-        help="end when standard input closes, for servers that are embedded",
-    )
-    faults = parser.add_argument_group("to test clients")
-    faults.add_argument("--fault", action="append", default=[], metavar="NAME=VALUE", help=f"repeatable: {HELP}")
-    faults.add_argument("--fault_seed", type=int, default=0, help="the same seed gives the same faults (default: 0)")
-    return parser
-
-
-def _add_limits(group: Any) -> None:
-    default = Limits()
-    group.add_argument(
-        "--grpc_max_threads",
-        type=_positive,
-        default=default.calls,
-        help=f"calls at once, of which half may be streams (default: {default.calls})",
-    )
-    group.add_argument(
-        "--max_sessions",
-        type=_positive,
-        default=default.sessions,
-        help=f"streams at once that have a graph (default: {default.sessions})",
-    )
-    group.add_argument(
-        "--grpc_memory_quota",
-        type=_positive,
-        default=default.memory_bytes,
-        help=f"bytes of frames under way, shared equally by the sessions (default: {default.memory_bytes})",
-    )
-    group.add_argument(
-        "--max_message_bytes",
-        type=_positive,
-        default=default.message_bytes,
-        help=f"the largest request (default: {default.message_bytes})",
-    )
-    group.add_argument(
-        "--max_queued_packets",
-        type=_positive,
-        default=default.queued_packets,
-        help=f"packets of a stream inside a session's graph (default: {default.queued_packets})",
-    )
-    group.add_argument(
-        "--grpc_channel_arguments",
-        type=_channel_arguments,
-        default=(),
-        metavar="NAME=VALUE,...",
-        help="for gRPC core, as in grpc.max_concurrent_streams=64",
-    )
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not positive")
-    return value
-
-
-def _channel_arguments(text: str) -> tuple[tuple[str, int | str], ...]:
-    pairs = []
-    for item in text.split(","):
-        name, equals, value = item.partition("=")
-        if not name or not equals:
-            raise argparse.ArgumentTypeError(f"{item!r} is not NAME=VALUE")
-        pairs.append((name, int(value) if value.lstrip("-").isdigit() else value))
-    return tuple(pairs)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -132,31 +32,74 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return landmarks_main(arguments[1:])
     parser = build_parser()
     options = parser.parse_args(arguments)
-    if (options.model_name is None) != (options.model_path is None):
-        parser.error("--model_name and --model_path go together")
-    logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    _check(parser, options)
     try:
+        _start_log(options)
         return _serve(options)
     except GraphServerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
 
+def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """What OVMS's own check of its flags refuses (src/config.cpp)."""
+    if (options.model_name is None) != (options.model_path is None):
+        parser.error("--model_name and --model_path go together")
+    if options.config_path is not None and options.model_name is not None:
+        parser.error("use either --config_path or --model_name with --model_path")
+    for key in MODEL_SETTINGS:
+        if options.model_name is None and getattr(options, key) is not None:
+            parser.error(f"--{key} goes with --model_name; in a configuration it is a key of the model")
+    if options.metrics_enable and options.rest_port is None:
+        parser.error("--rest_port is missing: metrics are served on it")
+    if options.metrics_list is not None and not options.metrics_enable:
+        parser.error("--metrics_enable is missing: --metrics_list needs it")
+
+
+def _start_log(options: argparse.Namespace) -> None:
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if options.log_path is not None:
+        try:
+            handlers.append(logging.FileHandler(options.log_path, encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"cannot write {options.log_path}: {error.strerror} (--log_path)") from error
+    level = "DEBUG" if options.log_level == "TRACE" else options.log_level
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", handlers=handlers)
+
+
+def _read(options: argparse.Namespace) -> Callable[[], ServerConfig]:
+    """What to serve, to be read now and again when it has changed."""
+    if options.model_name is not None:
+        settings = {key: getattr(options, key) for key in MODEL_SETTINGS if getattr(options, key) is not None}
+        folder = options.models_dir or cache_folder() / "models"
+        return lambda: single_servable(options.model_name, options.model_path, folder, settings)
+    models = ensure_models(options.models_dir)
+    path = options.config_path or project_file("server_config/config.json")
+    return lambda: read_config(path, models)
+
+
+def _metrics(options: argparse.Namespace, config: ServerConfig) -> MetricsConfig | None:
+    if not options.metrics_enable:
+        if config.metrics is not None and config.metrics.enabled and options.rest_port is None:
+            raise ConfigError("--rest_port is missing: the configuration's metrics are served on it")
+        return None
+    if config.metrics is not None:
+        raise ConfigError("metrics are configured twice: by --metrics_enable and by monitoring in the configuration")
+    return metrics_config(True, options.metrics_list)
+
+
 def _serve(options: argparse.Namespace) -> int:
     faults = parse_faults(options.fault, options.fault_seed)
-    if options.model_name is not None:
-        config = single_servable(
-            options.model_name, options.model_path, options.models_dir or cache_folder() / "models"
-        )
-    else:
-        models = ensure_models(options.models_dir)
-        config = read_config(options.config_path or project_file("server_config/config.json"), models)
+    read = _read(options)
+    config = read()
     server = GraphServer(
         config,
         ServerOptions(
             bind_address=options.grpc_bind_address,
             port=options.port,
             rest_port=options.rest_port,
+            rest_address=options.rest_bind_address,
+            rest_workers=options.rest_workers,
             limits=Limits(
                 calls=options.grpc_max_threads,
                 sessions=options.max_sessions,
@@ -167,9 +110,13 @@ def _serve(options: argparse.Namespace) -> int:
             channel_arguments=options.grpc_channel_arguments,
             tls_certificate=options.tls_cert,
             tls_key=options.tls_key,
-            cache=cache_folder() / "openvino",
+            tls_client_ca=options.tls_client_ca,
+            cache=options.cache_dir or cache_folder() / "openvino",
             faults=faults,
+            metrics=_metrics(options, config),
+            poll_seconds=options.file_system_poll_wait_seconds,
         ),
+        read,
     )
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

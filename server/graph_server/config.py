@@ -1,13 +1,27 @@
 """Configuration files as OVMS reads them."""
 
 import json
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from graph_server.config_schema import check_config, check_subconfig
 from graph_server.errors import ConfigError
+from graph_server.metrics import MetricsConfig, metrics_config
 from graph_server.models import ModelConfig
+from graph_server.preparation import Preparation
+from graph_server.versions import VersionPolicy, parse_policy
+
+logger = logging.getLogger(__name__)
+
+_REMOTE = ("s3://", "gs://", "az://", "azfs://")
+_NOT_SERVED = {
+    "pipeline_config_list": "pipelines of models are not served here: write a graph",
+    "custom_loader_config_list": "custom loaders are not used here",
+    "custom_node_library_config_list": "custom nodes are not used here",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +34,17 @@ class GraphConfig:
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """Everything that a configuration serves."""
+    """Everything that a configuration serves. ``metrics`` is ``None`` where it says nothing about them.
+
+    ``files``: what was read, to notice changes. ``required``: a model or graph that cannot be loaded is fatal,
+    as with ``--model_name``.
+    """
 
     models: tuple[ModelConfig, ...]
     graphs: tuple[GraphConfig, ...]
-    metrics: bool = False
+    metrics: MetricsConfig | None = None
+    files: tuple[Path, ...] = ()
+    required: bool = False
 
 
 def read_config(path: Path, models_dir: Path) -> ServerConfig:
@@ -34,91 +54,126 @@ def read_config(path: Path, models_dir: Path) -> ServerConfig:
     in ``models_dir`` under its last component.
     """
     content = _read_json(path)
-    models: dict[str, ModelConfig] = {}
-    graphs: dict[str, GraphConfig] = {}
-    entries = list(_models(content, path))
-    for entry in _list(content, "mediapipe_config_list", path, required=False):
-        graph, subconfig = _graph(entry, path)
-        graphs[graph.name] = graph
-        if subconfig.is_file():
-            entries += _models(_read_json(subconfig), subconfig)
-    for entry, source in entries:
-        if "graph_path" in entry:
-            graph, _ = _graph(entry, source)
-            graphs[graph.name] = graph
-            continue
-        model = _model(entry, source, models_dir)
-        models[model.name] = model
-    both = models.keys() & graphs.keys()
-    if both:
-        raise ConfigError(f"{path}: {', '.join(sorted(both))} names both a model and a graph")
-    metrics = content.get("monitoring", {}).get("metrics", {}).get("enable", False)
-    return ServerConfig(tuple(models.values()), tuple(graphs.values()), bool(metrics))
+    check_config(content, path)
+    for key, text in _NOT_SERVED.items():
+        if content.get(key):
+            logger.warning("%s: %s: %s", path, key, text)
+    metrics = None
+    if "monitoring" in content:
+        monitored = content["monitoring"]["metrics"]
+        metrics = metrics_config(monitored["enable"], monitored.get("metrics_list"))
+    reader = _Reader(models_dir)
+    reader.models(content["model_config_list"], path)
+    for entry in content.get("mediapipe_config_list", ()):
+        reader.graph(entry, path)
+    return ServerConfig(tuple(reader.found_models.values()), tuple(reader.graphs()), metrics, (path, *reader.files))
 
 
-def single_servable(name: str, path: Path, models_dir: Path) -> ServerConfig:
-    """What ``--model_name`` and ``--model_path`` serve: a graph's folder, or a model's with its versions."""
-    if path.suffix == ".pbtxt" or (path / "graph.pbtxt").is_file():
-        graph = path if path.suffix == ".pbtxt" else path / "graph.pbtxt"
-        subconfig = graph.parent / "subconfig.json"
-        models: tuple[ModelConfig, ...] = ()
-        if subconfig.is_file():
-            models = tuple(
-                _model(entry, source, models_dir) for entry, source in _models(_read_json(subconfig), subconfig)
-            )
-        return ServerConfig(models, (GraphConfig(name, graph),))
-    if not path.is_dir():
+def single_servable(name: str, path: Path, models_dir: Path, settings: Mapping[str, Any] | None = None) -> ServerConfig:
+    """What ``--model_name`` and ``--model_path`` serve: a graph's folder, or a model's with its versions.
+
+    ``settings``: a model's, under the keys of ``config.json``.
+    """
+    reader = _Reader(models_dir)
+    graph = path if path.suffix == ".pbtxt" else path / "graph.pbtxt"
+    if graph.is_file():
+        reader.graph({"name": name, "base_path": str(graph.parent.absolute()), "graph_path": graph.name}, path)
+    elif path.is_dir():
+        entry = {"name": name, "base_path": str(path.absolute()), **(settings or {})}
+        where = Path("the command line")
+        check_config({"model_config_list": [{"config": entry}]}, where)
+        reader.models([{"config": entry}], where)
+    else:
         raise ConfigError(f"{path} is neither a graph nor a model's folder (--model_path)")
-    return ServerConfig((ModelConfig(name, path),), ())
+    return ServerConfig(
+        tuple(reader.found_models.values()), tuple(reader.graphs()), files=tuple(reader.files), required=True
+    )
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+class _Reader:
+    """Collects models and graphs; of a name that comes twice the first counts, as in OVMS."""
+
+    def __init__(self, models_dir: Path) -> None:
+        self._models_dir = models_dir
+        self.found_models: dict[str, ModelConfig] = {}
+        self._graphs: dict[str, GraphConfig] = {}
+        self.files: list[Path] = []
+
+    def graphs(self) -> Iterable[GraphConfig]:
+        """The graphs whose names are free."""
+        for graph in self._graphs.values():
+            if graph.name in self.found_models:
+                logger.error("graph %s: a model has that name already", graph.name)
+            else:
+                yield graph
+
+    def models(self, items: Iterable[Mapping[str, Any]], path: Path) -> None:
+        """The entries of a ``model_config_list``; one with a graph in its folder is a graph."""
+        for item in items:
+            entry = item["config"]
+            if "graph_path" in entry or (_base(entry, path) / "graph.pbtxt").is_file():
+                self.graph(entry, path)
+            elif entry["name"] in self.found_models:
+                logger.warning("%s: %s comes twice; only the first is served", path, entry["name"])
+            else:
+                self.found_models[entry["name"]] = self._model(entry, path)
+
+    def graph(self, entry: Mapping[str, Any], path: Path) -> None:
+        """An entry of a ``mediapipe_config_list``, and the models of its subconfig."""
+        name = entry["name"]
+        if name in self._graphs:
+            logger.warning("%s: %s comes twice; only the first is served", path, name)
+            return
+        base = _base(entry, path)
+        graph = base / entry.get("graph_path", "graph.pbtxt")
+        self._graphs[name] = GraphConfig(name, graph)
+        subconfig = base / entry.get("subconfig", "subconfig.json")
+        self.files += [graph, subconfig]
+        if subconfig.is_file():
+            content = _read_json(subconfig)
+            check_subconfig(content, subconfig)
+            self.models(content["model_config_list"], subconfig)
+
+    def _model(self, entry: Mapping[str, Any], path: Path) -> ModelConfig:
+        name = entry["name"]
+        if "base_path" not in entry:
+            raise ConfigError(f"{path}: {name}: base_path is missing")
+        if entry["base_path"].startswith(_REMOTE):
+            raise ConfigError(f"{path}: {name}: base_path {entry['base_path']}: only local folders are served here")
+        if "custom_loader_options" in entry:
+            raise ConfigError(f"{path}: {name}: custom_loader_options: custom loaders are not used here")
+        base = _base(entry, path)
+        if not base.is_dir():
+            base = self._models_dir / base.name
+        plugin = dict(entry.get("plugin_config", {}))
+        if entry.get("allow_cache") is False:
+            plugin.setdefault("CACHE_DIR", "")
+        batch = entry.get("batch_size", "")
+        if str(batch).lower() == "auto":
+            raise ConfigError(f"{path}: {name}: batch_size auto is not served here: write -1 for any")
+        return ModelConfig(
+            name,
+            base,
+            plugin,
+            parse_policy(entry["model_version_policy"]) if "model_version_policy" in entry else VersionPolicy(),
+            Preparation(str(batch or ""), _per_tensor(entry.get("shape", {})), _per_tensor(entry.get("layout", {}))),
+            entry.get("target_device", "CPU"),
+            entry.get("nireq", 0),
+        )
+
+
+def _base(entry: Mapping[str, Any], path: Path) -> Path:
+    return path.parent / str(entry.get("base_path", entry["name"]))
+
+
+def _per_tensor(value: Any) -> dict[str, str]:
+    return {"": value} if isinstance(value, str) and value else dict(value or {})
+
+
+def _read_json(path: Path) -> Any:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror} (--config_path)") from error
     except ValueError as error:
         raise ConfigError(f"{path} is not valid JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: an object is expected, with model_config_list")
-    return content
-
-
-def _list(content: Mapping[str, Any], key: str, path: Path, *, required: bool) -> list[dict[str, Any]]:
-    value = content.get(key, None if required else [])
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise ConfigError(f"{path}: {key} has to be a list of objects")
-    return value
-
-
-def _models(content: Mapping[str, Any], path: Path) -> Iterator[tuple[dict[str, Any], Path]]:
-    for item in _list(content, "model_config_list", path, required=True):
-        entry = item.get("config")
-        if not isinstance(entry, dict):
-            raise ConfigError(f"{path}: each entry of model_config_list needs a config")
-        yield entry, path
-
-
-def _text(entry: Mapping[str, Any], key: str, path: Path) -> str:
-    value = entry.get(key)
-    if not isinstance(value, str) or not value:
-        raise ConfigError(f"{path}: {entry.get('name', 'an entry')}: {key} has to be a text")
-    return value
-
-
-def _graph(entry: Mapping[str, Any], path: Path) -> tuple[GraphConfig, Path]:
-    name = _text(entry, "name", path)
-    base = path.parent / entry.get("base_path", name)
-    graph = base / entry.get("graph_path", "graph.pbtxt")
-    return GraphConfig(name, graph), base / entry.get("subconfig", "subconfig.json")
-
-
-def _model(entry: Mapping[str, Any], path: Path, models_dir: Path) -> ModelConfig:
-    name = _text(entry, "name", path)
-    base = path.parent / _text(entry, "base_path", path)
-    if not base.is_dir():
-        base = models_dir / base.name
-    plugin = entry.get("plugin_config", {})
-    if not isinstance(plugin, dict):
-        raise ConfigError(f"{path}: {name}: plugin_config has to be an object")
-    return ModelConfig(name, base, {str(key): str(value) for key, value in plugin.items()})

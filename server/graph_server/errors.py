@@ -6,6 +6,7 @@
      ├── ConfigError           a configuration, graph or model file that cannot work
      ├── AssetError            models or clips that cannot be fetched
      ├── UnknownModelError     no model of that name
+     │    └── UnknownVersionError   a model of that name, but not of that version
      └── GraphError            a graph that failed to start or run
 
 Every message is one line that names what was tried and what to do about it.
@@ -26,6 +27,10 @@ class AssetError(GraphServerError):
 
 class UnknownModelError(GraphServerError):
     """No model of that name."""
+
+
+class UnknownVersionError(UnknownModelError):
+    """A model of that name, but not of that version."""
 
 
 class GraphError(GraphServerError):

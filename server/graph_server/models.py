@@ -1,7 +1,9 @@
 """Models on the OpenVINO runtime, laid out as OVMS lays them out: NAME/VERSION/FILE."""
 
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,23 +12,32 @@ from typing import Any
 import numpy.typing as npt
 import openvino as ov
 
-from graph_server.errors import ConfigError, GraphServerError, UnknownModelError
-
-_PATTERNS = ("*.xml", "*.onnx", "*.tflite")
+from graph_server.errors import ConfigError, GraphServerError, UnknownModelError, UnknownVersionError
+from graph_server.preparation import Preparation, last_line
+from graph_server.servable_metrics import ServableMetrics
+from graph_server.versions import VersionPolicy, find_versions
 
 _DATATYPES = {
     "boolean": "BOOL", "u8": "UINT8", "u16": "UINT16", "u32": "UINT32", "u64": "UINT64", "i8": "INT8",
     "i16": "INT16", "i32": "INT32", "i64": "INT64", "f16": "FP16", "f32": "FP32", "f64": "FP64",
 }  # fmt: skip
+_HINTS = ("PERFORMANCE_HINT", "NUM_STREAMS")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """A model as the configuration names it. ``plugin_config`` goes to OpenVINO as it is."""
+    """A model as the configuration names it. ``plugin_config`` goes to OpenVINO as it is.
+
+    ``nireq``: infer requests of the model served by itself, 0 for as many as OpenVINO advises.
+    """
 
     name: str
     base_path: Path
-    plugin_config: Mapping[str, str] = field(default_factory=dict)
+    plugin_config: Mapping[str, str | bool | int | float] = field(default_factory=dict)
+    policy: VersionPolicy = field(default_factory=VersionPolicy)
+    preparation: Preparation = field(default_factory=Preparation)
+    device: str = "CPU"
+    nireq: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +65,25 @@ class Runtime:
 class Model:
     """One version of a model; compiled at first use, then shared by every session."""
 
-    def __init__(self, runtime: Runtime, config: ModelConfig) -> None:
+    def __init__(
+        self, runtime: Runtime, config: ModelConfig, version: int, path: Path, metrics: ServableMetrics
+    ) -> None:
         self._core = runtime.core
+        self._config = config
         self.name = config.name
-        self.plugin_config = dict(config.plugin_config)
-        self.version, self.path = _latest_version(config)
+        self.version, self.path = version, path
+        self.metrics = metrics.model(config.name, version)
+        # OVMS's default (src/modelinstance.cpp), unless the configuration says how many streams it wants.
+        hinted = any(key in config.plugin_config for key in _HINTS)
+        self.plugin_config = {**({} if hinted else {"PERFORMANCE_HINT": "LATENCY"}), **config.plugin_config}
         self._lock = threading.Lock()
         self._variants: dict[str, ov.CompiledModel] = {}
-        self._requests: list[ov.InferRequest] = []
+        self._pool_lock = threading.Lock()
+        self._pool: _RequestPool | None = None
 
     @cached_property
     def _model(self) -> ov.Model:
-        try:
-            return self._core.read_model(str(self.path))
-        except RuntimeError as error:
-            raise ConfigError(f"model {self.name}: {self.path} cannot be read: {_first_line(error)}") from error
+        return self._read()
 
     @cached_property
     def inputs(self) -> tuple[TensorInfo, ...]:
@@ -86,68 +101,153 @@ class Model:
             compiled = self._variants.get(key)
             if compiled is None:
                 try:
-                    model = change(self._core.read_model(str(self.path)))
-                    compiled = self._core.compile_model(model, "CPU", dict(self.plugin_config))
+                    model = change(self._read())
+                    compiled = self._core.compile_model(model, self._config.device, self.plugin_config)
                 except RuntimeError as error:
-                    raise ConfigError(f"model {self.name}: {_first_line(error)}") from error
+                    raise ConfigError(f"model {self.name}: {last_line(error)}") from error
+                self.metrics.streams.set(int(compiled.get_property("NUM_STREAMS")))
                 self._variants[key] = compiled
             return compiled
 
+    def run(self, request: ov.InferRequest, inputs: Mapping[str, Any] | None = None) -> None:
+        """Run a request of one of the variants, whose inputs are set or given, and report it."""
+        if not self.metrics.served:
+            request.infer(inputs)
+            return
+        with self.metrics.inferring():
+            request.infer(inputs)
+
     def infer(self, inputs: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
         """Run the model as it is; safe from several threads. Raises :class:`GraphServerError`."""
-        compiled = self.variant("as it is", lambda model: model)
-        with self._lock:
-            request = self._requests.pop() if self._requests else None
-        request = request or compiled.create_infer_request()
+        begun = time.perf_counter()
+        with self._requests().take() as request, self.metrics.inferring(time.perf_counter() - begun):
+            try:
+                request.infer(dict(inputs))
+                return {
+                    info.name: request.get_output_tensor(index).data.copy() for index, info in enumerate(self.outputs)
+                }
+            except RuntimeError as error:
+                raise GraphServerError(f"model {self.name}: {last_line(error)}") from error
+
+    def _requests(self) -> "_RequestPool":
+        with self._pool_lock:
+            if self._pool is None:
+                compiled = self.variant("as it is", lambda model: model)
+                count = self._config.nireq or int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+                self.metrics.requests.set(count)
+                self._pool = _RequestPool(compiled, count)
+            return self._pool
+
+    def _read(self) -> ov.Model:
         try:
-            request.infer(dict(inputs))
-            return {info.name: request.get_output_tensor(index).data.copy() for index, info in enumerate(self.outputs)}
+            model = self._core.read_model(str(self.path))
         except RuntimeError as error:
-            raise GraphServerError(f"model {self.name}: {_first_line(error)}") from error
+            raise ConfigError(f"model {self.name}: {self.path} cannot be read: {last_line(error)}") from error
+        return self._config.preparation.apply(model, self.name, self.path.parent)
+
+
+class _RequestPool:
+    """At most ``size`` infer requests, made as they are needed; who finds none waits."""
+
+    def __init__(self, compiled: ov.CompiledModel, size: int) -> None:
+        self._compiled = compiled
+        self._left = size
+        self._idle: list[ov.InferRequest] = []
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def take(self) -> Iterator[ov.InferRequest]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._idle or self._left)
+            if self._idle:
+                request = self._idle.pop()
+            else:
+                self._left -= 1
+                request = self._compiled.create_infer_request()
+        try:
+            yield request
         finally:
-            with self._lock:
-                self._requests.append(request)
+            with self._changed:
+                self._idle.append(request)
+                self._changed.notify()
 
 
 class ModelRepository:
-    """The models of a configuration, by name."""
+    """The models of a configuration, by name and version. ``before`` gives what need not be loaded again."""
 
-    def __init__(self, runtime: Runtime, configs: tuple[ModelConfig, ...]) -> None:
-        self._runtime = runtime
+    def __init__(
+        self,
+        runtime: Runtime,
+        configs: tuple[ModelConfig, ...],
+        metrics: ServableMetrics | None = None,
+        before: "ModelRepository | None" = None,
+    ) -> None:
         self._configs = {config.name: config for config in configs}
-        self._models: dict[str, Model] = {}
-        self._lock = threading.Lock()
+        self._failures: dict[str, ConfigError] = {}
+        self._models: dict[str, dict[int, Model]] = {}
+        metrics = metrics or ServableMetrics()
+        for config in configs:
+            kept = before._models.get(config.name, {}) if before and before._configs.get(config.name) == config else {}
+            try:
+                found = {
+                    version: kept[version]
+                    if version in kept and kept[version].path == path
+                    else Model(runtime, config, version, path, metrics)
+                    for version, path in find_versions(config.name, config.base_path, config.policy).items()
+                }
+                for model in found.values():
+                    _ = model.inputs  # what cannot be read shows now
+            except ConfigError as error:
+                self._failures[config.name] = error
+            else:
+                self._models[config.name] = found
 
     @property
     def names(self) -> tuple[str, ...]:
         """Every configured model."""
         return tuple(self._configs)
 
-    def get(self, name: str) -> Model:
-        """The model of that name; raises :class:`UnknownModelError` or :class:`ConfigError`."""
-        with self._lock:
-            if name not in self._configs:
-                raise UnknownModelError(f"no model named {name!r} is configured")
-            if name not in self._models:
-                self._models[name] = Model(self._runtime, self._configs[name])
-            return self._models[name]
+    def get(self, name: str, version: int = 0) -> Model:
+        """The model of that name, by default its highest version.
+
+        Raises :class:`UnknownModelError`, :class:`UnknownVersionError`, or the :class:`ConfigError` that kept
+        it from being loaded.
+        """
+        if name not in self._configs:
+            raise UnknownModelError(f"no model named {name!r} is configured")
+        if name in self._failures:
+            raise self._failures[name]
+        versions = self._models[name]
+        if version and version not in versions:
+            raise UnknownVersionError(f"model {name} has no version {version}, only {sorted(versions)}")
+        return versions[version or max(versions)]
+
+    def versions(self, name: str) -> tuple[int, ...]:
+        """The versions of a model that are served, from the lowest."""
+        return tuple(sorted(self._models.get(name, ())))
+
+    def failure(self, name: str) -> ConfigError | None:
+        """Why a configured model is not served."""
+        return self._failures.get(name)
 
 
-def _latest_version(config: ModelConfig) -> tuple[int, Path]:
-    folders = sorted(
-        (int(path.name), path)
-        for path in (config.base_path.iterdir() if config.base_path.is_dir() else ())
-        if path.is_dir() and path.name.isdigit() and int(path.name) > 0
-    )
-    for version, folder in reversed(folders):
-        for pattern in _PATTERNS:
-            files = sorted(folder.glob(pattern))
-            if files:
-                return version, files[0]
-    raise ConfigError(
-        f"model {config.name}: no version folder with an .xml, .onnx or .tflite file in {config.base_path} "
-        "(fetch the models with `python -m graph_server assets`)"
-    )
+class UsedModels(ModelRepository):
+    """The same models, and a note of which were asked for."""
+
+    def __init__(self, models: ModelRepository) -> None:
+        self._all = models
+        self.used: dict[str, Model] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every configured model."""
+        return self._all.names
+
+    def get(self, name: str, version: int = 0) -> Model:
+        """The model of that name, noted."""
+        model = self._all.get(name, version)
+        self.used[name] = model
+        return model
 
 
 def _describe(port: Any) -> TensorInfo:
@@ -155,8 +255,3 @@ def _describe(port: Any) -> TensorInfo:
     datatype = _DATATYPES.get(port.get_element_type().get_type_name(), "INVALID")
     names = sorted(port.get_names())
     return TensorInfo(names[0] if names else port.get_any_name(), datatype, shape)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

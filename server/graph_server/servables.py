@@ -1,8 +1,8 @@
 """What a server serves: models and graphs, loaded from a configuration."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from graph_server.calculators import REGISTRY
@@ -10,59 +10,107 @@ from graph_server.config import GraphConfig, ServerConfig
 from graph_server.errors import ConfigError, GraphServerError
 from graph_server.graph.definition import GraphDefinition, parse_graph
 from graph_server.graph.runtime import Graph
-from graph_server.models import ModelRepository, Runtime
+from graph_server.models import Model, ModelRepository, Runtime, UsedModels
+from graph_server.servable_metrics import ServableMetrics
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class LoadedGraph:
+    """A valid graph, the text it was read from, and the models it opens."""
+
+    definition: GraphDefinition
+    text: str
+    models: Mapping[str, Model]
+    label_file: Path | None
+
+
+@dataclass(frozen=True, slots=True)
 class Servables:
-    """Loaded graphs by name (``None``: failed to load, with the reason logged) and the models."""
+    """Loaded graphs by name (``None``: failed to load, with the reason logged) and the models.
+
+    ``retired``: names that were served before the configuration changed.
+    """
 
     graphs: Mapping[str, GraphDefinition | None]
     models: ModelRepository
     label_files: Mapping[str, Path | None]
+    metrics: ServableMetrics = field(default_factory=ServableMetrics)
+    retired: frozenset[str] = frozenset()
+    loaded: Mapping[str, LoadedGraph] = field(default_factory=dict)
 
     def new_graph(self, definition: GraphDefinition) -> Graph:
         """A fresh instance, with state of its own."""
         return Graph(definition, REGISTRY, self.models)
 
 
-def load(config: ServerConfig, runtime: Runtime) -> Servables:
-    """Load every graph and try it out; a graph that cannot work is logged and served as not ready."""
-    models = ModelRepository(runtime, config.models)
-    graphs: dict[str, GraphDefinition | None] = {}
-    labels: dict[str, Path | None] = {}
+def load(
+    config: ServerConfig,
+    runtime: Runtime,
+    metrics: ServableMetrics | None = None,
+    before: Servables | None = None,
+) -> Servables:
+    """Load every graph and try it out; a graph that cannot work is logged and served as not ready.
+
+    What ``before`` holds and has not changed is taken over. Raises :class:`ConfigError` where the configuration
+    requires what failed.
+    """
+    metrics = metrics or ServableMetrics()
+    models = ModelRepository(runtime, config.models, metrics, before.models if before else None)
+    for name in models.names:
+        _report(f"model {name}", models.failure(name), config.required)
+    loaded: dict[str, LoadedGraph] = {}
     for graph in config.graphs:
+        metrics.add_graph(graph.name)
         try:
-            graphs[graph.name] = definition = _load_graph(graph, models)
-            labels[graph.name] = _label_file(definition, models)
+            loaded[graph.name] = _load_graph(graph, models, before.loaded.get(graph.name) if before else None)
         except GraphServerError as error:
-            logger.error("graph %s: %s", graph.name, error)
-            graphs[graph.name] = labels[graph.name] = None
-    return Servables(graphs, models, labels)
+            _report(f"graph {graph.name}", error, config.required)
+    names = {graph.name for graph in config.graphs}
+    retired = ((before.retired | before.graphs.keys() | set(before.models.names)) if before else set()) - names
+    return Servables(
+        graphs={name: loaded[name].definition if name in loaded else None for name in sorted(names)},
+        models=models,
+        label_files={name: loaded[name].label_file if name in loaded else None for name in sorted(names)},
+        metrics=metrics,
+        retired=frozenset(retired - set(models.names)),
+        loaded=loaded,
+    )
 
 
-def _load_graph(config: GraphConfig, models: ModelRepository) -> GraphDefinition:
+def _report(what: str, error: Exception | None, required: bool) -> None:
+    if error is None:
+        return
+    if required:
+        raise error
+    text = str(error)
+    logger.error("%s", text if text.startswith(what) else f"{what}: {text}")
+
+
+def _load_graph(config: GraphConfig, models: ModelRepository, before: LoadedGraph | None) -> LoadedGraph:
     try:
         text = config.graph_path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"cannot read {config.graph_path}: {error.strerror}") from error
-    definition = parse_graph(text, source=str(config.graph_path), registry=REGISTRY)
+    source = str(config.graph_path)
+    if (
+        before is not None
+        and (before.text, before.definition.source) == (text, source)
+        and all(name in models.names and models.get(name) is model for name, model in before.models.items())
+    ):
+        return before
+    definition = parse_graph(text, source=source, registry=REGISTRY)
     # Making one opens every model: what is missing shows now, and the first session finds them compiled.
-    trial = Graph(definition, REGISTRY, models)
+    noted = UsedModels(models)
+    trial = Graph(definition, REGISTRY, noted)
     trial.start({port.name: None for port in definition.input_side_packets}, lambda name, value, timestamp: None)
     trial.close_inputs()
     trial.wait_until_done()
-    return definition
+    return LoadedGraph(definition, text, noted.used, _label_file(noted.used.values()))
 
 
-def _label_file(definition: GraphDefinition, models: ModelRepository) -> Path | None:
-    """The labels.txt beside a model of the graph, if one has any."""
-    for node in definition.order:
-        session = node.options.get("OpenVINOModelServerSessionCalculatorOptions")
-        if session is not None:
-            path = models.get(session.servable_name).path.parents[1] / "labels.txt"
-            if path.is_file():
-                return path
-    return None
+def _label_file(models: Iterable[Model]) -> Path | None:
+    """The labels.txt beside one of the models, if any has it."""
+    paths = (model.path.parents[1] / "labels.txt" for model in models)
+    return next((path for path in paths if path.is_file()), None)

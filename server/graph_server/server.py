@@ -1,6 +1,7 @@
 """A running graph server: configuration, gRPC, REST."""
 
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +12,16 @@ from graph_server.config import ServerConfig
 from graph_server.errors import ConfigError
 from graph_server.fault import NO_FAULTS, FaultOptions
 from graph_server.fault_interceptor import FaultInterceptor
+from graph_server.live import LiveServables
+from graph_server.metrics import MetricsConfig, Registry
 from graph_server.models import Runtime
-from graph_server.servables import Servables, load
+from graph_server.reload import ConfigWatcher
+from graph_server.servable_metrics import ServableMetrics
+from graph_server.servables import Servables
 from graph_server.service.grpc_service import InferenceService
 from graph_server.service.limits import Budgets, Limits
-from graph_server.service.rest import RestServer
+from graph_server.service.rest import RestAnswers, RestServer
+from graph_server.service.servable_calls import ServableCalls
 
 logger = logging.getLogger(__name__)
 
@@ -31,18 +37,25 @@ _KEEPALIVE = (
 class ServerOptions:
     """Addresses and limits. Port 0 lets the system choose; ``rest_port`` ``None`` serves no REST.
 
-    ``channel_arguments`` are gRPC core's, such as ``grpc.max_concurrent_streams``.
+    ``rest_address``: where REST is bound, ``None`` as gRPC is. ``channel_arguments`` are gRPC core's, such as
+    ``grpc.max_concurrent_streams``. ``metrics``: ``None`` leaves them to the configuration. ``poll_seconds``: how
+    often the configuration is looked at for changes, 0 for never.
     """
 
     bind_address: str = "127.0.0.1"
+    rest_address: str | None = None
     port: int = 9000
     rest_port: int | None = None
+    rest_workers: int = 32
     limits: Limits = field(default_factory=Limits)
     channel_arguments: tuple[tuple[str, int | str], ...] = ()
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    tls_client_ca: Path | None = None
     cache: Path | None = None
     faults: FaultOptions = NO_FAULTS
+    metrics: MetricsConfig | None = None
+    poll_seconds: float = 0.0
 
 
 class GraphServer:
@@ -50,9 +63,14 @@ class GraphServer:
 
     GRACE_SECONDS = 5.0
 
-    def __init__(self, config: ServerConfig, options: ServerOptions) -> None:
+    def __init__(
+        self, config: ServerConfig, options: ServerOptions, read: Callable[[], ServerConfig] | None = None
+    ) -> None:
+        """``read`` gives the configuration as it is now; without it nothing is ever loaded again."""
         self._options = options
-        self._servables = load(config, Runtime(options.cache))
+        self._metrics = Registry(options.metrics or config.metrics or MetricsConfig())
+        self._live = LiveServables(config, read, Runtime(options.cache), ServableMetrics(self._metrics))
+        self._watcher = ConfigWatcher(options.poll_seconds, self._live.reload_if_changed)
         # A thread for every call that is admitted: none waits for another to end.
         self._pool = ThreadPoolExecutor(options.limits.calls, thread_name_prefix="call")
         self._faults = FaultInterceptor(options.faults) if options.faults.any else None
@@ -68,8 +86,8 @@ class GraphServer:
             ],
             maximum_concurrent_rpcs=options.limits.calls,
         )
-        service = InferenceService(lambda: self._servables, Budgets(options.limits))
-        self._grpc.add_generic_rpc_handlers((service.handlers(),))
+        self._calls = ServableCalls(lambda: self._live.current, Budgets(options.limits))
+        self._grpc.add_generic_rpc_handlers((InferenceService(self._calls).handlers(),))
         self._rest: RestServer | None = None
         self.address = ""
         self.rest_address: str | None = None
@@ -77,27 +95,23 @@ class GraphServer:
     @property
     def servables(self) -> Servables:
         """What is served."""
-        return self._servables
+        return self._live.current
 
     def start(self) -> None:
         """Bind and serve; raises :class:`ConfigError` for an address that cannot be bound."""
         options = self._options
-        target = f"{options.bind_address}:{options.port}"
-        try:
-            credentials = self._credentials()
-            if credentials is None:
-                port = self._grpc.add_insecure_port(target)
-            else:
-                port = self._grpc.add_secure_port(target, credentials)
-        except RuntimeError as error:
-            raise ConfigError(
-                f"cannot bind {target}: is another server running? (--port, --grpc_bind_address)"
-            ) from error
-        self.address = f"{options.bind_address}:{port}"
+        self.address = self._bind_grpc()
         self._grpc.start()
         if options.rest_port is not None:
             try:
-                self._rest = RestServer(options.bind_address, options.rest_port, lambda: self._servables)
+                answers = RestAnswers(self._calls, self._live, self._metrics)
+                self._rest = RestServer(
+                    options.rest_address or options.bind_address.split(",")[0],
+                    options.rest_port,
+                    answers,
+                    workers=options.rest_workers,
+                    body_bytes=options.limits.message_bytes,
+                )
             except OSError as error:
                 self.stop()
                 raise ConfigError(
@@ -105,9 +119,12 @@ class GraphServer:
                 ) from error
             self._rest.start()
             self.rest_address = self._rest.address
+        if options.poll_seconds:
+            self._watcher.start()
 
     def stop(self, grace: float = GRACE_SECONDS) -> None:
         """Take nothing new, let what is under way end within ``grace`` seconds."""
+        self._watcher.close()
         self._grpc.stop(grace).wait()
         if self._rest is not None:
             self._rest.close()
@@ -116,16 +133,37 @@ class GraphServer:
         if self._faults is not None:
             self._faults.join()
 
+    def _bind_grpc(self) -> str:
+        """Bind every address, all to the port of the first; returns the first."""
+        credentials = self._credentials()
+        port = self._options.port
+        hosts = [host.strip() for host in self._options.bind_address.split(",")]
+        for host in hosts:
+            target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            try:
+                if credentials is None:
+                    port = self._grpc.add_insecure_port(target)
+                else:
+                    port = self._grpc.add_secure_port(target, credentials)
+            except RuntimeError as error:
+                raise ConfigError(
+                    f"cannot bind {target}: is another server running? (--port, --grpc_bind_address)"
+                ) from error
+        return f"[{hosts[0]}]:{port}" if ":" in hosts[0] else f"{hosts[0]}:{port}"
+
     def _credentials(self) -> grpc.ServerCredentials | None:
         options = self._options
         if options.tls_certificate is None or options.tls_key is None:
-            if options.tls_certificate or options.tls_key:
-                raise ConfigError("--tls_cert and --tls_key go together")
+            if options.tls_certificate or options.tls_key or options.tls_client_ca:
+                raise ConfigError("--tls_cert and --tls_key go together, and --tls_client_ca needs both")
             return None
         try:
-            return grpc.ssl_server_credentials([(options.tls_key.read_bytes(), options.tls_certificate.read_bytes())])
+            pair = (options.tls_key.read_bytes(), options.tls_certificate.read_bytes())
+            authority = None if options.tls_client_ca is None else options.tls_client_ca.read_bytes()
         except OSError as error:
-            raise ConfigError(f"cannot read {error.filename}: {error.strerror} (--tls_cert, --tls_key)") from error
+            flags = "--tls_cert, --tls_key, --tls_client_ca"
+            raise ConfigError(f"cannot read {error.filename}: {error.strerror} ({flags})") from error
+        return grpc.ssl_server_credentials([pair], authority, require_client_auth=authority is not None)
 
 
 def label_files(servables: Servables) -> dict[str, str | None]:

@@ -268,7 +268,7 @@ def test_rest_answers_health_and_metadata(ready: dict[str, Any]) -> None:
     assert get("/v2/models/holisticTracking/ready") == (200, None)
     assert get("/v2/models/holisticTracking")[1]["outputs"] == [{"name": "output", "datatype": "INVALID", "shape": []}]
     assert get("/v2/models/nothing")[0] == 404
-    assert get("/metrics")[0] == 404
+    assert get("/metrics") == (400, {"error": "Invalid request URL"})
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,11 @@
 """The graph server in this process, and requests for its pass-through graph."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +71,45 @@ def unary(address: str, made: Any, timeout: float | None = None) -> Any:
 def stamps(answers: list[Any]) -> list[int]:
     """The timestamps of the answers, -1 for an error."""
     return [-1 if item.error_message else item.infer_response.parameters[TIMESTAMP].int64_param for item in answers]
+
+
+def http(address: str | None, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, Any, bytes]:
+    """Status, headers and body of an HTTP exchange."""
+    connection = HTTPConnection(str(address), timeout=20)
+    try:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body or None, named)
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
+    finally:
+        connection.close()
+
+
+def write_onnx(path: Path, *, inputs: dict[str, tuple[int, ...]], factor: float = 2.0) -> Path:
+    """A model that multiplies each float input ``x`` by ``factor`` into ``x_out``; -1 is a free dimension."""
+    from onnx import TensorProto, helper, save
+
+    nodes, ins, outs = [], [], []
+    for name, shape in inputs.items():
+        free: list[int | str] = [f"{name}_{index}" if size < 0 else size for index, size in enumerate(shape)]
+        ins.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, free))
+        outs.append(helper.make_tensor_value_info(f"{name}_out", TensorProto.FLOAT, free))
+        nodes.append(helper.make_node("Mul", [name, "factor"], [f"{name}_out"]))
+    weights = [helper.make_tensor("factor", TensorProto.FLOAT, [], [factor])]
+    graph = helper.make_graph(nodes, "scaled", ins, outs, weights)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+@contextmanager
+def graph_server_process(*flags: str) -> Iterator[dict[str, Any]]:
+    """``python -m graph_server`` on any ports; gives what it says when it is ready."""
+    command = [sys.executable, "-m", "graph_server", "--port", "0", "--rest_port", "0", "--exit_with_stdin", *flags]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        try:
+            yield json.loads(line)
+        finally:
+            process.communicate(timeout=20)

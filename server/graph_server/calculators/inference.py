@@ -167,7 +167,7 @@ class Inference(Calculator):
             }
             request = self._plain_request()
             try:
-                request.infer(floats)
+                self._model.run(request, floats)
             except RuntimeError as error:
                 lines = [line for line in str(error).splitlines() if line.strip()]
                 raise GraphError(f"{self.node.where()}: inference failed: {lines[-1] if lines else error}") from error
@@ -184,7 +184,7 @@ class Inference(Calculator):
             )
             self._request = compiled.create_infer_request()
         self._request.set_input_tensor(0, ov.Tensor(tensor.pixels, shared_memory=True))
-        self._request.infer()
+        self._model.run(self._request)
         return self._request
 
     def _plain_request(self) -> ov.InferRequest:

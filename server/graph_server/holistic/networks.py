@@ -56,6 +56,7 @@ class ByteNetwork:
 
         key = f"bytes {low}..{high} x{batch}: {','.join(outputs)}"
         compiled = model.variant(key, change)
+        self._model = model
         self._request = compiled.create_infer_request()
         self.pixels: npt.NDArray[np.uint8] = np.zeros(tuple(compiled.inputs[0].shape), np.uint8)
         self._request.set_input_tensor(0, ov.Tensor(self.pixels, shared_memory=True))
@@ -63,7 +64,7 @@ class ByteNetwork:
 
     def run(self) -> list[Any]:
         """The outputs: views that the next run overwrites."""
-        self._request.infer()
+        self._model.run(self._request)
         return [self._request.get_output_tensor(index).data for index in range(self._count)]
 
 

@@ -15,7 +15,14 @@ from graph_server.graph.node import Port
 from graph_server.graph.runtime import MAX_TIMESTAMP, MIN_TIMESTAMP, Graph
 from graph_server.servables import Servables
 from graph_server.service.messages import InferRequest, message_class
-from graph_server.service.status import Refusal, UnmappedRefusal, not_loaded, precondition_failed, unknown_graph
+from graph_server.service.status import (
+    Refusal,
+    UnmappedRefusal,
+    not_loaded,
+    precondition_failed,
+    retired_graph,
+    unknown_graph,
+)
 from graph_server.service.tensors import (
     check_contents,
     describe_output,
@@ -40,7 +47,7 @@ _RUN_FAILED, _HAS_ERRORS = "CalculatorGraph::Run() failed: ", "Graph has errors:
 def find_graph(servables: Servables, name: str) -> GraphDefinition:
     """The graph of that name; raises :class:`Refusal`."""
     if name not in servables.graphs:
-        raise unknown_graph()
+        raise retired_graph() if name in servables.retired else unknown_graph()
     definition = servables.graphs[name]
     if definition is None:
         raise not_loaded()

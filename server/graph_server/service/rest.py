@@ -1,23 +1,34 @@
-"""The REST port: health, readiness and metadata."""
+"""The REST port: a bounded number of threads that speak HTTP/1.1, with time-outs."""
 
-import json
+import logging
+import socket
 import threading
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import graph_server
-from graph_server.errors import GraphServerError
-from graph_server.servables import Servables
-from graph_server.service.grpc_service import SERVER_NAME
+from graph_server.service.rest_answers import HttpResponse, RestAnswers
+
+logger = logging.getLogger(__name__)
+
+__all__ = ["RestAnswers", "RestServer"]
+
+_IDLE_SECONDS = 30.0  # a client that is silent that long in the middle of something, or between requests, is cut off
+_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class RestServer:
-    """Owns the thread that serves; ``current`` gives the servables at the moment of each call."""
+    """Owns the thread that accepts connections and ``workers`` threads that serve one connection each.
 
-    def __init__(self, host: str, port: int, current: Callable[[], Servables]) -> None:
-        self._server = ThreadingHTTPServer((host, port), _handler(current))
-        self._server.daemon_threads = True
+    A connection beyond those is told 503 and closed. Bodies above ``body_bytes`` are refused with 413.
+    """
+
+    def __init__(
+        self, host: str, port: int, answers: RestAnswers, *, workers: int = 32, body_bytes: int = 256 << 20
+    ) -> None:
+        self._server = _PooledServer((host, port), _handler(answers, body_bytes), workers)
         self._thread = threading.Thread(target=self._server.serve_forever, name="rest")
 
     @property
@@ -31,72 +42,115 @@ class RestServer:
         self._thread.start()
 
     def close(self) -> None:
-        """End and wait for that."""
+        """End, cutting what is under way, and wait for that."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+        self._server.end_connections()
 
 
-def answer(servables: Servables, path: str) -> tuple[int, dict[str, Any] | None]:
-    """The HTTP status and the JSON body for a GET of ``path``."""
-    parts = [part for part in path.split("?", maxsplit=1)[0].split("/") if part]
-    match parts:
-        case ["v2", "health", "live" | "ready"]:
-            return 200, None
-        case ["v2"]:
-            return 200, {"name": SERVER_NAME, "version": graph_server.__version__}
-        case ["v1", "config"]:
-            return 200, {
-                name: {"model_version_status": [{"version": "1", "state": "AVAILABLE" if graph else "END"}]}
-                for name, graph in servables.graphs.items()
-            }
-        case ["v2", "models", name, *rest]:
-            return _model(servables, name, [part for part in rest if part not in ("versions", "1")])
-    return 404, {"error": "invalid URL"}
+class _PooledServer(HTTPServer):
+    request_queue_size = 128
+    daemon_threads = False
 
-
-def _model(servables: Servables, name: str, rest: list[str]) -> tuple[int, dict[str, Any] | None]:
-    specs: list[list[dict[str, Any]]]
-    if name in servables.graphs:
-        graph = servables.graphs[name]
-        if rest == ["ready"]:
-            return (200 if graph is not None else 503), None
-        if graph is None:
-            return 503, {"error": "Mediapipe is not loaded yet"}
-        specs = [
-            [{"name": port, "datatype": "INVALID", "shape": []} for port in sorted(port.name for port in ports)]
-            for ports in (graph.input_streams, graph.output_streams)
-        ]
-        versions = ["1"]
-    else:
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler], workers: int) -> None:
+        self._room = threading.BoundedSemaphore(workers)
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="rest call")
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
         try:
-            model = servables.models.get(name)
-        except GraphServerError:
-            return 404, {"error": "Model with requested name is not found"}
-        if rest == ["ready"]:
-            return 200, None
-        specs = [
-            [{"name": info.name, "datatype": info.datatype, "shape": list(info.shape)} for info in infos]
-            for infos in (model.inputs, model.outputs)
-        ]
-        versions = [str(model.version)]
-    if rest:
-        return 404, {"error": "invalid URL"}
-    return 200, {
-        "name": name, "versions": versions, "platform": "OpenVINO", "inputs": specs[0], "outputs": specs[1]
-    }  # fmt: skip
+            super().__init__(address, handler)
+        except OSError:
+            self._pool.shutdown()
+            raise
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self._room.acquire(blocking=False):
+            request.setblocking(False)
+            with suppress(OSError):  # it may not even read
+                request.send(_BUSY)
+            self.shutdown_request(request)
+            return
+        with self._lock:
+            self._open.add(request)
+        self._pool.submit(self._serve, request, client_address)
+
+    def end_connections(self) -> None:
+        with self._lock:
+            for connection in self._open:
+                with suppress(OSError):  # it may be gone already
+                    connection.shutdown(socket.SHUT_RDWR)
+        self._pool.shutdown(wait=True)
+
+    def server_bind(self) -> None:
+        # HTTPServer's own looks the host's name up, which may take seconds where there is no name service.
+        socket_address = self.server_address
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(socket_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def _serve(self, request: Any, client_address: Any) -> None:
+        try:
+            self.finish_request(request, client_address)
+        except OSError:
+            pass  # the client went away or was silent for too long
+        finally:
+            self.shutdown_request(request)
+            with self._lock:
+                self._open.discard(request)
+            self._room.release()
 
 
-def _handler(current: Callable[[], Servables]) -> type[BaseHTTPRequestHandler]:
+def _handler(answers: RestAnswers, body_bytes: int) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        server_version = f"graph_server/{graph_server.__version__}"
+        timeout = _IDLE_SECONDS
+
         def do_GET(self) -> None:
-            status, body = answer(current(), self.path)
-            data = b"" if body is None else json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
+            self._answer()
+
+        do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_GET
+
+        def do_HEAD(self) -> None:
+            self._answer()
+
+        def _answer(self) -> None:
+            length = self.headers.get("Content-Length", "0")
+            if "chunked" in self.headers.get("Transfer-Encoding", "").lower() or not length.isdecimal():
+                self._refuse(411, b'{"error": "Content-Length is required"}')
+                return
+            if int(length) > body_bytes:
+                self._refuse(413, b'{"error": "the request is too large"}')
+                return
+            body = self.rfile.read(int(length))
+            if len(body) < int(length):
+                self.close_connection = True
+                return
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            try:
+                response = answers.answer(self.command, self.path, headers, body)
+            except Exception:
+                logger.exception("REST: %s %s", self.command, self.path)
+                response = HttpResponse(500, b'{"error": "Internal server error"}')
+            self._write(response)
+
+        def _refuse(self, status: int, body: bytes) -> None:
+            self.close_connection = True
+            self._write(HttpResponse(status, body))
+
+        def _write(self, response: HttpResponse) -> None:
+            self.send_response(response.status)
+            self.send_header("Content-Type", response.content_type)
+            self.send_header("Content-Length", str(len(response.body)))
+            for name, value in response.headers.items():
+                self.send_header(name, value)
+            if self.close_connection:
+                self.send_header("Connection", "close")
             self.end_headers()
-            self.wfile.write(data)
+            if self.command != "HEAD":
+                self.wfile.write(response.body)
 
         def log_message(self, format: str, *args: Any) -> None:
             """Quiet."""

@@ -4,11 +4,14 @@ Source: src/mediapipe_internal/mediapipegraphexecutor.hpp.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from graph_server.errors import GraphError
-from graph_server.graph.runtime import Graph
+from graph_server.graph.definition import GraphDefinition
+from graph_server.graph.node import Port
+from graph_server.graph.runtime import Graph, OutputListener
+from graph_server.servable_metrics import GraphCall, Interface
 from graph_server.servables import Servables
 from graph_server.service.limits import Limits
 from graph_server.service.messages import (
@@ -39,6 +42,7 @@ class StreamSession:
         self._first = first
         self._requests = requests
         self._ports = {port.name: port for port in definition.input_streams}
+        self._call = servables.metrics.graph_call(self._name, "gRPC", "ModelInferStream")
         self._graph: Graph = servables.new_graph(definition)
         self._graph.limit_queue(min(definition.max_queue_size, limits.queued_packets), limits.session_bytes)
         self.responses = ResponseQueue(self.RESPONSES, self.RESPONSE_BYTES)
@@ -65,9 +69,8 @@ class StreamSession:
 
     def _run(self) -> None:
         try:
-            self._read()
-            self._graph.close_inputs()
-            self._graph.wait_until_done()
+            with self._call:
+                self._run_graph()
         except GraphError as error:
             self.refusal = graph_failed(error)
         except Exception as error:  # noqa: BLE001 - ends the call with its text
@@ -75,6 +78,16 @@ class StreamSession:
         finally:
             self._graph.cancel()
             self.responses.end()
+
+    def _run_graph(self) -> None:
+        try:
+            self._read()
+            self._graph.close_inputs()
+            self._graph.wait_until_done()
+        except GraphError:
+            self._call.failed()
+            raise
+        self._call.completed()
 
     def _read(self) -> None:
         """Requests to packets until the client closes its side or the graph is in error.
@@ -92,6 +105,7 @@ class StreamSession:
             else:
                 self._answered(request, _SUBSEQUENT)
             if self._graph.error is not None:
+                self._call.failed()  # and once more when the graph has ended, as OVMS counts
                 raise self._graph.error
 
     def _received(self) -> Iterator[bytes]:
@@ -109,8 +123,11 @@ class StreamSession:
             push(self._graph, request, self._ports)
         except Refusal as refusal:
             self._tell(refusal, stage)
+        else:
+            self._call.accepted()
 
     def _tell(self, refusal: Refusal, stage: str) -> None:
+        self._call.rejected()
         self.responses.put(encode_stream_error(f"{refusal}; {stage}"))
 
     def _validate(self, request: InferRequest) -> None:
@@ -123,35 +140,65 @@ class StreamSession:
     def _send(self, stream: str, value: Any, timestamp: int) -> None:
         message, raw = output_message(self._name, {stream: value}, timestamp)
         self.responses.put(encode_stream_response(message, raw))
+        self._call.responded(timestamp)
 
 
-def infer_once(servables: Servables, request: InferRequest) -> bytes:
+def infer_once(servables: Servables, request: InferRequest, interface: Interface) -> bytes:
     """A unary call: a graph of its own, all outputs in one response; raises :class:`Refusal`."""
     name = request.message.model_name
     definition = find_graph(servables, name)
+    with servables.metrics.graph_call(name, interface, "ModelInfer") as call:
+        found = _run_once(servables.new_graph(definition), definition, request, call)
+        timestamp = max(timestamp for _, timestamp in found.values())
+        message, raw = output_message(name, {stream: value for stream, (value, _) in found.items()}, timestamp)
+        message.id = request.message.id
+        response = encode_response(message, raw)
+        call.completed()
+        call.responded()
+        return response
+
+
+def _run_once(
+    graph: Graph, definition: GraphDefinition, request: InferRequest, call: GraphCall
+) -> dict[str, tuple[Any, int]]:
+    """The first packet of each output and its timestamp."""
     ports = {port.name: port for port in definition.input_streams}
     found: dict[str, tuple[Any, int]] = {}
 
     def keep_first(stream: str, value: Any, timestamp: int) -> None:
         found.setdefault(stream, (value, timestamp))
 
-    graph = servables.new_graph(definition)
     try:
-        graph.start(side_packets(request), keep_first)
-    except GraphError as error:
-        raise precondition_failed("Failed to start mediapipe graph", str(error)) from error
+        _start_and_push(graph, request, ports, keep_first, call)
+    except Refusal:
+        call.rejected()
+        graph.cancel()
+        raise
+    call.accepted()
     try:
-        if push(graph, request, ports) < len(ports):
-            raise Refusal("Invalid number of inputs", "Not all input packets created")
         graph.close_inputs()
         graph.wait_until_done()
     except GraphError as error:
+        call.failed()
         raise graph_failed(error) from error
     finally:
         graph.cancel()
     if len(found) != len(definition.output_streams):
         raise execution_failed("Unknown error during mediapipe execution")
-    timestamp = max(timestamp for _, timestamp in found.values())
-    message, raw = output_message(name, {stream: value for stream, (value, _) in found.items()}, timestamp)
-    message.id = request.message.id
-    return encode_response(message, raw)
+    return found
+
+
+def _start_and_push(
+    graph: Graph, request: InferRequest, ports: Mapping[str, Port], listener: OutputListener, call: GraphCall
+) -> None:
+    try:
+        graph.start(side_packets(request), listener)
+    except GraphError as error:
+        raise precondition_failed("Failed to start mediapipe graph", str(error)) from error
+    try:
+        count = push(graph, request, ports)
+    except Refusal:
+        call.failed()
+        raise
+    if count < len(ports):
+        raise Refusal("Invalid number of inputs", "Not all input packets created")

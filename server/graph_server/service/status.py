@@ -64,3 +64,18 @@ def precondition_failed(text: str, details: str) -> Refusal:
 def unknown_version() -> Refusal:
     """A model without that version."""
     return Refusal("Model with requested version is not found", code=grpc.StatusCode.NOT_FOUND)
+
+
+def version_not_loaded() -> Refusal:
+    """A configured model none of whose versions could be loaded."""
+    return Refusal("Model with requested version is not loaded yet", code=grpc.StatusCode.UNAVAILABLE)
+
+
+def retired() -> Refusal:
+    """A model that the configuration names no more."""
+    return Refusal("Model with requested version is retired", code=grpc.StatusCode.NOT_FOUND)
+
+
+def retired_graph() -> Refusal:
+    """A graph that the configuration names no more."""
+    return Refusal("Mediapipe is retired", code=grpc.StatusCode.NOT_FOUND)

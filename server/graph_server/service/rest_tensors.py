@@ -1,0 +1,199 @@
+"""Inference over HTTP: JSON with an optional binary tail to a request, and a response back.
+
+Source: src/rest_parser.cpp, src/rest_utils.cpp, src/http_rest_api_handler.cpp. The tail holds the inputs without
+``data``, in order; its start is told by the header ``Inference-Header-Content-Length``.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+import numpy as np
+
+from graph_server.service.messages import InferRequest, message_class
+from graph_server.service.status import Refusal
+from graph_server.service.tensors import DTYPES
+
+_INPUT = "Could not parse input content. Not valid ndarray detected"
+_OUTPUT = "Could not parse output content."
+_PARAMETERS = "Could not parse request parameters"
+_PRECISION = "Could not parse input content. Unsupported data precision detected"
+
+
+class NotJson(Refusal):
+    """A body that is no JSON: its HTTP status is its own."""
+
+    def __init__(self) -> None:
+        super().__init__("The file is not valid json", code=grpc.StatusCode.INVALID_ARGUMENT)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**31) <= value < 2**31
+
+
+def _is_uint(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**32
+
+
+# Integers beyond 32 bits are refused in JSON whatever the datatype, as in OVMS.
+_KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "FP32": ("fp32_contents", _is_number), "FP64": ("fp64_contents", _is_number),
+    "INT8": ("int_contents", _is_int), "INT16": ("int_contents", _is_int), "INT32": ("int_contents", _is_int),
+    "INT64": ("int64_contents", _is_int), "UINT8": ("uint_contents", _is_uint), "UINT16": ("uint_contents", _is_uint),
+    "UINT32": ("uint_contents", _is_uint), "UINT64": ("uint64_contents", _is_uint),
+    "BOOL": ("bool_contents", lambda value: isinstance(value, bool)),
+    "BYTES": ("bytes_contents", lambda value: isinstance(value, str)),
+}  # fmt: skip
+
+
+def decode_http_request(body: bytes, json_size: int | None, name: str, version: str) -> InferRequest:
+    """A request from an HTTP body of which the first ``json_size`` bytes are JSON; raises :class:`Refusal`."""
+    size = len(body) if json_size is None else json_size
+    if size > len(body):
+        raise Refusal("Inference-Header-Content-Length header exceeds actual payload length")
+    try:
+        content = json.loads(body[:size])
+    except (ValueError, RecursionError) as error:
+        raise NotJson() from error
+    if not isinstance(content, dict):
+        raise Refusal("Request body should be JSON object")
+    message = message_class("ModelInferRequest")(model_name=name, model_version=version)
+    message.id = _typed(content.get("id", ""), str, _INPUT)
+    _fill_parameters(message, content.get("parameters", {}))
+    for item in _typed(content.get("outputs", []), list, _INPUT):
+        # As in OVMS: of several requested outputs the last one counts.
+        del message.outputs[:]
+        output = message.outputs.add(name=_typed(_typed(item, dict, _OUTPUT).get("name"), str, _OUTPUT))
+        _fill_parameters(output, item.get("parameters", {}))
+    inputs = _typed(content["inputs"], list, _INPUT) if "inputs" in content else []
+    if not inputs:
+        raise Refusal("Invalid JSON structure, missing inputs")
+    given = [_fill_input(message, item, len(inputs) == 1) for item in inputs]
+    return InferRequest(message, list(_tail(message, given, memoryview(body)[size:])))
+
+
+def encode_http_response(response: Any, request: Any) -> tuple[bytes, int | None]:
+    """The body for a ``ModelInferResponse``, and how much of it is JSON where a binary tail follows."""
+    binary = _binary_outputs(request)
+    content: dict[str, Any] = {"model_name": response.model_name}
+    if response.id:
+        content["id"] = response.id
+    content["model_version"] = response.model_version
+    if response.parameters:
+        content["parameters"] = {
+            key: getattr(value, value.WhichOneof("parameter_choice")) for key, value in response.parameters.items()
+        }
+    content["outputs"] = []
+    tail: list[bytes] = []
+    for output, raw in zip(response.outputs, response.raw_output_contents, strict=True):
+        item = {"name": output.name, "shape": list(output.shape), "datatype": output.datatype}
+        if output.datatype not in DTYPES or output.datatype == "FP16":
+            raise Refusal(_PRECISION, f"Unsupported precision{output.datatype}")
+        if output.name in binary:
+            tail.append(raw)
+            if raw:
+                item["parameters"] = {"binary_data_size": len(raw)}
+        else:
+            item["data"] = np.frombuffer(raw, DTYPES[output.datatype]).tolist()
+        content["outputs"].append(item)
+    head = json.dumps(content).encode()
+    return b"".join((head, *tail)), len(head) if any(tail) else None
+
+
+def _binary_outputs(request: Any) -> frozenset[str]:
+    everything = (
+        request.parameters["binary_data_output"].bool_param if "binary_data_output" in request.parameters else False
+    )
+    return frozenset(
+        output.name
+        for output in request.outputs
+        if (output.parameters["binary_data"].bool_param if "binary_data" in output.parameters else everything)
+    )
+
+
+def _fill_input(message: Any, item: Any, only: bool) -> bool:
+    """Add an input; whether its values stand in the JSON."""
+    fields = _typed(item, dict, _INPUT)
+    made = message.inputs.add(
+        name=_typed(fields.get("name"), str, _INPUT), datatype=_typed(fields.get("datatype"), str, _INPUT)
+    )
+    for size in _typed(fields.get("shape"), list, _INPUT):
+        if not _is_int(size) or size < 0:
+            raise Refusal(_INPUT)
+        made.shape.append(size)
+    _fill_parameters(made, fields.get("parameters", {}))
+    if "data" in fields:
+        data = _typed(fields["data"], list, _INPUT)
+        if made.datatype in ("FP16", "BF16"):
+            raise Refusal(_INPUT)
+        if made.datatype not in _KINDS:
+            raise Refusal(_PRECISION)
+        field, fits = _KINDS[made.datatype]
+        values = list(_flat(data, fits))
+        encoded = [value.encode() for value in values] if made.datatype == "BYTES" else values
+        getattr(made.contents, field).extend(encoded)
+        return bool(values)
+    if (
+        "binary_data_size" not in made.parameters
+        and made.datatype == "BYTES"
+        and not (only and list(made.shape) == [1])
+    ):
+        raise Refusal(_INPUT)
+    return False
+
+
+def _tail(message: Any, given: list[bool], tail: memoryview) -> Iterator[memoryview]:
+    """The bytes of each input that the JSON does not give."""
+    for item, has_data in zip(message.inputs, given, strict=True):
+        if "binary_data_size" in item.parameters:
+            if has_data:
+                raise Refusal("Request contains values both in binary data and in content value")
+            parameter = item.parameters["binary_data_size"]
+            size = parameter.int64_param
+            if parameter.WhichOneof("parameter_choice") != "int64_param" or size < 0:
+                raise Refusal("binary_data_size parameter is invalid and cannot be parsed")
+        elif has_data:
+            continue
+        elif len(message.inputs) == 1 and item.datatype == "BYTES":
+            size = len(tail)
+        else:
+            dtype = DTYPES.get(item.datatype)
+            size = math.prod(item.shape) * (dtype.itemsize if dtype is not None else 0)
+        if size > len(tail):
+            raise Refusal("Received buffer size is smaller than binary_data_size parameter indicates")
+        yield tail[:size]
+        tail = tail[size:]
+
+
+def _flat(values: list[Any], fits: Callable[[Any], bool]) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, list):
+            yield from _flat(value, fits)
+        elif fits(value):
+            yield value
+        else:
+            raise Refusal(_INPUT)
+
+
+def _fill_parameters(owner: Any, parameters: Any) -> None:
+    for key, value in _typed(parameters, dict, _PARAMETERS).items():
+        if isinstance(value, str):
+            owner.parameters[key].string_param = value
+        elif isinstance(value, bool):
+            owner.parameters[key].bool_param = value
+        elif _is_int(value):
+            owner.parameters[key].int64_param = value
+        else:
+            raise Refusal(_PARAMETERS)
+
+
+def _typed(value: Any, kind: type, text: str) -> Any:
+    if not isinstance(value, kind):
+        raise Refusal(text)
+    return value
