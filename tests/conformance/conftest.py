@@ -43,6 +43,11 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 def address(request: pytest.FixtureRequest) -> Iterator[str]:
     """``host:port`` of a server with the graphs of ``config.json``."""
     if FOREIGN:
+        with grpc.insecure_channel(FOREIGN) as channel:
+            try:
+                grpc.channel_ready_future(channel).result(20)
+            except grpc.FutureTimeoutError:
+                pytest.exit(f"no gRPC server answers at {FOREIGN} (OVMS_ADDRESS)", returncode=1)
         yield FOREIGN
         return
     request.getfixturevalue("models_dir")
@@ -68,7 +73,9 @@ def graphs(request: pytest.FixtureRequest, wire: Wire) -> None:
     for name in sorted(needed) if FOREIGN else ():
         try:
             served = wire.call("ModelReady", name=name).ready
-        except grpc.RpcError:
+        except grpc.RpcError as error:
+            if error.code() is not grpc.StatusCode.NOT_FOUND:
+                raise
             served = False
         if not served:
             pytest.skip(f"{FOREIGN} does not serve {name}: start it with tests/conformance/config.json")
