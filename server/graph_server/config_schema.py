@@ -1,11 +1,7 @@
 """What may stand in ``config.json`` and ``subconfig.json``, as OVMS's JSON schema has it (src/schema.cpp)."""
 
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
-
-import fastjsonschema
 
 from graph_server.errors import ConfigError
 
@@ -69,27 +65,64 @@ _SUBCONFIG = _object({"model_config_list": _MODELS}, "model_config_list")
 
 def check_config(content: Any, path: Path) -> None:
     """Raise :class:`ConfigError` that names the place, for a ``config.json`` that OVMS would refuse."""
-    _check(_validator("config"), content, path)
+    _check(_CONFIG, content, path)
 
 
 def check_subconfig(content: Any, path: Path) -> None:
     """The same for a ``subconfig.json``."""
-    _check(_validator("subconfig"), content, path)
+    _check(_SUBCONFIG, content, path)
 
 
-@cache
-def _validator(which: str) -> Callable[..., Any]:
-    made: Callable[..., Any] = fastjsonschema.compile(_CONFIG if which == "config" else _SUBCONFIG)
-    return made
+def _check(schema: dict[str, Any], content: Any, path: Path) -> None:
+    fault = _fault(schema, content, "")
+    if fault is not None:
+        place, text = fault
+        raise ConfigError(f"{path}: {place.lstrip('.') or 'the file'} {text}")
 
 
-def _check(validate: Callable[..., Any], content: Any, path: Path) -> None:
-    try:
-        validate(content, name_prefix="")
-    except fastjsonschema.JsonSchemaValueException as error:
-        name = error.name or ""
-        # The library's sentence begins with the place in a spelling of its own.
-        text = error.message.removeprefix(name).strip()
-        where = "".join(f"[{part}]" if isinstance(part, int) or part.isdigit() else f".{part}" for part in error.path)
-        where = where.lstrip(".")
-        raise ConfigError(f"{path}: {where or 'the file'} {text}") from error
+_TYPES: dict[str, tuple[type, ...]] = {
+    "object": (dict,), "array": (list,), "string": (str,), "boolean": (bool,), "integer": (int,),
+    "number": (int, float),
+}  # fmt: skip
+
+
+def _fault(schema: dict[str, Any], value: Any, place: str) -> tuple[str, str] | None:
+    """The first place that breaks ``schema`` and what is wrong there. Knows the keywords used above, no others."""
+    if "oneOf" in schema:
+        faults = [_fault(option, value, place) for option in schema["oneOf"]]
+        if faults.count(None) == 1:
+            return None
+        # The option that was meant is the one that fits deepest.
+        return max((fault for fault in faults if fault is not None), key=lambda fault: len(fault[0]))
+    kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+    # In Python a bool is an int; in JSON it is not.
+    if not any(
+        isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool)) for kind in kinds
+    ):
+        return place, f"has to be {' or '.join(kinds)}"
+    if isinstance(value, int | float) and value < schema.get("minimum", value):
+        return place, f"has to be at least {schema['minimum']}"
+    if isinstance(value, list):
+        items = ((schema["items"], item, f"{place}[{index}]") for index, item in enumerate(value))
+        return next((fault for item in items if (fault := _fault(*item)) is not None), None)
+    if isinstance(value, dict):
+        return _object_fault(schema, value, place)
+    return None
+
+
+def _is(value: Any, kind: str) -> bool:
+    """In Python a bool is an int; in JSON it is not."""
+    return isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
+
+
+def _object_fault(schema: dict[str, Any], value: dict[str, Any], place: str) -> tuple[str, str] | None:
+    for name in schema.get("required", ()):
+        if name not in value:
+            return place, f"needs {name}"
+    for name, item in value.items():
+        inner = schema.get("properties", {}).get(name, schema.get("additionalProperties", True))
+        if inner is False:
+            return place, f"has no key {name!r}"
+        if inner is not True and (fault := _fault(inner, item, f"{place}.{name}")) is not None:
+            return fault
+    return None
