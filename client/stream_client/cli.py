@@ -38,6 +38,7 @@ examples:
   your own OVMS                      --grpc_address host:9000 --input_stream in.mp4 --output_stream out.mp4
   any KServe v2 server               --grpc_address host:9000 --api unary --model_name NAME --input_stream in.mp4
   your own classes                   train --data clips/ --out models/exercises     (train --help)
+  throughput against latency         benchmark --max_inflight 1,2,4,8               (benchmark --help)
   what is wrong before a run         doctor, followed by the run's own flags        (doctor --help)
   true latency, loss and order       readback rtsp://host/path      of pictures from testsrc (readback --help)
   a model against annotations        evaluate models/exercises clip.mp4             (evaluate --help)
@@ -49,6 +50,7 @@ _COMMANDS = {
     "evaluate": "stream_client.training.evaluate",
     "readback": "stream_client.readback.command",
     "doctor": "stream_client.doctor.command",
+    "benchmark": "stream_client.benchmark.command",
 }
 """Commands with flags of their own; ``train`` and ``evaluate`` need the extra ``train``."""
 
@@ -90,33 +92,17 @@ def build_parser() -> argparse.ArgumentParser:
     add("--labels_output", type=Path, help="JSON Lines file: label, scores and latency of each frame")
     add("--no_label_text", action="store_true", help="do not write the label on the picture")
     add("--quality", type=int, default=20, help="of video files, 0 (best) to 51 (default: 20)")
-    add = parser.add_argument_group("server").add_argument
-    add(
-        "--grpc_address",
-        default="embedded",
-        help="host:port or unix:path of OVMS or another KServe v2 server; default: embedded, a local graph server",
-    )
+    add = add_server_flags(parser)
     add(
         "--api",
         choices=("stream", "unary"),
         default="stream",
         help="ModelStreamInfer or ModelInfer (default: stream)",
     )
-    add("--model_name", help="graph or model (default: holisticClassifier or holisticTracking, what is there)")
-    add("--input_name", help="its image input (default: found out)")
     add("--output_name", help="its image output (default: found out)")
     add("--label_output_name", help="its output with label scores (default: found out)")
     add("--labels", type=Path, help="file with the names of the labels, one a line")
-    add("--input_layout", choices=("hwc", "nhwc", "nchw"), help="how it takes pictures (default: found out)")
-    add("--input_dtype", help="KServe datatype of its input, as FP32 (default: found out)")
     add("--max_side", type=int, help="shrink larger frames to so many pixels before sending; results stay full-size")
-    add("--tls", action="store_true", help="use TLS")
-    add("--tls_ca", type=Path, help="PEM file with the authorities to trust (default: the system's)")
-    add("--tls_cert", type=Path, help="PEM file with the client's certificate")
-    add("--tls_key", type=Path, help="PEM file with the client's key")
-    add("--connect_timeout", type=float, default=5.0, help="seconds to wait for the server (default: 5)")
-    add("--models_dir", type=Path, help="model repository of the embedded server (default: the user's cache)")
-    add("--config_path", type=Path, help="config.json of the embedded server (default: the project's)")
     add = parser.add_argument_group("flow control").add_argument
     add("--max_inflight", default="auto", help="frames sent and unanswered: a number, or auto (default)")
     add("--latency_target", type=float, help="milliseconds that --max_inflight auto shall stay below")
@@ -144,6 +130,28 @@ def build_parser() -> argparse.ArgumentParser:
     _add_metrics(parser)
     _add_benchmark(parser)
     return parser
+
+
+def add_server_flags(parser: argparse.ArgumentParser) -> Callable[..., argparse.Action]:
+    """How to reach a servable, and how it takes pictures; returns what adds further flags to the group."""
+    add = parser.add_argument_group("server").add_argument
+    add(
+        "--grpc_address",
+        default="embedded",
+        help="host:port or unix:path of OVMS or another KServe v2 server; default: embedded, a local graph server",
+    )
+    add("--model_name", help="graph or model (default: holisticClassifier or holisticTracking, what is there)")
+    add("--input_name", help="its image input (default: found out)")
+    add("--input_layout", choices=("hwc", "nhwc", "nchw"), help="how it takes pictures (default: found out)")
+    add("--input_dtype", help="KServe datatype of its input, as FP32 (default: found out)")
+    add("--tls", action="store_true", help="use TLS")
+    add("--tls_ca", type=Path, help="PEM file with the authorities to trust (default: the system's)")
+    add("--tls_cert", type=Path, help="PEM file with the client's certificate")
+    add("--tls_key", type=Path, help="PEM file with the client's key")
+    add("--connect_timeout", type=float, default=5.0, help="seconds to wait for the server (default: 5)")
+    add("--models_dir", type=Path, help="model repository of the embedded server (default: the user's cache)")
+    add("--config_path", type=Path, help="config.json of the embedded server (default: the project's)")
+    return add
 
 
 def _add_benchmark(parser: argparse.ArgumentParser) -> None:

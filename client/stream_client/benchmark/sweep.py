@@ -1,0 +1,143 @@
+"""The same pictures through several settings, one run each."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+from PIL import Image as PillowImage
+
+from stream_client.benchmark.recorder import Recorder
+from stream_client.benchmark.report import Report, Settings, make_report
+from stream_client.client import StreamClient
+from stream_client.errors import SourceError, StreamClientError
+from stream_client.frames import Image
+from stream_client.options import RunOptions
+from stream_client.sinks.null import NullSink
+from stream_client.sources.callable import CallableSource
+from stream_client.sources.factory import open_source
+from stream_client.table import table
+from stream_client.transport.session import Api, TransportOptions
+
+PICTURES = 30
+"""Kept in memory and sent in a circle, so that reading and decoding them costs the runs nothing."""
+
+_RATE = Fraction(30)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One setting; ``width`` and ``height`` in pixels."""
+
+    api: Api
+    width: int
+    height: int
+    max_inflight: int
+
+    def __str__(self) -> str:
+        return f"{self.api} {self.width}x{self.height}, {self.max_inflight} in flight"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The report of a point, or why there is none."""
+
+    point: Point
+    report: Report | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepOptions:
+    """How each point is run. ``limit`` bounds a run in seconds; it ends before when it is stable."""
+
+    transport: TransportOptions
+    source: str = "testsrc@max"
+    limit: float = 20.0
+    warmup_frames: int = 20
+    window_seconds: float = 2.0
+
+
+def points(apis: Sequence[Api], sizes: Sequence[tuple[int, int]], windows: Sequence[int]) -> list[Point]:
+    """Every combination."""
+    return [Point(api, *size, window) for api, size, window in itertools.product(apis, sizes, windows)]
+
+
+def sweep(chosen: Sequence[Point], options: SweepOptions) -> Iterator[Outcome]:
+    """Run the points one after another; one that fails does not end the sweep. Raises when there are no pictures."""
+    originals = read_pictures(options.source)
+    for size, group in itertools.groupby(chosen, key=lambda point: (point.width, point.height)):
+        pictures = [_resized(image, *size) for image in originals]
+        for point in group:
+            try:
+                yield Outcome(point, measure(point, pictures, options))
+            except StreamClientError as error:
+                yield Outcome(point, None, str(error))
+
+
+def measure(point: Point, pictures: Sequence[Image], options: SweepOptions) -> Report:
+    """One run, until it is stable or at its limit."""
+    settings = Settings(point.api, point.max_inflight, options.warmup_frames, options.window_seconds)
+    recorder = Recorder(
+        warmup_frames=options.warmup_frames,
+        window=options.window_seconds,
+        on_stable=lambda: client.finish(),  # noqa: PLW0108 - there is no client yet
+    )
+    client = StreamClient(
+        CallableSource(itertools.cycle(pictures), frame_rate=_RATE, name=options.source),
+        NullSink(),
+        replace(options.transport, api=point.api),
+        options=RunOptions(
+            max_inflight=point.max_inflight,
+            limit_stream_duration=options.limit,
+            request_timeout=options.transport.request_timeout,
+        ),
+        postprocess=lambda result: result.image,
+        observers=[recorder],
+    )
+    summary = client.run()
+    if not summary.ledger.delivered and summary.last_failure is not None:
+        raise summary.last_failure
+    return make_report(summary, settings, recorder.measurement())
+
+
+def read_pictures(spec: str) -> list[Image]:
+    """The first pictures of a source, RGB uint8; raises :class:`SourceError`."""
+    source = open_source(spec)
+    try:
+        source.open()
+        pictures: list[Image] = []
+        while len(pictures) < PICTURES and (frame := source.read()) is not None:
+            pictures.append(frame.image)
+    finally:
+        source.close()
+    if not pictures:
+        raise SourceError(f"{spec} has no picture (--input_stream)")
+    return pictures
+
+
+def sweep_table(outcomes: Sequence[Outcome]) -> str:
+    """One row a point; times in milliseconds, of a request: from the tensor to the parsed answer."""
+    header = ("api", "size", "in flight", "frames/s", "mean", "p50", "p90", "p99", "client CPU", "")
+    return table(header, [_row(outcome) for outcome in outcomes])
+
+
+def _row(outcome: Outcome) -> tuple[str, ...]:
+    point, report = outcome.point, outcome.report
+    what = (point.api, f"{point.width}x{point.height}", str(point.max_inflight))
+    if report is None or report.measurement.request is None:
+        return (*what, *("",) * 6, outcome.error or "nothing but warm-up: raise --limit_stream_duration")
+    measured, in_ms = report.measurement, report.measurement.request.times(1000)
+    times = (f"{value:.1f}" for value in (in_ms.mean, in_ms.p50, in_ms.p90, in_ms.p99))
+    notes = [] if measured.stable else ["not stable"]
+    lost = sum(report.outcomes.failed.values()) + sum(report.outcomes.dropped.values())
+    notes += [f"{lost} frames lost"] if lost else []
+    cpu = f"{100 * measured.cpu_seconds / measured.seconds:.0f}%" if measured.seconds else ""
+    return (*what, f"{measured.throughput:.1f}", *times, cpu, ", ".join(notes))
+
+
+def _resized(image: Image, width: int, height: int) -> Image:
+    if image.shape[:2] == (height, width):
+        return image
+    return np.asarray(PillowImage.fromarray(image).resize((width, height)))
