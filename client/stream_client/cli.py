@@ -11,23 +11,29 @@ from types import FrameType
 
 from stream_client.benchmark.mode import Benchmark
 from stream_client.benchmark.report import Settings
+from stream_client.classify.pose_classifier import PoseClassifier
 from stream_client.client import StreamClient, Summary
 from stream_client.embedded import EmbeddedOptions
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.labels import read_label_names
+from stream_client.live_classifier import open_classifier
 from stream_client.metrics import Monitor
 from stream_client.observe import Observer
 from stream_client.options import RunOptions
 from stream_client.progress import Progress
 from stream_client.redact import redact
-from stream_client.results import label_on_image
+from stream_client.results import LandmarkClassifier, label_on_image
 from stream_client.sinks.base import Sink
 from stream_client.sinks.factory import SinkOptions, open_sink
+from stream_client.sinks.label_changes import LabelChangesSink
 from stream_client.sinks.labels import LabelsSink
+from stream_client.sinks.landmarks import LandmarksSink
 from stream_client.small_frames import shrunk_size
 from stream_client.sources.factory import SourceOptions, open_source
 from stream_client.tally import Tally
+from stream_client.training.buffer import dry_run
 from stream_client.transport.channel import TlsOptions
+from stream_client.transport.servable import LANDMARK_GRAPH
 from stream_client.transport.session import TransportOptions
 from stream_client.verdict import Setting, verdict
 
@@ -38,6 +44,7 @@ examples:
   your own OVMS                      --grpc_address host:9000 --input_stream in.mp4 --output_stream out.mp4
   any KServe v2 server               --grpc_address host:9000 --api unary --model_name NAME --input_stream in.mp4
   your own classes                   train --data clips/ --out models/exercises     (train --help)
+  and their labels in a stream       --input_stream 0 --classifier models/exercises --output_stream screen
   throughput against latency         benchmark --max_inflight 1,2,4,8               (benchmark --help)
   what is wrong before a run         doctor, followed by the run's own flags        (doctor --help)
   true latency, loss and order       readback rtsp://host/path      of pictures from testsrc (readback --help)
@@ -82,16 +89,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--source_timeout", type=float, default=10.0, help="seconds to wait for a live source (default: 10)")
     add("--enforce_fps", type=float, help="at most so many frames a second")
-    add = parser.add_argument_group("outputs").add_argument
-    add(
-        "--output_stream",
-        action="append",
-        default=[],
-        help="screen, none, or a video file (.mp4, .mov, .mkv); may be given several times",
-    )
-    add("--labels_output", type=Path, help="JSON Lines file: label, scores and latency of each frame")
-    add("--no_label_text", action="store_true", help="do not write the label on the picture")
-    add("--quality", type=int, default=20, help="of video files, 0 (best) to 51 (default: 20)")
+    _add_outputs(parser)
+    _add_classifier(parser)
     add = add_server_flags(parser)
     add(
         "--api",
@@ -179,6 +178,30 @@ def _add_metrics(parser: argparse.ArgumentParser) -> None:
     add("--pushgateway", metavar="URL", help="push the metrics there at the end of the run")
 
 
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("outputs").add_argument
+    add(
+        "--output_stream",
+        action="append",
+        default=[],
+        help="screen, none, or a video file (.mp4, .mov, .mkv); may be given several times",
+    )
+    add("--labels_output", type=Path, help="JSON Lines file: label, scores and latency of each frame")
+    add("--label_changes_output", metavar="FILE", help="JSON Lines file of the label's changes; - is standard output")
+    add("--landmarks_output", type=Path, metavar="FILE", help="landmarks of each frame: .jsonl or .parquet")
+    add("--no_label_text", action="store_true", help="do not write the label on the picture")
+    add("--quality", type=int, default=20, help="of video files, 0 (best) to 51 (default: 20)")
+
+
+def _add_classifier(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("classifier in the client").add_argument
+    add("--classifier", metavar="DIR|URL", help="label by landmarks: a model of `train`, or an MLflow scoring server")
+    add("--classifier_schema", type=Path, metavar="FILE", help="schema.json of a scoring server's features")
+    add("--allow_pickle", action="store_true", help="load the classifier from a pickle: that runs the code in it")
+    add("--count_repetitions", metavar="LABEL", help="count how often the classifier's label comes and goes")
+    add("--dry_run", "--dry-run", action="store_true", help="print the samples that a training buffer would get")
+
+
 def _command(name: str, arguments: Sequence[str]) -> int:
     try:
         module = importlib.import_module(_COMMANDS[name])
@@ -239,6 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             signal.signal(number, handler)
     _print_summary(summary)
     _print_verdict(tally, summary, flags)
+    _print_classifier(client.classifier)
     if benchmark is not None:
         try:
             benchmark.finish(summary)
@@ -256,7 +280,8 @@ def _benchmark(flags: argparse.Namespace, end: Callable[[], None]) -> Benchmark 
         if flags.report is not None or flags.benchmark_until is not None:
             raise ConfigurationError("--report and --benchmark_until need --benchmark")
         return None
-    writes = flags.labels_output is not None or not {"none", "screen"}.issuperset(flags.output_stream)
+    files = (flags.labels_output, flags.label_changes_output, flags.landmarks_output)
+    writes = any(file is not None for file in files) or not {"none", "screen"}.issuperset(flags.output_stream)
     until_end = (flags.benchmark_until or ("end" if writes else "stable")) == "end"
     window = _run_options(flags).max_inflight
     settings = Settings(flags.api, window, flags.warmup_frames, flags.benchmark_window)
@@ -275,6 +300,14 @@ def _client(flags: argparse.Namespace, observers: Sequence[Observer]) -> StreamC
     sinks: list[Sink] = [open_sink(spec, SinkOptions(quality=flags.quality)) for spec in flags.output_stream]
     if flags.labels_output is not None:
         sinks.append(LabelsSink(flags.labels_output))
+    if flags.label_changes_output is not None:
+        sinks.append(LabelChangesSink(flags.label_changes_output))
+    if flags.landmarks_output is not None:
+        sinks.append(LandmarksSink(flags.landmarks_output))
+    if flags.dry_run:
+        sinks.append(dry_run())
+    label_names = read_label_names(flags.labels) if flags.labels else None
+    classifier = _classifier(flags, label_names)
     if not sinks and not flags.benchmark:
         raise ConfigurationError("nothing to do with the results: name an --output_stream, screen for instance")
     return StreamClient(
@@ -283,11 +316,12 @@ def _client(flags: argparse.Namespace, observers: Sequence[Observer]) -> StreamC
         transport_options(flags),
         options=_run_options(flags),
         embedded=EmbeddedOptions(config_path=flags.config_path, models_dir=flags.models_dir),
-        label_names=read_label_names(flags.labels) if flags.labels else None,
+        label_names=label_names,
         output_name=flags.output_name,
         label_output_name=flags.label_output_name,
         postprocess=(lambda result: result.image) if flags.no_label_text else label_on_image,
         observers=observers,
+        classifier=classifier,
     )
 
 
@@ -305,6 +339,24 @@ def source_options(flags: argparse.Namespace) -> SourceOptions:
     )
 
 
+def _classifier(flags: argparse.Namespace, labels: Sequence[str] | None) -> PoseClassifier | None:
+    if flags.classifier is None:
+        if flags.classifier_schema or flags.allow_pickle or flags.count_repetitions:
+            raise ConfigurationError("--classifier_schema, --allow_pickle and --count_repetitions need --classifier")
+        return None
+    return open_classifier(
+        flags.classifier,
+        labels=labels,
+        schema=flags.classifier_schema,
+        allow_pickle=flags.allow_pickle,
+        count=flags.count_repetitions,
+    )
+
+
+def _needs_landmarks(flags: argparse.Namespace) -> bool:
+    return bool(flags.classifier or flags.landmarks_output or flags.dry_run)
+
+
 def transport_options(flags: argparse.Namespace) -> TransportOptions:
     """How to reach the server, as the flags say; raises :class:`ConfigurationError`."""
     tls = None
@@ -320,7 +372,7 @@ def transport_options(flags: argparse.Namespace) -> TransportOptions:
     options = TransportOptions(
         "embedded" if embedded else flags.grpc_address,
         api=flags.api,
-        model_name=flags.model_name,
+        model_name=flags.model_name or (LANDMARK_GRAPH if _needs_landmarks(flags) else None),
         input_name=flags.input_name,
         input_layout=flags.input_layout,
         input_dtype=flags.input_dtype.upper() if flags.input_dtype else None,
@@ -377,6 +429,16 @@ def _print_verdict(tally: Tally, summary: Summary, flags: argparse.Namespace) ->
     found = verdict(tally.snapshot(), setting)
     if found is not None:
         print(f"verdict: {found.sentence}", file=sys.stderr, flush=True)
+
+
+def _print_classifier(classifier: LandmarkClassifier | None) -> None:
+    if isinstance(classifier, PoseClassifier):
+        if classifier.counter is not None:
+            counter = classifier.counter
+            print(f"{counter.label}: {counter.count} repetitions", file=sys.stderr, flush=True)
+        if classifier.errors:
+            reason = redact(str(classifier.last_error))
+            print(f"{classifier.errors} predictions failed: {reason}", file=sys.stderr, flush=True)
 
 
 def _report(error: StreamClientError, verbose: bool, status: int) -> int:

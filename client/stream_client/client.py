@@ -16,6 +16,7 @@ from stream_client.exchange import Exchange
 from stream_client.flow import frame_queue
 from stream_client.frames import Image, Result, StreamInfo, Tensor
 from stream_client.labels import read_label_names
+from stream_client.landmark_tensors import LandmarkDecoder, coordinate_picture
 from stream_client.ledger import Ledger, LedgerSnapshot
 from stream_client.memory import keep_frame_memory
 from stream_client.observe import Observer, Observers, PeerState
@@ -23,12 +24,12 @@ from stream_client.options import RunOptions
 from stream_client.ordering import Joiner
 from stream_client.peers import Peers, PeerSummary
 from stream_client.reader import Reader
-from stream_client.results import OutputFinder, ResultBuilder, label_on_image
+from stream_client.results import LandmarkClassifier, OutputFinder, ResultBuilder, label_on_image
 from stream_client.sender import Sender
 from stream_client.sink_worker import SinkWorker
+from stream_client.sinks.landmarks import LandmarksSink
 from stream_client.small_frames import SmallFrames, restorer
-from stream_client.transport.image_format import ImageFormat
-from stream_client.transport.servable import Servable
+from stream_client.transport.servable import COORDINATES, Servable
 from stream_client.transport.session import Session, TransportOptions, connect
 
 
@@ -71,6 +72,7 @@ class StreamClient:
     :class:`EmbeddedOptions` with options to follow, or a ready :class:`Session`. ``label_names`` name the
     scores in their order. ``preprocess`` changes the picture before it is sent (RGB uint8 in and out);
     ``postprocess`` makes the picture to show of a result (default: the server's, with the label on it).
+    ``classifier`` labels frames by the landmarks of a graph that gives them (``holisticLandmarks``).
     A client runs once.
 
     >>> with StreamClient("in.mp4", ["out.mp4"]) as client:  # doctest: +SKIP
@@ -91,6 +93,7 @@ class StreamClient:
         label_output_name: str | None = None,
         preprocess: Callable[[Image], Image] | None = None,
         postprocess: Postprocess = label_on_image,
+        classifier: LandmarkClassifier | None = None,
         observers: Sequence[Observer] = (),
     ) -> None:
         self._source = as_source(source)
@@ -104,6 +107,7 @@ class StreamClient:
         self._preprocess = preprocess
         self._small_frames = None if self._options.max_side is None else SmallFrames(self._options.max_side)
         self._postprocess = postprocess
+        self._classifier = classifier
         self._peers = Peers()
         self._observer = Observers([self._peers, *observers])
         self._embedded: EmbeddedServer | None = None
@@ -204,6 +208,11 @@ class StreamClient:
         return self._run is not None
 
     @property
+    def classifier(self) -> LandmarkClassifier | None:
+        """What labels the frames in the client, if anything does."""
+        return self._classifier
+
+    @property
     def summary(self) -> Summary | None:
         """How the run ended, or ``None`` while it goes on."""
         return self._summary
@@ -246,6 +255,7 @@ class StreamClient:
         info = self._reader.open()
         self._observer.state("source", "live")
         session = self._connect()
+        self._check_landmarks(session.servable)
         self._observer.started(info.name, session.servable.name)
         exchange = self._exchange(info, session.servable)
         for sink in self._sinks:
@@ -256,7 +266,7 @@ class StreamClient:
         sender = Sender(
             session.transport,
             exchange,
-            self._converter(session.image_format),
+            self._converter(session),
             self._observer,
             self._fail,
             on_server_loss=options.on_server_loss or ("retry" if info.live else "fail"),
@@ -269,6 +279,8 @@ class StreamClient:
             restore=restorer(session.image_format, self._small_frames),
             label_names=self._names_for(session.servable),
             start=info.start,
+            decoder=LandmarkDecoder() if session.servable.gives_landmarks else None,
+            classifier=self._classifier,
         )
         dispatcher = Dispatcher(
             exchange,
@@ -334,15 +346,25 @@ class StreamClient:
             sink_queues=lambda: {worker.name: worker.depth for worker in self._workers},
         )
 
-    def _converter(self, image_format: ImageFormat) -> Callable[[Image], Tensor]:
-        steps = [step for step in (self._preprocess, self._small_frames and self._small_frames.shrink) if step]
-        if not steps:
-            return image_format.to_tensor
+    def _check_landmarks(self, servable: Servable) -> None:
+        wanted = self._classifier is not None or any(isinstance(sink, LandmarksSink) for sink in self._sinks)
+        if wanted and not servable.gives_landmarks:
+            raise ConfigurationError(
+                f"{servable.name!r} gives no landmarks: graphs/holistic_landmarks does (--model_name holisticLandmarks)"
+            )
 
-        def convert(image: Image) -> Tensor:
+    def _converter(self, session: Session) -> Callable[[Image], Sequence[Tensor]]:
+        steps = [step for step in (self._preprocess, self._small_frames and self._small_frames.shrink) if step]
+        wants_coordinates = session.servable.gives_landmarks
+
+        def convert(image: Image) -> Sequence[Tensor]:
             for step in steps:
                 image = step(image)
-            return image_format.to_tensor(image)
+            tensor = session.image_format.to_tensor(image)
+            if not wants_coordinates:
+                return (tensor,)
+            height, width = tensor.array.shape[:2]
+            return tensor, Tensor(COORDINATES, "UINT8", coordinate_picture(width, height))
 
         return convert
 

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stream_client.landmarks import Landmarks
+
 Image = npt.NDArray[np.uint8]
 """uint8 [height, width, 3], red, green, blue."""
 
@@ -71,11 +73,15 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """The classifier's answer: the best label, its score in 0…1, and the scores of all labels."""
+    """The classifier's answer: the best label, its score in 0…1, and the scores of all labels.
+
+    ``repetitions`` is how often the counted movement was done so far; ``None`` where none is counted.
+    """
 
     name: str
     score: float
     scores: Mapping[str, float]
+    repetitions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,8 @@ class Result:
 
     ``image`` is the picture to show: the server's, or the source's where the server returned none.
     ``label`` is ``None`` where the graph gave no label for the frame. ``outputs`` holds every tensor the
-    server returned, by name. ``time`` is the frame's time in seconds of the source.
+    server returned, by name. ``time`` is the frame's time in seconds of the source. ``landmarks`` is ``None``
+    where nobody is seen, and where the graph gives none (``holisticLandmarks`` does).
     """
 
     frame: Frame
@@ -115,6 +122,7 @@ class Result:
     outputs: Mapping[str, Tensor] = field(default_factory=dict)
     time: float = 0.0
     stamps: Stamps = field(default_factory=lambda: Stamps(captured=float("nan")))
+    landmarks: Landmarks | None = None
 
     @property
     def latency(self) -> float:

@@ -13,13 +13,16 @@ _MARGIN = 0.25  # of the text's height, around the text
 
 
 def draw_label(image: Image, label: Label) -> Image:
-    """A copy of ``image`` with ``standing 97 %`` in its top left corner, on a dark strip.
+    """A copy of ``image`` with ``standing 97 %`` in its top left corner, on a dark strip; repetitions after it.
 
     The text is 1/24 of the picture's height, at least 12 pixels. Only the strip is blended, so the cost is
     that of one copy of the frame.
     """
     height, width = image.shape[:2]
-    alpha = _strip(f"{label.name} {round(100 * label.score)} %", max(12, height // 24))
+    text_of_label = f"{label.name} {round(100 * label.score)} %"
+    if label.repetitions is not None:
+        text_of_label += f"  x {label.repetitions}"
+    alpha = _strip(text_of_label, max(12, height // 24))
     rows, columns = min(alpha.shape[0], height), min(alpha.shape[1], width)
     drawn = image.copy()
     strip = drawn[:rows, :columns]

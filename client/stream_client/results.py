@@ -2,16 +2,28 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy.typing as npt
 
 from stream_client.errors import ConfigurationError
-from stream_client.frames import Frame, Image, Result, Stamps, Tensor
+from stream_client.frames import Frame, Image, Label, Result, Stamps, Tensor
 from stream_client.labels import decode_scores
+from stream_client.landmark_tensors import OUTPUTS, LandmarkDecoder
+from stream_client.landmarks import Landmarks
 from stream_client.overlay import draw_label
 from stream_client.transport.image_format import is_image, is_scores
 from stream_client.transport.servable import Servable
 
 ImageRestorer = Callable[[Tensor, Frame, Tensor], Image]
 """Makes the picture to show, RGB uint8 [height, width, 3], of an image output, the frame and what was sent of it."""
+
+
+class LandmarkClassifier(Protocol):
+    """Labels frames by landmarks, one after another."""
+
+    def classify(self, landmarks: Landmarks | None, timestamp: int) -> Label:
+        """The label now, after the landmarks of the frame at ``timestamp`` (µs); ``None``: nobody is seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,7 @@ class OutputFinder:
         self._image = image
         self._scores = scores
         self._require = require
+        self._no_scores = OUTPUTS if servable.gives_landmarks else ()
 
     def __call__(self, outputs: Mapping[str, Tensor]) -> OutputRoles:
         """The roles, as far as they are known."""
@@ -53,12 +66,17 @@ class OutputFinder:
             if self._image is not None:
                 self._require(frozenset({self._image}))
         if self._scores is None:
-            self._scores = next((name for name, tensor in outputs.items() if is_scores(tensor)), None)
+            self._scores = next(
+                (name for name, tensor in outputs.items() if is_scores(tensor) and name not in self._no_scores), None
+            )
         return OutputRoles(self._image, self._scores)
 
 
 class ResultBuilder:
-    """Interprets outputs. ``start`` is the timestamp, in µs, of the source's time zero."""
+    """Interprets outputs. ``start`` is the timestamp, in µs, of the source's time zero.
+
+    ``decoder`` makes landmarks of outputs. With a ``classifier`` the label comes from it instead of the server.
+    """
 
     def __init__(
         self,
@@ -67,11 +85,15 @@ class ResultBuilder:
         restore: ImageRestorer,
         label_names: Sequence[str],
         start: int,
+        decoder: LandmarkDecoder | None = None,
+        classifier: LandmarkClassifier | None = None,
     ) -> None:
         self._roles = roles
         self._restore = restore
         self._label_names = tuple(label_names)
         self._start = start
+        self._decoder = decoder
+        self._classifier = classifier
 
     def build(self, frame: Frame, sent: Tensor, outputs: Mapping[str, Tensor], stamps: Stamps) -> Result:
         """The result of a frame, of which ``sent`` was sent.
@@ -81,14 +103,27 @@ class ResultBuilder:
         roles = self._roles(outputs)
         picture = outputs.get(roles.image) if roles.image else None
         scores = outputs.get(roles.scores) if roles.scores else None
+        image = frame.image if picture is None else self._restore(picture, frame, sent)
+        landmarks = None
+        if self._decoder is not None:
+            landmarks = self._decoder.decode(outputs, _size(sent.array), _size(image), frame.timestamp)
+        if self._classifier is not None:
+            label: Label | None = self._classifier.classify(landmarks, frame.timestamp)
+        else:
+            label = None if scores is None else decode_scores(scores.array, self._label_names)
         return Result(
             frame=frame,
-            image=frame.image if picture is None else self._restore(picture, frame, sent),
-            label=None if scores is None else decode_scores(scores.array, self._label_names),
+            image=image,
+            label=label,
             outputs=outputs,
             time=(frame.timestamp - self._start) / 1e6,
             stamps=stamps,
+            landmarks=landmarks,
         )
+
+
+def _size(image: npt.NDArray[Any]) -> tuple[int, int]:
+    return image.shape[1], image.shape[0]
 
 
 def label_on_image(result: Result) -> Image:

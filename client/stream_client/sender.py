@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from stream_client.backoff import Backoff
@@ -28,7 +28,7 @@ ServerLossPolicy = Literal["retry", "fail"]
 class Sender:
     """Runs until every frame has ended. ``on_error`` is called from the sender's thread.
 
-    ``convert`` makes the request's tensor from a frame's picture. On loss of the server, policy ``retry``
+    ``convert`` makes the request's tensors from a frame's picture. On loss of the server, policy ``retry``
     reopens the session for ever or for ``retry_timeout`` seconds; ``resend`` then says whether unanswered
     frames are sent again (files) or given up (live sources).
     """
@@ -37,7 +37,7 @@ class Sender:
         self,
         transport: Transport,
         exchange: Exchange,
-        convert: Callable[[Image], Tensor],
+        convert: Callable[[Image], Sequence[Tensor]],
         observer: Observer,
         on_error: Callable[[StreamClientError], None],
         *,
@@ -110,7 +110,7 @@ class Sender:
 
     def _send(self, frame: Frame, dequeued: float) -> None:
         try:
-            request = Request(timestamp=frame.timestamp, inputs=(self._convert(frame.image),))
+            request = Request(timestamp=frame.timestamp, inputs=self._convert(frame.image))
             converted = time.monotonic()
             data = self._transport.encode(request)
         except Exception:

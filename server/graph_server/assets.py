@@ -27,7 +27,14 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-_COMMITTED = ("pose_classifier", "no_person_scores")
+_COMMITTED = (
+    "pose_classifier",
+    "no_person_scores",
+    "pose_points",
+    "hand_points",
+    "face_points",
+    "no_landmarks",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ So that results can be compared frame by frame, three habits of that solution ar
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,21 +54,24 @@ node {
   output_stream: "LEFT_HAND_LANDMARKS:left_hand"
   output_stream: "RIGHT_HAND_LANDMARKS:right_hand"
   node_options: {
-    [type.googleapis.com/mediapipe.RefineLandmarksFromHeatmapCalculatorOptions] { kernel_size: 9 }
+    [type.googleapis.com/mediapipe.RefineLandmarksFromHeatmapCalculatorOptions] { kernel_size: KERNEL }
   }
 }
 """
 
 FRAME_PERIOD = 33_333
 """Microseconds between frames, as ``mediapipe.solutions`` counts."""
+SOLUTIONS_KERNEL, GRAPH_KERNEL = 9, 7
+"""Sides of the square that refines a landmark: in the wheel's ``mediapipe.solutions``, and in served graphs."""
 
 
 class LandmarkExtractor:
     """Runs holistic inference in this process; ``process`` takes RGB frames in order."""
 
-    def __init__(self, models: ModelRepository) -> None:
+    def __init__(self, models: ModelRepository, *, kernel: int = SOLUTIONS_KERNEL) -> None:
         self._found: dict[int, dict[str, npt.NDArray[np.float32]]] = {}
-        self._graph = Graph(parse_graph(_GRAPH, source="landmarks", registry=REGISTRY), REGISTRY, models)
+        text = _GRAPH.replace("KERNEL", str(kernel))
+        self._graph = Graph(parse_graph(text, source="landmarks", registry=REGISTRY), REGISTRY, models)
         self._graph.start({}, self._take)
 
     def process(self, image: npt.NDArray[np.uint8], timestamp: int) -> None:
@@ -86,22 +89,41 @@ class LandmarkExtractor:
 
 
 def extract(path: Path, models: ModelRepository) -> dict[str, npt.NDArray[np.float32]]:
-    """Arrays [frames, points, columns] for each of :data:`PARTS`, NaN where a part was not found."""
-    extractor = LandmarkExtractor(models)
-    count = 0
-    for image in frames(path):
-        count += 1
-        extractor.process(image, count * FRAME_PERIOD)
+    """Arrays [frames, points, columns] for each of :data:`PARTS`, NaN where a part was not found.
+
+    As ``mediapipe.solutions`` gives them, whatever the clip's frame rate.
+    """
+    pictures = ((image, (index + 1) * FRAME_PERIOD) for index, image in enumerate(frames(path)))
+    return _collect(LandmarkExtractor(models), pictures)
+
+
+def extract_as_streamed(path: Path, models: ModelRepository) -> dict[str, npt.NDArray[np.float32]]:
+    """As :func:`extract`, but as a stream of the clip through a served graph gives them: with its own times."""
+    return _collect(LandmarkExtractor(models, kernel=GRAPH_KERNEL), timed_frames(path))
+
+
+def _collect(
+    extractor: LandmarkExtractor, pictures: Iterable[tuple[npt.NDArray[np.uint8], int]]
+) -> dict[str, npt.NDArray[np.float32]]:
+    timestamps = []
+    for image, timestamp in pictures:
+        extractor.process(image, timestamp)
+        timestamps.append(timestamp)
     found = extractor.finish()
-    arrays = {part: np.full((count, *shape), np.nan, np.float32) for part, shape in PARTS.items()}
-    for row in range(count):
-        for part, landmarks in found.get((row + 1) * FRAME_PERIOD, {}).items():
+    arrays = {part: np.full((len(timestamps), *shape), np.nan, np.float32) for part, shape in PARTS.items()}
+    for row, timestamp in enumerate(timestamps):
+        for part, landmarks in found.get(timestamp, {}).items():
             arrays[part][row] = landmarks[:, : PARTS[part][1]]
     return arrays
 
 
 def frames(path: Path) -> Iterator[npt.NDArray[np.uint8]]:
     """The pictures of a video, RGB [height, width, 3]; raises :class:`GraphServerError`."""
+    return (image for image, _ in timed_frames(path))
+
+
+def timed_frames(path: Path) -> Iterator[tuple[npt.NDArray[np.uint8], int]]:
+    """As :func:`frames`, each with its own time in µs, strictly increasing."""
     if not path.is_file():
         raise GraphServerError(f"{path} does not exist")
     try:
@@ -110,9 +132,12 @@ def frames(path: Path) -> Iterator[npt.NDArray[np.uint8]]:
                 raise GraphServerError(f"{path} has no video")
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
+            last = -1
             for frame in tqdm(container.decode(stream), total=stream.frames or None, unit="frame", file=sys.stderr):
                 picture = frame.reformat(format="rgb24", src_colorspace="ITU601")
-                yield np.asarray(picture.to_ndarray(), np.uint8)
+                media = last + 1 if frame.time is None else round(frame.time * 1_000_000)
+                last = max(media, last + 1)
+                yield np.asarray(picture.to_ndarray(), np.uint8), last
     except av.error.FFmpegError as error:
         raise GraphServerError(f"{path} is not a video that can be read: {error.strerror}") from error
 
@@ -130,9 +155,16 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("video", type=Path, help="a video file")
     parser.add_argument("--out", type=Path, required=True, help="the .npz file to write")
     parser.add_argument("--models_dir", type=Path, help="model repository (default: the user's cache)")
+    parser.add_argument(
+        "--timing",
+        choices=("solutions", "stream"),
+        default="solutions",
+        help="as mediapipe.solutions finds them, or as in a stream of the clip (default: solutions)",
+    )
     options = parser.parse_args(arguments)
+    find = {"solutions": extract, "stream": extract_as_streamed}[options.timing]
     try:
-        arrays = extract(options.video, default_models(options.models_dir))
+        arrays = find(options.video, default_models(options.models_dir))
         np.savez_compressed(options.out, allow_pickle=False, **arrays)
     except GraphServerError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stream_client.classify.decision import DecisionOptions
+from stream_client.classify.decision import DecisionOptions, RepetitionCounter
 from stream_client.classify.features import FeatureSchema
 from stream_client.classify.models import TrainedModel
 from stream_client.classify.pose_classifier import Landmarks, PoseClassifier
@@ -87,6 +87,7 @@ class MLflowClassifier(PoseClassifier):
         timeout: float = 2.0,
         landmarks: Callable[[Frame], Landmarks | None] | None = None,
         decision: DecisionOptions | None = None,
+        counter: RepetitionCounter | None = None,
     ) -> None:
         schema = schema or FeatureSchema()
         window = window or WindowSpec()
@@ -95,13 +96,10 @@ class MLflowClassifier(PoseClassifier):
         columns = _check_example(input_example, window.names(schema.names))
         predict = MLflowScorer(server, timeout=timeout, columns=columns) if isinstance(server, str) else server
         names = tuple(labels)
-        self.errors = 0
-        """How many predictions failed."""
-        self.last_error: str | None = None
         model = TrainedModel.from_callable(
             lambda rows: as_probabilities(predict(rows), names, len(rows)), names, schema, window
         )
-        super().__init__(model, landmarks=landmarks, decision=decision)
+        super().__init__(model, landmarks=landmarks, decision=decision, counter=counter)
 
     def _scores(self, row: npt.NDArray[np.float64]) -> dict[str, float] | None:
         try:

@@ -115,7 +115,7 @@ class TrainedModel:
         if not folder.is_dir():
             raise ConfigurationError(f"no model directory at {folder}: name one that `train --out` has written")
         labels = read_label_names(folder / "labels.txt")
-        schema, window, digest = _read_schema(folder / "schema.json")
+        schema, window, digest = read_schema(folder / "schema.json")
         found = sorted(folder.glob("[0-9]*/*.onnx"), key=lambda file: int(file.parent.name))
         if found:
             return cls(labels, schema, window, _onnx(found[-1], digest))
@@ -155,7 +155,8 @@ def model_hash(schema: Schema | None, window: WindowSpec | None, columns: Sequen
     return hashlib.sha256(json.dumps(list(columns)).encode()).hexdigest()
 
 
-def _read_schema(path: Path) -> tuple[Schema | None, WindowSpec | None, str]:
+def read_schema(path: Path) -> tuple[Schema | None, WindowSpec | None, str]:
+    """Features, windows and their digest, as ``train`` wrote them; raises :class:`ConfigurationError`."""
     try:
         content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         stored = str(content["hash"])

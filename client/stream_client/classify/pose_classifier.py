@@ -6,11 +6,12 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from stream_client.classify.decision import Decision, DecisionOptions, LabelState
+from stream_client.classify.decision import Decision, DecisionOptions, LabelState, RepetitionCounter
 from stream_client.classify.models import Schema, TrainedModel
 from stream_client.classify.windows import WindowBuffer, WindowSpec
 from stream_client.errors import ConfigurationError
-from stream_client.frames import Frame
+from stream_client.frames import Frame, Label
+from stream_client.landmarks import Landmarks as PersonLandmarks
 
 Landmarks = npt.NDArray[np.floating]
 """float [33, 3], or [75, 3] with hands; one unit on all axes."""
@@ -21,8 +22,8 @@ class PoseClassifier:
 
     ``model`` brings its own features and windows; ``schema`` and ``window`` say which ones this program
     computes, and a model trained on others is refused with :class:`ConfigurationError`. ``landmarks`` finds
-    the landmarks of a frame, ``None`` without a person; only :meth:`run_frame_pipeline` needs it. For one
-    thread at a time.
+    the landmarks of a frame, ``None`` without a person; only :meth:`run_frame_pipeline` needs it. ``counter``
+    counts repetitions. For one thread at a time. As a ``StreamClient``'s classifier it labels a running stream.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class PoseClassifier:
         decision: DecisionOptions | None = None,
         schema: Schema | None = None,
         window: WindowSpec | None = None,
+        counter: RepetitionCounter | None = None,
     ) -> None:
         if schema is not None or window is not None:
             model.require(schema or model.schema, window or model.window)
@@ -42,6 +44,11 @@ class PoseClassifier:
         self._schema = model.schema
         self._landmarks = landmarks
         self._decision = Decision(decision)
+        self.counter = counter
+        """Repetitions so far, if they are counted."""
+        self.errors = 0
+        """How many predictions failed; each of them was ``unknown``."""
+        self.last_error: str | None = None
         self._buffer = WindowBuffer(model.schema, model.window) if model.window else None
         self._time = 0.0
         self._had_person = False
@@ -75,6 +82,15 @@ class PoseClassifier:
             raise ConfigurationError("PoseClassifier(landmarks=…) is needed to classify frames")
         return self.run_keypoint_pipeline(self._landmarks(frame), frame.timestamp)
 
+    def classify(self, landmarks: PersonLandmarks | None, timestamp: int) -> Label:
+        """The label after a frame of a running stream; ``unknown`` while none is certain."""
+        points = None
+        if landmarks is not None:
+            points = landmarks.world() if getattr(self._schema, "space", "image") == "world" else landmarks.pixels()
+        state = self.run_keypoint_pipeline(points, timestamp)
+        repetitions = None if self.counter is None else self.counter.count
+        return Label(state.label, state.confidence, state.scores, repetitions)
+
     def run_keypoint_pipeline(self, keypoints: Landmarks | None, timestamp: int) -> LabelState:
         """Classify the landmarks of a frame; ``None`` without a person. ``timestamp`` is in µs."""
         begin = time.perf_counter()
@@ -95,7 +111,10 @@ class PoseClassifier:
         return state
 
     def _decide(self, timestamp: int, row: npt.NDArray[np.float64] | None) -> LabelState:
-        return self._decision.update(timestamp / 1e6, None if row is None else self._scores(row))
+        state = self._decision.update(timestamp / 1e6, None if row is None else self._scores(row))
+        if self.counter is not None:
+            self.counter.update(state)
+        return state
 
     def _scores(self, row: npt.NDArray[np.float64]) -> dict[str, float] | None:
         return self._model.scores(row)

@@ -13,7 +13,8 @@ class LabelsSink:
     """One JSON object a frame, flushed line by line.
 
     ``{"frame": 0, "time": 0.0, "label": "standing", "score": 0.97, "scores": {…}, "latency_ms": 41.2}``:
-    ``time`` in seconds of the source; label, score and scores are null where the graph gave none.
+    ``time`` in seconds of the source; label, score and scores are null where the graph gave none. Where repetitions
+    are counted, ``repetitions`` says how many there were.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -41,6 +42,8 @@ class LabelsSink:
             "scores": {name: round(score, 6) for name, score in label.scores.items()} if label else None,
             "latency_ms": None if math.isnan(latency) else round(1000 * latency, 3),
         }
+        if label is not None and label.repetitions is not None:
+            line["repetitions"] = label.repetitions
         try:
             self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
             self._file.flush()

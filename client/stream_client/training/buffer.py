@@ -51,6 +51,11 @@ LabelOf = Callable[[Result], tuple[str, float] | None]
 CropOf = Callable[[Result], Image | None]
 
 
+def landmarks_of_result(result: Result) -> npt.NDArray[np.floating] | None:
+    """Body and hands in pixels, as the graph found them."""
+    return None if result.landmarks is None else result.landmarks.pixels()
+
+
 def label_of_result(result: Result) -> tuple[str, float] | None:
     """The stream's own label: a teacher for a smaller student."""
     return None if result.label is None else (result.label.name, result.label.score)
@@ -71,7 +76,7 @@ class TrainingBuffer:
 
     def __init__(
         self,
-        landmarks: LandmarksOf,
+        landmarks: LandmarksOf = landmarks_of_result,
         *,
         label: LabelOf = label_of_result,
         window: WindowSpec | None = None,
@@ -227,9 +232,9 @@ def torch_dataset(buffer: TrainingBuffer, labels: tuple[str, ...], seed: int | N
     return BufferDataset()
 
 
-def dry_run(landmarks: LandmarksOf, **options: Any) -> TrainingBuffer:
-    """A buffer that prints its samples and keeps only the last one."""
-    return TrainingBuffer(landmarks, capacity=1, print_to=sys.stdout, **options)
+def dry_run(**options: Any) -> TrainingBuffer:
+    """A buffer that prints its samples and keeps only the last one; options as for :class:`TrainingBuffer`."""
+    return TrainingBuffer(capacity=1, print_to=sys.stdout, **options)
 
 
 def _small(crop: Image | None, side: int) -> Image | None:

@@ -179,7 +179,7 @@ def _cached(path: Path, models_dir: Path | None) -> dict[str, npt.NDArray[np.flo
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest() if sys.version_info >= (3, 11) else _digest(path)
     # Another version of the graph server may find other landmarks.
-    target = folder / f"{digest}-{version('ovms-stream-client')}.npz"
+    target = folder / f"{digest}-{version('ovms-stream-client')}-streamed.npz"
     if not target.is_file():
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -194,7 +194,7 @@ def _cached(path: Path, models_dir: Path | None) -> dict[str, npt.NDArray[np.flo
 
 
 def _find(path: Path, target: Path, models_dir: Path | None) -> None:
-    command = [sys.executable, "-m", "graph_server", "landmarks", str(path), "--out", str(target)]
+    command = [sys.executable, "-m", "graph_server", "landmarks", str(path), "--out", str(target), "--timing", "stream"]
     if models_dir is not None:
         command += ["--models_dir", str(models_dir)]
     # Its progress bar goes to the terminal while there is one.

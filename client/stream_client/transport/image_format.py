@@ -9,7 +9,7 @@ import numpy.typing as npt
 from stream_client.errors import BadInputError, ConfigurationError, ProtocolError
 from stream_client.frames import Frame, Image, Tensor
 from stream_client.transport.datatypes import DATATYPES, dtype_of
-from stream_client.transport.servable import Servable, TensorSpec
+from stream_client.transport.servable import COORDINATES, Servable, TensorSpec
 
 Layout = Literal["hwc", "nhwc", "nchw"]
 
@@ -135,14 +135,15 @@ def image_format(
 
 
 def _input(servable: Servable, name: str | None) -> TensorSpec:
-    names = [spec.name for spec in servable.inputs]
+    inputs = [spec for spec in servable.inputs if not (servable.gives_landmarks and spec.name == COORDINATES)]
+    names = [spec.name for spec in inputs]
     if name is None:
         if len(names) == 1:
-            return servable.inputs[0]
+            return inputs[0]
         if not names:
             raise ConfigurationError(f"{servable.name!r} does not describe its inputs: name it (--input_name)")
         raise ConfigurationError(f"{servable.name!r} has several inputs, {', '.join(names)}: name one (--input_name)")
-    for spec in servable.inputs:
+    for spec in inputs:
         if spec.name == name:
             return spec
     if names:

@@ -11,6 +11,10 @@ from stream_client.transport.status import error_of_status
 
 _SERVICE = "/inference.GRPCInferenceService"
 _TIMEOUT = 10.0
+COORDINATES = "coordinates"
+"""A graph's second input: the picture that tells where its crops lie. See ``landmark_tensors``."""
+LANDMARK_GRAPH = "holisticLandmarks"
+"""The graph to ask for landmarks, where none is named."""
 KNOWN_GRAPHS = ("holisticClassifier", "holisticTracking")
 """The graphs to look for when none is named: ours, and that of OVMS's demo."""
 
@@ -32,6 +36,11 @@ class Servable:
     platform: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+
+    @property
+    def gives_landmarks(self) -> bool:
+        """Whether this graph wants the picture of coordinates, and gives landmarks for it."""
+        return self.is_graph and any(spec.name == COORDINATES for spec in self.inputs)
 
     @property
     def is_graph(self) -> bool:

@@ -7,8 +7,9 @@ from graph_server.calculators import (
     inference,
     landmarks,
     pose,
+    regions,
     vectors,
 )
 from graph_server.calculators.registry import REGISTRY
 
-__all__ = ["REGISTRY", "drawing", "flow", "holistic", "inference", "landmarks", "pose", "vectors"]
+__all__ = ["REGISTRY", "drawing", "flow", "holistic", "inference", "landmarks", "pose", "regions", "vectors"]

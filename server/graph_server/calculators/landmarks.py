@@ -40,6 +40,20 @@ class TensorsToLandmarks(Calculator):
         return (landmarks,)
 
 
+@REGISTRY.register("TensorsToFaceLandmarks")
+class TensorsToFaceLandmarks(Calculator):
+    """The face network's tensor as landmarks [468, 5], relative to its crop of 192 pixels."""
+
+    inputs = Ports(required=("TENSORS",))
+    outputs = Ports(required=("LANDMARKS",))
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Convert."""
+        landmarks = np.zeros((468, 5), np.float32)
+        landmarks[:, :3] = inputs[0][0].reshape(468, 3) / np.float32(192)
+        return (landmarks,)
+
+
 @REGISTRY.register("RefineLandmarksFromHeatmapCalculator")
 class RefineLandmarks(Calculator):
     """x and y from the heat map."""

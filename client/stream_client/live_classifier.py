@@ -1,0 +1,44 @@
+"""A classifier for a running stream, of what a user names."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from stream_client.classify.decision import RepetitionCounter
+from stream_client.classify.features import FeatureSchema
+from stream_client.classify.mlflow_classifier import MLflowClassifier
+from stream_client.classify.models import TrainedModel, read_schema
+from stream_client.classify.pose_classifier import PoseClassifier
+from stream_client.errors import ConfigurationError
+
+
+def open_classifier(
+    spec: str,
+    *,
+    labels: Sequence[str] | None = None,
+    schema: Path | None = None,
+    allow_pickle: bool = False,
+    count: str | None = None,
+) -> PoseClassifier:
+    """The classifier that ``spec`` names: a model directory, or the address of an MLflow scoring server.
+
+    A server needs ``labels``, and the ``schema`` file of its features unless they are the usual ones. ``count``
+    names the label whose repetitions are counted. Raises :class:`ConfigurationError`.
+    """
+    counter = None if count is None else RepetitionCounter(count)
+    if spec.startswith(("http://", "https://")):
+        if not labels:
+            raise ConfigurationError("a scoring server does not tell its labels: name them in a file (--labels)")
+        known = tuple(labels)
+        features, window, _ = read_schema(schema) if schema is not None else (None, None, "")
+        if features is not None and not isinstance(features, FeatureSchema):
+            raise ConfigurationError(f"{schema} is of a graph's model: a scoring server gets computed features")
+        classifier: PoseClassifier = MLflowClassifier(spec, known, schema=features, window=window, counter=counter)
+    else:
+        if schema is not None:
+            raise ConfigurationError("--classifier_schema is for a scoring server: a model directory has its own")
+        model = TrainedModel.load(spec, allow_pickle=allow_pickle)
+        known = model.labels
+        classifier = PoseClassifier(model, counter=counter)
+    if count is not None and count not in known:
+        raise ConfigurationError(f"the model knows no {count!r}, only {', '.join(known)} (--count_repetitions)")
+    return classifier

@@ -1,0 +1,123 @@
+"""Landmarks as JSON Lines or Parquet."""
+
+import json
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from stream_client.errors import ConfigurationError, SinkError
+from stream_client.frames import Result, StreamInfo
+from stream_client.landmarks import Landmarks
+
+_PARTS = {"pose": 5, "pose_world": 3, "left_hand": 3, "right_hand": 3, "face": 3}
+"""The parts, with the numbers that a point of each has."""
+_ROWS = 256
+"""Frames that are written to Parquet at once."""
+
+
+class LandmarksSink:
+    """A row a frame, in JSON Lines or Parquet by the extension, ``.jsonl`` or ``.parquet``.
+
+    A row has ``frame``, ``time`` in seconds of the source, ``width`` and ``height`` in pixels, and each part of
+    :class:`~stream_client.landmarks.Landmarks` as a list of points, null where it is not seen. JSON Lines are flushed
+    one by one; Parquet needs pyarrow and can be read once it is closed.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+        self.name = f"landmarks {self._path.name}"
+        suffix = self._path.suffix.lower()
+        if suffix not in (".jsonl", ".parquet"):
+            raise ConfigurationError(f"{self._path}: .jsonl and .parquet can be written (--landmarks_output)")
+        if suffix == ".parquet":
+            _pyarrow()
+        self._writer: _JsonLines | _Parquet | None = None
+
+    def open(self, info: StreamInfo) -> None:
+        """Create the file."""
+        kind = _Parquet if self._path.suffix.lower() == ".parquet" else _JsonLines
+        try:
+            self._writer = kind(self._path)
+        except OSError as error:
+            raise SinkError(f"cannot write {self._path}: {error.strerror or error} (--landmarks_output)") from error
+
+    def write(self, result: Result) -> bool:
+        """Append a row."""
+        assert self._writer is not None
+        row: dict[str, Any] = {"frame": result.frame.index, "time": round(result.time, 6)}
+        height, width = result.image.shape[:2]
+        row |= {"width": width, "height": height}
+        row |= {part: _points(result.landmarks, part) for part in _PARTS}
+        try:
+            self._writer.write(row)
+        except OSError as error:
+            raise SinkError(f"writing {self._path} failed: {error.strerror or error} (--landmarks_output)") from error
+        return True
+
+    def close(self) -> None:
+        """Write what is left and close the file."""
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            try:
+                writer.close()
+            except OSError as error:
+                raise SinkError(
+                    f"finishing {self._path} failed: {error.strerror or error} (--landmarks_output)"
+                ) from error
+
+
+def _points(landmarks: Landmarks | None, part: str) -> list[list[float]] | None:
+    points = None if landmarks is None else getattr(landmarks, part)
+    # Six digits are a thousandth of a pixel.
+    return None if points is None else np.round(points.astype(np.float64), 6).tolist()
+
+
+class _JsonLines:
+    def __init__(self, path: Path) -> None:
+        self._file: IO[str] = path.open("w", encoding="utf-8")
+
+    def write(self, row: dict[str, Any]) -> None:
+        self._file.write(json.dumps(row, separators=(",", ":")) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Parquet:
+    def __init__(self, path: Path) -> None:
+        pa, parquet = _pyarrow()
+        whole = [("frame", pa.int64()), ("time", pa.float64()), ("width", pa.int32()), ("height", pa.int32())]
+        lists = [(part, pa.list_(pa.list_(pa.float32()))) for part in _PARTS]
+        self._schema = pa.schema([*whole, *lists])
+        self._table = pa.Table
+        self._writer = parquet.ParquetWriter(str(path), self._schema)
+        self._rows: list[dict[str, Any]] = []
+
+    def write(self, row: dict[str, Any]) -> None:
+        self._rows.append(row)
+        if len(self._rows) >= _ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        try:
+            self._flush()
+        finally:
+            self._writer.close()
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._writer.write_table(self._table.from_pylist(self._rows, schema=self._schema))
+            self._rows = []
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise ConfigurationError(
+            "Parquet needs pyarrow: pip install 'ovms-stream-client[parquet]', or name a .jsonl (--landmarks_output)"
+        ) from error
+    return pyarrow, parquet

@@ -1,0 +1,227 @@
+"""Regions of hands and face, for graphs that spell out HandLandmarksLeftAndRightCpu and FaceLandmarksFromPoseCpu.
+
+Sources: modules/holistic_landmark/{hand,face}_*.pbtxt,
+modules/holistic_landmark/calculators/roi_tracking_calculator.cc,
+modules/face_detection/face_detection_short_range_by_roi_cpu.pbtxt.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+
+from graph_server.calculators.registry import REGISTRY
+from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
+from graph_server.graph.node import Node
+from graph_server.holistic.crops import crop, padded, projected
+from graph_server.holistic.detection import FACE_DETECTOR, Detector
+from graph_server.holistic.networks import ByteNetwork
+from graph_server.holistic.regions import (
+    ImageSize,
+    Landmarks,
+    Region,
+    TrackingRule,
+    hand_region_from_landmarks,
+    hand_region_from_pose,
+    may_keep,
+    region_from_alignment_points,
+    region_from_box,
+)
+
+_MIN_VISIBILITY = 0.1
+_RECROP_SIDE = 256
+
+
+@REGISTRY.register("HandVisibilityFromHandLandmarksFromPose")
+class HandVisibility(Calculator):
+    """Whether the wrist, the first of three landmarks of the pose, is visible."""
+
+    inputs = Ports(required=("HAND_LANDMARKS_FROM_POSE",))
+    outputs = Ports(required=("VISIBILITY",))
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Compare."""
+        return (bool(inputs[0][0, 3] > _MIN_VISIBILITY),)
+
+
+class _RegionOf(Calculator):
+    """A region of landmarks (or of a detection's keypoints)."""
+
+    source: str
+    outputs = Ports(required=("ROI",))
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        self._points = node.input_index(self.source) or 0
+        self._size = node.input_index("IMAGE_SIZE") or 0
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Enclose."""
+        points, size = inputs[self._points], inputs[self._size]
+        return NOTHING if points is None or size is None else (self.region(points, size),)
+
+    def region(self, points: Any, size: ImageSize) -> Region:
+        """The rule."""
+        raise NotImplementedError
+
+
+@REGISTRY.register("HandLandmarksFromPoseToRecropRoi")
+class HandRegionFromPose(_RegionOf):
+    """Of the pose's wrist, pinky and index."""
+
+    source = "HAND_LANDMARKS_FROM_POSE"
+    inputs = Ports(required=("HAND_LANDMARKS_FROM_POSE", "IMAGE_SIZE"))
+
+    def region(self, points: Any, size: ImageSize) -> Region:
+        """The rule."""
+        return hand_region_from_pose(points[0], points[1], points[2], size).transformed(size, scale=2.7, shift_y=-0.1)
+
+
+@REGISTRY.register("HandLandmarksToRoi")
+class HandRegionFromLandmarks(_RegionOf):
+    """Of the hand's own landmarks."""
+
+    source = "LANDMARKS"
+    inputs = Ports(required=("LANDMARKS", "IMAGE_SIZE"))
+
+    def region(self, points: Any, size: ImageSize) -> Region:
+        """The rule."""
+        return hand_region_from_landmarks(points, size).transformed(size, scale=2.0, shift_y=-0.1)
+
+
+@REGISTRY.register("FaceLandmarksFromPoseToRecropRoi")
+class FaceRegionFromPose(_RegionOf):
+    """Of the pose's eleven points of the face."""
+
+    source = "FACE_LANDMARKS_FROM_POSE"
+    inputs = Ports(required=("FACE_LANDMARKS_FROM_POSE", "IMAGE_SIZE"))
+
+    def region(self, points: Any, size: ImageSize) -> Region:
+        """The rule."""
+        return region_from_box(points, size, start=5, end=2).transformed(size, scale=3.0)
+
+
+@REGISTRY.register("FaceDetectionFrontDetectionsToRoi")
+class FaceRegionFromDetection(_RegionOf):
+    """Of the first detection's keypoints."""
+
+    source = "DETECTIONS"
+    inputs = Ports(required=("DETECTIONS", "IMAGE_SIZE"))
+
+    def region(self, points: Any, size: ImageSize) -> Region:
+        """The rule."""
+        return region_from_box(points[0], size, start=0, end=1).transformed(size, scale=2.0, shift_y=-0.1)
+
+
+@REGISTRY.register("FaceLandmarksToRoi")
+class FaceRegionFromLandmarks(_RegionOf):
+    """Of the face's own landmarks."""
+
+    source = "LANDMARKS"
+    inputs = Ports(required=("LANDMARKS", "IMAGE_SIZE"))
+
+    def region(self, points: Any, size: ImageSize) -> Region:
+        """The rule."""
+        return region_from_box(points, size, start=33, end=263).transformed(size, scale=1.5)
+
+
+class _Regional(Calculator):
+    """Looks at a region of the image."""
+
+    inputs = Ports(required=("IMAGE", "ROI"))
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        self._image = node.input_index("IMAGE") or 0
+        self._region = node.input_index("ROI") or 0
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Look, where there is something to look at."""
+        image, region = inputs[self._image], inputs[self._region]
+        if image is None or region is None:
+            return NOTHING
+        found = self.look(image, region)
+        return NOTHING if found is None else (found,)
+
+    def look(self, image: Any, region: Region) -> Any:
+        """What is seen."""
+        raise NotImplementedError
+
+
+@REGISTRY.register("HandRecropByRoiCpu")
+class HandRecrop(_Regional):
+    """A closer region of a hand, by its own network."""
+
+    outputs = Ports(required=("HAND_ROI_FROM_RECROP",))
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        self._network = ByteNetwork(services.models.get("hand_recrop"), ("output_crop",))
+
+    def look(self, image: Any, region: Region) -> Region:
+        """Centre and edge of the hand, as a region."""
+        size = (image.shape[1], image.shape[0])
+        crop(image, padded(region, size, (_RECROP_SIDE, _RECROP_SIDE))[0], self._network.pixels[0])
+        (points,) = self._network.run()
+        landmarks = np.zeros((2, 5), np.float32)
+        landmarks[:, :2] = points.reshape(2, 2) / _RECROP_SIDE
+        center, edge = ((float(x), float(y)) for x, y in projected(landmarks, region)[:, :2])
+        return region_from_alignment_points(center, edge, size, target_degrees=-90).transformed(
+            size, scale=1.0, shift_y=-0.1
+        )
+
+
+@REGISTRY.register("FaceDetectionShortRangeByRoiCpu")
+class FaceDetection(_Regional):
+    """Faces in a region: a list with the best one's keypoints, or no packet."""
+
+    outputs = Ports(required=("DETECTIONS",))
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        model = services.models.get("face_detection")
+        self._network = ByteNetwork(model, ("regressors", "classificators"), low=-1.0, high=1.0)
+        self._detector = Detector(FACE_DETECTOR)
+
+    def look(self, image: Any, region: Region) -> list[Landmarks] | None:
+        """Keypoints on the image, float32 [6, 5]."""
+        size = (image.shape[1], image.shape[0])
+        target = padded(region, size, (FACE_DETECTOR.side, FACE_DETECTOR.side))[0]
+        crop(image, target, self._network.pixels[0], border=cv2.BORDER_CONSTANT)
+        boxes, scores = self._network.run()
+        points = self._detector.best(boxes[0], scores[0, :, 0])
+        if points is None:
+            return None
+        keypoints = np.zeros((len(points), 5), np.float32)
+        keypoints[:, :2] = points
+        return [projected(keypoints, target)]
+
+
+@REGISTRY.register("RoiTrackingCalculator")
+class RoiTracking(Calculator):
+    """The region of the last frame's landmarks while it fits the current one, else that."""
+
+    inputs = Ports(required=("PREV_LANDMARKS", "PREV_LANDMARKS_RECT", "RECROP_RECT", "IMAGE_SIZE"))
+    outputs = Ports(required=("TRACKING_RECT",))
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        options = node.options["RoiTrackingCalculatorOptions"]
+        rect = options.rect_requirements
+        self._rule = TrackingRule(
+            rect.rotation_degrees,
+            rect.translation,
+            rect.scale,
+            options.landmarks_requirements.recrop_rect_margin,
+        )
+        self._places = [node.input_index(tag) or 0 for tag in self.inputs.required]
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Choose."""
+        landmarks, previous, current, size = (inputs[place] for place in self._places)
+        if current is None:
+            return NOTHING
+        if previous is None or landmarks is None:
+            return (current,)
+        return (previous if may_keep(previous, landmarks, current, size, self._rule) else current,)
