@@ -129,6 +129,10 @@ class Model:
             except RuntimeError as error:
                 raise GraphServerError(f"model {self.name}: {last_line(error)}") from error
 
+    def compile(self) -> None:
+        """Make ready for :meth:`infer`; raises :class:`ConfigError`."""
+        self._requests()
+
     def _requests(self) -> "_RequestPool":
         with self._pool_lock:
             if self._pool is None:
@@ -225,6 +229,15 @@ class ModelRepository:
     def versions(self, name: str) -> tuple[int, ...]:
         """The versions of a model that are served, from the lowest."""
         return tuple(sorted(self._models.get(name, ())))
+
+    def compile(self, name: str) -> None:
+        """Compile every version as it is now rather than at its first request; what fails is not served."""
+        try:
+            for model in self._models.get(name, {}).values():
+                model.compile()
+        except ConfigError as error:
+            self._failures[name] = error
+            del self._models[name]
 
     def failure(self, name: str) -> ConfigError | None:
         """Why a configured model is not served."""

@@ -58,8 +58,6 @@ def load(
     """
     metrics = metrics or ServableMetrics()
     models = ModelRepository(runtime, config.models, metrics, before.models if before else None)
-    for name in models.names:
-        _report(f"model {name}", models.failure(name), config.required)
     loaded: dict[str, LoadedGraph] = {}
     for graph in config.graphs:
         metrics.add_graph(graph.name)
@@ -67,6 +65,11 @@ def load(
             loaded[graph.name] = _load_graph(graph, models, before.loaded.get(graph.name) if before else None)
         except GraphServerError as error:
             _report(f"graph {graph.name}", error, config.required)
+    in_graphs = {name for graph in loaded.values() for name in graph.models}
+    for name in models.names:
+        if name not in in_graphs:
+            models.compile(name)
+        _report(f"model {name}", models.failure(name), config.required)
     names = {graph.name for graph in config.graphs}
     retired = ((before.retired | before.graphs.keys() | set(before.models.names)) if before else set()) - names
     return Servables(
