@@ -38,6 +38,16 @@ class BoundedQueue(Generic[Item]):
             self._changed.notify_all()
             return item
 
+    def get_within(self, seconds: float) -> Item | None:
+        """As :meth:`get`, and ``None`` when nothing came within ``seconds``."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._items or self._closed, seconds)
+            if not self._items:
+                return None
+            item = self._items.popleft()
+            self._changed.notify_all()
+            return item
+
     def close(self) -> None:
         """Take nothing more; what is inside can still be got."""
         with self._changed:

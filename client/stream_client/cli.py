@@ -120,7 +120,7 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--reconnect_timeout",
         type=float,
-        help="seconds until a lost server or live source is given up; 0: at once (default: never)",
+        help="seconds until a lost server, live source or RTSP output is given up; 0: at once (default: never)",
     )
     add = parser.add_argument_group("run").add_argument
     add("--limit_frames", type=int, default=0, help="end after so many frames")
@@ -184,12 +184,17 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         "--output_stream",
         action="append",
         default=[],
-        help="screen, none, or a video file (.mp4, .mov, .mkv); may be given several times",
+        help="screen, none, a video file (.mp4, .mov, .mkv) or rtsp://server/path; may be given several times",
     )
     add("--labels_output", type=Path, help="JSON Lines file: label, scores and latency of each frame")
     add("--label_changes_output", metavar="FILE", help="JSON Lines file of the label's changes; - is standard output")
     add("--landmarks_output", type=Path, metavar="FILE", help="landmarks of each frame: .jsonl or .parquet")
     add("--no_label_text", action="store_true", help="do not write the label on the picture")
+    add(
+        "--encoder",
+        default="pyav",
+        help="of rtsp:// output: pyav[:NAME] (default) or ffmpeg[:NAME], NAME as libx264 or h264_vaapi",
+    )
     add("--quality", type=int, default=20, help="of video files, 0 (best) to 51 (default: 20)")
 
 
@@ -297,7 +302,8 @@ def _monitor(flags: argparse.Namespace, tally: Tally) -> Monitor:
 
 def _client(flags: argparse.Namespace, observers: Sequence[Observer]) -> StreamClient:
     source = open_source(flags.input_stream, source_options(flags))
-    sinks: list[Sink] = [open_sink(spec, SinkOptions(quality=flags.quality)) for spec in flags.output_stream]
+    options = SinkOptions(quality=flags.quality, encoder=flags.encoder, reconnect_timeout=flags.reconnect_timeout)
+    sinks: list[Sink] = [open_sink(spec, options) for spec in flags.output_stream]
     if flags.labels_output is not None:
         sinks.append(LabelsSink(flags.labels_output))
     if flags.label_changes_output is not None:

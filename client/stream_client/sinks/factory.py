@@ -1,20 +1,42 @@
 """From what a user types to a sink."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from stream_client.errors import ConfigurationError
 from stream_client.sinks.base import Sink
+from stream_client.sinks.encoder import PyavEncoder
+from stream_client.sinks.ffmpeg_encoder import FfmpegEncoder, ffmpeg_command
 from stream_client.sinks.file import FileSink
 from stream_client.sinks.null import NullSink
+from stream_client.sinks.rtsp import EncoderFactory, RtspSink
 from stream_client.sinks.screen import ScreenSink
 
 
 @dataclass(frozen=True, slots=True)
 class SinkOptions:
-    """Options of the several kinds of sinks. ``quality`` is x264's constant rate factor, 0…51."""
+    """Options of the several kinds of sinks. ``quality`` is x264's constant rate factor, 0…51.
+
+    ``encoder`` is for RTSP: ``pyav[:NAME]`` or ``ffmpeg[:NAME]``, NAME being FFmpeg's name of an H.264 encoder.
+    ``reconnect_timeout`` in seconds is for RTSP, too; ``None`` never gives up.
+    """
 
     quality: int = 20
     preset: str = "veryfast"
+    encoder: str = "pyav"
+    reconnect_timeout: float | None = None
+
+
+def encoder_factory(options: SinkOptions) -> EncoderFactory:
+    """What makes the encoder that ``options`` name; raises :class:`ConfigurationError`."""
+    kind, _, codec = options.encoder.partition(":")
+    codec = codec or "libx264"
+    if kind == "ffmpeg":
+        ffmpeg_command(codec, 2, 2)  # says now what is missing
+        return partial(FfmpegEncoder, codec=codec, quality=options.quality)
+    if kind != "pyav":
+        raise ConfigurationError(f"{options.encoder!r} is no encoder: pyav[:NAME] or ffmpeg[:NAME] (--encoder)")
+    return partial(PyavEncoder, codec=codec, quality=options.quality)
 
 
 def open_sink(spec: str, options: SinkOptions | None = None) -> Sink:
@@ -26,8 +48,11 @@ def open_sink(spec: str, options: SinkOptions | None = None) -> Sink:
         return NullSink()
     if spec == "screen":
         return ScreenSink()
-    if "://" in spec:
+    scheme, separator, _ = spec.partition("://")
+    if scheme in ("rtsp", "rtsps") and separator:
+        return RtspSink(spec, encoder_factory(options), reconnect_timeout=options.reconnect_timeout)
+    if separator:
         raise ConfigurationError(
-            f"{spec.split('://', maxsplit=1)[0]}:// output is not supported: screen, none or a file (--output_stream)"
+            f"{scheme}:// output is not supported: screen, none, a file or rtsp:// (--output_stream)"
         )
     return FileSink(spec, quality=options.quality, preset=options.preset)

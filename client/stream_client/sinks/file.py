@@ -11,6 +11,7 @@ import numpy as np
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Image, Result, StreamInfo
 from stream_client.sinks.audio import AudioTrack
+from stream_client.sinks.pictures import even
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class FileSink:
             if self._stream is None:
                 self._start(result.image)
             assert self._stream is not None
-            frame = av.VideoFrame.from_ndarray(_even(np.ascontiguousarray(result.image)), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(even(np.ascontiguousarray(result.image)), format="rgb24")
             pts = max(round(result.time / _TIME_BASE), self._last_pts + 1)
             self._last_pts = pts
             frame.pts = pts
@@ -111,7 +112,7 @@ class FileSink:
     def _start(self, image: Image) -> None:
         assert self._container is not None
         assert self._info is not None
-        height, width = _even(image).shape[:2]
+        height, width = even(image).shape[:2]
         stream = self._container.add_stream("libx264", rate=self._info.frame_rate or Fraction(30))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = _TIME_BASE
@@ -133,11 +134,3 @@ class FileSink:
     def _frame_seconds(self) -> float:
         assert self._info is not None
         return 1.0 / float(self._info.frame_rate or 30)
-
-
-def _even(image: Image) -> Image:
-    """yuv420p needs even sizes: an odd last row or column is repeated."""
-    height, width = image.shape[:2]
-    if height % 2 == 0 and width % 2 == 0:
-        return image
-    return np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")

@@ -1,0 +1,67 @@
+"""Requests and responses of RTSP as text (RFC 2326, sections 6 and 7). No I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+MAX_HEADER_BYTES = 65_536
+
+
+class RtspError(Exception):
+    """The server answered with an error, or with something that is not RTSP.
+
+    ``status`` is the response's status code, or 0.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A response: status code, its reason, and the headers by lower-case name (the last of each)."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    challenges: tuple[str, ...] = ()
+    """Every ``WWW-Authenticate`` header."""
+
+
+def request_bytes(method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:
+    """A request; ``Content-Length`` is added where there is a body."""
+    lines = [f"{method} {url} RTSP/1.0", *(f"{name}: {value}" for name, value in headers.items())]
+    if body:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def parse_response(data: bytes) -> tuple[Response, int] | None:
+    """The response at the start of ``data`` and its length in bytes, body included; ``None``: not all is there.
+
+    Raises :class:`RtspError` for anything else.
+    """
+    head, separator, _ = data.partition(b"\r\n\r\n")
+    if len(head) > MAX_HEADER_BYTES or not (b"RTSP/".startswith(data[:5]) or data.startswith(b"RTSP/")):
+        raise RtspError("the server does not speak RTSP")
+    if not separator:
+        return None
+    first, *rest = head.decode("utf-8", "replace").split("\r\n")
+    words = first.split(" ", 2)
+    if len(words) < 2 or not words[1].isdecimal():
+        raise RtspError("the server does not speak RTSP")
+    pairs = [(name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in rest)]
+    headers = dict(pairs)
+    challenges = tuple(value for name, value in pairs if name == "www-authenticate")
+    length = headers.get("content-length", "0")
+    if not length.isdecimal():
+        raise RtspError(f"the server sent the length {length!r}")
+    end = len(head) + 4 + int(length)
+    if len(data) < end:
+        return None
+    return Response(int(words[1]), words[2] if len(words) > 2 else "", headers, challenges), end
+
+
+def interleaved(channel: int, packet: bytes) -> bytes:
+    """``packet`` as RTSP carries it within the connection (RFC 2326, section 10.12)."""
+    return b"$" + bytes([channel]) + len(packet).to_bytes(2, "big") + packet

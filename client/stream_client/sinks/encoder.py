@@ -1,0 +1,67 @@
+"""Encoders of live H.264: pictures in, access units out, no picture held back."""
+
+from fractions import Fraction
+from typing import Protocol
+
+import av
+import numpy as np
+from av.video.frame import PictureType
+
+from stream_client.frames import Image
+from stream_client.rtsp.h264 import CLOCK_RATE
+
+KEY_SECONDS = 1.0
+"""A key frame at least so often: viewers can join, and recover, within that time."""
+
+
+class Encoder(Protocol):
+    """Encodes pictures of one size. Used by one thread, but for :meth:`abort`."""
+
+    def encode(self, image: Image, presentation: int) -> list[bytes]:
+        """Access units in Annex B's form, in order: this picture's, seldom an earlier one's or none.
+
+        ``presentation`` is in ticks of 90 kHz. Raises :class:`~stream_client.errors.SinkError`.
+        """
+
+    def abort(self) -> None:
+        """Make a waiting :meth:`encode` fail now; called from another thread."""
+
+    def close(self) -> None:
+        """Release everything."""
+
+
+class PyavEncoder:
+    """FFmpeg's encoder ``codec`` within the process. ``quality`` is x264's constant rate factor, 0…51."""
+
+    def __init__(self, width: int, height: int, *, codec: str = "libx264", quality: int = 20) -> None:
+        context = av.CodecContext.create(codec, "w")
+        assert isinstance(context, av.VideoCodecContext)
+        context.width, context.height, context.pix_fmt = width, height, "yuv420p"
+        context.time_base = Fraction(1, CLOCK_RATE)
+        context.framerate = Fraction(30)
+        context.gop_size = 600  # key frames are asked for by time instead
+        context.max_b_frames = 0
+        if codec == "libx264":
+            context.options = {
+                "preset": "veryfast",
+                "tune": "zerolatency",
+                "crf": str(quality),
+                "forced-idr": "1",
+            }
+        self._context = context
+        self._next_key = 0
+
+    def encode(self, image: Image, presentation: int) -> list[bytes]:
+        """Encode at once: nothing is held back."""
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24").reformat(format="yuv420p")
+        frame.pts, frame.time_base = presentation, self._context.time_base
+        if presentation >= self._next_key:
+            frame.pict_type = PictureType.I
+            self._next_key = presentation + round(KEY_SECONDS * CLOCK_RATE)
+        return [bytes(packet) for packet in self._context.encode(frame)]
+
+    def abort(self) -> None:
+        """Nothing waits here."""
+
+    def close(self) -> None:
+        """Nothing to release but memory."""

@@ -1,0 +1,241 @@
+"""Publishing to GStreamer's RTSP server, watched by Debian's ffmpeg."""
+
+import json
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.support.rtsp_server import RtspServer
+from tests.support.video import picture
+
+from stream_client.errors import ConfigurationError, SinkError
+from stream_client.frames import Frame, Image, Result, StreamInfo
+from stream_client.observe import PeerState
+from stream_client.sinks.encoder import PyavEncoder
+from stream_client.sinks.factory import SinkOptions, open_sink
+from stream_client.sinks.rtsp import RtspSink
+
+
+def result(image: Image, index: int = 0) -> Result:
+    return Result(Frame(index, index, image, 0.0), image)
+
+
+class Show:
+    """A live show: feeds a sink with pictures, 30 a second, from a thread; ``None`` feeds nothing."""
+
+    def __init__(self, sink: RtspSink, image: Image) -> None:
+        self.sink = sink
+        self.image: Image | None = image
+        self.states: list[PeerState] = []
+        self.error: Exception | None = None
+        self.changed = threading.Condition()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._feed)
+
+    def __enter__(self) -> "Show":
+        self.sink.watch(self._on_state)
+        self.sink.open(StreamInfo("show", 64, 48, live=True))
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self.sink.close()
+
+    def wait_for(self, *states: PeerState) -> None:
+        """Until the states were gone through in this order."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: self._seen(states) or self.error, 30), self.states
+            assert self.error is None
+
+    def _seen(self, wanted: tuple[PeerState, ...]) -> bool:
+        history = iter(self.states)
+        return all(state in history for state in wanted)
+
+    def _on_state(self, state: PeerState) -> None:
+        with self.changed:
+            self.states.append(state)
+            self.changed.notify_all()
+
+    def _feed(self) -> None:
+        index = 0
+        while not self._over.wait(1 / 30):
+            if self.image is not None:
+                try:
+                    self.sink.write(result(self.image, index))
+                except Exception as error:  # noqa: BLE001 - looked at by the test
+                    with self.changed:
+                        self.error = error
+                        self.changed.notify_all()
+                    return
+            index += 1
+
+
+def watch(url: str, frames: int, size: tuple[int, int]) -> list[Image]:
+    """The pictures that a viewer sees, ``size`` being width and height; it tries until there is a stream."""
+    command = ["ffmpeg", "-v", "error", "-rtsp_transport", "tcp", "-i", url, "-frames:v", str(frames)]
+    command += ["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    for _ in range(20):
+        done = subprocess.run(command, capture_output=True, timeout=30, check=False)
+        if done.returncode == 0:
+            return list(np.frombuffer(done.stdout, np.uint8).reshape(-1, size[1], size[0], 3))
+        time.sleep(0.2)
+    raise AssertionError(done.stderr.decode())
+
+
+def probe(url: str) -> Any:
+    command = ["ffprobe", "-v", "error", "-rtsp_transport", "tcp", "-i", url, "-read_intervals", "%+3"]
+    command += ["-show_entries", "stream=codec_name,has_b_frames,pix_fmt:packet=flags,pts_time,dts_time", "-of", "json"]
+    return json.loads(subprocess.run(command, capture_output=True, timeout=30, check=True).stdout)
+
+
+def assert_similar(seen: Image, shown: Image) -> None:
+    assert np.abs(seen.astype(int) - shown).mean() < 12
+
+
+@pytest.fixture
+def rtsp() -> Iterator[RtspServer]:
+    with RtspServer(publish=["out"]) as server:
+        yield server
+
+
+@pytest.mark.parametrize("encoder", ["pyav", "ffmpeg:libx264"])
+def test_a_viewer_sees_h264_that_every_player_takes(rtsp: RtspServer, encoder: str) -> None:
+    sink = open_sink(rtsp.url("publish/out"), SinkOptions(encoder=encoder))
+    assert isinstance(sink, RtspSink)
+    with Show(sink, picture(20)) as show:
+        show.wait_for("connecting", "live")
+        seen = watch(rtsp.url("out"), 5, (64, 48))
+        assert_similar(seen[-1], picture(20))
+        found = probe(rtsp.url("out"))
+        stream = found["streams"][0]
+        assert (stream["codec_name"], stream["has_b_frames"], stream["pix_fmt"]) == ("h264", 0, "yuv420p")
+        packets = [packet for packet in found["packets"] if "pts_time" in packet]
+        keys = [float(packet["pts_time"]) for packet in packets if "K" in packet["flags"]]
+        assert len(keys) >= 2
+        assert [packet["pts_time"] for packet in packets] == [packet["dts_time"] for packet in packets]
+
+
+def test_the_last_picture_is_repeated_when_nothing_new_comes(rtsp: RtspServer) -> None:
+    with Show(RtspSink(rtsp.url("publish/out"), PyavEncoder), picture(20)) as show:
+        show.wait_for("live")
+        show.image = None
+        seen = watch(rtsp.url("out"), 8, (64, 48))
+        assert len(seen) == 8
+        assert_similar(seen[-1], picture(20))
+
+
+def test_a_lost_server_is_found_again_and_the_writer_never_waits(rtsp: RtspServer) -> None:
+    with Show(RtspSink(rtsp.url("publish/out"), PyavEncoder), picture(20)) as show:
+        show.wait_for("live")
+        for count in (1, 2):
+            rtsp.kill()
+            show.wait_for(*["live", "lost"] * count)
+            show.image = picture(20 + 10 * count)
+            rtsp.start()
+            show.wait_for(*["live", "lost"] * count, "live")
+            assert_similar(watch(rtsp.url("out"), 3, (64, 48))[-1], show.image)
+
+
+def test_pictures_of_another_size_begin_a_new_stream_without_a_loss(rtsp: RtspServer) -> None:
+    with Show(RtspSink(rtsp.url("publish/out"), PyavEncoder), picture(20)) as show:
+        show.wait_for("live")
+        show.image = picture(30, 97, 63)
+        show.wait_for("live", "live")
+        assert_similar(watch(rtsp.url("out"), 3, (98, 64))[-1][:63, :97], show.image)
+        assert "lost" not in show.states
+
+
+@pytest.mark.parametrize("auth", ["basic", "digest"])
+def test_credentials_let_in_or_end_the_run_and_are_shown_nowhere(auth: str) -> None:
+    with RtspServer(publish=["out"], credentials=("me", "p@ss/w"), auth=auth) as server:
+        good = RtspSink(server.url("publish/out", "me:p%40ss%2Fw"), PyavEncoder)
+        assert good.name == f"rtsp://***@127.0.0.1:{server.port}/publish/out"
+        with Show(good, picture(20)) as show:
+            show.wait_for("live")
+        for user in ("me:geheim", ""):
+            with Show(RtspSink(server.url("publish/out", user), PyavEncoder), picture(20)) as show:
+                with show.changed:
+                    assert show.changed.wait_for(lambda: show.error, 30)
+                assert isinstance(show.error, SinkError)
+                assert "refuses the credentials" in str(show.error)
+                assert "geheim" not in str(show.error)
+
+
+def test_a_server_that_is_not_there_yet_is_waited_for() -> None:
+    server = RtspServer(publish=["out"])
+    with Show(RtspSink(server.url("publish/out"), PyavEncoder), picture(20)) as show:
+        show.wait_for("connecting", "connecting")
+        with server:
+            show.wait_for("connecting", "live")
+
+
+def test_a_server_is_given_up_after_the_reconnect_timeout() -> None:
+    server = RtspServer(publish=["out"])
+    sink = RtspSink(server.url("publish/out"), PyavEncoder, reconnect_timeout=0.1)
+    with Show(sink, picture(20)) as show:
+        with show.changed:
+            assert show.changed.wait_for(lambda: show.error, 30)
+        assert "connection refused" in str(show.error)
+
+
+@pytest.mark.parametrize("encoder", ["pyav", "ffmpeg"])
+def test_closing_does_not_wait_for_a_server_that_fell_silent(rtsp: RtspServer, encoder: str) -> None:
+    sink = open_sink(rtsp.url("publish/out"), SinkOptions(encoder=encoder))
+    assert isinstance(sink, RtspSink)
+    noise = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
+    with Show(sink, noise) as show:
+        show.wait_for("live")
+        rtsp.freeze()
+        time.sleep(0.5)
+    # Leaving the show has closed the sink; its time-out of 5 s would not have let it in the test's time-out alone.
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("publish")]
+
+
+def test_closing_does_not_wait_for_a_server_that_never_answers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with Show(RtspSink(f"rtsp://127.0.0.1:{port}/x", PyavEncoder, timeout=300), picture(20)) as show:
+            show.wait_for("connecting")
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("publish")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak RTSP"),
+        (b"RTSP/1.0 404 Not Found\r\n\r\n", "404 Not Found"),
+    ],
+)
+def test_what_the_server_says_is_one_line_of_the_log(
+    answer: bytes, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sink = RtspSink(f"rtsp://127.0.0.1:{listener.getsockname()[1]}/x", PyavEncoder)
+        with Show(sink, picture(20)) as show:
+            connection, _ = listener.accept()
+            connection.recv(4096)
+            connection.sendall(answer)
+            connection.close()
+            show.wait_for("connecting", "connecting")
+    assert [record.message for record in caplog.records if text in record.message]
+
+
+def test_an_encoder_that_ffmpeg_lacks_ends_the_run_with_its_words(rtsp: RtspServer) -> None:
+    sink = open_sink(rtsp.url("publish/out"), SinkOptions(encoder="ffmpeg:h264_nonsense"))
+    assert isinstance(sink, RtspSink)
+    with Show(sink, picture(20)) as show:
+        with show.changed:
+            assert show.changed.wait_for(lambda: show.error, 30)
+        assert "ffmpeg cannot encode with h264_nonsense: Unknown encoder" in str(show.error)
+
+
+def test_an_unknown_kind_of_encoder_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"'gstreamer' is no encoder.*--encoder"):
+        open_sink("rtsp://host/x", SinkOptions(encoder="gstreamer"))
