@@ -25,4 +25,4 @@ EXPOSE 9000 8000
 HEALTHCHECK --interval=5s --timeout=3s --start-period=60s CMD \
     ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/v2/health/ready', timeout=2)"]
 ENTRYPOINT ["python", "-m", "graph_server"]
-CMD ["--models_dir", "/models", "--grpc_bind_address", "0.0.0.0", "--port", "9000", "--rest_port", "8000"]
+CMD ["--models_dir", "/models", "--grpc_bind_address", "0.0.0.0", "--port", "9000", "--rest_port", "8000", "--metrics_enable"]

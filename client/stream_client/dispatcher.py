@@ -71,6 +71,7 @@ class Dispatcher:
                 worker.finish()
             for worker in self._workers:
                 worker.join()
+            self._exchange.show()
 
     def _dispatch(self, settled: Settled) -> bool:
         try:

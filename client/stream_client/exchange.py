@@ -360,6 +360,11 @@ class Exchange:
         """Whether the server has answered any frame of this run."""
         return self._ever_answered
 
+    def show(self) -> None:
+        """Tell the observer the counts as they are now."""
+        with self._changed:
+            self._tell()
+
     def snapshot(self) -> LedgerSnapshot:
         """The ledger now."""
         with self._changed:
