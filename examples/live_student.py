@@ -1,17 +1,15 @@
 """A student that learns while the stream runs, from landmarks alone; no picture is kept.
 
-    python examples/live_student.py [VIDEO] [--passes 4] [--curve FILE.png]
+    python examples/live_student.py [VIDEO] [--passes 4] [--curve FILE.png] [--dry-run]
 
-The graph server runs its graph with a classifier that hands out raw landmarks. A teacher, the committed pose
-classifier, labels them; the training buffer turns them into windows; a small network learns in a thread of its
-own, from each new window and, to forget nothing, from some older ones out of the buffer. Each window is judged
-before it is learnt from; in the first pass that is the loss of windows never seen before. The teacher may be
-wrong: the student learns to agree with it, no more.
+The graph gives landmarks and, by its own pose classifier, the teacher, labels; the training buffer turns them into
+windows; a small network learns in a thread of its own, from each new window and, to forget nothing, from some
+older ones out of the buffer. Each window is judged before it is learnt from; in the first pass that is the loss of
+windows never seen before. The teacher may be wrong: the student learns to agree with it, no more. ``--dry-run``
+prints the windows instead.
 """
 
 import argparse
-import json
-import tempfile
 import threading
 from pathlib import Path
 
@@ -21,13 +19,10 @@ from PIL import Image, ImageDraw
 
 from graph_server.assets import ensure_clip
 from graph_server.resources import project_file
-from stream_client import StreamClient
-from stream_client.classify import FeatureSchema, TrainedModel, WindowSpec
-from stream_client.classify.raw_pose import RawPose
-from stream_client.embedded import EmbeddedOptions
-from stream_client.frames import Result
-from stream_client.training.buffer import LandmarkWindow, TrainingBuffer, augment
-from stream_client.training.onnx_export import no_person_model, pose_recorder_model
+from stream_client import StreamClient, TransportOptions
+from stream_client.classify import FeatureSchema, WindowSpec
+from stream_client.labels import read_label_names
+from stream_client.training.buffer import LandmarkWindow, TrainingBuffer, augment, dry_run
 
 SCHEMA = FeatureSchema()
 WINDOW = WindowSpec(length_ms=300, overlap_ms=267, rate=30)
@@ -75,55 +70,23 @@ class Student:
         return scaled, hidden, shares / shares.sum()
 
 
-def recorder_config(folder: Path) -> Path:
-    """The project's configuration, with a classifier that hands out landmarks."""
-    content = json.loads(project_file("server_config/config.json").read_text())
-    for graph in content["mediapipe_config_list"]:
-        graph["base_path"] = str(project_file(f"graphs/{Path(graph['base_path']).name}"))
-    made = {"pose_classifier": pose_recorder_model(), "no_person_scores": no_person_model(RawPose().names)}
-    for name, model in made.items():
-        path = folder / name / "1" / f"{name}.onnx"
-        path.parent.mkdir(parents=True)
-        path.write_bytes(model.SerializeToString())
-    for entry in content["model_config_list"]:
-        if entry["config"]["name"] in made:
-            entry["config"]["base_path"] = str(folder / entry["config"]["name"])
-    config = folder / "config.json"
-    config.write_text(json.dumps(content))
-    return config
-
-
-def tensor_of(result: Result) -> Array | None:
-    """The pose network's points [39, 5]; ``None`` without a person."""
-    values = np.asarray(result.outputs["label_scores"].array, dtype=np.float64).reshape(39, 5)
-    return values if values.any() else None
-
-
 def main() -> None:
     """Run the clip a few times through one student; print the loss, draw it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("video", nargs="?", help="a video (default: the sample clip)")
     parser.add_argument("--passes", type=int, default=4, help="how often to run it (default 4)")
     parser.add_argument("--curve", type=Path, help="the picture of the loss to write (PNG)")
+    parser.add_argument("--dry-run", action="store_true", help="print the windows, and learn nothing")
     options = parser.parse_args()
-    teacher = TrainedModel.load(project_file("models/pose_classifier"))
-
-    def landmarks(result: Result) -> Array | None:
-        points = tensor_of(result)
-        return None if points is None else points[:33, :3]
-
-    def label(result: Result) -> tuple[str, float] | None:
-        points = tensor_of(result)
-        if points is None:
-            return None
-        scores = teacher.scores(points.reshape(-1))
-        best = max(scores, key=scores.__getitem__)
-        return best, scores[best]
-
-    student = Student(teacher.labels)
+    video = options.video or str(ensure_clip())
+    graph = TransportOptions("embedded", model_name="holisticLandmarks")
+    if options.dry_run:
+        StreamClient(video, dry_run(window=WINDOW), graph).run()
+        return
+    student = Student(read_label_names(project_file("models/pose_classifier/labels.txt")))
     rng = np.random.default_rng(1)
     losses: list[float] = []
-    buffer = TrainingBuffer(landmarks, label=label, window=WINDOW)
+    buffer = TrainingBuffer(window=WINDOW)
 
     def row_of(sample: LandmarkWindow) -> Array:
         return WINDOW.pool(SCHEMA.compute(sample.landmarks, np.arange(len(sample.landmarks)) / WINDOW.rate))
@@ -137,29 +100,20 @@ def main() -> None:
             for older in buffer.sample(REPLAYED, rng, uncertainty_weight=1.0):
                 student.learn(row_of(augment(older, rng)), older.label)
 
-    video = options.video or str(ensure_clip())
-    with tempfile.TemporaryDirectory() as folder:
-        config = EmbeddedOptions(config_path=recorder_config(Path(folder)))
-        for number in range(1, options.passes + 1):
-            client = StreamClient(
-                video,
-                buffer,
-                embedded=config,
-                label_output_name="label_scores",
-                postprocess=lambda result: result.image,
-            )
-            before = len(losses)
-            loop = threading.Thread(target=learn, name="training loop")
-            try:
-                client.start()
-                loop.start()
-                client.wait()
-            finally:
-                buffer.close()
-                if loop.ident is not None:
-                    loop.join()
-            mean = float(np.mean(losses[before:])) if len(losses) > before else float("nan")
-            print(f"pass {number}: {len(losses) - before} windows, loss {mean:.3f}; {buffer.counts}")
+    for number in range(1, options.passes + 1):
+        client = StreamClient(video, buffer, graph)
+        before = len(losses)
+        loop = threading.Thread(target=learn, name="training loop")
+        try:
+            client.start()
+            loop.start()
+            client.wait()
+        finally:
+            buffer.close()
+            if loop.ident is not None:
+                loop.join()
+        mean = float(np.mean(losses[before:])) if len(losses) > before else float("nan")
+        print(f"pass {number}: {len(losses) - before} windows, loss {mean:.3f}; {buffer.counts}")
     if options.curve:
         draw(losses, options.curve)
 

@@ -3,11 +3,7 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
-import time
-import urllib.request
-import venv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from graph_server.assets import ensure_clip
+from stream_client import Result, RunOptions, StreamClient, TransportOptions
 from stream_client.classify import UNKNOWN, DecisionOptions, FeatureSchema, MLflowClassifier, WindowSpec
 from stream_client.classify.joints import JOINT
-from tests.conftest import ROOT
+from stream_client.classify.models import schema_document
+from stream_client.live_classifier import open_classifier
+from stream_client.transport.servable import LANDMARK_GRAPH
+from tests.support.environments import free_port, interpreter_with, wait_until_ready
 
-REQUIREMENT = "mlflow==3.17.2"
-ENVIRONMENT = ROOT / ".venvs" / "mlflow"
 SCHEMA = FeatureSchema((), (), (), (), (), coordinates=("left_wrist",))
 WINDOW = WindowSpec(length_ms=500, overlap_ms=250, rate=20, pooling=("mean",))
 
@@ -46,9 +45,7 @@ class Server:
     """`mlflow models serve` and whatever it starts, as one process group."""
 
     def __init__(self, python: Path, model: Path, log: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         command = [python, "-m", "mlflow", "models", "serve", "--model-uri", model, "--env-manager", "local"]
         command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
@@ -57,15 +54,11 @@ class Server:
             self.process = subprocess.Popen(
                 command, cwd=log.parent, env=environment, stdout=output, stderr=output, start_new_session=True
             )
-        for _ in range(400):
-            assert self.process.poll() is None, log.read_text()
-            try:
-                urllib.request.urlopen(f"{self.url}/ping", timeout=1).close()
-                return
-            except OSError:
-                time.sleep(0.2)
-        self.kill()
-        raise AssertionError(log.read_text())
+        try:
+            wait_until_ready(self.process, f"{self.url}/ping", log)
+        except BaseException:
+            self.kill()
+            raise
 
     def kill(self) -> None:
         """All of the group, at once."""
@@ -76,15 +69,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def python() -> Path:
-    """The interpreter with MLflow; made once."""
-    interpreter = ENVIRONMENT / "bin" / "python"
-    done = ENVIRONMENT / REQUIREMENT
-    if not done.exists():
-        venv.create(ENVIRONMENT, with_pip=True, clear=True)
-        command = [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", REQUIREMENT]
-        subprocess.run(command, check=True)
-        done.touch()
-    return interpreter
+    return interpreter_with("mlflow==3.17.2")
 
 
 @pytest.fixture
@@ -121,4 +106,29 @@ def test_a_scoring_server_labels_windows_and_its_death_is_unknown(server: Server
     server.kill()
     assert run(60, -50) == UNKNOWN
     assert classifier.errors > 0
+    assert "did not answer" in str(classifier.last_error)
+
+
+@pytest.mark.timeout(600)
+def test_a_scoring_server_killed_in_mid_run_leaves_a_stream_unknown(
+    server: Server, models_dir: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "schema.json").write_text(schema_document(SCHEMA, WINDOW, ()))
+    classifier = open_classifier(server.url, labels=["up", "down"], schema=tmp_path / "schema.json")
+    results = []
+
+    def take(result: Result) -> None:
+        results.append(result)
+        if result.label is not None and result.label.name != UNKNOWN and classifier.errors == 0:
+            server.kill()
+
+    graph = TransportOptions("embedded", model_name=LANDMARK_GRAPH)
+    client = StreamClient(str(ensure_clip()), take, graph, classifier=classifier, options=RunOptions(limit_frames=220))
+    assert client.run().ledger.delivered == 220
+    labels = [result.label.name for result in results if result.label is not None]
+    assert len(labels) == 220
+    first = next(index for index, label in enumerate(labels) if label != UNKNOWN)
+    after = labels[first + WINDOW.hop * 3 :]
+    assert classifier.errors > 3
+    assert set(after) == {UNKNOWN}
     assert "did not answer" in str(classifier.last_error)

@@ -1,47 +1,22 @@
 """A plain KServe v2 server that is not ours: MLServer, from PyPI, in a virtual environment of its own."""
 
 import json
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
-import venv
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
+from tests.support.environments import free_port, interpreter_with, wait_until_ready
 from tests.support.video import read_back
 
-REQUIREMENT = "mlserver==1.7.1"
-ENVIRONMENT = ROOT / ".venvs" / "mlserver"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
 
 @pytest.fixture(scope="module")
-def environment() -> Path:
-    """The interpreter with MLServer; made once."""
-    python = ENVIRONMENT / "bin" / "python"
-    done = ENVIRONMENT / REQUIREMENT
-    if not done.exists():
-        venv.create(ENVIRONMENT, with_pip=True, clear=True)
-        command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", REQUIREMENT]
-        subprocess.run(command, check=True)
-        done.touch()
-    return python
-
-
-@pytest.fixture(scope="module")
-def address(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("mlserver")
-    http, rpc, metrics = _free_port(), _free_port(), _free_port()
+    http, rpc, metrics = free_port(), free_port(), free_port()
     settings = {
         "host": "127.0.0.1",
         "http_port": http,
@@ -61,19 +36,15 @@ def address(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     }
     (folder / "model-settings.json").write_text(json.dumps(model))
     (folder / "runtime.py").write_text((Path(__file__).parent / "mlserver" / "runtime.py").read_text())
-    command = [environment, "-m", "mlserver.cli.main", "start", str(folder)]
+    command = [interpreter_with("mlserver==1.7.1"), "-m", "mlserver.cli.main", "start", str(folder)]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
-        for _ in range(300):
-            assert process.poll() is None, (folder / "log").read_text()
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{http}/v2/health/ready", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield f"127.0.0.1:{rpc}"
-        process.terminate()
-        process.wait(20)
+        try:
+            wait_until_ready(process, f"http://127.0.0.1:{http}/v2/health/ready", folder / "log")
+            yield f"127.0.0.1:{rpc}"
+        finally:
+            process.terminate()
+            process.wait(20)
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:

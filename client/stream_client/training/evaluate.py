@@ -2,10 +2,8 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +12,15 @@ from PIL import Image, ImageDraw, ImageFont
 from stream_client.classify.decision import UNKNOWN, DecisionOptions
 from stream_client.classify.models import TrainedModel
 from stream_client.classify.pose_classifier import PoseClassifier
-from stream_client.errors import ConfigurationError, StreamClientError
+from stream_client.errors import ConfigurationError
 from stream_client.training.clips import (
     LandmarkFinder,
     Span,
     Track,
     chosen,
-    graph_server_landmarks,
     read_annotations,
 )
+from stream_client.training.command import add_models_dir, landmark_finder, status_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +162,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--smoothing", type=float, default=0.3, help="time constant in seconds (default 0.3)")
     parser.add_argument("--enter", type=float, default=0.6, help="probability that enters a label (default 0.6)")
     parser.add_argument("--exit", type=float, default=0.4, help="probability below which it is left (default 0.4)")
-    parser.add_argument("--models_dir", type=Path, help="the graph server's models (default: the user's cache)")
+    add_models_dir(parser)
     parser.add_argument("--allow_pickle", action="store_true", help="read a pickled model, which runs its code")
     return parser
 
@@ -176,8 +174,7 @@ def run(arguments: Sequence[str], *, find: LandmarkFinder | None = None) -> dict
         raise ConfigurationError("--annotations and --timeline are for a single video")
     model = TrainedModel.load(options.model, allow_pickle=options.allow_pickle)
     decision = DecisionOptions(options.smoothing, options.enter, options.exit)
-    space = getattr(model.schema, "space", "image")
-    finder = find or partial(graph_server_landmarks, space=space, models_dir=options.models_dir)
+    finder = find or landmark_finder(options, getattr(model.schema, "space", "image"))
     results = {}
     for video in options.video:
         annotations = options.annotations or video.with_suffix(".annotations.json")
@@ -207,9 +204,4 @@ def run(arguments: Sequence[str], *, find: LandmarkFinder | None = None) -> dict
 
 def main(arguments: Sequence[str]) -> int:
     """``evaluate`` of the command line: 0; 2 for arguments or data that cannot work, 1 for a failed run."""
-    try:
-        run(arguments)
-    except StreamClientError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, ConfigurationError) else 1
-    return 0
+    return status_of(run, arguments)

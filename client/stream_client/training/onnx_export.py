@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline
 
 from stream_client.classify.joints import JOINT
 from stream_client.classify.models import HASH_DIGITS, INPUT_PREFIX
-from stream_client.classify.raw_pose import POSE_INPUT, POSE_TENSOR, RawPose
+from stream_client.classify.raw_pose import POSE_INPUT, POSE_TENSOR
 from stream_client.errors import ConfigurationError
 
 _OPSET, _IR_VERSION = 18, 8
@@ -118,17 +118,6 @@ def no_person_model(labels: tuple[str, ...]) -> onnx.ModelProto:
     b.node("Unsqueeze", ["none", "axis"], "column")
     b.node("Add", ["column", "zeros"], "scores")
     return b.model("no_person_scores", ("tick", [1, 8, 8, 3]), labels, 1, "")
-
-
-def pose_recorder_model() -> onnx.ModelProto:
-    """A ``pose_classifier`` that hands its input out: so any graph server, OVMS too, gives raw landmarks.
-
-    ``scores`` is then the pose network's tensor, FP32 [1, 195]; with ``no_person_model(RawPose().names)`` beside
-    it, all zeros mean nobody.
-    """
-    b = _Builder()
-    b.node("Identity", [POSE_INPUT], "scores")
-    return b.model("pose_recorder", (POSE_INPUT, [1, POSE_TENSOR]), RawPose().names, 1, "")
 
 
 def _classifier(builder: _Builder, estimator: Any, source: str) -> None:

@@ -16,8 +16,9 @@ from stream_client.classify.decision import UNKNOWN
 from stream_client.classify.features import FeatureSchema
 from stream_client.classify.models import model_hash, schema_document
 from stream_client.classify.windows import WindowSpec
-from stream_client.errors import ConfigurationError, StreamClientError
+from stream_client.errors import ConfigurationError
 from stream_client.training.clips import LandmarkFinder, find_clips, graph_server_landmarks
+from stream_client.training.command import add_models_dir, landmark_finder, status_of
 from stream_client.training.dataset import Dataset, Integers
 from stream_client.training.estimators import CANDIDATES, Scores, cross_validate, fit, grouped_folds, random_folds
 from stream_client.training.onnx_export import feature_model, pose_model
@@ -153,7 +154,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--rate", type=float, default=20.0, help="samples a second in a window (default 20)")
     parser.add_argument("--pooling", default="mean,std,range", help="how samples become a row (default mean,std,range)")
     parser.add_argument("--space", choices=("image", "world"), default="image", help="which landmarks to learn from")
-    parser.add_argument("--models_dir", type=Path, help="the graph server's models (default: the user's cache)")
+    add_models_dir(parser)
     parser.add_argument("--serve", type=Path, metavar="CONFIG", help="add the model to this OVMS configuration")
     return parser
 
@@ -175,7 +176,7 @@ def run(arguments: Sequence[str]) -> Training:
         labels=labels,
         background=None if options.no_background else UNKNOWN,
         names=names,
-        find=partial(graph_server_landmarks, space=options.space, models_dir=options.models_dir),
+        find=landmark_finder(options, options.space),
     )
     print(f"{len(dataset.rows)} samples in {len(set(dataset.groups.tolist()))} groups, split by {dataset.split}")
     for warning in dataset.warnings:
@@ -195,12 +196,7 @@ def run(arguments: Sequence[str]) -> Training:
 
 def main(arguments: Sequence[str]) -> int:
     """``train`` of the command line: 0; 2 for arguments or data that cannot work, 1 for a failed run."""
-    try:
-        run(arguments)
-    except StreamClientError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, ConfigurationError) else 1
-    return 0
+    return status_of(run, arguments)
 
 
 def _renaming(item: str) -> tuple[str, str]:

@@ -1,0 +1,42 @@
+"""Servers of others, from PyPI, each in a virtual environment of its own that is made once."""
+
+import socket
+import subprocess
+import time
+import urllib.request
+import venv
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+
+def interpreter_with(requirement: str) -> Path:
+    """The Python of an environment with ``NAME==VERSION`` installed, below ``.venvs``."""
+    folder = ROOT / ".venvs" / requirement.partition("==")[0]
+    python, done = folder / "bin" / "python", folder / requirement
+    if not done.exists():
+        venv.create(folder, with_pip=True, clear=True)
+        command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement]
+        subprocess.run(command, check=True)
+        done.touch()
+    return python
+
+
+def free_port() -> int:
+    """A port that nobody listened on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path, seconds: float = 80.0) -> None:
+    """Wait until ``url`` answers; a process that ends or stays silent fails with its log."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert process.poll() is None, log.read_text()
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError(f"{url} did not answer within {seconds:g} s:\n{log.read_text()}")
