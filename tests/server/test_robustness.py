@@ -25,7 +25,7 @@ from graph_server.service.session import StreamSession
 
 LIVE = "/inference.GRPCInferenceService/ServerLive"
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
-SECONDS = 30  # how long a test waits for what has to come
+SECONDS = 25  # how long a test waits for what has to come
 
 
 @REGISTRY.register("TestHold")
@@ -37,7 +37,7 @@ class Hold(Calculator):
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         Hold.entered.release()
-        assert Hold.let_go.wait(SECONDS)
+        assert Hold.let_go.wait(2 * SECONDS)
         return inputs
 
 
