@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 DEMO := demo-output
 
-.PHONY: demo test lint bench conformance clean
+.PHONY: demo test lint bench conformance fuzz clean
 
 demo: $(VENV)/embedded
 	@mkdir -p $(DEMO)
@@ -21,6 +21,10 @@ test: $(VENV)/dev
 # Every rule of the wire against our own server, or against OVMS_ADDRESS=host:9000.
 conformance: $(VENV)/dev
 	$(RUN) -m pytest tests/conformance
+
+# 100,000 mutated requests and 200 connections that break off.
+fuzz: $(VENV)/dev
+	$(RUN) tools/fuzz_graph_server.py
 
 lint: $(VENV)/dev
 	$(VENV)/bin/ruff check .
