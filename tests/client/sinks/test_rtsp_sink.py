@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.publisher import watch
 from tests.support.rtsp_server import RtspServer
 from tests.support.video import picture
 
@@ -75,18 +76,6 @@ class Show:
                         self.changed.notify_all()
                     return
             index += 1
-
-
-def watch(url: str, frames: int, size: tuple[int, int]) -> list[Image]:
-    """The pictures that a viewer sees, ``size`` being width and height; it tries until there is a stream."""
-    command = ["ffmpeg", "-v", "error", "-rtsp_transport", "tcp", "-i", url, "-frames:v", str(frames)]
-    command += ["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
-    for _ in range(20):
-        done = subprocess.run(command, capture_output=True, timeout=30, check=False)
-        if done.returncode == 0:
-            return list(np.frombuffer(done.stdout, np.uint8).reshape(-1, size[1], size[0], 3))
-        time.sleep(0.2)
-    raise AssertionError(done.stderr.decode())
 
 
 def probe(url: str) -> Any:

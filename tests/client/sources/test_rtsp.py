@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.publisher import Publisher
 from tests.support.rtsp_server import PATTERN, SOUND_ONLY, UNKNOWN_CODEC, RtspServer, free_port
 
 from stream_client.backoff import Backoff
@@ -224,24 +225,24 @@ def test_a_source_that_goes_away_comes_back_with_rising_times_and_counts() -> No
 
 def test_a_source_that_nobody_publishes_yet_is_waited_for(tmp_path: Path) -> None:
     with RtspServer(publish=["cam"]) as server:
-        publisher = [
-            *("ffmpeg", "-v", "quiet", "-re", "-f", "lavfi", "-i", "testsrc=size=160x120:rate=30"),
-            *("-c:v", "libx264", "-tune", "zerolatency", "-g", "15", "-pix_fmt", "yuv420p"),
-            *("-f", "rtsp", "-rtsp_transport", "tcp", server.url("publish/cam")),
-        ]
-        started: list[subprocess.Popen[bytes]] = []
-        timer = threading.Timer(0.5, lambda: started.append(subprocess.Popen(publisher)))
-        timer.start()
+        publisher = Publisher(server.url("publish/cam"), ["-f", "lavfi", "-i", "testsrc=size=160x120:rate=30"])
+        refused = threading.Event()
         source = network_source(server.url("cam"), timeout=10)
-        try:
-            assert source.open().width == 160
+        states: list[PeerState] = []
+
+        def watch(state: PeerState) -> None:
+            states.append(state)
+            if states.count("connecting") == 2:
+                refused.set()
+
+        source.watch(watch)
+        opening = threading.Thread(target=source.open)
+        opening.start()
+        assert refused.wait(20)
+        with publisher:
+            opening.join()
             assert np.ptp(read(source, 1)[0].image) > 100
-        finally:
             source.close()
-            timer.join()
-            for process in started:
-                process.kill()
-                process.wait()
 
 
 def test_wrong_credentials_are_not_tried_for_ever(guarded: RtspServer) -> None:
