@@ -6,13 +6,15 @@ A 1920x1080 file is sent to an echo graph and comes back; nothing is written. Th
 tritonclient's public API as its documentation shows it: OpenCV capture, set_data_from_numpy,
 async_stream_infer, as_numpy, with 4 frames in flight as OVMS's demo has. It turns OpenCV's BGR into RGB, since
 models want what our client sends; a second peer leaves that out, as an echo server does not mind, and a third
-has 8 frames in flight. Ours finds its window
-itself, which is its default. Rounds alternate. Ratios are ours over the peer's: throughput in frames a second,
-CPU in seconds of the client's process a frame.
+has 8 frames in flight. Ours goes through shared memory, which the server offers and our client uses by
+itself; a second row goes through gRPC like the peer. Ours finds its window itself, which is its default. Rounds
+alternate. Ratios are ours over the peer's: throughput in frames a second, CPU in seconds of the client's process
+a frame.
 
 Copies of a frame in our client, by what makes them: FFmpeg converts it to RGB into its buffer (the picture
-itself); one join makes the request of it; gRPC copies the request into its slices and the answer out of them
-into bytes; the answer's picture is a view. The peer: capture, colour conversion, tobytes, protobuf's message,
+itself); one copy puts it into shared memory; the answer's picture is a view. Through gRPC: one join makes the
+request of it; gRPC copies the request into its slices and the answer out of them into bytes; the answer's picture
+is a view. The peer: capture, colour conversion, tobytes, protobuf's message,
 its serialisation, gRPC out and in, protobuf's parsing, and as_numpy is a view.
 """
 
@@ -73,12 +75,19 @@ print(count / seconds, cpu / count, after.ru_maxrss)
 
 SCRIPTS = {
     "ours": OURS,
+    "ours, gRPC": OURS.replace('"passThrough")', '"passThrough", shared_memory=False)'),
     "peer": PEER.replace("WINDOW", "4"),
     "peer, BGR": PEER.replace("WINDOW", "4").replace(
         "cv2.cvtColor(capture.read()[1], cv2.COLOR_BGR2RGB)", "capture.read()[1]"
     ),
     "peer, 8": PEER.replace("WINDOW", "8"),
 }
+COMPARED = (
+    ("", "ours", "peer"),
+    ("_of_grpc", "ours, gRPC", "peer"),
+    ("_of_grpc_against_bgr", "ours, gRPC", "peer, BGR"),
+    ("_of_grpc_against_8", "ours, gRPC", "peer, 8"),
+)
 
 
 def make_clip(path: Path, frames: int) -> None:
@@ -134,9 +143,9 @@ def main() -> None:
     for name, (rate, cpu, memory) in middle.items():
         print(f"{name:12}{rate:10.1f}{1000 * cpu:14.1f}{memory / 1024:9.0f}")
     ratios = {}
-    for suffix, peer in (("", "peer"), ("_against_bgr", "peer, BGR"), ("_against_8", "peer, 8")):
-        ratios["throughput" + suffix] = middle["ours"][0] / middle[peer][0]
-        ratios["cpu" + suffix] = middle["ours"][1] / middle[peer][1]
+    for suffix, us, peer in COMPARED:
+        ratios["throughput" + suffix] = middle[us][0] / middle[peer][0]
+        ratios["cpu" + suffix] = middle[us][1] / middle[peer][1]
     for name, ratio in ratios.items():
         print(f"{name}: {ratio:.2f}")
     if options.json:

@@ -147,6 +147,11 @@ def add_server_flags(parser: argparse.ArgumentParser) -> Callable[..., argparse.
     add("--tls_ca", type=Path, help="PEM file with the authorities to trust (default: the system's)")
     add("--tls_cert", type=Path, help="PEM file with the client's certificate")
     add("--tls_key", type=Path, help="PEM file with the client's key")
+    add(
+        "--no_shared_memory",
+        action="store_true",
+        help="send frames through gRPC also to a server on this machine that offers shared memory",
+    )
     add("--connect_timeout", type=float, default=5.0, help="seconds to wait for the server (default: 5)")
     add("--models_dir", type=Path, help="model repository of the embedded server (default: the user's cache)")
     add("--config_path", type=Path, help="config.json of the embedded server (default: the project's)")
@@ -385,6 +390,7 @@ def transport_options(flags: argparse.Namespace) -> TransportOptions:
         tls=tls,
         connect_timeout=flags.connect_timeout,
         request_timeout=flags.request_timeout,
+        shared_memory=not flags.no_shared_memory,
     )
     if not embedded:
         _ = options.channel  # a malformed address is a usage error

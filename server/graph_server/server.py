@@ -22,6 +22,8 @@ from graph_server.service.grpc_service import InferenceService
 from graph_server.service.limits import Budgets, Limits
 from graph_server.service.rest import RestAnswers, RestServer
 from graph_server.service.servable_calls import ServableCalls
+from graph_server.service.shared_memory import FOLDER as SHARED_MEMORY_FOLDER
+from graph_server.service.shared_memory import SharedMemoryRegions
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +89,7 @@ class GraphServer:
             maximum_concurrent_rpcs=options.limits.calls,
         )
         self._calls = ServableCalls(lambda: self._live.current, Budgets(options.limits))
-        self._grpc.add_generic_rpc_handlers((InferenceService(self._calls).handlers(),))
+        self._grpc.add_generic_rpc_handlers((InferenceService(self._calls, self._regions()).handlers(),))
         self._rest: RestServer | None = None
         self.address = ""
         self.rest_address: str | None = None
@@ -132,6 +134,14 @@ class GraphServer:
         self._pool.shutdown(wait=True, cancel_futures=True)
         if self._faults is not None:
             self._faults.join()
+
+    def _regions(self) -> SharedMemoryRegions | None:
+        """Only who is on this machine may have this process read and write shared memory."""
+        hosts = [host.strip() for host in self._options.bind_address.split(",")]
+        local = all(host in ("localhost", "::1", "[::1]") or host.startswith("127.") for host in hosts)
+        return (
+            SharedMemoryRegions(self._options.limits.message_bytes) if local and SHARED_MEMORY_FOLDER.is_dir() else None
+        )
 
     def _bind_grpc(self) -> str:
         """Bind every address, all to the port of the first; returns the first."""

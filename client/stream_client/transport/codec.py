@@ -6,7 +6,7 @@ response is split the same way: its fields are walked, the tensors' bytes stay w
 protobuf parses the rest.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,9 @@ TIMESTAMP = "OVMS_MP_TIMESTAMP"
 """OVMS's request and response parameter: the packet's timestamp, int64, microseconds."""
 
 Parameter = bool | int | str
+
+REGION, OFFSET, BYTE_SIZE = "shared_memory_region", "shared_memory_offset", "shared_memory_byte_size"
+"""Parameters of a tensor that lies in shared memory instead of in its message (Triton's extension)."""
 
 _RAW_INPUT_TAG = b"\x3a"  # field 7, length-delimited
 _RAW_OUTPUT_FIELD = 6
@@ -41,6 +44,20 @@ _CONTENTS = {
     "FP64": "fp64_contents",
     "BYTES": "bytes_contents",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a tensor lies in shared memory: a registered region, and bytes in it."""
+
+    region: str
+    offset: int
+    byte_size: int
+
+
+def nowhere(place: Place) -> memoryview:
+    """For sessions without shared memory: raises :class:`ProtocolError`."""
+    raise ProtocolError(f"the answer is said to be in shared memory, and none was offered: {place}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +88,35 @@ def encode_request(
     id: str = "",
     model_version: str = "",
     parameters: Mapping[str, Parameter] | None = None,
+    input_places: Mapping[str, Place] | None = None,
+    output_places: Mapping[str, Place | None] | None = None,
 ) -> bytes:
-    """A serialised ``ModelInferRequest``; the tensors' bytes are copied once, into the result."""
+    """A serialised ``ModelInferRequest``; the tensors' bytes are copied once, into the result.
+
+    Inputs in ``input_places`` lie there already; outputs in ``output_places`` are asked for, to be put
+    there where it says a place.
+    """
     request = message_class("ModelInferRequest")(model_name=model_name, model_version=model_version, id=id)
     for name, value in (parameters or {}).items():
         _set_parameter(request.parameters[name], value)
     parts: list[bytes | memoryview] = [b""]
     for tensor in inputs:
-        request.inputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.array.shape)
+        header = request.inputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.array.shape)
+        if input_places and tensor.name in input_places:
+            _set_place(header.parameters, input_places[tensor.name])
+            continue
         data = bytes_of(tensor.datatype, tensor.array)
         parts += (_RAW_INPUT_TAG + _varint(len(data)), data)
+    for name, place in (output_places or {}).items():
+        asked = request.outputs.add(name=name)
+        if place is not None:
+            _set_place(asked.parameters, place)
     parts[0] = request.SerializeToString()
     return b"".join(parts)
 
 
-def decode_response(data: bytes | memoryview) -> InferResponse:
-    """Parse a ``ModelInferResponse``; raises :class:`ProtocolError`."""
+def decode_response(data: bytes | memoryview, shared: Callable[[Place], memoryview] = nowhere) -> InferResponse:
+    """Parse a ``ModelInferResponse``; ``shared`` looks into shared memory. Raises :class:`ProtocolError`."""
     view = memoryview(data)
     header: list[memoryview] = []
     raw: list[memoryview] = []
@@ -95,10 +125,12 @@ def decode_response(data: bytes | memoryview) -> InferResponse:
             raw.append(view[body:end])
         else:
             header.append(view[start:end])
-    return _response(_parse(b"".join(header)), raw)
+    return _response(_parse(b"".join(header)), raw, shared)
 
 
-def decode_stream_response(data: bytes | memoryview, model_name: str) -> StreamResponse:
+def decode_stream_response(
+    data: bytes | memoryview, model_name: str, shared: Callable[[Place], memoryview] = nowhere
+) -> StreamResponse:
     """Parse a ``ModelStreamInferResponse``; raises :class:`ProtocolError`.
 
     A server that streams bare ``ModelInferResponse`` messages puts its model's name where an error text
@@ -116,16 +148,21 @@ def decode_stream_response(data: bytes | memoryview, model_name: str) -> StreamR
         return StreamResponse(error="", response=None, foreign=True)
     if error:
         return StreamResponse(error=error, response=None if response is None else decode_response(response))
-    return StreamResponse(error="", response=decode_response(response if response is not None else b""))
+    return StreamResponse(error="", response=decode_response(response if response is not None else b"", shared))
 
 
-def _response(message: Any, raw: list[memoryview]) -> InferResponse:
-    if raw and len(raw) != len(message.outputs):
-        raise ProtocolError(f"the answer has {len(message.outputs)} outputs but {len(raw)} raw contents")
+def _response(message: Any, raw: list[memoryview], shared: Callable[[Place], memoryview]) -> InferResponse:
+    places = [_place(output.parameters) for output in message.outputs]
+    inside = places.count(None)
+    if raw and len(raw) != inside:
+        raise ProtocolError(f"the answer has {inside} outputs but {len(raw)} raw contents")
+    contents = iter(raw)
     outputs = {}
-    for index, output in enumerate(message.outputs):
-        if raw:
-            array = tensor_from_bytes(output.name, output.datatype, output.shape, raw[index])
+    for output, place in zip(message.outputs, places, strict=True):
+        if place is not None:
+            array = tensor_from_bytes(output.name, output.datatype, output.shape, shared(place))
+        elif raw:
+            array = tensor_from_bytes(output.name, output.datatype, output.shape, next(contents))
         else:
             array = _typed_contents(output)
         outputs[output.name] = Tensor(output.name, output.datatype, array)
@@ -218,6 +255,20 @@ def _set_parameter(message: Any, value: Parameter) -> None:
         message.int64_param = value
     else:
         message.string_param = value
+
+
+def _set_place(parameters: Any, place: Place) -> None:
+    parameters[REGION].string_param = place.region
+    parameters[OFFSET].int64_param = place.offset
+    parameters[BYTE_SIZE].int64_param = place.byte_size
+
+
+def _place(parameters: Any) -> Place | None:
+    if REGION not in parameters:
+        return None
+    offset = parameters[OFFSET].int64_param if OFFSET in parameters else 0
+    size = parameters[BYTE_SIZE].int64_param if BYTE_SIZE in parameters else 0
+    return Place(parameters[REGION].string_param, offset, size)
 
 
 def _parameter(message: Any) -> Parameter:

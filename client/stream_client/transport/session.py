@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from stream_client.errors import StreamClientError
 from stream_client.transport.base import Transport
 from stream_client.transport.channel import ChannelOptions, Connection, TlsOptions
 from stream_client.transport.codec import Parameter
 from stream_client.transport.image_format import ImageFormat, Layout, image_format
 from stream_client.transport.servable import KNOWN_GRAPHS, ControlPlane, Servable
+from stream_client.transport.shared_memory import EXTENSION, can_share
 from stream_client.transport.streaming import StreamingTransport
 from stream_client.transport.unary import UnaryTransport
 
@@ -20,7 +22,8 @@ class TransportOptions:
     """How to reach a servable. Time-outs are in seconds; ``None`` is found out from the server.
 
     Without ``model_name``, the graphs of :data:`KNOWN_GRAPHS` are looked for; unary calls prefer
-    ``holisticTracking``, since OVMS fails a unary call when a label has no packet.
+    ``holisticTracking``, since OVMS fails a unary call when a label has no packet. Frames go through shared memory
+    where ``shared_memory`` allows it, the server is on this machine and announces Triton's extension for it.
     """
 
     address: str
@@ -33,6 +36,7 @@ class TransportOptions:
     connect_timeout: float = 5.0
     request_timeout: float = 10.0
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    shared_memory: bool = True
 
     @property
     def channel(self) -> ChannelOptions:
@@ -63,6 +67,8 @@ def connect(options: TransportOptions) -> Session:
         else:
             known = KNOWN_GRAPHS if options.api == "stream" else tuple(reversed(KNOWN_GRAPHS))
             servable = control.first_servable(known)
+        outputs = tuple(spec.name for spec in servable.outputs)
+        shared = outputs if options.shared_memory and _takes_shared_memory(control, options.address) else ()
     finally:
         connection.close()
     picture = image_format(
@@ -70,9 +76,22 @@ def connect(options: TransportOptions) -> Session:
     )
     transport: Transport
     if options.api == "stream":
-        transport = StreamingTransport(options.channel, servable.name, options.parameters)
+        transport = StreamingTransport(options.channel, servable.name, options.parameters, shared_outputs=shared)
     else:
         transport = UnaryTransport(
-            options.channel, servable.name, options.parameters, request_timeout=options.request_timeout
+            options.channel,
+            servable.name,
+            options.parameters,
+            request_timeout=options.request_timeout,
+            shared_outputs=shared,
         )
     return Session(transport, servable, picture)
+
+
+def _takes_shared_memory(control: ControlPlane, address: str) -> bool:
+    if not can_share(address):
+        return False
+    try:
+        return EXTENSION in control.server_info().extensions
+    except StreamClientError:  # KServe v2 asks for server metadata; some servers have none
+        return False

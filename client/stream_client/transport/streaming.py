@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import grpc
 
@@ -17,7 +17,9 @@ from stream_client.transport.codec import (
     Parameter,
     decode_stream_response,
     encode_request,
+    nowhere,
 )
+from stream_client.transport.shared_memory import SharedMemory
 from stream_client.transport.status import error_of_status, error_of_text
 
 METHOD = "/inference.GRPCInferenceService/ModelStreamInfer"
@@ -26,7 +28,8 @@ METHOD = "/inference.GRPCInferenceService/ModelStreamInfer"
 class StreamingTransport:
     """A session over one bidirectional call. Implements :class:`~stream_client.transport.base.Transport`.
 
-    ``parameters`` are sent with the first request: OVMS makes input side packets of them.
+    ``parameters`` are sent with the first request: OVMS makes input side packets of them. With the names of the
+    servable's outputs in ``shared_outputs``, frames go through shared memory where the server takes that.
     """
 
     QUEUE = 256
@@ -36,12 +39,19 @@ class StreamingTransport:
     """Requests at the start of a session that say nothing about the network's rate."""
 
     def __init__(
-        self, channel: ChannelOptions, model_name: str, parameters: Mapping[str, Parameter] | None = None
+        self,
+        channel: ChannelOptions,
+        model_name: str,
+        parameters: Mapping[str, Parameter] | None = None,
+        *,
+        shared_outputs: Sequence[str] = (),
     ) -> None:
         self._options = channel
         self._connection = Connection(channel)
         self._model_name = model_name
         self._parameters = dict(parameters or {})
+        self._shared_outputs = tuple(shared_outputs)
+        self._memory: SharedMemory | None = None
         self._call: grpc.Call | None = None
         self._reader: threading.Thread | None = None
         self._requests: BoundedQueue[bytes] = BoundedQueue(self.QUEUE)
@@ -63,6 +73,7 @@ class StreamingTransport:
         self._unanswered.clear()
         self._in_order = False
         self._first = True
+        self._memory = SharedMemory(channel, self._shared_outputs) if self._shared_outputs else None
         start: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(METHOD)
         self._call = start(self._drain(self._requests))
         self._reader = threading.Thread(
@@ -76,7 +87,15 @@ class StreamingTransport:
         if self._first:
             parameters.update(self._parameters)
             self._first = False
-        return encode_request(self._model_name, request.inputs, id=str(request.timestamp), parameters=parameters)
+        memory = self._memory
+        return encode_request(
+            self._model_name,
+            request.inputs,
+            id=str(request.timestamp),
+            parameters=parameters,
+            input_places=memory.place_inputs(request.timestamp, request.inputs) if memory else None,
+            output_places=memory.place_outputs(request.timestamp) if memory else None,
+        )
 
     def send(self, timestamp: int, data: bytes) -> None:
         """Queue for the network."""
@@ -102,6 +121,8 @@ class StreamingTransport:
             self._call.cancel()
         if self._reader is not None and self._reader is not threading.current_thread():
             self._reader.join()
+        if self._memory is not None:
+            self._memory.close()
         self._connection.close()
         self._call = self._reader = None
 
@@ -116,7 +137,7 @@ class StreamingTransport:
             started = time.monotonic()
             yield data
             count += 1
-            if count > self.BUFFERED:
+            if count > self.BUFFERED and len(data) >= SharedMemory.MIN_BYTES:
                 rate = len(data) / max(time.monotonic() - started, 1e-6)
                 self._upload_rate = max(rate, self._upload_rate or 0.0)
 
@@ -140,17 +161,23 @@ class StreamingTransport:
 
     def _event(self, data: bytes) -> Event:
         received = time.monotonic()
-        message = decode_stream_response(data, self._model_name)
+        memory = self._memory
+        message = decode_stream_response(data, self._model_name, memory.view if memory else nowhere)
         if message.foreign:
             raise ProtocolError(
                 f"the server at {self._options.address} streams bare ModelInferResponse messages, without the "
                 "wrapper that OVMS and Triton use (MLServer does so): use --api unary"
             )
         if message.error or message.response is None:
-            return Failure(self._failed(message.response), error_of_text(message.error))
+            failed = self._failed(message.response)
+            if memory is not None and failed is not None:
+                memory.failed(failed)
+            return Failure(failed, error_of_text(message.error))
         timestamp = self._timestamp(message.response)
         with self._lock:
             self._unanswered.pop(timestamp, None)
+        if memory is not None:
+            memory.answered(timestamp, message.response.outputs)
         return Answer(
             timestamp=timestamp,
             outputs=message.response.outputs,

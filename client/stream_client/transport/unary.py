@@ -2,14 +2,15 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import grpc
 
 from stream_client.errors import DeadlineError, StreamClientError, TransportError
 from stream_client.transport.base import Answer, Closed, Failure, Listener, Request
 from stream_client.transport.channel import ChannelOptions, Connection
-from stream_client.transport.codec import TIMESTAMP, Parameter, decode_response, encode_request
+from stream_client.transport.codec import TIMESTAMP, Parameter, decode_response, encode_request, nowhere
+from stream_client.transport.shared_memory import SharedMemory
 from stream_client.transport.status import error_of_status
 
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
@@ -20,7 +21,8 @@ class UnaryTransport:
     """Many calls over one channel. Implements :class:`~stream_client.transport.base.Transport`.
 
     ``request_timeout`` is in seconds. ``parameters`` are sent with every call: each has a graph of its own, and
-    OVMS makes input side packets of them.
+    OVMS makes input side packets of them. ``shared_outputs``: see
+    :class:`~stream_client.transport.streaming.StreamingTransport`.
     """
 
     def __init__(
@@ -30,12 +32,15 @@ class UnaryTransport:
         parameters: Mapping[str, Parameter] | None = None,
         *,
         request_timeout: float,
+        shared_outputs: Sequence[str] = (),
     ) -> None:
         self._options = channel
         self._connection = Connection(channel)
         self._model_name = model_name
         self._parameters = dict(parameters or {})
         self._request_timeout = request_timeout
+        self._shared_outputs = tuple(shared_outputs)
+        self._memory: SharedMemory | None = None
         self._listener: Listener | None = None
         self._calls: set[grpc.Future[bytes]] = set()
         self._changed = threading.Condition()
@@ -51,16 +56,20 @@ class UnaryTransport:
         """Connect."""
         channel = self._connection.open()
         self._infer: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
+        self._memory = SharedMemory(channel, self._shared_outputs) if self._shared_outputs else None
         self._finishing = self._closed = False
         self._listener = listener
 
     def encode(self, request: Request) -> bytes:
         """The request's bytes."""
+        memory = self._memory
         return encode_request(
             self._model_name,
             request.inputs,
             id=str(request.timestamp),
             parameters={TIMESTAMP: request.timestamp, **self._parameters},
+            input_places=memory.place_inputs(request.timestamp, request.inputs) if memory else None,
+            output_places=memory.place_outputs(request.timestamp) if memory else None,
         )
 
     def send(self, timestamp: int, data: bytes) -> None:
@@ -94,6 +103,8 @@ class UnaryTransport:
             call.cancel()
         with self._changed:
             self._changed.wait_for(lambda: not self._calls)
+        if self._memory is not None:
+            self._memory.close()
         self._connection.close()
 
     def _done(self, call: "grpc.Future[bytes]", timestamp: int) -> None:
@@ -122,13 +133,17 @@ class UnaryTransport:
             error = error_of_status(status, details, self._options.address)
             if isinstance(error, TransportError) and not isinstance(error, DeadlineError):
                 return error
+            if self._memory is not None and not isinstance(error, DeadlineError):
+                self._memory.failed(timestamp)
             self._listener(Failure(timestamp, error))
             return None
         data = call.result()
         try:
-            response = decode_response(data)
+            response = decode_response(data, self._memory.view if self._memory else nowhere)
         except StreamClientError as own:
             return own
+        if self._memory is not None:
+            self._memory.answered(timestamp, response.outputs)
         parsed = time.monotonic()
         self._listener(Answer(timestamp, response.outputs, received, parsed, complete=True, size=len(data)))
         return None

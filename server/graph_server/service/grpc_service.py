@@ -11,6 +11,7 @@ from graph_server.errors import GraphServerError
 from graph_server.service.messages import decode_request, message_class
 from graph_server.service.servable_calls import ServableCalls
 from graph_server.service.session import StreamSession
+from graph_server.service.shared_memory import EXTENSION, SharedMemoryRegions
 from graph_server.service.status import Refusal, UnmappedRefusal, final_text
 
 logger = logging.getLogger(__name__)
@@ -22,8 +23,11 @@ SERVER_NAME = "OpenVINO Model Server"
 class InferenceService:
     """Puts the calls of gRPC to :class:`ServableCalls`, and runs streaming sessions."""
 
-    def __init__(self, calls: ServableCalls) -> None:
+    def __init__(self, calls: ServableCalls, regions: SharedMemoryRegions | None = None) -> None:
+        """``regions``: offer shared memory; it is for clients on this machine only."""
         self._calls = calls
+        self._shared = regions
+        self._regions = regions or SharedMemoryRegions(0)
         self._budgets = calls.budgets
 
     def handlers(self) -> grpc.GenericRpcHandler:
@@ -36,6 +40,10 @@ class InferenceService:
             "ModelMetadata": self._model_metadata,
             "ModelInfer": self._model_infer,
         }
+        if self._shared is not None:
+            unary["SystemSharedMemoryStatus"] = self._region_status
+            unary["SystemSharedMemoryRegister"] = self._region_register
+            unary["SystemSharedMemoryUnregister"] = self._region_unregister
         methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
             name: grpc.unary_unary_rpc_method_handler(self._guarded(method)) for name, method in unary.items()
         }
@@ -60,7 +68,10 @@ class InferenceService:
         return _bytes("ServerReadyResponse", ready=True)
 
     def _server_metadata(self, data: bytes) -> bytes:
-        return _bytes("ServerMetadataResponse", name=SERVER_NAME, version=graph_server.__version__)
+        extensions = [EXTENSION] if self._shared is not None else []
+        return _bytes(
+            "ServerMetadataResponse", name=SERVER_NAME, version=graph_server.__version__, extensions=extensions
+        )
 
     def _model_ready(self, data: bytes) -> bytes:
         request = _parse("ModelReadyRequest", data)
@@ -71,7 +82,7 @@ class InferenceService:
         return bytes(self._calls.metadata(request.name, request.version, "gRPC").SerializeToString())
 
     def _model_infer(self, data: bytes) -> bytes:
-        return self._calls.infer(lambda: decode_request(data), len(data), "gRPC")
+        return self._calls.infer(lambda: self._regions.resolve(decode_request(data)), len(data), "gRPC")
 
     def _model_stream_infer(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         try:
@@ -85,7 +96,8 @@ class InferenceService:
             context.abort(refusal.code, final_text(refusal))
 
     def _session(self, first: bytes, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
-        session = StreamSession(self._calls.current(), decode_request(first), requests, self._budgets.limits)
+        request = self._regions.resolve(decode_request(first))
+        session = StreamSession(self._calls.current(), request, requests, self._budgets.limits, self._regions)
         if not context.add_callback(session.abandon):
             return  # the client is gone already
         session.start()
@@ -95,6 +107,23 @@ class InferenceService:
             session.join()
         if session.refusal is not None:
             raise session.refusal
+
+    def _region_status(self, data: bytes) -> bytes:
+        answer = message_class("SystemSharedMemoryStatusResponse")()
+        for region in self._regions.status(_parse("SystemSharedMemoryStatusRequest", data).name):
+            entry = answer.regions[region.name]
+            entry.name, entry.key = region.name, region.key
+            entry.offset, entry.byte_size = region.offset, region.byte_size
+        return bytes(answer.SerializeToString())
+
+    def _region_register(self, data: bytes) -> bytes:
+        request = _parse("SystemSharedMemoryRegisterRequest", data)
+        self._regions.register(request.name, request.key, request.offset, request.byte_size)
+        return _bytes("SystemSharedMemoryRegisterResponse")
+
+    def _region_unregister(self, data: bytes) -> bytes:
+        self._regions.unregister(_parse("SystemSharedMemoryUnregisterRequest", data).name)
+        return _bytes("SystemSharedMemoryUnregisterResponse")
 
 
 def _parse(name: str, data: bytes) -> Any:

@@ -1,14 +1,17 @@
 """KServe v2's messages: their classes, and requests and responses without needless copies."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from graph_server.service.status import Refusal
+
+if TYPE_CHECKING:
+    from graph_server.service.shared_memory import Place, Region
 
 _RAW_INPUT_FIELD = 7
 _MAX_FIELDS = 1 << 16  # each costs about 200 bytes here and as few as 2 on the wire
@@ -33,10 +36,15 @@ def message_class(name: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class InferRequest:
-    """A request: the message without its raw contents, and those as views on the received bytes."""
+    """A request: the message without its raw contents, and those as views on the received bytes.
+
+    ``places``: the outputs that are to be put into shared memory, by name; ``regions``: all regions that it names.
+    """
 
     message: Any
     raw: Sequence[memoryview]
+    places: "Mapping[str, Place]" = field(default_factory=dict)
+    regions: "frozenset[Region]" = frozenset()
 
 
 def decode_request(data: bytes) -> InferRequest:

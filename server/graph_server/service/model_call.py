@@ -10,6 +10,7 @@ from typing import Any
 
 from graph_server.models import Model, TensorInfo
 from graph_server.service.messages import InferRequest, encode_response, message_class
+from graph_server.service.shared_memory import deliver
 from graph_server.service.status import Refusal
 from graph_server.service.tensors import (
     DTYPES,
@@ -44,7 +45,7 @@ def infer_model(model: Model, request: InferRequest) -> bytes:
     for name, value in model.infer(values).items():
         describe_output(answer.outputs.add(), name, value)
         raw.append(output_bytes(value))
-    return encode_response(answer, raw)
+    return encode_response(answer, deliver(answer, raw, request.places))
 
 
 def _check(info: TensorInfo, item: Any) -> None:

@@ -104,13 +104,12 @@ def packets_of(request: InferRequest, ports: Mapping[str, Port]) -> Iterator[tup
         yield port.name, input_value(request, places.setdefault(item.name, index), port.tag)
 
 
-def push(graph: Graph, request: InferRequest, ports: Mapping[str, Port]) -> int:
-    """Give the request's packets to the graph and return their number; raises :class:`Refusal`.
+def push(graph: Graph, request: InferRequest, ports: Mapping[str, Port], timestamp: int) -> int:
+    """Give the request's packets to the graph at ``timestamp`` and return their number; raises :class:`Refusal`.
 
     As in MediaPipe, the packet whose timestamp does not rise is taken without a word and puts the graph into
     error; packets that come when it is in error are refused.
     """
-    timestamp = timestamp_of(request)
     count = 0
     for stream, value in packets_of(request, ports):
         sound = graph.error is None

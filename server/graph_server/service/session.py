@@ -21,8 +21,9 @@ from graph_server.service.messages import (
     encode_stream_error,
     encode_stream_response,
 )
-from graph_server.service.packets import find_graph, output_message, push, side_packets
+from graph_server.service.packets import find_graph, output_message, push, side_packets, timestamp_of
 from graph_server.service.responses import ResponseQueue
+from graph_server.service.shared_memory import SessionPlaces, SharedMemoryRegions, deliver
 from graph_server.service.status import Refusal, UnmappedRefusal, execution_failed, graph_failed, precondition_failed
 
 _FIRST = "partial deserialization of first request"
@@ -36,11 +37,20 @@ class StreamSession:
     RESPONSES = 16
     RESPONSE_BYTES = 32 << 20
 
-    def __init__(self, servables: Servables, first: InferRequest, requests: Iterator[bytes], limits: Limits) -> None:
+    def __init__(
+        self,
+        servables: Servables,
+        first: InferRequest,
+        requests: Iterator[bytes],
+        limits: Limits,
+        regions: SharedMemoryRegions,
+    ) -> None:
         self._name = first.message.model_name
         definition = find_graph(servables, self._name)
         self._first = first
         self._requests = requests
+        self._regions = regions
+        self._places = SessionPlaces(regions)
         self._ports = {port.name: port for port in definition.input_streams}
         self._call = servables.metrics.graph_call(self._name, "gRPC", "ModelInferStream")
         self._graph: Graph = servables.new_graph(definition)
@@ -77,6 +87,7 @@ class StreamSession:
             self.refusal = execution_failed(f"INTERNAL: {type(error).__name__}: {error}")
         finally:
             self._graph.cancel()
+            self._places.close()
             self.responses.end()
 
     def _run_graph(self) -> None:
@@ -98,7 +109,7 @@ class StreamSession:
         self._answered(self._first, _FIRST)
         for data in self._received():
             try:
-                request = decode_request(data)
+                request = self._regions.resolve(decode_request(data))
                 self._validate(request)
             except Refusal as refusal:
                 self._tell(refusal, _VALIDATE)
@@ -120,7 +131,9 @@ class StreamSession:
 
     def _answered(self, request: InferRequest, stage: str) -> None:
         try:
-            push(self._graph, request, self._ports)
+            timestamp = timestamp_of(request)
+            self._places.expect(request, timestamp)
+            push(self._graph, request, self._ports, timestamp)
         except Refusal as refusal:
             self._tell(refusal, stage)
         else:
@@ -139,7 +152,7 @@ class StreamSession:
 
     def _send(self, stream: str, value: Any, timestamp: int) -> None:
         message, raw = output_message(self._name, {stream: value}, timestamp)
-        self.responses.put(encode_stream_response(message, raw))
+        self.responses.put(encode_stream_response(message, deliver(message, raw, self._places.of(timestamp))))
         self._call.responded(timestamp)
 
 
@@ -152,7 +165,7 @@ def infer_once(servables: Servables, request: InferRequest, interface: Interface
         timestamp = max(timestamp for _, timestamp in found.values())
         message, raw = output_message(name, {stream: value for stream, (value, _) in found.items()}, timestamp)
         message.id = request.message.id
-        response = encode_response(message, raw)
+        response = encode_response(message, deliver(message, raw, request.places))
         call.completed()
         call.responded()
         return response
@@ -196,7 +209,7 @@ def _start_and_push(
     except GraphError as error:
         raise precondition_failed("Failed to start mediapipe graph", str(error)) from error
     try:
-        count = push(graph, request, ports)
+        count = push(graph, request, ports, timestamp_of(request))
     except Refusal:
         call.failed()
         raise

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stream_client.errors import ProtocolError
 from stream_client.frames import Tensor
-from stream_client.transport.codec import decode_response, decode_stream_response, encode_request
+from stream_client.transport.codec import Place, decode_response, decode_stream_response, encode_request
 from stream_client.transport.datatypes import DATATYPES, dtype_of
 from stream_client.transport.messages import message_class
 
@@ -145,4 +145,38 @@ def test_damaged_answers_are_parsed_or_refused_and_never_crash(cut: int, flips: 
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_are_parsed_or_refused_and_never_crash(data: bytes) -> None:
     with contextlib.suppress(ProtocolError):
+        decode_response(data)
+
+
+def test_tensors_in_shared_memory_leave_only_their_place_in_the_message() -> None:
+    image, scores = np.arange(12, dtype=np.uint8).reshape(2, 2, 3), np.ones((1, 4), np.float32)
+    place, wanted = Place("in", 4096, 12), Place("out", 0, 16)
+    data = encode_request(
+        "graph",
+        [Tensor("image", "UINT8", image), Tensor("scores", "FP32", scores)],
+        input_places={"image": place},
+        output_places={"output": wanted, "label": None},
+    )
+    message = message_class("ModelInferRequest").FromString(data)
+    assert list(message.raw_input_contents) == [scores.tobytes()]
+    assert message.inputs[0].parameters["shared_memory_region"].string_param == "in"
+    assert [item.name for item in message.outputs] == ["output", "label"]
+    assert message.outputs[0].parameters["shared_memory_byte_size"].int64_param == 16
+    assert not message.outputs[1].parameters
+
+
+def test_an_answer_in_shared_memory_is_looked_up_there() -> None:
+    message = message_class("ModelInferResponse")(model_name="graph")
+    for name, shape in (("output", [2, 3]), ("label", [2])):
+        message.outputs.add(name=name, datatype="UINT8", shape=shape)
+    message.outputs[0].parameters["shared_memory_region"].string_param = "out"
+    message.outputs[0].parameters["shared_memory_offset"].int64_param = 4
+    message.outputs[0].parameters["shared_memory_byte_size"].int64_param = 6
+    message.raw_output_contents.append(b"\x07\x08")
+    memory = memoryview(bytes(range(20)))
+    data = message.SerializeToString()
+    response = decode_response(data, lambda place: memory[place.offset : place.offset + place.byte_size])
+    assert response.outputs["output"].array.tolist() == [[4, 5, 6], [7, 8, 9]]
+    assert response.outputs["label"].array.tolist() == [7, 8]
+    with pytest.raises(ProtocolError, match="none was offered"):
         decode_response(data)

@@ -1,0 +1,226 @@
+"""Triton's system-shared-memory extension: frames to and from a server on this machine, past gRPC.
+
+A session owns two files in ``/dev/shm``, one for inputs, one for outputs, divided into slots of a frame's size.
+The server opens them by name once, and their names are removed at once, so that nothing is left behind however
+the client ends. An input's slot is free again when its request is answered; an output's slot when the last
+array that looks at it is gone. Where there is no free slot the frame goes inside its message, as it does where
+the server does not offer the extension or cannot open the file.
+"""
+
+import logging
+import mmap
+import os
+import secrets
+import weakref
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import grpc
+import numpy as np
+
+from stream_client.errors import ProtocolError
+from stream_client.frames import Tensor
+from stream_client.transport.codec import Place
+from stream_client.transport.datatypes import bytes_of
+from stream_client.transport.messages import message_class
+
+logger = logging.getLogger(__name__)
+
+EXTENSION = "system_shared_memory"
+"""The name under which servers announce it in their metadata."""
+
+_FOLDER = Path("/dev/shm")  # where Linux keeps POSIX shared memory
+_SERVICE = "/inference.GRPCInferenceService/SystemSharedMemory"
+_REGISTER_TIMEOUT = 2.0
+_UNREGISTER_TIMEOUT = 0.5
+
+
+def can_share(address: str) -> bool:
+    """Whether a server at ``address`` is on this machine and this machine has POSIX shared memory as files."""
+    host = address.rpartition(":")[0].strip("[]")
+    local = address.startswith("unix:") or host in ("localhost", "::1") or host.startswith("127.")
+    return local and _FOLDER.is_dir() and hasattr(os, "posix_fallocate")
+
+
+class Slots:
+    """A file in shared memory, divided into ``count`` slots of ``size`` bytes. Safe from several threads.
+
+    Memory is taken slot by slot, when one is first used. Raises :class:`OSError` where there is none.
+    """
+
+    def __init__(self, size: int, count: int) -> None:
+        self.size = size
+        self.name = f"ovms-stream-client-{os.getpid()}-{secrets.token_hex(8)}"
+        self._stride = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
+        self.byte_size = self._stride * count
+        self._descriptor = os.open(_FOLDER / self.name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        weakref.finalize(self, os.close, self._descriptor)
+        os.ftruncate(self._descriptor, self.byte_size)
+        self._memory = mmap.mmap(self._descriptor, self.byte_size)
+        self._free = deque(range(count))  # appending and popping are atomic: a finalizer may run at any point
+        self._backed = 0
+
+    def unlink(self) -> None:
+        """Remove the name; the memory goes with its last user."""
+        (_FOLDER / self.name).unlink(missing_ok=True)
+
+    def take(self) -> int | None:
+        """A free slot's offset, of the one that was used last where possible."""
+        try:
+            slot = self._free.popleft()
+        except IndexError:
+            return None
+        offset = slot * self._stride
+        if slot >= self._backed:
+            try:
+                os.posix_fallocate(self._descriptor, offset, self._stride)
+            except OSError:  # shared memory is full: this slot stays unused
+                return None
+            self._backed = slot + 1
+        return offset
+
+    def give_back(self, offset: int) -> None:
+        """The slot is free again."""
+        self._free.appendleft(offset // self._stride)
+
+    def has(self, offset: int, size: int) -> bool:
+        """Whether ``size`` bytes at ``offset`` lie in a slot, from its start."""
+        return offset % self._stride == 0 and 0 <= offset < self.byte_size and 0 <= size <= self.size
+
+    def view(self, offset: int, size: int) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
+        """``size`` bytes from ``offset``; arrays made of it keep it alive."""
+        return np.ndarray((size,), np.uint8, buffer=self._memory, offset=offset)
+
+
+class SharedMemory:
+    """One session's use of the extension over ``channel``: one thread sends, another is answered to.
+
+    ``outputs`` are the servable's, by name.
+    """
+
+    MIN_BYTES = 1 << 16
+    """Smaller tensors are as well off inside their message."""
+    INPUT_SLOTS = 16
+    OUTPUT_SLOTS = 32
+
+    def __init__(self, channel: grpc.Channel, outputs: Sequence[str]) -> None:
+        self._names = tuple(outputs)
+        self._register: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"{_SERVICE}Register")
+        self._unregister: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"{_SERVICE}Unregister")
+        self._regions: dict[str, Slots] = {}
+        self._inputs: Slots | None = None
+        self._outputs: Slots | None = None
+        self._output_sizes: dict[str, int] = {}
+        self._refused = False
+        self._sent: dict[int, list[tuple[Slots, int]]] = {}
+        self._offered: dict[tuple[int, str], Place] = {}
+        self._awaited: dict[Place, Slots] = {}
+
+    # --- the sender's side
+
+    def place_inputs(self, timestamp: int, tensors: Sequence[Tensor]) -> dict[str, Place]:
+        """Copy the large tensors into shared memory; where each of them is, by its name."""
+        places: dict[str, Place] = {}
+        for tensor in tensors:
+            size = tensor.array.nbytes
+            if size < self.MIN_BYTES or tensor.datatype == "BYTES":
+                continue
+            if self._inputs is None or self._inputs.size < size:
+                self._inputs = self._new(size, self.INPUT_SLOTS)
+            offset = self._inputs.take() if self._inputs is not None else None
+            if self._inputs is None or offset is None:
+                continue
+            self._inputs.view(offset, size)[:] = np.frombuffer(bytes_of(tensor.datatype, tensor.array), np.uint8)
+            self._sent.setdefault(timestamp, []).append((self._inputs, offset))
+            places[tensor.name] = Place(self._inputs.name, offset, size)
+        return places
+
+    def place_outputs(self, timestamp: int) -> dict[str, Place | None]:
+        """Slots for the outputs that were large before. Then every output is named: Triton sends no other."""
+        places: dict[str, Place | None] = dict.fromkeys(self._names) if self._output_sizes else {}
+        for name, size in list(self._output_sizes.items()):
+            if self._outputs is None or self._outputs.size < size:
+                self._outputs = self._new(size, self.OUTPUT_SLOTS)
+            offset = self._outputs.take() if self._outputs is not None else None
+            if self._outputs is None or offset is None:
+                continue
+            place = Place(self._outputs.name, offset, self._outputs.size)
+            self._offered[timestamp, name] = places[name] = place
+            self._awaited[place] = self._outputs
+        return places
+
+    # --- the receiver's side
+
+    def view(self, place: Place) -> memoryview:
+        """The bytes that the server says it has written; raises :class:`ProtocolError` for a wrong place.
+
+        The slot is free once nothing looks at them any more.
+        """
+        slots = self._regions.get(place.region)
+        if slots is None or not slots.has(place.offset, place.byte_size):
+            raise ProtocolError(f"the answer is said to be in shared memory that was not offered for it: {place}")
+        bytes_there = slots.view(place.offset, place.byte_size)
+        if self._awaited.pop(Place(place.region, place.offset, slots.size), None) is not None:
+            weakref.finalize(bytes_there, slots.give_back, place.offset)
+        return bytes_there.data
+
+    def answered(self, timestamp: int, outputs: Mapping[str, Tensor]) -> None:
+        """Outputs have come for ``timestamp``."""
+        self._free_inputs(timestamp)
+        for name, tensor in outputs.items():
+            if tensor.array.nbytes >= self.MIN_BYTES and tensor.datatype != "BYTES":
+                self._output_sizes[name] = tensor.array.nbytes
+            self._take_back(timestamp, name)
+
+    def failed(self, timestamp: int) -> None:
+        """The server has refused the request, and has done with its memory."""
+        self._free_inputs(timestamp)
+        for name in self._output_sizes:
+            self._take_back(timestamp, name)
+
+    def close(self) -> None:
+        """Tell the server to forget the regions; arrays that look into them stay valid."""
+        calls = []
+        for name in self._regions:
+            request = message_class("SystemSharedMemoryUnregisterRequest")(name=name)
+            calls.append(self._unregister.future(request.SerializeToString(), timeout=_UNREGISTER_TIMEOUT))
+        for call in calls:
+            call.exception()  # a server that is gone has forgotten them
+
+    # --- inside
+
+    def _free_inputs(self, timestamp: int) -> None:
+        for slots, offset in self._sent.pop(timestamp, ()):
+            slots.give_back(offset)
+
+    def _take_back(self, timestamp: int, name: str) -> None:
+        """An output that was offered a slot and came without it."""
+        place = self._offered.pop((timestamp, name), None)
+        slots = self._awaited.pop(place, None) if place is not None else None
+        if slots is not None and place is not None:
+            slots.give_back(place.offset)
+
+    def _new(self, size: int, count: int) -> Slots | None:
+        """Slots that the server knows, or ``None`` from the first failure on."""
+        if self._refused:
+            return None
+        try:
+            slots = Slots(size, count)
+        except OSError as error:
+            logger.info("no shared memory: %s", error)
+            self._refused = True
+            return None
+        request = message_class("SystemSharedMemoryRegisterRequest")(
+            name=slots.name, key=f"/{slots.name}", byte_size=slots.byte_size
+        )
+        try:
+            self._register(request.SerializeToString(), timeout=_REGISTER_TIMEOUT)
+        except grpc.RpcError as error:
+            logger.info("the server does not take shared memory: %s", error)
+            self._refused = True
+            return None
+        finally:
+            slots.unlink()
+        self._regions[slots.name] = slots
+        return slots

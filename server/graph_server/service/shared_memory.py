@@ -1,0 +1,232 @@
+"""Triton's system-shared-memory extension: tensors in POSIX shared memory instead of in their message.
+
+Regions are read and written by system calls, not mapped: a client that cuts its file short gets an error, where a
+mapping would end the server with SIGBUS. A region whose name the client has removed can be opened by nobody else, so
+it is forgotten when the last session that used it ends, or after :data:`IDLE_SECONDS` without use.
+
+Source: Triton's protocol extension "shared memory"; the texts are Triton's.
+"""
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from graph_server.service.messages import InferRequest
+from graph_server.service.status import Refusal
+
+EXTENSION = "system_shared_memory"
+"""The name under which the server's metadata announces it."""
+
+IDLE_SECONDS = 60.0
+MAX_REGIONS = 256
+
+FOLDER = Path("/dev/shm")
+"""Where Linux keeps POSIX shared memory."""
+_REGION, _OFFSET, _BYTE_SIZE = "shared_memory_region", "shared_memory_offset", "shared_memory_byte_size"
+
+
+class Region:
+    """A registered part of a shared memory file; closed with its last user."""
+
+    def __init__(self, name: str, key: str, offset: int, byte_size: int) -> None:
+        self.name, self.key, self.offset, self.byte_size = name, key, offset, byte_size
+        self.last_use = time.monotonic()
+        plain = key.removeprefix("/")
+        if not plain or "/" in plain or plain in (".", ".."):
+            raise _refused(f"Unable to open shared memory region: '{key}'")
+        try:
+            self._descriptor = os.open(FOLDER / plain, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise _refused(f"Unable to open shared memory region: '{key}'") from error
+        weakref.finalize(self, os.close, self._descriptor)
+        if offset + byte_size > os.fstat(self._descriptor).st_size:
+            raise _refused(f"failed to register shared memory region '{name}': invalid args")
+
+    @property
+    def unlinked(self) -> bool:
+        """Whether its name is gone."""
+        return os.fstat(self._descriptor).st_nlink == 0
+
+    def read(self, offset: int, size: int) -> bytes:
+        """A copy of ``size`` bytes; raises :class:`Refusal`."""
+        self.check(offset, size)
+        data = os.pread(self._descriptor, size, self.offset + offset)
+        if len(data) != size:
+            raise _refused(f"Invalid offset + byte size for shared memory region: '{self.name}'")
+        return data
+
+    def write(self, offset: int, data: memoryview) -> bool:
+        """Write all of ``data``; whether there was memory for it."""
+        try:
+            return os.pwrite(self._descriptor, data, self.offset + offset) == len(data)
+        except OSError:
+            return False
+
+    def check(self, offset: int, size: int) -> None:
+        """Raises :class:`Refusal` for bytes outside the region."""
+        self.last_use = time.monotonic()
+        if offset < 0 or size < 0 or offset + size > self.byte_size:
+            raise _refused(f"Invalid offset + byte size for shared memory region: '{self.name}'")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an output is to be put."""
+
+    region: Region
+    offset: int
+    byte_size: int
+
+
+class SharedMemoryRegions:
+    """The regions of a server, by name, for tensors of at most ``max_bytes``. Safe from several threads."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._regions: dict[str, Region] = {}
+        self._users: dict[Region, int] = {}
+        self._lock = threading.Lock()
+
+    def register(self, name: str, key: str, offset: int, byte_size: int) -> None:
+        """Add a region; raises :class:`Refusal`."""
+        region = Region(name, key, offset, byte_size)
+        with self._lock:
+            self._forget_idle()
+            if name in self._regions:
+                raise Refusal(f"shared memory region '{name}' already in manager", code=grpc.StatusCode.ALREADY_EXISTS)
+            if len(self._regions) >= MAX_REGIONS:
+                raise Refusal(
+                    f"{MAX_REGIONS} shared memory regions are registered: unregister some",
+                    code=grpc.StatusCode.RESOURCE_EXHAUSTED,
+                )
+            self._regions[name] = region
+
+    def unregister(self, name: str) -> None:
+        """Forget a region, or all of them for an empty name; one that is not there is no error."""
+        with self._lock:
+            if name:
+                self._regions.pop(name, None)
+            else:
+                self._regions.clear()
+
+    def status(self, name: str) -> list[Region]:
+        """The region of that name, or all for an empty one; raises :class:`Refusal`."""
+        with self._lock:
+            return [self._find(name)] if name else list(self._regions.values())
+
+    def resolve(self, request: InferRequest) -> InferRequest:
+        """The request with its inputs from shared memory as raw contents, and places for its outputs.
+
+        Raises :class:`Refusal`.
+        """
+        places = {item.name: self._place(item.parameters) for item in request.message.outputs if _is_placed(item)}
+        regions = {place.region for place in places.values()}
+        given = iter(request.raw)
+        raw: list[memoryview] = []
+        for item in request.message.inputs:
+            if _is_placed(item):
+                place = self._place(item.parameters)
+                raw.append(memoryview(place.region.read(place.offset, place.byte_size)))
+                regions.add(place.region)
+            else:
+                raw.extend(islice(given, 1))
+        return InferRequest(request.message, [*raw, *given], places, frozenset(regions)) if regions else request
+
+    def hold(self, region: Region) -> None:
+        """A session uses the region."""
+        with self._lock:
+            self._users[region] = self._users.get(region, 0) + 1
+
+    def release(self, regions: Iterable[Region]) -> None:
+        """A session that held them has ended."""
+        with self._lock:
+            for region in regions:
+                self._users[region] -= 1
+                if not self._users[region]:
+                    del self._users[region]
+                    if region.unlinked and self._regions.get(region.name) is region:
+                        del self._regions[region.name]
+
+    def _place(self, parameters: Any) -> Place:
+        with self._lock:
+            region = self._find(parameters[_REGION].string_param)
+        offset = parameters[_OFFSET].int64_param if _OFFSET in parameters else 0
+        size = parameters[_BYTE_SIZE].int64_param if _BYTE_SIZE in parameters else 0
+        region.check(offset, size)
+        if size > self._max_bytes:
+            raise _refused(f"a tensor of {size} bytes in shared memory; the limit is {self._max_bytes}")
+        return Place(region, offset, size)
+
+    def _find(self, name: str) -> Region:
+        if name not in self._regions:
+            raise Refusal(f"Unable to find system shared memory region: '{name}'", code=grpc.StatusCode.NOT_FOUND)
+        return self._regions[name]
+
+    def _forget_idle(self) -> None:
+        now = time.monotonic()
+        for region in list(self._regions.values()):
+            if region not in self._users and now - region.last_use > IDLE_SECONDS and region.unlinked:
+                del self._regions[region.name]
+
+
+class SessionPlaces:
+    """Where a streaming session's outputs go, by timestamp. Expecting and delivering may run in two threads.
+
+    A region that a request names is held until :meth:`close`.
+    """
+
+    MAX_AWAITED = 256
+    """A graph may drop packets: older places are given up, and such outputs come in their message."""
+
+    def __init__(self, regions: SharedMemoryRegions) -> None:
+        self._regions = regions
+        self._places: dict[int, Mapping[str, Place]] = {}
+        self._used: set[Region] = set()
+
+    def expect(self, request: InferRequest, timestamp: int) -> None:
+        """Outputs of that timestamp go where the request says."""
+        for region in request.regions - self._used:
+            self._used.add(region)
+            self._regions.hold(region)
+        if request.places:
+            self._places[timestamp] = request.places
+        while len(self._places) > self.MAX_AWAITED:
+            self._places.pop(next(iter(self._places)), None)
+
+    def of(self, timestamp: int) -> Mapping[str, Place]:
+        """The places for outputs of that timestamp."""
+        return self._places.get(timestamp, {})
+
+    def close(self) -> None:
+        """The session is over."""
+        self._regions.release(self._used)
+
+
+def deliver(message: Any, raw: Sequence[memoryview], places: Mapping[str, Place]) -> list[memoryview]:
+    """Write the outputs that have a place and note it in ``message``; the raw contents of the others."""
+    left = []
+    for output, data in zip(message.outputs, raw, strict=True):
+        place = places.get(output.name)
+        if place is not None and len(data) <= place.byte_size and place.region.write(place.offset, data):
+            output.parameters[_REGION].string_param = place.region.name
+            output.parameters[_OFFSET].int64_param = place.offset
+            output.parameters[_BYTE_SIZE].int64_param = len(data)
+        else:
+            left.append(data)
+    return left
+
+
+def _is_placed(item: Any) -> bool:
+    return _REGION in item.parameters
+
+
+def _refused(text: str) -> Refusal:
+    return Refusal(text, code=grpc.StatusCode.INVALID_ARGUMENT)

@@ -1,0 +1,152 @@
+"""The client's frames through shared memory, to the graph server."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+
+from graph_server.server import GraphServer
+from stream_client import Result, RunOptions, StreamClient, TransportOptions
+from stream_client.transport.shared_memory import SharedMemory, Slots, can_share
+from tests.support.graph_server import graph_server
+from tests.support.kserve_server import ScriptedServer
+
+COUNT = 80
+FOLDER = Path("/dev/shm")
+
+
+def frames(count: int = COUNT, *, width: int = 160) -> Iterator[np.ndarray[Any, Any]]:
+    generator = np.random.default_rng(0)
+    for _ in range(count):
+        yield generator.integers(0, 256, (160, width, 3), dtype=np.uint8)
+
+
+def ours() -> list[str]:
+    return [path.name for path in FOLDER.iterdir() if path.name.startswith("ovms-stream-client-")]
+
+
+@pytest.fixture
+def server() -> Iterator[GraphServer]:
+    with graph_server() as server:
+        yield server
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """How many tensors went through shared memory, each way."""
+    counts = {"inputs": 0, "outputs": 0}
+    place_inputs, view = SharedMemory.place_inputs, SharedMemory.view
+
+    def counted_inputs(memory: SharedMemory, timestamp: int, tensors: Any) -> Any:
+        places = place_inputs(memory, timestamp, tensors)
+        counts["inputs"] += len(places)
+        return places
+
+    def counted_view(memory: SharedMemory, place: Any) -> Any:
+        counts["outputs"] += 1
+        return view(memory, place)
+
+    monkeypatch.setattr(SharedMemory, "place_inputs", counted_inputs)
+    monkeypatch.setattr(SharedMemory, "view", counted_view)
+    return counts
+
+
+def run(address: str, *, shared_memory: bool = True, api: Literal["stream", "unary"] = "stream") -> list[Result]:
+    options = TransportOptions(address, model_name="passThrough", api=api, shared_memory=shared_memory)
+    kept: list[Result] = []
+    StreamClient(frames(), kept.append, options, options=RunOptions(drop_policy="block")).run()
+    return kept
+
+
+@pytest.mark.parametrize("api", ["stream", "unary"])
+def test_every_picture_comes_back_however_long_it_is_kept(
+    server: GraphServer, calls: dict[str, int], api: Literal["stream", "unary"]
+) -> None:
+    """More results are kept than there are slots: no slot is used again while anybody looks at it."""
+    results = run(server.address, api=api)
+    assert len(results) == COUNT
+    for result, image in zip(results, frames(), strict=True):
+        assert np.array_equal(result.image, image)
+    assert calls["inputs"] > COUNT / 2
+    assert 0 < calls["outputs"] <= SharedMemory.OUTPUT_SLOTS
+
+
+def test_slots_are_used_again(server: GraphServer, calls: dict[str, int]) -> None:
+    seen = 0
+
+    def look(result: Result) -> None:
+        nonlocal seen
+        seen += 1
+
+    options = TransportOptions(server.address, model_name="passThrough")
+    StreamClient(frames(), look, options, options=RunOptions(drop_policy="block", max_inflight=2)).run()
+    assert seen == COUNT
+    assert calls["outputs"] > SharedMemory.OUTPUT_SLOTS
+
+
+def test_nothing_is_left_behind(server: GraphServer) -> None:
+    before = ours()
+    run(server.address)
+    assert ours() == before
+
+
+def test_it_can_be_left_out(server: GraphServer, calls: dict[str, int]) -> None:
+    assert len(run(server.address, shared_memory=False)) == COUNT
+    assert calls == {"inputs": 0, "outputs": 0}
+
+
+def test_a_server_that_does_not_announce_it_gets_frames_in_messages(calls: dict[str, int]) -> None:
+    with ScriptedServer() as server:
+        options = TransportOptions(server.address, model_name="graph")
+        summary = StreamClient(frames(5), (), options, options=RunOptions(drop_policy="block")).run()
+        assert summary.ledger.delivered == 5
+    assert calls["inputs"] == 0
+
+
+def test_full_shared_memory_is_no_error(server: GraphServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    results = run(server.address)
+    assert all(np.array_equal(result.image, image) for result, image in zip(results, frames(), strict=True))
+
+
+def test_a_server_that_cannot_open_the_file_gets_frames_in_messages(
+    server: GraphServer, monkeypatch: pytest.MonkeyPatch, calls: dict[str, int]
+) -> None:
+    """As a server in a container, whose shared memory is another."""
+    monkeypatch.setattr("graph_server.service.shared_memory.FOLDER", Path("/nonexistent"))
+    assert len(run(server.address)) == COUNT
+    assert calls == {"inputs": 0, "outputs": 0}
+
+
+def test_larger_pictures_in_mid_stream_get_larger_slots(server: GraphServer, calls: dict[str, int]) -> None:
+    images = [*frames(10), *frames(10, width=320)]
+    kept: list[Result] = []
+    options = TransportOptions(server.address, model_name="passThrough")
+    StreamClient(iter(images), kept.append, options, options=RunOptions(drop_policy="block")).run()
+    assert all(np.array_equal(result.image, image) for result, image in zip(kept, images, strict=True))
+    assert calls["inputs"] == 20
+
+
+@pytest.mark.parametrize(
+    ("address", "shared"),
+    [("localhost:1", True), ("127.0.0.5:1", True), ("[::1]:1", True), ("unix:/run/x", True), ("example.com:1", False)],
+)
+def test_only_servers_on_this_machine_share_memory(address: str, shared: bool) -> None:
+    assert can_share(address) is shared
+
+
+def test_a_slot_is_free_only_once() -> None:
+    slots = Slots(10_000, 2)
+    slots.unlink()
+    first, second = slots.take(), slots.take()
+    assert first is not None
+    assert second is not None
+    assert first != second
+    assert slots.take() is None
+    slots.give_back(first)
+    assert slots.take() == first
