@@ -33,17 +33,26 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT / "client", capture_output=True, text=True, timeout=55, check=False)
 
 
-def servers() -> list[int]:
-    """The graph servers that run with our user."""
+def servers(client: int) -> list[int]:
+    """The graph servers that this client process has started and that still run."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes().split(b"\0")
+            parent = int((path.parent / "stat").read_text().rpartition(")")[2].split()[1])
         except OSError:
             continue
-        if b"graph_server" in words and b"--exit_with_stdin" in words:
+        if parent == client and b"graph_server" in words and b"--exit_with_stdin" in words:
             found.append(int(path.parent.name))
     return found
+
+
+def runs(process: int) -> bool:
+    """Whether it is there and no zombie."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_a_video_comes_back_with_landmarks_and_labels(person: Path, tmp_path: Path) -> None:
@@ -105,12 +114,12 @@ def test_the_server_ends_with_the_client_however_that_ends(
     while not labels.exists() or not labels.read_text().count("\n"):
         assert process.poll() is None
         time.sleep(0.05)
-    started = servers()
+    started = servers(process.pid)
     assert started
     process.send_signal(number)
     process.wait(20)
     for _ in range(100):
-        if not set(servers()) & set(started):
+        if not any(runs(server) for server in started):
             return
         time.sleep(0.1)
     pytest.fail("the embedded server is still there")
@@ -126,7 +135,7 @@ def test_a_server_killed_in_mid_run_leaves_outputs_playable(person: Path, tmp_pa
     while not labels.exists() or labels.read_text().count("\n") < 5:
         assert process.poll() is None
         time.sleep(0.05)
-    for pid in servers():
+    for pid in servers(process.pid):
         os.kill(pid, signal.SIGKILL)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 1
