@@ -8,8 +8,9 @@ from graph_server.calculators import (
     landmarks,
     pose,
     regions,
+    timing,
     vectors,
 )
 from graph_server.calculators.registry import REGISTRY
 
-__all__ = ["REGISTRY", "drawing", "flow", "holistic", "inference", "landmarks", "pose", "regions", "vectors"]
+__all__ = ["REGISTRY", "drawing", "flow", "holistic", "inference", "landmarks", "pose", "regions", "timing", "vectors"]

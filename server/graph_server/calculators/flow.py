@@ -1,10 +1,14 @@
-"""Calculators that pass packets on, or do not."""
+"""Calculators that pass packets on, or do not.
+
+Sources: mediapipe/calculators/core/{pass_through,gate,merge,packet_presence}_calculator.cc and
+calculators/util/thresholding_calculator.cc.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graph_server.calculators.registry import REGISTRY
-from graph_server.errors import GraphError
+from graph_server.errors import ConfigError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.node import Node
 
@@ -13,25 +17,21 @@ from graph_server.graph.node import Node
 class PassThrough(Calculator):
     """Every input to the output in the same place."""
 
+    brief = True
+
+    @classmethod
+    def check(cls, node: Node) -> None:
+        """As many outputs as inputs."""
+        if len(node.inputs) != len(node.outputs):
+            raise ConfigError("PassThroughCalculator needs as many outputs as inputs")
+
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
-        """As many outputs as inputs are needed."""
-        if len(self.node.inputs) != len(self.node.outputs):
-            raise GraphError(f"{self.node.where()}: PassThroughCalculator needs as many outputs as inputs")
+        """Side packets are passed on, too."""
         return side_packets
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         """Pass on."""
         return inputs
-
-
-@REGISTRY.register("FlowLimiterCalculator")
-class FlowLimiter(Calculator):
-    """Passes everything: here a graph takes in no more timestamps than it works on, so none pile up."""
-
-    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Pass on the data streams; FINISHED comes last or first and has a tag."""
-        data = [value for value, port in zip(inputs, self.node.inputs, strict=True) if port.tag != "FINISHED"]
-        return data[: len(self.node.outputs)]
 
 
 @REGISTRY.register("ImagePropertiesCalculator")
@@ -40,6 +40,13 @@ class ImageProperties(Calculator):
 
     inputs = Ports(optional=("IMAGE", "IMAGE_CPU"))
     outputs = Ports(required=("SIZE",))
+    brief = True
+
+    @classmethod
+    def check(cls, node: Node) -> None:
+        """One image."""
+        if len(node.inputs) != 1:
+            raise ConfigError("ImagePropertiesCalculator needs one of the input streams IMAGE and IMAGE_CPU")
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         """Measure."""
@@ -49,78 +56,109 @@ class ImageProperties(Calculator):
 
 @REGISTRY.register("PacketPresenceCalculator")
 class PacketPresence(Calculator):
-    """Whether the stream has a packet. Runs at every settled timestamp: see :class:`Gate`."""
+    """Whether the stream has a packet, at every timestamp that is settled."""
 
     inputs = Ports(required=("PACKET",))
     outputs = Ports(required=("PRESENCE",))
+    every_timestamp = True
+    brief = True
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """A presence packet is only made of presence: absence is an empty packet downstream."""
+        """Look."""
         return (inputs[0] is not None,)
 
 
 @REGISTRY.register("GateCalculator")
 class Gate(Calculator):
-    """Passes its data streams while ALLOW is true, or DISALLOW is not."""
+    """Passes its data streams while ALLOW is true, or DISALLOW is not; the control is a stream or a side packet."""
+
+    inputs = Ports(optional=("", "ALLOW", "DISALLOW"))
+    outputs = Ports(optional=("", "STATE_CHANGE"))
+    brief = True
+
+    @classmethod
+    def check(cls, node: Node) -> None:
+        """As many data outputs as data inputs, and at most one control."""
+        data = sum(1 for port in node.inputs if not port.tag)
+        if data != sum(1 for port in node.outputs if not port.tag):
+            raise ConfigError("Number of data output streams must match with data input streams.")
+        if sum(1 for port in (*node.inputs, *node.input_side_packets) if port.tag in ("ALLOW", "DISALLOW")) > 1:
+            raise ConfigError("GateCalculator takes one control, ALLOW or DISALLOW, from a stream or a side packet")
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
         options = node.options.get("GateCalculatorOptions")
-        self._fixed = bool(options.allow) if options is not None and options.HasField("allow") else None
-        self._empty_allows = bool(options.empty_packets_as_allow) if options is not None else False
+        self._default = bool(options.empty_packets_as_allow) if options is not None else False
         allow, disallow = node.input_index("ALLOW"), node.input_index("DISALLOW")
         self._control = allow if allow is not None else disallow
         self._sense = allow is not None
-        self._data = [index for index, port in enumerate(node.inputs) if port.tag not in ("ALLOW", "DISALLOW")]
+        # Without a control the options decide.
+        self._fixed = bool(options.allow) if options is not None else False
+        self._data = [index for index, port in enumerate(node.inputs) if not port.tag]
+        self._change = node.output_index("STATE_CHANGE")
+        self._last = None if options is None else {2: True, 3: False}.get(options.initial_gate_state)
+
+    def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Read the control, where it is a side packet."""
+        if side_packets:
+            tag, value = next(iter(side_packets.items()))
+            self._fixed = bool(value) == (tag == "ALLOW")
+        return {}
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         """Open or shut."""
-        if self._fixed is not None:
-            allowed = self._fixed
-        else:
-            control = None if self._control is None else inputs[self._control]
-            allowed = self._empty_allows if control is None else bool(control) == self._sense
-        return [inputs[index] for index in self._data] if allowed else NOTHING
+        allowed = self._fixed
+        if self._control is not None:
+            control = inputs[self._control]
+            allowed = self._default if control is None else bool(control) == self._sense
+        if self._change is None:
+            return [inputs[index] for index in self._data] if allowed else NOTHING
+        values = [inputs[index] if allowed else None for index in self._data]
+        values.insert(self._change, None if self._last in (None, allowed) else allowed)
+        self._last = allowed
+        return values
 
 
 @REGISTRY.register("MergeCalculator")
 class Merge(Calculator):
     """The first input that has a packet."""
 
+    inputs = Ports(required=("",))
+    outputs = Ports(required=("",))
+    brief = True
+
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         """Choose."""
         return (next((value for value in inputs if value is not None), None),)
 
 
-@REGISTRY.register("PreviousLoopbackCalculator")
-class PreviousLoopback(Calculator):
-    """What LOOP had at the timestamp before; the runtime hands it over."""
-
-    inputs = Ports(required=("MAIN", "LOOP"))
-    outputs = Ports(required=("PREV_LOOP",))
-
-    def __init__(self, node: Node, services: Services) -> None:
-        super().__init__(node, services)
-        self._loop = node.input_index("LOOP")
-
-    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Pass on."""
-        assert self._loop is not None
-        return (inputs[self._loop],)
-
-
 @REGISTRY.register("ThresholdingCalculator")
 class Thresholding(Calculator):
-    """Whether a number is above a threshold."""
+    """Whether a number is above a threshold: FLAG for both answers, ACCEPT for yes alone, REJECT for no alone."""
 
-    inputs = Ports(required=("FLOAT",))
-    outputs = Ports(required=("FLAG",))
+    inputs = Ports(required=("FLOAT",), optional=("THRESHOLD",))
+    outputs = Ports(optional=("FLAG", "ACCEPT", "REJECT"))
+    brief = True
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
         options = node.options.get("ThresholdingCalculatorOptions")
         self._threshold = options.threshold if options is not None else 0.0
+        self._float = node.input_index("FLOAT") or 0
+        self._given = node.input_index("THRESHOLD")
+
+    def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A side packet may give the threshold."""
+        self._threshold = side_packets.get("THRESHOLD", self._threshold)
+        return {}
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         """Compare."""
-        return (inputs[0] > self._threshold,)
+        if self._given is not None and inputs[self._given] is not None:
+            self._threshold = inputs[self._given]
+        value = inputs[self._float]
+        if value is None:
+            return NOTHING
+        accept = value > self._threshold
+        answers = {"FLAG": accept, "ACCEPT": accept or None, "REJECT": None if accept else False}
+        return [answers[port.tag] for port in self.node.outputs]

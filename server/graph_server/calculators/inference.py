@@ -47,12 +47,12 @@ class ImageToTensor(Calculator):
         super().__init__(node, services)
         options = node.options.get("ImageToTensorCalculatorOptions")
         if options is None or not options.output_tensor_width or not options.output_tensor_height:
-            raise ConfigError(f"{node.where()}: ImageToTensorCalculator needs the tensor's width and height")
+            raise ConfigError("ImageToTensorCalculator needs the tensor's width and height")
         self._size = (options.output_tensor_width, options.output_tensor_height)
         self._keep_aspect = options.keep_aspect_ratio
         self._low, self._high = options.output_tensor_float_range.min, options.output_tensor_float_range.max
         if self._high <= self._low:
-            raise ConfigError(f"{node.where()}: ImageToTensorCalculator needs output_tensor_float_range")
+            raise ConfigError("ImageToTensorCalculator needs output_tensor_float_range")
         self._border = cv2.BORDER_CONSTANT if options.border_mode == 1 else cv2.BORDER_REPLICATE
         self._image = node.input_index("IMAGE")
         self._region = node.input_index("NORM_RECT")
@@ -86,11 +86,11 @@ class Session(Calculator):
         super().__init__(node, services)
         options = node.options.get("OpenVINOModelServerSessionCalculatorOptions")
         if options is None or not options.servable_name:
-            raise ConfigError(f"{node.where()}: a session needs a servable_name")
+            raise ConfigError("a session needs a servable_name")
         try:
             self._model = services.models.get(options.servable_name)
         except UnknownModelError as error:
-            raise ConfigError(f"{node.where()}: {error}") from error
+            raise ConfigError(f"{error}") from error
 
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
         """Hand over the model."""
@@ -120,7 +120,7 @@ class Inference(Calculator):
         """Learn the model's names."""
         self._model = side_packets.get("SESSION")
         if self._model is None:
-            raise GraphError(f"{self.node.where()}: no SESSION side packet")
+            raise GraphError("no SESSION side packet")
         self._inputs = [self._input_names(port) for port in self.node.inputs]
         self._outputs = [self._output_names(port) for port in self.node.outputs]
         known_in = {info.name for info in self._model.inputs}
@@ -128,9 +128,7 @@ class Inference(Calculator):
         for names, known, what in ((self._inputs, known_in, "input"), (self._outputs, known_out, "output")):
             for name in (name for group in names for name in group):
                 if name not in known:
-                    raise GraphError(
-                        f"{self.node.where()}: model {self._model.name} has no {what} {name!r}, only {sorted(known)}"
-                    )
+                    raise GraphError(f"model {self._model.name} has no {what} {name!r}, only {sorted(known)}")
         self._kept = self._consumed()
         return {}
 
@@ -142,7 +140,7 @@ class Inference(Calculator):
         for value, names, port in zip(inputs, self._inputs, self.node.inputs, strict=True):
             parts = value if port.tag.startswith(("TENSORS", "OVTENSORS")) else [value]
             if len(parts) < len(names):
-                raise GraphError(f"{self.node.where()}: {len(parts)} tensors for {len(names)} inputs")
+                raise GraphError(f"{len(parts)} tensors for {len(names)} inputs")
             tensors.update(zip(names, parts, strict=False))
         results = self._run(tensors)
         return [
@@ -170,7 +168,7 @@ class Inference(Calculator):
                 self._model.run(request, floats)
             except RuntimeError as error:
                 lines = [line for line in str(error).splitlines() if line.strip()]
-                raise GraphError(f"{self.node.where()}: inference failed: {lines[-1] if lines else error}") from error
+                raise GraphError(f"inference failed: {lines[-1] if lines else error}") from error
         # Copies: the request's own memory is used again for the next frame, which may be under way already.
         return {name: request.get_output_tensor(index).data.copy() for index, name in enumerate(self._kept)}
 

@@ -19,20 +19,18 @@ class SplitVector(Calculator):
         super().__init__(node, services)
         options = node.options.get("SplitVectorCalculatorOptions")
         if options is None or not options.ranges:
-            raise ConfigError(f"{node.where()}: {node.calculator} needs ranges")
+            raise ConfigError(f"{node.calculator} needs ranges")
         self._ranges = [(item.begin, item.end) for item in options.ranges]
         self._element_only = options.element_only
         self._combine = options.combine_outputs
         if not self._combine and len(self._ranges) != len(node.outputs):
-            raise ConfigError(
-                f"{node.where()}: {len(self._ranges)} ranges for {len(node.outputs)} outputs of {node.calculator}"
-            )
+            raise ConfigError(f"{len(self._ranges)} ranges for {len(node.outputs)} outputs of {node.calculator}")
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         """Take apart."""
         vector = inputs[0]
         if len(vector) < max(end for _, end in self._ranges):
-            raise GraphError(f"{self.node.where()}: a vector of {len(vector)} elements is too short for its ranges")
+            raise GraphError(f"a vector of {len(vector)} elements is too short for its ranges")
         if self._combine:
             import numpy as np
 
@@ -51,7 +49,7 @@ class SplitTensorVector(SplitVector):
         stream = self.node.inputs[0].name
         if len(self.services.consumers.get(stream, ())) > 1:
             raise GraphError(
-                f"{self.node.where()}: Packet isn't the sole owner of the holder: {stream!r} has another consumer, "
+                f"Packet isn't the sole owner of the holder: {stream!r} has another consumer, "
                 "which has to read a split tensor instead"
             )
         return {}

@@ -42,11 +42,20 @@ class Calculator:
 
     :meth:`process` gets the values of its inputs in the order of the node's text, ``None`` where a stream
     has no packet at this timestamp, and returns the values of its outputs likewise (or :data:`NOTHING`).
-    It is called when at least one input that is not a back edge has a packet. It must not change inputs.
+    It is called when at least one input has a packet, or, with ``every_timestamp``, whenever one is settled.
+    It must not change inputs. An exception, of any kind, breaks the graph.
+
+    ``brief`` calculators take microseconds: no other thread is woken to work beside them.
     """
 
     inputs: ClassVar[Ports] = Ports(optional=(...,))
     outputs: ClassVar[Ports] = Ports(optional=(...,))
+    every_timestamp: ClassVar[bool] = False
+    brief: ClassVar[bool] = False
+
+    @classmethod
+    def check(cls, node: Node) -> None:
+        """Raise :class:`ConfigError` where a node's ports or options cannot work; called when a graph is read."""
 
     def __init__(self, node: Node, services: Services) -> None:
         self.node = node
@@ -64,6 +73,28 @@ class Calculator:
         """End a run."""
 
 
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """What one output gets: pairs of a timestamp and a value, then the lowest timestamp that may follow."""
+
+    packets: Sequence[tuple[int, Any]]
+    bound: int
+
+
+class TimedCalculator(Calculator):
+    """A calculator that answers at timestamps of its own choice.
+
+    Its inputs do not wait for one another (MediaPipe's ``ImmediateInputStreamHandler``).
+    """
+
+    def process_timed(self, inputs: Sequence[tuple[int, Any]], timestamp: int) -> Sequence[Emission]:
+        """Handle what is new: each input as a timestamp and its value, ``None`` where it is only settled so far.
+
+        Returns one emission for each output; their timestamps rise from call to call.
+        """
+        raise NotImplementedError
+
+
 class Registry:
     """Calculators by the name that graphs use."""
 
@@ -79,6 +110,10 @@ class Registry:
             return cls
 
         return add
+
+    def update(self, other: "Registry") -> None:
+        """Know what another registry knows."""
+        self._classes.update(other._classes)
 
     def find(self, node: Node) -> type[Calculator]:
         """The class for ``node``; raises :class:`ConfigError` that names what is close."""

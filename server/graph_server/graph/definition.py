@@ -1,27 +1,27 @@
-"""A graph's text, parsed and validated."""
+"""A graph's text, validated."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Any
-
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
 from graph_server.errors import ConfigError
 from graph_server.graph.calculator import Registry
-from graph_server.graph.node import Node, Port
+from graph_server.graph.node import Node, Port, find_port
+from graph_server.graph.text import node_lines, options_of, parse_text
 
 _QUEUE_DIRECTIVE = re.compile(r"^\s*#\s*OVMS_GRAPH_QUEUE_MAX_SIZE\s*:\s*(AUTO|\d+)\s*$", re.MULTILINE)
 DEFAULT_QUEUE_SIZE = 100  # MediaPipe's (framework/calculator_graph.cc)
+UNBOUNDED = 2**31
 
 
 @dataclass(frozen=True, slots=True)
 class GraphDefinition:
     """A valid graph. ``order`` holds the nodes so that every producer precedes its consumers.
 
-    ``pool_size`` is what ``# OVMS_GRAPH_QUEUE_MAX_SIZE`` asks for: a number, ``"AUTO"`` or ``None``.
+    ``num_threads`` is 0 where the graph leaves it open. ``pool_size`` is what ``# OVMS_GRAPH_QUEUE_MAX_SIZE`` asks
+    for: a number, ``"AUTO"`` or ``None``.
     """
 
     source: str
@@ -30,40 +30,24 @@ class GraphDefinition:
     input_side_packets: tuple[Port, ...]
     order: tuple[Node, ...]
     max_queue_size: int
+    report_deadlock: bool
+    num_threads: int
     pool_size: int | str | None
-
-
-@cache
-def _pool() -> descriptor_pool.DescriptorPool:
-    data = (files("graph_server.graph") / "mediapipe_graph.binpb").read_bytes()
-    pool = descriptor_pool.DescriptorPool()
-    for file in descriptor_pb2.FileDescriptorSet.FromString(data).file:
-        pool.Add(file)  # type: ignore[no-untyped-call,unused-ignore]
-    # Extensions are registered with the class that they extend when their messages are made.
-    message_factory.GetMessageClassesForFiles(["mediapipe_graph.proto"], pool)
-    return pool
 
 
 def parse_graph(text: str, *, source: str, registry: Registry) -> GraphDefinition:
     """Parse and validate; raises :class:`ConfigError` with the source, node and line."""
-    pool = _pool()
-    config = message_factory.GetMessageClass(pool.FindMessageTypeByName("mediapipe.CalculatorGraphConfig"))()
     try:
-        text_format.Parse(text, config, descriptor_pool=pool)
-    except text_format.ParseError as error:
-        raise ConfigError(f"{source}: {error}") from error
-    try:
-        return _definition(config, text, source, registry)
+        return _definition(parse_text(text), text, source, registry)
     except (ConfigError, ValueError) as error:
         raise ConfigError(f"{source}: {error}") from error
 
 
 def _definition(config: Any, text: str, source: str, registry: Registry) -> GraphDefinition:
-    lines = list(_node_lines(text))
-    nodes = [_node(item, line, position) for position, (item, line) in enumerate(zip(config.node, lines, strict=True))]
-    inputs = tuple(Port.parse(stream) for stream in config.input_stream)
-    outputs = tuple(Port.parse(stream) for stream in config.output_stream)
-    side = tuple(Port.parse(packet) for packet in config.input_side_packet)
+    nodes = list(_nodes(config, text))
+    inputs = Port.parse_all(config.input_stream, "input_stream")
+    outputs = Port.parse_all(config.output_stream, "output_stream")
+    side = Port.parse_all(config.input_side_packet, "input_side_packet")
     if not inputs or not outputs:
         raise ConfigError("a graph needs at least one input_stream and one output_stream")
     for port in (*inputs, *outputs):
@@ -73,61 +57,94 @@ def _definition(config: Any, text: str, source: str, registry: Registry) -> Grap
         contract = registry.find(node)
         contract.inputs.check(node, "input stream", [port.tag for port in node.inputs])
         contract.outputs.check(node, "output stream", [port.tag for port in node.outputs])
+        if node.outputs and not node.inputs:
+            raise ConfigError(f"{node.where()}: {node.calculator} has output streams and needs input streams")
+        try:
+            contract.check(node)
+        except ConfigError as error:
+            raise ConfigError(f"{node.where()}: {error}") from error
     _check_streams(nodes, inputs, outputs)
+    _check_side_packets(nodes, side)
     directive = _QUEUE_DIRECTIVE.search(text)
     pool_size: int | str | None = None
     if directive is not None:
         pool_size = "AUTO" if directive[1] == "AUTO" else int(directive[1]) or None
+    if config.max_queue_size < -1:
+        raise ConfigError(f"max_queue_size {config.max_queue_size} is neither -1, for no bound, nor positive")
     return GraphDefinition(
         source=source,
         input_streams=inputs,
         output_streams=outputs,
         input_side_packets=side,
-        order=tuple(_ordered(nodes, inputs, side)),
-        max_queue_size=config.max_queue_size or DEFAULT_QUEUE_SIZE,
+        order=tuple(_ordered(nodes)),
+        max_queue_size=UNBOUNDED if config.max_queue_size == -1 else config.max_queue_size or DEFAULT_QUEUE_SIZE,
+        report_deadlock=config.report_deadlock,
+        num_threads=max(0, config.num_threads),
         pool_size=pool_size,
     )
 
 
-def _node(item: Any, line: int, position: int) -> Node:
-    options = {}
-    for extension, message in item.options.ListFields():
-        if extension.is_extension:
-            options[extension.message_type.name] = message
-    for packed in item.node_options:
-        descriptor = _pool().FindMessageTypeByName(packed.TypeName())
-        message = message_factory.GetMessageClass(descriptor)()
-        packed.Unpack(message)
-        options[descriptor.name] = message
+def _nodes(config: Any, text: str) -> Iterator[Node]:
+    given = [item.name or item.calculator for item in config.node]
+    count = Counter(given)
+    seen: Counter[str] = Counter()
+    for item, line, name in zip(config.node, node_lines(text), given, strict=True):
+        # MediaPipe numbers nodes of one name (framework/tool/name_util.cc).
+        seen[name] += 1
+        unique = name if count[name] == 1 else f"{name}_{seen[name]}"
+        try:
+            yield _node(item, line, unique, config.input_stream_handler)
+        except ValueError as error:
+            raise ConfigError(f'node "{unique}" (line {line}): {error}') from error
+
+
+def _node(item: Any, line: int, name: str, graph_handler: Any) -> Node:
+    inputs = Port.parse_all(item.input_stream, "input_stream")
     return Node(
-        name=item.name or item.calculator,
+        name=name,
         calculator=item.calculator,
         line=line,
-        inputs=tuple(Port.parse(stream) for stream in item.input_stream),
-        outputs=tuple(Port.parse(stream) for stream in item.output_stream),
-        input_side_packets=tuple(Port.parse(packet) for packet in item.input_side_packet),
-        output_side_packets=tuple(Port.parse(packet) for packet in item.output_side_packet),
-        back_edges=frozenset(info.tag_index.split(":")[0] for info in item.input_stream_info if info.back_edge),
-        options=options,
+        inputs=inputs,
+        outputs=Port.parse_all(item.output_stream, "output_stream"),
+        input_side_packets=Port.parse_all(item.input_side_packet, "input_side_packet"),
+        output_side_packets=Port.parse_all(item.output_side_packet, "output_side_packet"),
+        back_edges=frozenset(find_port(inputs, info.tag_index) for info in item.input_stream_info if info.back_edge),
+        sync_sets=_sync_sets(
+            item.input_stream_handler if item.HasField("input_stream_handler") else graph_handler, inputs
+        ),
+        options=options_of(item),
     )
 
 
-def _node_lines(text: str) -> Iterator[int]:
-    """The line on which each node starts; protobuf's parser does not tell."""
-    depth = 0
-    for number, line in enumerate(text.splitlines(), start=1):
-        code = re.sub(r'"(?:\\.|[^"\\])*"', '""', line).split("#")[0]
-        for match in re.finditer(r"\bnode\s*:?\s*(?=[{<])|\bnode\s*:?\s*$|[{}<>]", code):
-            if match[0] in "{<":
-                depth += 1
-            elif match[0] in "}>":
-                depth -= 1
-            elif depth == 0:
-                yield number
+def _sync_sets(handler: Any, inputs: Sequence[Port]) -> tuple[tuple[int, ...], ...] | None:
+    """Which inputs wait for one another under an input stream handler; raises :class:`ValueError`."""
+    match handler.input_stream_handler:
+        case "" | "DefaultInputStreamHandler":
+            return None
+        case "ImmediateInputStreamHandler":
+            return tuple((place,) for place in range(len(inputs)))
+        case "SyncSetInputStreamHandler":
+            options = options_of(handler).get("SyncSetInputStreamHandlerOptions")
+            given = () if options is None else options.sync_set
+            sets = [tuple(find_port(inputs, text) for text in item.tag_index) for item in given]
+            grouped = [place for members in sets for place in members]
+            if len(grouped) != len(set(grouped)):
+                raise ValueError("an input stream is in more than one sync_set")
+            rest = tuple(place for place in range(len(inputs)) if place not in grouped)
+            return (*sets, rest) if rest else tuple(sets)
+        case name:
+            raise ValueError(
+                f"input_stream_handler {name!r} is not implemented here; DefaultInputStreamHandler, "
+                "ImmediateInputStreamHandler and SyncSetInputStreamHandler are"
+            )
 
 
 def _check_streams(nodes: Sequence[Node], inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
-    producers: dict[str, str] = {port.name: "the graph's inputs" for port in inputs}
+    producers: dict[str, str] = {}
+    for port in inputs:
+        if port.name in producers:
+            raise ConfigError(f"the graph has two input streams of the name {port.name!r}")
+        producers[port.name] = "the graph's inputs"
     for node in nodes:
         for port in node.outputs:
             if port.name in producers:
@@ -142,41 +159,61 @@ def _check_streams(nodes: Sequence[Node], inputs: Sequence[Port], outputs: Seque
     for port in outputs:
         if port.name not in producers:
             raise ConfigError(f"no node produces the graph's output stream {port.name!r}")
+    if len({port.name for port in outputs}) != len(outputs):
+        raise ConfigError("the graph has two output streams of the same name")
 
 
-def _ordered(nodes: Sequence[Node], inputs: Sequence[Port], side: Sequence[Port]) -> list[Node]:
+def _check_side_packets(nodes: Sequence[Node], side: Sequence[Port]) -> None:
+    producers = {port.name: "the graph's input side packets" for port in side}
+    for node in nodes:
+        for port in node.output_side_packets:
+            if port.name in producers:
+                raise ConfigError(
+                    f"{node.where()}: side packet {port.name!r} has a producer already: {producers[port.name]}"
+                )
+            producers[port.name] = node.where()
+    for node in nodes:
+        for port in node.input_side_packets:
+            if port.name not in producers:
+                raise ConfigError(f"{node.where()}: no node produces input side packet {port.name!r}")
+
+
+def _ordered(nodes: Sequence[Node]) -> list[Node]:
     """Topological order, the ancestors of back edges first: the next frame waits for them."""
     producer = {port.name: node for node in nodes for port in node.outputs}
     side_producer = {port.name: node for node in nodes for port in node.output_side_packets}
-    wanted_back = [
-        producer[port.name]
-        for node in nodes
-        for port in node.inputs
-        if port.tag in node.back_edges and port.name in producer
-    ]
-    order: list[Node] = []
-    state: dict[int, str] = {}
 
-    def visit(node: Node) -> None:
-        if state.get(id(node)) == "done":
-            return
-        if state.get(id(node)) == "open":
-            raise ConfigError(f"{node.where()}: a cycle of streams without a back_edge passes here")
-        state[id(node)] = "open"
-        for port in node.inputs:
-            if port.tag not in node.back_edges and port.name in producer:
-                visit(producer[port.name])
+    def before(node: Node) -> Iterator[Node]:
+        for place, port in enumerate(node.inputs):
+            if place not in node.back_edges and port.name in producer:
+                yield producer[port.name]
         for port in node.input_side_packets:
             if port.name in side_producer:
-                visit(side_producer[port.name])
-        state[id(node)] = "done"
-        order.append(node)
+                yield side_producer[port.name]
 
-    known = {port.name for port in side}
-    for node in nodes:
-        for port in node.input_side_packets:
-            if port.name not in side_producer and port.name not in known:
-                raise ConfigError(f"{node.where()}: no node produces input side packet {port.name!r}")
-    for node in (*wanted_back, *nodes):
-        visit(node)
+    fed_back = [
+        producer[node.inputs[place].name]
+        for node in nodes
+        for place in sorted(node.back_edges)
+        if node.inputs[place].name in producer
+    ]
+    order: list[Node] = []
+    done: set[int] = set()
+    for start in (*fed_back, *nodes):
+        # Depth first, with a stack of our own: Python's is too small for long chains.
+        stack = [] if id(start) in done else [(start, before(start))]
+        entered = {id(start)}
+        while stack:
+            node, ancestors = stack[-1]
+            ancestor = next((other for other in ancestors if id(other) not in done), None)
+            if ancestor is None:
+                stack.pop()
+                done.add(id(node))
+                entered.discard(id(node))
+                order.append(node)
+            elif id(ancestor) in entered:
+                raise ConfigError(f"{ancestor.where()}: a cycle of streams without a back_edge passes here")
+            else:
+                entered.add(id(ancestor))
+                stack.append((ancestor, before(ancestor)))
     return order

@@ -1,77 +1,55 @@
-"""A graph at work.
+"""A graph at work: threads around :class:`Dataflow`.
 
-MediaPipe's default input policy runs a node at a timestamp once all its inputs are settled there, if one of
-them has a packet. A graph whose calculators answer at the timestamp they are called for settles every stream
-of a timestamp in topological order; so each timestamp is a *wave* that passes through the nodes in order.
-Several waves are under way at once: one enters a node as soon as the wave before it has left that node, and,
-for a node with a back edge, once the wave before has left the node that feeds it. That is all the state of a
-graph allows: the pose of the next frame is sought while hands and face of this one are.
+Nodes that wait for nothing run side by side, of one timestamp and of several: the pose of the next frame is
+sought while hands and face of this one are. The oldest timestamp goes first, so frames leave soon.
 """
 
 import logging
+import os
 import threading
-from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from graph_server.errors import GraphError
-from graph_server.graph.calculator import Calculator, Registry, Services
+from graph_server.errors import ConfigError, GraphError, GraphServerError
+from graph_server.graph.calculator import NOTHING, Calculator, Registry, Services
+from graph_server.graph.dataflow import Dataflow, NodeState, mismatch
 from graph_server.graph.definition import GraphDefinition
+from graph_server.graph.node import Node, Port
+from graph_server.graph.timestamps import MAX_TIMESTAMP, MIN_TIMESTAMP, next_allowed
 from graph_server.models import ModelRepository
+
+__all__ = ["MAX_TIMESTAMP", "MIN_TIMESTAMP", "Graph", "OutputListener"]
 
 logger = logging.getLogger(__name__)
 
 OutputListener = Callable[[str, Any, int], None]
 """Called with an output stream's name, a packet's value and its timestamp, in order for each stream."""
 
-# int64's ends are MediaPipe's special timestamps (framework/timestamp.h).
-MIN_TIMESTAMP = -(2**63) + 3
-MAX_TIMESTAMP = 2**63 - 4
+_DEADLOCK_ALLOWANCE = 1_000
 
 
-@dataclass(slots=True)
-class _Step:
-    """A node in order: where its inputs and outputs lie in a wave's slots, and what it has to wait for."""
+class _Outlet(Calculator):
+    """The end of an output stream: gives its packets to the listener, in order."""
 
-    calculator: Calculator
-    inputs: tuple[int, ...]
-    forward: tuple[int, ...]
-    back: tuple[tuple[int, int], ...]
-    feeds: tuple[int, ...]
-    outputs: tuple[tuple[int, int], ...]
-    emits: tuple[tuple[int, str], ...]
-    after: int
+    def __init__(self, stream: str, listener: OutputListener) -> None:
+        self.node = Node(f"output {stream}", "", 0, (Port("", 0, stream),), ())
+        self._stream = stream
+        self._listener = listener
 
-
-class _Wave:
-    """One timestamp on its way. ``progress`` counts the steps it has left behind."""
-
-    __slots__ = ("before", "feedback", "nbytes", "previous", "progress", "slots", "timestamp")
-
-    def __init__(self, timestamp: int, slots: list[Any], previous: "_Wave | None") -> None:
-        self.timestamp = timestamp
-        self.slots = slots
-        self.nbytes = sum(_nbytes(value) for value in slots)
-        self.previous = previous
-        self.progress = 0
-        # What this wave gives to back edges, by slot, and what the wave before gave.
-        self.feedback: dict[int, Any] = {}
-        self.before: dict[int, Any] = {} if previous is None else previous.feedback
-
-
-def _nbytes(value: Any) -> int:
-    """What a packet costs; 1 KiB for what is around the value."""
-    return 0 if value is None else 1024 + int(getattr(value, "nbytes", 0))
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Hand over."""
+        self._listener(self._stream, inputs[0], timestamp)
+        return NOTHING
 
 
 class Graph:
     """One instance of a graph, with its own state and its own worker threads.
 
-    ``waves`` bounds the timestamps under way. Outputs are given to the listener from the workers.
+    Outputs are given to the listener from the workers. ``THREADS`` bounds those, unless ``num_threads`` in
+    the graph's text does. Raises :class:`ConfigError` where a calculator cannot be made.
     """
 
-    WAVES = 3
+    THREADS = min(max(2, os.cpu_count() or 1) + 1, 8)
 
     def __init__(self, definition: GraphDefinition, registry: Registry, models: ModelRepository) -> None:
         self._definition = definition
@@ -80,22 +58,24 @@ class Graph:
             for port in node.inputs:
                 consumers.setdefault(port.name, []).append((node, port))
         services = Services(models, consumers)
-        self._calculators = [registry.find(node)(node, services) for node in definition.order]
-        self._lock = threading.Condition()
-        self._waiting: dict[str, deque[tuple[int, Any]]] = {port.name: deque() for port in definition.input_streams}
-        self._bounds: dict[str, int] = dict.fromkeys(self._waiting, MIN_TIMESTAMP)
-        self._ready: deque[_Wave] = deque()
-        self._last: _Wave | None = None
-        self._under_way = 0
-        self._max_packets = definition.max_queue_size
+        self._calculators = [_made(registry, node, services) for node in definition.order]
+        self._flow = Dataflow((), ())
+        # One lock; workers wait for work, callers of this class for what they asked for.
+        self._lock = threading.Lock()
+        self._work = threading.Condition(self._lock)
+        self._news = threading.Condition(self._lock)
+        self._bounds = dict.fromkeys((port.name for port in definition.input_streams), MIN_TIMESTAMP)
+        self._max_timestamps = definition.max_queue_size
         self._max_bytes: int | None = None
-        self._bytes = 0
+        self._running = 0
+        self._sleeping = 0
+        self._throttled = 0
         self._closing = False
+        self._ended = False
         self._error: GraphError | None = None
         self._threads: list[threading.Thread] = []
-        self._listener: OutputListener = lambda name, value, timestamp: None
-        self._steps: list[_Step] = []
-        self._slots: dict[str, int] = {}
+        self._most_threads = definition.num_threads or self.THREADS
+        self._open: list[Calculator] = []
 
     @property
     def error(self) -> GraphError | None:
@@ -104,17 +84,16 @@ class Graph:
 
     @property
     def pending(self) -> int:
-        """Packets and timestamps that have entered and not left."""
+        """The timestamps that have entered and not left."""
         with self._lock:
-            return self._under_way + max((len(queue) for queue in self._waiting.values()), default=0)
+            return self._flow.under_way
 
-    def limit_queue(self, packets: int, nbytes: int) -> None:
-        """Let :meth:`add_packet` wait while that many packets of a stream, or bytes of packets, are pending."""
-        self._max_packets, self._max_bytes = packets, nbytes
+    def limit_queue(self, timestamps: int, nbytes: int) -> None:
+        """Let :meth:`add_packet` wait while that many timestamps, or bytes of input packets, are under way."""
+        self._max_timestamps, self._max_bytes = timestamps, nbytes
 
     def start(self, side_packets: Mapping[str, Any], listener: OutputListener) -> None:
         """Open every calculator; raises :class:`GraphError` ``FAILED_PRECONDITION``."""
-        self._listener = listener
         packets: dict[str, Any] = dict(side_packets)
         for port in self._definition.input_side_packets:
             if port.name not in packets:
@@ -122,238 +101,212 @@ class Graph:
         for calculator in self._calculators:
             node = calculator.node
             try:
-                given = {port.tag: packets[port.name] for port in node.input_side_packets}
-                made = calculator.open(given)
+                made = calculator.open({port.tag: packets[port.name] for port in node.input_side_packets})
             except Exception as error:
-                raise GraphError(f"{node.where()}: {error}", "FAILED_PRECONDITION") from error
+                self._close_calculators()
+                text = f"{_failed('Open', node, error)} (line {node.line})"
+                raise GraphError(f"CalculatorGraph::Run() failed: \n{text}", "FAILED_PRECONDITION") from error
+            self._open.append(calculator)
             for port in node.output_side_packets:
                 packets[port.name] = made.get(port.tag)
-        self._lay_out()
-        self._threads = [
-            threading.Thread(target=self._work, name=f"graph {self._definition.source} {number}", daemon=True)
-            for number in range(self.WAVES)
-        ]
-        for thread in self._threads:
-            thread.start()
+        outlets = [_Outlet(port.name, listener) for port in self._definition.output_streams]
+        self._flow = Dataflow([*self._calculators, *outlets], self._bounds)
 
     def add_packet(self, stream: str, value: Any, timestamp: int) -> None:
-        """Give a packet to an input stream; waits while ``max_queue_size`` (see :meth:`limit_queue`) are pending.
+        """Give a packet to an input stream; waits while as many as ``max_queue_size`` timestamps are under way.
 
-        Raises :class:`GraphError` for a timestamp that does not rise, for more bytes than the limit that wait for
-        another stream, and when the graph is in error; the former two put the graph into error.
+        Where nothing can move without more packets it does not wait, as MediaPipe does not: then a thousand
+        timestamps more, or more bytes than :meth:`limit_queue` allows, put the graph into error. Raises
+        :class:`GraphError` for a timestamp that does not rise, which puts the graph into error, too, after
+        :meth:`close_inputs`, and when the graph is in error.
         """
         with self._lock:
             self._raise_error()
             bound = self._bounds[stream]
             if timestamp < bound:
-                self._error = GraphError(self._mismatch(stream, bound, timestamp), "INVALID_ARGUMENT")
-                self._lock.notify_all()
-                raise self._error
-            # Where nothing is under way, the packet may be what the waiting ones need: MediaPipe lets it in, too.
-            self._lock.wait_for(lambda: self._error is not None or not self._under_way or self._has_room(stream))
-            self._raise_error()
-            if self._max_bytes is not None and not self._under_way and self._bytes >= self._max_bytes:
-                text = f"{self._bytes} bytes of packets wait for those of other streams; the limit is {self._max_bytes}"
-                self._error = GraphError(text, "RESOURCE_EXHAUSTED")
-                raise self._error
-            self._bounds[stream] = timestamp + 1
-            self._bytes += _nbytes(value)
-            self._waiting[stream].append((timestamp, value))
-            self._settle()
+                # Once for each calculator that receives from the stream, as MediaPipe has it.
+                texts = ["; " + mismatch(stream, bound, timestamp)] * max(1, len(self._flow.inputs[stream]))
+                raise self._break(GraphError("CalculatorGraph::Run() failed: \n" + "".join(texts), "INVALID_ARGUMENT"))
+            if not self._has_room():
+                self._throttled += 1
+                self._news.wait_for(lambda: self._error is not None or self._has_room() or self._idle())
+                self._throttled -= 1
+                self._raise_error()
+            if self._closing:
+                raise GraphError(f'Packet sent to closed stream "{stream}".', "FAILED_PRECONDITION")
+            if not self._has_room():
+                self._check_deadlock()
+            self._bounds[stream] = next_allowed(timestamp)
+            self._flow.add(stream, value, timestamp)
+            self._wake()
 
     def close_inputs(self) -> None:
         """No packet will come any more; what is inside is still processed."""
         with self._lock:
-            self._closing = True
-            self._settle()
-            self._lock.notify_all()
+            if not self._closing:
+                self._closing = True
+                for stream in self._bounds:
+                    self._flow.close(stream)
+                self._wake()
+                self._news.notify_all()
 
     def wait_until_idle(self) -> None:
-        """Wait until everything settled is processed; raises the graph's error."""
+        """Wait until everything that can be processed is; raises the graph's error."""
         with self._lock:
-            self._lock.wait_for(lambda: self._error is not None or self._under_way == 0)
+            self._news.wait_for(lambda: self._error is not None or self._idle())
             self._raise_error()
 
     def wait_until_done(self) -> None:
         """After :meth:`close_inputs`: wait for the rest and end the workers; raises the graph's error."""
-        for thread in self._threads:
-            thread.join()
-        self._threads = []
-        for calculator in self._calculators:
-            calculator.close()
+        with self._lock:
+            self._news.wait_for(lambda: self._error is not None or (self._closing and self._idle()))
+        self._end()
         with self._lock:
             self._raise_error()
 
     def abort(self) -> None:
         """Let the workers end after the calculators that are running; does not wait. :meth:`cancel` does."""
         with self._lock:
-            self._error = self._error or GraphError("the graph was cancelled", "CANCELLED")
-            self._closing = True
-            self._lock.notify_all()
+            self._break(GraphError("the graph was cancelled", "CANCELLED"))
 
     def cancel(self) -> None:
         """End at once: what has not been processed is lost. Waits for the calculators that are running."""
         self.abort()
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join()
-        self._threads = []
+        self._end()
 
-    # --- inside
+    # --- inside; what has no comment needs the lock
 
-    def _lay_out(self) -> None:
-        """Give every stream a slot in a wave and every node its place in line."""
-        slots = self._slots
-        for port in self._definition.input_streams:
-            slots[port.name] = len(slots)
-        for calculator in self._calculators:
-            for port in calculator.node.outputs:
-                slots[port.name] = len(slots)
-        exits = {port.name for port in self._definition.output_streams}
-        fed_back = {
-            port.name
-            for calculator in self._calculators
-            for port in calculator.node.inputs
-            if port.tag in calculator.node.back_edges
-        }
-        position = {
-            port.name: index for index, calculator in enumerate(self._calculators) for port in calculator.node.outputs
-        }
-        for index, calculator in enumerate(self._calculators):
-            node = calculator.node
-            back = [port for port in node.inputs if port.tag in node.back_edges]
-            self._steps.append(
-                _Step(
-                    calculator=calculator,
-                    inputs=tuple(slots[port.name] for port in node.inputs),
-                    forward=tuple(slots[port.name] for port in node.inputs if port not in back),
-                    back=tuple((place, slots[port.name]) for place, port in enumerate(node.inputs) if port in back),
-                    feeds=tuple(slots[port.name] for port in node.outputs if port.name in fed_back),
-                    outputs=tuple((place, slots[port.name]) for place, port in enumerate(node.outputs)),
-                    emits=tuple((slots[port.name], port.name) for port in node.outputs if port.name in exits),
-                    after=max([index, *(position[port.name] for port in back)]),
-                )
-            )
-        self._passed_through = [port.name for port in self._definition.input_streams if port.name in exits]
+    def _idle(self) -> bool:
+        return not self._running and not self._flow.ready
 
-    def _settle(self) -> None:
-        """Start waves for the timestamps at which every input stream is settled. The lock is held."""
-        while True:
-            heads = [queue[0][0] for queue in self._waiting.values() if queue]
-            if not heads or self._error is not None:
-                break
-            timestamp = min(heads)
-            settled = all(
-                queue or self._closing or self._bounds[name] > timestamp for name, queue in self._waiting.items()
-            )
-            if not settled:
-                break
-            slots: list[Any] = [None] * len(self._slots)
-            for name, queue in self._waiting.items():
-                if queue and queue[0][0] == timestamp:
-                    slots[self._slots[name]] = queue.popleft()[1]
-            wave = _Wave(timestamp, slots, self._last)
-            self._last = wave
-            self._ready.append(wave)
-            self._under_way += 1
-        self._lock.notify_all()
+    def _has_room(self) -> bool:
+        flow = self._flow
+        return flow.under_way < self._max_timestamps and (self._max_bytes is None or flow.nbytes < self._max_bytes)
 
-    def _work(self) -> None:
-        while True:
-            with self._lock:
-                self._lock.wait_for(
-                    lambda: self._ready or self._error is not None or (self._closing and not self._under_way)
-                )
-                if self._error is not None or not self._ready:
-                    return
-                wave = self._ready.popleft()
-            try:
-                finished = self._pass(wave)
-            except Exception as error:  # noqa: BLE001 - becomes the graph's error
-                self._fail(error)
-                return
-            with self._lock:
-                self._under_way -= 1
-                self._bytes -= wave.nbytes
-                wave.slots = []
-                self._lock.notify_all()
-            if not finished:
-                return
+    def _wake(self) -> None:
+        """See to it that somebody takes what is ready."""
+        if not self._flow.ready:
+            return
+        if self._sleeping:
+            self._sleeping -= 1
+            self._work.notify()
+        elif len(self._threads) < self._most_threads:
+            name = f"graph {self._definition.source} {len(self._threads)}"
+            thread = threading.Thread(target=self._run, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
-    def _pass(self, wave: _Wave) -> bool:
-        """Take a wave through the graph; ``False`` when the graph went into error meanwhile."""
-        slots, timestamp = wave.slots, wave.timestamp
-        for name in self._passed_through:
-            value = slots[self._slots[name]]
-            if value is not None:
-                self._listener(name, value, timestamp)
-        for index, step in enumerate(self._steps):
-            if not self._enter(wave, step.after):
-                return False
-            if any([slots[slot] is not None for slot in step.forward]):
-                inputs = [slots[slot] for slot in step.inputs]
-                for place, slot in step.back:
-                    inputs[place] = wave.before.get(slot)
-                results = step.calculator.process(inputs, timestamp)
-                if results:
-                    for place, slot in step.outputs:
-                        slots[slot] = results[place]
-                    for slot, name in step.emits:
-                        if slots[slot] is not None:
-                            self._listener(name, slots[slot], timestamp)
-            for slot in step.feeds:
-                wave.feedback[slot] = slots[slot]
-            self._leave(wave, index + 1)
-        return True
-
-    def _enter(self, wave: _Wave, after: int) -> bool:
-        """Wait until the wave before has left step ``after``."""
-        previous = wave.previous
-        if previous is None:
-            return self._error is None
-        if previous.progress > after:
-            return self._error is None
+    def _run(self) -> None:
+        """A worker; takes the lock itself."""
         with self._lock:
-            self._lock.wait_for(lambda: previous.progress > after or self._error is not None)
-            return self._error is None
+            while self._error is None and not self._ended:
+                if not self._flow.ready:
+                    if not self._running:
+                        self._news.notify_all()
+                    self._sleeping += 1
+                    self._work.wait()
+                    continue
+                timestamp, _, state, values = self._flow.pop()
+                if self._flow.ready and not state.calculator.brief:
+                    self._wake()
+                self._step(state, timestamp, values)
+                if self._throttled and self._has_room():
+                    self._news.notify_all()
 
-    def _leave(self, wave: _Wave, progress: int) -> None:
-        with self._lock:
-            wave.progress = progress
-            if progress == len(self._steps):
-                wave.previous = None
-            self._lock.notify_all()
+    def _step(self, state: NodeState, timestamp: int, values: list[Any]) -> None:
+        """One call of one calculator, without the lock meanwhile."""
+        self._running += 1
+        results: Sequence[Any] = NOTHING
+        failure: Exception | None = None
+        self._lock.release()
+        try:
+            results = state.run(values, timestamp)
+        except Exception as error:  # noqa: BLE001 - becomes the graph's error
+            failure = error
+        finally:
+            self._lock.acquire()
+            self._running -= 1
+        try:
+            if failure is None:
+                self._flow.done(state, timestamp, results)
+        except GraphError as error:
+            failure = error
+        if failure is not None:
+            code = failure.code if isinstance(failure, GraphError) else "INTERNAL"
+            text = _failed("Process", state.calculator.node, failure)
+            # Without the traceback, whose frames hold this graph and its images.
+            cause = failure.with_traceback(None)
+            self._break(GraphError(f"CalculatorGraph::Run() failed: \n{text}", code)).__cause__ = cause
 
-    def _fail(self, error: Exception) -> None:
-        with self._lock:
-            if self._error is None:
-                code = error.code if isinstance(error, GraphError) else "INTERNAL"
-                self._error = GraphError(f"CalculatorGraph::Run() failed: \n{error}", code)
-                logger.debug("graph %s failed", self._definition.source, exc_info=error)
-                # Without the traceback, whose frames hold this graph and its images.
-                self._error.__cause__ = error.with_traceback(None)
-            self._lock.notify_all()
+    def _break(self, error: GraphError) -> GraphError:
+        """Put the graph into error, if it is not yet; the error that counts."""
+        if self._error is None:
+            self._error = error
+        self._closing = True
+        self._work.notify_all()
+        self._news.notify_all()
+        return self._error
 
-    def _has_room(self, stream: str) -> bool:
-        """Whether another packet may enter; the lock is held."""
-        packets = self._under_way + len(self._waiting[stream])
-        return packets < self._max_packets and (self._max_bytes is None or self._bytes < self._max_bytes)
+    def _check_deadlock(self) -> None:
+        """Nothing moves and there is no room: more packets may help, but not for ever."""
+        flow = self._flow
+        if self._max_bytes is not None and flow.nbytes >= self._max_bytes:
+            text = f"{flow.nbytes} bytes of packets wait for those of other streams; the limit is {self._max_bytes}"
+            raise self._break(GraphError(text, "RESOURCE_EXHAUSTED"))
+        if not self._definition.report_deadlock and flow.under_way < self._max_timestamps + _DEADLOCK_ALLOWANCE:
+            return
+        _, node, stream = max(
+            (len(queue.packets), state.calculator.node.name, port.name)
+            for state in flow.states
+            for queue, port in zip(state.inputs, state.calculator.node.inputs, strict=True)
+        )
+        text = (
+            f'Detected a deadlock due to input throttling for input stream: "{stream}" of a node "{node}". '
+            "All calculators are idle while packet sources remain active and throttled.  Consider adjusting "
+            '"max_queue_size" or "report_deadlock".'
+        )
+        raise self._break(GraphError(f"CalculatorGraph::Run() failed: \n{text}", "UNAVAILABLE"))
 
     def _raise_error(self) -> None:
         if self._error is not None:
             raise self._error
 
-    def _mismatch(self, stream: str, bound: int, timestamp: int) -> str:
-        """MediaPipe's text, once for each calculator that receives from the stream."""
-        consumers = [
-            step.calculator.node
-            for step in self._steps
-            if any(port.name == stream for port in step.calculator.node.inputs)
-        ]
-        text = (
-            f'; Packet timestamp mismatch on a calculator receiving from stream "{stream}". '
-            f"Current minimum expected timestamp is {bound} but received {timestamp}. "
-            "Are you using a custom InputStreamHandler? Note that some InputStreamHandlers allow timestamps that "
-            "are not strictly monotonically increasing. See for example the ImmediateInputStreamHandler class comment."
-        )
-        return "CalculatorGraph::Run() failed: \n" + text * max(1, len(consumers))
+    def _end(self) -> None:
+        """End the workers and close the calculators; waits, so without the lock."""
+        with self._lock:
+            self._ended = True
+            self._work.notify_all()
+            threads, self._threads = self._threads, []
+            self._most_threads = 0
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join()
+        self._close_calculators()
+
+    def _close_calculators(self) -> None:
+        """Close those that have been opened, once; the first failure becomes the graph's error."""
+        with self._lock:
+            calculators, self._open = self._open, []
+        for calculator in calculators:
+            try:
+                calculator.close()
+            except Exception as error:  # noqa: BLE001 - becomes the graph's error
+                text = _failed("Close", calculator.node, error)
+                with self._lock:
+                    self._break(GraphError(f"CalculatorGraph::Run() failed: \n{text}")).__cause__ = error
+
+
+def _made(registry: Registry, node: Node, services: Services) -> Calculator:
+    try:
+        return registry.find(node)(node, services)
+    except Exception as error:
+        text = str(error) if isinstance(error, GraphServerError) else f"{type(error).__name__}: {error}"
+        raise ConfigError(f"{node.where()}: {node.calculator} cannot be made: {text}") from error
+
+
+def _failed(what: str, node: Node, error: Exception) -> str:
+    """MediaPipe's text; what failed behind an output stream, where no node is, speaks for itself."""
+    text = str(error) if isinstance(error, GraphServerError) else f"{type(error).__name__}: {error}"
+    if not isinstance(error, GraphServerError):
+        logger.error("%s: %s", node.where(), text, exc_info=error)
+    return f'Calculator::{what}() for node "{node.name}" failed: {text}' if node.calculator else text

@@ -1,0 +1,79 @@
+"""A graph's text as protobuf reads it, and the lines on which its nodes start, which protobuf does not tell."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf.message import DecodeError
+
+from graph_server.errors import ConfigError
+
+_TOKEN = re.compile(
+    r"""(?P<skip>\s+|\#[^\n]*)|(?P<string>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?P<word>[A-Za-z_]\w*)|(?P<mark>.)""",
+    re.DOTALL | re.VERBOSE,
+)
+
+
+@cache
+def _pool() -> descriptor_pool.DescriptorPool:
+    data = (files("graph_server.graph") / "mediapipe_graph.binpb").read_bytes()
+    pool = descriptor_pool.DescriptorPool()
+    for file in descriptor_pb2.FileDescriptorSet.FromString(data).file:
+        pool.Add(file)  # type: ignore[no-untyped-call,unused-ignore]
+    # Extensions are registered with the class that they extend when their messages are made.
+    message_factory.GetMessageClassesForFiles(["mediapipe_graph.proto"], pool)
+    return pool
+
+
+def parse_text(text: str) -> Any:
+    """A ``CalculatorGraphConfig``; raises :class:`ConfigError`."""
+    pool = _pool()
+    config = message_factory.GetMessageClass(pool.FindMessageTypeByName("mediapipe.CalculatorGraphConfig"))()
+    try:
+        return text_format.Parse(text, config, descriptor_pool=pool)
+    except text_format.ParseError as error:
+        raise ConfigError(str(error)) from error
+    except RecursionError as error:
+        raise ConfigError("its messages are nested too deeply") from error
+
+
+def options_of(item: Any) -> dict[str, Any]:
+    """The options of a node, or of an input stream handler, by their short names; raises :class:`ValueError`."""
+    options = {}
+    for extension, message in item.options.ListFields():
+        if extension.is_extension:
+            options[extension.message_type.name] = message
+    for packed in getattr(item, "node_options", ()):
+        try:
+            descriptor = _pool().FindMessageTypeByName(packed.TypeName())
+            message = message_factory.GetMessageClass(descriptor)()
+            packed.Unpack(message)
+        except (KeyError, DecodeError) as error:
+            raise ValueError(f"node_options of type {packed.type_url!r} are not implemented here") from error
+        options[descriptor.name] = message
+    return options
+
+
+def node_lines(text: str) -> Iterator[int]:
+    """The line of each ``node``, in order: also of those in a list, ``node: [{…}, {…}]``."""
+    depth, line = 0, 1
+    expecting = listing = False
+    for token in _TOKEN.finditer(text):
+        mark = token["mark"]
+        if token["word"] and depth == 0:
+            expecting = token["word"] == "node"
+        elif mark == "[" and depth == 0:
+            listing = expecting
+        elif mark == "]" and depth == 0:
+            expecting = listing = False
+        elif mark in ("{", "<"):
+            if depth == 0 and expecting:
+                yield line
+                expecting = listing
+            depth += 1
+        elif mark in ("}", ">"):
+            depth -= 1
+        line += token[0].count("\n")

@@ -1,0 +1,63 @@
+"""Calculators that pass packets on, or do not."""
+
+from typing import Any
+
+import pytest
+from tests.support.graphs import run_graph
+
+
+def test_presence_is_told_for_absence_too() -> None:
+    text = """
+      input_stream: "a" output_stream: "p"
+      node { calculator: "Odd" input_stream: "a" output_stream: "odd" }
+      node { calculator: "PacketPresenceCalculator" input_stream: "PACKET:odd" output_stream: "PRESENCE:p" }
+    """
+    out = run_graph(text, [("a", t, t) for t in range(4)])
+    assert out["p"] == [(0, False), (1, True), (2, False), (3, True)]
+
+
+GATE = """
+  input_stream: "a" input_stream: "control" output_stream: "b" output_stream: "change"
+  node { calculator: "GateCalculator" input_stream: "a" input_stream: "%s:control" output_stream: "b"
+         output_stream: "STATE_CHANGE:change" options { [mediapipe.GateCalculatorOptions.ext] { %s } } }
+"""
+
+
+@pytest.mark.parametrize(
+    ("tag", "options", "passed", "changes"),
+    [
+        ("ALLOW", "", [2], [(2, True), (3, False)]),
+        ("ALLOW", "empty_packets_as_allow: true", [1, 2, 4], [(3, False), (4, True)]),
+        ("DISALLOW", "", [3], [(3, True), (4, False)]),
+        ("DISALLOW", "empty_packets_as_allow: true", [1, 3, 4], [(2, False), (3, True)]),
+        ("ALLOW", "initial_gate_state: GATE_ALLOW", [2], [(1, False), (2, True), (3, False)]),
+    ],
+)
+def test_a_gate_is_controlled_by_a_stream_and_tells_its_changes(
+    tag: str, options: str, passed: list[int], changes: list[Any]
+) -> None:
+    packets = [("a", t, t) for t in (1, 2, 3, 4)] + [("control", 2, True), ("control", 3, False)]
+    out = run_graph(GATE % (tag, options), packets)
+    assert [timestamp for timestamp, _ in out["b"]] == passed
+    assert out["change"] == changes
+
+
+@pytest.mark.parametrize(("tag", "value", "passed"), [("ALLOW", True, 2), ("ALLOW", False, 0), ("DISALLOW", False, 2)])
+def test_a_gate_is_controlled_by_a_side_packet(tag: str, value: bool, passed: int) -> None:
+    text = f"""
+      input_side_packet: "control" input_stream: "a" output_stream: "b"
+      node {{ calculator: "GateCalculator" input_stream: "a" input_side_packet: "{tag}:control" output_stream: "b" }}
+    """
+    out = run_graph(text, [("a", t, t) for t in (1, 2)], side_packets={"control": value})
+    assert len(out.get("b", [])) == passed
+
+
+def test_a_threshold_has_three_kinds_of_answer() -> None:
+    text = """
+      input_stream: "a" output_stream: "flag" output_stream: "yes" output_stream: "no"
+      node { calculator: "ThresholdingCalculator" input_stream: "FLOAT:a" output_stream: "FLAG:flag"
+             output_stream: "ACCEPT:yes" output_stream: "REJECT:no"
+             options { [mediapipe.ThresholdingCalculatorOptions.ext] { threshold: 0.5 } } }
+    """
+    out = run_graph(text, [("a", 1, 0.4), ("a", 2, 0.6)])
+    assert out == {"flag": [(1, False), (2, True)], "yes": [(2, True)], "no": [(1, False)]}

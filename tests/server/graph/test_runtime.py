@@ -1,0 +1,306 @@
+"""Graphs at work: order, timestamps, parallel nodes, back-pressure, errors, cancelling."""
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from tests.support.graphs import new_graph, run_graph, simple_registry
+
+from graph_server.errors import GraphError
+from graph_server.graph.calculator import Calculator
+
+CHAIN = """
+  input_stream: "a" output_stream: "c"
+  node { calculator: "Slow" input_stream: "a" output_stream: "b" }
+  node { calculator: "Slow" input_stream: "b" output_stream: "c" }
+"""
+JOIN = """
+  input_stream: "a" input_stream: "b" output_stream: "sum"
+  node { calculator: "Add" input_stream: "a" input_stream: "b" output_stream: "sum" }
+"""
+
+
+def test_packets_come_out_in_order_though_nodes_take_different_times() -> None:
+    out = run_graph(CHAIN, [("a", t, t) for t in range(50)])
+    assert out["c"] == [(t, t) for t in range(50)]
+
+
+def test_a_node_runs_when_one_of_its_inputs_has_a_packet() -> None:
+    text = """
+      input_stream: "a" output_stream: "sum"
+      node { calculator: "Odd" input_stream: "a" output_stream: "odd" }
+      node { calculator: "Add" input_stream: "odd" input_stream: "odd" output_stream: "sum" }
+    """
+    assert run_graph(text, [("a", t, t) for t in range(6)])["sum"] == [(1, 2), (3, 6), (5, 10)]
+
+
+def test_streams_are_joined_by_timestamp_whatever_comes_first() -> None:
+    packets = [("a", 1, 10), ("a", 3, 30), ("b", 1, 1), ("b", 2, 2), ("b", 3, 3)]
+    assert run_graph(JOIN, packets)["sum"] == [(1, 11), (2, 2), (3, 33)]
+
+
+def test_a_stream_that_is_input_and_output_leaves_in_order_however_slow_the_listener() -> None:
+    text = """
+      input_stream: "a" output_stream: "a" output_stream: "b"
+      node { calculator: "Slow" input_stream: "a" output_stream: "b" }
+    """
+    graph = new_graph(text)
+    seen: list[int] = []
+
+    def listen(name: str, value: Any, timestamp: int) -> None:
+        if name == "a":
+            time.sleep(0.003 if timestamp % 3 == 0 else 0)
+            seen.append(timestamp)
+
+    graph.start({}, listen)
+    for timestamp in range(30):
+        graph.add_packet("a", timestamp, timestamp)
+    graph.close_inputs()
+    graph.wait_until_done()
+    assert seen == list(range(30))
+
+
+def test_independent_nodes_of_one_timestamp_run_at_the_same_time() -> None:
+    registry = simple_registry()
+    meeting = threading.Barrier(2, timeout=20)
+
+    @registry.register("Meet")
+    class Meet(Calculator):
+        def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+            meeting.wait()
+            return (inputs[0],)
+
+    text = """
+      input_stream: "a" output_stream: "sum"
+      node { calculator: "Meet" input_stream: "a" output_stream: "b" }
+      node { calculator: "Meet" input_stream: "a" output_stream: "c" }
+      node { calculator: "Add" input_stream: "b" input_stream: "c" output_stream: "sum" }
+    """
+    assert run_graph(text, [("a", t, t) for t in range(5)], registry=registry)["sum"] == [(t, 2 * t) for t in range(5)]
+
+
+def test_several_timestamps_are_under_way_at_once() -> None:
+    registry = simple_registry()
+    meeting = threading.Barrier(2, timeout=20)
+
+    @registry.register("MeetAcross")
+    class MeetAcross(Calculator):
+        def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+            if timestamp == {"b": 2, "c": 1}[self.node.outputs[0].name]:
+                meeting.wait()  # the second node at 1, while the first is at 2 already
+            return (inputs[0],)
+
+    text = """
+      input_stream: "a" output_stream: "c"
+      node { calculator: "MeetAcross" input_stream: "b" output_stream: "c" }
+      node { calculator: "MeetAcross" input_stream: "a" output_stream: "b" }
+    """
+    out = run_graph(text, [("a", t, t) for t in (0, 1, 2, 3)], registry=registry)
+    assert [t for t, _ in out["c"]] == [0, 1, 2, 3]
+
+
+def test_num_threads_bounds_the_workers() -> None:
+    registry = simple_registry()
+    names = set()
+
+    @registry.register("Who")
+    class Who(Calculator):
+        def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+            names.add(threading.current_thread().name)
+            return (inputs[0],)
+
+    nodes = "".join(f'node {{ calculator: "Who" input_stream: "a" output_stream: "b{n}" }}' for n in range(6))
+    run_graph(f'num_threads: 1 input_stream: "a" output_stream: "b0" {nodes}', [("a", 1, 1)], registry=registry)
+    assert len(names) == 1
+
+
+def test_an_unbounded_queue_takes_everything() -> None:
+    out = run_graph("max_queue_size: -1" + CHAIN, [("a", t, 0) for t in range(300)])
+    assert len(out["c"]) == 300
+
+
+def test_more_packets_on_one_input_than_the_queue_holds_do_not_block_the_other() -> None:
+    packets = [("a", t, t) for t in range(101)] + [("b", 500, 1)]
+    assert len(run_graph(JOIN, packets)["sum"]) == 102
+
+
+def test_a_graph_that_only_ever_gets_one_of_two_inputs_fails_with_mediapipes_words_instead_of_growing() -> None:
+    text = 'input stream: "a" of a node "Add". All calculators are idle while packet sources remain active'
+    for directive, least in (("report_deadlock: true", 100), ("", 1000)):
+        with pytest.raises(GraphError, match=text) as caught:
+            run_graph(directive + JOIN, [("a", t, t) for t in range(5000)])
+        assert caught.value.code == "UNAVAILABLE"
+        run_graph(directive + JOIN, [("a", t, t) for t in range(least)])
+
+
+def test_adding_waits_while_as_many_timestamps_are_under_way_as_the_queue_holds() -> None:
+    graph = new_graph("max_queue_size: 2" + CHAIN)
+    opened = threading.Event()
+    graph.start({}, lambda name, value, timestamp: opened.wait(20) and None)
+    added: list[int] = []
+
+    def feed() -> None:
+        for timestamp in range(40):
+            graph.add_packet("a", 0, timestamp)
+            added.append(timestamp)
+
+    thread = threading.Thread(target=feed)
+    thread.start()
+    thread.join(0.3)
+    assert thread.is_alive()
+    assert added == [0, 1]
+    assert graph.pending == 2
+    opened.set()
+    thread.join(20)
+    graph.close_inputs()
+    graph.wait_until_done()
+    assert len(added) == 40
+
+
+def test_a_packet_after_the_inputs_are_closed_is_refused() -> None:
+    graph = new_graph("max_queue_size: 2" + CHAIN)
+    graph.start({}, lambda *packet: None)
+    graph.close_inputs()
+    for timestamp in range(4):
+        with pytest.raises(GraphError, match='Packet sent to closed stream "a"'):
+            graph.add_packet("a", 0, timestamp)
+    graph.wait_until_done()
+
+
+def test_a_failing_calculator_puts_the_graph_into_error_with_mediapipes_words() -> None:
+    text = """
+      input_stream: "a" output_stream: "b"
+      node { calculator: "FailAt3" input_stream: "a" output_stream: "b" }
+    """
+    expected = (
+        r'^CalculatorGraph::Run\(\) failed: \nCalculator::Process\(\) for node "FailAt3" failed: three is too much$'
+    )
+    with pytest.raises(GraphError, match=expected):
+        run_graph(text, [("a", t, t) for t in range(6)])
+
+
+def test_nodes_of_one_name_are_numbered_as_mediapipe_does() -> None:
+    text = """
+      input_stream: "a" output_stream: "c"
+      node { calculator: "FailAt3" input_stream: "a" output_stream: "b" }
+      node { calculator: "FailAt3" input_stream: "b" output_stream: "c" }
+    """
+    with pytest.raises(GraphError, match=r'for node "FailAt3_1" failed'):
+        run_graph(text, [("a", 1, 3)])
+
+
+def test_exceptions_that_nobody_foresaw_keep_their_type_in_the_text(caplog: pytest.LogCaptureFixture) -> None:
+    text = 'input_stream: "a" output_stream: "b" node { calculator: "Odd" input_stream: "a" output_stream: "b" }'
+    with pytest.raises(GraphError, match=r'Process\(\) for node "Odd" failed: TypeError: ') as caught:
+        run_graph(text, [("a", 1, {})])
+    assert isinstance(caught.value.__cause__, TypeError)
+    assert "Traceback" in caplog.text
+
+
+@pytest.mark.parametrize(("method", "what"), [("open", "Open"), ("close", "Close")])
+def test_a_calculator_that_fails_to_open_or_close_is_named(method: str, what: str) -> None:
+    registry = simple_registry()
+
+    @registry.register("Broken")
+    class Broken(Calculator):
+        def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+            return (inputs[0],)
+
+    def fail(*arguments: Any) -> Any:
+        raise GraphError("no luck")
+
+    setattr(Broken, method, fail)
+    text = 'input_stream: "a" output_stream: "b" node { calculator: "Broken" input_stream: "a" output_stream: "b" }'
+    with pytest.raises(GraphError, match=rf'Calculator::{what}\(\) for node "Broken" failed: no luck'):
+        run_graph(text, [], registry=registry)
+
+
+def test_as_many_values_as_outputs_are_asked_of_a_calculator() -> None:
+    registry = simple_registry()
+
+    @registry.register("Two")
+    class Two(Calculator):
+        def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+            return (1, 2)
+
+    text = 'input_stream: "a" output_stream: "b" node { calculator: "Two" input_stream: "a" output_stream: "b" }'
+    with pytest.raises(GraphError, match="2 values for 1 output streams"):
+        run_graph(text, [("a", 1, 1)], registry=registry)
+
+
+@pytest.mark.parametrize("second", [5, 4, -1])
+def test_a_timestamp_that_does_not_rise_is_fatal(second: int) -> None:
+    expected = f'receiving from stream "a". Current minimum expected timestamp is 6 but received {second}'
+    with pytest.raises(GraphError, match=expected) as caught:
+        run_graph(CHAIN, [("a", 5, 1), ("a", second, 2)])
+    assert caught.value.code == "INVALID_ARGUMENT"
+
+
+def test_cancelling_ends_the_workers_and_wakes_who_waits() -> None:
+    graph = new_graph("max_queue_size: 2" + CHAIN)
+    opened = threading.Event()
+    entered = threading.Event()
+
+    def listen(name: str, value: Any, timestamp: int) -> None:
+        entered.set()
+        opened.wait(20)
+
+    graph.start({}, listen)
+    errors: list[GraphError] = []
+
+    def feed() -> None:
+        try:
+            for timestamp in range(100):
+                graph.add_packet("a", 0, timestamp)
+        except GraphError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=feed)
+    thread.start()
+    assert entered.wait(20)
+    graph.abort()
+    opened.set()
+    graph.cancel()
+    thread.join(20)
+    assert [error.code for error in errors] == ["CANCELLED"]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("graph test")]
+
+
+@pytest.mark.parametrize("ending", ["cancel", "drain", "both", "failure"])
+def test_calculators_are_closed_once_however_the_graph_ends(ending: str) -> None:
+    registry = simple_registry()
+    closed = []
+
+    @registry.register("Closing")
+    class Closing(Calculator):
+        def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+            if ending == "failure":
+                raise GraphError("on purpose")
+            return (inputs[0],)
+
+        def close(self) -> None:
+            closed.append(1)
+
+    text = 'input_stream: "a" output_stream: "b" node { calculator: "Closing" input_stream: "a" output_stream: "b" }'
+    graph = new_graph(text, registry)
+    graph.start({}, lambda *packet: None)
+    graph.add_packet("a", 1, 1)
+    if ending in ("drain", "both"):
+        graph.close_inputs()
+        graph.wait_until_done()
+    if ending != "drain":
+        graph.cancel()
+    assert closed == [1]
+
+
+def test_a_required_side_packet_that_is_not_given_is_named() -> None:
+    with pytest.raises(GraphError, match="side packet 'size' is required"):
+        run_graph('input_side_packet: "size"' + CHAIN, [])
+
+
+def test_a_long_chain_listed_backwards_runs() -> None:
+    nodes = (f'node {{ calculator: "Add" input_stream: "s{n}" output_stream: "s{n + 1}" }}' for n in range(1200))
+    text = 'input_stream: "s0" output_stream: "s1200"' + "".join(reversed(list(nodes)))
+    assert run_graph(text, [("s0", 1, 7)])["s1200"] == [(1, 7)]
