@@ -65,6 +65,10 @@ def load(
             loaded[graph.name] = _load_graph(graph, models, before.loaded.get(graph.name) if before else None)
         except GraphServerError as error:
             _report(f"graph {graph.name}", error, config.required)
+        except Exception as error:
+            logger.debug("graph %s", graph.name, exc_info=error)
+            failure = ConfigError(f"{graph.graph_path} cannot be loaded: {type(error).__name__}: {error}")
+            _report(f"graph {graph.name}", failure, config.required)
     in_graphs = {name for graph in loaded.values() for name in graph.models}
     for name in models.names:
         if name not in in_graphs:
@@ -96,6 +100,8 @@ def _load_graph(config: GraphConfig, models: ModelRepository, before: LoadedGrap
         text = config.graph_path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"cannot read {config.graph_path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{config.graph_path} is not UTF-8 text: {error}") from error
     source = str(config.graph_path)
     if (
         before is not None
