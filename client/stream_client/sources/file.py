@@ -17,6 +17,8 @@ from stream_client.sources.pictures import rgb_image
 logger = logging.getLogger(__name__)
 
 _MAX_PLAUSIBLE_RATE = 1000
+# Audio may go on for longer than the video.
+_MISSING_SECONDS, _MISSING_SHARE = 0.5, 0.05
 
 
 class FileSource:
@@ -113,13 +115,34 @@ class FileSource:
         return stream
 
     def _decode(self, container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
+        """Every frame that can be decoded, also behind damage; where nothing can, the file is refused."""
+        damaged = 0
         try:
-            yield from container.decode(video=0)
+            for packet in container.demux(video=0):
+                try:
+                    frames = packet.decode()
+                except av.error.FFmpegError as error:
+                    damaged += 1
+                    last = error.strerror
+                else:
+                    yield from frames
         except av.error.FFmpegError as error:
             # A recording that broke off: what is there has been read.
-            if self._index == 0 and self._first is None:
-                raise SourceCodecError(f"{self._path} cannot be decoded: {error.strerror}") from error
             logger.warning("%s is damaged after frame %d: %s", self._path, self._index, error.strerror)
+        if damaged and self._index == 0:
+            raise SourceCodecError(f"{self._path} cannot be decoded: {last} (--input_stream)")
+        if damaged:
+            logger.warning("%s: %d packets cannot be decoded (%s): frames are missing", self._path, damaged, last)
+        self._check_end(container)
+
+    def _check_end(self, container: av.container.InputContainer) -> None:
+        """Some damage looks like the end of the file: its header may say otherwise."""
+        declared = container.streams.video[0].duration
+        time_base = container.streams.video[0].time_base
+        seconds = float(declared * time_base) if declared and time_base else (container.duration or 0) / 1_000_000
+        read = (self._last + self._period - self._offset) / 1_000_000
+        if seconds - read > max(_MISSING_SECONDS, _MISSING_SHARE * seconds):
+            logger.warning("%s ended after %.1f s of the %.1f s that its header says", self._path, read, seconds)
 
     def _next_decoded(self) -> av.VideoFrame | None:
         if self._first is not None:

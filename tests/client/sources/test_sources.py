@@ -1,5 +1,6 @@
 """Sources on real videos."""
 
+import re
 import threading
 from fractions import Fraction
 from pathlib import Path
@@ -100,6 +101,29 @@ def test_a_truncated_file_gives_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "cut.mkv").write_bytes(data[: len(data) * 2 // 3])
     frames = _frames(FileSource(tmp_path / "cut.mkv"))
     assert 10 < len(frames) < 60
+
+
+@pytest.mark.parametrize(
+    ("suffix", "told"), [("mp4", "packets cannot be decoded"), ("mkv", "ended after .* s of the 4.0 s")]
+)
+def test_damage_inside_a_file_is_told_and_what_can_be_read_is(
+    suffix: str, told: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_video(tmp_path / f"damaged.{suffix}", frames=120, width=320, height=240)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 2000] = np.random.default_rng(0).bytes(2000)
+    path.write_bytes(data)
+    frames = _frames(FileSource(path))
+    assert 0 < len(frames) < 120
+    assert re.search(told, caplog.text)
+    if suffix == "mp4":  # its index leads past the damage
+        assert frames[-1].timestamp > 3_900_000
+
+
+def test_a_whole_file_is_no_cause_for_warnings(clip: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert len(_frames(FileSource(clip))) == 30
+    assert caplog.text == ""
 
 
 def test_unusable_files_are_one_clear_line(tmp_path: Path) -> None:
