@@ -36,6 +36,10 @@ class LiveServables:
         self.current = load(self.config, runtime, metrics)
         """What is served now."""
 
+    def close(self) -> None:
+        """End what is kept from call to call."""
+        self.current.close()
+
     def reload_if_changed(self) -> bool:
         """Load again if need be; ``True`` if that was done.
 
@@ -62,6 +66,8 @@ class LiveServables:
         self._seen = seen
         self._failed = True
         config = self._read()
-        self.current = load(config, self._runtime, self._metrics, self.current)
+        before = self.current
+        self.current = load(config, self._runtime, self._metrics, before)
+        before.close(self.current)
         # What the new configuration names is watched from now on.
         self.config, self._seen, self._failed = config, fingerprint(config), False

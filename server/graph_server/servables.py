@@ -9,6 +9,7 @@ from graph_server.calculators import REGISTRY
 from graph_server.config import GraphConfig, ServerConfig
 from graph_server.errors import ConfigError, GraphServerError
 from graph_server.graph.definition import GraphDefinition, parse_graph
+from graph_server.graph.pool import CallGraph, GraphPool, PooledGraph, pool_size
 from graph_server.graph.runtime import Graph
 from graph_server.models import Model, ModelRepository, Runtime, UsedModels
 from graph_server.servable_metrics import ServableMetrics
@@ -18,12 +19,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LoadedGraph:
-    """A valid graph, the text it was read from, and the models it opens."""
+    """A valid graph, the text it was read from, the models it opens, and its pool if its text asks for one."""
 
     definition: GraphDefinition
     text: str
     models: Mapping[str, Model]
     label_file: Path | None
+    pool: GraphPool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,23 @@ class Servables:
     retired: frozenset[str] = frozenset()
     loaded: Mapping[str, LoadedGraph] = field(default_factory=dict)
 
-    def new_graph(self, definition: GraphDefinition) -> Graph:
-        """A fresh instance, with state of its own."""
-        return Graph(definition, REGISTRY, self.models)
+    def graph_for_call(self, name: str) -> CallGraph:
+        """A fresh instance of a loaded graph, with state of its own, or a turn with one of its pool."""
+        loaded = self.loaded[name]
+        if loaded.pool is not None:
+            return PooledGraph(loaded.pool)
+        return Graph(loaded.definition, REGISTRY, self.models)
+
+    def is_pooled(self, name: str) -> bool:
+        """Whether calls of that graph take turns."""
+        return name in self.loaded and self.loaded[name].pool is not None
+
+    def close(self, after: "Servables | None" = None) -> None:
+        """End the pools that ``after`` has not taken over."""
+        kept = {id(graph) for graph in after.loaded.values()} if after is not None else set()
+        for graph in self.loaded.values():
+            if graph.pool is not None and id(graph) not in kept:
+                graph.pool.close()
 
 
 def load(
@@ -116,7 +132,10 @@ def _load_graph(config: GraphConfig, models: ModelRepository, before: LoadedGrap
     trial.start({port.name: None for port in definition.input_side_packets}, lambda name, value, timestamp: None)
     trial.close_inputs()
     trial.wait_until_done()
-    return LoadedGraph(definition, text, noted.used, _label_file(noted.used.values()))
+    pool = None
+    if definition.pool_size is not None:
+        pool = GraphPool(lambda: Graph(definition, REGISTRY, models), pool_size(definition.pool_size))
+    return LoadedGraph(definition, text, noted.used, _label_file(noted.used.values()), pool)
 
 
 def _label_file(models: Iterable[Model]) -> Path | None:

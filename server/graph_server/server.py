@@ -132,6 +132,7 @@ class GraphServer:
             self._rest.close()
             self._rest = None
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._live.close()
         if self._faults is not None:
             self._faults.join()
 

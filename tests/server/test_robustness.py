@@ -60,11 +60,17 @@ def graph_of(calculator: str) -> str:
 
 @pytest.fixture
 def config(tmp_path: Path) -> ServerConfig:
-    """Graphs ``passThrough``, ``hold`` and ``fail``."""
+    """Graphs ``passThrough``, ``hold``, ``fail`` and ``pooled``, of which there is one instance."""
     graphs = []
-    for name, calculator in (("passThrough", "PassThroughCalculator"), ("hold", "TestHold"), ("fail", "TestFail")):
+    texts = {
+        "passThrough": graph_of("PassThroughCalculator"),
+        "hold": graph_of("TestHold"),
+        "fail": graph_of("TestFail"),
+        "pooled": "# OVMS_GRAPH_QUEUE_MAX_SIZE: 1\n" + graph_of("PassThroughCalculator"),
+    }
+    for name, text in texts.items():
         path = tmp_path / f"{name}.pbtxt"
-        path.write_text(graph_of(calculator))
+        path.write_text(text)
         graphs.append(GraphConfig(name, path))
     return ServerConfig((), tuple(graphs))
 
@@ -227,6 +233,48 @@ def test_inference_calls_beyond_the_limit_are_refused_and_health_is_answered(
         client.call(LIVE)
         hold.let_go.set()
         assert [call.code() for call in futures].count(grpc.StatusCode.OK) == 3
+
+
+def test_calls_that_wait_for_a_pools_graph_do_not_keep_others_waiting_and_leave_with_their_clients(
+    config: ServerConfig,
+) -> None:
+    with graph_server(config=config, limits=Limits(calls=8, running=1)) as server, Client(server) as client:
+        session = client.open(to("pooled", 1))
+        next(session)
+        waiting = [client.channel.unary_unary(UNARY).future(to("pooled", 5)) for _ in range(2)]
+        assert client.call(UNARY, to("passThrough", 1))
+        more = [client.channel.unary_unary(UNARY).future(to("pooled", 5)) for _ in range(2)]
+        assert [call.code() for call in ended(more, 1)] == [EXHAUSTED]
+        for call in (*waiting, *more):
+            call.cancel()
+
+        def is_served() -> bool:
+            call = client.channel.unary_unary(UNARY).future(to("passThrough", 1))
+            return bool(call.code() is grpc.StatusCode.OK)
+
+        until(is_served)
+        session.cancel()
+        # The session's graph may have been kept, so timestamps have to rise.
+        assert client.call(UNARY, to("pooled", 10))
+    assert not [thread.name for thread in threading.enumerate() if "pooled.pbtxt" in thread.name]
+
+
+def test_a_pool_keeps_its_graph_from_call_to_call_and_ends_it_with_the_server(config: ServerConfig) -> None:
+    def workers() -> set[threading.Thread]:
+        return {thread for thread in threading.enumerate() if "pooled.pbtxt" in thread.name}
+
+    with graph_server(config=config) as server, Client(server) as client:
+        client.call(UNARY, to("pooled", 1))
+        first = workers()
+        assert first
+        for timestamp in range(2, 20):
+            client.call(UNARY, to("pooled", timestamp))
+        assert workers() == first
+        with pytest.raises(grpc.RpcError, match="Packet timestamp mismatch"):
+            client.call(UNARY, to("pooled", 19))
+        client.call(UNARY, to("pooled", 1))
+        assert not workers() & first
+    assert not workers()
 
 
 def test_a_message_beyond_the_limit_is_refused_and_the_next_one_served(config: ServerConfig) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import queue
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -241,6 +242,30 @@ def test_clients_that_vanish_free_their_sessions(ready: dict[str, Any], channel:
             next(call)
             call.cancel()
     assert stream(channel, request())[1] is grpc.StatusCode.OK
+
+
+def test_sigterm_takes_nothing_new_and_lets_sessions_end(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "graph_server", "--model_name", "passThrough", "--port", "0"]
+    command += ["--model_path", str(ROOT / "graphs" / "pass_through")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        address = json.loads(process.stdout.readline())["grpc"]
+        requests: queue.Queue[bytes | None] = queue.Queue()
+        with grpc.insecure_channel(address) as channel:
+            call = channel.stream_stream(STREAM)(iter(requests.get, None))
+            requests.put(request(timestamp=1).SerializeToString())
+            next(call)
+            process.send_signal(signal.SIGTERM)
+            code = grpc.StatusCode.OK
+            while code is grpc.StatusCode.OK:  # until the server takes nothing new
+                with grpc.insecure_channel(address) as other:
+                    code = other.unary_unary(UNARY).future(request().SerializeToString(), timeout=20).code()
+            assert code is grpc.StatusCode.UNAVAILABLE
+            requests.put(request(timestamp=2).SerializeToString())
+            requests.put(None)
+            assert len(list(call)) == 1
+            assert call.code() is grpc.StatusCode.OK
+        assert process.wait(30) == 0
 
 
 def test_a_width_that_is_no_multiple_of_16_comes_back_sheared_as_from_ovms(channel: grpc.Channel) -> None:

@@ -8,7 +8,7 @@ import grpc
 
 import graph_server
 from graph_server.errors import GraphServerError
-from graph_server.service.messages import decode_request, message_class
+from graph_server.service.messages import InferRequest, decode_request, message_class
 from graph_server.service.servable_calls import ServableCalls
 from graph_server.service.session import StreamSession
 from graph_server.service.shared_memory import EXTENSION, SharedMemoryRegions
@@ -38,7 +38,6 @@ class InferenceService:
             "ServerMetadata": self._server_metadata,
             "ModelReady": self._model_ready,
             "ModelMetadata": self._model_metadata,
-            "ModelInfer": self._model_infer,
         }
         if self._shared is not None:
             unary["SystemSharedMemoryStatus"] = self._region_status
@@ -47,17 +46,13 @@ class InferenceService:
         methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
             name: grpc.unary_unary_rpc_method_handler(self._guarded(method)) for name, method in unary.items()
         }
+        methods["ModelInfer"] = grpc.unary_unary_rpc_method_handler(self._model_infer)
         methods["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(self._model_stream_infer)
         return grpc.method_handlers_generic_handler(SERVICE, methods)
 
     def _guarded(self, method: Callable[[bytes], bytes]) -> Callable[[bytes, grpc.ServicerContext], bytes]:
         def call(data: bytes, context: grpc.ServicerContext) -> bytes:
-            try:
-                return method(data)
-            except Refusal as refusal:
-                context.abort(refusal.code, final_text(refusal))
-            except GraphServerError as error:
-                context.abort(grpc.StatusCode.INTERNAL, str(error))
+            return _answer(lambda: method(data), context)
 
         return call
 
@@ -81,8 +76,15 @@ class InferenceService:
         request = _parse("ModelMetadataRequest", data)
         return bytes(self._calls.metadata(request.name, request.version, "gRPC").SerializeToString())
 
-    def _model_infer(self, data: bytes) -> bytes:
-        return self._calls.infer(lambda: self._regions.resolve(decode_request(data)), len(data), "gRPC")
+    def _model_infer(self, data: bytes, context: grpc.ServicerContext) -> bytes:
+        def decode() -> InferRequest:
+            return self._regions.resolve(decode_request(data))
+
+        def watch(stop: Callable[[], None]) -> None:
+            if not context.add_callback(stop):
+                stop()  # the client is gone already
+
+        return _answer(lambda: self._calls.infer(decode, len(data), "gRPC", watch), context)
 
     def _model_stream_infer(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         try:
@@ -124,6 +126,15 @@ class InferenceService:
     def _region_unregister(self, data: bytes) -> bytes:
         self._regions.unregister(_parse("SystemSharedMemoryUnregisterRequest", data).name)
         return _bytes("SystemSharedMemoryUnregisterResponse")
+
+
+def _answer(answer: Callable[[], bytes], context: grpc.ServicerContext) -> bytes:
+    try:
+        return answer()
+    except Refusal as refusal:
+        context.abort(refusal.code, final_text(refusal))
+    except GraphServerError as error:
+        context.abort(grpc.StatusCode.INTERNAL, str(error))
 
 
 def _parse(name: str, data: bytes) -> Any:

@@ -12,7 +12,8 @@ import numpy as np
 from graph_server.errors import GraphError
 from graph_server.graph.definition import GraphDefinition
 from graph_server.graph.node import Port
-from graph_server.graph.runtime import MAX_TIMESTAMP, MIN_TIMESTAMP, Graph
+from graph_server.graph.pool import CallGraph
+from graph_server.graph.runtime import MAX_TIMESTAMP, MIN_TIMESTAMP
 from graph_server.servables import Servables
 from graph_server.service.messages import InferRequest, message_class
 from graph_server.service.status import (
@@ -54,9 +55,14 @@ def find_graph(servables: Servables, name: str) -> GraphDefinition:
     return definition
 
 
-def side_packets(request: InferRequest) -> dict[str, Any]:
+def side_packets(request: InferRequest, definition: GraphDefinition) -> dict[str, Any]:
     """The parameters of a first request, without the timestamp; raises :class:`Refusal`."""
     packets: dict[str, Any] = {}
+    if definition.pool_size is not None and any(name != TIMESTAMP for name in request.message.parameters):
+        raise precondition_failed(
+            "Failed to initialize mediapipe graph",
+            "Input side packets are not supported for graphs with queue enabled",
+        )
     for name, value in request.message.parameters.items():
         if name == TIMESTAMP:
             continue
@@ -104,7 +110,7 @@ def packets_of(request: InferRequest, ports: Mapping[str, Port]) -> Iterator[tup
         yield port.name, input_value(request, places.setdefault(item.name, index), port.tag)
 
 
-def push(graph: Graph, request: InferRequest, ports: Mapping[str, Port], timestamp: int) -> int:
+def push(graph: CallGraph, request: InferRequest, ports: Mapping[str, Port], timestamp: int) -> int:
     """Give the request's packets to the graph at ``timestamp`` and return their number; raises :class:`Refusal`.
 
     As in MediaPipe, the packet whose timestamp does not rise is taken without a word and puts the graph into

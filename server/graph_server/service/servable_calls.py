@@ -6,6 +6,7 @@ Source: src/kfs_frontend/kfs_grpc_inference_service.cpp, which OVMS's REST handl
 import re
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from graph_server.errors import ConfigError, GraphServerError, UnknownModelError, UnknownVersionError
@@ -15,7 +16,7 @@ from graph_server.servables import Servables
 from graph_server.service.limits import Budgets
 from graph_server.service.messages import InferRequest, message_class
 from graph_server.service.model_call import infer_model
-from graph_server.service.session import infer_once
+from graph_server.service.session import Watch, infer_once
 from graph_server.service.status import (
     Refusal,
     not_loaded,
@@ -74,18 +75,22 @@ class ServableCalls:
         servables.metrics.request(True, name, model.version, interface, "ModelMetadata")
         return answer
 
-    def infer(self, decode: Callable[[], InferRequest], size: int, interface: Interface) -> bytes:
+    def infer(
+        self, decode: Callable[[], InferRequest], size: int, interface: Interface, watch: Watch = lambda stop: None
+    ) -> bytes:
         """A ``ModelInferResponse`` for a request of ``size`` bytes, which is decoded once there is room for it."""
         begun = time.perf_counter()
         budgets = self.budgets
-        with budgets.inferences.take(), budgets.unary_bytes.take(size), budgets.running:
+        with budgets.inferences.take(), budgets.unary_bytes.take(size), ExitStack() as stack:
             request = decode()
             servables = self._current()
             name, version = request.message.model_name, request.message.model_version
             if version:
                 _version(version)
+            if not servables.is_pooled(name):  # who waits for a pool's graph must not keep others waiting
+                stack.enter_context(budgets.running)
             if name not in servables.models.names:
-                return infer_once(servables, request, interface)
+                return infer_once(servables, request, interface, watch)
             model = self._model(servables, name, "" if version == "0" else version)
             try:
                 response = infer_model(model, request)

@@ -4,13 +4,13 @@ Source: src/mediapipe_internal/mediapipegraphexecutor.hpp.
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from graph_server.errors import GraphError
 from graph_server.graph.definition import GraphDefinition
-from graph_server.graph.node import Port
-from graph_server.graph.runtime import Graph, OutputListener
+from graph_server.graph.pool import CallGraph
+from graph_server.graph.runtime import OutputListener
 from graph_server.servable_metrics import GraphCall, Interface
 from graph_server.servables import Servables
 from graph_server.service.limits import Limits
@@ -31,6 +31,10 @@ _SUBSEQUENT = "partial deserialization of subsequent requests"
 _VALIDATE = "validate subsequent requests"
 
 
+Watch = Callable[[Callable[[], None]], object]
+"""Takes what is to be called, without waiting, when the client of a unary call is gone."""
+
+
 class StreamSession:
     """One ``ModelStreamInfer`` call. :meth:`run` reads in a thread of its own; iterate :attr:`responses`."""
 
@@ -46,14 +50,14 @@ class StreamSession:
         regions: SharedMemoryRegions,
     ) -> None:
         self._name = first.message.model_name
-        definition = find_graph(servables, self._name)
+        self._definition = definition = find_graph(servables, self._name)
         self._first = first
         self._requests = requests
         self._regions = regions
         self._places = SessionPlaces(regions)
         self._ports = {port.name: port for port in definition.input_streams}
         self._call = servables.metrics.graph_call(self._name, "gRPC", "ModelInferStream")
-        self._graph: Graph = servables.new_graph(definition)
+        self._graph = servables.graph_for_call(self._name)
         self._graph.limit_queue(min(definition.max_queue_size, limits.queued_packets), limits.session_bytes)
         self.responses = ResponseQueue(self.RESPONSES, self.RESPONSE_BYTES)
         self.refusal: Refusal | None = None
@@ -63,7 +67,7 @@ class StreamSession:
     def start(self) -> None:
         """Start the graph and the reader; raises :class:`Refusal`."""
         try:
-            self._graph.start(side_packets(self._first), self._send)
+            self._graph.start(side_packets(self._first, self._definition), self._send)
         except GraphError as error:
             raise precondition_failed("Failed to start mediapipe graph", str(error)) from error
         self._thread.start()
@@ -156,12 +160,16 @@ class StreamSession:
         self._call.responded(timestamp)
 
 
-def infer_once(servables: Servables, request: InferRequest, interface: Interface) -> bytes:
+def infer_once(servables: Servables, request: InferRequest, interface: Interface, watch: Watch) -> bytes:
     """A unary call: a graph of its own, all outputs in one response; raises :class:`Refusal`."""
     name = request.message.model_name
     definition = find_graph(servables, name)
     with servables.metrics.graph_call(name, interface, "ModelInfer") as call:
-        found = _run_once(servables.new_graph(definition), definition, request, call)
+        graph = servables.graph_for_call(name)
+        watch(graph.abort)
+        found = _run_once(graph, definition, request, call)
+        if not found:
+            return b""  # a graph of a pool may answer nothing
         timestamp = max(timestamp for _, timestamp in found.values())
         message, raw = output_message(name, {stream: value for stream, (value, _) in found.items()}, timestamp)
         message.id = request.message.id
@@ -172,17 +180,16 @@ def infer_once(servables: Servables, request: InferRequest, interface: Interface
 
 
 def _run_once(
-    graph: Graph, definition: GraphDefinition, request: InferRequest, call: GraphCall
+    graph: CallGraph, definition: GraphDefinition, request: InferRequest, call: GraphCall
 ) -> dict[str, tuple[Any, int]]:
     """The first packet of each output and its timestamp."""
-    ports = {port.name: port for port in definition.input_streams}
     found: dict[str, tuple[Any, int]] = {}
 
     def keep_first(stream: str, value: Any, timestamp: int) -> None:
         found.setdefault(stream, (value, timestamp))
 
     try:
-        _start_and_push(graph, request, ports, keep_first, call)
+        _start_and_push(graph, definition, request, keep_first, call)
     except Refusal:
         call.rejected()
         graph.cancel()
@@ -196,16 +203,17 @@ def _run_once(
         raise graph_failed(error) from error
     finally:
         graph.cancel()
-    if len(found) != len(definition.output_streams):
+    if len(found) != len(definition.output_streams) and definition.pool_size is None:
         raise execution_failed("Unknown error during mediapipe execution")
     return found
 
 
 def _start_and_push(
-    graph: Graph, request: InferRequest, ports: Mapping[str, Port], listener: OutputListener, call: GraphCall
+    graph: CallGraph, definition: GraphDefinition, request: InferRequest, listener: OutputListener, call: GraphCall
 ) -> None:
+    ports = {port.name: port for port in definition.input_streams}
     try:
-        graph.start(side_packets(request), listener)
+        graph.start(side_packets(request, definition), listener)
     except GraphError as error:
         raise precondition_failed("Failed to start mediapipe graph", str(error)) from error
     try:
