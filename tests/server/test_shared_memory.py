@@ -12,6 +12,7 @@ from tests.support.graph_server import graph_server, request, stream, unary
 from tests.support.video import picture
 
 from graph_server.server import GraphServer
+from graph_server.service.limits import Limits
 from graph_server.service.messages import message_class
 
 SERVICE = "/inference.GRPCInferenceService/"
@@ -203,3 +204,14 @@ def test_tritonclients_shared_memory_works(server: GraphServer) -> None:
     finally:
         shared_memory.destroy_shared_memory_region(region)
         client.close()
+
+
+def test_a_small_message_cannot_name_the_same_memory_again_and_again(memory: Path) -> None:
+    image = picture(3)
+    with graph_server(limits=Limits(message_bytes=3 * image.nbytes)) as server:
+        register(server, memory)
+        made = placed_request(1, image, memory)
+        for _ in range(3):
+            made.inputs.append(made.inputs[0])
+        with pytest.raises(grpc.RpcError, match=r"a request of \d+ bytes in shared memory; the limit is \d+"):
+            unary(server.address, made)

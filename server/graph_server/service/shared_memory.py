@@ -131,9 +131,13 @@ class SharedMemoryRegions:
         regions = {place.region for place in places.values()}
         given = iter(request.raw)
         raw: list[memoryview] = []
+        size = 0
         for item in request.message.inputs:
             if _is_placed(item):
                 place = self._place(item.parameters)
+                size += place.byte_size
+                if size > self._max_bytes:
+                    raise _refused(f"a request of {size} bytes in shared memory; the limit is {self._max_bytes}")
                 raw.append(memoryview(place.region.read(place.offset, place.byte_size)))
                 regions.add(place.region)
             else:
