@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.conftest import shared
 
@@ -50,6 +50,7 @@ def test_angles_are_normalised_to_half_a_turn(angle: float) -> None:
     assert np.cos(turned) == pytest.approx(np.cos(angle), abs=1e-6)
 
 
+@settings(deadline=None)
 @given(
     st.floats(0.2, 0.8), st.floats(0.2, 0.8), st.floats(0.05, 0.4), st.floats(-3, 3), st.floats(0, 1), st.floats(0, 1)
 )

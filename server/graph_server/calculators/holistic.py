@@ -1,35 +1,65 @@
-"""Hands, face and the whole of holistic, each subgraph as one calculator."""
+"""Hands, face and the whole of holistic."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from graph_server.calculators.registry import REGISTRY
-from graph_server.graph.calculator import Calculator, Ports, Services
-from graph_server.graph.node import Node
+from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services, Subgraph
+from graph_server.graph.node import Node, Port
 from graph_server.holistic.face import FaceTracker
-from graph_server.holistic.hands import LEFT, RIGHT, HandTracker
-from graph_server.holistic.pose import PoseDetector, PoseEstimator, PoseTracker
+from graph_server.holistic.hands import LEFT, RIGHT, Hand, HandTracker
 
 
-@REGISTRY.register("HandLandmarksLeftAndRightCpu")
-class HandLandmarks(Calculator):
-    """Both hands, found from the pose."""
-
+class _HandLandmarks(Calculator):
+    hand: ClassVar[Hand]
     inputs = Ports(required=("IMAGE", "POSE_LANDMARKS"))
-    outputs = Ports(optional=("LEFT_HAND_LANDMARKS", "RIGHT_HAND_LANDMARKS"))
+    outputs = Ports(required=("HAND_LANDMARKS",))
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        recrop, landmark = services.models.get("hand_recrop"), services.models.get("hand_landmark_full")
-        wanted = {"LEFT_HAND_LANDMARKS": LEFT, "RIGHT_HAND_LANDMARKS": RIGHT}
-        self._trackers = [HandTracker(wanted[port.tag], recrop, landmark) for port in node.outputs]
+        models = services.models
+        self._tracker = HandTracker(self.hand, models.get("hand_recrop"), models.get("hand_landmark_full"))
         self._image = node.input_index("IMAGE") or 0
         self._pose = node.input_index("POSE_LANDMARKS") or 0
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         """Follow."""
-        image, pose = inputs[self._image], inputs[self._pose]
-        return [None if image is None else tracker.process(image, pose) for tracker in self._trackers]
+        image = inputs[self._image]
+        return NOTHING if image is None else (self._tracker.process(image, inputs[self._pose]),)
+
+
+@REGISTRY.register("LeftHandLandmarksFromPose")
+class LeftHandLandmarks(_HandLandmarks):
+    """The left hand, found from the pose."""
+
+    hand = LEFT
+
+
+@REGISTRY.register("RightHandLandmarksFromPose")
+class RightHandLandmarks(_HandLandmarks):
+    """The right hand, found from the pose."""
+
+    hand = RIGHT
+
+
+@REGISTRY.subgraph("HandLandmarksLeftAndRightCpu")
+class HandLandmarksLeftAndRight(Subgraph):
+    """Both hands, each by a node of its own, so that they are sought side by side."""
+
+    inputs = Ports(required=("IMAGE", "POSE_LANDMARKS"))
+    outputs = Ports(optional=("LEFT_HAND_LANDMARKS", "RIGHT_HAND_LANDMARKS"))
+
+    @classmethod
+    def nodes(cls, node: Node) -> Sequence[Node]:
+        """One node for each output."""
+        calculators = {
+            "LEFT_HAND_LANDMARKS": "LeftHandLandmarksFromPose",
+            "RIGHT_HAND_LANDMARKS": "RightHandLandmarksFromPose",
+        }
+        return [
+            _part(node, calculators[port.tag], node.inputs, [Port("HAND_LANDMARKS", 0, port.name)])
+            for port in node.outputs
+        ]
 
 
 @REGISTRY.register("FaceLandmarksFromPoseCpu")
@@ -49,14 +79,14 @@ class FaceLandmarks(Calculator):
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         """Follow."""
         image = inputs[self._image]
-        return (None if image is None else self._tracker.process(image, inputs[self._pose]),)
+        return NOTHING if image is None else (self._tracker.process(image, inputs[self._pose]),)
 
 
-@REGISTRY.register("HolisticLandmarkCpu")
-class HolisticLandmarks(Calculator):
+@REGISTRY.subgraph("HolisticLandmarkCpu")
+class HolisticLandmarks(Subgraph):
     """Pose, hands and face of one person; only what has an output is computed.
 
-    ``RefineLandmarksFromHeatmapCalculatorOptions`` on this node replace those of the subgraph.
+    ``RefineLandmarksFromHeatmapCalculatorOptions`` on this node replace those of the pose.
     """
 
     inputs = Ports(required=("IMAGE",))
@@ -72,37 +102,39 @@ class HolisticLandmarks(Calculator):
         )
     )
 
-    def __init__(self, node: Node, services: Services) -> None:
-        super().__init__(node, services)
-        models = services.models
-        tags = {port.tag for port in node.outputs}
-        refinement = node.options.get("RefineLandmarksFromHeatmapCalculatorOptions")
-        kernel = 7 if refinement is None else refinement.kernel_size
-        self._pose = PoseTracker(
-            PoseDetector(models.get("pose_detection")),
-            PoseEstimator(models.get("pose_landmark_full"), kernel=kernel),
-        )
-        self._hands: Mapping[str, HandTracker] = {
-            tag: HandTracker(hand, models.get("hand_recrop"), models.get("hand_landmark_full"))
-            for tag, hand in (("LEFT_HAND_LANDMARKS", LEFT), ("RIGHT_HAND_LANDMARKS", RIGHT))
-            if tag in tags
-        }
-        self._face = None
-        if "FACE_LANDMARKS" in tags:
-            self._face = FaceTracker(models.get("face_detection"), models.get("face_landmark"))
+    @classmethod
+    def nodes(cls, node: Node) -> Sequence[Node]:
+        """A node each for pose, left hand, right hand and face."""
+        streams = {port.tag: port.name for port in node.outputs}
+        image = Port("IMAGE", 0, node.inputs[0].name)
+        pose = streams.get("POSE_LANDMARKS", f"{node.name.lower()}__pose_landmarks")
+        of_pose = [Port("LANDMARKS", 0, pose)] + [
+            Port(inner, 0, streams[tag])
+            for tag, inner in (
+                ("POSE_WORLD_LANDMARKS", "WORLD_LANDMARKS"),
+                ("POSE_ROI", "ROI_FROM_LANDMARKS"),
+                ("POSE_DETECTION", "DETECTION"),
+            )
+            if tag in streams
+        ]
+        nodes = [_part(node, "PoseLandmarkCpu", [image], of_pose)]
+        hands = [port for port in node.outputs if port.tag.endswith("HAND_LANDMARKS")]
+        if hands:
+            from_pose = [image, Port("POSE_LANDMARKS", 0, pose)]
+            nodes.append(_part(node, "HandLandmarksLeftAndRightCpu", from_pose, hands))
+        if "FACE_LANDMARKS" in streams:
+            from_pose = [image, Port("FACE_LANDMARKS_FROM_POSE", 0, pose)]
+            face = Port("FACE_LANDMARKS", 0, streams["FACE_LANDMARKS"])
+            nodes.append(_part(node, "FaceLandmarksFromPoseCpu", from_pose, [face]))
+        return nodes
 
-    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Follow."""
-        image = inputs[0]
-        found = self._pose.process(image, timestamp)
-        pose = None if found is None else found[0].landmarks
-        values: dict[str, Any] = {
-            "POSE_LANDMARKS": pose,
-            "POSE_WORLD_LANDMARKS": None if found is None else found[0].world,
-            "POSE_ROI": None if found is None else found[1],
-        }
-        for tag, tracker in self._hands.items():
-            values[tag] = tracker.process(image, pose)
-        if self._face is not None:
-            values["FACE_LANDMARKS"] = self._face.process(image, pose)
-        return [values.get(port.tag) for port in self.node.outputs]
+
+def _part(node: Node, calculator: str, inputs: Sequence[Port], outputs: Sequence[Port]) -> Node:
+    return Node(
+        name=f"{node.name}__{calculator}",
+        calculator=calculator,
+        line=node.line,
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        options=node.options,
+    )

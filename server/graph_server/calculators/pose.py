@@ -9,10 +9,42 @@ from graph_server.graph.node import Node
 from graph_server.holistic.pose import (
     Pose,
     PoseDetector,
+    PoseEstimator,
     PoseSmoother,
+    PoseTracker,
     region_of_detection,
     region_of_landmarks,
 )
+
+
+@REGISTRY.register("PoseLandmarkCpu")
+class PoseLandmarks(Calculator):
+    """A person's pose, followed from frame to frame.
+
+    ``RefineLandmarksFromHeatmapCalculatorOptions`` on this node replace those of the subgraph.
+    """
+
+    inputs = Ports(required=("IMAGE",))
+    outputs = Ports(optional=("LANDMARKS", "WORLD_LANDMARKS", "ROI_FROM_LANDMARKS", "DETECTION"))
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        models = services.models
+        refinement = node.options.get("RefineLandmarksFromHeatmapCalculatorOptions")
+        kernel = 7 if refinement is None else refinement.kernel_size
+        self._tracker = PoseTracker(
+            PoseDetector(models.get("pose_detection")),
+            PoseEstimator(models.get("pose_landmark_full"), kernel=kernel),
+        )
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Follow."""
+        found = self._tracker.process(inputs[0], timestamp)
+        if found is None:
+            return NOTHING
+        pose, region = found
+        values = {"LANDMARKS": pose.landmarks, "WORLD_LANDMARKS": pose.world, "ROI_FROM_LANDMARKS": region}
+        return [values.get(port.tag) for port in self.node.outputs]
 
 
 @REGISTRY.register("PoseDetectionCpu")

@@ -1,6 +1,6 @@
 """What a calculator is, and the registry that finds one by its name in a graph."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -95,11 +95,24 @@ class TimedCalculator(Calculator):
         raise NotImplementedError
 
 
+class Subgraph:
+    """A node that stands for others."""
+
+    inputs: ClassVar[Ports] = Ports(optional=(...,))
+    outputs: ClassVar[Ports] = Ports(optional=(...,))
+
+    @classmethod
+    def nodes(cls, node: Node) -> Sequence[Node]:
+        """What takes the place of ``node``; streams of their own have names that begin with its name."""
+        raise NotImplementedError
+
+
 class Registry:
-    """Calculators by the name that graphs use."""
+    """Calculators and subgraphs by the name that graphs use."""
 
     def __init__(self) -> None:
         self._classes: dict[str, type[Calculator]] = {}
+        self._subgraphs: dict[str, type[Subgraph]] = {}
 
     def register(self, *names: str) -> Callable[[type[Calculator]], type[Calculator]]:
         """Decorator: make a class known under ``names``."""
@@ -114,6 +127,27 @@ class Registry:
     def update(self, other: "Registry") -> None:
         """Know what another registry knows."""
         self._classes.update(other._classes)
+        self._subgraphs.update(other._subgraphs)
+
+    def subgraph(self, name: str) -> Callable[[type[Subgraph]], type[Subgraph]]:
+        """Decorator: make a subgraph known under ``name``."""
+
+        def add(cls: type[Subgraph]) -> type[Subgraph]:
+            self._subgraphs[name] = cls
+            return cls
+
+        return add
+
+    def expanded(self, nodes: Iterable[Node]) -> Iterator[Node]:
+        """``nodes`` with subgraphs replaced by what they stand for; raises :class:`ConfigError`."""
+        for node in nodes:
+            subgraph = self._subgraphs.get(node.calculator)
+            if subgraph is None:
+                yield node
+                continue
+            subgraph.inputs.check(node, "input stream", [port.tag for port in node.inputs])
+            subgraph.outputs.check(node, "output stream", [port.tag for port in node.outputs])
+            yield from self.expanded(subgraph.nodes(node))
 
     def find(self, node: Node) -> type[Calculator]:
         """The class for ``node``; raises :class:`ConfigError` that names what is close."""

@@ -44,7 +44,7 @@ def parse_graph(text: str, *, source: str, registry: Registry) -> GraphDefinitio
 
 
 def _definition(config: Any, text: str, source: str, registry: Registry) -> GraphDefinition:
-    nodes = list(_nodes(config, text))
+    nodes = list(registry.expanded(_nodes(config, text)))
     inputs = Port.parse_all(config.input_stream, "input_stream")
     outputs = Port.parse_all(config.output_stream, "output_stream")
     side = Port.parse_all(config.input_side_packet, "input_side_packet")

@@ -19,7 +19,7 @@ from graph_server.holistic.regions import ImageSize, Landmarks, Region
 Bytes = npt.NDArray[np.uint8]
 
 _SPARE = 11  # bits beyond the 5 of OpenCV's positions, so that a sum of two rounds as the exact value does
-_BITS = _SPARE + 5
+_BITS = _SPARE + 5  # 16: whole pixels are the upper half of 32 bits
 _HALF = 1 << (_SPARE - 1)
 _FAR = 16_000
 
@@ -33,6 +33,9 @@ class Padding:
     right: float = 0.0
     bottom: float = 0.0
 
+
+# Crops of several frames and parts are made side by side; OpenCV's own threads would only get in their way.
+cv2.setNumThreads(1)
 
 WHOLE = Region(0.5, 0.5, 1.0, 1.0)
 
@@ -59,12 +62,17 @@ def crop(image: Bytes, region: Region, out: Bytes, *, border: int = cv2.BORDER_R
     columns, rows = np.arange(width) * (side_x / width), np.arange(height) * (side_y / height)
     x = _fixed(cosine * columns) + _fixed(left - sine * rows, _HALF)[:, None]
     y = _fixed(sine * columns) + _fixed(top + cosine * rows, _HALF)[:, None]
-    pixels = np.empty((height, width, 2), np.int16)
-    pixels[..., 0] = x >> _BITS
-    pixels[..., 1] = y >> _BITS
-    # The rest is an index into OpenCV's 32x32 table of weights.
-    weights = ((x >> _SPARE) & 31) | ((y >> (_SPARE - 5)) & (31 << 5))
-    cv2.remap(image, pixels, weights.astype(np.uint16), cv2.INTER_LINEAR, out, border, 0)
+    # Whole pixels are pairs of 16 bits, x before y; the rest is an index into OpenCV's 32x32 table of weights.
+    pixels = x >> _BITS
+    pixels &= 0xFFFF
+    pixels |= y & ~0xFFFF
+    x >>= _SPARE
+    x &= 31
+    y >>= _SPARE - 5
+    y &= 31 << 5
+    x |= y
+    pairs = pixels.astype("<i4", copy=False).view(np.int16).reshape(height, width, 2)
+    cv2.remap(image, pairs, x.astype(np.uint16), cv2.INTER_LINEAR, out, border, 0)
 
 
 def _fixed(positions: npt.NDArray[np.float64], offset: int = 0) -> npt.NDArray[np.int32]:
