@@ -130,8 +130,9 @@ class HolisticLandmarks(Subgraph):
 
 
 def _part(node: Node, calculator: str, inputs: Sequence[Port], outputs: Sequence[Port]) -> Node:
+    # Named as MediaPipe names them (framework/tool/subgraph_expansion.cc).
     return Node(
-        name=f"{node.name}__{calculator}",
+        name=f"{node.name.lower()}__{calculator}",
         calculator=calculator,
         line=node.line,
         inputs=tuple(inputs),

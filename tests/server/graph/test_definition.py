@@ -119,7 +119,7 @@ def test_a_model_that_is_missing_under_a_subgraph_is_named_with_its_node_and_lin
         'input_stream: "a" output_stream: "p"\n\n'
         'node { calculator: "HolisticLandmarkCpu" input_stream: "IMAGE:a" output_stream: "POSE_LANDMARKS:p" }'
     )
-    with pytest.raises(ConfigError, match=r'node "HolisticLandmarkCpu" \(line 3\): .*no model named'):
+    with pytest.raises(ConfigError, match=r'node "holisticlandmarkcpu__PoseLandmarkCpu" \(line 3\): .*no model named'):
         Graph(parse_graph(text, source="test", registry=REGISTRY), REGISTRY, NO_MODELS)
 
 
