@@ -1,15 +1,16 @@
 """What the client costs: our client against a plain loop over tritonclient, same server, same file.
 
-    python benchmarks/client_overhead.py [--json FILE] [--frames 300] [--rounds 3]
+    python benchmarks/client_overhead.py [--json FILE] [--frames 300] [--rounds 5] [--rows ours "ours, metrics"]
 
 A 1920x1080 file is sent to an echo graph and comes back; nothing is written. The peer is a loop over
 tritonclient's public API as its documentation shows it: OpenCV capture, set_data_from_numpy,
 async_stream_infer, as_numpy, with 4 frames in flight as OVMS's demo has. It turns OpenCV's BGR into RGB, since
 models want what our client sends; a second peer leaves that out, as an echo server does not mind, and a third
 has 8 frames in flight. Ours goes through shared memory, which the server offers and our client uses by
-itself; a second row goes through gRPC like the peer. Ours finds its window itself, which is its default. Rounds
-alternate. Ratios are ours over the peer's: throughput in frames a second, CPU in seconds of the client's process
-a frame.
+itself; a second row has its metrics on and scraped every second, a third goes through gRPC like the peer. Ours
+finds its window itself, which is its default. Rounds alternate. Ratios are ours over the peer's: throughput in
+frames a second, CPU in seconds of the client's process a frame; those of the metrics are on over off, the median
+of the rounds' own.
 
 Copies of a frame in our client, by what makes them: FFmpeg converts it to RGB into its buffer (the picture
 itself); one copy puts it into shared memory; the answer's picture is a view. Through gRPC: one join makes the
@@ -43,6 +44,18 @@ cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 print(summary.ledger.delivered / seconds, cpu / summary.ledger.delivered, after.ru_maxrss)
 """
 
+METRICS = """
+import threading, urllib.request
+from stream_client.metrics import Metrics, MetricsServer
+from stream_client.tally import Tally
+tally, over = Tally(), threading.Event()
+served = MetricsServer(Metrics([tally]), port=0)
+def scrape():
+    while not over.wait(1):
+        urllib.request.urlopen(served.url).read()
+threading.Thread(target=scrape, daemon=True).start()
+""" + OURS.replace("options=", "observers=[tally], options=")
+
 PEER = """
 import resource, sys, threading, time
 import cv2
@@ -75,6 +88,7 @@ print(count / seconds, cpu / count, after.ru_maxrss)
 
 SCRIPTS = {
     "ours": OURS,
+    "ours, metrics": METRICS,
     "ours, gRPC": OURS.replace('"passThrough")', '"passThrough", shared_memory=False)'),
     "peer": PEER.replace("WINDOW", "4"),
     "peer, BGR": PEER.replace("WINDOW", "4").replace(
@@ -121,6 +135,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--frames", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rows", nargs="+", choices=SCRIPTS, default=list(SCRIPTS), help="measure these only")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         clip = Path(scratch) / "clip.mp4"
@@ -131,23 +146,28 @@ def main() -> None:
         pipe = subprocess.PIPE
         with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as server:
             address = json.loads(server.stdout.readline())["grpc"]
-            rows: dict[str, list[tuple[float, float, float]]] = {name: [] for name in SCRIPTS}
-            for _ in range(options.rounds):
-                for name, script in SCRIPTS.items():
-                    rows[name].append(measure(script, str(clip), address, str(options.frames)))
+            rows: dict[str, list[tuple[float, float, float]]] = {name: [] for name in options.rows}
+            for turn in range(options.rounds):
+                for name in options.rows[:: -1 if turn % 2 else 1]:
+                    rows[name].append(measure(SCRIPTS[name], str(clip), address, str(options.frames)))
             server.stdin.close()
     middle = {
         name: [statistics.median(column) for column in zip(*values, strict=True)] for name, values in rows.items()
     }
-    print(f"{'':12}{'frames/s':>10}{'CPU ms/frame':>14}{'peak MB':>9}")
+    print(f"{'':14}{'frames/s':>10}{'CPU ms/frame':>14}{'peak MB':>9}")
     for name, (rate, cpu, memory) in middle.items():
-        print(f"{name:12}{rate:10.1f}{1000 * cpu:14.1f}{memory / 1024:9.0f}")
+        print(f"{name:14}{rate:10.1f}{1000 * cpu:14.1f}{memory / 1024:9.0f}")
     ratios = {}
     for suffix, us, peer in COMPARED:
-        ratios["throughput" + suffix] = middle[us][0] / middle[peer][0]
-        ratios["cpu" + suffix] = middle[us][1] / middle[peer][1]
+        if {us, peer} <= rows.keys():
+            ratios["throughput" + suffix] = middle[us][0] / middle[peer][0]
+            ratios["cpu" + suffix] = middle[us][1] / middle[peer][1]
+    if {"ours", "ours, metrics"} <= rows.keys():
+        for number, name in enumerate(("metrics_throughput", "metrics_cpu")):
+            pairs = zip(rows["ours, metrics"], rows["ours"], strict=True)
+            ratios[name] = statistics.median(on[number] / off[number] for on, off in pairs)
     for name, ratio in ratios.items():
-        print(f"{name}: {ratio:.2f}")
+        print(f"{name}: {ratio:.3f}")
     if options.json:
         environment = {"python": platform.python_version(), "machine": platform.processor() or platform.machine()}
         options.json.write_text(json.dumps({"ratios": ratios, "environment": environment, "rounds": rows}, indent=2))

@@ -8,10 +8,13 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from http.client import HTTPException
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import TypeVar, get_args
-from urllib.parse import urlsplit
+from urllib.error import HTTPError
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import CollectorRegistry, ProcessCollector, push_to_gateway, start_http_server
@@ -23,6 +26,7 @@ from prometheus_client.core import (
     Metric,
     StateSetMetricFamily,
 )
+from prometheus_client.exposition import basic_auth_handler, default_handler
 from prometheus_client.registry import Collector
 
 from stream_client.errors import ConfigurationError, StreamClientError
@@ -99,18 +103,26 @@ class MetricsServer:
 
 
 class Pushgateway:
-    """Where metrics of short runs are pushed to: ``http://host:9091``. Raises :class:`ConfigurationError`."""
+    """Where metrics of short runs are pushed to: ``http://host:9091``, or ``https://user:password@host``.
+
+    Raises :class:`ConfigurationError` for what is no such address.
+    """
 
     JOB = "stream_client"
     TIMEOUT = 10.0
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(parts):
             raise ConfigurationError(
                 f"{redact(url)!r} is no address of a Pushgateway: http://host:9091 (--pushgateway)"
             )
-        self._url = url
+        # prometheus_client takes no credentials in the URL.
+        self._url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        self._handler = default_handler
+        if parts.username is not None:
+            user, password = unquote(parts.username), unquote(parts.password or "")
+            self._handler = partial(basic_auth_handler, username=user, password=password)
 
     def push(self, metrics: Metrics) -> None:
         """Replace what this host pushed before; raises :class:`MetricsError`."""
@@ -121,11 +133,19 @@ class Pushgateway:
                 registry=metrics.registry,
                 grouping_key={"instance": socket.gethostname()},
                 timeout=self.TIMEOUT,
+                handler=self._handler,
             )
-        except OSError as error:  # urllib's own errors are OSErrors too
-            raise MetricsError(
-                f"metrics could not be pushed to {redact(self._url)}: {error} (--pushgateway)"
-            ) from error
+        except (OSError, HTTPException) as error:  # urllib's own errors are OSErrors too
+            if isinstance(error, HTTPError):
+                error.close()
+            raise MetricsError(f"metrics could not be pushed to {self._url}: {error} (--pushgateway)") from error
+
+
+def _has_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port is None or parts.port > 0
+    except ValueError:  # no number, or too large
+        return False
 
 
 class Monitor:

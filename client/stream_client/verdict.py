@@ -18,6 +18,9 @@ BUSY = 0.8
 """A part that is busy for this share of the run holds it back."""
 UNQUEUED = 1.5
 """Mean over shortest round trip; below it frames hardly wait inside the server."""
+MOST_SKIPPED = 0.05
+"""Share of the frames that may be dropped by policy in a run that is said to keep up."""
+WANTED_DROPS = ("max_fps", "stopped")
 FEWEST_FRAMES = 5
 _SMALLEST_SIDE = 320
 _LARGE_SIDE = 640
@@ -52,7 +55,9 @@ def verdict(run: TallySnapshot, setting: Setting) -> Verdict | None:
 
 
 def _busiest(run: TallySnapshot, setting: Setting) -> Verdict | None:
-    reading = run.source_reads.total / run.elapsed
+    # A live source is always waited for; it is the limit only where the rest takes what it gives.
+    skipped = sum(count for reason, count in run.dropped.items() if reason not in WANTED_DROPS)
+    reading = run.source_reads.total / run.elapsed if skipped <= MOST_SKIPPED * run.entered else 0.0
     writing = {sink: histogram.total / run.elapsed for sink, histogram in run.sink_writes.items()}
     slowest = max(writing, key=writing.__getitem__, default="")
     full = run.window_full / run.elapsed

@@ -180,6 +180,17 @@ def test_a_short_run_is_pushed_to_a_pushgateway(clip: Path, server: ScriptedServ
     assert line.endswith(" 30")
 
 
+def test_a_pushgateway_may_ask_for_a_password(tmp_path: Path) -> None:
+    # The hash of "test", from Prometheus's own guide to basic authentication.
+    hashed = "$2b$12$hNf2lSsxfm0.i4a.1kVpSOVyBCfIB51VRjgBUyv6kdnyTlgWj81Ay"
+    (tmp_path / "web.yml").write_text(f"basic_auth_users: {{admin: {hashed}}}\n")
+    with pushgateway(f"--web.config.file={tmp_path / 'web.yml'}") as url:
+        Pushgateway(url.replace("//", "//admin:test@")).push(Metrics([]))
+        with pytest.raises(MetricsError, match="Unauthorized") as refused:
+            Pushgateway(url.replace("//", "//admin:wrong@")).push(Metrics([]))
+    assert "wrong" not in str(refused.value)
+
+
 def test_a_pushgateway_that_is_away_is_a_warning_and_not_the_runs_failure(
     clip: Path, server: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -189,7 +200,7 @@ def test_a_pushgateway_that_is_away_is_a_warning_and_not_the_runs_failure(
     assert "secret" not in record.message
 
 
-@pytest.mark.parametrize("url", ["ftp://host", "http://", "/a/path"])
+@pytest.mark.parametrize("url", ["ftp://host", "http://", "/a/path", "host:port", "host:99999"])
 def test_what_is_no_address_of_a_pushgateway_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="--pushgateway"):
         Monitor(Tally(), port=None, address="", pushgateway=url)

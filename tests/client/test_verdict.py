@@ -22,11 +22,18 @@ from stream_client.verdict import Setting, Verdict, verdict
 
 
 def judge(
-    frames: Iterator[Any], address: str, sinks: Any = (), *, api: Any = "stream", window: Any = "auto", size: int = 64
+    frames: Iterator[Any],
+    address: str,
+    sinks: Any = (),
+    *,
+    api: Any = "stream",
+    window: Any = "auto",
+    size: int = 64,
+    policy: Any = "block",
 ) -> Verdict:
     """The verdict on a real run over all ``frames``."""
     tally = Tally()
-    options = RunOptions(max_inflight=window, drop_policy="block", request_timeout=60)
+    options = RunOptions(max_inflight=window, drop_policy=policy, request_timeout=60)
     transport = TransportOptions(address, api=api, model_name="graph")
     summary = StreamClient(frames, sinks, transport, options=options, observers=[tally]).run()
     found = verdict(tally.snapshot(), Setting(size, size * 9 // 16, window == "auto", False, summary.upload_rate))
@@ -45,6 +52,12 @@ def test_a_slow_server_is_named(server: ScriptedServer) -> None:
     found = judge(pictures(20), server.address)
     assert found.culprit == "server"
     assert found.sentence.endswith("of the latency is the server: add replicas or a smaller model")
+
+
+def test_a_slow_server_is_named_though_a_live_source_is_waited_for_all_the_time(server: ScriptedServer) -> None:
+    server.script = slow(0.05)
+    found = judge(pictures(60, pause=0.01), server.address, policy="latest")
+    assert found.culprit == "server"
 
 
 def test_a_slow_sink_is_named(server: ScriptedServer) -> None:

@@ -28,9 +28,10 @@ def program(name: str) -> str:
 
 
 @contextmanager
-def pushgateway() -> Iterator[str]:
+def pushgateway(*flags: str) -> Iterator[str]:
     """A Pushgateway; yields its URL."""
-    with _running([program("prometheus-pushgateway"), "--web.listen-address=127.0.0.1:0"], LISTENING) as url:
+    command = [program("prometheus-pushgateway"), "--web.listen-address=127.0.0.1:0", *flags]
+    with _running(command, LISTENING) as url:
         yield url
 
 
