@@ -1,5 +1,6 @@
 """The client's frames through shared memory, to the graph server."""
 
+import queue
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +10,10 @@ import pytest
 
 from graph_server.server import GraphServer
 from stream_client import Result, RunOptions, StreamClient, TransportOptions
+from stream_client.errors import ConnectError
+from stream_client.frames import Tensor
+from stream_client.transport.base import Answer, Event, Request
+from stream_client.transport.session import connect
 from stream_client.transport.shared_memory import SharedMemory, Slots, can_share
 from tests.support.graph_server import graph_server
 from tests.support.kserve_server import ScriptedServer
@@ -90,6 +95,24 @@ def test_nothing_is_left_behind(server: GraphServer) -> None:
     before = ours()
     run(server.address)
     assert ours() == before
+
+
+@pytest.mark.parametrize("api", ["stream", "unary"])
+def test_a_server_may_be_away_for_several_attempts_to_reconnect(api: Literal["stream", "unary"]) -> None:
+    """Between attempts the transport is closed again, with nothing open."""
+    events: queue.Queue[Event] = queue.Queue()
+    with graph_server() as server:
+        session = connect(TransportOptions(server.address, model_name="passThrough", api=api, connect_timeout=0.5))
+        transport = session.transport
+        transport.open(events.put)
+        for timestamp, image in enumerate(frames(2)):
+            transport.send(timestamp, transport.encode(Request(timestamp, [Tensor("image", "UINT8", image)])))
+            assert isinstance(events.get(timeout=10), Answer)
+    for _ in range(2):
+        transport.close()
+        with pytest.raises(ConnectError):
+            transport.open(events.put)
+    transport.close()
 
 
 def test_it_can_be_left_out(server: GraphServer, calls: dict[str, int]) -> None:

@@ -121,8 +121,9 @@ class StreamingTransport:
             self._call.cancel()
         if self._reader is not None and self._reader is not threading.current_thread():
             self._reader.join()
-        if self._memory is not None:
-            self._memory.close()
+        memory, self._memory = self._memory, None  # once: its channel is closed below
+        if memory is not None:
+            memory.close()
         self._connection.close()
         self._call = self._reader = None
 

@@ -103,8 +103,9 @@ class UnaryTransport:
             call.cancel()
         with self._changed:
             self._changed.wait_for(lambda: not self._calls)
-        if self._memory is not None:
-            self._memory.close()
+        memory, self._memory = self._memory, None  # once: its channel is closed below
+        if memory is not None:
+            memory.close()
         self._connection.close()
 
     def _done(self, call: "grpc.Future[bytes]", timestamp: int) -> None:
