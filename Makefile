@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 DEMO := demo-output
 
-.PHONY: demo test lint bench conformance fuzz clean
+.PHONY: demo test lint bench conformance fuzz soak clean
 
 demo: $(VENV)/embedded
 	@mkdir -p $(DEMO)
@@ -35,6 +35,10 @@ bench: $(VENV)/dev
 	$(RUN) -m graph_server assets --clip
 	$(RUN) benchmarks/client_overhead.py
 	$(RUN) benchmarks/holistic_parity.py
+
+# Fifteen minutes of relaying with cuts; needs GStreamer's RTSP server (see .ci/run). Not part of CI.
+soak: $(VENV)/dev
+	$(RUN) tools/soak.py
 
 # The marker files say which extras are installed and from which pyproject.toml.
 $(VENV)/dev $(VENV)/embedded: $(VENV)/%: pyproject.toml hatch_build.py $(wildcard protos/*.proto)

@@ -112,7 +112,7 @@ class RtspSink:
             self._changed.wait_for(lambda: self._closing or self._failure is not None, max(0.0, pause))
 
     def _run(self) -> None:
-        backoff = Backoff(first=0.2, longest=2.0)
+        backoff = Backoff(first=0.2, longest=1.0)
         refusals, was_live, said, lost_at = 0, False, "", time.monotonic()
         try:
             while self._wait_for_picture():

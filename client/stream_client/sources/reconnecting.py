@@ -53,7 +53,7 @@ class ReconnectingSource:
         self._name = name
         self._reconnect_timeout = reconnect_timeout
         self._hopeless = hopeless
-        self._backoff = backoff or Backoff(first=0.2, longest=2.0)
+        self._backoff = backoff or Backoff(first=0.2, longest=1.0)
         self._lock = threading.Lock()
         self._interrupted = threading.Event()
         self._connection: Connection | None = None
