@@ -200,7 +200,7 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         default="pyav",
         help="of rtsp:// output: pyav[:NAME] (default) or ffmpeg[:NAME], NAME as libx264 or h264_vaapi",
     )
-    add("--quality", type=int, default=20, help="of video files, 0 (best) to 51 (default: 20)")
+    add("--quality", type=int, default=20, help="of video files and RTSP, 0 (best) to 51 (default: 20)")
 
 
 def _add_classifier(parser: argparse.ArgumentParser) -> None:

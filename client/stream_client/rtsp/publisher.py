@@ -4,6 +4,7 @@ import contextlib
 import socket
 import ssl
 import time
+from typing import Any
 from urllib.parse import urlsplit
 
 from stream_client.rtsp.authentication import Authenticator
@@ -40,29 +41,30 @@ class Publisher:
         """Open the connection, with TLS for ``rtsps``."""
         parts = urlsplit(self._url)
         host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
-        error: OSError = OSError(f"{host} has no address")
-        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-            # Known to abort() before it connects.
-            self._socket = connection = socket.socket(family, kind, protocol)
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        for tried, (family, kind, protocol, _, address) in enumerate(addresses, start=1):
+            connection = socket.socket(family, kind, protocol)
+            self._socket = connection  # abort() knows it before it connects
             connection.settimeout(self._timeout)
             try:
-                if self._aborted:
-                    raise ConnectionAbortedError("stopped")
-                connection.connect(address)
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                if parts.scheme == "rtsps":
-                    self._socket = tls = ssl.create_default_context().wrap_socket(
-                        connection, server_hostname=host, do_handshake_on_connect=False
-                    )
-                    tls.do_handshake()
-            except OSError as failure:
-                error = failure
+                self._connect_to(connection, address, host if parts.scheme == "rtsps" else None)
+            except OSError:
                 self._socket.close()
-                if self._aborted:
-                    break
+                if self._aborted or tried == len(addresses):
+                    raise
             else:
                 return
-        raise error
+
+    def _connect_to(self, connection: socket.socket, address: Any, tls_host: str | None) -> None:
+        if self._aborted:
+            raise ConnectionAbortedError("stopped")
+        connection.connect(address)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls_host is not None:
+            context = ssl.create_default_context()
+            tls = context.wrap_socket(connection, server_hostname=tls_host, do_handshake_on_connect=False)
+            self._socket = tls
+            tls.do_handshake()
 
     def announce(self, units: list[bytes], title: str) -> None:
         """Begin to record a stream; ``units`` is its first access unit, with the parameter sets."""

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from stream_client.backoff import Backoff
 from stream_client.errors import SinkError, StreamClientError
@@ -20,6 +21,18 @@ logger = logging.getLogger(__name__)
 
 EncoderFactory = Callable[[int, int], Encoder]
 """Makes an encoder for pictures of a width and height in pixels."""
+
+
+@dataclass(slots=True)
+class _Trials:
+    """What the publishing thread remembers from attempt to attempt."""
+
+    backoff: Backoff
+    lost_at: float
+    live: bool = False
+    was_live: bool = False
+    refusals: int = 0
+    said: str = ""
 
 
 class RtspSink:
@@ -112,35 +125,19 @@ class RtspSink:
             self._changed.wait_for(lambda: self._closing or self._failure is not None, max(0.0, pause))
 
     def _run(self) -> None:
-        backoff = Backoff(first=0.2, longest=1.0)
-        refusals, was_live, said, lost_at = 0, False, "", time.monotonic()
+        trials = _Trials(Backoff(first=0.2, longest=1.0), lost_at=time.monotonic())
         try:
             while self._wait_for_picture():
                 self._on_state("connecting")
                 try:
-                    self._publish(on_live=backoff.reset)
-                    lost_at = time.monotonic()
-                    continue
-                except (RtspError, OSError) as failure:
+                    self._publish(trials)
+                except (RtspError, OSError) as error:
+                    # Handled here, where Python forgets it: kept in a variable, it would keep the encoder alive.
                     if self._closing:
                         return
-                    error = failure
-                if self._live:
-                    was_live, refusals, said, lost_at = True, 0, "", time.monotonic()
-                    self._live = False
-                    self._on_state("lost")
-                refused = isinstance(error, RtspError) and error.status in (401, 403)
-                refusals = refusals + 1 if refused else 0
-                waited = time.monotonic() - lost_at
-                expired = self._reconnect_timeout is not None and waited >= self._reconnect_timeout
-                if expired or refusals >= (self.REFUSALS if was_live else 1):
-                    raise self._sink_error(error) from error
-                message = str(self._sink_error(error))
-                if message != said:  # once, not at every attempt
-                    said = message
-                    logger.warning("%s; trying again", message)
-                with self._changed:
-                    self._changed.wait_for(lambda: self._closing, backoff.next())
+                    self._take_loss(error, trials)
+                    with self._changed:
+                        self._changed.wait_for(lambda: self._closing, trials.backoff.next())
         except StreamClientError as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 - raised by write(), in the owner's thread
@@ -148,7 +145,22 @@ class RtspSink:
         finally:
             self._on_state("ended")
 
-    _live = False
+    def _take_loss(self, error: RtspError | OSError, trials: "_Trials") -> None:
+        """Say what happened; raises where there is no point in another attempt."""
+        if trials.live:
+            trials.live, trials.was_live, trials.refusals = False, True, 0
+            trials.said, trials.lost_at = "", time.monotonic()
+            self._on_state("lost")
+        refused = isinstance(error, RtspError) and error.status in (401, 403)
+        trials.refusals = trials.refusals + 1 if refused else 0
+        waited = time.monotonic() - trials.lost_at
+        expired = self._reconnect_timeout is not None and waited >= self._reconnect_timeout
+        if expired or trials.refusals >= (self.REFUSALS if trials.was_live else 1):
+            raise self._sink_error(error) from error
+        message = str(self._sink_error(error))
+        if message != trials.said:  # once, not at every attempt
+            trials.said = message
+            logger.warning("%s; trying again", message)
 
     def _fail(self, error: StreamClientError) -> None:
         with self._changed:
@@ -170,7 +182,7 @@ class RtspSink:
             self._changed.wait_for(lambda: self._newest is not None or self._closing)
             return not self._closing or self._unseen
 
-    def _publish(self, on_live: Callable[[], None]) -> None:
+    def _publish(self, trials: "_Trials") -> None:
         """Publish until pictures change their size or the sink is closed; raises when the server is lost."""
         image, last = self._next_picture(wait=False)
         shape = image.shape
@@ -187,9 +199,9 @@ class RtspSink:
                 units = encoder.encode(image, presentation)
             publisher.connect()
             publisher.announce(split_access_unit(units[0]), "ovms-stream-client")
-            self._live = True
+            trials.live = True
+            trials.backoff.reset()
             self._on_state("live")
-            on_live()
             logger.info("%s: publishing %dx%d", self.name, shape[1], shape[0])
             while True:
                 for unit in units:

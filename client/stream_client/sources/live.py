@@ -130,6 +130,10 @@ class LiveSource:
         if self._thread is not None:
             self._thread.join(self.CLOSE_SECONDS)
             self._thread = None
+        with self._changed:
+            # An error knows the frames it passed, and with them this object: not left to the garbage collector.
+            self._error = None
+            self._decoded.clear()
 
     def _run(self) -> None:
         started = time.monotonic()

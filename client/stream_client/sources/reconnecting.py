@@ -77,20 +77,18 @@ class ReconnectingSource:
         """The next frame, of this connection or of a later one; ``None`` at a finite stream's end or a stop."""
         while True:
             assert self._connection is not None
-            loss: SourceError
             try:
                 frame = self._connection.read()
-                if frame is not None:
-                    return self._numbered(frame)
-                if self._interrupted.is_set() or self._connection.finite:
-                    self._on_state("ended")
-                    return None
-                loss = SourceError(f"{self._name} ended")
             except SourceError as error:
-                if self._interrupted.is_set():
+                if self._interrupted.is_set() or not self._recover(error):
                     return None
-                loss = error
-            if not self._recover(loss):
+                continue
+            if frame is not None:
+                return self._numbered(frame)
+            if self._interrupted.is_set() or self._connection.finite:
+                self._on_state("ended")
+                return None
+            if not self._recover(SourceError(f"{self._name} ended")):
                 return None
 
     def interrupt(self) -> None:

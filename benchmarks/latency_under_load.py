@@ -1,0 +1,149 @@
+"""How old a live picture is when it is delivered, as the server gets slower than the source.
+
+    python benchmarks/latency_under_load.py [--speeds 0.5 1 2] [--seconds 15] [--json FILE]
+
+A 640x480 source of 30 frames a second, a graph server that lets through a fixed number of requests a second
+(``--fault rate=N``): half, once and twice the source's rate. The peer is a loop over tritonclient's public API as
+its documentation shows it, with 4 requests in flight as OVMS's demo has; it sends every frame. Both read the same
+file, of which frame i is there i/30 s after the start and no sooner; the age of a delivered frame is measured
+from that moment, the first second left out. Ours drops what the server is too slow for; what is dropped is checked
+against the frames that are missing in its output. Ratios are ours over the peer's.
+"""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+RATE = 30
+
+OURS = """
+import json, sys, time
+from stream_client import RunOptions, StreamClient, TransportOptions
+from stream_client.sources.file import FileSource
+path, address, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+ages, indices = [], []
+def take(result):
+    indices.append(result.frame.index)
+    ages.append((result.frame.index, time.time() - result.frame.timestamp / 1e6))
+source = FileSource(path, realtime=True, loop=True)
+options = RunOptions(limit_frames=round(seconds * 30))
+client = StreamClient(source, (), TransportOptions(address, model_name="passThrough"), options=options)
+client.on_result(take)
+ledger = client.run().ledger
+missing = ledger.entered - len(set(indices))
+assert len(indices) == len(set(indices)) == ledger.delivered
+assert missing == sum(ledger.dropped.values()) + sum(ledger.failed.values())
+print(json.dumps({"ages": [age for index, age in ages if index >= 30], "delivered": ledger.delivered,
+                  "dropped": dict(ledger.dropped), "failed": dict(ledger.failed)}))
+"""
+
+PEER = """
+import json, sys, threading, time
+import cv2
+import tritonclient.grpc as grpcclient
+path, address, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+frames = round(seconds * 30)
+client = grpcclient.InferenceServerClient(address)
+slots, done, ages = threading.Semaphore(4), threading.Event(), []
+def callback(result, error):
+    result.as_numpy("output")
+    number = len(ages)
+    ages.append(time.monotonic() - (started + number / 30))
+    slots.release()
+    if len(ages) == frames:
+        done.set()
+client.start_stream(callback)
+capture = cv2.VideoCapture(path)
+started = time.monotonic()
+for number in range(frames):
+    there, image = capture.read()
+    if not there:
+        capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
+        there, image = capture.read()
+    image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    time.sleep(max(0.0, started + number / 30 - time.monotonic()))
+    slots.acquire()
+    value = grpcclient.InferInput("image", image.shape, "UINT8")
+    value.set_data_from_numpy(image)
+    client.async_stream_infer("passThrough", [value])
+done.wait()
+client.stop_stream()
+print(json.dumps({"ages": ages[30:], "delivered": len(ages), "dropped": {}, "failed": {}}))
+"""
+
+
+def make_clip(path: Path) -> None:
+    """Ten seconds of a moving picture."""
+    import av
+    import numpy as np
+
+    background = np.random.default_rng(0).integers(0, 60, (480, 640, 3), dtype=np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=RATE)
+        stream.width, stream.height, stream.pix_fmt = 640, 480, "yuv420p"
+        stream.options = {"preset": "ultrafast", "crf": "28"}
+        for index in range(10 * RATE):
+            frame = av.VideoFrame.from_ndarray(np.roll(background, 4 * index, axis=1), format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def measure(script: str, clip: Path, speed: float, seconds: float) -> dict:
+    """One client against a server of its own."""
+    graph = ["--model_name", "passThrough", "--model_path", str(ROOT / "graphs" / "pass_through")]
+    command = [sys.executable, "-m", "graph_server", "--port", "0", *graph, "--exit_with_stdin"]
+    command += ["--fault", f"rate={speed * RATE:g}"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as server:
+        address = json.loads(server.stdout.readline())["grpc"]
+        arguments = [sys.executable, "-c", script, str(clip), address, str(seconds)]
+        done = subprocess.run(arguments, stdout=pipe, text=True, check=True)
+        server.stdin.close()
+    return json.loads(done.stdout)
+
+
+def percentile(values: list[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--speeds", type=float, nargs="+", default=[0.5, 1.0, 2.0])
+    parser.add_argument("--seconds", type=float, default=15.0)
+    parser.add_argument("--clients", choices=("ours", "peer"), nargs="+", default=["ours", "peer"])
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    ratios, rows = {}, []
+    print(f"{'speed':>6} {'':5}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}{'max ms':>9}{'delivered':>11}  dropped")
+    with tempfile.TemporaryDirectory() as scratch:
+        clip = Path(scratch) / "clip.mp4"
+        make_clip(clip)
+        for speed in options.speeds:
+            found = {}
+            for name in options.clients:
+                got = measure({"ours": OURS, "peer": PEER}[name], clip, speed, options.seconds)
+                ages = got.pop("ages")
+                points = {f"p{100 * share:g}": percentile(ages, share) for share in (0.5, 0.95, 0.99)}
+                found[name] = {**points, "max": max(ages), **got}
+                rows.append({"speed": speed, "client": name, **found[name]})
+                columns = "".join(f"{1000 * value:9.0f}" for value in (*points.values(), max(ages)))
+                print(f"{speed:6g} {name:5}{columns}{got['delivered']:11}  {sum(got['dropped'].values())}", flush=True)
+            for point in ("p50", "p95", "p99") if len(found) == 2 else ():
+                ratios[f"latency_{point}_at_{speed:g}x"] = found["ours"][point] / found["peer"][point]
+    for name, ratio in ratios.items():
+        print(f"{name}: {ratio:.3f}")
+    if options.json:
+        environment = {"python": platform.python_version(), "machine": platform.processor() or platform.machine()}
+        options.json.write_text(json.dumps({"ratios": ratios, "environment": environment, "rows": rows}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
