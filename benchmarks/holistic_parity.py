@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from graph_server.holistic.pace import EVERY_FRAME, Pace
 from graph_server.landmarks import FRAME_PERIOD, LandmarkExtractor, default_models, frames
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -22,10 +23,10 @@ CLIPS = {"sign-again": "sign-again.mkv", "dance": "dance.webm", "walk": "walk.mp
 BOUNDS = {"pose": 0.2, "face": 0.6, "left_hand": 0.6, "right_hand": 0.6}
 
 
-def measure(clip: str) -> dict[str, dict[str, float]]:
+def measure(clip: str, pace: Pace = EVERY_FRAME) -> dict[str, dict[str, float]]:
     golden = np.load(SHARED / "golden" / f"{clip}.npz")
     count = len(golden["pose"])
-    extractor = LandmarkExtractor(default_models())
+    extractor = LandmarkExtractor(default_models(), pace=pace)
     for index, image in zip(range(count), frames(SHARED / "clips" / CLIPS[clip]), strict=False):
         extractor.process(image, (index + 1) * FRAME_PERIOD)
     found = extractor.finish()
@@ -49,6 +50,14 @@ def measure(clip: str) -> dict[str, dict[str, float]]:
     return rows
 
 
+def print_table(results: dict[str, dict[str, dict[str, float]]]) -> None:
+    print(f"{'clip':12}{'part':12}{'presence %':>11}{'frames':>8}{'median %':>10}{'p95 %':>8}")
+    for clip, parts in results.items():
+        for part, row in parts.items():
+            numbers = f"{row['presence']:11.1f}{row['frames']:8.0f}{row['median']:10.3f}{row['p95']:8.3f}"
+            print(f"{clip:12}{part:12}{numbers}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path)
@@ -56,14 +65,13 @@ def main() -> None:
     if not SHARED.is_dir():
         sys.exit(f"{SHARED} is not here: the golden landmarks are needed")
     results = {clip: measure(clip) for clip in CLIPS}
-    print(f"{'clip':12}{'part':12}{'presence %':>11}{'frames':>8}{'median %':>10}{'p95 %':>8}")
-    ratios = {}
-    for clip, parts in results.items():
-        for part, row in parts.items():
-            numbers = f"{row['presence']:11.1f}{row['frames']:8d}{row['median']:10.3f}{row['p95']:8.3f}"
-            print(f"{clip:12}{part:12}{numbers}")
-            if not np.isnan(row["median"]):
-                ratios[f"{clip}.{part}"] = row["median"] / BOUNDS[part]
+    print_table(results)
+    ratios = {
+        f"{clip}.{part}": row["median"] / BOUNDS[part]
+        for clip, parts in results.items()
+        for part, row in parts.items()
+        if not np.isnan(row["median"])
+    }
     if options.json:
         environment = {"python": platform.python_version(), "machine": platform.processor() or platform.machine()}
         options.json.write_text(json.dumps({"ratios": ratios, "environment": environment, **results}, indent=2))

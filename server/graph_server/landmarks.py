@@ -26,6 +26,7 @@ from graph_server.config import read_config
 from graph_server.errors import GraphServerError
 from graph_server.graph.definition import parse_graph
 from graph_server.graph.runtime import Graph
+from graph_server.holistic.pace import EVERY_FRAME, Pace
 from graph_server.models import ModelRepository, Runtime
 from graph_server.resources import cache_folder, project_file
 
@@ -56,6 +57,9 @@ node {
   node_options: {
     [type.googleapis.com/mediapipe.RefineLandmarksFromHeatmapCalculatorOptions] { kernel_size: KERNEL }
   }
+  node_options: {
+    [type.googleapis.com/mediapipe.HolisticPaceOptions] { confirm_every: CONFIRM search_every: SEARCH }
+  }
 }
 """
 
@@ -68,9 +72,10 @@ SOLUTIONS_KERNEL, GRAPH_KERNEL = 9, 7
 class LandmarkExtractor:
     """Runs holistic inference in this process; ``process`` takes RGB frames in order."""
 
-    def __init__(self, models: ModelRepository, *, kernel: int = SOLUTIONS_KERNEL) -> None:
+    def __init__(self, models: ModelRepository, *, kernel: int = SOLUTIONS_KERNEL, pace: Pace = EVERY_FRAME) -> None:
         self._found: dict[int, dict[str, npt.NDArray[np.float32]]] = {}
         text = _GRAPH.replace("KERNEL", str(kernel))
+        text = text.replace("CONFIRM", str(pace.confirm)).replace("SEARCH", str(pace.search))
         self._graph = Graph(parse_graph(text, source="landmarks", registry=REGISTRY), REGISTRY, models)
         self._graph.start({}, self._take)
 

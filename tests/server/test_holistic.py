@@ -11,6 +11,7 @@ from tests.conftest import shared
 from graph_server.holistic.crops import Padding, crop, padded, projected, unpadded
 from graph_server.holistic.detection import FACE_DETECTOR, POSE_DETECTOR, Detector, anchor_centers
 from graph_server.holistic.drawing import draw, holistic_strokes
+from graph_server.holistic.pace import EVERY_FRAME, Pace, Schedule
 from graph_server.holistic.pose import refined
 from graph_server.holistic.regions import (
     HAND_TRACKING,
@@ -144,6 +145,18 @@ def test_filters_smooth_what_is_slow_and_follow_what_is_fast() -> None:
         a, b = slow.apply(values, timestamp, 1.0)[0], fast.apply(values, timestamp, 1.0)[0]
     assert a < 0.02
     assert b > 0.9
+
+
+def test_a_part_is_sought_at_once_when_lost_and_else_at_its_pace() -> None:
+    schedule = Schedule(Pace(confirm=3, search=2))
+    seen = [False, False, False, True, True, True, True, False, False]
+    assert [schedule.due(followed=followed) for followed in seen] == [
+        *(True, False, True),
+        *(False, False, True, False),
+        *(True, False),
+    ]
+    every = Schedule(EVERY_FRAME)
+    assert all(every.due(followed=followed) for followed in seen)
 
 
 def test_drawing_leaves_the_picture_alone_and_pads_rows_as_mediapipe_does() -> None:

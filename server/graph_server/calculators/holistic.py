@@ -8,6 +8,7 @@ from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services, 
 from graph_server.graph.node import Node, Port
 from graph_server.holistic.face import FaceTracker
 from graph_server.holistic.hands import LEFT, RIGHT, Hand, HandTracker
+from graph_server.holistic.pace import EVERY_FRAME, Pace
 
 
 class _HandLandmarks(Calculator):
@@ -18,7 +19,7 @@ class _HandLandmarks(Calculator):
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
         models = services.models
-        self._tracker = HandTracker(self.hand, models.get("hand_recrop"), models.get("hand_landmark_full"))
+        self._tracker = HandTracker(self.hand, models.get("hand_recrop"), models.get("hand_landmark_full"), _pace(node))
         self._image = node.input_index("IMAGE") or 0
         self._pose = node.input_index("POSE_LANDMARKS") or 0
 
@@ -72,7 +73,7 @@ class FaceLandmarks(Calculator):
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
         models = services.models
-        self._tracker = FaceTracker(models.get("face_detection"), models.get("face_landmark"))
+        self._tracker = FaceTracker(models.get("face_detection"), models.get("face_landmark"), _pace(node))
         self._image = node.input_index("IMAGE") or 0
         self._pose = node.input_index("FACE_LANDMARKS_FROM_POSE") or 0
 
@@ -86,7 +87,8 @@ class FaceLandmarks(Calculator):
 class HolisticLandmarks(Subgraph):
     """Pose, hands and face of one person; only what has an output is computed.
 
-    ``RefineLandmarksFromHeatmapCalculatorOptions`` on this node replace those of the pose.
+    ``RefineLandmarksFromHeatmapCalculatorOptions`` on this node replace those of the pose. With
+    ``HolisticPaceOptions`` (ours) hands and face are sought more rarely.
     """
 
     inputs = Ports(required=("IMAGE",))
@@ -127,6 +129,11 @@ class HolisticLandmarks(Subgraph):
             face = Port("FACE_LANDMARKS", 0, streams["FACE_LANDMARKS"])
             nodes.append(_part(node, "FaceLandmarksFromPoseCpu", from_pose, [face]))
         return nodes
+
+
+def _pace(node: Node) -> Pace:
+    options = node.options.get("HolisticPaceOptions")
+    return EVERY_FRAME if options is None else Pace(options.confirm_every, options.search_every)
 
 
 def _part(node: Node, calculator: str, inputs: Sequence[Port], outputs: Sequence[Port]) -> Node:

@@ -10,6 +10,7 @@ import numpy as np
 from graph_server.holistic.crops import Bytes, crop, padded, projected
 from graph_server.holistic.detection import FACE_DETECTOR, Detector
 from graph_server.holistic.networks import ByteNetwork, sigmoid
+from graph_server.holistic.pace import EVERY_FRAME, Pace, Schedule
 from graph_server.holistic.regions import (
     FACE_TRACKING,
     ImageSize,
@@ -28,7 +29,8 @@ _POSE_FACE = slice(0, 11)
 class FaceTracker:
     """Follows one face. For one thread at a time."""
 
-    def __init__(self, detection_model: Model, landmark_model: Model) -> None:
+    def __init__(self, detection_model: Model, landmark_model: Model, pace: Pace = EVERY_FRAME) -> None:
+        self._schedule = Schedule(pace)
         self._detection = ByteNetwork(detection_model, ("regressors", "classificators"), low=-1.0, high=1.0)
         self._detector = Detector(FACE_DETECTOR)
         self._landmark = ByteNetwork(landmark_model, ("conv2d_21", "conv2d_31"))
@@ -42,6 +44,8 @@ class FaceTracker:
         return self._previous
 
     def _region(self, image: Bytes, pose: Landmarks, size: ImageSize) -> Region | None:
+        if not self._schedule.due(followed=self._previous is not None):
+            return None if self._previous is None else _region_of_last(self._previous, size)
         rough = region_from_box(pose, size, start=5, end=2).transformed(size, scale=3.0)
         side = FACE_DETECTOR.side
         target = padded(rough, size, (side, side))[0]
@@ -56,7 +60,7 @@ class FaceTracker:
         current = current.transformed(size, scale=2.0, shift_y=-0.1)
         if self._previous is None:
             return current
-        last = region_from_box(self._previous, size, start=33, end=263).transformed(size, scale=1.5)
+        last = _region_of_last(self._previous, size)
         return last if may_keep(last, self._previous, current, size, FACE_TRACKING) else current
 
     def _landmarks(self, image: Bytes, region: Region, size: ImageSize) -> Landmarks | None:
@@ -67,3 +71,7 @@ class FaceTracker:
         landmarks = np.zeros((_POINTS, 5), np.float32)
         landmarks[:, :3] = tensor.reshape(_POINTS, 3) / np.float32(_SIDE)
         return projected(landmarks, region)
+
+
+def _region_of_last(landmarks: Landmarks, size: ImageSize) -> Region:
+    return region_from_box(landmarks, size, start=33, end=263).transformed(size, scale=1.5)

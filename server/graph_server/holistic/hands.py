@@ -9,6 +9,7 @@ import numpy as np
 
 from graph_server.holistic.crops import Bytes, crop, padded, projected
 from graph_server.holistic.networks import ByteNetwork
+from graph_server.holistic.pace import EVERY_FRAME, Pace, Schedule
 from graph_server.holistic.regions import (
     HAND_TRACKING,
     ImageSize,
@@ -44,8 +45,9 @@ RIGHT = Hand(wrist=16, pinky=18, index=20)
 class HandTracker:
     """Follows one hand. For one thread at a time."""
 
-    def __init__(self, hand: Hand, recrop_model: Model, landmark_model: Model) -> None:
+    def __init__(self, hand: Hand, recrop_model: Model, landmark_model: Model, pace: Pace = EVERY_FRAME) -> None:
         self._hand = hand
+        self._schedule = Schedule(pace)
         self._recrop = ByteNetwork(recrop_model, ("output_crop",))
         self._landmark = ByteNetwork(landmark_model, ("Identity", "Identity_1"))
         self._previous: Landmarks | None = None
@@ -59,7 +61,9 @@ class HandTracker:
         self._previous = None if region is None else self._landmarks(image, region, size)
         return self._previous
 
-    def _region(self, image: Bytes, pose: Landmarks, size: ImageSize) -> Region:
+    def _region(self, image: Bytes, pose: Landmarks, size: ImageSize) -> Region | None:
+        if not self._schedule.due(followed=self._previous is not None):
+            return None if self._previous is None else _region_of_last(self._previous, size)
         hand = self._hand
         rough = hand_region_from_pose(pose[hand.wrist], pose[hand.pinky], pose[hand.index], size)
         rough = rough.transformed(size, scale=2.7, shift_y=-0.1)
@@ -72,7 +76,7 @@ class HandTracker:
         current = current.transformed(size, scale=1.0, shift_y=-0.1)
         if self._previous is None:
             return current
-        last = hand_region_from_landmarks(self._previous, size).transformed(size, scale=2.0, shift_y=-0.1)
+        last = _region_of_last(self._previous, size)
         return last if may_keep(last, self._previous, current, size, HAND_TRACKING) else current
 
     def _landmarks(self, image: Bytes, region: Region, size: ImageSize) -> Landmarks | None:
@@ -84,3 +88,7 @@ class HandTracker:
         landmarks[:, :3] = tensor.reshape(_POINTS, 3) / np.float32(_HAND_SIDE)
         landmarks[:, 2] /= np.float32(_DEPTH_SCALE)
         return projected(landmarks, region)
+
+
+def _region_of_last(landmarks: Landmarks, size: ImageSize) -> Region:
+    return hand_region_from_landmarks(landmarks, size).transformed(size, scale=2.0, shift_y=-0.1)

@@ -1,0 +1,124 @@
+"""Holistic inference: frames per second of our graph runtime and of MediaPipe 0.10.21, on the same decoded frames.
+
+    python benchmarks/holistic_speed.py [--rounds 5] [--frames 150] [--fast] [--json FILE]
+
+Both run in alternation, MediaPipe (`solutions.holistic`, its own virtual environment, made at first use) in a child
+process that is idle meanwhile. A ratio is the median over the rounds of ours over MediaPipe's in the same round.
+`--fast` measures the graph that seeks hands and face more rarely, and prints its parity beside it.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from statistics import median
+
+import mediapipe_peer
+import numpy as np
+import numpy.typing as npt
+from holistic_parity import CLIPS, SHARED, measure, print_table
+
+from graph_server.holistic.pace import EVERY_FRAME, FAST, Pace
+from graph_server.landmarks import FRAME_PERIOD, LandmarkExtractor, default_models, frames
+
+CLIPS_HERE = ("sign-again", "dance")
+Images = list[npt.NDArray[np.uint8]]
+
+
+class Ours:
+    """Our graph runtime, warm."""
+
+    def __init__(self, images: Images, pace: Pace) -> None:
+        self._images = images
+        self._pace = pace
+        self._models = default_models()
+        self.seconds(images[:5])
+
+    def seconds(self, images: Images | None = None) -> float:
+        """The time for all frames, the making of the graph left out."""
+        extractor = LandmarkExtractor(self._models, pace=self._pace)
+        begun = time.perf_counter()
+        for index, image in enumerate(images or self._images):
+            extractor.process(image, (index + 1) * FRAME_PERIOD)
+        extractor.finish()
+        return time.perf_counter() - begun
+
+
+@contextmanager
+def mediapipe_process(images: Images) -> Iterator["subprocess.Popen[str]"]:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "frames.npy"
+        np.save(file, np.stack(images))
+        process = subprocess.Popen(
+            [str(mediapipe_peer.python()), str(Path(mediapipe_peer.__file__)), "speed", str(file)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            if process.stdout.readline().strip() != "ready":
+                sys.exit("MediaPipe did not start")
+            yield process
+        finally:
+            process.stdin.close()
+            process.wait()
+            process.stdout.close()
+
+
+def compare(clip: str, rounds: int, count: int, pace: Pace) -> dict[str, list[float]]:
+    images = list(islice(frames(SHARED / "clips" / CLIPS[clip]), count))
+    rates: dict[str, list[float]] = {"ours": [], "mediapipe": [], "ours cpu ms": []}
+    ours = Ours(images, pace)
+    with mediapipe_process(images) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for _ in range(rounds):
+            used = time.process_time()
+            rates["ours"].append(len(images) / ours.seconds())
+            rates["ours cpu ms"].append((time.process_time() - used) * 1000 / len(images))
+            process.stdin.write("run\n")
+            process.stdin.flush()
+            rates["mediapipe"].append(len(images) / float(process.stdout.readline()))
+    return rates
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--frames", type=int, default=150, help="at most so many of each clip")
+    parser.add_argument("--fast", action="store_const", const=FAST, default=EVERY_FRAME)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    if not SHARED.is_dir():
+        sys.exit(f"{SHARED} is not here: the clips are needed")
+    results, ratios = {}, {}
+    print(f"{'clip':12}{'ours fps':>10}{'MediaPipe':>11}{'ratio':>7}   ratios of the rounds")
+    for clip in CLIPS_HERE:
+        rates = results[clip] = compare(clip, options.rounds, options.frames, options.fast)
+        each = [a / b for a, b in zip(rates["ours"], rates["mediapipe"], strict=True)]
+        ratios[clip.replace("-", "_")] = median(each)
+        fps = f"{median(rates['ours']):10.1f}{median(rates['mediapipe']):11.1f}{median(each):7.2f}"
+        print(f"{clip:12}{fps}   {' '.join(f'{ratio:.2f}' for ratio in each)}")
+    parity = {}
+    if options.fast is FAST:
+        parity = {clip: measure(clip, FAST) for clip in CLIPS_HERE}
+        print_table(parity)
+    if options.json:
+        environment = {"python": platform.python_version(), "machine": platform.machine(), "cpus": os.cpu_count()}
+        report = {"ratios": ratios, "environment": environment, "rates": results, "parity": parity}
+        options.json.write_text(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""How often hands and face are sought: in every frame, as MediaPipe does, or more rarely."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """In frames: what is followed is sought anew every ``confirm``, what is not seen every ``search``."""
+
+    confirm: int = 1
+    search: int = 1
+
+
+EVERY_FRAME = Pace()
+"""As MediaPipe."""
+
+FAST = Pace(confirm=5, search=3)
+"""Less exact where hands and face come and go (benchmarks/README.md)."""
+
+
+class Schedule:
+    """Says for one part whether a frame is for seeking. Begins with one that is."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+        self._followed = False
+        self._left = 0
+
+    def due(self, *, followed: bool) -> bool:
+        """Whether to seek in this frame; ``followed`` is whether the part was seen in the last one.
+
+        Seeks at once after the part was lost; a part that has just been found is confirmed later.
+        """
+        if followed != self._followed:
+            self._followed = followed
+            self._left = self._pace.confirm - 1 if followed else 0
+        if self._left > 0:
+            self._left -= 1
+            return False
+        self._left = (self._pace.confirm if followed else self._pace.search) - 1
+        return True
