@@ -119,8 +119,9 @@ class Model:
 
     def infer(self, inputs: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
         """Run the model as it is; safe from several threads. Raises :class:`GraphServerError`."""
+        requests = self._requests()
         begun = time.perf_counter()
-        with self._requests().take() as request, self.metrics.inferring(time.perf_counter() - begun):
+        with requests.take() as request, self.metrics.inferring(time.perf_counter() - begun):
             try:
                 request.infer(dict(inputs))
                 return {

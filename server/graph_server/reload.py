@@ -62,3 +62,5 @@ class ConfigWatcher:
                 self._reload()
             except GraphServerError as error:
                 logger.error("the configuration was not loaded again; what was served stays: %s", error)
+            except Exception:  # the next change may be a better one
+                logger.exception("the configuration was not loaded again; what was served stays")

@@ -197,6 +197,8 @@ def test_the_watcher_tells_of_a_failure_and_goes_on(caplog: pytest.LogCaptureFix
         calls.append(1)
         if len(calls) == 1:
             raise ConfigError("config.json has no key 'x'")
+        if len(calls) == 2:
+            raise RuntimeError("something else")
         went_on.set()
 
     watcher = ConfigWatcher(0.01, reload)
@@ -205,6 +207,7 @@ def test_the_watcher_tells_of_a_failure_and_goes_on(caplog: pytest.LogCaptureFix
         assert went_on.wait(20)
         watcher.close()
     assert "what was served stays: config.json has no key 'x'" in caplog.text
+    assert "RuntimeError: something else" in caplog.text
 
 
 def test_a_watcher_that_waits_long_ends_at_once_and_one_never_started_too() -> None:

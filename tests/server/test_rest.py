@@ -15,6 +15,8 @@ from tests.conftest import ROOT
 from tests.support.graph_server import graph_server, graph_server_process, http, write_onnx
 from tests.support.video import picture
 
+from graph_server.service.rest import RestServer
+from graph_server.service.rest_answers import HttpResponse
 from graph_server.service.rest_tensors import decode_http_request
 from graph_server.service.status import Refusal
 
@@ -263,3 +265,29 @@ def test_connections_beyond_the_workers_are_told_503_and_a_silent_one_does_not_h
         while http(server.rest_address, "GET", "/v2/health/live")[0] == 503:
             pass
     silent.pop().close()
+
+
+def test_a_client_that_sends_a_byte_now_and_then_is_cut_off() -> None:
+    class Answers:
+        def answer(self, method: str, target: str, headers: Any, body: bytes) -> HttpResponse:
+            return HttpResponse(200, b"answered")
+
+    answers: Any = Answers()
+    server = RestServer("127.0.0.1", 0, answers, request_seconds=1.0)
+    server.start()
+    try:
+        host, _, port = server.address.rpartition(":")
+        with socket.create_connection((host, int(port)), 0.05) as slow:
+            assert http(server.address, "GET", "/")[2] == b"answered"
+            while True:
+                try:
+                    slow.sendall(b"G")
+                    if not slow.recv(1):
+                        break
+                except TimeoutError:
+                    continue
+                except OSError:
+                    break
+        assert http(server.address, "GET", "/")[2] == b"answered"
+    finally:
+        server.close()

@@ -1,8 +1,10 @@
 """The REST port: a bounded number of threads that speak HTTP/1.1, with time-outs."""
 
 import logging
+import math
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -16,6 +18,7 @@ logger = logging.getLogger(__name__)
 __all__ = ["RestAnswers", "RestServer"]
 
 _IDLE_SECONDS = 30.0  # a client that is silent that long in the middle of something, or between requests, is cut off
+_REQUEST_SECONDS = 120.0  # and so is one that takes that long for a request, a byte now and then
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -26,9 +29,16 @@ class RestServer:
     """
 
     def __init__(
-        self, host: str, port: int, answers: RestAnswers, *, workers: int = 32, body_bytes: int = 256 << 20
+        self,
+        host: str,
+        port: int,
+        answers: RestAnswers,
+        *,
+        workers: int = 32,
+        body_bytes: int = 256 << 20,
+        request_seconds: float = _REQUEST_SECONDS,
     ) -> None:
-        self._server = _PooledServer((host, port), _handler(answers, body_bytes), workers)
+        self._server = _PooledServer((host, port), _handler(answers, body_bytes, request_seconds), workers)
         self._thread = threading.Thread(target=self._server.serve_forever, name="rest")
 
     @property
@@ -57,7 +67,7 @@ class _PooledServer(HTTPServer):
         self._room = threading.BoundedSemaphore(workers)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="rest call")
         self._lock = threading.Lock()
-        self._open: set[socket.socket] = set()
+        self._open: dict[socket.socket, float] = {}  # with the time until which a request has to be there
         try:
             super().__init__(address, handler)
         except OSError:
@@ -72,8 +82,22 @@ class _PooledServer(HTTPServer):
             self.shutdown_request(request)
             return
         with self._lock:
-            self._open.add(request)
+            self._open[request] = math.inf
         self._pool.submit(self._serve, request, client_address)
+
+    def expect(self, connection: socket.socket, seconds: float) -> None:
+        """Cut the connection off after that time, unless told otherwise before."""
+        with self._lock:
+            self._open[connection] = time.monotonic() + seconds
+
+    def service_actions(self) -> None:
+        # Called every half second by serve_forever.
+        now = time.monotonic()
+        with self._lock:
+            late = [connection for connection, until in self._open.items() if until < now]
+            for connection in late:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def end_connections(self) -> None:
         with self._lock:
@@ -98,15 +122,20 @@ class _PooledServer(HTTPServer):
         finally:
             self.shutdown_request(request)
             with self._lock:
-                self._open.discard(request)
+                self._open.pop(request, None)
             self._room.release()
 
 
-def _handler(answers: RestAnswers, body_bytes: int) -> type[BaseHTTPRequestHandler]:
+def _handler(answers: RestAnswers, body_bytes: int, request_seconds: float) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         server_version = f"graph_server/{graph_server.__version__}"
         timeout = _IDLE_SECONDS
+        server: _PooledServer
+
+        def handle_one_request(self) -> None:
+            self.server.expect(self.connection, request_seconds)
+            super().handle_one_request()
 
         def do_GET(self) -> None:
             self._answer()
@@ -128,6 +157,7 @@ def _handler(answers: RestAnswers, body_bytes: int) -> type[BaseHTTPRequestHandl
             if len(body) < int(length):
                 self.close_connection = True
                 return
+            self.server.expect(self.connection, math.inf)
             headers = {name.lower(): value for name, value in self.headers.items()}
             try:
                 response = answers.answer(self.command, self.path, headers, body)
