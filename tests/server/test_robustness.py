@@ -1,5 +1,9 @@
 """What clients do to a server that must go on: vanish, stay silent, ask for too much, read slowly, fail."""
 
+import json
+import queue
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +16,7 @@ import pytest
 from tests.support.graph_server import STREAM, UNARY, graph_server, request, stamps, stream, unary
 
 from graph_server.calculators import REGISTRY
+from graph_server.cli import build_parser
 from graph_server.config import GraphConfig, ServerConfig
 from graph_server.errors import GraphError
 from graph_server.graph.calculator import Calculator
@@ -434,3 +439,44 @@ def test_a_server_that_stops_ends_silent_streams_and_full_sessions(config: Serve
             grpc.StatusCode.CANCELLED,
             grpc.StatusCode.UNAVAILABLE,
         }
+
+
+def test_limits_are_flags_of_the_server(tmp_path: Path) -> None:
+    graph = tmp_path / "graph.pbtxt"
+    graph.write_text(graph_of("PassThroughCalculator"))
+    command = [sys.executable, "-m", "graph_server", "--model_name", "passThrough", "--model_path", str(graph)]
+    command += ["--port", "0", "--exit_with_stdin", "--max_sessions", "1", "--max_message_bytes", "100000"]
+    command += ["--grpc_channel_arguments", "grpc.max_concurrent_streams=7,grpc.primary_user_agent=x"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        address = json.loads(process.stdout.readline())["grpc"]
+        with grpc.insecure_channel(address) as channel:
+            requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+            first = channel.stream_stream(STREAM)(iter(requests.get, None))
+            requests.put(to("passThrough", 1))
+            next(first)
+            assert stream(address, request(1))[1:] == (
+                EXHAUSTED,
+                "Too many sessions are open; the limit is 1 (--max_sessions)",
+            )
+            assert stream(address, request(1, image=np.zeros((200, 200, 3), np.uint8)))[1] is EXHAUSTED
+            requests.put(None)
+            assert not list(first)
+        process.communicate(timeout=20)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--max_sessions", "0"], "0 is not positive"),
+        (["--grpc_memory_quota", "-1"], "-1 is not positive"),
+        (["--grpc_max_threads", "many"], "invalid"),
+        (["--grpc_channel_arguments", "grpc.x"], "'grpc.x' is not NAME=VALUE"),
+    ],
+)
+def test_limits_that_make_no_sense_are_refused(
+    arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(arguments)
+    assert text in capsys.readouterr().err
