@@ -1,11 +1,13 @@
 """What clients do to a server that must go on: vanish, stay silent, ask for too much, read slowly, fail."""
 
+import gc
 import json
 import queue
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -480,3 +482,12 @@ def test_limits_that_make_no_sense_are_refused(
     with pytest.raises(SystemExit):
         build_parser().parse_args(arguments)
     assert text in capsys.readouterr().err
+
+
+def test_classes_of_messages_are_never_dropped_and_made_again() -> None:
+    # protobuf makes a nested message's class on the way; when two threads did, the server crashed.
+    made = message_class("ModelInferRequest")()
+    classes = [weakref.ref(type(item)) for item in (made.inputs.add(), made.parameters["x"], made.outputs.add())]
+    del made
+    gc.collect()
+    assert [kind() is not None for kind in classes] == [True] * 3

@@ -23,9 +23,24 @@ def _pool() -> descriptor_pool.DescriptorPool:
     pool = descriptor_pool.DescriptorPool()
     for file in descriptor_pb2.FileDescriptorSet.FromString(data).file:
         pool.Add(file)  # type: ignore[no-untyped-call,unused-ignore]
-    # Extensions are registered with the class that they extend when their messages are made.
-    message_factory.GetMessageClassesForFiles(["mediapipe_graph.proto"], pool)
+    _classes(pool)
     return pool
+
+
+@cache
+def _classes(pool: descriptor_pool.DescriptorPool) -> list[Any]:
+    """Every message's class, nested ones included, alive for good.
+
+    Extensions are registered with the class that they extend when their messages are made. And protobuf drops a
+    class with the last message, to make it again at the next, which under threads ends in a crash now and then.
+    """
+    made = list(message_factory.GetMessageClassesForFiles(["mediapipe_graph.proto"], pool).values())
+    left = list(pool.FindFileByName("mediapipe_graph.proto").message_types_by_name.values())
+    while left:
+        descriptor = left.pop()
+        made.append(message_factory.GetMessageClass(descriptor))
+        left += descriptor.nested_types
+    return made
 
 
 def parse_text(text: str) -> Any:

@@ -1,6 +1,7 @@
 """KServe v2's messages: their classes, and requests and responses without needless copies."""
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -17,6 +18,7 @@ _RAW_INPUT_FIELD = 7
 _MAX_FIELDS = 1 << 16  # each costs about 200 bytes here and as few as 2 on the wire
 _RAW_OUTPUT_TAG = b"\x32"  # field 6, length-delimited
 _STREAM_RESPONSE_TAG = b"\x12"  # field 2, length-delimited
+_MAKING = threading.Lock()
 
 
 @cache
@@ -28,10 +30,32 @@ def _pool() -> descriptor_pool.DescriptorPool:
     return pool
 
 
+def _with_nested(descriptor: Any) -> Iterator[Any]:
+    yield descriptor
+    for nested in descriptor.nested_types:
+        yield from _with_nested(nested)
+
+
+@cache
+def _classes() -> dict[str, Any]:
+    """Every message's class by its full name.
+
+    protobuf itself keeps none alive: it makes a nested message's class when one is met and drops it when the last
+    is gone. Under threads that ends in a crash now and then.
+    """
+    file = _pool().FindFileByName("kserve_v2.proto")
+    return {
+        nested.full_name: message_factory.GetMessageClass(nested)
+        for descriptor in file.message_types_by_name.values()
+        for nested in _with_nested(descriptor)
+    }
+
+
 @cache
 def message_class(name: str) -> Any:
     """The class of ``inference.<name>``."""
-    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"inference.{name}"))
+    with _MAKING:
+        return _classes()[f"inference.{name}"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """The codec against plain protobuf."""
 
 import contextlib
+import gc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -180,3 +182,12 @@ def test_an_answer_in_shared_memory_is_looked_up_there() -> None:
     assert response.outputs["label"].array.tolist() == [7, 8]
     with pytest.raises(ProtocolError, match="none was offered"):
         decode_response(data)
+
+
+def test_classes_of_messages_are_never_dropped_and_made_again() -> None:
+    # protobuf makes a nested message's class on the way; when two threads do, the process may crash.
+    made = message_class("ModelInferRequest")()
+    classes = [weakref.ref(type(item)) for item in (made.inputs.add(), made.parameters["x"], made.outputs.add())]
+    del made
+    gc.collect()
+    assert [kind() is not None for kind in classes] == [True] * 3
