@@ -174,8 +174,9 @@ def infer_once(servables: Servables, request: InferRequest, interface: Interface
         message, raw = output_message(name, {stream: value for stream, (value, _) in found.items()}, timestamp)
         message.id = request.message.id
         response = encode_response(message, deliver(message, raw, request.places))
-        call.completed()
-        call.responded()
+        if not servables.is_pooled(name):  # of graphs of a pool OVMS reports neither
+            call.completed()
+            call.responded()
         return response
 
 
