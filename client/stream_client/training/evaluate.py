@@ -158,6 +158,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("video", type=Path, nargs="+", help="videos")
     parser.add_argument("--annotations", type=Path, help="the annotation file, for a single video")
     parser.add_argument("--timeline", type=Path, help="the picture to write, for a single video (PNG)")
+    parser.add_argument(
+        "--agree_with",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="VIDEO",
+        help="the same clip in other forms, at other frame rates for instance: for how much of it labels agree",
+    )
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--smoothing", type=float, default=0.3, help="time constant in seconds (default 0.3)")
     parser.add_argument("--enter", type=float, default=0.6, help="probability that enters a label (default 0.6)")
@@ -170,8 +178,8 @@ def build_parser() -> argparse.ArgumentParser:
 def run(arguments: Sequence[str], *, find: LandmarkFinder | None = None) -> dict[str, Evaluation]:
     """Parse ``arguments`` and evaluate; raises :class:`~stream_client.errors.StreamClientError`."""
     options = build_parser().parse_args(arguments)
-    if len(options.video) > 1 and (options.annotations or options.timeline):
-        raise ConfigurationError("--annotations and --timeline are for a single video")
+    if len(options.video) > 1 and (options.annotations or options.timeline or options.agree_with):
+        raise ConfigurationError("--annotations, --timeline and --agree_with are for a single video")
     model = TrainedModel.load(options.model, allow_pickle=options.allow_pickle)
     decision = DecisionOptions(options.smoothing, options.enter, options.exit)
     finder = find or landmark_finder(options, getattr(model.schema, "space", "image"))
@@ -189,6 +197,9 @@ def run(arguments: Sequence[str], *, find: LandmarkFinder | None = None) -> dict
             f"{video.name}: accuracy {result.accuracy:.1%}, {result.found} of {len(spans)} spans found, "
             f"{result.mean_delay:.2f} s to detection, {result.false_changes_a_minute:.1f} false changes a minute"
         )
+        for other in options.agree_with:
+            share = agreement(points, timeline(model, finder(other), decision))
+            print(f"{other.name}: the same label for {share:.1%} of the time")
         if options.timeline:
             try:
                 timeline_picture(points, spans, model.labels, options.timeline)

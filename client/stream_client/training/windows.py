@@ -16,8 +16,10 @@ from stream_client.training.tables import poses_to_dataset
 
 Array = npt.NDArray[np.float64]
 
-_VARIANTS = 3
+_VARIANTS = 6
 """Random variations of each clip and of its mirror image."""
+_KEPT = (1, 2, 3)
+"""Every frame, every second, every third, in turn: a model shall not depend on the frame rate that it learnt at."""
 
 
 def clips_dataset(
@@ -135,7 +137,7 @@ class _Rows:
             self.groups.append(groups[position])
         for reflect in (False, True):
             landmarks = mirror(track.landmarks) if reflect else track.landmarks
-            for _ in range(_VARIANTS):
+            for variant in range(_VARIANTS):
                 varied = jittered(rotated(scaled(landmarks, rng), rng), rng, 0.01)
                 # Warped time keeps its labels by warping the spans with it.
                 warped = time_warped(track.timestamps, rng).astype(np.int64)
@@ -144,7 +146,8 @@ class _Rows:
                 moved = [
                     Span(first + (s.start - first) * factor, first + (s.end - first) * factor, s.label) for s in spans
                 ]
-                for position, row in windows_of(warped, varied, moved, schema, window):
+                every = _KEPT[variant % len(_KEPT)]
+                for position, row in windows_of(warped[::every], varied[::every], moved, schema, window):
                     target = names.index(spans[position].label)
                     other = mirrored_target(names, target) if reflect else target
                     if other is not None:

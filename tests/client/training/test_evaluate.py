@@ -1,13 +1,18 @@
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.dummy import DummyClassifier
+from tests.client.training.movements import waving, write_annotations
 
 from stream_client import cli
-from stream_client.classify import UNKNOWN
+from stream_client.classify import UNKNOWN, FeatureSchema, WindowSpec
+from stream_client.classify.models import schema_document
+from stream_client.errors import ConfigurationError
 from stream_client.training.clips import Span
-from stream_client.training.evaluate import TimelinePoint, agreement, compare, timeline_picture
+from stream_client.training.evaluate import TimelinePoint, agreement, compare, run, timeline_picture
 
 
 def points(labels: str, step: float = 0.1) -> list[TimelinePoint]:
@@ -54,3 +59,22 @@ def test_the_picture_shows_both_timelines(tmp_path: Path) -> None:
 def test_a_model_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["evaluate", str(tmp_path / "absent"), "clip.mp4"]) == 2
     assert "no model directory" in capsys.readouterr().err
+
+
+def test_the_same_clip_in_another_form_is_compared_over_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_annotations(tmp_path / "clip.annotations.json", [(0.0, 2.0, "up")])
+    schema = FeatureSchema((), (), (), (), (), coordinates=("left_wrist",))
+    window = WindowSpec(length_ms=200, overlap_ms=100, rate=20, pooling=("mean",))
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "labels.txt").write_text("up\ndown\n")
+    (tmp_path / "model" / "schema.json").write_text(schema_document(schema, window, ()))
+    with (tmp_path / "model" / "model.pkl").open("wb") as file:
+        pickle.dump(DummyClassifier(strategy="constant", constant="up").fit([[0.0]] * 2, ["up", "down"]), file)
+    arguments = [str(tmp_path / "model"), str(tmp_path / "clip.mp4"), "--allow_pickle"]
+    with pytest.warns(RuntimeWarning, match="runs the code in it"):
+        run([*arguments, "--agree_with", "half.mp4"], find=lambda path: waving("left"))
+    assert "half.mp4: the same label for 100.0% of the time" in capsys.readouterr().out
+    with pytest.raises(ConfigurationError, match="for a single video"):
+        run([str(tmp_path / "model"), "one.mp4", "other.mp4", "--agree_with", "half.mp4"])

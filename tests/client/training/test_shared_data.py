@@ -8,9 +8,11 @@ from tests.conftest import shared
 
 from stream_client.classify import DecisionOptions, TrainedModel, WindowSpec
 from stream_client.training.clips import Track, chosen, join_parts, read_annotations
-from stream_client.training.estimators import Scores, cross_validate, grouped_folds
+from stream_client.training.estimators import Scores, cross_validate, fit, grouped_folds
 from stream_client.training.evaluate import agreement, compare, timeline
-from stream_client.training.train import Training, load_dataset, train
+from stream_client.training.train import load_dataset
+
+pytestmark = pytest.mark.timeout(180)
 
 LABELS = ["Left Step", "Right Step"]
 
@@ -45,22 +47,23 @@ def dance(_: Path) -> Track:
 
 
 @pytest.fixture(scope="module")
-def steps(tmp_path_factory: pytest.TempPathFactory) -> Training:
+def steps() -> TrainedModel:
     data = shared("clips/dance.annotations.json")
     dataset = load_dataset(data, window=WindowSpec(500, 400), labels=LABELS, find=dance)
-    return train(dataset, tmp_path_factory.mktemp("models") / "steps", data=data.name, models=["extra trees"])
+    estimator = fit("extra trees", dataset, np.arange(len(dataset.rows)))
+    return TrainedModel.from_estimator(estimator, dataset.labels, dataset.schema, dataset.window)
 
 
-def test_what_was_learnt_from_the_dance_reproduces_its_spans(steps: Training) -> None:
+def test_what_was_learnt_from_the_dance_reproduces_its_spans(steps: TrainedModel) -> None:
     spans = chosen(read_annotations(shared("clips/dance.annotations.json")), LABELS, Path("dance"))
-    result = compare(timeline(TrainedModel.load(steps.out), dance(Path()), DecisionOptions(smoothing=0.1)), spans)
+    result = compare(timeline(steps, dance(Path()), DecisionOptions(smoothing=0.1)), spans)
     assert result.found == len(spans) == 6
     assert result.false_changes == 0
 
 
 @pytest.mark.parametrize("every", [2, 3])
-def test_the_labels_agree_at_half_and_a_third_of_the_frame_rate(steps: Training, every: int) -> None:
-    model, track = TrainedModel.load(steps.out), dance(Path())
+def test_the_labels_agree_at_half_and_a_third_of_the_frame_rate(steps: TrainedModel, every: int) -> None:
+    model, track = steps, dance(Path())
     slower = Track(track.name, track.timestamps[::every], track.landmarks[::every])
     assert agreement(timeline(model, track), timeline(model, slower)) >= 0.95
 
