@@ -291,7 +291,8 @@ def _benchmark(flags: argparse.Namespace, end: Callable[[], None]) -> Benchmark 
             raise ConfigurationError("--report and --benchmark_until need --benchmark")
         return None
     files = (flags.labels_output, flags.label_changes_output, flags.landmarks_output)
-    writes = any(file is not None for file in files) or not {"none", "screen"}.issuperset(flags.output_stream)
+    videos = [spec for spec in flags.output_stream if spec not in ("none", "screen") and "://" not in spec]
+    writes = bool(videos) or any(file is not None for file in files)
     until_end = (flags.benchmark_until or ("end" if writes else "stable")) == "end"
     window = _run_options(flags).max_inflight
     settings = Settings(flags.api, window, flags.warmup_frames, flags.benchmark_window)
