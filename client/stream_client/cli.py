@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -308,8 +309,7 @@ def _monitor(flags: argparse.Namespace, tally: Tally) -> Monitor:
 
 def _client(flags: argparse.Namespace, observers: Sequence[Observer]) -> StreamClient:
     source = open_source(flags.input_stream, source_options(flags))
-    options = SinkOptions(quality=flags.quality, encoder=flags.encoder, reconnect_timeout=flags.reconnect_timeout)
-    sinks: list[Sink] = [open_sink(spec, options) for spec in flags.output_stream]
+    sinks: list[Sink] = [open_sink(spec, sink_options(flags)) for spec in flags.output_stream]
     if flags.labels_output is not None:
         sinks.append(LabelsSink(flags.labels_output))
     if flags.label_changes_output is not None:
@@ -325,7 +325,7 @@ def _client(flags: argparse.Namespace, observers: Sequence[Observer]) -> StreamC
     return StreamClient(
         source,
         sinks,
-        transport_options(flags),
+        run_transport(flags),
         options=_run_options(flags),
         embedded=EmbeddedOptions(config_path=flags.config_path, models_dir=flags.models_dir),
         label_names=label_names,
@@ -335,6 +335,11 @@ def _client(flags: argparse.Namespace, observers: Sequence[Observer]) -> StreamC
         observers=observers,
         classifier=classifier,
     )
+
+
+def sink_options(flags: argparse.Namespace) -> SinkOptions:
+    """How to write videos, as the flags say."""
+    return SinkOptions(quality=flags.quality, encoder=flags.encoder, reconnect_timeout=flags.reconnect_timeout)
 
 
 def source_options(flags: argparse.Namespace) -> SourceOptions:
@@ -369,6 +374,14 @@ def _needs_landmarks(flags: argparse.Namespace) -> bool:
     return bool(flags.classifier or flags.landmarks_output or flags.dry_run)
 
 
+def run_transport(flags: argparse.Namespace) -> TransportOptions:
+    """How a run with these flags reaches its servable: landmarks need the graph that gives them."""
+    options = transport_options(flags)
+    if options.model_name is None and _needs_landmarks(flags):
+        return replace(options, model_name=LANDMARK_GRAPH)
+    return options
+
+
 def transport_options(flags: argparse.Namespace) -> TransportOptions:
     """How to reach the server, as the flags say; raises :class:`ConfigurationError`."""
     tls = None
@@ -384,7 +397,7 @@ def transport_options(flags: argparse.Namespace) -> TransportOptions:
     options = TransportOptions(
         "embedded" if embedded else flags.grpc_address,
         api=flags.api,
-        model_name=flags.model_name or (LANDMARK_GRAPH if _needs_landmarks(flags) else None),
+        model_name=flags.model_name,
         input_name=flags.input_name,
         input_layout=flags.input_layout,
         input_dtype=flags.input_dtype.upper() if flags.input_dtype else None,

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from stream_client.cli import build_parser, source_options, transport_options
+from stream_client.cli import build_parser, run_transport, sink_options, source_options
 from stream_client.doctor import machine
 from stream_client.doctor.finding import Finding, amiss, ok, skipped
 from stream_client.doctor.server import ServerChecks
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def examine(flags: argparse.Namespace, stack: ExitStack) -> Iterator[Finding]:
     """Every finding, as soon as it is known; ``stack`` ends what had to be started."""
-    transport = transport_options(flags)
+    transport = run_transport(flags)
     yield machine.versions()
     yield from machine.codecs(writes_video=any(spec not in ("screen", "none") for spec in flags.output_stream))
     source = SourceChecks(flags.input_stream, replace(source_options(flags), reconnect_timeout=0))
@@ -75,9 +75,10 @@ def examine(flags: argparse.Namespace, stack: ExitStack) -> Iterator[Finding]:
         yield from _embedded(flags, transport, image, stack)
     else:
         yield from ServerChecks(transport, image).run()
-    yield from machine.outputs(flags.output_stream)
-    if flags.labels_output is not None:
-        yield machine.folder(f"output {flags.labels_output}", flags.labels_output)
+    yield from machine.outputs(flags.output_stream, sink_options(flags))
+    for path in (flags.labels_output, flags.label_changes_output, flags.landmarks_output):
+        if path is not None and str(path) != "-":
+            yield machine.folder(f"output {path}", Path(path))
     yield machine.display(needed="screen" in flags.output_stream)
     metrics_port = getattr(flags, "metrics_port", None)
     if metrics_port:

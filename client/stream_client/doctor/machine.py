@@ -16,7 +16,7 @@ import av.codec
 from stream_client.doctor.finding import Finding, amiss, ok
 from stream_client.errors import StreamClientError
 from stream_client.redact import redact
-from stream_client.sinks.factory import open_sink
+from stream_client.sinks.factory import SinkOptions, open_sink
 
 _HARDWARE = ("h264_nvenc", "h264_qsv", "h264_vaapi", "h264_amf", "h264_videotoolbox", "h264_v4l2m2m")
 _DECODERS = ("h264", "hevc", "mjpeg", "vp9", "av1")
@@ -70,13 +70,13 @@ def display(*, needed: bool) -> Finding:
     return ok("display", f"{driver}, {', '.join(f'{width}x{height}' for width, height in sizes)}")
 
 
-def output(spec: str) -> Finding:
+def output(spec: str, options: SinkOptions) -> Finding:
     """Whether results can go where ``spec`` names."""
     check = f"output {redact(spec)}"
     try:
-        open_sink(spec)  # not opened: only understood
+        open_sink(spec, options)  # not opened: only understood
     except StreamClientError as error:
-        return amiss(check, redact(str(error)), "correct --output_stream", needed=True)
+        return amiss(check, redact(str(error)), "correct --output_stream or --encoder", needed=True)
     if "://" in spec:
         return _publishing(check, spec)
     return folder(check, Path(spec))
@@ -120,11 +120,11 @@ def listens(port: int, host: str = "127.0.0.1") -> bool:
     return False
 
 
-def outputs(specs: Sequence[str]) -> Iterator[Finding]:
+def outputs(specs: Sequence[str], options: SinkOptions) -> Iterator[Finding]:
     """Every output that is neither the screen nor nothing."""
     for spec in specs:
         if spec not in ("screen", "none"):
-            yield output(spec)
+            yield output(spec, options)
 
 
 def _publishing(check: str, url: str) -> Finding:

@@ -45,6 +45,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--limit_stream_duration", type=float, default=0.0, help="end after so many seconds")
     parser.add_argument("--rtsp_transport", choices=("tcp", "udp"), default="tcp", help="default: tcp")
     parser.add_argument("--source_timeout", type=float, default=10.0, help="seconds to wait for frames (default: 10)")
+    parser.add_argument(
+        "--reconnect_timeout",
+        type=float,
+        default=0.0,
+        help="seconds to wait for a stream that is not there, at the start or later (default: 0)",
+    )
     return parser
 
 
@@ -54,7 +60,9 @@ def main(arguments: Sequence[str]) -> int:
     name = redact(flags.input)
     try:
         options = SourceOptions(
-            rtsp_transport=flags.rtsp_transport, source_timeout=flags.source_timeout, reconnect_timeout=0
+            rtsp_transport=flags.rtsp_transport,
+            source_timeout=flags.source_timeout,
+            reconnect_timeout=flags.reconnect_timeout,
         )
         source = open_source(flags.input, options)
         info, report = _read(source, flags.limit_frames, flags.limit_stream_duration)
