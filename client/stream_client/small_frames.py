@@ -47,7 +47,7 @@ def put_back(full: Image, sent: Image, returned: Image) -> Image:
     height, width = full.shape[:2]
     if returned.shape != sent.shape:
         return np.asarray(PillowImage.fromarray(np.ascontiguousarray(returned)).resize((width, height)))
-    changed = (np.maximum(sent, returned) - np.minimum(sent, returned)).max(axis=2) > _CHANGED
+    changed = _grown((np.maximum(sent, returned) - np.minimum(sent, returned)).max(axis=2) > _CHANGED)
     box = _bounds(changed)
     if box is None:
         return full
@@ -63,6 +63,17 @@ def put_back(full: Image, sent: Image, returned: Image) -> Image:
     picture = PillowImage.fromarray(full)
     picture.paste(drawing, place, mask)
     return np.asarray(picture)
+
+
+def _grown(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """With every neighbour of what is true: enlarged, a thin slanting line would fall into dots."""
+    rows = mask.copy()
+    rows[1:] |= mask[:-1]
+    rows[:-1] |= mask[1:]
+    grown = rows.copy()
+    grown[:, 1:] |= rows[:, :-1]
+    grown[:, :-1] |= rows[:, 1:]
+    return grown
 
 
 def _bounds(mask: npt.NDArray[np.bool_]) -> tuple[int, int, int, int] | None:

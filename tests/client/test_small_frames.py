@@ -55,6 +55,15 @@ def test_what_the_server_drew_is_put_on_the_full_size_frame_and_nothing_else_cha
     assert np.array_equal(shown[outside], full[outside])
 
 
+def test_a_thin_slanting_line_stays_a_line() -> None:
+    full = np.zeros((400, 400, 3), np.uint8)
+    sent = shrink(full, 100)
+    returned = sent.copy()
+    returned[np.arange(10, 90), np.arange(10, 90)] = 255
+    along = put_back(full, sent, returned)[np.arange(60, 340), np.arange(60, 340), 0]
+    assert along.min() > 150
+
+
 def test_a_server_that_drew_nothing_leaves_the_full_size_frame() -> None:
     full = scene(360, 640)
     sent = shrink(full, 160)
