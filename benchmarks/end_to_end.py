@@ -1,0 +1,83 @@
+"""From file to file: our client with its embedded server, and a plain script with OpenCV and MediaPipe 0.10.21.
+
+    python benchmarks/end_to_end.py [--rounds 3] [--clip dance] [--model_name holisticTracking] [--json FILE]
+
+Both read the same clip, find pose, hands and face, draw them and write a video; each is one command, run in
+alternation, with its start. The plain script is `draw` in mediapipe_peer.py. The ratio `end_to_end` is the median over
+the rounds of the script's time over ours in the same round.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import av
+import mediapipe_peer
+from holistic_parity import CLIPS, SHARED
+
+CLIENT = Path(__file__).resolve().parents[1] / "client" / "client.py"
+
+
+def timed(command: list[str], output: Path, expected: int) -> tuple[float, float]:
+    """Wall and processor seconds of a command that has to write ``expected`` frames to ``output``."""
+    output.unlink(missing_ok=True)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    begun = time.perf_counter()
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    wall = time.perf_counter() - begun
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    written = frame_count(output) if output.exists() else 0
+    if done.returncode != 0 or written != expected:
+        sys.exit(f"{' '.join(command)}: {written} of {expected} frames written\n{done.stderr[-2000:]}")
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def frame_count(path: Path) -> int:
+    with av.open(str(path)) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--clip", choices=sorted(CLIPS), default="dance")
+    parser.add_argument("--model_name", default="holisticTracking", help="our servable")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    if not SHARED.is_dir():
+        sys.exit(f"{SHARED} is not here: the clips are needed")
+    clip = SHARED / "clips" / CLIPS[options.clip]
+    peer = [str(mediapipe_peer.python()), str(Path(mediapipe_peer.__file__)), "draw"]
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        ours_file, peer_file = Path(folder) / "ours.mp4", Path(folder) / "peer.mp4"
+        ours = [sys.executable, str(CLIENT), "--input_stream", str(clip), "--output_stream", str(ours_file)]
+        ours += ["--model_name", options.model_name]
+        expected = frame_count(clip)
+        print(f"{options.clip}, {expected} frames: seconds, processor seconds")
+        for _ in range(options.rounds):
+            mine = timed(ours, ours_file, expected)
+            theirs = timed([*peer, str(clip), str(peer_file)], peer_file, expected)
+            rows.append({"ours": mine, "peer": theirs, "ratio": theirs[0] / mine[0]})
+            print(
+                f"ours {mine[0]:6.1f} {mine[1]:6.1f}   script {theirs[0]:6.1f} {theirs[1]:6.1f}   "
+                f"ratio {theirs[0] / mine[0]:.2f}, of processor time {theirs[1] / mine[1]:.2f}"
+            )
+    ratio = median(theirs["ratio"] for theirs in rows)
+    print(f"end_to_end: {ratio:.2f}")
+    if options.json:
+        environment = {"python": platform.python_version(), "machine": platform.machine(), "cpus": os.cpu_count()}
+        report = {"ratios": {"end_to_end": ratio}, "environment": environment, "rounds": rows}
+        options.json.write_text(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    main()
