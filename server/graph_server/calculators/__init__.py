@@ -1,16 +1,35 @@
 """The calculators. Importing this package makes all of them known to :data:`REGISTRY`."""
 
 from graph_server.calculators import (
+    detections,
     drawing,
     flow,
     holistic,
+    images,
     inference,
     landmarks,
     pose,
+    rects,
     regions,
+    smoothing,
     timing,
     vectors,
 )
 from graph_server.calculators.registry import REGISTRY
 
-__all__ = ["REGISTRY", "drawing", "flow", "holistic", "inference", "landmarks", "pose", "regions", "timing", "vectors"]
+__all__ = [
+    "REGISTRY",
+    "detections",
+    "drawing",
+    "flow",
+    "holistic",
+    "images",
+    "inference",
+    "landmarks",
+    "pose",
+    "rects",
+    "regions",
+    "smoothing",
+    "timing",
+    "vectors",
+]

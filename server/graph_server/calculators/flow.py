@@ -56,7 +56,7 @@ class ImageProperties(Calculator):
 
 @REGISTRY.register("PacketPresenceCalculator")
 class PacketPresence(Calculator):
-    """Whether the stream has a packet, at every timestamp that is settled."""
+    """Whether the stream has a packet, also told where it is settled that there is none."""
 
     inputs = Ports(required=("PACKET",))
     outputs = Ports(required=("PRESENCE",))

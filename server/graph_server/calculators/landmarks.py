@@ -1,6 +1,7 @@
 """Calculators from tensors to landmarks on the image, and regions of them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from graph_server.calculators.registry import REGISTRY
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.node import Node
-from graph_server.holistic.crops import projected, unpadded
+from graph_server.holistic.crops import projected, turned, unpadded
 from graph_server.holistic.networks import sigmoid
 from graph_server.holistic.pose import refined
 
@@ -144,9 +145,14 @@ class LandmarkProjection(_Paired):
 
     other = "NORM_RECT"
 
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        options = node.options.get("LandmarkProjectionCalculatorOptions")
+        self._upright = options is not None and options.ignore_rotation
+
     def apply(self, landmarks: Any, other: Any) -> Any:
         """One list."""
-        return projected(landmarks, other)
+        return projected(landmarks, replace(other, rotation=0.0) if self._upright else other)
 
 
 @REGISTRY.register("WorldLandmarkProjectionCalculator")
@@ -157,8 +163,4 @@ class WorldLandmarkProjection(_Paired):
 
     def apply(self, landmarks: Any, other: Any) -> Any:
         """One list."""
-        cosine, sine = np.float32(np.cos(other.rotation)), np.float32(np.sin(other.rotation))
-        result = landmarks.copy()
-        result[:, 0] = cosine * landmarks[:, 0] - sine * landmarks[:, 1]
-        result[:, 1] = sine * landmarks[:, 0] + cosine * landmarks[:, 1]
-        return result
+        return turned(landmarks, other.rotation)

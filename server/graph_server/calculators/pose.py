@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from graph_server.calculators.detection import keypoints_of
 from graph_server.calculators.registry import REGISTRY
+from graph_server.errors import ConfigError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.node import Node
 from graph_server.holistic.pose import (
@@ -12,8 +14,7 @@ from graph_server.holistic.pose import (
     PoseEstimator,
     PoseSmoother,
     PoseTracker,
-    region_of_detection,
-    region_of_landmarks,
+    region_of,
 )
 
 
@@ -64,47 +65,30 @@ class PoseDetection(Calculator):
         return NOTHING if points is None else ([points],)
 
 
-class _RegionOfPoints(Calculator):
-    points_tag: str
+@REGISTRY.register("PoseDetectionToRoi", "PoseLandmarksToRoi")
+class PoseRegion(Calculator):
+    """The region of a detection's keypoints or of the auxiliary landmarks: two points give it either way."""
+
+    inputs = Ports(required=("IMAGE_SIZE",), optional=("DETECTION", "LANDMARKS"))
     outputs = Ports(required=("ROI",))
+    brief = True
+
+    @classmethod
+    def check(cls, node: Node) -> None:
+        """The one that goes with the name."""
+        wanted = "DETECTION" if node.calculator == "PoseDetectionToRoi" else "LANDMARKS"
+        if sorted(port.tag for port in node.inputs) != sorted([wanted, "IMAGE_SIZE"]):
+            raise ConfigError(f"{node.calculator} needs input streams {wanted} and IMAGE_SIZE")
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        self._points = node.input_index(self.points_tag) or 0
         self._size = node.input_index("IMAGE_SIZE") or 0
+        self._points = 1 - self._size
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         """Enclose."""
         points, size = inputs[self._points], inputs[self._size]
-        return NOTHING if points is None or size is None else (self.region(points, size),)
-
-    def region(self, points: Any, size: Any) -> Any:
-        """The rule."""
-        raise NotImplementedError
-
-
-@REGISTRY.register("PoseDetectionToRoi")
-class PoseDetectionToRoi(_RegionOfPoints):
-    """The region of a detection."""
-
-    points_tag = "DETECTION"
-    inputs = Ports(required=("DETECTION", "IMAGE_SIZE"))
-
-    def region(self, points: Any, size: Any) -> Any:
-        """The rule."""
-        return region_of_detection(points, size)
-
-
-@REGISTRY.register("PoseLandmarksToRoi")
-class PoseLandmarksToRoi(_RegionOfPoints):
-    """The region of the auxiliary landmarks."""
-
-    points_tag = "LANDMARKS"
-    inputs = Ports(required=("LANDMARKS", "IMAGE_SIZE"))
-
-    def region(self, points: Any, size: Any) -> Any:
-        """The rule."""
-        return region_of_landmarks(points, size)
+        return NOTHING if points is None or size is None else (region_of(keypoints_of(points), size),)
 
 
 @REGISTRY.register("PoseLandmarkFiltering")

@@ -1,16 +1,25 @@
-"""Calculators that take vectors apart."""
+"""Calculators that take vectors apart and put them together."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError, GraphError
-from graph_server.graph.calculator import Calculator, Services
+from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.node import Node
 
 
 @REGISTRY.register(
-    "SplitDetectionVectorCalculator", "SplitNormalizedLandmarkListCalculator", "SplitLandmarkListCalculator"
+    "SplitDetectionVectorCalculator",
+    "SplitNormalizedLandmarkListCalculator",
+    "SplitLandmarkListCalculator",
+    "SplitNormalizedRectVectorCalculator",
+    "SplitNormalizedLandmarkListVectorCalculator",
+    "SplitLandmarkVectorCalculator",
+    "SplitFloatVectorCalculator",
 )
 class SplitVector(Calculator):
     """Ranges of a vector: slices, or elements where ``element_only`` says so."""
@@ -32,9 +41,10 @@ class SplitVector(Calculator):
         if len(vector) < max(end for _, end in self._ranges):
             raise GraphError(f"a vector of {len(vector)} elements is too short for its ranges")
         if self._combine:
-            import numpy as np
-
-            return (np.concatenate([vector[begin:end] for begin, end in self._ranges]),)
+            parts = [vector[begin:end] for begin, end in self._ranges]
+            return (
+                np.concatenate(parts) if isinstance(vector, np.ndarray) else [item for part in parts for item in part],
+            )
         if self._element_only:
             return [vector[begin] for begin, _ in self._ranges]
         return [vector[begin:end] for begin, end in self._ranges]
@@ -55,6 +65,44 @@ class SplitTensorVector(SplitVector):
         return {}
 
 
+@REGISTRY.register(
+    *(
+        f"Concatenate{kind}Calculator"
+        for kind in (
+            "DetectionVector", "TensorVector", "FloatVector", "Int32Vector", "BoolVector", "StringVector",
+            "NormalizedLandmarkList", "LandmarkList", "NormalizedLandmarkListVector", "LandmarkListVector",
+            "LandmarkVector", "RenderDataVector", "ImageVector", "NormalizedRectVector",
+        )
+    )
+)  # fmt: skip
+class ConcatenateVector(Calculator):
+    """Vectors and single elements, one after the other; landmark lists stay arrays [n, 5]."""
+
+    inputs = Ports(required=("",))
+    outputs = Ports(required=("",))
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        options = node.options.get("ConcatenateVectorCalculatorOptions")
+        self._all_or_none = options is not None and options.only_emit_if_all_present
+        self._arrays = node.calculator in (
+            "ConcatenateNormalizedLandmarkListCalculator",
+            "ConcatenateLandmarkListCalculator",
+        )
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Join."""
+        present = [value for value in inputs if value is not None]
+        if self._all_or_none and len(present) < len(inputs):
+            return NOTHING
+        if self._arrays:
+            return (np.concatenate(present),)
+        joined: list[Any] = []
+        for value in present:
+            joined += value if isinstance(value, (list, tuple)) else [value]
+        return (joined,)
+
+
 @REGISTRY.register("TensorsToFloatsCalculator")
 class TensorsToFloats(Calculator):
     """The first tensor's values: one as FLOAT, all as FLOATS."""
@@ -67,8 +115,6 @@ class TensorsToFloats(Calculator):
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         """Read."""
-        import math
-
         values = [float(value) for value in inputs[0][0].reshape(-1)]
         if self._sigmoid:
             values = [1.0 / (1.0 + math.exp(-value)) for value in values]

@@ -91,7 +91,10 @@ class NodeState:
 
 
 class BoundState(NodeState):
-    """Runs at every timestamp that is settled, packets or none (``SetProcessTimestampBounds``)."""
+    """Runs where timestamps are settled, packets or none (``SetProcessTimestampBounds``).
+
+    As in MediaPipe, timestamps without packets that are settled by the time it can run are one call, at the last.
+    """
 
     __slots__ = ("_last",)
 

@@ -92,12 +92,21 @@ def unpadded(landmarks: Landmarks, padding: Padding) -> Landmarks:
     return result
 
 
+def turned(points: Landmarks, rotation: float) -> Landmarks:
+    """Points [n, 2…] with x and y turned about the origin by ``rotation`` radians."""
+    cosine, sine = np.float32(np.cos(rotation)), np.float32(np.sin(rotation))
+    result = points.copy()
+    result[:, 0] = cosine * points[:, 0] - sine * points[:, 1]
+    result[:, 1] = sine * points[:, 0] + cosine * points[:, 1]
+    return result
+
+
 def projected(landmarks: Landmarks, region: Region) -> Landmarks:
     """Landmarks of the crop (0…1) on the image; z on the scale of the region's width."""
-    cosine, sine = np.float32(np.cos(region.rotation)), np.float32(np.sin(region.rotation))
-    x, y = landmarks[:, 0] - 0.5, landmarks[:, 1] - 0.5
-    result = landmarks.copy()
-    result[:, 0] = (cosine * x - sine * y) * region.width + region.x_center
-    result[:, 1] = (sine * x + cosine * y) * region.height + region.y_center
+    centered = landmarks.copy()
+    centered[:, :2] -= 0.5
+    result = turned(centered, region.rotation)
+    result[:, 0] = result[:, 0] * region.width + region.x_center
+    result[:, 1] = result[:, 1] * region.height + region.y_center
     result[:, 2] = landmarks[:, 2] * region.width
     return result

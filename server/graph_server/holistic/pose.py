@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from graph_server.holistic.crops import WHOLE, Bytes, Padding, crop, padded, projected, unpadded
+from graph_server.holistic.crops import WHOLE, Bytes, Padding, crop, padded, projected, turned, unpadded
 from graph_server.holistic.detection import POSE_DETECTOR, Detector
 from graph_server.holistic.networks import ByteNetwork, sigmoid
 from graph_server.holistic.regions import ImageSize, Landmarks, Region, region_from_alignment_points
@@ -43,19 +43,12 @@ class PoseDetector:
         return None if points is None else unpadded(_as_landmarks(points), padding)[:, :2]
 
 
-def region_of_detection(points: Array, size: ImageSize) -> Region:
-    """Around the hip centre (keypoint 0), as large as the circle through keypoint 1, upright."""
-    return _region(points, size)
+def region_of(points: Array, size: ImageSize) -> Region:
+    """Around the hip centre (first point), as large as the circle through the second, upright.
 
-
-def region_of_landmarks(auxiliary: Landmarks, size: ImageSize) -> Region:
-    """The next frame's region, from the two auxiliary landmarks."""
-    return _region(auxiliary, size)
-
-
-def _region(points: Array, size: ImageSize) -> Region:
-    raw = alignment_region(points, size)
-    return raw.transformed(size, scale=_REGION_SCALE)
+    Those are a detection's keypoints, or, for the next frame, the auxiliary landmarks.
+    """
+    return alignment_region(points, size).transformed(size, scale=_REGION_SCALE)
 
 
 def alignment_region(points: Array, size: ImageSize) -> Region:
@@ -101,12 +94,8 @@ def refined(landmarks: Landmarks, heatmap: Array, *, kernel: int = 7, confidence
 
 def world_landmarks(tensor: Array, visibility_from: Landmarks, region: Region) -> Landmarks:
     """Raw [1, 117] to the body's world landmarks [33, 5], metres, turned with the region."""
-    values = tensor.reshape(-1, 3)[:BODY]
     result = np.empty((BODY, 5), np.float32)
-    cosine, sine = np.float32(np.cos(region.rotation)), np.float32(np.sin(region.rotation))
-    result[:, 0] = cosine * values[:, 0] - sine * values[:, 1]
-    result[:, 1] = sine * values[:, 0] + cosine * values[:, 1]
-    result[:, 2] = values[:, 2]
+    result[:, :3] = turned(tensor.reshape(-1, 3)[:BODY], region.rotation)
     result[:, 3:] = visibility_from[:BODY, 3:]
     return result
 
@@ -186,14 +175,14 @@ class PoseTracker:
         region = self._region
         if region is None:
             points = self._detector.detect(image)
-            region = None if points is None else region_of_detection(points, size)
+            region = None if points is None else region_of(points, size)
         raw = None if region is None else self._estimator.estimate(image, region)
         if raw is None:
             self._smoother.lost()
             self._region = None
             return None
         pose = self._smoother.apply(raw, size, timestamp)
-        self._region = region_of_landmarks(pose.auxiliary, size)
+        self._region = region_of(pose.auxiliary, size)
         return pose, self._region
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.support.graphs import run_graph
+from tests.support.graphs import new_graph, run_graph
 
 
 def test_presence_is_told_for_absence_too() -> None:
@@ -12,8 +12,15 @@ def test_presence_is_told_for_absence_too() -> None:
       node { calculator: "Odd" input_stream: "a" output_stream: "odd" }
       node { calculator: "PacketPresenceCalculator" input_stream: "PACKET:odd" output_stream: "PRESENCE:p" }
     """
-    out = run_graph(text, [("a", t, t) for t in range(4)])
-    assert out["p"] == [(0, False), (1, True), (2, False), (3, True)]
+    graph = new_graph(text)
+    out: list[Any] = []
+    graph.start({}, lambda name, value, timestamp: out.append((timestamp, value)))
+    for timestamp in range(4):
+        graph.add_packet("a", timestamp, timestamp)
+        graph.wait_until_idle()  # what settles together is one call
+    graph.close_inputs()
+    graph.wait_until_done()
+    assert out == [(0, False), (1, True), (2, False), (3, True)]
 
 
 GATE = """

@@ -1,0 +1,86 @@
+"""A detection, and non-maximum suppression.
+
+Source: mediapipe/calculators/util/non_max_suppression_calculator.cc.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detection:
+    """Something found: ``box`` float32 [4], left, top, right, bottom; ``keypoints`` float32 [k, 2]; all 0…1."""
+
+    box: Array
+    score: float
+    label: int
+    keypoints: Array
+
+    def moved(self, move: Callable[[Array], Array]) -> "Detection":
+        """With all points changed by ``move``, which takes and gives float32 [n, 5]. The box stays upright."""
+        left, top, right, bottom = self.box
+        corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
+        points = np.zeros((4 + len(self.keypoints), 5), np.float32)
+        points[:4, :2], points[4:, :2] = corners, self.keypoints
+        points = move(points)[:, :2]
+        box = np.concatenate([points[:4].min(axis=0), points[:4].max(axis=0)])
+        return replace(self, box=box, keypoints=points[4:])
+
+
+Detections = Sequence[Detection]
+
+
+def keypoints_of(detection: Any) -> Array:
+    """The keypoints [k, 2…]; the fused subgraphs' detections are nothing else."""
+    return detection.keypoints if isinstance(detection, Detection) else detection
+
+
+def suppressed(
+    detections: Detections, *, threshold: float, overlap: int, weighted: bool, min_score: float, most: int
+) -> list[Detection]:
+    """The best of those that overlap by more than ``threshold``; ``weighted``: averaged with them by score.
+
+    ``overlap`` is OverlapType of the calculator's options: 2 is the share of the worse box that the better one
+    covers, anything else intersection over union. ``most`` below 0 is no limit (it bounds the plain algorithm only, as
+    in MediaPipe); ``min_score`` of at most 0 is none.
+    """
+    boxes = np.array([detection.box for detection in detections], np.float32)
+    scores = np.array([detection.score for detection in detections], np.float32)
+    remaining = np.argsort(-scores, kind="stable")
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    found: list[Detection] = []
+    while remaining.size:
+        best = remaining[0]
+        if min_score > 0 and scores[best] < min_score:
+            break
+        high = np.minimum(boxes[remaining, 2:], boxes[best, 2:])
+        low = np.maximum(boxes[remaining, :2], boxes[best, :2])
+        intersection = np.prod(np.clip(high - low, 0, None), axis=1)
+        base = areas[remaining] if overlap == 2 else areas[remaining] + areas[best] - intersection
+        together = intersection > threshold * base
+        group = remaining[together] if weighted and together.any() else remaining[:1]
+        together[0] = True
+        found.append(_average([detections[index] for index in group]))
+        if not weighted and len(found) == most:
+            break
+        remaining = remaining[~together]
+    return found
+
+
+def _average(group: Detections) -> Detection:
+    """Place by score; score and label of the best, which is the first."""
+    if len(group) == 1:
+        return group[0]
+    weights = np.array([detection.score for detection in group], np.float32)
+    weights /= weights.sum()
+    return replace(
+        group[0],
+        box=np.tensordot(weights, np.stack([detection.box for detection in group]), axes=1),
+        keypoints=np.tensordot(weights, np.stack([detection.keypoints for detection in group]), axes=1),
+    )

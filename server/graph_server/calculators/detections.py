@@ -1,0 +1,293 @@
+"""Calculators around detections: anchors, decoding, suppression, letterbox, landmarks as a detection.
+
+Sources: mediapipe/calculators/tflite/ssd_anchors_calculator.cc,
+calculators/tensor/tensors_to_detections_calculator.cc, calculators/util/{non_max_suppression,
+detection_letterbox_removal,detection_projection,landmarks_to_detection}_calculator.cc.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from graph_server.calculators.detection import Detection, Detections, suppressed
+from graph_server.calculators.registry import REGISTRY
+from graph_server.errors import ConfigError, GraphError
+from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
+from graph_server.graph.node import Node
+from graph_server.holistic.crops import projected, unpadded
+from graph_server.holistic.networks import sigmoid
+
+Array = npt.NDArray[np.float32]
+
+
+@REGISTRY.register("SsdAnchorsCalculator")
+class SsdAnchors(Calculator):
+    """A side packet: anchors float32 [n, 4], each x and y of the centre, width, height, relative to the input."""
+
+    inputs = Ports()
+    outputs = Ports()
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        options = node.options.get("SsdAnchorsCalculatorOptions")
+        if options is None or len(options.strides) != options.num_layers or not options.num_layers:
+            raise ConfigError("SsdAnchorsCalculator needs num_layers and as many strides")
+        if options.multiscale_anchor_generation or options.feature_map_width or options.fixed_anchors:
+            raise ConfigError("SsdAnchorsCalculator: multiscale, fixed anchors and feature maps are not implemented")
+        self._options = options
+
+    def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Make them."""
+        options = self._options
+        layers = []
+        first = 0
+        while first < options.num_layers:
+            # Layers of one stride share their cells.
+            stride = options.strides[first]
+            last = first
+            sides: list[tuple[float, float]] = []
+            while last < options.num_layers and options.strides[last] == stride:
+                sides += self._sides(last)
+                last += 1
+            columns, rows = -(-options.input_size_width // stride), -(-options.input_size_height // stride)
+            y, x = np.mgrid[0:rows, 0:columns].reshape(2, -1)
+            centers = np.stack([(x + options.anchor_offset_x) / columns, (y + options.anchor_offset_y) / rows], axis=1)
+            boxes = np.ones((len(centers), len(sides), 4), np.float32)
+            boxes[:, :, :2] = centers[:, None]
+            if not options.fixed_anchor_size:
+                boxes[:, :, 2:] = sides
+            layers.append(boxes.reshape(-1, 4))
+            first = last
+        return {"": np.concatenate(layers)}
+
+    def _sides(self, layer: int) -> list[tuple[float, float]]:
+        """Width and height of a layer's anchors."""
+        options = self._options
+        scale = self._scale(layer)
+        shapes = [(scale, ratio) for ratio in options.aspect_ratios]
+        if layer == 0 and options.reduce_boxes_in_lowest_layer:
+            shapes = [(0.1, 1.0), (scale, 2.0), (scale, 0.5)]
+        elif options.interpolated_scale_aspect_ratio > 0:
+            following = 1.0 if layer == options.num_layers - 1 else self._scale(layer + 1)
+            shapes.append((math.sqrt(scale * following), options.interpolated_scale_aspect_ratio))
+        return [(size * math.sqrt(ratio), size / math.sqrt(ratio)) for size, ratio in shapes]
+
+    def _scale(self, layer: int) -> float:
+        options = self._options
+        if options.num_layers == 1:
+            return float(options.min_scale + options.max_scale) / 2
+        step = (options.max_scale - options.min_scale) / (options.num_layers - 1)
+        return float(options.min_scale + step * layer)
+
+
+@REGISTRY.register("TensorsToDetectionsCalculator")
+class TensorsToDetections(Calculator):
+    """Boxes [1, n, coordinates] and scores [1, n, classes], with the anchors of a side packet, as detections."""
+
+    inputs = Ports(required=("TENSORS",))
+    outputs = Ports(required=("DETECTIONS",))
+
+    @classmethod
+    def check(cls, node: Node) -> None:
+        """What is not implemented, and what does not fit together."""
+        options = node.options.get("TensorsToDetectionsCalculatorOptions")
+        if options is None or not (options.num_boxes and options.num_coords and options.num_classes):
+            raise ConfigError("TensorsToDetectionsCalculator needs num_classes, num_boxes and num_coords")
+        if options.HasField("tensor_mapping") or options.HasField("box_boundaries_indices"):
+            raise ConfigError("TensorsToDetectionsCalculator: tensors decoded by the model are not implemented")
+        if options.max_classes_per_detection > 1:
+            raise ConfigError("TensorsToDetectionsCalculator: one class a detection is implemented")
+        if not any(port.tag == "ANCHORS" for port in node.input_side_packets):
+            raise ConfigError("TensorsToDetectionsCalculator needs input side packet ANCHORS")
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        self._options = options = node.options["TensorsToDetectionsCalculatorOptions"]
+        classes = range(options.num_classes)
+        if options.allow_classes:
+            self._classes = [index for index in classes if index in options.allow_classes]
+        else:
+            self._classes = [index for index in classes if index not in options.ignore_classes]
+        self._anchors: Array = np.empty((0, 4), np.float32)
+
+    def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Take the anchors."""
+        self._anchors = side_packets["ANCHORS"]
+        if len(self._anchors) != self._options.num_boxes:
+            raise GraphError(f"{len(self._anchors)} anchors for {self._options.num_boxes} boxes")
+        return {}
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Decode."""
+        options = self._options
+        if len(inputs[0]) != 2:
+            raise GraphError(f"{len(inputs[0])} tensors, not boxes and scores")
+        raw = inputs[0][0].reshape(options.num_boxes, options.num_coords)
+        scores = inputs[0][1].reshape(options.num_boxes, options.num_classes)[:, self._classes]
+        if options.sigmoid_score:
+            limit = options.score_clipping_thresh if options.HasField("score_clipping_thresh") else 700.0
+            scores = sigmoid(np.clip(scores.astype(np.float64), -limit, limit))
+        best = scores.argmax(axis=1)
+        scores = scores[np.arange(len(scores)), best]
+        chosen = np.arange(len(scores))
+        if options.HasField("min_score_thresh"):
+            chosen = np.flatnonzero(scores >= options.min_score_thresh)
+        boxes, keypoints = self._decode(raw[chosen], self._anchors[chosen])
+        detections = [
+            Detection(box, float(scores[index]), self._classes[best[index]], points)
+            for index, box, points in zip(chosen, boxes, keypoints, strict=True)
+            if (box[2:] >= box[:2]).all()  # networks may say otherwise, or not a number
+        ]
+        return (detections[: options.max_results] if options.max_results > 0 else detections,)
+
+    def _decode(self, raw: Array, anchors: Array) -> tuple[Array, Array]:
+        """Corners [n, 4] and keypoints [n, k, 2]."""
+        options = self._options
+        scale = np.array([options.x_scale, options.y_scale], np.float32)
+        x_first = options.reverse_output_order or options.box_format in (2, 3)
+        box = raw[:, options.box_coord_offset :][:, :4]
+        if not x_first:
+            box = box[:, [1, 0, 3, 2]]
+        first, second = box[:, :2], box[:, 2:]
+        if options.box_format == 3:  # distances to the sides
+            first, second = (box[:, 2:] - box[:, :2]) / np.float32(2), box[:, 2:] + box[:, :2]
+        center = first / scale * anchors[:, 2:] + anchors[:, :2]
+        size: Any = second / np.array([options.w_scale, options.h_scale], np.float32)
+        size = (np.exp(size) if options.apply_exponential_on_box_size else size) * anchors[:, 2:]
+        count, values = options.num_keypoints, options.num_values_per_keypoint
+        points = raw[:, options.keypoint_coord_offset :][:, : count * values].reshape(len(raw), count, values)[:, :, :2]
+        if not x_first:
+            points = points[:, :, ::-1]
+        points = points / scale * anchors[:, None, 2:] + anchors[:, None, :2]
+        corners = np.concatenate([center - size / 2, center + size / 2], axis=1)
+        if options.flip_vertically:
+            corners[:, [1, 3]] = 1 - corners[:, [3, 1]]
+            points[:, :, 1] = 1 - points[:, :, 1]
+        return corners.astype(np.float32), points.astype(np.float32)
+
+
+@REGISTRY.register("NonMaxSuppressionCalculator")
+class NonMaxSuppression(Calculator):
+    """The best of detections that overlap: alone, or averaged with the others by score."""
+
+    inputs = Ports(required=("",), optional=("IMAGE",))
+    outputs = Ports(required=("",))
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        options = node.options.get("NonMaxSuppressionCalculatorOptions")
+        if options is None:
+            raise ConfigError("NonMaxSuppressionCalculator needs its options")
+        self._options = options
+        self._lists = [index for index, port in enumerate(node.inputs) if not port.tag]
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Suppress."""
+        options = self._options
+        given = [detection for index in self._lists for detection in inputs[index] or ()]
+        if not given:
+            return ([],) if options.return_empty_detections else NOTHING
+        return (
+            suppressed(
+                given,
+                threshold=options.min_suppression_threshold,
+                overlap=options.overlap_type,
+                weighted=options.algorithm == 1,
+                min_score=options.min_score_threshold,
+                most=options.max_num_detections,
+            ),
+        )
+
+
+class _MovedDetections(Calculator):
+    """Detections in other coordinates."""
+
+    outputs = Ports(required=("DETECTIONS",))
+    other: str
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        self._detections = node.input_index("DETECTIONS") or 0
+        self._other = node.input_index(self.other) or 0
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Move each."""
+        detections, other = inputs[self._detections], inputs[self._other]
+        if detections is None or other is None:
+            return NOTHING
+        return ([detection.moved(lambda points: self.move(points, other)) for detection in detections],)
+
+    def move(self, points: Array, other: Any) -> Array:
+        """Points float32 [n, 5]."""
+        raise NotImplementedError
+
+
+@REGISTRY.register("DetectionLetterboxRemovalCalculator")
+class DetectionLetterboxRemoval(_MovedDetections):
+    """Without the crop's bars."""
+
+    inputs = Ports(required=("DETECTIONS", "LETTERBOX_PADDING"))
+    other = "LETTERBOX_PADDING"
+
+    def move(self, points: Array, other: Any) -> Array:
+        """Points float32 [n, 5]."""
+        return unpadded(points, other)
+
+
+@REGISTRY.register("DetectionProjectionCalculator")
+class DetectionProjection(_MovedDetections):
+    """From the region that ImageToTensorCalculator's MATRIX stands for to the image."""
+
+    inputs = Ports(required=("DETECTIONS", "PROJECTION_MATRIX"))
+    other = "PROJECTION_MATRIX"
+
+    def move(self, points: Array, other: Any) -> Array:
+        """Points float32 [n, 5]."""
+        return projected(points, other)
+
+
+@REGISTRY.register("LandmarksToDetectionCalculator")
+class LandmarksToDetection(Calculator):
+    """All landmarks, or those chosen, as the keypoints of a detection and the box around them."""
+
+    inputs = Ports(required=("NORM_LANDMARKS",))
+    outputs = Ports(required=("DETECTION",))
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        options = node.options.get("LandmarksToDetectionCalculatorOptions")
+        self._chosen = list(options.selected_landmark_indices) if options is not None else []
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Enclose."""
+        points = inputs[0][:, :2]
+        if self._chosen:
+            if max(self._chosen) >= len(points):
+                raise GraphError("Index of landmark subset is out of range.")
+            points = points[self._chosen]
+        box = np.concatenate([points.min(axis=0), points.max(axis=0)])
+        return (Detection(box, 1.0, 0, points),)
+
+
+@REGISTRY.register("ClipDetectionVectorSizeCalculator")
+class ClipDetections(Calculator):
+    """At most so many."""
+
+    inputs = Ports(required=("",))
+    outputs = Ports(required=("",))
+    brief = True
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        options = node.options.get("ClipVectorSizeCalculatorOptions")
+        if options is None or options.max_vec_size < 1:
+            raise ConfigError("ClipDetectionVectorSizeCalculator needs a positive max_vec_size")
+        self._most = options.max_vec_size
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Cut."""
+        detections: Detections = inputs[0]
+        return (detections[: self._most],)

@@ -1,0 +1,58 @@
+"""Vectors taken apart and put together, and pictures in other colours."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.support.graphs import run_graph
+
+
+def _concatenate(kind: str, options: str, packets: Any) -> Any:
+    text = f"""
+      input_stream: "a" input_stream: "b" output_stream: "c"
+      node {{ calculator: "Concatenate{kind}Calculator" input_stream: "a" input_stream: "b" output_stream: "c"
+             options {{ [mediapipe.ConcatenateVectorCalculatorOptions.ext] {{ {options} }} }} }}
+    """
+    return run_graph(text, packets).get("c", [])
+
+
+def test_vectors_and_elements_are_joined_as_far_as_they_are_there() -> None:
+    packets = [("a", 1, [1.0, 2.0]), ("b", 1, 3.0), ("b", 2, [4.0])]
+    assert _concatenate("FloatVector", "", packets) == [(1, [1.0, 2.0, 3.0]), (2, [4.0])]
+    assert _concatenate("FloatVector", "only_emit_if_all_present: true", packets) == [(1, [1.0, 2.0, 3.0])]
+
+
+def test_landmark_lists_are_joined_to_one_list() -> None:
+    landmarks = np.arange(15, dtype=np.float32).reshape(3, 5)
+    ((_, joined),) = _concatenate("NormalizedLandmarkList", "", [("a", 1, landmarks[:1]), ("b", 1, landmarks[1:])])
+    assert joined.tolist() == landmarks.tolist()
+
+
+def test_ranges_of_a_list_are_combined() -> None:
+    text = """
+      input_stream: "a" output_stream: "b"
+      node { calculator: "SplitFloatVectorCalculator" input_stream: "a" output_stream: "b"
+             options { [mediapipe.SplitVectorCalculatorOptions.ext] {
+               ranges { begin: 0 end: 1 } ranges { begin: 2 end: 4 } combine_outputs: true } } }
+    """
+    assert run_graph(text, [("a", 1, [1.0, 2.0, 3.0, 4.0])])["b"] == [(1, [1.0, 3.0, 4.0])]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "pixel", "expected"),
+    [
+        ("RGBA_IN", "RGB_OUT", [1, 2, 3, 4], [1, 2, 3]),
+        ("RGB_IN", "RGBA_OUT", [1, 2, 3], [1, 2, 3, 255]),
+        ("GRAY_IN", "RGB_OUT", [7], [7, 7, 7]),
+        ("RGB_IN", "GRAY_OUT", [10, 10, 10], [10]),
+        ("BGRA_IN", "RGBA_OUT", [1, 2, 3, 4], [3, 2, 1, 4]),
+    ],
+)
+def test_pictures_change_their_channels(source: str, target: str, pixel: list[int], expected: list[int]) -> None:
+    text = f"""
+      input_stream: "a" output_stream: "b"
+      node {{ calculator: "ColorConvertCalculator" input_stream: "{source}:a" output_stream: "{target}:b" }}
+    """
+    ((_, image),) = run_graph(text, [("a", 1, np.full((2, 4, len(pixel)), pixel, np.uint8))])["b"]
+    assert image.shape == (2, 4, len(expected))
+    assert image[1, 2].tolist() == expected
