@@ -1,0 +1,58 @@
+"""The graph of the project without its face node: no face in the picture, and none of its cost."""
+
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+import pytest
+from tests.conftest import ROOT, shared
+
+from graph_server.calculators import REGISTRY
+from graph_server.errors import ConfigError
+from graph_server.graph.definition import parse_graph
+from graph_server.graph.runtime import Graph
+from graph_server.landmarks import default_models
+from graph_server.models import UsedModels
+
+TEXT = (ROOT / "graphs" / "holistic_classifier" / "graph.pbtxt").read_text()
+FACE_INPUT = '  input_stream: "FACE_LANDMARKS:face_landmarks"\n'
+
+
+def _without_face_node() -> str:
+    start = TEXT.index('node {\n  calculator: "FaceLandmarksFromPoseCpu"')
+    return TEXT[:start] + TEXT[TEXT.index("}\n", start) + 2 :]
+
+
+def _picture(text: str, frame: npt.NDArray[np.uint8], models: UsedModels) -> npt.NDArray[np.uint8]:
+    graph = Graph(parse_graph(text, source="test", registry=REGISTRY), REGISTRY, models)
+    out: dict[str, Any] = {}
+    graph.start({}, lambda name, value, timestamp: out.setdefault(name, value))
+    try:
+        graph.add_packet("first_input_video", frame, 1)
+        graph.close_inputs()
+        graph.wait_until_done()
+    finally:
+        graph.cancel()
+    picture: npt.NDArray[np.uint8] = out["output"]
+    return picture
+
+
+def test_without_the_face_node_there_is_no_face_in_the_picture_and_none_of_its_models_at_work(models_dir: Path) -> None:
+    with av.open(str(shared("clips/sign-again.mkv"))) as container:
+        frame = next(container.decode(video=0)).to_ndarray(format="rgb24")
+    whole, part = UsedModels(default_models(models_dir)), UsedModels(default_models(models_dir))
+    with_face = _picture(TEXT, frame, whole)
+    without = _picture(_without_face_node().replace(FACE_INPUT, ""), frame, part)
+    assert whole.used.keys() - part.used.keys() == {"face_detection", "face_landmark"}
+    rows, columns = np.nonzero((with_face != without).any(axis=2))
+    # A mesh of 468 points, and nothing else, is gone: it lies in the upper half, narrower than a third of the picture.
+    assert len(rows) > 400
+    assert rows.max() < frame.shape[0] / 2
+    assert columns.max() - columns.min() < frame.shape[1] / 3
+
+
+def test_a_face_node_that_is_gone_while_its_landmarks_are_drawn_is_told_at_load() -> None:
+    with pytest.raises(ConfigError, match=r'"HolisticTrackingToRenderData" .* no node produces input stream'):
+        parse_graph(_without_face_node(), source="test", registry=REGISTRY)
