@@ -34,6 +34,7 @@ lint: $(VENV)/dev
 bench: $(VENV)/dev
 	$(RUN) -m graph_server assets --clip
 	$(RUN) benchmarks/client_overhead.py
+	$(RUN) benchmarks/latency_under_load.py
 	$(RUN) benchmarks/holistic_parity.py
 
 # Fifteen minutes of relaying with cuts; needs GStreamer's RTSP server (see .ci/run). Not part of CI.

@@ -1,6 +1,7 @@
 """Publishing to an RTSP server (mediamtx and others), so that viewers keep watching whatever happens before it."""
 
 import logging
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -41,7 +42,7 @@ class RtspSink:
     Pictures of live sources go out when they come, those of files at their own pace. When nothing new comes the
     last picture is repeated, since servers cut a silent publisher. A lost server is connected to again with
     back-off, for ever or for ``reconnect_timeout`` seconds, while the run goes on; pictures of another size
-    begin a new stream. Only refused credentials end the run: at once at first, after
+    begin a new stream. Only refused credentials and failed TLS end the run: at once at first, after
     :attr:`REFUSALS` attempts in a row once the sink was live.
     """
 
@@ -151,7 +152,7 @@ class RtspSink:
             trials.live, trials.was_live, trials.refusals = False, True, 0
             trials.said, trials.lost_at = "", time.monotonic()
             self._on_state("lost")
-        refused = isinstance(error, RtspError) and error.status in (401, 403)
+        refused = isinstance(error, ssl.SSLError) or (isinstance(error, RtspError) and error.status in (401, 403))
         trials.refusals = trials.refusals + 1 if refused else 0
         waited = time.monotonic() - trials.lost_at
         expired = self._reconnect_timeout is not None and waited >= self._reconnect_timeout
@@ -171,6 +172,10 @@ class RtspSink:
     def _sink_error(self, error: Exception) -> SinkError:
         if isinstance(error, RtspError) and error.status in (401, 403):
             return SinkError(f"{self.name} refuses the credentials: put them in the URL (--output_stream)")
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return SinkError(f"{self.name}: the server's certificate is not trusted: {error.verify_message}")
+        if isinstance(error, ssl.SSLError):
+            return SinkError(f"{self.name}: the TLS handshake failed: {error.reason or error}")
         if isinstance(error, TimeoutError):
             return SinkError(f"{self.name} did not answer within {self._timeout:g} s")
         if isinstance(error, ConnectionRefusedError):

@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,12 @@ class Show:
         with self.changed:
             assert self.changed.wait_for(lambda: self._seen(states) or self.error, 30), self.states
             assert self.error is None
+
+    def failure(self) -> Exception | None:
+        """What ended the publishing, once it has ended."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.error, 30)
+            return self.error
 
     def _seen(self, wanted: tuple[PeerState, ...]) -> bool:
         history = iter(self.states)
@@ -150,11 +157,29 @@ def test_credentials_let_in_or_end_the_run_and_are_shown_nowhere(auth: str) -> N
             show.wait_for("live")
         for user in ("me:geheim", ""):
             with Show(RtspSink(server.url("publish/out", user), PyavEncoder), picture(20)) as show:
-                with show.changed:
-                    assert show.changed.wait_for(lambda: show.error, 30)
-                assert isinstance(show.error, SinkError)
+                assert isinstance(show.failure(), SinkError)
                 assert "refuses the credentials" in str(show.error)
                 assert "geheim" not in str(show.error)
+
+
+def test_tls_checks_the_servers_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    both = tmp_path / "both.pem"
+    both.write_text(key.read_text() + certificate.read_text())
+    with RtspServer(publish=["out"], certificate=both) as server:
+        url = server.url("publish/out").replace("rtsp:", "rtsps:")
+        with Show(RtspSink(url, PyavEncoder), picture(20)) as show:
+            assert "certificate is not trusted" in str(show.failure())
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        with Show(RtspSink(url, PyavEncoder), picture(20)) as show:
+            show.wait_for("live")
+    with RtspServer(publish=["out"]) as plain:
+        url = plain.url("publish/out").replace("rtsp:", "rtsps:")
+        with Show(RtspSink(url, PyavEncoder, timeout=2), picture(20)) as show:
+            assert "TLS handshake failed" in str(show.failure())
 
 
 def test_a_server_that_is_not_there_yet_is_waited_for() -> None:
@@ -169,8 +194,7 @@ def test_a_server_is_given_up_after_the_reconnect_timeout() -> None:
     server = RtspServer(publish=["out"])
     sink = RtspSink(server.url("publish/out"), PyavEncoder, reconnect_timeout=0.1)
     with Show(sink, picture(20)) as show:
-        with show.changed:
-            assert show.changed.wait_for(lambda: show.error, 30)
+        show.failure()
         assert "connection refused" in str(show.error)
 
 
@@ -220,8 +244,7 @@ def test_an_encoder_that_ffmpeg_lacks_ends_the_run_with_its_words(rtsp: RtspServ
     sink = open_sink(rtsp.url("publish/out"), SinkOptions(encoder="ffmpeg:h264_nonsense"))
     assert isinstance(sink, RtspSink)
     with Show(sink, picture(20)) as show:
-        with show.changed:
-            assert show.changed.wait_for(lambda: show.error, 30)
+        show.failure()
         assert "ffmpeg cannot encode with h264_nonsense: Unknown encoder" in str(show.error)
 
 

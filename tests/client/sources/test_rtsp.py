@@ -245,6 +245,41 @@ def test_a_source_that_nobody_publishes_yet_is_waited_for(tmp_path: Path) -> Non
             source.close()
 
 
+def test_video_in_an_unknown_codec_is_told_from_no_video() -> None:
+    description = (
+        b"v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=x\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 NEVERMADE/90000\r\n"
+    )
+    answers = {
+        "DESCRIBE": f"Content-Type: application/sdp\r\nContent-Length: {len(description)}\r\n\r\n"
+        + description.decode(),
+        "SETUP": "Session: 1\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n",
+    }
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection, connection.makefile("rb") as lines:
+            for line in lines:
+                if line.startswith(b"CSeq"):
+                    number = line.split()[1].decode()
+                elif b"RTSP/1.0" in line:
+                    method = line.split()[0].decode()
+                elif not line.strip():
+                    rest = answers.get(method, "\r\n")
+                    connection.sendall(f"RTSP/1.0 200 OK\r\nCSeq: {number}\r\n{rest}".encode())
+                    if method == "PLAY":
+                        packet = bytes([0x80, 0xE0, 0, 1]) + bytes(8) + b"data"
+                        connection.sendall(b"$\0" + len(packet).to_bytes(2, "big") + packet)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        source = network_source(f"rtsp://127.0.0.1:{listener.getsockname()[1]}/x", timeout=2, reconnect_timeout=0)
+        with pytest.raises(SourceCodecError, match="codec that FFmpeg cannot decode"):
+            source.open()
+        source.close()
+        thread.join()
+
+
 def test_wrong_credentials_are_not_tried_for_ever(guarded: RtspServer) -> None:
     attempts = []
 
