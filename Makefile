@@ -36,6 +36,8 @@ bench: $(VENV)/dev
 	$(RUN) benchmarks/client_overhead.py
 	$(RUN) benchmarks/latency_under_load.py
 	$(RUN) benchmarks/holistic_parity.py
+	$(RUN) benchmarks/holistic_speed.py
+	$(RUN) benchmarks/end_to_end.py
 
 # Fifteen minutes of relaying with cuts; needs GStreamer's RTSP server (see .ci/run). Not part of CI.
 soak: $(VENV)/dev

@@ -78,7 +78,7 @@ def mediapipe_process(images: Images) -> Iterator["subprocess.Popen[str]"]:
 
 def compare(clip: str, rounds: int, count: int, pace: Pace) -> dict[str, list[float]]:
     images = list(islice(frames(SHARED / "clips" / CLIPS[clip]), count))
-    rates: dict[str, list[float]] = {"ours": [], "mediapipe": [], "ours cpu ms": []}
+    rates: dict[str, list[float]] = {"ours": [], "mediapipe": [], "ours cpu ms": [], "mediapipe cpu ms": []}
     ours = Ours(images, pace)
     with mediapipe_process(images) as process:
         assert process.stdin is not None
@@ -89,7 +89,9 @@ def compare(clip: str, rounds: int, count: int, pace: Pace) -> dict[str, list[fl
             rates["ours cpu ms"].append((time.process_time() - used) * 1000 / len(images))
             process.stdin.write("run\n")
             process.stdin.flush()
-            rates["mediapipe"].append(len(images) / float(process.stdout.readline()))
+            wall, used = (float(text) for text in process.stdout.readline().split())
+            rates["mediapipe"].append(len(images) / wall)
+            rates["mediapipe cpu ms"].append(used * 1000 / len(images))
     return rates
 
 
@@ -103,12 +105,14 @@ def main() -> None:
     if not SHARED.is_dir():
         sys.exit(f"{SHARED} is not here: the clips are needed")
     results, ratios = {}, {}
-    print(f"{'clip':12}{'ours fps':>10}{'MediaPipe':>11}{'ratio':>7}   ratios of the rounds")
+    print(f"{'':12}{'frames/s':>21}{'':7}{'CPU ms/frame':>21}")
+    print(f"{'clip':12}{'ours':>10}{'MediaPipe':>11}{'ratio':>7}{'ours':>10}{'MediaPipe':>11}   ratios of the rounds")
     for clip in CLIPS_HERE:
         rates = results[clip] = compare(clip, options.rounds, options.frames, options.fast)
         each = [a / b for a, b in zip(rates["ours"], rates["mediapipe"], strict=True)]
         ratios[clip.replace("-", "_")] = median(each)
         fps = f"{median(rates['ours']):10.1f}{median(rates['mediapipe']):11.1f}{median(each):7.2f}"
+        fps += f"{median(rates['ours cpu ms']):10.1f}{median(rates['mediapipe cpu ms']):11.1f}"
         print(f"{clip:12}{fps}   {' '.join(f'{ratio:.2f}' for ratio in each)}")
     parity = {}
     if options.fast is FAST:
