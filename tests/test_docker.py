@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from graph_server.cli import build_parser as server_parser
-from stream_client.cli import build_parser as client_parser
+from stream_client.cli.flags import build_parser as client_parser
 from tests.conftest import ROOT
 
 DOCKER = ROOT / "docker"

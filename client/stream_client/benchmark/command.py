@@ -11,7 +11,8 @@ from pathlib import Path
 from stream_client.benchmark.plot import check_plot, draw
 from stream_client.benchmark.report import report_json, write_report
 from stream_client.benchmark.sweep import Outcome, SweepOptions, points, sweep, sweep_table
-from stream_client.cli import add_server_flags, transport_options
+from stream_client.cli.flags import add_server_flags
+from stream_client.cli.settings import transport_options
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.redact import redact

@@ -9,7 +9,8 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from stream_client.cli import build_parser, run_transport, sink_options, source_options
+from stream_client.cli.flags import build_parser
+from stream_client.cli.settings import run_transport, sink_options, source_options
 from stream_client.doctor import machine
 from stream_client.doctor.finding import Finding, amiss, ok, skipped
 from stream_client.doctor.server import ServerChecks
