@@ -60,9 +60,9 @@ class Recorder(NullObserver):
         self._begin = self._end = 0.0
         self._cpu_begin = self._cpu_end = 0.0
 
-    def started(self, stream: str, model: str) -> None:
-        """The run begins."""
-        if not self._warmup_left:
+    def entered(self) -> None:
+        """A frame came out of the source; without a warm-up, measuring begins with the first."""
+        if self._stability is None and not self._warmup_left:
             self._start(time.monotonic())
 
     def delivered(self, stamps: Stamps) -> None:

@@ -14,8 +14,8 @@ def stamps(start: float, step: float = 0.01) -> Stamps:
 def recorded(frames: int, *, warmup: int) -> tuple[Recorder, list[bool]]:
     stable: list[bool] = []
     recorder = Recorder(warmup_frames=warmup, window=1.0, on_stable=lambda: stable.append(True))
-    recorder.started("source", "graph")
     for index in range(frames):
+        recorder.entered()
         recorder.delivered(stamps(10.0 + 0.125 * index))
         recorder.sink_written("none", 0.002)
         recorder.gauges(FlowSnapshot(in_flight=3, window=4, queued=0))
@@ -39,6 +39,12 @@ def test_the_stages_add_up_to_the_latency() -> None:
     assert measured.latency.mean == pytest.approx(0.09)
     assert measured.request is not None
     assert measured.request.mean == pytest.approx(0.03)
+
+
+def test_without_a_warm_up_every_frame_counts() -> None:
+    measured = recorded(5, warmup=0)[0].measurement()
+    assert measured.frames == 5
+    assert measured.mean_in_flight == 3
 
 
 def test_a_stable_run_is_told_once() -> None:
