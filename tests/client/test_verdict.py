@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.support.kserve_server import ScriptedServer, slow
+from tests.support.kserve_server import ScriptedServer, answer, slow
 from tests.support.narrow_link import NarrowLink
 from tests.support.video import picture
 
@@ -76,11 +76,15 @@ def test_a_slow_source_is_named(server: ScriptedServer) -> None:
 
 
 def test_large_frames_are_named_with_a_size_to_try(server: ScriptedServer) -> None:
-    frame = np.zeros((1080, 1920, 3), np.uint8)
+    def scores(request: Any, number: int) -> Iterator[Any]:
+        yield answer(request, "label_scores")
+
+    server.outputs, server.script = ["label_scores"], scores
+    frame = np.zeros((2160, 3840, 3), np.uint8)  # far larger than the buffers on the way
     with NarrowLink(server.address, rate=60e6) as link:
-        found = judge((frame for _ in range(12)), link.address, size=1920)
+        found = judge((frame for _ in range(9)), link.address, size=3840)
     assert found.culprit == "frame_size"
-    assert found.sentence.endswith("moving frames of 1920x1080: try --max_side 960")
+    assert found.sentence.endswith("moving frames of 3840x2160: try --max_side 1920")
 
 
 def test_a_small_window_is_named(server: ScriptedServer) -> None:
