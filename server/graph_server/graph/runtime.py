@@ -46,7 +46,8 @@ class Graph:
     """One instance of a graph, with its own state and its own worker threads.
 
     Outputs are given to the listener from the workers. ``THREADS`` bounds those, unless ``num_threads`` in
-    the graph's text does: two more than there are cores, since a worker that waits for a network holds none. Raises :class:`ConfigError` where a calculator cannot be made.
+    the graph's text does: two more than there are cores, since a worker that waits for a network holds none. Raises
+    :class:`ConfigError` where a calculator cannot be made.
     """
 
     THREADS = min(max(2, os.cpu_count() or 1) + 2, 8)
