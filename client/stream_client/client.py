@@ -3,53 +3,34 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 from stream_client.bounded_queue import BoundedQueue
 from stream_client.coercion import SinkLike, SourceLike, as_list, as_sink, as_source
+from stream_client.conversion import converter
 from stream_client.dispatcher import Dispatcher, Postprocess
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.events import Event, Unsubscribe
 from stream_client.exchange import Exchange
-from stream_client.flow import frame_queue
-from stream_client.frames import Image, Result, StreamInfo, Tensor
+from stream_client.frames import Image, Result, StreamInfo
 from stream_client.labels import read_label_names
-from stream_client.landmark_tensors import LandmarkDecoder, coordinate_picture
-from stream_client.ledger import Ledger, LedgerSnapshot
+from stream_client.landmark_tensors import LandmarkDecoder
+from stream_client.ledger import Ledger
 from stream_client.memory import keep_frame_memory
-from stream_client.observe import Observer, Observers, PeerState
+from stream_client.observe import Observer, Observers
 from stream_client.options import RunOptions
-from stream_client.ordering import Joiner
-from stream_client.peers import Peers, PeerSummary
+from stream_client.peers import Peers, PeerSummary, watch
 from stream_client.reader import Reader
 from stream_client.results import LandmarkClassifier, OutputFinder, ResultBuilder, label_on_image
 from stream_client.sender import Sender
 from stream_client.sink_worker import SinkWorker
 from stream_client.sinks.landmarks import LandmarksSink
 from stream_client.small_frames import SmallFrames, restorer
-from stream_client.transport.servable import COORDINATES, Servable
+from stream_client.summary import Summary
+from stream_client.transport.servable import Servable
 from stream_client.transport.session import Session, TransportOptions, connect
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """How a run ended. ``info`` and ``servable`` are ``None`` when it failed before it knew them.
-
-    ``started`` is :func:`time.monotonic` when everything was open and frames began to flow; ``seconds`` is from
-    then until every output was closed. ``upload_rate``: bytes a second that the network took at best, where the
-    transport knows.
-    """
-
-    ledger: LedgerSnapshot
-    info: StreamInfo | None
-    servable: Servable | None
-    last_failure: StreamClientError | None
-    started: float = 0.0
-    seconds: float = 0.0
-    peers: Mapping[str, PeerSummary] = field(default_factory=dict)
-    upload_rate: float | None = None
 
 
 @dataclass(slots=True)
@@ -249,7 +230,7 @@ class StreamClient:
         options = self._options
         self._reader = Reader(self._source, self._fail, limit_frames=options.limit_frames, max_fps=options.enforce_fps)
         self._observer.state("source", "connecting")
-        self._watch("source", self._source)
+        watch("source", self._source, self._observer)
         if self._stop_requested.is_set():
             self._reader.stop()
         info = self._reader.open()
@@ -257,16 +238,24 @@ class StreamClient:
         session = self._connect()
         self._check_landmarks(session.servable)
         self._observer.started(info.name, session.servable.name)
-        exchange = self._exchange(info, session.servable)
+        exchange = options.exchange(
+            info,
+            session.servable,
+            self._observer,
+            required=frozenset({self._output_name} if self._output_name else ()),
+            sink_queues=lambda: {worker.name: worker.depth for worker in self._workers},
+        )
         for sink in self._sinks:
-            self._watch(sink.name, sink)
+            watch(sink.name, sink, self._observer)
             worker = SinkWorker(sink, self._observer, self._sink_ended)
             self._workers.append(worker)
             worker.start(info)
         sender = Sender(
             session.transport,
             exchange,
-            self._converter(session),
+            converter(
+                session, [step for step in (self._preprocess, self._small_frames and self._small_frames.shrink) if step]
+            ),
             self._observer,
             self._fail,
             on_server_loss=options.on_server_loss or ("retry" if info.live else "fail"),
@@ -299,22 +288,6 @@ class StreamClient:
         if self._stop_requested.is_set():
             self.stop()
 
-    def _watch(self, peer: str, part: object) -> None:
-        """Follow the states of a source or sink that reconnects."""
-        watch = getattr(part, "watch", None)
-        if watch is None:
-            return
-        lost = False
-
-        def on_state(state: PeerState) -> None:
-            nonlocal lost
-            self._observer.state(peer, state)
-            if state == "live" and lost:
-                self._observer.reconnected(peer)
-            lost = state == "lost" or (lost and state == "connecting")
-
-        watch(on_state)
-
     def _connect(self) -> Session:
         if isinstance(self._transport, Session):
             return self._transport
@@ -328,24 +301,6 @@ class StreamClient:
             options = replace(options, address=self._embedded.address)
         return connect(options)
 
-    def _exchange(self, info: StreamInfo, servable: Servable) -> Exchange:
-        options = self._options
-        joiner = Joiner(
-            expected=frozenset(spec.name for spec in servable.outputs),
-            required=frozenset({self._output_name} if self._output_name else ()),
-            request_timeout=options.request_timeout,
-            join_timeout=options.join_timeout,
-        )
-        policy = options.drop_policy or ("latest" if info.live else "block")
-        return Exchange(
-            frame_queue(policy),
-            options.window(policy),
-            joiner,
-            Ledger(),
-            self._observer,
-            sink_queues=lambda: {worker.name: worker.depth for worker in self._workers},
-        )
-
     def _check_landmarks(self, servable: Servable) -> None:
         wanted = self._classifier is not None or any(isinstance(sink, LandmarksSink) for sink in self._sinks)
         if wanted and not servable.gives_landmarks:
@@ -353,20 +308,10 @@ class StreamClient:
                 f"{servable.name!r} gives no landmarks: graphs/holistic_landmarks does (--model_name holisticLandmarks)"
             )
 
-    def _converter(self, session: Session) -> Callable[[Image], Sequence[Tensor]]:
-        steps = [step for step in (self._preprocess, self._small_frames and self._small_frames.shrink) if step]
-        wants_coordinates = session.servable.gives_landmarks
-
-        def convert(image: Image) -> Sequence[Tensor]:
-            for step in steps:
-                image = step(image)
-            tensor = session.image_format.to_tensor(image)
-            if not wants_coordinates:
-                return (tensor,)
-            height, width = tensor.array.shape[:2]
-            return tensor, Tensor(COORDINATES, "UINT8", coordinate_picture(width, height))
-
-        return convert
+    def _steps(self) -> list[Callable[[Image], Image]]:
+        """What is done to a picture before it is sent."""
+        shrink = None if self._small_frames is None else self._small_frames.shrink
+        return [step for step in (self._preprocess, shrink) if step is not None]
 
     def _names_for(self, servable: Servable) -> Sequence[str]:
         if self._label_names is not None:

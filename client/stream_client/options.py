@@ -1,11 +1,18 @@
 """How a run behaves, as one value."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from stream_client.errors import ConfigurationError
-from stream_client.flow import LONG_QUEUE, SHORT_QUEUE, AdaptiveWindow, DropPolicy, FixedWindow, Window
+from stream_client.exchange import Exchange
+from stream_client.flow import LONG_QUEUE, SHORT_QUEUE, AdaptiveWindow, DropPolicy, FixedWindow, Window, frame_queue
+from stream_client.frames import StreamInfo
+from stream_client.ledger import Ledger
+from stream_client.observe import Observer
+from stream_client.ordering import Joiner
 from stream_client.sender import ServerLossPolicy
+from stream_client.transport.servable import Servable
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +60,22 @@ class RunOptions:
             waiting = SHORT_QUEUE if policy == "latest" else LONG_QUEUE
             return AdaptiveWindow(waiting=waiting, latency_target=self.latency_target)
         return FixedWindow(self.max_inflight)
+
+    def exchange(
+        self,
+        info: StreamInfo,
+        servable: Servable,
+        observer: Observer,
+        *,
+        required: frozenset[str],
+        sink_queues: Callable[[], Mapping[str, int]],
+    ) -> Exchange:
+        """What the threads of a run share; ``required`` are the outputs without which no frame is delivered."""
+        joiner = Joiner(
+            expected=frozenset(spec.name for spec in servable.outputs),
+            required=required,
+            request_timeout=self.request_timeout,
+            join_timeout=self.join_timeout,
+        )
+        policy = self.drop_policy or ("latest" if info.live else "block")
+        return Exchange(frame_queue(policy), self.window(policy), joiner, Ledger(), observer, sink_queues=sink_queues)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from stream_client.observe import NullObserver, PeerState
+from stream_client.observe import NullObserver, Observer, PeerState
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +52,20 @@ class Peers(NullObserver):
         """Every peer that was heard of, by name: ``"source"``, ``"server"``, and sinks by theirs."""
         with self._lock:
             return dict(self._peers)
+
+
+def watch(peer: str, part: object, observer: Observer) -> None:
+    """Let ``observer`` hear the states of ``part``, a source or sink, if it reconnects."""
+    subscribe = getattr(part, "watch", None)
+    if subscribe is None:
+        return
+    lost = False
+
+    def on_state(state: PeerState) -> None:
+        nonlocal lost
+        observer.state(peer, state)
+        if state == "live" and lost:
+            observer.reconnected(peer)
+        lost = state == "lost" or (lost and state == "connecting")
+
+    subscribe(on_state)

@@ -4,9 +4,9 @@ import json
 import math
 import time
 
-from stream_client.client import Summary
 from stream_client.frames import Stamps
 from stream_client.observe import NullObserver
+from stream_client.summary import Summary
 
 
 class DemoTotals(NullObserver):

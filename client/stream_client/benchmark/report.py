@@ -10,10 +10,10 @@ from pathlib import Path
 
 from stream_client.benchmark.environment import environment, peak_memory
 from stream_client.benchmark.recorder import Measurement
-from stream_client.client import Summary
 from stream_client.distribution import Distribution
 from stream_client.errors import ConfigurationError
 from stream_client.ledger import LedgerSnapshot
+from stream_client.summary import Summary
 from stream_client.table import table
 
 CSV_COLUMNS = (

@@ -11,12 +11,12 @@ from types import FrameType
 from stream_client.classify.pose_classifier import PoseClassifier
 from stream_client.cli.flags import build_parser
 from stream_client.cli.settings import make_benchmark, make_client, make_monitor
-from stream_client.client import Summary
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.progress import Progress
 from stream_client.redact import redact
 from stream_client.results import LandmarkClassifier
 from stream_client.small_frames import shrunk_size
+from stream_client.summary import Summary
 from stream_client.tally import Tally
 from stream_client.verdict import Setting, verdict
 
