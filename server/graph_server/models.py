@@ -1,5 +1,6 @@
 """Models on the OpenVINO runtime, laid out as OVMS lays them out: NAME/VERSION/FILE."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,8 @@ from graph_server.errors import ConfigError, GraphServerError, UnknownModelError
 from graph_server.preparation import Preparation, last_line
 from graph_server.servable_metrics import ServableMetrics
 from graph_server.versions import VersionPolicy, find_versions
+
+logger = logging.getLogger(__name__)
 
 _DATATYPES = {
     "boolean": "BOOL", "u8": "UINT8", "u16": "UINT16", "u32": "UINT32", "u64": "UINT64", "i8": "INT8",
@@ -106,6 +109,7 @@ class Model:
                 except RuntimeError as error:
                     raise ConfigError(f"model {self.name}: {last_line(error)}") from error
                 self.metrics.streams.set(int(compiled.get_property("NUM_STREAMS")))
+                _warm_up(compiled)
                 self._variants[key] = compiled
             return compiled
 
@@ -149,6 +153,19 @@ class Model:
         except RuntimeError as error:
             raise ConfigError(f"model {self.name}: {self.path} cannot be read: {last_line(error)}") from error
         return self._config.preparation.apply(model, self.name, self.path.parent)
+
+
+def _warm_up(compiled: ov.CompiledModel) -> None:
+    """The first inference makes kernels and takes memory: let it not be that of somebody's first frame."""
+    if any(port.partial_shape.is_dynamic for port in compiled.inputs):
+        return
+    request = compiled.create_infer_request()
+    for index in range(len(compiled.inputs)):
+        request.get_input_tensor(index).data[...] = 0
+    try:
+        request.infer()
+    except RuntimeError as error:  # zeros may be no input that it takes
+        logger.debug("a first inference with zeros failed: %s", last_line(error))
 
 
 class _RequestPool:
