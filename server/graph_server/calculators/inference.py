@@ -130,6 +130,9 @@ class Inference(Calculator):
                 if name not in known:
                     raise GraphError(f"model {self._model.name} has no {what} {name!r}, only {sorted(known)}")
         self._kept = self._consumed()
+        # Compiled now and not while its first frame waits. What takes pictures may get them as bytes: that shows then.
+        if all(len(info.shape) < 4 for info in self._model.inputs):
+            self._plain_request()
         return {}
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
