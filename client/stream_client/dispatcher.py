@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from stream_client.errors import StreamClientError
+from stream_client.errors import StreamClientError, as_error
 from stream_client.exchange import Exchange
 from stream_client.frames import Image, Result
 from stream_client.observe import Observer
@@ -65,7 +65,7 @@ class Dispatcher:
                     else:
                         broken = not self._dispatch(one)
         except Exception as exception:  # noqa: BLE001 - handed to the owner
-            self._on_error(_as_client_error(exception))
+            self._on_error(as_error(exception, StreamClientError, "processing a result failed"))
         finally:
             for worker in self._workers:
                 worker.finish()
@@ -83,18 +83,10 @@ class Dispatcher:
             self._on_result(result)
         except Exception as exception:  # noqa: BLE001 - handed to the owner
             self._exchange.not_dispatched()
-            self._on_error(_as_client_error(exception))
+            self._on_error(as_error(exception, StreamClientError, "processing a result failed"))
             return False
         for worker in self._workers:
             worker.put(result)  # a sink that has ended takes nothing more, and has said why
         self._exchange.dispatched(settled, latency=result.latency)
         self._observer.delivered(result.stamps)
         return True
-
-
-def _as_client_error(exception: BaseException) -> StreamClientError:
-    if isinstance(exception, StreamClientError):
-        return exception
-    error = StreamClientError(f"processing a result failed: {type(exception).__name__}: {exception}")
-    error.__cause__ = exception
-    return error

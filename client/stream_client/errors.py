@@ -98,3 +98,12 @@ class UnknownServableError(ServerError):
 
 class BadInputError(ServerError):
     """The server refuses the input's name, shape or datatype."""
+
+
+def as_error(exception: BaseException, kind: type[StreamClientError], what: str) -> StreamClientError:
+    """``exception`` if it is one of ours, else one of ``kind`` that says ``what`` failed, with it as its cause."""
+    if isinstance(exception, StreamClientError):
+        return exception
+    error = kind(f"{what}: {type(exception).__name__}: {exception}")
+    error.__cause__ = exception
+    return error

@@ -61,8 +61,8 @@ Step = SendFrame | Resend | Finish | Lost | Done
 class Exchange:
     """A monitor: every method is atomic, those that wait say so. Owns no thread.
 
-    ``backlog`` bounds the frames that were sent and not yet handed to the sinks; it is what keeps memory
-    bounded behind a slow sink, so that the transport's thread never has to wait.
+    The frames that were sent and not yet handed to the sinks are bounded, too: that keeps memory bounded behind
+    a slow sink, so that the transport's thread never has to wait.
     """
 
     SILENT_DEADLINES = 3
@@ -350,7 +350,7 @@ class Exchange:
             self._source_ended = True
             self._resends.clear()
             for _ in self._queue.drain():
-                self._drop("stopped" if reason == "stopped" else reason)
+                self._drop(reason)
             self._joiner.fail_unanswered(reason, error)
             self._joiner.order(self._clock())
             self._tell()

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from stream_client.errors import SourceError, StreamClientError
+from stream_client.errors import SourceError, StreamClientError, as_error
 from stream_client.exchange import Exchange
 from stream_client.frames import Frame, StreamInfo
 from stream_client.sources.base import Source
@@ -65,7 +65,7 @@ class Reader:
             try:
                 self._info = self._source.open()
             except Exception as exception:  # noqa: BLE001 - raised by open(), in the owner's thread
-                self._open_error = _as_source_error(exception)
+                self._open_error = as_error(exception, SourceError, "the source failed")
             self._opened.set()
             if self._info is not None:
                 self._go.wait()
@@ -73,14 +73,14 @@ class Reader:
                 self._read(self._exchange, self._info)
         except Exception as exception:  # noqa: BLE001 - handed to the owner
             if not self._stopping.is_set():
-                self._on_error(_as_source_error(exception))
+                self._on_error(as_error(exception, SourceError, "the source failed"))
         finally:
             if self._exchange is not None:
                 self._exchange.end_source()
             try:
                 self._source.close()
             except Exception as exception:  # noqa: BLE001 - handed to the owner
-                self._on_error(_as_source_error(exception))
+                self._on_error(as_error(exception, SourceError, "the source failed"))
 
     def _read(self, exchange: Exchange, info: StreamInfo) -> None:
         count = expected = 0
@@ -109,11 +109,3 @@ class Reader:
             self._stopping.wait(max(0.0, due - time.monotonic()))
             return due + self._period
         return max(due + self._period, frame.captured)
-
-
-def _as_source_error(exception: BaseException) -> StreamClientError:
-    if isinstance(exception, StreamClientError):
-        return exception
-    error = SourceError(f"the source failed: {type(exception).__name__}: {exception}")
-    error.__cause__ = exception
-    return error

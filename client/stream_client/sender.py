@@ -14,6 +14,7 @@ from stream_client.errors import (
     StreamClientError,
     TransportError,
     UnknownServableError,
+    as_error,
 )
 from stream_client.exchange import Done, Exchange, Finish, Lost, Resend, SendFrame
 from stream_client.frames import Frame, Image, Stamps, Tensor
@@ -91,7 +92,7 @@ class Sender:
                     case _:
                         self._do(step)
         except Exception as exception:  # noqa: BLE001 - handed to the owner
-            self._on_error(_as_transport_error(exception))
+            self._on_error(as_error(exception, TransportError, "sending failed"))
         finally:
             self._transport.close()
             self._observer.state("server", "ended")
@@ -156,11 +157,3 @@ class Sender:
         if not self._stopping.is_set():
             self._on_error(ConnectionLostError(f"{error}; not back within {self._retry_timeout:g} s"))
         return False
-
-
-def _as_transport_error(exception: BaseException) -> StreamClientError:
-    if isinstance(exception, StreamClientError):
-        return exception
-    error = TransportError(f"sending failed: {type(exception).__name__}: {exception}")
-    error.__cause__ = exception
-    return error

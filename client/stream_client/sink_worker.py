@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from stream_client.bounded_queue import BoundedQueue
-from stream_client.errors import SinkError, StreamClientError
+from stream_client.errors import SinkError, StreamClientError, as_error
 from stream_client.frames import Result, StreamInfo
 from stream_client.observe import Observer
 from stream_client.sinks.base import Sink
@@ -66,7 +66,7 @@ class SinkWorker:
             self._observer.state(self.name, "connecting")
             self._sink.open(info)
         except Exception as exception:  # noqa: BLE001 - raised by start(), in the owner's thread
-            self._open_error = as_sink_error(self.name, exception)
+            self._open_error = as_error(exception, SinkError, self.name)
         else:
             self._observer.state(self.name, "live")
         self._opened.set()
@@ -76,12 +76,12 @@ class SinkWorker:
             try:
                 asked_to_end = self._feed()
             except Exception as exception:  # noqa: BLE001 - handed to the owner below
-                error = as_sink_error(self.name, exception)
+                error = as_error(exception, SinkError, self.name)
         self._queue.close()
         try:
             self._sink.close()
         except Exception as exception:  # noqa: BLE001 - handed to the owner below
-            error = error or as_sink_error(self.name, exception)
+            error = error or as_error(exception, SinkError, self.name)
         self._observer.state(self.name, "ended")
         if self._open_error is None and (error is not None or asked_to_end):
             self._on_end(error)
@@ -95,12 +95,3 @@ class SinkWorker:
             if not wants_more:
                 return True
         return False
-
-
-def as_sink_error(name: str, exception: BaseException) -> StreamClientError:
-    """``exception`` if it is one of ours, else a :class:`SinkError` that names the sink."""
-    if isinstance(exception, StreamClientError):
-        return exception
-    error = SinkError(f"{name}: {type(exception).__name__}: {exception}")
-    error.__cause__ = exception
-    return error

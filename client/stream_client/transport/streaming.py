@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import grpc
 
 from stream_client.bounded_queue import BoundedQueue
-from stream_client.errors import ProtocolError, StreamClientError, TransportError
+from stream_client.errors import ProtocolError, StreamClientError, TransportError, as_error
 from stream_client.transport.base import Answer, Closed, Event, Failure, Listener, Request
 from stream_client.transport.channel import ChannelOptions, Connection
 from stream_client.transport.codec import (
@@ -149,11 +149,8 @@ class StreamingTransport:
                 listener(self._event(data))
         except grpc.RpcError:
             error = error_of_status(call.code(), call.details() or "", self._options.address)
-        except StreamClientError as own:
-            error = own
         except Exception as exception:  # noqa: BLE001 - ends the session, with its cause
-            error = TransportError(f"reading answers failed: {type(exception).__name__}: {exception}")
-            error.__cause__ = exception
+            error = as_error(exception, TransportError, "reading answers failed")
         finally:
             # Nothing reads the answers any more: end the call, and let the sender's queue drain to nowhere.
             self._requests.close()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import grpc
 
-from stream_client.errors import DeadlineError, StreamClientError, TransportError
+from stream_client.errors import DeadlineError, StreamClientError, TransportError, as_error
 from stream_client.transport.base import Answer, Closed, Failure, Listener, Request
 from stream_client.transport.channel import ChannelOptions, Connection
 from stream_client.transport.codec import TIMESTAMP, Parameter, decode_response, encode_request, nowhere
@@ -115,8 +115,7 @@ class UnaryTransport:
             if not self._closed:
                 lost = self._report(call, timestamp)
         except Exception as exception:  # noqa: BLE001 - gRPC would log it and go on: ends the session, with its cause
-            lost = TransportError(f"reading answers failed: {type(exception).__name__}: {exception}")
-            lost.__cause__ = exception
+            lost = as_error(exception, TransportError, "reading answers failed")
         with self._changed:
             self._calls.discard(call)
             ended = self._finishing and not self._calls
