@@ -158,7 +158,8 @@ class Exchange:
 
     def _step(self) -> Step | None:
         all_sent = self._source_ended and not len(self._queue) and not self._resends
-        if self._aborted or (all_sent and not self._joiner.unsettled):
+        settled = all_sent and not self._joiner.unsettled
+        if self._aborted or (settled and (self._finished or self._closed is not None)):
             return Done()
         if self._closed is not None:
             if self._finished and self._closed.error is None:

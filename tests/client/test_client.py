@@ -288,6 +288,27 @@ def test_a_source_that_fails_ends_the_run_with_its_error(server: ScriptedServer)
         _run(source(), (), server.address)
 
 
+@pytest.mark.parametrize("answered", [False, True], ids=["sent", "answered"])
+def test_a_run_closes_its_session_rather_than_cancel_it(server: ScriptedServer, answered: bool) -> None:
+    """Servers count a cancelled session as failed."""
+    results: list[Result] = []
+    came = threading.Semaphore(0)
+
+    def source() -> Iterator[Any]:
+        for image in pictures(5):
+            yield image
+            if answered:  # so that nothing is in flight when the source ends
+                came.acquire()
+
+    def take(result: Result) -> None:
+        results.append(result)
+        came.release()
+
+    _run(source(), take, server.address, drop_policy="block")
+    assert len(results) == 5
+    assert server.ends.get(timeout=10) == "closed"
+
+
 def test_limits_end_the_run_after_that_many_frames(clip: Path, server: ScriptedServer) -> None:
     assert _run(str(clip), (), server.address, limit_frames=7).ledger.entered == 7
 

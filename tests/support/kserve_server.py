@@ -1,5 +1,6 @@
 """A real KServe v2 server over gRPC, with plain protobuf, that misbehaves on request."""
 
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -56,6 +57,7 @@ class ScriptedServer:
         self._server: grpc.Server | None = None
         self.port = 0
         self.sessions = 0
+        self.ends: queue.Queue[str] = queue.Queue()  # "closed" or "cancelled" by the client
 
     def __enter__(self) -> "ScriptedServer":
         self.start()
@@ -138,7 +140,9 @@ class ScriptedServer:
                     else:
                         yield bytes(wrapper(infer_response=item).SerializeToString())
         except grpc.RpcError:
-            return
+            self.ends.put("cancelled")
+        else:
+            self.ends.put("closed")
 
 
 def slow(seconds: float) -> Script:

@@ -35,6 +35,9 @@ class StreamingTransport:
     QUEUE = 256
     """Serialised requests waiting for the network; the client's window keeps it far below."""
 
+    LINGER = 0.5
+    """Seconds that a server has to end a call whose every request it has answered."""
+
     BUFFERED = 4
     """Requests at the start of a session that say nothing about the network's rate."""
 
@@ -115,11 +118,13 @@ class StreamingTransport:
         self._connection.interrupt()
 
     def close(self) -> None:
-        """Cancel the call and close the connection."""
+        """End the call and close the connection; what is unanswered is given up."""
         self._requests.close()
+        if self._reader is not None and not self._unanswered:
+            self._reader.join(self.LINGER)  # servers count a cancelled call as failed
         if self._call is not None:
             self._call.cancel()
-        if self._reader is not None and self._reader is not threading.current_thread():
+        if self._reader is not None:
             self._reader.join()
         memory, self._memory = self._memory, None  # once: its channel is closed below
         if memory is not None:
