@@ -9,9 +9,9 @@ from typing import Any
 from graph_server.errors import ConfigError
 from graph_server.graph.calculator import Registry
 from graph_server.graph.node import Node, Port, find_port
-from graph_server.graph.text import node_lines, options_of, parse_text
+from graph_server.graph.text import node_at, node_lines, options_of, parse_text, unknown_options
 
-_QUEUE_DIRECTIVE = re.compile(r"^\s*#\s*OVMS_GRAPH_QUEUE_MAX_SIZE\s*:\s*(AUTO|\d+)\s*$", re.MULTILINE)
+_QUEUE_DIRECTIVE = re.compile(r"^\s*#\s*OVMS_GRAPH_QUEUE_MAX_SIZE\s*:\s*(\S+)\s*$", re.MULTILINE)
 DEFAULT_QUEUE_SIZE = 100  # MediaPipe's (framework/calculator_graph.cc)
 UNBOUNDED = 2**31
 
@@ -63,12 +63,11 @@ def _definition(config: Any, text: str, source: str, registry: Registry) -> Grap
             contract.check(node)
         except ConfigError as error:
             raise ConfigError(f"{node.where()}: {error}") from error
+    for name, start, _ in unknown_options(text):
+        line = text.count("\n", 0, start) + 1
+        raise ConfigError(f"{node_at(text, line)}options of type {name!r} are not known here")
     _check_streams(nodes, inputs, outputs)
     _check_side_packets(nodes, side)
-    directive = _QUEUE_DIRECTIVE.search(text)
-    pool_size: int | str | None = None
-    if directive is not None:
-        pool_size = "AUTO" if directive[1] == "AUTO" else int(directive[1]) or None
     if config.max_queue_size < -1:
         raise ConfigError(f"max_queue_size {config.max_queue_size} is neither -1, for no bound, nor positive")
     return GraphDefinition(
@@ -80,8 +79,24 @@ def _definition(config: Any, text: str, source: str, registry: Registry) -> Grap
         max_queue_size=UNBOUNDED if config.max_queue_size == -1 else config.max_queue_size or DEFAULT_QUEUE_SIZE,
         report_deadlock=config.report_deadlock,
         num_threads=max(0, config.num_threads),
-        pool_size=pool_size,
+        pool_size=_pool_size(text),
     )
+
+
+def _pool_size(text: str) -> int | str | None:
+    """What ``# OVMS_GRAPH_QUEUE_MAX_SIZE`` asks for, 0 being the same as nothing; raises :class:`ConfigError`."""
+    directive = _QUEUE_DIRECTIVE.search(text)
+    if directive is None or directive[1] == "AUTO":
+        return directive and directive[1]
+    try:
+        size = int(directive[1])
+    except ValueError:
+        size = -1
+    if size < 0:
+        raise ConfigError(
+            f"OVMS_GRAPH_QUEUE_MAX_SIZE {directive[1]!r} is neither AUTO, nor 0 (no pool), nor a positive number"
+        )
+    return size or None
 
 
 def _nodes(config: Any, text: str) -> Iterator[Node]:

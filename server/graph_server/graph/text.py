@@ -11,6 +11,8 @@ from google.protobuf.message import DecodeError
 
 from graph_server.errors import ConfigError
 
+_TYPE = re.compile(r"\[\s*(?:[\w.]+\s*/\s*)?(?P<name>[A-Za-z_]\w*(?:\s*\.\s*\w+)+)\s*\]\s*:?\s*(?=[{<])")
+_CALCULATOR = re.compile(r"\bcalculator\s*:\s*[\"'](?P<name>\w+)[\"']")
 _TOKEN = re.compile(
     r"""(?P<skip>\s+|\#[^\n]*)|(?P<string>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?P<word>[A-Za-z_]\w*)|(?P<mark>.)""",
     re.DOTALL | re.VERBOSE,
@@ -44,15 +46,55 @@ def _classes(pool: descriptor_pool.DescriptorPool) -> list[Any]:
 
 
 def parse_text(text: str) -> Any:
-    """A ``CalculatorGraphConfig``; raises :class:`ConfigError`."""
+    """A ``CalculatorGraphConfig``, without options whose type is unknown; raises :class:`ConfigError`.
+
+    :func:`unknown_options` tells those. Their calculators are unknown, too, as a rule, and that is what to complain of.
+    """
     pool = _pool()
     config = message_factory.GetMessageClass(pool.FindMessageTypeByName("mediapipe.CalculatorGraphConfig"))()
+    for _, start, end in unknown_options(text):
+        text = text[:start] + re.sub(r"[^\n]", " ", text[start:end]) + text[end:]
     try:
         return text_format.Parse(text, config, descriptor_pool=pool)
     except text_format.ParseError as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(f"{node_at(text, error.GetLine())}{error}") from error
     except RecursionError as error:
         raise ConfigError("its messages are nested too deeply") from error
+
+
+def node_at(text: str, line: int | None) -> str:
+    """The node that a line of a graph's text belongs to, to begin a message with; empty where there is none."""
+    starts = [start for start in node_lines(text) if line is not None and start <= line]
+    if not starts:
+        return ""
+    calculator = _CALCULATOR.search("\n".join(text.splitlines()[starts[-1] - 1 :]))
+    return f'node "{calculator["name"]}" (line {starts[-1]}): ' if calculator else f"node (line {starts[-1]}): "
+
+
+def unknown_options(text: str) -> Iterator[tuple[str, int, int]]:
+    """Messages of unknown types: the type, and where ``[type] {…}`` begins and ends in ``text``."""
+    masked = _TOKEN.sub(lambda token: " " * len(token[0]) if token["skip"] or token["string"] else token[0], text)
+    last = 0
+    for found in _TYPE.finditer(masked):
+        name = re.sub(r"\s", "", found["name"])
+        if found.start() >= last and not _is_known(name):
+            depth, last = 0, len(text)
+            for bracket in re.finditer(r"[{}<>]", masked[found.end() :]):
+                depth += 1 if bracket[0] in "{<" else -1
+                if not depth:
+                    last = found.end() + bracket.end()
+                    break
+            yield name, found.start(), last
+
+
+def _is_known(name: str) -> bool:
+    for find in (_pool().FindMessageTypeByName, _pool().FindExtensionByName):
+        try:
+            find(name)
+        except KeyError:
+            continue
+        return True
+    return False
 
 
 def options_of(item: Any) -> dict[str, Any]:
@@ -62,6 +104,8 @@ def options_of(item: Any) -> dict[str, Any]:
         if extension.is_extension:
             options[extension.message_type.name] = message
     for packed in getattr(item, "node_options", ()):
+        if not packed.type_url:
+            continue
         try:
             descriptor = _pool().FindMessageTypeByName(packed.TypeName())
             message = message_factory.GetMessageClass(descriptor)()

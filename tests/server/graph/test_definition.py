@@ -101,6 +101,25 @@ AB = 'input_stream: "a" output_stream: "b"\n'
             'node_options { type_url: "type.googleapis.com/mediapipe.NoSuchOptions" value: "x" } }',
             r"\(line 2\): node_options of type '.*NoSuchOptions' are not implemented here",
         ),
+        (
+            AB + 'node {\n calculator: "LLMCalculator" input_stream: "a" output_stream: "b" node_options: {\n'
+            "[type.googleapis.com / mediapipe.LLMCalculatorOptions]: { name: '}' # }\n list < > } } }",
+            r"\(line 2\): calculator 'LLMCalculator' is not implemented here",
+        ),
+        (
+            AB + 'node {\n calculator: "MergeCalculator" input_stream: "a" output_stream: "b" options: {\n'
+            "[mediapipe.NoSuchOptions.ext] { x: [1, 2] } } }",
+            r"node \"MergeCalculator\" \(line 2\): options of type 'mediapipe.NoSuchOptions.ext' are not known here",
+        ),
+        (
+            AB + 'node {\n calculator: "GateCalculator" input_stream: "a" output_stream: "b" node_options: {\n'
+            "[type.googleapis.com/mediapipe.GateCalculatorOptions] { alow: true } } }",
+            r'node "GateCalculator" \(line 2\): 4:57 : .*no field named "alow"',
+        ),
+        ("# OVMS_GRAPH_QUEUE_MAX_SIZE: -1\n" + AB + 'node { calculator: "MergeCalculator" input_stream: "a" '
+         'output_stream: "b" }', "OVMS_GRAPH_QUEUE_MAX_SIZE '-1' is neither AUTO"),
+        ("# OVMS_GRAPH_QUEUE_MAX_SIZE: INVALID\n" + AB + 'node { calculator: "MergeCalculator" input_stream: "a" '
+         'output_stream: "b" }', "OVMS_GRAPH_QUEUE_MAX_SIZE 'INVALID' is neither AUTO"),
         (AB + 'node { calculator: "MergeCalculator" output_stream: "b" }', "MergeCalculator needs input stream"),
         ("max_queue_size: -2\n" + AB + 'node { calculator: "MergeCalculator" input_stream: "a" output_stream: "b" }',
          "max_queue_size -2 is neither -1"),
@@ -139,6 +158,8 @@ def test_options_that_a_calculator_cannot_work_with_are_a_configuration_error() 
         AB + "node { name: 'x{' calculator: 'MergeCalculator' input_stream: 'a' output_stream: 'c' }\n"
         "node { calculator: 'MergeCalculator' input_stream: 'c' output_stream: 'b' }",
         AB + "node < calculator: 'MergeCalculator' # node { } ' \"\n input_stream: 'a' output_stream: 'b' >",
+        "profiler_config { trace_enabled: true }" + AB + "node { calculator: 'MergeCalculator' node_options {} "
+        "input_stream: 'a' output_stream: 'b' }",
         AB + "node\n:\n{ calculator: 'MergeCalculator' input_stream: ['a'] output_stream: 'b' }",
     ],
 )
