@@ -10,7 +10,7 @@ from tests.conftest import shared
 
 from graph_server.holistic.crops import Padding, crop, padded, projected, unpadded
 from graph_server.holistic.detection import FACE_DETECTOR, POSE_DETECTOR, Detector, anchor_centers
-from graph_server.holistic.drawing import draw, holistic_strokes
+from graph_server.holistic.drawing import canvas_for, draw, holistic_strokes
 from graph_server.holistic.pace import EVERY_FRAME, Pace, Schedule
 from graph_server.holistic.pose import refined
 from graph_server.holistic.regions import (
@@ -162,7 +162,8 @@ def test_a_part_is_sought_at_once_when_lost_and_else_at_its_pace() -> None:
 def test_drawing_leaves_the_picture_alone_and_pads_rows_as_mediapipe_does() -> None:
     image = np.zeros((48, 50, 3), np.uint8)
     pose = np.full((33, 5), 0.5, np.float32)
-    drawn = draw(image, holistic_strokes((50, 48), pose, None, None, None, None))
+    drawn = canvas_for(image)
+    draw(drawn, holistic_strokes((50, 48), pose, None, None, None, None))
     assert not image.any()
     assert drawn.any()
     assert drawn.strides == (160, 3, 1)

@@ -1,6 +1,7 @@
 """The calculators. Importing this package makes all of them known to :data:`REGISTRY`."""
 
 from graph_server.calculators import (
+    anchors,
     detections,
     drawing,
     flow,
@@ -19,6 +20,7 @@ from graph_server.calculators.registry import REGISTRY
 
 __all__ = [
     "REGISTRY",
+    "anchors",
     "detections",
     "drawing",
     "flow",

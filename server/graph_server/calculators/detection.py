@@ -15,12 +15,16 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detection:
-    """Something found: ``box`` float32 [4], left, top, right, bottom; ``keypoints`` float32 [k, 2]; all 0…1."""
+    """Something found: ``box`` float32 [4], left, top, right, bottom; ``keypoints`` float32 [k, 2]; all 0…1.
+
+    ``label`` is a class's number, if there are classes, ``text`` its name, once it is known.
+    """
 
     box: Array
     score: float
-    label: int
+    label: int | None
     keypoints: Array
+    text: str = ""
 
     def moved(self, move: Callable[[Array], Array]) -> "Detection":
         """With all points changed by ``move``, which takes and gives float32 [n, 5]. The box stays upright."""

@@ -1,12 +1,13 @@
-"""Calculators around detections: anchors, decoding, suppression, letterbox, landmarks as a detection.
+"""Calculators around detections: decoding, suppression, names, letterbox, landmarks as a detection.
 
-Sources: mediapipe/calculators/tflite/ssd_anchors_calculator.cc,
-calculators/tensor/tensors_to_detections_calculator.cc, calculators/util/{non_max_suppression,
-detection_letterbox_removal,detection_projection,landmarks_to_detection}_calculator.cc.
+Sources: mediapipe/calculators/tensor/tensors_to_detections_calculator.cc, calculators/util/{non_max_suppression,
+detection_letterbox_removal,detection_projection,landmarks_to_detection,detection_label_id_to_text}_calculator.cc,
+calculators/openvino/openvino_tensors_to_detections_calculator.cc.
 """
 
-import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,73 +18,20 @@ from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError, GraphError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.node import Node
+from graph_server.graph.text import options_named
 from graph_server.holistic.crops import projected, unpadded
 from graph_server.holistic.networks import sigmoid
 
 Array = npt.NDArray[np.float32]
 
 
-@REGISTRY.register("SsdAnchorsCalculator")
-class SsdAnchors(Calculator):
-    """A side packet: anchors float32 [n, 4], each x and y of the centre, width, height, relative to the input."""
-
-    inputs = Ports()
-    outputs = Ports()
-
-    def __init__(self, node: Node, services: Services) -> None:
-        super().__init__(node, services)
-        options = node.options.get("SsdAnchorsCalculatorOptions")
-        if options is None or len(options.strides) != options.num_layers or not options.num_layers:
-            raise ConfigError("SsdAnchorsCalculator needs num_layers and as many strides")
-        if options.multiscale_anchor_generation or options.feature_map_width or options.fixed_anchors:
-            raise ConfigError("SsdAnchorsCalculator: multiscale, fixed anchors and feature maps are not implemented")
-        self._options = options
-
-    def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Make them."""
-        options = self._options
-        layers = []
-        first = 0
-        while first < options.num_layers:
-            # Layers of one stride share their cells.
-            stride = options.strides[first]
-            last = first
-            sides: list[tuple[float, float]] = []
-            while last < options.num_layers and options.strides[last] == stride:
-                sides += self._sides(last)
-                last += 1
-            columns, rows = -(-options.input_size_width // stride), -(-options.input_size_height // stride)
-            y, x = np.mgrid[0:rows, 0:columns].reshape(2, -1)
-            centers = np.stack([(x + options.anchor_offset_x) / columns, (y + options.anchor_offset_y) / rows], axis=1)
-            boxes = np.ones((len(centers), len(sides), 4), np.float32)
-            boxes[:, :, :2] = centers[:, None]
-            if not options.fixed_anchor_size:
-                boxes[:, :, 2:] = sides
-            layers.append(boxes.reshape(-1, 4))
-            first = last
-        return {"": np.concatenate(layers)}
-
-    def _sides(self, layer: int) -> list[tuple[float, float]]:
-        """Width and height of a layer's anchors."""
-        options = self._options
-        scale = self._scale(layer)
-        shapes = [(scale, ratio) for ratio in options.aspect_ratios]
-        if layer == 0 and options.reduce_boxes_in_lowest_layer:
-            shapes = [(0.1, 1.0), (scale, 2.0), (scale, 0.5)]
-        elif options.interpolated_scale_aspect_ratio > 0:
-            following = 1.0 if layer == options.num_layers - 1 else self._scale(layer + 1)
-            shapes.append((math.sqrt(scale * following), options.interpolated_scale_aspect_ratio))
-        return [(size * math.sqrt(ratio), size / math.sqrt(ratio)) for size, ratio in shapes]
-
-    def _scale(self, layer: int) -> float:
-        options = self._options
-        if options.num_layers == 1:
-            return float(options.min_scale + options.max_scale) / 2
-        step = (options.max_scale - options.min_scale) / (options.num_layers - 1)
-        return float(options.min_scale + step * layer)
+def _decoding(node: Node) -> Any:
+    return options_named(
+        node, "TensorsToDetectionsCalculatorOptions", alias="OpenVINOTensorsToDetectionsCalculatorOptions"
+    )
 
 
-@REGISTRY.register("TensorsToDetectionsCalculator")
+@REGISTRY.register("TensorsToDetectionsCalculator", "OpenVINOTensorsToDetectionsCalculator")
 class TensorsToDetections(Calculator):
     """Boxes [1, n, coordinates] and scores [1, n, classes], with the anchors of a side packet, as detections."""
 
@@ -93,19 +41,21 @@ class TensorsToDetections(Calculator):
     @classmethod
     def check(cls, node: Node) -> None:
         """What is not implemented, and what does not fit together."""
-        options = node.options.get("TensorsToDetectionsCalculatorOptions")
-        if options is None or not (options.num_boxes and options.num_coords and options.num_classes):
-            raise ConfigError("TensorsToDetectionsCalculator needs num_classes, num_boxes and num_coords")
+        options = _decoding(node)
+        if not (options.num_boxes and options.num_coords and options.num_classes):
+            raise ConfigError(f"{node.calculator} needs num_classes, num_boxes and num_coords")
+        if options.num_keypoints * options.num_values_per_keypoint + 4 != options.num_coords:
+            raise ConfigError(f"{node.calculator}: num_coords is not 4 and the values of num_keypoints")
         if options.HasField("tensor_mapping") or options.HasField("box_boundaries_indices"):
-            raise ConfigError("TensorsToDetectionsCalculator: tensors decoded by the model are not implemented")
+            raise ConfigError(f"{node.calculator}: tensors decoded by the model are not implemented")
         if options.max_classes_per_detection > 1:
-            raise ConfigError("TensorsToDetectionsCalculator: one class a detection is implemented")
+            raise ConfigError(f"{node.calculator}: one class a detection is implemented")
         if not any(port.tag == "ANCHORS" for port in node.input_side_packets):
-            raise ConfigError("TensorsToDetectionsCalculator needs input side packet ANCHORS")
+            raise ConfigError(f"{node.calculator} needs input side packet ANCHORS")
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        self._options = options = node.options["TensorsToDetectionsCalculatorOptions"]
+        self._options = options = _decoding(node)
         classes = range(options.num_classes)
         if options.allow_classes:
             self._classes = [index for index in classes if index in options.allow_classes]
@@ -269,7 +219,7 @@ class LandmarksToDetection(Calculator):
                 raise GraphError("Index of landmark subset is out of range.")
             points = points[self._chosen]
         box = np.concatenate([points.min(axis=0), points.max(axis=0)])
-        return (Detection(box, 1.0, 0, points),)
+        return (Detection(box, 1.0, None, points),)
 
 
 @REGISTRY.register("ClipDetectionVectorSizeCalculator")
@@ -291,3 +241,32 @@ class ClipDetections(Calculator):
         """Cut."""
         detections: Detections = inputs[0]
         return (detections[: self._most],)
+
+
+@REGISTRY.register("DetectionLabelIdToTextCalculator")
+class DetectionLabels(Calculator):
+    """Detections with the names of their classes: by a file with a name a line, or by the options."""
+
+    inputs = Ports(required=("",))
+    outputs = Ports(required=("",))
+    brief = True
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        options = options_named(node, "DetectionLabelIdToTextCalculatorOptions")
+        if bool(options.label_map_path) + bool(options.label) + bool(options.label_items) > 1:
+            raise ConfigError(f"{node.calculator} takes only one of label_map_path, label and label_items")
+        self._names = {number: item.name for number, item in options.label_items.items()}
+        names: Sequence[str] = options.label
+        if options.label_map_path:
+            # Relative to the working directory, as in OVMS.
+            try:
+                names = Path(options.label_map_path).read_text().splitlines()
+            except (OSError, UnicodeDecodeError) as error:
+                raise ConfigError(f"label_map_path {options.label_map_path!r} cannot be read: {error}") from error
+        self._names.update(enumerate(names))
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Name."""
+        detections: Detections = inputs[0]
+        return ([replace(detection, text=self._names.get(detection.label, "")) for detection in detections],)

@@ -1,17 +1,33 @@
-"""Calculators that draw."""
+"""Calculators that say what to draw, and the one that draws it.
 
-from collections.abc import Sequence
+Sources: calculators/util/{landmarks_to,rect_to,detections_to}_render_data_calculator.cc,
+rect_to_render_scale_calculator.cc and annotation_overlay_calculator.cc.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from graph_server.calculators.annotations import Annotation, Box, Gradient, Marks, Ready, RenderData, Text
+from graph_server.calculators.detection import Detection
 from graph_server.calculators.registry import REGISTRY
+from graph_server.errors import ConfigError, GraphError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.node import Node
-from graph_server.holistic.drawing import draw, holistic_strokes
+from graph_server.graph.text import options_named
+from graph_server.holistic.drawing import WHITE, Color, canvas_for, holistic_strokes
+from graph_server.holistic.regions import Region
+
+_TEXT_SHARE = 0.1
+"""The height of a detection's label, of that of its box."""
 
 
 @REGISTRY.register("HolisticTrackingToRenderData")
 class HolisticRenderData(Calculator):
-    """What to draw for pose, hands and face."""
+    """What to draw for pose, hands and face: the whole subgraph."""
 
     inputs = Ports(
         required=("IMAGE_SIZE",),
@@ -33,25 +49,237 @@ class HolisticRenderData(Calculator):
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         """Collect."""
         size, pose, region, left, right, face = (None if place is None else inputs[place] for place in self._places)
-        return NOTHING if size is None else (holistic_strokes(size, pose, region, left, right, face),)
+        if size is None:
+            return NOTHING
+        return ([RenderData((Ready(tuple(holistic_strokes(size, pose, region, left, right, face))),))],)
+
+
+@REGISTRY.register("LandmarksToRenderDataCalculator")
+class LandmarksToRenderData(Calculator):
+    """Landmarks as dots and the lines between them, brighter and larger where they are near."""
+
+    inputs = Ports(optional=("LANDMARKS", "NORM_LANDMARKS", "RENDER_SCALE"))
+    outputs = Ports(required=("RENDER_DATA",))
+
+    @classmethod
+    def check(cls, node: Node) -> None:
+        """One list; connections come in pairs."""
+        if sum(port.tag.endswith("LANDMARKS") for port in node.inputs) != 1:
+            raise ConfigError(f"{node.calculator} needs one of LANDMARKS and NORM_LANDMARKS")
+        if len(options_named(node, "LandmarksToRenderDataCalculatorOptions").landmark_connections) % 2:
+            raise ConfigError("Number of entries in landmark connections must be a multiple of 2")
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        self._options = options = options_named(node, "LandmarksToRenderDataCalculatorOptions")
+        self._scale = node.input_index("RENDER_SCALE")
+        relative = node.input_index("NORM_LANDMARKS")
+        self._relative = relative is not None
+        self._landmarks = relative if relative is not None else node.input_index("LANDMARKS") or 0
+        numbers = list(options.landmark_connections)
+        self._connections = list(zip(numbers[::2], numbers[1::2], strict=True))
+        near, far = options.min_depth_line_color, options.max_depth_line_color
+        self._near = _color(near)
+        self._far = _color(far) if options.HasField("max_depth_line_color") else WHITE
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Collect."""
+        landmarks = inputs[self._landmarks]
+        scale = 1.0 if self._scale is None else inputs[self._scale]
+        if landmarks is None or scale is None:
+            return NOTHING
+        return (RenderData(tuple(self._annotations(landmarks, scale * self._options.thickness))),)
+
+    def _annotations(self, landmarks: npt.NDArray[np.float32], thickness: float) -> Iterator[Annotation]:
+        options = self._options
+        points = landmarks[:, :2].astype(np.float64)
+        shown = self._shown(landmarks)
+        lines = tuple(pair for pair in self._connections if shown.issuperset(pair))
+        dots = tuple(sorted(shown)) if options.render_landmarks else ()
+        low, high = landmarks[:, 2].min(initial=math.inf), landmarks[:, 2].max(initial=0.0)  # 0: as MediaPipe has it
+        if not options.visualize_landmark_depth or high - low <= 1e-3:
+            yield Marks(points, self._relative, _color(options.connection_color), thickness, lines=lines)
+            yield Marks(points, self._relative, _color(options.landmark_color), thickness, dots=dots)
+            return
+        depth = (landmarks[:, 2] - low) / (high - low + 1e-6)
+        for a, b in lines:
+            ends = (self._mixed(depth[a]), self._mixed(depth[b]))
+            yield Gradient(points[[a, b]], self._relative, *ends, thickness)
+        least, most = options.min_depth_circle_thickness, options.max_depth_circle_thickness
+        for dot in dots:
+            gray = 255 - int(depth[dot] * 255)
+            size = int(least + (1 - depth[dot]) * (most - least))
+            yield Marks(points, self._relative, (gray, gray, gray), size, dots=(dot,))
+
+    def _shown(self, landmarks: npt.NDArray[np.float32]) -> set[int]:
+        options = self._options
+        shown = np.ones(len(landmarks), bool)
+        for asked, column, threshold in (
+            (options.utilize_visibility, 3, options.visibility_threshold),
+            (options.utilize_presence, 4, options.presence_threshold),
+        ):
+            # Hands and faces have neither, which is zeros here; a network's answer is never exactly that.
+            if asked and landmarks[:, column].any():
+                shown &= landmarks[:, column] >= threshold
+        return set(np.flatnonzero(shown).tolist())
+
+    def _mixed(self, depth: float) -> Color:
+        red, green, blue = (int(a * depth + b * (1 - depth)) for a, b in zip(self._near, self._far, strict=True))
+        return red, green, blue
+
+
+@REGISTRY.register("RectToRenderScaleCalculator")
+class RectToRenderScale(Calculator):
+    """How large to draw: the longer side of a region in pixels, times ``multiplier``; without one, that alone."""
+
+    inputs = Ports(required=("NORM_RECT", "IMAGE_SIZE"))
+    outputs = Ports(required=("RENDER_SCALE",))
+    brief = True
+
+    @classmethod
+    def check(cls, node: Node) -> None:
+        """Options that are not implemented."""
+        if options_named(node, "RectToRenderScaleCalculatorOptions").process_timestamp_bounds:
+            raise ConfigError(f"{node.calculator}: process_timestamp_bounds is not implemented here")
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        self._multiplier = options_named(node, "RectToRenderScaleCalculatorOptions").multiplier
+        self._region, self._size = node.input_index("NORM_RECT") or 0, node.input_index("IMAGE_SIZE") or 0
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Measure."""
+        region, size = inputs[self._region], inputs[self._size]
+        if region is None:
+            return (self._multiplier,)
+        if size is None:
+            raise GraphError("a region without IMAGE_SIZE")
+        return (self._multiplier * max(region.width * size[0], region.height * size[1]),)
+
+
+@REGISTRY.register("RectToRenderDataCalculator")
+class RectToRenderData(Calculator):
+    """Regions as rectangles or ovals."""
+
+    inputs = Ports(optional=("NORM_RECT", "NORM_RECTS"))
+    outputs = Ports(required=("RENDER_DATA",))
+
+    @classmethod
+    def check(cls, node: Node) -> None:
+        """One input, and a corner only where there is one."""
+        if len(node.inputs) != 1:
+            raise ConfigError(f"{node.calculator} needs one of NORM_RECT and NORM_RECTS")
+        options = options_named(node, "RectToRenderDataCalculatorOptions")
+        if options.HasField("top_left_thickness") and (options.filled or options.oval):
+            raise ConfigError(f"{node.calculator}: top_left_thickness goes neither with filled nor with oval")
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        self._options = options_named(node, "RectToRenderDataCalculatorOptions")
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Collect."""
+        regions = [inputs[0]] if self.node.inputs[0].tag == "NORM_RECT" else inputs[0]
+        return (RenderData(tuple(box for region in regions for box in self._box(region))),)
+
+    def _box(self, region: Region) -> Iterator[Box]:
+        options = self._options
+        left, top = region.x_center - region.width / 2, region.y_center - region.height / 2
+        right, bottom = left + region.width, top + region.height
+        if not region.rotation and _is_outside(left, top, right, bottom):
+            return
+        corner = options.top_left_thickness if options.HasField("top_left_thickness") else None
+        yield Box(
+            left, top, right, bottom, _color(options.color), options.thickness,
+            rotation=region.rotation, filled=options.filled, oval=options.oval, corner=corner,
+        )  # fmt: skip
+
+
+@REGISTRY.register("DetectionsToRenderDataCalculator")
+class DetectionsToRenderData(Calculator):
+    """Detections as boxes with label, score and keypoints."""
+
+    inputs = Ports(optional=("DETECTION", "DETECTIONS"))
+    outputs = Ports(required=("RENDER_DATA",))
+
+    @classmethod
+    def check(cls, node: Node) -> None:
+        """Something to draw, and nothing that is not implemented."""
+        if options_named(node, "DetectionsToRenderDataCalculatorOptions").render_detection_id:
+            raise ConfigError(f"{node.calculator}: detections have no id here (render_detection_id)")
+        if not node.inputs:
+            raise ConfigError(f"{node.calculator} needs DETECTION or DETECTIONS")
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        self._options = options_named(node, "DetectionsToRenderDataCalculatorOptions")
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Collect."""
+        found: list[Detection] = []
+        for port, value in zip(self.node.inputs, inputs, strict=True):
+            found += [value] if port.tag == "DETECTION" and value is not None else value or ()
+        if not found and not self._options.produce_empty_packet:
+            return NOTHING
+        return (RenderData(tuple(part for detection in found for part in self._annotations(detection))),)
+
+    def _annotations(self, detection: Detection) -> Iterator[Annotation]:
+        options = self._options
+        color, thickness = _color(options.color), options.thickness
+        left, top, right, bottom = detection.box.tolist()
+        if detection.label is not None:
+            score = f"{math.floor(detection.score * 100 + 0.5) / 100:g}"
+            parts = (detection.text or str(detection.label), score, "")
+            line = (bottom - top) * _TEXT_SHARE
+            text = options.text
+            yield Text(
+                options.text_delimiter.join(parts), max(left, 0.0), min(top + line, 1.0), line * 0.9,
+                color, thickness, font=text.font_face,
+                centered=(text.center_horizontally, text.center_vertically),
+                outline=text.outline_thickness, outline_color=_color(text.outline_color),
+            )  # fmt: skip
+        if not _is_outside(left, top, right, bottom):
+            yield Box(max(left, 0.0), max(top, 0.0), min(right, 1.0), min(bottom, 1.0), color, thickness)
+        points = detection.keypoints[:, :2].astype(np.float64)
+        yield Marks(points, True, color, thickness, dots=tuple(range(len(points))))
 
 
 @REGISTRY.register("AnnotationOverlayCalculator")
 class AnnotationOverlay(Calculator):
-    """The strokes on a copy of the image."""
+    """A copy of the image with what is to be drawn: single render data without tag, lists of them as VECTOR."""
 
-    inputs = Ports(required=("IMAGE",), optional=("VECTOR",))
+    inputs = Ports(required=("IMAGE",), optional=("VECTOR", ""))
     outputs = Ports(required=("IMAGE",))
+
+    @classmethod
+    def check(cls, node: Node) -> None:
+        """Options that are not implemented."""
+        if options_named(node, "AnnotationOverlayCalculatorOptions").flip_text_vertically:
+            raise ConfigError(f"{node.calculator}: flip_text_vertically is not implemented here")
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
         self._image = node.input_index("IMAGE") or 0
-        self._vectors = [index for index, port in enumerate(node.inputs) if port.tag == "VECTOR"]
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         """Draw."""
         image = inputs[self._image]
         if image is None:
             return NOTHING
-        strokes = [stroke for place in self._vectors for stroke in inputs[place] or ()]
-        return (draw(image, strokes),)
+        if image.itemsize != 1 or image.shape[2] not in (1, 3, 4):
+            raise GraphError("Unexpected image frame format.", "UNKNOWN")
+        canvas = canvas_for(image)
+        for port, value in zip(self.node.inputs, inputs, strict=True):
+            if port.tag != "IMAGE" and value is not None:
+                for data in value if port.tag == "VECTOR" else [value]:
+                    for annotation in data.annotations:
+                        annotation.draw(canvas)
+        return (canvas,)
+
+
+def _color(color: Any) -> Color:
+    return color.r, color.g, color.b
+
+
+def _is_outside(left: float, top: float, right: float, bottom: float) -> bool:
+    return right < 0 or bottom < 0 or left > 1 or top > 1

@@ -1,18 +1,24 @@
 """Calculators that change pictures as a whole.
 
-Source: mediapipe/calculators/image/color_convert_calculator.cc.
+Sources: mediapipe/calculators/image/{color_convert,image_transformation}_calculator.cc.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError
-from graph_server.graph.calculator import NOTHING, Calculator, Services
+from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.node import Node
+from graph_server.graph.text import options_named
+from graph_server.holistic.crops import Padding
+
+Image = npt.NDArray[Any]
 
 _CONVERSIONS = {
     ("RGBA_IN", "RGB_OUT"): cv2.COLOR_RGBA2RGB,
@@ -47,3 +53,84 @@ class ColorConvert(Calculator):
         if image is None:
             return NOTHING
         return (np.atleast_3d(cv2.cvtColor(image, self._code)),)
+
+
+_DEGREES = {2: 90, 3: 180, 4: 270}
+_ROTATIONS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
+_FIT, _FILL_AND_CROP, _NEAREST = 2, 3, 2
+
+
+@REGISTRY.register("ImageTransformationCalculator")
+class ImageTransformation(Calculator):
+    """A picture scaled, turned by right angles, then mirrored, as the options say."""
+
+    inputs = Ports(required=("IMAGE",))
+    outputs = Ports(required=("IMAGE",), optional=("LETTERBOX_PADDING",))
+
+    @classmethod
+    def check(cls, node: Node) -> None:
+        """What is not implemented: sizes and angles that come as packets."""
+        if node.input_side_packets:
+            raise ConfigError(f"{node.calculator}: input side packets are not implemented here, only options are")
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        self._options = options = options_named(node, "ImageTransformationCalculatorOptions")
+        self._degrees = _DEGREES.get(options.rotation_mode, 0)
+        self._size = (options.output_width, options.output_height) if options.output_width > 0 else (0, 0)
+        self._scaled = min(self._size) > 0
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Transform."""
+        options = self._options
+        given = inputs[0].shape[1::-1]
+        image = self._scale(inputs[0]) if self._scaled else inputs[0]
+        image = self._turn(image)
+        if options.flip_horizontally or options.flip_vertically:
+            both = options.flip_horizontally and options.flip_vertically
+            image = cv2.flip(image, -1 if both else int(options.flip_horizontally))
+        values = {"IMAGE": np.atleast_3d(image), "LETTERBOX_PADDING": self._padding(given)}
+        return [values[port.tag] for port in self.node.outputs]
+
+    def _scale(self, image: Image) -> Image:
+        options, size = self._options, self._size
+        height, width = image.shape[:2]
+        ratios = (size[0] / width, size[1] / height)
+        if options.scale_mode not in (_FIT, _FILL_AND_CROP):
+            return cv2.resize(image, size, interpolation=self._interpolation(max(ratios)))
+        scale = min(ratios)
+        inner = (math.floor(width * scale + 0.5), math.floor(height * scale + 0.5))
+        scaled = cv2.resize(image, inner, interpolation=self._interpolation(scale))
+        if options.scale_mode == _FILL_AND_CROP:
+            return scaled  # On processors MediaPipe neither fills nor crops.
+        left, top = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+        color = options.padding_color
+        return cv2.copyMakeBorder(
+            scaled, top, size[1] - inner[1] - top, left, size[0] - inner[0] - left,
+            cv2.BORDER_CONSTANT if options.constant_padding else cv2.BORDER_REPLICATE,
+            value=(color.red, color.green, color.blue),
+        )  # fmt: skip
+
+    def _turn(self, image: Image) -> Image:
+        if not self._degrees:
+            return image
+        height, width = image.shape[:2]
+        if not self._scaled and self._degrees != 180 and width != height:
+            return cv2.rotate(image, _ROTATIONS[self._degrees])
+        # Within a picture whose size stays, MediaPipe turns about a point half a pixel off the middle.
+        matrix = cv2.getRotationMatrix2D((width / 2, height / 2), self._degrees, 1.0)
+        return cv2.warpAffine(image, matrix, (width, height))
+
+    def _padding(self, given: Sequence[int]) -> Padding:
+        """The bars of :data:`_FIT`, of a picture of the size ``given``."""
+        if not self._scaled or self._options.scale_mode != _FIT:
+            return Padding()
+        width, height = given if self._degrees in (0, 180) else reversed(given)
+        ratio = (width / height) / (self._size[0] / self._size[1])
+        bar = (1 - min(ratio, 1 / ratio)) / 2
+        return Padding(left=bar, right=bar) if ratio < 1 else Padding(top=bar, bottom=bar)
+
+    def _interpolation(self, ratio: float) -> int:
+        if self._options.interpolation_mode == _NEAREST:
+            return cv2.INTER_NEAREST
+        return cv2.INTER_AREA if ratio < 1 else cv2.INTER_LINEAR

@@ -1,7 +1,8 @@
 """Calculators around OpenVINO: image to tensor, sessions, inference.
 
 Sources: mediapipe/calculators/ovms/openvinoinferencecalculator.cc and openvinomodelserversessioncalculator.cc
-of the fork, mediapipe/calculators/tensor/image_to_tensor_calculator.cc.
+of the fork, mediapipe/calculators/openvino/openvino_converter_calculator.cc,
+mediapipe/calculators/tensor/image_to_tensor_calculator.cc.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,9 +18,12 @@ from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError, GraphError, UnknownModelError
 from graph_server.graph.calculator import Calculator, Ports, Services
 from graph_server.graph.node import Node
+from graph_server.graph.text import options_named
 from graph_server.holistic.crops import WHOLE, crop, padded
 from graph_server.holistic.networks import byte_input, only_outputs
 from graph_server.models import Model
+
+_VECTOR_TAGS = ("TENSORS", "OVTENSORS", "TFTENSORS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +36,12 @@ class ByteTensor:
 
     def floats(self) -> npt.NDArray[np.float32]:
         """The values in ``low``…``high``."""
-        scale = np.float32((self.high - self.low) / 255.0)
-        return self.pixels.astype(np.float32) * scale + np.float32(self.low)
+        return _scaled(self.pixels, self.low, self.high)
+
+
+def _scaled(pixels: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.float32]:
+    """0…255 to ``low``…``high``."""
+    return pixels.astype(np.float32) * np.float32((high - low) / 255.0) + np.float32(low)
 
 
 @REGISTRY.register("ImageToTensorCalculator")
@@ -76,6 +84,44 @@ class ImageToTensor(Calculator):
             "MATRIX": target,
         }
         return [values[port.tag] for port in self.node.outputs]
+
+
+@REGISTRY.register("OpenVINOConverterCalculator")
+class Converter(Calculator):
+    """A picture as a tensor [1, height, width, channels]: as it is, or with its grey levels mapped to a range."""
+
+    inputs = Ports(required=("IMAGE",))
+    outputs = Ports(required=("TENSORS",))
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        options = options_named(node, "OpenVINOConverterCalculatorOptions")
+        self._range: tuple[float, float] | None = None
+        given = options.output_tensor_float_range
+        if options.enable_normalization and options.zero_center:
+            self._range = (-1.0, 1.0)
+        if options.enable_normalization and options.HasField("output_tensor_float_range"):
+            self._range = (given.min, given.max)
+        if options.enable_normalization and options.use_custom_normalization:
+            self._range = (-options.custom_sub, -options.custom_sub + 255.0 / options.custom_div)
+        if self._range is not None and self._range[0] == self._range[1]:
+            raise ConfigError(f"{node.calculator}: the range of output_tensor_float_range is empty")
+        if options.max_num_channels not in (1, 3, 4):
+            raise ConfigError(f"{node.calculator}: max_num_channels {options.max_num_channels} is not 1, 3 or 4")
+        self._channels = options.max_num_channels
+        self._flipped = options.flip_vertically
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Convert."""
+        image: npt.NDArray[Any] = inputs[0]
+        if self._range is None:
+            return ([image[None]],)
+        if image.dtype not in (np.uint8, np.float32):
+            raise GraphError("Only byte-based (8 bit) and float (32 bit) images supported.")
+        image = np.ascontiguousarray((image[::-1] if self._flipped else image)[None, :, :, : self._channels])
+        if image.dtype == np.uint8:
+            return ([ByteTensor(image, *self._range)],)
+        return ([_scaled(image, *self._range)],)
 
 
 @REGISTRY.register("OpenVINOModelServerSessionCalculator")
@@ -141,15 +187,13 @@ class Inference(Calculator):
             return ()
         tensors: dict[str, Any] = {}
         for value, names, port in zip(inputs, self._inputs, self.node.inputs, strict=True):
-            parts = value if port.tag.startswith(("TENSORS", "OVTENSORS")) else [value]
+            parts = value if port.tag.startswith(_VECTOR_TAGS) else [value]
             if len(parts) < len(names):
                 raise GraphError(f"{len(parts)} tensors for {len(names)} inputs")
             tensors.update(zip(names, parts, strict=False))
         results = self._run(tensors)
         return [
-            [results.get(name) for name in names]
-            if port.tag.startswith(("TENSORS", "OVTENSORS"))
-            else results[names[0]]
+            [results.get(name) for name in names] if port.tag.startswith(_VECTOR_TAGS) else results[names[0]]
             for names, port in zip(self._outputs, self.node.outputs, strict=True)
         ]
 
@@ -160,18 +204,16 @@ class Inference(Calculator):
     def _run(self, tensors: dict[str, Any]) -> dict[str, npt.NDArray[Any]]:
         assert self._model is not None
         only = next(iter(tensors.values()))
-        if len(tensors) == 1 and isinstance(only, ByteTensor):
-            request = self._byte_request(only)
-        else:
-            floats = {
-                name: value.floats() if isinstance(value, ByteTensor) else value for name, value in tensors.items()
-            }
-            request = self._plain_request()
-            try:
-                self._model.run(request, floats)
-            except RuntimeError as error:
-                lines = [line for line in str(error).splitlines() if line.strip()]
-                raise GraphError(f"inference failed: {lines[-1] if lines else error}") from error
+        try:
+            if len(tensors) == 1 and isinstance(only, ByteTensor):
+                request = self._byte_request(only)
+            else:
+                request = self._plain_request()
+                floats = [value.floats() if isinstance(value, ByteTensor) else value for value in tensors.values()]
+                self._model.run(request, dict(zip(tensors, floats, strict=True)))
+        except RuntimeError as error:
+            lines = [line for line in str(error).splitlines() if line.strip()]
+            raise GraphError(f"inference failed: {lines[-1] if lines else error}") from error
         # Copies: the request's own memory is used again for the next frame, which may be under way already.
         return {name: request.get_output_tensor(index).data.copy() for index, name in enumerate(self._kept)}
 
@@ -242,4 +284,4 @@ def _names(port: Any, options: Any, what: str, of_model: list[str]) -> list[str]
         order = list(getattr(options, f"{what}_order_list"))
         if order:
             return order
-    return of_model if port.tag.startswith(("TENSORS", "OVTENSORS")) else of_model[:1]
+    return of_model if port.tag.startswith(_VECTOR_TAGS) else of_model[:1]

@@ -66,6 +66,21 @@ class _RegionOf(Calculator):
         raise NotImplementedError
 
 
+@REGISTRY.register("HandWristForPose")
+class HandWristForPose(Calculator):
+    """A hand's wrist as a landmark of the pose that is always visible."""
+
+    inputs = Ports(required=("HAND_LANDMARKS",))
+    outputs = Ports(required=("WRIST_LANDMARK",))
+    brief = True
+
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        """Copy."""
+        wrist = inputs[0][:1].copy()
+        wrist[:, 3] = 100.0
+        return (wrist,)
+
+
 @REGISTRY.register("HandLandmarksFromPoseToRecropRoi")
 class HandRegionFromPose(_RegionOf):
     """Of the pose's wrist, pinky and index."""

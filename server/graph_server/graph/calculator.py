@@ -155,7 +155,7 @@ class Registry:
         if found is None:
             import difflib
 
-            close = difflib.get_close_matches(f"{node.calculator}Calculator", self._classes, n=1)
+            close = difflib.get_close_matches(f"{node.calculator}Calculator", self._classes, n=1, cutoff=0.8)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise ConfigError(f"{node.where()}: calculator {node.calculator!r} is not implemented here{hint}")
         return found

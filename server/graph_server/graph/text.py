@@ -10,6 +10,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 from google.protobuf.message import DecodeError
 
 from graph_server.errors import ConfigError
+from graph_server.graph.node import Node
 
 _TYPE = re.compile(r"\[\s*(?:[\w.]+\s*/\s*)?(?P<name>[A-Za-z_]\w*(?:\s*\.\s*\w+)+)\s*\]\s*:?\s*(?=[{<])")
 _CALCULATOR = re.compile(r"\bcalculator\s*:\s*[\"'](?P<name>\w+)[\"']")
@@ -114,6 +115,19 @@ def options_of(item: Any) -> dict[str, Any]:
             raise ValueError(f"node_options of type {packed.type_url!r} are not implemented here") from error
         options[descriptor.name] = message
     return options
+
+
+def options_named(node: Node, name: str, *, alias: str | None = None) -> Any:
+    """A node's options of the type ``mediapipe.NAME``; defaults where it has none.
+
+    ``alias`` is another type for the same, whose fields have the same numbers.
+    """
+    if name in node.options:
+        return node.options[name]
+    message = message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"mediapipe.{name}"))()
+    if alias is not None and alias in node.options:
+        message.ParseFromString(node.options[alias].SerializeToString())
+    return message
 
 
 def node_lines(text: str) -> Iterator[int]:

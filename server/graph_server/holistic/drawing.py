@@ -5,8 +5,10 @@ util/annotation_renderer.cc (rounding), calculators/util/annotation_overlay_calc
 """
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -59,25 +61,30 @@ def holistic_strokes(
         if hand is not None:
             points = _pixels(hand, size)
             every = tuple(range(len(points)))
-            strokes.append(Strokes(points, WHITE, _thickness(4.0, scale), HAND, every))
-            strokes.append(Strokes(points, color, _thickness(3.0, scale), (), every))
+            strokes.append(Strokes(points, WHITE, to_thickness(4.0 * scale), HAND, every))
+            strokes.append(Strokes(points, color, to_thickness(3.0 * scale), (), every))
     if face is not None:
         points = _pixels(face, size)
-        thin = _thickness(0.5, scale)
+        thin = to_thickness(0.5 * scale)
         # MediaPipe first draws white dots of the same size, which the coloured ones then cover.
         strokes.append(Strokes(points, WHITE, thin, FACE))
         strokes.append(Strokes(points, CYAN, thin, (), tuple(range(len(points)))))
     return strokes
 
 
-def draw(image: Bytes, strokes: Sequence[Strokes]) -> Bytes:
-    """A copy of ``image`` (uint8 [h, w, c]; gray becomes RGB) with the strokes; rows padded to 16 bytes."""
+def canvas_for(image: Bytes) -> Bytes:
+    """A copy of ``image`` (uint8 [h, w, c]; gray becomes RGB) to draw on; rows padded to 16 bytes."""
     height, width = image.shape[:2]
     channels = 4 if image.shape[2] == 4 else 3
     stride = -(-width * channels // _ROW_ALIGNMENT) * _ROW_ALIGNMENT
     rows = np.zeros((height, stride), np.uint8)
     canvas = rows[:, : width * channels].reshape(height, width, channels)
     canvas[:] = image
+    return canvas
+
+
+def draw(canvas: Bytes, strokes: Sequence[Strokes]) -> None:
+    """Draw on ``canvas``, uint8 [h, w, 3 or 4]."""
     for stroke in strokes:
         segments = list(_segments(stroke))
         if segments:
@@ -85,7 +92,6 @@ def draw(image: Bytes, strokes: Sequence[Strokes]) -> Bytes:
         for dot in stroke.dots:
             x, y = stroke.points[dot]
             cv2.circle(canvas, (int(x), int(y)), stroke.thickness, stroke.color, cv2.FILLED)
-    return canvas
 
 
 def _segments(stroke: Strokes) -> Iterator[npt.NDArray[np.int32]]:
@@ -101,10 +107,10 @@ def _pose(points: Landmarks, size: ImageSize, scale: float) -> list[Strokes]:
     shown = set(faint)
     lines = tuple((a, b) for chain in POSE for a, b in itertools.pairwise(chain) if a in shown and b in shown)
     return [
-        Strokes(pixels, WHITE, _thickness(3.0, scale), lines, faint),
-        Strokes(pixels, WHITE, _thickness(5.0, scale), (), clear),
-        Strokes(pixels, ORANGE, _thickness(3.0, scale), (), tuple(dot for dot in clear if dot % 2 == 0)),
-        Strokes(pixels, CYAN, _thickness(3.0, scale), (), tuple(dot for dot in clear if dot % 2 == 1)),
+        Strokes(pixels, WHITE, to_thickness(3.0 * scale), lines, faint),
+        Strokes(pixels, WHITE, to_thickness(5.0 * scale), (), clear),
+        Strokes(pixels, ORANGE, to_thickness(3.0 * scale), (), tuple(dot for dot in clear if dot % 2 == 0)),
+        Strokes(pixels, CYAN, to_thickness(3.0 * scale), (), tuple(dot for dot in clear if dot % 2 == 1)),
     ]
 
 
@@ -119,10 +125,17 @@ def _with_wrists(pose: Landmarks, left_hand: Landmarks | None, right_hand: Landm
 
 
 def _pixels(landmarks: Landmarks, size: ImageSize) -> npt.NDArray[np.int32]:
+    return to_pixels(landmarks[:, :2] * np.array(size, np.float64))
+
+
+def to_pixels(points: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int32]:
+    """Rounded, halves away from zero, as C++ rounds."""
     # Far outside the picture nothing shows, and OpenCV's fixed point would overflow.
-    scaled = np.clip(landmarks[:, :2] * np.array(size, np.float32), -16_000, 16_000)
-    return scaled.astype(np.int32)
+    clipped = np.clip(points, -16_000, 16_000)
+    rounded: npt.NDArray[np.int32] = (np.sign(clipped) * np.floor(np.abs(clipped) + 0.5)).astype(np.int32)
+    return rounded
 
 
-def _thickness(value: float, scale: float) -> int:
-    return max(1, round(value * scale))
+def to_thickness(pixels: float) -> int:
+    """Rounded, at least 1."""
+    return max(1, math.floor(pixels + 0.5))
