@@ -3,7 +3,7 @@
 In streaming, OVMS sends each output packet of a graph as its own message, in any order between outputs,
 and says nothing where a graph has no packet for a frame. So a frame is settled when every expected output
 is there, or is known not to come: a later packet of the same output has passed (plus a grace, for servers
-that reorder), the join bound has run out, or the request's deadline has.
+that reorder), the join bound has run out, or the request's deadline has. Unary calls answer one frame each, whole.
 """
 
 from collections import OrderedDict
@@ -123,7 +123,8 @@ class Joiner:
             # Another output is there, so the server works on it: only the join bound remains for a label,
             # the request's own deadline for the picture.
             first = False
-        self._passed(answer, now)
+        if not answer.complete:  # calls of their own overtake each other: one says nothing about another's frame
+            self._passed(answer, now)
         if answer.complete or (pending.answered and self._expected <= pending.outputs.keys()):
             self._settle(pending)
         return Credit(

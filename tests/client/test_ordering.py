@@ -78,6 +78,19 @@ def test_a_frame_that_the_graph_dropped_is_noticed_by_a_later_answer() -> None:
     ]
 
 
+def test_a_unary_call_that_is_overtaken_by_others_is_waited_for() -> None:
+    joiner = _joiner()
+    _send(joiner, 1)
+    _send(joiner, 2)
+    joiner.answer(_answer(2, IMAGE, complete=True), 1.0)
+    assert joiner.expire(9.0) == 0
+    joiner.answer(_answer(1, IMAGE, complete=True), 9.0)
+    assert [(settled.frame.index, settled.outcome) for settled in joiner.pop(9.0)] == [
+        (1, "delivered"),
+        (2, "delivered"),
+    ]
+
+
 def test_an_answer_that_never_comes_fails_at_its_deadline_and_returns_the_credit() -> None:
     joiner = _joiner()
     _send(joiner, 1)
