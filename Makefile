@@ -14,9 +14,10 @@ demo: $(VENV)/embedded
 	@echo "video:  $(CURDIR)/$(DEMO)/demo.mp4"
 	@echo "labels: $(CURDIR)/$(DEMO)/labels.jsonl"
 
+# In two processes, since many tests wait for what they test; those of a file stay together.
 test: $(VENV)/dev
 	$(RUN) -m graph_server assets --clip
-	$(RUN) -m pytest
+	$(RUN) -m pytest --numprocesses 2 --dist loadfile
 
 # Every rule of the wire against our own server, or against OVMS_ADDRESS=host:9000.
 conformance: $(VENV)/dev

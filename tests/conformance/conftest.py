@@ -6,11 +6,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
 from tests.conformance.wire import Wire
+from tests.conftest import ASSUMPTION
 
 CONFIG = Path(__file__).with_name("config.json")
 FOREIGN = os.environ.get("OVMS_ADDRESS")
@@ -18,25 +18,13 @@ FOREIGN = os.environ.get("OVMS_ADDRESS")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """An assumption that another server does not share is no failure of that server."""
+    """An assumption is reported at the end; that another server does not share it is no failure of that server."""
     for item in items:
         marker = item.get_closest_marker("assumption")
-        if marker is not None and FOREIGN:
-            item.add_marker(pytest.mark.xfail(reason=f"an assumption: {marker.args[0]}", strict=False))
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say which rules OVMS's source and documentation do not settle."""
-    session = getattr(terminalreporter, "_session", None)
-    assumed = {
-        item.name: marker.args[0]
-        for item in getattr(session, "items", [])
-        if (marker := item.get_closest_marker("assumption")) is not None
-    }
-    if assumed:
-        terminalreporter.section("rules that are assumptions")
-        for name, reason in sorted(assumed.items()):
-            terminalreporter.line(f"{name}: {reason}")
+        if marker is not None:
+            item.user_properties.append((ASSUMPTION, marker.args[0]))
+            if FOREIGN:
+                item.add_marker(pytest.mark.xfail(reason=f"an assumption: {marker.args[0]}", strict=False))
 
 
 @pytest.fixture(scope="session")

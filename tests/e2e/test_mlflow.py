@@ -69,7 +69,8 @@ class Server:
 
 @pytest.fixture(scope="module")
 def python() -> Path:
-    return interpreter_with("mlflow==3.17.2")
+    # MLflow's own distribution without its tracking server and plots; pandas for what it is asked.
+    return interpreter_with("mlflow", "mlflow-skinny==3.17.2", "pandas")
 
 
 @pytest.fixture

@@ -10,14 +10,14 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 
-def interpreter_with(requirement: str) -> Path:
-    """The Python of an environment with ``NAME==VERSION`` installed, below ``.venvs``."""
-    folder = ROOT / ".venvs" / requirement.partition("==")[0]
-    python, done = folder / "bin" / "python", folder / requirement
+def interpreter_with(name: str, *requirements: str) -> Path:
+    """The Python of an environment called ``name`` below ``.venvs``, with ``requirements`` installed."""
+    folder = ROOT / ".venvs" / name
+    python, done = folder / "bin" / "python", folder / " ".join(requirements)
     if not done.exists():
         venv.create(folder, with_pip=True, clear=True)
-        command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement]
-        subprocess.run(command, check=True)
+        command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*command, *requirements], check=True)
         done.touch()
     return python
 
