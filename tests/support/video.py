@@ -26,14 +26,18 @@ def write_video(
     height: int = 48,
     rate: int = 30,
     times: Sequence[float] | None = None,
-    audio: bool = False,
+    audio: str | None = None,
+    audio_start: float = 0.0,
 ) -> Path:
-    """H.264 in the container of ``path``'s extension; ``times`` (seconds) makes the frame rate variable."""
+    """H.264 in the container of ``path``'s extension; ``times`` (seconds) makes the frame rate variable.
+
+    ``audio`` names a codec for a hum that begins at ``audio_start`` seconds.
+    """
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=rate)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = Fraction(1, 90_000)
-        sound = container.add_stream("aac", rate=48_000, layout="mono") if audio else None
+        sound = container.add_stream(audio, rate=48_000, layout="mono") if audio else None
         for index in range(frames):
             frame = av.VideoFrame.from_ndarray(picture(index, width, height), format="rgb24")
             seconds = times[index] if times is not None else index / rate
@@ -41,8 +45,9 @@ def write_video(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
         if sound is not None:
-            for position in range(0, 48_000 * frames // rate, 1024):
-                samples = np.zeros((1, 1024), np.float32)
+            for position in range(round(48_000 * audio_start), 48_000 * frames // rate, 1024):
+                samples = np.full((1, 1024), 0.1, np.float32)
+                samples[:, ::100] = -0.1
                 chunk = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
                 chunk.sample_rate, chunk.pts = 48_000, position
                 container.mux(sound.encode(chunk))

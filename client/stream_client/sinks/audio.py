@@ -1,53 +1,62 @@
 """The audio of a source file, carried into the output: copied where the container allows, else as AAC."""
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import av
 import av.error
+from av.codec import Codec
+
+if TYPE_CHECKING:
+    Timed = tuple[float, list[av.Packet]]  # type: ignore[type-arg,unused-ignore]
 
 _COPYABLE = {
     ".mp4": {"aac", "mp3", "ac3", "eac3", "alac"},
+    ".m4v": {"aac", "mp3", "ac3", "eac3", "alac"},
     ".mov": {"aac", "mp3", "ac3", "alac", "pcm_s16le"},
     ".mkv": {"aac", "mp3", "ac3", "eac3", "opus", "vorbis", "flac", "pcm_s16le"},
 }
+_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+"""FFmpeg's own by the number of channels: PCM seldom says which channel is which, and AAC has to know."""
+_RATE = 48_000
+"""Samples a second where AAC does not take the source's rate."""
 
 
-class _Output(Protocol):
-    def mux(self, packets: object) -> None: ...
+def audio_track(path: str, output: av.container.OutputContainer, suffix: str) -> "AudioTrack | None":
+    """The first audio stream of ``path``, for an output of that extension; ``None`` where there is none to decode."""
+    source = av.open(path)
+    if source.streams.audio and source.streams.audio[0].codec_context is not None:
+        return AudioTrack(source, output, suffix)
+    source.close()
+    return None
 
 
 class AudioTrack:
-    """Reads the first audio stream of ``path`` beside the video; muxed up to the video's time as it grows.
+    """Reads the first audio stream of ``source`` beside the video; muxed up to the video's time as it grows."""
 
-    ``None``-like when the file has no audio: :attr:`present` is false then.
-    """
-
-    def __init__(self, path: str, output: av.container.OutputContainer, suffix: str) -> None:
+    def __init__(self, source: av.container.InputContainer, output: av.container.OutputContainer, suffix: str) -> None:
+        self._input = source
         self._output = output
-        self._input = av.open(path)
-        streams = self._input.streams
-        self.present = bool(streams.audio)
-        if not self.present:
-            return
-        source = streams.audio[0]
-        video = streams.video[0] if streams.video else None
-        start = video.start_time if video is not None and video.start_time is not None else 0
-        self._zero = float(start * video.time_base) if video is not None and video.time_base else 0.0
-        self._copy = source.codec_context.name in _COPYABLE.get(suffix, set())
+        self._source = source.streams.audio[0]
+        video = source.streams.video[0]
+        self._zero = float(video.start_time * video.time_base) if video.start_time and video.time_base else 0.0
+        decoder = self._source.codec_context
+        # The decoder may be called otherwise than the codec: "mp3float" decodes "mp3".
+        self._copy = decoder.codec.canonical_name in _COPYABLE[suffix]
         if self._copy:
-            self._stream: av.AudioStream = output.add_stream_from_template(source)
+            self._stream: av.AudioStream = output.add_stream_from_template(self._source)
         else:
-            self._stream = output.add_stream("aac", rate=source.rate)
-            self._stream.codec_context.layout = source.layout
-        self._source = source
+            rates = Codec("aac", "w").audio_rates or []
+            self._stream = output.add_stream(
+                "aac",
+                rate=decoder.sample_rate if decoder.sample_rate in rates else _RATE,
+                layout=_LAYOUTS.get(decoder.layout.nb_channels, "stereo"),
+            )
         self._packets = self._timed()
-        self._waiting: tuple[float, list[av.Packet]] | None = None  # type: ignore[type-arg,unused-ignore]
+        self._waiting: Timed | None = None
 
     def advance(self, seconds: float) -> None:
         """Mux what belongs before ``seconds`` of the video."""
-        if not self.present:
-            return
         while True:
             if self._waiting is None:
                 self._waiting = next(self._packets, None)
@@ -58,11 +67,11 @@ class AudioTrack:
 
     def close(self) -> None:
         """Flush the encoder, where there is one, and close the file."""
-        if self.present and not self._copy:
+        if not self._copy:
             self._output.mux(self._stream.encode(None))
         self._input.close()
 
-    def _timed(self) -> Iterator[tuple[float, list[av.Packet]]]:  # type: ignore[type-arg,unused-ignore]
+    def _timed(self) -> "Iterator[Timed]":
         for packet in self._input.demux(self._source):
             if packet.dts is None or packet.pts is None or packet.time_base is None:
                 continue
@@ -76,6 +85,17 @@ class AudioTrack:
                 packet.stream = self._stream
                 yield seconds, [packet]
             else:
-                for frame in packet.decode():
-                    frame.pts = None
-                    yield seconds, self._stream.encode(frame)  # type: ignore[arg-type,unused-ignore]
+                yield seconds, self._encoded(packet)
+
+    def _encoded(self, packet: "av.Packet[av.AudioStream]") -> "list[av.Packet[av.AudioStream]]":
+        try:
+            frames = packet.decode()
+        except av.error.InvalidDataError:
+            return []  # damaged: silence
+        encoded = []
+        for frame in frames:
+            if frame.pts is not None and frame.time_base is not None:
+                frame.pts -= round(self._zero / frame.time_base)
+            encoded += self._stream.encode(frame)
+        # AAC's first packet is a run-up from before zero: MP4 would shift the pictures to make room for it.
+        return [done for done in encoded if done.pts is None or done.pts >= 0]

@@ -10,7 +10,7 @@ import numpy as np
 
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Image, Result, StreamInfo
-from stream_client.sinks.audio import AudioTrack
+from stream_client.sinks.audio import AudioTrack, audio_track
 from stream_client.sinks.pictures import even
 
 logger = logging.getLogger(__name__)
@@ -120,11 +120,7 @@ class FileSink:
         stream.options = dict(self._options)
         self._stream = stream
         if self._info.path is not None:
-            audio = AudioTrack(self._info.path, self._container, self._path.suffix.lower())
-            if audio.present:
-                self._audio = audio
-            else:
-                audio.close()
+            self._audio = audio_track(self._info.path, self._container, self._path.suffix.lower())
 
     def _note_size(self, width: int, height: int) -> None:
         if self._size != (width, height):

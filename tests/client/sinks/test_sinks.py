@@ -73,15 +73,28 @@ def test_a_changed_size_is_scaled_to_the_first(tmp_path: Path) -> None:
     assert [image.shape for _, image in read_back(tmp_path / "out.mp4")] == [(48, 64, 3)] * 2
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_audio_is_carried_over(tmp_path: Path, suffix: str) -> None:
-    source = write_video(tmp_path / "in.mp4", audio=True)
-    info = StreamInfo("in.mp4", 64, 48, Fraction(30), path=str(source))
-    _write(FileSink(tmp_path / f"out{suffix}"), [result(index) for index in range(30)], info)
-    with av.open(str(tmp_path / f"out{suffix}")) as container:
+@pytest.mark.parametrize("suffix", [".mp4", ".m4v", ".mkv"])
+@pytest.mark.parametrize("codec", ["aac", "libmp3lame", "pcm_s16le", "pcm_u8"])
+def test_audio_is_carried_over(tmp_path: Path, codec: str, suffix: str) -> None:
+    source = write_video(tmp_path / "in.mkv", audio=codec)
+    info = StreamInfo("in.mkv", 64, 48, Fraction(30), path=str(source))
+    path = tmp_path / f"out{suffix}"
+    _write(FileSink(path), [result(index) for index in range(30)], info)
+    with av.open(str(path)) as container:
         stream = container.streams.audio[0]
         seconds = sum(frame.samples for frame in container.decode(stream)) / 48_000
     assert seconds == pytest.approx(1.0, abs=0.08)
+    assert [time for time, _ in read_back(path)] == pytest.approx([index / 30 for index in range(30)], abs=1e-3)
+
+
+def test_audio_that_begins_late_stays_with_its_pictures(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "in.mkv", audio="pcm_u8", audio_start=0.5)
+    info = StreamInfo("in.mkv", 64, 48, Fraction(30), path=str(source))
+    _write(FileSink(tmp_path / "out.mkv"), [result(index) for index in range(30)], info)
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        first = next(container.decode(audio=0))
+    assert first.pts is not None
+    assert float(first.pts * first.time_base) == pytest.approx(0.5, abs=0.03)
 
 
 def test_an_unfinished_file_is_playable(tmp_path: Path) -> None:
