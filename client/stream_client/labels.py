@@ -15,8 +15,10 @@ def read_label_names(path: Path) -> tuple[str, ...]:
     """The names in ``path``, one a line, in the order of the scores; raises :class:`ConfigurationError`."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"cannot read label names from {path}: {error} (--labels)") from error
+    except OSError as error:
+        raise ConfigurationError(f"cannot read label names from {path}: {error.strerror} (--labels)") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"cannot read label names from {path}: it is no text in UTF-8 (--labels)") from error
     names = tuple(line.strip() for line in lines if line.strip())
     if not names:
         raise ConfigurationError(f"no label names in {path}: one a line is expected (--labels)")

@@ -9,6 +9,7 @@ from stream_client.exchange import Exchange
 from stream_client.flow import LONG_QUEUE, SHORT_QUEUE, AdaptiveWindow, DropPolicy, FixedWindow, Window, frame_queue
 from stream_client.frames import StreamInfo
 from stream_client.ledger import Ledger
+from stream_client.limits import check_above_zero, check_not_negative
 from stream_client.observe import Observer
 from stream_client.ordering import Joiner
 from stream_client.sender import ServerLossPolicy
@@ -43,16 +44,10 @@ class RunOptions:
     def __post_init__(self) -> None:
         if self.max_inflight != "auto" and self.max_inflight < 1:
             raise ConfigurationError(f"{self.max_inflight} frames in flight: at least 1, or auto (--max_inflight)")
-        for name in ("request_timeout", "join_timeout"):
-            if getattr(self, name) <= 0:
-                raise ConfigurationError(f"--{name} has to be above 0")
-        for name in ("limit_frames", "limit_stream_duration"):
-            if getattr(self, name) < 0:
-                raise ConfigurationError(f"--{name} has to be 0 (no limit) or more")
+        check_above_zero(self, "latency_target", "request_timeout", "join_timeout", "enforce_fps")
+        check_not_negative(self, "limit_frames", "limit_stream_duration", "reconnect_timeout")
         if self.max_side is not None and self.max_side < 16:
             raise ConfigurationError(f"{self.max_side} pixels are too few to see anything: at least 16 (--max_side)")
-        if self.enforce_fps is not None and self.enforce_fps <= 0:
-            raise ConfigurationError("--enforce_fps has to be above 0")
 
     def window(self, policy: DropPolicy) -> Window:
         """The window that these options ask for: under ``latest`` latency counts, under ``block`` throughput."""

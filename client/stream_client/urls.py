@@ -5,10 +5,13 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
+from stream_client.errors import ConfigurationError
+from stream_client.redact import redact
+
 USER_VARIABLE = "STREAM_CLIENT_RTSP_USER"
 PASSWORD_VARIABLE = "STREAM_CLIENT_RTSP_PASSWORD"
 
-_HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|[^@/?#:\[\]]+)(?::\d+)?", re.IGNORECASE)
+_HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|[^@/?#:\[\]]+)(?::\d{1,5})?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -17,6 +20,13 @@ class Credentials:
 
     user: str
     password: str
+
+
+def check_url(url: str, flag: str) -> None:
+    """Raise :class:`ConfigurationError`, which names ``flag``, for a URL without a host or with a port that is none."""
+    authority = re.split(r"[/?#]", split_credentials(url)[0].partition("://")[2], maxsplit=1)[0]
+    if not _HOST.fullmatch(authority):
+        raise ConfigurationError(f"{redact(url)} is no URL: rtsp://host:port/path, for instance ({flag})")
 
 
 def split_credentials(url: str) -> tuple[str, Credentials | None]:

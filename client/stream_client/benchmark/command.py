@@ -15,6 +15,7 @@ from stream_client.cli.flags import add_server_flags
 from stream_client.cli.settings import transport_options
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError, StreamClientError
+from stream_client.limits import check_above_zero, check_not_negative
 from stream_client.redact import redact
 from stream_client.transport.session import Api, TransportOptions, connect
 
@@ -85,8 +86,8 @@ def _check(flags: argparse.Namespace) -> None:
         check_plot(flags.plot)
     if flags.report is not None and not flags.report.parent.is_dir():
         raise ConfigurationError(f"there is no folder {flags.report.parent} to write into (--report)")
-    if flags.limit_stream_duration <= 0 or flags.benchmark_window <= 0 or flags.warmup_frames < 0:
-        raise ConfigurationError("--limit_stream_duration and --benchmark_window have to be above 0")
+    check_above_zero(flags, "limit_stream_duration", "benchmark_window")
+    check_not_negative(flags, "warmup_frames")
 
 
 def _transport(flags: argparse.Namespace, stack: ExitStack) -> TransportOptions:

@@ -13,6 +13,7 @@ from stream_client.benchmark.recorder import Measurement
 from stream_client.distribution import Distribution
 from stream_client.errors import ConfigurationError
 from stream_client.ledger import LedgerSnapshot
+from stream_client.limits import check_above_zero, check_not_negative
 from stream_client.summary import Summary
 from stream_client.table import table
 
@@ -41,7 +42,11 @@ class Settings:
     api: str
     max_inflight: int | str
     warmup_frames: int
-    window_seconds: float
+    benchmark_window: float
+
+    def __post_init__(self) -> None:
+        check_not_negative(self, "warmup_frames")
+        check_above_zero(self, "benchmark_window")
 
 
 @dataclass(frozen=True, slots=True)

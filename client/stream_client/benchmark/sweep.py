@@ -56,7 +56,7 @@ class SweepOptions:
     source: str = "testsrc@max"
     limit: float = 20.0
     warmup_frames: int = 20
-    window_seconds: float = 2.0
+    benchmark_window: float = 2.0
 
 
 def points(apis: Sequence[Api], sizes: Sequence[tuple[int, int]], windows: Sequence[int]) -> list[Point]:
@@ -78,10 +78,10 @@ def sweep(chosen: Sequence[Point], options: SweepOptions) -> Iterator[Outcome]:
 
 def measure(point: Point, pictures: Sequence[Image], options: SweepOptions) -> Report:
     """One run, until it is stable or at its limit."""
-    settings = Settings(point.api, point.max_inflight, options.warmup_frames, options.window_seconds)
+    settings = Settings(point.api, point.max_inflight, options.warmup_frames, options.benchmark_window)
     recorder = Recorder(
         warmup_frames=options.warmup_frames,
-        window=options.window_seconds,
+        window=options.benchmark_window,
         on_stable=lambda: client.finish(),  # noqa: PLW0108 - there is no client yet
     )
     client = StreamClient(

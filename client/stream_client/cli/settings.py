@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from stream_client.benchmark.mode import Benchmark
 from stream_client.benchmark.report import Settings
@@ -36,10 +37,7 @@ def make_benchmark(flags: argparse.Namespace, end: Callable[[], None]) -> Benchm
         if flags.report is not None or flags.benchmark_until is not None:
             raise ConfigurationError("--report and --benchmark_until need --benchmark")
         return None
-    files = (flags.labels_output, flags.label_changes_output, flags.landmarks_output)
-    videos = [spec for spec in flags.output_stream if spec not in ("none", "screen") and "://" not in spec]
-    writes = bool(videos) or any(file is not None for file in files)
-    until_end = (flags.benchmark_until or ("end" if writes else "stable")) == "end"
+    until_end = (flags.benchmark_until or ("end" if _written(flags) else "stable")) == "end"
     window = run_options(flags).max_inflight
     settings = Settings(flags.api, window, flags.warmup_frames, flags.benchmark_window)
     return Benchmark(settings, (lambda: None) if until_end else end, flags.report)
@@ -53,8 +51,28 @@ def make_monitor(flags: argparse.Namespace, tally: Tally) -> Monitor:
     return monitor
 
 
+def _written(flags: argparse.Namespace) -> list[tuple[str, Path]]:
+    """The files that the run writes, each with its flag."""
+    videos = [spec for spec in flags.output_stream if spec not in ("none", "screen") and "://" not in spec]
+    named = [("--output_stream", spec) for spec in videos]
+    for flag in ("labels_output", "label_changes_output", "landmarks_output", "report"):
+        named.append((f"--{flag}", getattr(flags, flag)))
+    return [(flag, Path(name)) for flag, name in named if name is not None]
+
+
+def _check_files(flags: argparse.Namespace) -> None:
+    """No file is written by two outputs, and none that is read."""
+    users = {Path(flags.input_stream).resolve(): "--input_stream"}
+    for flag, path in _written(flags):
+        if path.is_file() or not path.exists():  # /dev/null takes any number
+            if path.resolve() in users:
+                raise ConfigurationError(f"{path} is named twice, by {users[path.resolve()]} and {flag}")
+            users[path.resolve()] = flag
+
+
 def make_client(flags: argparse.Namespace, observers: Sequence[Observer]) -> StreamClient:
     """The client with its source, sinks and server; nothing is opened yet."""
+    _check_files(flags)
     source = open_source(flags.input_stream, source_options(flags))
     sinks: list[Sink] = [open_sink(spec, sink_options(flags)) for spec in flags.output_stream]
     if flags.labels_output is not None:

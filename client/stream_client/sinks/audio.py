@@ -24,7 +24,7 @@ _RATE = 48_000
 
 def audio_track(path: str, output: av.container.OutputContainer, suffix: str) -> "AudioTrack | None":
     """The first audio stream of ``path``, for an output of that extension; ``None`` where there is none to decode."""
-    source = av.open(path)
+    source = av.open(f"file:{path}")
     if source.streams.audio and source.streams.audio[0].codec_context is not None:
         return AudioTrack(source, output, suffix)
     source.close()

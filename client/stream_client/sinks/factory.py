@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 from functools import partial
 
+from av.codec import Codec
+from av.codec.codec import UnknownCodecError
+
 from stream_client.errors import ConfigurationError
+from stream_client.limits import check_not_negative
 from stream_client.sinks.base import Sink
 from stream_client.sinks.encoder import PyavEncoder
 from stream_client.sinks.ffmpeg_encoder import FfmpegEncoder, ffmpeg_command
@@ -11,6 +15,7 @@ from stream_client.sinks.file import FileSink
 from stream_client.sinks.null import NullSink
 from stream_client.sinks.rtsp import EncoderFactory, RtspSink
 from stream_client.sinks.screen import ScreenSink
+from stream_client.urls import check_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,11 @@ class SinkOptions:
     encoder: str = "pyav"
     reconnect_timeout: float | None = None
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.quality <= 51:
+            raise ConfigurationError(f"{self.quality} is no quality: 0 (best) to 51 (--quality)")
+        check_not_negative(self, "reconnect_timeout")
+
 
 def encoder_factory(options: SinkOptions) -> EncoderFactory:
     """What makes the encoder that ``options`` name; raises :class:`ConfigurationError`."""
@@ -36,6 +46,12 @@ def encoder_factory(options: SinkOptions) -> EncoderFactory:
         return partial(FfmpegEncoder, codec=codec, quality=options.quality)
     if kind != "pyav":
         raise ConfigurationError(f"{options.encoder!r} is no encoder: pyav[:NAME] or ffmpeg[:NAME] (--encoder)")
+    try:
+        encodes_h264 = Codec(codec, "w").canonical_name == "h264"
+    except UnknownCodecError:
+        encodes_h264 = False
+    if not encodes_h264:
+        raise ConfigurationError(f"PyAV has no H.264 encoder {codec!r} here: libx264, for instance (--encoder)")
     return partial(PyavEncoder, codec=codec, quality=options.quality)
 
 
@@ -50,6 +66,7 @@ def open_sink(spec: str, options: SinkOptions | None = None) -> Sink:
         return ScreenSink()
     scheme, separator, _ = spec.partition("://")
     if scheme in ("rtsp", "rtsps") and separator:
+        check_url(spec, "--output_stream")
         return RtspSink(spec, encoder_factory(options), reconnect_timeout=options.reconnect_timeout)
     if separator:
         raise ConfigurationError(

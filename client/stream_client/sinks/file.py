@@ -58,7 +58,7 @@ class FileSink:
         try:
             # FFmpeg opens the file only with its first packet; find out now whether it can be written.
             self._path.open("wb").close()
-            self._container = av.open(str(self._path), "w", format=container, options=options)
+            self._container = av.open(f"file:{self._path}", "w", format=container, options=options)
         except (OSError, av.error.FFmpegError) as error:
             raise SinkError(f"cannot write {self._path}: {error.strerror} (--output_stream)") from error
 

@@ -1,16 +1,14 @@
 """Labels as JSON Lines."""
 
-import json
 import math
 from pathlib import Path
-from typing import IO
 
-from stream_client.errors import SinkError
 from stream_client.frames import Result, StreamInfo
+from stream_client.sinks.files import JsonLines
 
 
 class LabelsSink:
-    """One JSON object a frame, flushed line by line.
+    """One JSON object a frame, flushed line by line; ``-`` is standard output.
 
     ``{"frame": 0, "time": 0.0, "label": "standing", "score": 0.97, "scores": {…}, "latency_ms": 41.2}``:
     ``time`` in seconds of the source; label, score and scores are null where the graph gave none. Where repetitions
@@ -20,21 +18,18 @@ class LabelsSink:
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
         self.name = f"labels {self._path.name}"
-        self._file: IO[str] | None = None
+        self._lines: JsonLines | None = None
 
     def open(self, info: StreamInfo) -> None:
         """Create the file."""
-        try:
-            self._file = self._path.open("w", encoding="utf-8")
-        except OSError as error:
-            raise SinkError(f"cannot write {self._path}: {error.strerror} (--labels_output)") from error
+        self._lines = JsonLines(self._path, "--labels_output")
 
     def write(self, result: Result) -> bool:
         """Append a line."""
-        assert self._file is not None
+        assert self._lines is not None
         label = result.label
         latency = result.latency
-        line = {
+        row = {
             "frame": result.frame.index,
             "time": round(result.time, 6),
             "label": label.name if label else None,
@@ -43,19 +38,12 @@ class LabelsSink:
             "latency_ms": None if math.isnan(latency) else round(1000 * latency, 3),
         }
         if label is not None and label.repetitions is not None:
-            line["repetitions"] = label.repetitions
-        try:
-            self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
-            self._file.flush()
-        except OSError as error:
-            raise SinkError(f"writing {self._path} failed: {error.strerror} (--labels_output)") from error
+            row["repetitions"] = label.repetitions
+        self._lines.write(row)
         return True
 
     def close(self) -> None:
         """Close the file."""
-        if self._file is not None:
-            file, self._file = self._file, None
-            try:
-                file.close()
-            except OSError as error:
-                raise SinkError(f"finishing {self._path} failed: {error.strerror} (--labels_output)") from error
+        if self._lines is not None:
+            self._lines.close()
+            self._lines = None

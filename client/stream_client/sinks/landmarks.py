@@ -1,15 +1,17 @@
 """Landmarks as JSON Lines or Parquet."""
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
-from stream_client.errors import ConfigurationError, SinkError
+from stream_client.errors import ConfigurationError
 from stream_client.frames import Result, StreamInfo
 from stream_client.landmarks import Landmarks
+from stream_client.sinks.files import JsonLines, sink_errors
 
+_FLAG = "--landmarks_output"
 _PARTS = {"pose": 5, "pose_world": 3, "left_hand": 3, "right_hand": 3, "face": 3}
 """The parts, with the numbers that a point of each has."""
 _ROWS = 256
@@ -32,15 +34,12 @@ class LandmarksSink:
             raise ConfigurationError(f"{self._path}: .jsonl and .parquet can be written (--landmarks_output)")
         if suffix == ".parquet":
             _pyarrow()
-        self._writer: _JsonLines | _Parquet | None = None
+        self._writer: JsonLines | _Parquet | None = None
 
     def open(self, info: StreamInfo) -> None:
         """Create the file."""
-        kind = _Parquet if self._path.suffix.lower() == ".parquet" else _JsonLines
-        try:
-            self._writer = kind(self._path)
-        except OSError as error:
-            raise SinkError(f"cannot write {self._path}: {error.strerror or error} (--landmarks_output)") from error
+        kind = _Parquet if self._path.suffix.lower() == ".parquet" else JsonLines
+        self._writer = kind(self._path, _FLAG)
 
     def write(self, result: Result) -> bool:
         """Append a row."""
@@ -49,22 +48,14 @@ class LandmarksSink:
         height, width = result.image.shape[:2]
         row |= {"width": width, "height": height}
         row |= {part: _points(result.landmarks, part) for part in _PARTS}
-        try:
-            self._writer.write(row)
-        except OSError as error:
-            raise SinkError(f"writing {self._path} failed: {error.strerror or error} (--landmarks_output)") from error
+        self._writer.write(row)
         return True
 
     def close(self) -> None:
         """Write what is left and close the file."""
         if self._writer is not None:
             writer, self._writer = self._writer, None
-            try:
-                writer.close()
-            except OSError as error:
-                raise SinkError(
-                    f"finishing {self._path} failed: {error.strerror or error} (--landmarks_output)"
-                ) from error
+            writer.close()
 
 
 def _points(landmarks: Landmarks | None, part: str) -> list[list[float]] | None:
@@ -73,38 +64,33 @@ def _points(landmarks: Landmarks | None, part: str) -> list[list[float]] | None:
     return None if points is None else np.round(points.astype(np.float64), 6).tolist()
 
 
-class _JsonLines:
-    def __init__(self, path: Path) -> None:
-        self._file: IO[str] = path.open("w", encoding="utf-8")
-
-    def write(self, row: dict[str, Any]) -> None:
-        self._file.write(json.dumps(row, separators=(",", ":")) + "\n")
-        self._file.flush()
-
-    def close(self) -> None:
-        self._file.close()
-
-
 class _Parquet:
-    def __init__(self, path: Path) -> None:
+    """Rows for a Parquet file; an error of the operating system is a :class:`~stream_client.errors.SinkError`."""
+
+    def __init__(self, path: Path, flag: str) -> None:
+        self._path = path
+        self._flag = flag
         pa, parquet = _pyarrow()
         whole = [("frame", pa.int64()), ("time", pa.float64()), ("width", pa.int32()), ("height", pa.int32())]
         lists = [(part, pa.list_(pa.list_(pa.float32()))) for part in _PARTS]
         self._schema = pa.schema([*whole, *lists])
         self._table = pa.Table
-        self._writer = parquet.ParquetWriter(str(path), self._schema)
-        self._rows: list[dict[str, Any]] = []
+        self._rows: list[Mapping[str, Any]] = []
+        with sink_errors(f"cannot write {path}", flag):
+            self._writer = parquet.ParquetWriter(str(path), self._schema)
 
-    def write(self, row: dict[str, Any]) -> None:
+    def write(self, row: Mapping[str, Any]) -> None:
         self._rows.append(row)
         if len(self._rows) >= _ROWS:
-            self._flush()
+            with sink_errors(f"writing {self._path} failed", self._flag):
+                self._flush()
 
     def close(self) -> None:
-        try:
-            self._flush()
-        finally:
-            self._writer.close()
+        with sink_errors(f"finishing {self._path} failed", self._flag):
+            try:
+                self._flush()
+            finally:
+                self._writer.close()
 
     def _flush(self) -> None:
         if self._rows:

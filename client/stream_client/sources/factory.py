@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 from stream_client.errors import ConfigurationError
+from stream_client.limits import check_above_zero, check_not_negative
 from stream_client.sources.base import Source
 from stream_client.sources.camera import camera_source, is_camera
 from stream_client.sources.file import FileSource
 from stream_client.sources.network import RtspTransport, is_network, network_source
 from stream_client.sources.test_pattern import TestPatternSource, is_test_pattern, pattern_options
+from stream_client.urls import check_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +25,23 @@ class SourceOptions:
     source_timeout: float = 10.0
     reconnect_timeout: float | None = None
 
+    def __post_init__(self) -> None:
+        check_above_zero(self, "camera_width", "camera_height", "camera_fps", "source_timeout")
+        check_not_negative(self, "reconnect_timeout")
+
 
 def open_source(spec: str, options: SourceOptions | None = None) -> Source:
-    """The source that ``spec`` names: a camera (``0``, ``webcam``, ``/dev/video0``), a URL, ``testsrc``, or a file."""
+    """The source that ``spec`` names: a camera (``0``, ``webcam``, ``/dev/video0``), a URL, ``testsrc``, or a file.
+
+    Raises :class:`ConfigurationError` for a name or options that cannot be.
+    """
     options = options or SourceOptions()
     if not spec:
         raise ConfigurationError("no source named (--input_stream)")
+    if not is_camera(spec) and (options.camera_width or options.camera_height or options.camera_fps):
+        raise ConfigurationError("--camera_width, --camera_height and --camera_fps are for cameras only")
+    if (options.realtime or options.loop) and (is_camera(spec) or is_network(spec) or is_test_pattern(spec)):
+        raise ConfigurationError("--realtime and --loop are for files only")
     if is_test_pattern(spec):
         return TestPatternSource(pattern_options(spec))
     if is_camera(spec):
@@ -40,10 +53,16 @@ def open_source(spec: str, options: SourceOptions | None = None) -> Source:
             reconnect_timeout=options.reconnect_timeout,
         )
     if is_network(spec):
+        check_url(spec, "--input_stream")
         return network_source(
             spec,
             rtsp_transport=options.rtsp_transport,
             timeout=options.source_timeout,
             reconnect_timeout=options.reconnect_timeout,
+        )
+    scheme, separator, _ = spec.partition("://")
+    if separator:
+        raise ConfigurationError(
+            f"{scheme}:// input is not supported: a camera, a file, rtsp://, rtsps:// or http(s):// (--input_stream)"
         )
     return FileSource(spec, realtime=options.realtime, loop=options.loop)

@@ -100,7 +100,7 @@ class FileSource:
 
     def _open_container(self) -> av.VideoStream:
         try:
-            self._container = av.open(str(self._path))
+            self._container = av.open(f"file:{self._path}")  # of a:b.mp4 FFmpeg would take a for a protocol
         except av.error.FFmpegError as error:
             raise SourceCodecError(
                 f"{self._path} is not a video that can be read: {error.strerror} (--input_stream)"

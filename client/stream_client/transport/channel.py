@@ -7,6 +7,7 @@ from pathlib import Path
 import grpc
 
 from stream_client.errors import ConfigurationError, ConnectError
+from stream_client.limits import check_above_zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class ChannelOptions:
     connect_timeout: float = 5.0
 
     def __post_init__(self) -> None:
+        check_above_zero(self, "connect_timeout")
         if self.address.startswith("unix:"):
             if len(self.address) == len("unix:"):
                 raise ConfigurationError("unix: needs a path, as in unix:/run/ovms.sock (--grpc_address)")

@@ -84,7 +84,8 @@ class ControlPlane:
         try:
             return self._servable(name)
         except UnknownServableError as error:
-            known = [graph for graph in KNOWN_GRAPHS if graph != name and self._exists(graph)]
+            usual = (*KNOWN_GRAPHS, LANDMARK_GRAPH)  # KServe v2 over gRPC lists nothing
+            known = [graph for graph in usual if graph != name and self._exists(graph)]
             hint = f"it serves {', '.join(known)}" if known else "none of the usual graphs is there either"
             raise UnknownServableError(
                 f"{self._address} has no model or graph named {name!r}; {hint} (--model_name)",

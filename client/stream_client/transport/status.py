@@ -22,6 +22,8 @@ def error_of_status(code: grpc.StatusCode, details: str, address: str) -> Stream
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineError(f"{address} did not answer in time (--request_timeout)")
     if code is grpc.StatusCode.NOT_FOUND:
+        if "graph definition" in text:  # the servable itself was found when its metadata was asked for
+            text += "; OVMS streams to graphs only, a single model takes --api unary"
         return UnknownServableError(f"the server says: {text} (--model_name)", code=code.name)
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return ServerError(f"the server does not offer this call ({text}): try the other --api", code=code.name)

@@ -203,3 +203,9 @@ def test_a_stream_that_nobody_serves_is_one_line_without_the_password() -> None:
 def test_credentials_are_redacted_in_any_text() -> None:
     text = redact("opening rtsp://me:pa:ss@host:554/a?b=c failed, http://plain/ did not")
     assert text == "opening rtsp://***@host:554/a?b=c failed, http://plain/ did not"
+
+
+def test_a_file_may_be_called_like_a_protocol(tmp_path: Path) -> None:
+    source = FileSource(write_video(tmp_path / "http:a.mp4", frames=2))
+    assert source.open().frame_count == 2
+    source.close()
