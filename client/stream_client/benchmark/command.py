@@ -12,6 +12,7 @@ from stream_client.benchmark.plot import check_plot, draw
 from stream_client.benchmark.report import report_json, write_report
 from stream_client.benchmark.sweep import Outcome, SweepOptions, points, sweep, sweep_table
 from stream_client.cli.flags import add_server_flags
+from stream_client.cli.parser import Parser
 from stream_client.cli.settings import transport_options
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError, StreamClientError
@@ -30,11 +31,8 @@ its limit. Times are those of a request, as perf_analyzer's. Example:
 
 def build_parser() -> argparse.ArgumentParser:
     """The flags of a sweep."""
-    parser = argparse.ArgumentParser(
-        prog="python -m stream_client.benchmark",
-        description="Measure throughput against latency over several settings.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = Parser(
+        "python -m stream_client.benchmark", "Measure throughput against latency over several settings.", _EPILOG
     )
     add = parser.add_argument_group("sweep").add_argument
     add("--max_inflight", type=_windows, default=[1, 2, 4, 8], help="frames in flight (default: 1,2,4,8)")

@@ -4,12 +4,17 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from stream_client.cli.parser import Parser
+
+_USAGE = """%(prog)s --input_stream NAME --output_stream NAME [flags]
+       %(prog)s {train,evaluate,doctor,readback,benchmark} --help"""
 _EXAMPLES = """
 examples:
   a camera on the screen             --input_stream 0 --output_stream screen
   a file, with pictures and labels   --input_stream in.mp4 --output_stream out.mp4 --labels_output labels.jsonl
   your own OVMS                      --grpc_address host:9000 --input_stream in.mp4 --output_stream out.mp4
-  any KServe v2 server               --grpc_address host:9000 --api unary --model_name NAME --input_stream in.mp4
+  any KServe v2 server               --grpc_address host:9000 --api unary --model_name NAME --input_stream in.mp4 \\
+                                     --output_stream out.mp4
   your own classes                   train --data clips/ --out models/exercises     (train --help)
   and their labels in a stream       --input_stream 0 --classifier models/exercises --output_stream screen
   throughput against latency         benchmark --max_inflight 1,2,4,8               (benchmark --help)
@@ -21,11 +26,11 @@ examples:
 
 def build_parser() -> argparse.ArgumentParser:
     """Every flag of OVMS's demo client under its name, and the new ones."""
-    parser = argparse.ArgumentParser(
-        prog="ovms-stream-client",
-        description="Send video to a model server, and route the returned pictures and labels.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = Parser(
+        "ovms-stream-client",
+        "Send video to a model server, and route the returned pictures and labels.",
+        _EXAMPLES,
+        usage=_USAGE,
     )
     add = parser.add_argument_group("source").add_argument
     add(
@@ -60,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--labels", type=Path, help="file with the names of the labels, one a line")
     add("--max_side", type=int, help="shrink larger frames to so many pixels before sending; results stay full-size")
     add = parser.add_argument_group("flow control").add_argument
-    add("--max_inflight", default="auto", help="frames sent and unanswered: a number, or auto (default)")
+    add("--max_inflight", metavar="N", default="auto", help="frames sent and unanswered: a number, or auto (default)")
     add("--latency_target", type=float, help="milliseconds that --max_inflight auto shall stay below")
     add(
         "--drop_policy",
@@ -93,13 +98,14 @@ def add_server_flags(parser: argparse.ArgumentParser) -> Callable[..., argparse.
     add = parser.add_argument_group("server").add_argument
     add(
         "--grpc_address",
+        metavar="ADDRESS",
         default="embedded",
         help="host:port or unix:path of OVMS or another KServe v2 server; default: embedded, a local graph server",
     )
     add("--model_name", help="graph or model (default: holisticClassifier or holisticTracking, what is there)")
     add("--input_name", help="its image input (default: found out)")
     add("--input_layout", choices=("hwc", "nhwc", "nchw"), help="how it takes pictures (default: found out)")
-    add("--input_dtype", help="KServe datatype of its input, as FP32 (default: found out)")
+    add("--input_dtype", metavar="TYPE", help="KServe datatype of its input, as FP32 (default: found out)")
     add("--tls", action="store_true", help="use TLS")
     add("--tls_ca", type=Path, help="PEM file with the authorities to trust (default: the system's)")
     add("--tls_cert", type=Path, help="PEM file with the client's certificate")
@@ -110,7 +116,12 @@ def add_server_flags(parser: argparse.ArgumentParser) -> Callable[..., argparse.
         help="send frames through gRPC also to a server on this machine that offers shared memory",
     )
     add("--connect_timeout", type=float, default=5.0, help="seconds to wait for the server (default: 5)")
-    add("--models_dir", type=Path, help="model repository of the embedded server (default: the user's cache)")
+    add(
+        "--models_dir",
+        type=Path,
+        metavar="DIR",
+        help="model repository of the embedded server (default: the user's cache)",
+    )
     add("--config_path", type=Path, help="config.json of the embedded server (default: the project's)")
     return add
 
@@ -136,7 +147,12 @@ def _add_benchmark(parser: argparse.ArgumentParser) -> None:
 def _add_metrics(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("metrics (docs/metrics.md)").add_argument
     add("--metrics_port", type=int, help="serve Prometheus metrics on this port, 0: any free one (default: none)")
-    add("--metrics_address", default="127.0.0.1", help="address to serve them on (default: 127.0.0.1)")
+    add(
+        "--metrics_address",
+        metavar="ADDRESS",
+        default="127.0.0.1",
+        help="address to serve them on (default: 127.0.0.1)",
+    )
     add("--pushgateway", metavar="URL", help="push the metrics there at the end of the run")
 
 
@@ -148,7 +164,11 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="screen, none, a video file (.mp4, .mov, .mkv) or rtsp://server/path; may be given several times",
     )
-    add("--labels_output", type=Path, help="JSON Lines file: label, scores and latency of each frame")
+    add(
+        "--labels_output",
+        type=Path,
+        help="JSON Lines file: label, scores and latency of each frame; - is standard output",
+    )
     add("--label_changes_output", metavar="FILE", help="JSON Lines file of the label's changes; - is standard output")
     add("--landmarks_output", type=Path, metavar="FILE", help="landmarks of each frame: .jsonl or .parquet")
     add("--no_label_text", action="store_true", help="do not write the label on the picture")

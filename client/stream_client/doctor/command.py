@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     """The run's flags, and ``--json``."""
     built = build_parser()
     built.prog = "ovms-stream-client doctor"
+    built.usage = "%(prog)s [flags of the run] [--json FILE]"
     built.description = "Examine what a run needs: server, source, outputs, this machine."
     built.epilog = _EPILOG
     built.add_argument("--json", type=Path, metavar="FILE", help="write the findings as JSON")

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
+from stream_client.cli.parser import Parser
 from stream_client.distribution import Distribution
 from stream_client.errors import SourceError, StreamClientError
 from stream_client.frame_code import read_code
@@ -33,11 +34,10 @@ Latency is the difference of two wall clocks: on two machines, keep them synchro
 
 def build_parser() -> argparse.ArgumentParser:
     """The flags of ``readback``."""
-    parser = argparse.ArgumentParser(
-        prog="ovms-stream-client readback",
-        description="Read the codes of a test pattern back: true latency, loss, duplicates and order.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = Parser(
+        "ovms-stream-client readback",
+        "Read the codes of a test pattern back: true latency, loss, duplicates and order.",
+        _EPILOG,
     )
     parser.add_argument("input", help="URL (rtsp://, http://) or video file")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")

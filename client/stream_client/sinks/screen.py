@@ -1,10 +1,14 @@
 """A window on the desktop, by SDL (pygame-ce)."""
 
 import os
+import sys
 from typing import Any
 
 from stream_client.errors import SinkError
 from stream_client.frames import Result, StreamInfo
+
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
+"""Environment variables of which one names the display, or how to do without."""
 
 
 class ScreenSink:
@@ -27,6 +31,8 @@ class ScreenSink:
                 f"the screen needs pygame-ce: pip install 'ovms-stream-client[screen]' ({error}) (--output_stream)"
             ) from error
         try:
+            if sys.platform == "linux" and not any(name in os.environ for name in _DISPLAYS):
+                raise pygame.error("no window system")  # SDL would complain in words of its own, too
             pygame.display.init()
             if pygame.display.get_driver() in ("dummy", "offscreen"):
                 raise pygame.error("no window system")

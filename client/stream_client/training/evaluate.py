@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from stream_client.classify.decision import UNKNOWN, DecisionOptions
 from stream_client.classify.models import TrainedModel
 from stream_client.classify.pose_classifier import PoseClassifier
+from stream_client.cli.parser import Parser
 from stream_client.errors import ConfigurationError
 from stream_client.training.clips import (
     LandmarkFinder,
@@ -150,9 +151,10 @@ def timeline_picture(points: Sequence[TimelinePoint], spans: Sequence[Span], lab
 
 def build_parser() -> argparse.ArgumentParser:
     """The flags of ``evaluate``."""
-    parser = argparse.ArgumentParser(
-        prog="ovms-stream-client evaluate",
-        description="Compare a model's labels over time with annotations beside the videos (VIDEO.annotations.json).",
+    parser = Parser(
+        "ovms-stream-client evaluate",
+        "Compare a model's labels over time with annotations beside the videos (VIDEO.annotations.json).",
+        "example: ovms-stream-client evaluate models/exercises clip.mp4",
     )
     parser.add_argument("model", type=Path, help="the model directory that `train` wrote")
     parser.add_argument("video", type=Path, nargs="+", help="videos")

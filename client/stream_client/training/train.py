@@ -16,6 +16,7 @@ from stream_client.classify.decision import UNKNOWN
 from stream_client.classify.features import FeatureSchema
 from stream_client.classify.models import model_hash, schema_document
 from stream_client.classify.windows import WindowSpec
+from stream_client.cli.parser import Parser
 from stream_client.errors import ConfigurationError
 from stream_client.training.clips import LandmarkFinder, find_clips, graph_server_landmarks
 from stream_client.training.command import add_models_dir, landmark_finder, status_of
@@ -121,10 +122,10 @@ def _write(path: Path, content: bytes) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """The flags of ``train``."""
-    parser = argparse.ArgumentParser(
-        prog="ovms-stream-client train",
-        description="Train a classifier of poses or movements on labelled clips or landmark tables.",
-        epilog="example: ovms-stream-client train --data clips/ --out models/exercises --window_ms 1000",
+    parser = Parser(
+        "ovms-stream-client train",
+        "Train a classifier of poses or movements on labelled clips or landmark tables.",
+        "example: ovms-stream-client train --data clips/ --out models/exercises --window_ms 1000",
     )
     parser.add_argument(
         "--data",

@@ -1,5 +1,6 @@
 """gRPC channels to a server: address, TLS, keepalive, message size."""
 
+import ssl
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,11 +128,13 @@ class Connection:
 def _credentials(tls: TlsOptions) -> grpc.ChannelCredentials:
     if (tls.certificate is None) != (tls.key is None):
         raise ConfigurationError("--tls_cert and --tls_key go together")
-    return grpc.ssl_channel_credentials(
+    credentials = grpc.ssl_channel_credentials(
         root_certificates=_read(tls.ca, "--tls_ca"),
         private_key=_read(tls.key, "--tls_key"),
         certificate_chain=_read(tls.certificate, "--tls_cert"),
     )
+    _check_pem(tls)
+    return credentials
 
 
 def _read(path: Path | None, flag: str) -> bytes | None:
@@ -141,3 +144,21 @@ def _read(path: Path | None, flag: str) -> bytes | None:
         return path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"cannot read {path}: {error.strerror} ({flag})") from error
+
+
+def _check_pem(tls: TlsOptions) -> None:
+    """gRPC takes any bytes, and would then say that no server answers."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if tls.ca is not None:
+            context.load_verify_locations(tls.ca)
+    except ssl.SSLError as error:
+        raise ConfigurationError(f"{tls.ca} has no certificate in PEM form (--tls_ca)") from error
+    try:
+        if tls.certificate is not None:
+            context.load_cert_chain(tls.certificate, tls.key, password="")
+    except ssl.SSLError as error:
+        raise ConfigurationError(
+            f"{tls.certificate} and {tls.key} are no certificate and key in PEM form that belong together "
+            "(--tls_cert, --tls_key)"
+        ) from error

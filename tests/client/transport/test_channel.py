@@ -70,6 +70,15 @@ def test_tls_files_are_checked(tmp_path: Path) -> None:
         Connection(ChannelOptions("localhost:1", TlsOptions(ca=tmp_path / "missing.pem"))).open()
 
 
+def test_tls_files_without_a_certificate_or_the_key_to_it_are_told(tmp_path: Path, certificates: Path) -> None:
+    certificate, text = certificates / "cert.pem", tmp_path / "text.pem"
+    text.write_text("no certificate")
+    with pytest.raises(ConfigurationError, match=r"text\.pem has no certificate in PEM form \(--tls_ca\)"):
+        Connection(ChannelOptions("localhost:1", TlsOptions(ca=text))).open()
+    with pytest.raises(ConfigurationError, match=r"belong together \(--tls_cert, --tls_key\)"):
+        Connection(ChannelOptions("localhost:1", TlsOptions(certificate=certificate, key=text))).open()
+
+
 def test_a_waiting_connection_can_be_given_up() -> None:
     connection = Connection(ChannelOptions("localhost:1", connect_timeout=3600))
     with ThreadPoolExecutor(1) as pool:

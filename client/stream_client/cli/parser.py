@@ -1,0 +1,28 @@
+"""How every command of ours takes its flags: short help, and one line for what cannot be."""
+
+import argparse
+from pathlib import Path
+from typing import NoReturn
+
+_KINDS: dict[object, str] = {int: "N", float: "NUMBER", Path: "PATH"}
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the examples' lines, and names values by their kind instead of by their flag once more."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32)
+
+    def _get_default_metavar_for_optional(self, action: argparse.Action) -> str:
+        return _KINDS.get(action.type, "NAME")
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser of a command called ``prog``; what cannot be is one line and exit status 2."""
+
+    def __init__(self, prog: str, description: str, epilog: str, usage: str | None = None) -> None:
+        super().__init__(prog=prog, usage=usage, description=description, epilog=epilog, formatter_class=_Formatter)
+
+    def error(self, message: str) -> NoReturn:
+        """End the process."""
+        self.exit(2, f"error: {message} (see {self.prog} --help)\n")
