@@ -66,8 +66,9 @@ class LiveServables:
         self._seen = seen
         self._failed = True
         config = self._read()
+        # Looked at before it is loaded: what changes meanwhile is noticed next time.
+        seen = fingerprint(config)
         before = self.current
         self.current = load(config, self._runtime, self._metrics, before)
         before.close(self.current)
-        # What the new configuration names is watched from now on.
-        self.config, self._seen, self._failed = config, fingerprint(config), False
+        self.config, self._seen, self._failed = config, seen, False

@@ -211,18 +211,9 @@ class ModelRepository:
         for config in configs:
             kept = before._models.get(config.name, {}) if before and before._configs.get(config.name) == config else {}
             try:
-                found = {
-                    version: kept[version]
-                    if version in kept and kept[version].path == path
-                    else Model(runtime, config, version, path, metrics)
-                    for version, path in find_versions(config.name, config.base_path, config.policy).items()
-                }
-                for model in found.values():
-                    _ = model.inputs  # what cannot be read shows now
+                self._models[config.name] = _readable(runtime, config, metrics, kept)
             except ConfigError as error:
                 self._failures[config.name] = error
-            else:
-                self._models[config.name] = found
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -260,6 +251,38 @@ class ModelRepository:
     def failure(self, name: str) -> ConfigError | None:
         """Why a configured model is not served."""
         return self._failures.get(name)
+
+
+def _readable(
+    runtime: Runtime, config: ModelConfig, metrics: ServableMetrics, kept: Mapping[int, Model]
+) -> dict[int, Model]:
+    """The versions that the policy chooses of those that can be read; raises :class:`ConfigError` where none can.
+
+    As in OVMS, one that cannot be read, perhaps since it is still being copied, makes way for the next.
+    """
+    paths = find_versions(config.name, config.base_path)
+    found: dict[int, Model] = {}
+    failures: list[ConfigError] = []
+    while wanted := config.policy.choose(tuple(paths)):
+        for version in wanted:
+            model = found.get(version) or kept.get(version)
+            if model is None or model.path != paths[version]:
+                model = Model(runtime, config, version, paths[version], metrics)
+            try:
+                _ = model.inputs  # what cannot be read shows now
+            except ConfigError as error:
+                failures.append(error)
+                del paths[version]
+            else:
+                found[version] = model
+        if all(version in found for version in wanted):
+            for failure in failures:
+                logger.error("%s", failure)
+            return {version: found[version] for version in wanted}
+    if failures:
+        raise failures[0]
+    versions = ", ".join(str(version) for version in config.policy.versions)
+    raise ConfigError(f"model {config.name}: {config.base_path} has no version {versions} (model_version_policy)")
 
 
 class UsedModels(ModelRepository):

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 def fingerprint(config: ServerConfig) -> str:
-    """Changes with every file that was read and with the version folders of every model."""
+    """Changes with every file that was read, and with names, sizes and times of what is in the models' folders."""
     digest = hashlib.sha256()
     for path in config.files:
         digest.update(f"{path}\0".encode())
@@ -30,11 +30,16 @@ def _content(path: Path) -> bytes:
         return b"absent"
 
 
-def _versions(base: Path) -> list[str]:
+def _versions(base: Path) -> list[tuple[str, int, int]]:
+    """Every file of every version, so that one that is still being copied is looked at again."""
+    found = []
     try:
-        return sorted(path.name for path in base.iterdir() if path.name.isdecimal())
+        for path in base.glob("[0-9]*/*"):
+            status = path.stat()
+            found.append((str(path), status.st_size, status.st_mtime_ns))
     except OSError:
-        return []
+        return []  # gone meanwhile
+    return sorted(found)
 
 
 class ConfigWatcher:

@@ -39,22 +39,24 @@ def parse_policy(value: Mapping[str, Any]) -> VersionPolicy:
     return VersionPolicy("latest", count=value["latest"]["num_versions"])
 
 
-def find_versions(name: str, base_path: Path, policy: VersionPolicy) -> dict[int, Path]:
-    """The model files to serve, by version; raises :class:`ConfigError` where there is none."""
-    folders = {
-        int(path.name): path
-        for path in (base_path.iterdir() if base_path.is_dir() else ())
-        if path.is_dir() and path.name.isdecimal() and int(path.name) > 0
-    }
-    files = {version: found for version in policy.choose(tuple(folders)) if (found := _model_file(folders[version]))}
+def find_versions(name: str, base_path: Path) -> dict[int, Path]:
+    """The model file of every version that has one; raises :class:`ConfigError` where there is none."""
+    try:
+        folders = [
+            path
+            for path in (base_path.iterdir() if base_path.is_dir() else ())
+            if path.is_dir() and path.name.isdecimal() and int(path.name) > 0
+        ]
+        files = {int(folder.name): found for folder in folders if (found := _model_file(folder))}
+    except OSError as error:
+        raise ConfigError(f"model {name}: cannot read {error.filename}: {error.strerror}") from error
     if files:
         return files
-    others = sorted(path.name for folder in folders.values() for pattern in _OTHERS for path in folder.glob(pattern))
+    others = sorted(path.name for folder in folders for pattern in _OTHERS for path in folder.glob(pattern))
     if others:
         raise ConfigError(f"model {name}: {base_path} holds {others[0]}; .xml, .onnx and .tflite are served here")
-    if folders and policy.kind == "specific":
-        wanted = ", ".join(str(version) for version in policy.versions)
-        raise ConfigError(f"model {name}: {base_path} has no version {wanted} (model_version_policy)")
+    if (model := _model_file(base_path)) is not None:
+        raise ConfigError(f"model {name}: {model} lies in no version folder: it belongs into {base_path}/1")
     raise ConfigError(
         f"model {name}: no version folder with an .xml, .onnx or .tflite file in {base_path} "
         "(fetch the models with `python -m graph_server assets`)"

@@ -89,15 +89,25 @@ def test_a_tflite_model_is_served(models_dir: Path) -> None:
 def test_a_mapping_renames_tensors(three: Path) -> None:
     mapping = three / "10" / "mapping_config.json"
     mapping.write_text(json.dumps({"inputs": {"x": "given"}, "outputs": {"x_out": "scaled"}}))
-    made = model(three)
+    ten = parse_policy({"specific": {"versions": [10]}})
+    made = model(three, policy=ten)
     assert ([info.name for info in made.inputs], [info.name for info in made.outputs]) == (["given"], ["scaled"])
     assert made.infer({"given": np.ones((1, 2), np.float32)})["scaled"].tolist() == [[10.0, 10.0]]
     mapping.write_text(json.dumps({"inputs": {"y": "given"}}))
     with pytest.raises(ConfigError, match="renames 'y', which the model does not have"):
-        model(three)
+        model(three, policy=ten)
     mapping.write_text("[]")
     with pytest.raises(ConfigError, match="is not a mapping of inputs and outputs"):
-        model(three)
+        model(three, policy=ten)
+
+
+def test_a_version_that_cannot_be_read_makes_way_for_the_next(three: Path) -> None:
+    (three / "10" / "model.onnx").write_bytes(b"cut off")
+    assert repository(three).versions("m") == (2,)
+    assert repository(three, policy=parse_policy({"latest": {"num_versions": 2}})).versions("m") == (1, 2)
+    assert repository(three, policy=parse_policy({"specific": {"versions": [10, 1]}})).versions("m") == (1,)
+    with pytest.raises(ConfigError, match=r"10/model\.onnx cannot be read"):
+        model(three, policy=parse_policy({"specific": {"versions": [10]}}))
 
 
 @pytest.mark.parametrize(

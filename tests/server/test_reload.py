@@ -20,6 +20,7 @@ from graph_server.live import LiveServables
 from graph_server.models import Runtime
 from graph_server.reload import ConfigWatcher
 from graph_server.servable_metrics import ServableMetrics
+from graph_server.servables import load
 from graph_server.server import GraphServer, ServerOptions
 from graph_server.service.messages import message_class
 
@@ -104,6 +105,42 @@ def test_a_new_version_is_served_and_an_old_one_is_not_loaded_again(server: Grap
     assert [item["version"] for item in states["scaled"]["model_version_status"]] == ["5"]
     assert scaled(server) == [5.0]
     assert post(server, "/v1/config/reload")[0] == 200
+
+
+def test_a_version_that_is_still_being_copied_makes_way_for_the_one_before(
+    server: GraphServer, files: Repository, caplog: pytest.LogCaptureFixture
+) -> None:
+    files.add_version(5)
+    arriving = files.folder / "scaled" / "5" / "m.onnx"
+    content = arriving.read_bytes()
+    arriving.unlink()
+    assert post(server, "/v1/config/reload")[0] == 200  # an empty folder is no version yet
+    arriving.write_bytes(content[:40])
+    assert post(server, "/v1/config/reload")[0] == 201
+    assert scaled(server) == [1.0]
+    assert "model scaled: " in caplog.text
+    assert str(arriving) in caplog.text
+    arriving.write_bytes(content)
+    status, states = post(server, "/v1/config/reload")
+    assert status == 201
+    assert [item["version"] for item in states["scaled"]["model_version_status"]] == ["5"]
+    assert scaled(server) == [5.0]
+
+
+def test_what_changes_while_it_is_loaded_is_noticed_the_next_time(
+    live: LiveServables, files: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load_slowly(*arguments: Any) -> Any:
+        loaded = load(*arguments)
+        files.graph.write_text(ECHO + "# changed after it was read")
+        return loaded
+
+    files.graph.write_text(ECHO + "# first change")
+    monkeypatch.setattr("graph_server.live.load", load_slowly)
+    assert live.reload_if_changed()
+    monkeypatch.undo()
+    assert live.reload_if_changed()
+    assert live.current.loaded["echo"].text.endswith("# changed after it was read")
 
 
 def test_graphs_come_and_go_by_name(server: GraphServer, files: Repository) -> None:
