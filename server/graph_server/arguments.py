@@ -3,10 +3,12 @@
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from graph_server.fault import HELP
 from graph_server.service.limits import Limits
+
+_Number = TypeVar("_Number", int, float)
 
 _EXAMPLES = """
 examples:
@@ -22,6 +24,8 @@ def build_parser() -> argparse.ArgumentParser:
     """OVMS's flags under their names, and a few of our own."""
     parser = argparse.ArgumentParser(
         prog="python -m graph_server",
+        usage="%(prog)s [flag ...]",
+        allow_abbrev=False,
         description="A local stand-in for OpenVINO Model Server: same files, same behaviour on the wire.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -33,12 +37,14 @@ def build_parser() -> argparse.ArgumentParser:
     _add_model(parser.add_argument_group("settings of the one model, as in config.json"))
     what.add_argument("--models_dir", type=Path, help="model repository (default: the user's cache, filled if need be)")
     where = parser.add_argument_group("where to serve it")
-    where.add_argument("--port", type=int, default=9000, help="gRPC port, 0 for any (default: 9000)")
-    where.add_argument("--rest_port", type=int, help="REST port, 0 for any (default: no REST)")
+    where.add_argument("--port", type=_port, default=9000, help="gRPC port, 0 for any (default: 9000)")
+    where.add_argument("--rest_port", type=_port, help="REST port, 0 for any (default: no REST)")
     where.add_argument(
         "--grpc_bind_address", default="127.0.0.1", help="addresses to bind, with commas (default: loopback)"
     )
-    where.add_argument("--rest_bind_address", help="address to bind for REST (default: as gRPC)")
+    where.add_argument(
+        "--rest_bind_address", type=_one_address, help="address to bind for REST (default: gRPC's first)"
+    )
     where.add_argument("--tls_cert", type=Path, help="PEM certificate chain: serve TLS")
     where.add_argument("--tls_key", type=Path, help="PEM private key")
     where.add_argument(
@@ -70,40 +76,17 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_limits(group: Any) -> None:
     default = Limits()
-    group.add_argument(
-        "--grpc_workers", type=_positive, default=1, help="accepted for OVMS's sake: one gRPC server does it here"
-    )
-    group.add_argument("--rest_workers", type=_positive, default=32, help="REST connections at once (default: 32)")
-    group.add_argument(
-        "--grpc_max_threads",
-        type=_positive,
-        default=default.calls,
-        help=f"calls at once, of which half may be streams (default: {default.calls})",
-    )
-    group.add_argument(
-        "--max_sessions",
-        type=_positive,
-        default=default.sessions,
-        help=f"streams at once that have a graph (default: {default.sessions})",
-    )
-    group.add_argument(
-        "--grpc_memory_quota",
-        type=_positive,
-        default=default.memory_bytes,
-        help=f"bytes of frames under way, shared equally by the sessions (default: {default.memory_bytes})",
-    )
-    group.add_argument(
-        "--max_message_bytes",
-        type=_positive,
-        default=default.message_bytes,
-        help=f"the largest request (default: {default.message_bytes})",
-    )
-    group.add_argument(
-        "--max_queued_packets",
-        type=_positive,
-        default=default.queued_packets,
-        help=f"packets of a stream inside a session's graph (default: {default.queued_packets})",
-    )
+
+    def add(flag: str, value: int, text: str) -> None:
+        group.add_argument(flag, type=_count, default=value, metavar="N", help=f"{text} (default: {value})")
+
+    add("--grpc_workers", 1, "accepted for OVMS's sake: one gRPC server does it here")
+    add("--rest_workers", 32, "REST connections at once")
+    add("--grpc_max_threads", default.calls, "calls at once, of which half may be streams")
+    add("--max_sessions", default.sessions, "streams at once that have a graph")
+    add("--grpc_memory_quota", default.memory_bytes, "bytes of frames under way, shared equally by the sessions")
+    add("--max_message_bytes", default.message_bytes, "bytes of the largest request; OVMS takes 1073741824")
+    add("--max_queued_packets", default.queued_packets, "packets of a stream inside a session's graph")
     group.add_argument(
         "--grpc_channel_arguments",
         type=_channel_arguments,
@@ -117,10 +100,10 @@ def _add_model(group: Any) -> None:
     group.add_argument("--batch_size", help="8, 1:8 or -1")
     group.add_argument("--shape", type=_json_or_text, help='(1,3,224,224) or {"input": "(1,3,-1,-1)"}')
     group.add_argument("--layout", type=_json_or_text, help='NHWC:NCHW or {"input": "NHWC:NCHW"}')
-    group.add_argument("--model_version_policy", type=json.loads, help='{"latest": {"num_versions": 2}}')
+    group.add_argument("--model_version_policy", type=_json, help='{"latest": {"num_versions": 2}}')
     group.add_argument("--nireq", type=int, help="infer requests at once, 0 for as many as OpenVINO advises")
     group.add_argument("--target_device", help="OpenVINO's device (default: CPU)")
-    group.add_argument("--plugin_config", type=json.loads, help='{"PERFORMANCE_HINT": "LATENCY"}')
+    group.add_argument("--plugin_config", type=_json, help='{"PERFORMANCE_HINT": "LATENCY"}')
 
 
 MODEL_SETTINGS = (
@@ -130,24 +113,45 @@ MODEL_SETTINGS = (
 
 
 def _json_or_text(text: str) -> Any:
-    return json.loads(text) if text.lstrip().startswith("{") else text
+    return _json(text) if text.lstrip().startswith("{") else text
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not valid JSON: {error}") from error
 
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def _one_address(text: str) -> str:
+    if "," in text:
+        raise argparse.ArgumentTypeError(f"{text!r}: REST is bound to one address here, not to several as in OVMS")
+    return text
+
+
 def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 1e9:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
-    return value
+    return _number(text, float, 0, 1e9, "a number of seconds")
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not positive")
+def _port(text: str) -> int:
+    return _number(text, int, 0, 65535, "a port, 0 to 65535")
+
+
+def _count(text: str) -> int:
+    return _number(text, int, 1, 2**63 - 1, "a positive number")
+
+
+def _number(text: str, kind: type[_Number], least: float, most: float, what: str) -> _Number:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = kind(-1)
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
     return value
 
 

@@ -77,6 +77,8 @@ def single_servable(name: str, path: Path, models_dir: Path, settings: Mapping[s
     reader = _Reader(models_dir)
     graph = path if path.suffix == ".pbtxt" else path / "graph.pbtxt"
     if graph.is_file():
+        for key in settings or ():
+            logger.warning("--%s is for a model and %s is a graph: set it in the graph's subconfig.json", key, name)
         reader.graph({"name": name, "base_path": str(graph.parent.absolute()), "graph_path": graph.name}, path)
     elif path.is_dir():
         entry = {"name": name, "base_path": str(path.absolute()), **(settings or {})}
@@ -84,7 +86,7 @@ def single_servable(name: str, path: Path, models_dir: Path, settings: Mapping[s
         check_config({"model_config_list": [{"config": entry}]}, where)
         reader.models([{"config": entry}], where)
     else:
-        raise ConfigError(f"{path} is neither a graph nor a model's folder (--model_path)")
+        raise ConfigError(f"{path} is neither a graph nor a model's folder of versions (--model_path)")
     return ServerConfig(
         tuple(reader.found_models.values()), tuple(reader.graphs()), files=tuple(reader.files), required=True
     )
@@ -175,5 +177,5 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror} (--config_path)") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid JSON: {error}") from error

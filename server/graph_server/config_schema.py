@@ -95,10 +95,7 @@ def _fault(schema: dict[str, Any], value: Any, place: str) -> tuple[str, str] | 
         # The option that was meant is the one that fits deepest.
         return max((fault for fault in faults if fault is not None), key=lambda fault: len(fault[0]))
     kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
-    # In Python a bool is an int; in JSON it is not.
-    if not any(
-        isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool)) for kind in kinds
-    ):
+    if not any(_is(value, kind) for kind in kinds):
         return place, f"has to be {' or '.join(kinds)}"
     if isinstance(value, int | float) and value < schema.get("minimum", value):
         return place, f"has to be at least {schema['minimum']}"

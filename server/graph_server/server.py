@@ -1,6 +1,5 @@
 """A running graph server: configuration, gRPC, REST."""
 
-import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -20,13 +19,14 @@ from graph_server.servable_metrics import ServableMetrics
 from graph_server.servables import Servables
 from graph_server.service.grpc_service import InferenceService
 from graph_server.service.limits import Budgets, Limits
-from graph_server.service.rest import RestAnswers, RestServer
+from graph_server.service.rest import RestServer
+from graph_server.service.rest_answers import RestAnswers
 from graph_server.service.servable_calls import ServableCalls
 from graph_server.service.shared_memory import FOLDER as SHARED_MEMORY_FOLDER
 from graph_server.service.shared_memory import SharedMemoryRegions
+from graph_server.tls import server_credentials
 
-logger = logging.getLogger(__name__)
-
+_MOST_MESSAGE_BYTES = 2**31 - 1  # gRPC core counts in 32 bits
 # A client that vanishes without closing its connection is noticed after 40 s.
 _KEEPALIVE = (
     ("grpc.keepalive_time_ms", 30_000),
@@ -59,6 +59,11 @@ class ServerOptions:
     metrics: MetricsConfig | None = None
     poll_seconds: float = 0.0
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The addresses in ``bind_address``, those of IPv6 without brackets."""
+        return tuple(host.strip().strip("[]") for host in self.bind_address.split(","))
+
 
 class GraphServer:
     """Loads a configuration and serves it until :meth:`stop`."""
@@ -80,7 +85,7 @@ class GraphServer:
             self._pool,
             interceptors=[self._faults] if self._faults is not None else [],
             options=[
-                ("grpc.max_receive_message_length", options.limits.message_bytes),
+                ("grpc.max_receive_message_length", min(options.limits.message_bytes, _MOST_MESSAGE_BYTES)),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),
                 *_KEEPALIVE,
@@ -105,20 +110,20 @@ class GraphServer:
         self.address = self._bind_grpc()
         self._grpc.start()
         if options.rest_port is not None:
+            host = (options.rest_address or options.hosts[0]).strip("[]")
             try:
-                answers = RestAnswers(self._calls, self._live, self._metrics)
                 self._rest = RestServer(
-                    options.rest_address or options.bind_address.split(",")[0],
+                    host,
                     options.rest_port,
-                    answers,
+                    RestAnswers(self._calls, self._live, self._metrics),
+                    self._calls.budgets.rest_bytes,
                     workers=options.rest_workers,
                     body_bytes=options.limits.message_bytes,
                 )
             except OSError as error:
                 self.stop()
-                raise ConfigError(
-                    f"cannot bind REST port {options.rest_port}: {error.strerror} (--rest_port)"
-                ) from error
+                text = f"cannot bind REST port {options.rest_port} of {host}: {error.strerror}"
+                raise ConfigError(f"{text} (--rest_port, --rest_bind_address)") from error
             self._rest.start()
             self.rest_address = self._rest.address
         if options.poll_seconds:
@@ -138,18 +143,17 @@ class GraphServer:
 
     def _regions(self) -> SharedMemoryRegions | None:
         """Only who is on this machine may have this process read and write shared memory."""
-        hosts = [host.strip() for host in self._options.bind_address.split(",")]
-        local = all(host in ("localhost", "::1", "[::1]") or host.startswith("127.") for host in hosts)
+        local = all(host in ("localhost", "::1") or host.startswith("127.") for host in self._options.hosts)
         return (
             SharedMemoryRegions(self._options.limits.message_bytes) if local and SHARED_MEMORY_FOLDER.is_dir() else None
         )
 
     def _bind_grpc(self) -> str:
         """Bind every address, all to the port of the first; returns the first."""
-        credentials = self._credentials()
-        port = self._options.port
-        hosts = [host.strip() for host in self._options.bind_address.split(",")]
-        for host in hosts:
+        options = self._options
+        credentials = server_credentials(options.tls_certificate, options.tls_key, options.tls_client_ca)
+        port = options.port
+        for host in options.hosts:
             target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             try:
                 if credentials is None:
@@ -157,24 +161,10 @@ class GraphServer:
                 else:
                     port = self._grpc.add_secure_port(target, credentials)
             except RuntimeError as error:
-                raise ConfigError(
-                    f"cannot bind {target}: is another server running? (--port, --grpc_bind_address)"
-                ) from error
-        return f"[{hosts[0]}]:{port}" if ":" in hosts[0] else f"{hosts[0]}:{port}"
-
-    def _credentials(self) -> grpc.ServerCredentials | None:
-        options = self._options
-        if options.tls_certificate is None or options.tls_key is None:
-            if options.tls_certificate or options.tls_key or options.tls_client_ca:
-                raise ConfigError("--tls_cert and --tls_key go together, and --tls_client_ca needs both")
-            return None
-        try:
-            pair = (options.tls_key.read_bytes(), options.tls_certificate.read_bytes())
-            authority = None if options.tls_client_ca is None else options.tls_client_ca.read_bytes()
-        except OSError as error:
-            flags = "--tls_cert, --tls_key, --tls_client_ca"
-            raise ConfigError(f"cannot read {error.filename}: {error.strerror} ({flags})") from error
-        return grpc.ssl_server_credentials([pair], authority, require_client_auth=authority is not None)
+                reason = "another server has the port, or the address is not one of this machine's"
+                raise ConfigError(f"cannot bind {target}: {reason} (--port, --grpc_bind_address)") from error
+        first = options.hosts[0]
+        return f"[{first}]:{port}" if ":" in first else f"{first}:{port}"
 
 
 def label_files(servables: Servables) -> dict[str, str | None]:

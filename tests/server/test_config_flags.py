@@ -1,6 +1,7 @@
 """The server's flags, as a user types them."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,10 @@ from tests.conftest import ROOT
 from tests.support.graph_server import UNARY, graph_server_process, http, request, write_onnx
 
 from graph_server.cli import main
+from graph_server.config import single_servable
+from graph_server.errors import ConfigError
+from graph_server.tls import server_credentials
+from graph_server.versions import find_versions
 
 ECHO = ("--model_name", "passThrough", "--model_path", str(ROOT / "graphs" / "pass_through"))
 
@@ -41,8 +46,13 @@ def refused(*flags: str) -> tuple[int, str]:
         ((*ECHO, "--config_path", "x.json"), "use either --config_path or --model_name with --model_path"),
         (("--model_name", "x"), "--model_name and --model_path go together"),
         (("--nireq", "2"), "--nireq goes with --model_name"),
-        (("--file_system_poll_wait_seconds", "-1"), "-1 is not a number of seconds"),
-        (("--plugin_config", "{"), "argument --plugin_config: invalid"),
+        (("--file_system_poll_wait_seconds", "-1"), "'-1' is not a number of seconds"),
+        (("--plugin_config", "{"), "argument --plugin_config: '{' is not valid JSON"),
+        (("--max_sessions", "x"), "argument --max_sessions: 'x' is not a positive number"),
+        (("--rest_port", "65536"), "argument --rest_port: '65536' is not a port, 0 to 65535"),
+        (("--rest_bind_address", "127.0.0.1,127.0.0.2"), "REST is bound to one address here"),
+        (("--max_session", "2"), "unrecognized arguments: --max_session 2"),
+        (("--cpu_extension", "x.so"), "unrecognized arguments: --cpu_extension x.so"),
     ],
 )
 def test_flags_that_do_not_go_together_are_refused(
@@ -59,7 +69,8 @@ def test_flags_that_do_not_go_together_are_refused(
         ((*ECHO, "--tls_client_ca", "ca.pem"), "--tls_client_ca needs both"),
         ((*ECHO, "--tls_cert", "no.pem", "--tls_key", "no.key"), "cannot read no.key"),
         ((*ECHO, "--grpc_bind_address", "192.0.2.1"), "cannot bind 192.0.2.1:0"),
-        ((*ECHO, "--rest_port", "0", "--rest_bind_address", "192.0.2.1"), "cannot bind REST port 0"),
+        ((*ECHO, "--rest_port", "0", "--rest_bind_address", "192.0.2.1"), "cannot bind REST port 0 of 192.0.2.1"),
+        ((*ECHO, "--tls_cert", "Makefile", "--tls_key", "Makefile"), "Makefile and Makefile are not a PEM certificate"),
     ],
 )
 def test_a_server_that_cannot_do_as_told_says_so_in_one_line(flags: tuple[str, ...], text: str) -> None:
@@ -155,6 +166,43 @@ def test_only_clients_with_a_certificate_of_the_authority_are_admitted(tmp_path:
         assert answered(address, known) is None
         assert answered(address, other) is grpc.StatusCode.UNAVAILABLE
         assert answered(address, grpc.ssl_channel_credentials(root)) is grpc.StatusCode.UNAVAILABLE
+
+
+def test_an_authority_that_is_no_certificate_and_a_key_of_another_are_named(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path, "server")
+    other_key = certificate(tmp_path, "other")[1]
+    assert server_credentials(cert, key, cert) is not None
+    with pytest.raises(ConfigError, match=r"other\.key are not a PEM certificate and its key"):
+        server_credentials(cert, other_key, None)
+    with pytest.raises(ConfigError, match=r"server\.key holds no PEM certificate \(--tls_client_ca\)"):
+        server_credentials(cert, key, key)
+
+
+def test_a_models_settings_for_a_graph_are_warned_about(caplog: pytest.LogCaptureFixture) -> None:
+    single_servable("echo", ROOT / "graphs" / "pass_through", Path("nowhere"), {"nireq": 2})
+    assert "--nireq is for a model and echo is a graph" in caplog.text
+
+
+def test_a_models_file_without_a_version_folder_is_told_where_it_belongs(tmp_path: Path) -> None:
+    write_onnx(tmp_path / "m.onnx", inputs={"x": (1,)})
+    with pytest.raises(ConfigError, match=r"m\.onnx lies in no version folder: it belongs into .*/1"):
+        find_versions("m", tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_server_that_is_interrupted_while_it_starts_ends_without_a_word(number: signal.Signals) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "graph_server", *ECHO, "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        told = []
+        for line in process.stderr:
+            told.append(line)
+            if "| grpc" in line:
+                break
+        process.send_signal(number)
+        told += process.communicate(timeout=50)[1].splitlines()
+    assert process.returncode in (0, 130)
+    assert not [line for line in told if "Traceback" in line]
 
 
 def test_several_addresses_are_bound_to_one_port() -> None:

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.conftest import ROOT
-from tests.support.graph_server import graph_server, graph_server_process, http, write_onnx
+from tests.support.graph_server import graph_server, graph_server_process, http, request, unary, write_onnx
 from tests.support.video import picture
 
+from graph_server.service.limits import Budget, Limits
 from graph_server.service.rest import RestServer
 from graph_server.service.rest_answers import HttpResponse
 from graph_server.service.rest_tensors import decode_http_request
@@ -155,6 +156,10 @@ BAD_INPUT = "Could not parse input content. Not valid ndarray detected"
     [
         (b"{", 412, "The file is not valid json"),
         (b"[" * 100_000, 412, "The file is not valid json"),
+        (b'{"id": "\\ud800", "inputs": [{}]}', 412, "The file is not valid json"),
+        ({"inputs": [{**X, "data": [10**400, 1]}, Y]}, 412, "The file is not valid json"),
+        ({"inputs": [{**X, "data": [float("nan"), 1]}, Y]}, 412, "The file is not valid json"),
+        ({"inputs": [{**X, "name": "\ud800"}, Y]}, 412, "The file is not valid json"),
         ([], 400, "Request body should be JSON object"),
         ({}, 400, "Invalid JSON structure, missing inputs"),
         ({"inputs": []}, 400, "Invalid JSON structure, missing inputs"),
@@ -184,7 +189,7 @@ def test_a_bad_body_is_refused_with_the_text_of_ovms(server: str, body: Any, sta
     assert answer["error"].startswith(text)
 
 
-@pytest.mark.parametrize("length", ["-1", "x", "99999999999"])
+@pytest.mark.parametrize("length", ["-1", "x", "99999999999", "9" * 5000])
 def test_a_header_length_that_is_none_is_refused(server: str, length: str) -> None:
     got = ask(server, "POST", "/v2/models/scaled/infer", b"{}", Inference_Header_Content_Length=length)
     assert got == (400, {"error": "Inference-Header-Content-Length header is invalid and couldn't be parsed"})
@@ -240,9 +245,10 @@ def test_one_connection_serves_many_requests_and_bad_ones_are_told(server: str) 
                 pass
         connection.sendall(b"POST /v2/models/scaled/infer HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
         assert b" 411 " in reader.readline()
-    with socket.create_connection((host, int(port)), 20) as connection:
-        connection.sendall(b"POST /v2/models/scaled/infer HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n")
-        assert b" 413 " in connection.makefile("rb").readline()
+    for length in (b"99999999999", b"9" * 5000):
+        with socket.create_connection((host, int(port)), 20) as connection:
+            connection.sendall(b"POST /v2/models/scaled/infer HTTP/1.1\r\nContent-Length: " + length + b"\r\n\r\n")
+            assert b" 413 " in connection.makefile("rb").readline()
     with socket.create_connection((host, int(port)), 20) as connection:
         connection.sendall(b"\x00\xff\r\n\r\n")
         connection.shutdown(socket.SHUT_WR)
@@ -267,13 +273,41 @@ def test_connections_beyond_the_workers_are_told_503_and_a_silent_one_does_not_h
     silent.pop().close()
 
 
+def test_bodies_together_have_the_memory_quota_and_one_beyond_it_is_told_503() -> None:
+    with graph_server(rest_port=0, limits=Limits(memory_bytes=1000)) as server:
+        host, _, port = str(server.rest_address).rpartition(":")
+        head = b"POST /v2/models/passThrough/infer HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 900\r\n\r\n"
+        with socket.create_connection((host, int(port)), 20) as slow:
+            slow.sendall(head)
+            assert slow.makefile("rb").readline() == b"HTTP/1.1 100 Continue\r\n"
+            # The server has answered just before it takes the slow one's part.
+            while True:
+                status, answer = ask(str(server.rest_address), "POST", "/v2/models/passThrough/infer", b" " * 900)
+                if status == 503:
+                    break
+            assert "the limit is 1000 (--grpc_memory_quota)" in answer["error"]
+            assert ask(str(server.rest_address), "GET", "/v2/health/live") == (200, None)
+
+
+def test_rest_is_served_on_an_address_of_ipv6() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as error:
+        pytest.skip(f"this machine has no IPv6: {error}")
+    with graph_server(bind_address="[::1]", rest_port=0) as server:
+        assert str(server.rest_address).startswith("[::1]:")
+        assert http(server.rest_address, "GET", "/v2/health/live")[0] == 200
+        assert unary(server.address, request(1)).id == "1"
+
+
 def test_a_client_that_sends_a_byte_now_and_then_is_cut_off() -> None:
     class Answers:
         def answer(self, method: str, target: str, headers: Any, body: bytes) -> HttpResponse:
             return HttpResponse(200, b"answered")
 
     answers: Any = Answers()
-    server = RestServer("127.0.0.1", 0, answers, request_seconds=1.0)
+    bodies = Budget(1000, "too many bytes", "--grpc_memory_quota")
+    server = RestServer("127.0.0.1", 0, answers, bodies, workers=4, body_bytes=1000, request_seconds=1.0)
     server.start()
     try:
         host, _, port = server.address.rpartition(":")

@@ -300,7 +300,10 @@ def test_rest_answers_health_and_metadata(ready: dict[str, Any]) -> None:
     ("arguments", "text"),
     [
         (["--config_path", "missing.json"], "cannot read missing.json"),
-        (["--model_name", "x", "--model_path", "missing"], "missing is neither a graph nor a model's folder"),
+        (
+            ["--model_name", "x", "--model_path", "missing"],
+            "missing is neither a graph nor a model's folder of versions",
+        ),
     ],
 )
 def test_a_server_that_cannot_start_says_why_in_one_line(arguments: list[str], text: str) -> None:

@@ -90,4 +90,7 @@ class Budgets:
         self.unary_bytes = Budget(
             limits.memory_bytes, "Too many bytes of inference calls are under way", "--grpc_memory_quota"
         )
+        self.rest_bytes = Budget(
+            limits.memory_bytes, "Too many bytes of REST requests are under way", "--grpc_memory_quota"
+        )
         self.running = threading.BoundedSemaphore(limits.running)

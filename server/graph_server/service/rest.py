@@ -11,11 +11,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import graph_server
-from graph_server.service.rest_answers import HttpResponse, RestAnswers
+from graph_server.service.limits import Budget
+from graph_server.service.rest_answers import HttpResponse, RestAnswers, failed
+from graph_server.service.status import Refusal
 
 logger = logging.getLogger(__name__)
-
-__all__ = ["RestAnswers", "RestServer"]
 
 _IDLE_SECONDS = 30.0  # a client that is silent that long in the middle of something, or between requests, is cut off
 _REQUEST_SECONDS = 120.0  # and so is one that takes that long for a request, a byte now and then
@@ -25,7 +25,9 @@ _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Lengt
 class RestServer:
     """Owns the thread that accepts connections and ``workers`` threads that serve one connection each.
 
-    A connection beyond those is told 503 and closed. Bodies above ``body_bytes`` are refused with 413.
+    A connection beyond those is told 503 and closed. Bodies above ``body_bytes`` are refused with 413, and those for
+    which ``bodies`` has no room left with 503, before they are read. Raises :class:`OSError` for an address that cannot
+    be bound.
     """
 
     def __init__(
@@ -33,19 +35,21 @@ class RestServer:
         host: str,
         port: int,
         answers: RestAnswers,
+        bodies: Budget,
         *,
-        workers: int = 32,
-        body_bytes: int = 256 << 20,
+        workers: int,
+        body_bytes: int,
         request_seconds: float = _REQUEST_SECONDS,
     ) -> None:
-        self._server = _PooledServer((host, port), _handler(answers, body_bytes, request_seconds), workers)
+        handler = _handler(answers, bodies, body_bytes, request_seconds)
+        self._server = _PooledServer((host, port), handler, workers)
         self._thread = threading.Thread(target=self._server.serve_forever, name="rest")
 
     @property
     def address(self) -> str:
         """``host:port``."""
-        host, port = self._server.server_address[:2]
-        return f"{host!s}:{port}"
+        host, port = str(self._server.server_address[0]), self._server.server_address[1]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def start(self) -> None:
         """Begin to serve."""
@@ -64,6 +68,7 @@ class _PooledServer(HTTPServer):
     daemon_threads = False
 
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler], workers: int) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._room = threading.BoundedSemaphore(workers)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="rest call")
         self._lock = threading.Lock()
@@ -119,6 +124,8 @@ class _PooledServer(HTTPServer):
             self.finish_request(request, client_address)
         except OSError:
             pass  # the client went away or was silent for too long
+        except Exception:
+            logger.exception("REST: a connection ended")
         finally:
             self.shutdown_request(request)
             with self._lock:
@@ -126,7 +133,9 @@ class _PooledServer(HTTPServer):
             self._room.release()
 
 
-def _handler(answers: RestAnswers, body_bytes: int, request_seconds: float) -> type[BaseHTTPRequestHandler]:
+def _handler(
+    answers: RestAnswers, bodies: Budget, body_bytes: int, request_seconds: float
+) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         server_version = f"graph_server/{graph_server.__version__}"
@@ -148,13 +157,19 @@ def _handler(answers: RestAnswers, body_bytes: int, request_seconds: float) -> t
         def _answer(self) -> None:
             length = self.headers.get("Content-Length", "0")
             if "chunked" in self.headers.get("Transfer-Encoding", "").lower() or not length.isdecimal():
-                self._refuse(411, b'{"error": "Content-Length is required"}')
-                return
-            if int(length) > body_bytes:
-                self._refuse(413, b'{"error": "the request is too large"}')
-                return
-            body = self.rfile.read(int(length))
-            if len(body) < int(length):
+                self._refuse(411, "Content-Length is required")
+            elif len(length) > 18 or int(length) > body_bytes:
+                self._refuse(413, "the request is too large")
+            else:
+                try:
+                    with bodies.take(int(length)):
+                        self._answer_body(int(length))
+                except Refusal as refusal:
+                    self._refuse(503, str(refusal))
+
+        def _answer_body(self, length: int) -> None:
+            body = self.rfile.read(length)
+            if len(body) < length:
                 self.close_connection = True
                 return
             self.server.expect(self.connection, math.inf)
@@ -163,12 +178,12 @@ def _handler(answers: RestAnswers, body_bytes: int, request_seconds: float) -> t
                 response = answers.answer(self.command, self.path, headers, body)
             except Exception:
                 logger.exception("REST: %s %s", self.command, self.path)
-                response = HttpResponse(500, b'{"error": "Internal server error"}')
+                response = failed(500, "Internal server error")
             self._write(response)
 
-        def _refuse(self, status: int, body: bytes) -> None:
+        def _refuse(self, status: int, text: str) -> None:
             self.close_connection = True
-            self._write(HttpResponse(status, body))
+            self._write(failed(status, text))
 
         def _write(self, response: HttpResponse) -> None:
             self.send_response(response.status)

@@ -70,18 +70,18 @@ class RestAnswers:
         path = target.partition("?")[0]
         try:
             if method not in ("GET", "POST"):
-                return _failed(406, "Unsupported method")
+                return failed(406, "Unsupported method")
             known = False
             for wanted, pattern, handle in self._routes:
                 match = pattern.fullmatch(path)
                 if match is not None and wanted == method:
                     return handle(match, headers, body)
                 known = known or match is not None
-            return _failed(406, "Unsupported method") if known else _failed(400, "Invalid request URL")
+            return failed(406, "Unsupported method") if known else failed(400, "Invalid request URL")
         except Refusal as refusal:
-            return _failed(_http_status(refusal), str(refusal))
+            return failed(_http_status(refusal), str(refusal))
         except GraphServerError as error:
-            return _failed(500, str(error))
+            return failed(500, str(error))
 
     def _server(self, match: re.Match[str], headers: Mapping[str, str], body: bytes) -> HttpResponse:
         return _json({"name": SERVER_NAME, "version": graph_server.__version__})
@@ -89,7 +89,7 @@ class RestAnswers:
     def _ready(self, match: re.Match[str], headers: Mapping[str, str], body: bytes) -> HttpResponse:
         if self._calls.ready(unquote(match[1]), match[2] or "", "REST"):
             return HttpResponse(200)
-        return _failed(404, "Model with requested version is not loaded yet")
+        return failed(404, "Model with requested version is not loaded yet")
 
     def _metadata(self, match: re.Match[str], headers: Mapping[str, str], body: bytes) -> HttpResponse:
         answer = self._calls.metadata(unquote(match[1]), match[2] or "", "REST")
@@ -101,7 +101,7 @@ class RestAnswers:
 
     def _infer(self, match: re.Match[str], headers: Mapping[str, str], body: bytes) -> HttpResponse:
         length = headers.get("inference-header-content-length")
-        if length is not None and not (length.isdecimal() and int(length) < 2**31):
+        if length is not None and (re.fullmatch("[0-9]{1,10}", length) is None or int(length) >= 2**31):
             raise Refusal("Inference-Header-Content-Length header is invalid and couldn't be parsed")
         decoded: list[InferRequest] = []
 
@@ -124,12 +124,12 @@ class RestAnswers:
             reloaded = self._live.reload_if_needed()
         except GraphServerError as error:
             logger.error("the configuration was not loaded again; what was served stays: %s", error)
-            return _failed(412, "Reloading config file failed. Check server logs for more info.")
+            return failed(412, "Reloading config file failed. Check server logs for more info.")
         return _json(_statuses(self._calls), 201 if reloaded else 200)
 
     def _page(self, match: re.Match[str], headers: Mapping[str, str], body: bytes) -> HttpResponse:
         if not self._metrics.config.enabled:
-            return _failed(400, "Invalid request URL")
+            return failed(400, "Invalid request URL")
         return HttpResponse(200, self._metrics.text().encode(), _TEXT)
 
 
@@ -170,5 +170,6 @@ def _json(content: Any, status: int = 200) -> HttpResponse:
     return HttpResponse(status, json.dumps(content).encode())
 
 
-def _failed(status: int, text: str) -> HttpResponse:
+def failed(status: int, text: str) -> HttpResponse:
+    """An error as OVMS tells it."""
     return _json({"error": text}, status)

@@ -58,9 +58,19 @@ def decode_http_request(body: bytes, json_size: int | None, name: str, version: 
     if size > len(body):
         raise Refusal("Inference-Header-Content-Length header exceeds actual payload length")
     try:
-        content = json.loads(body[:size])
-    except (ValueError, RecursionError) as error:
+        return _request(
+            json.loads(body[:size], parse_constant=_refuse_constant), memoryview(body)[size:], name, version
+        )
+    except (ValueError, OverflowError, RecursionError) as error:  # halves of surrogate pairs, 400 digits, 1,000 levels
         raise NotJson() from error
+
+
+def _refuse_constant(text: str) -> float:
+    """``NaN`` and ``Infinity`` are Python's, not JSON's."""
+    raise ValueError(text)
+
+
+def _request(content: Any, tail: memoryview, name: str, version: str) -> InferRequest:
     if not isinstance(content, dict):
         raise Refusal("Request body should be JSON object")
     message = message_class("ModelInferRequest")(model_name=name, model_version=version)
@@ -75,7 +85,7 @@ def decode_http_request(body: bytes, json_size: int | None, name: str, version: 
     if not inputs:
         raise Refusal("Invalid JSON structure, missing inputs")
     given = [_fill_input(message, item, len(inputs) == 1) for item in inputs]
-    return InferRequest(message, list(_tail(message, given, memoryview(body)[size:])))
+    return InferRequest(message, list(_tail(message, given, tail)))
 
 
 def encode_http_response(response: Any, request: Any) -> tuple[bytes, int | None]:
