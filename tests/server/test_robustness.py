@@ -470,9 +470,9 @@ def test_limits_are_flags_of_the_server(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--max_sessions", "0"], "0 is not positive"),
-        (["--grpc_memory_quota", "-1"], "-1 is not positive"),
-        (["--grpc_max_threads", "many"], "invalid"),
+        (["--max_sessions", "0"], "'0' is not a positive number"),
+        (["--grpc_memory_quota", "-1"], "'-1' is not a positive number"),
+        (["--grpc_max_threads", "many"], "'many' is not a positive number"),
         (["--grpc_channel_arguments", "grpc.x"], "'grpc.x' is not NAME=VALUE"),
     ],
 )
