@@ -105,7 +105,7 @@ def test_a_malformed_address_is_a_usage_error(clip: Path, capsys: pytest.Capture
     assert "--grpc_address" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_run_with_everything_finalised(
     tmp_path: Path, server: ScriptedServer, number: signal.Signals
 ) -> None:

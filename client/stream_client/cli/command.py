@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise KeyboardInterrupt  # what is waited for at the start has nothing to finish
         client.stop()
 
-    previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, on_signal) for number in _stopping_signals()}
     try:
         with monitor, Progress() as progress:
             client.on_start(progress.start)
@@ -102,6 +102,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if summary.ledger.entered and not summary.ledger.delivered and summary.last_failure is not None:
         return _report(summary.last_failure, flags.verbose, RUN_ERROR)
     return 0
+
+
+def _stopping_signals() -> list[signal.Signals]:
+    """Ctrl-C, a request to end, and a closed terminal unless nohup has the client outlive it."""
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signals.append(signal.SIGHUP)
+    return signals
 
 
 def _print_summary(summary: Summary) -> None:

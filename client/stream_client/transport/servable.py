@@ -135,6 +135,12 @@ class ControlPlane:
                 ) from error
             if method == "ModelMetadata" and _says_not_found(code, details):
                 raise UnknownServableError(details, code=code.name) from error
+            if code is grpc.StatusCode.UNAVAILABLE and "not loaded" in details:
+                raise ServerError(
+                    f"{self._address} says: {details}: is it loading still, or does its log tell a fault? "
+                    "(--verbose shows the embedded server's)",
+                    code=code.name,
+                ) from error
             raise error_of_status(code, details, self._address) from error
 
 
