@@ -49,11 +49,11 @@ class _Run:
 class StreamClient:
     """Sends the frames of ``source`` to a server and its answers to ``sinks``.
 
-    ``transport`` is ``"embedded"`` (a local graph server of its own), an address, :class:`TransportOptions`,
-    :class:`EmbeddedOptions` with options to follow, or a ready :class:`Session`. ``label_names`` name the
-    scores in their order. ``preprocess`` changes the picture before it is sent (RGB uint8 in and out);
-    ``postprocess`` makes the picture to show of a result (default: the server's, with the label on it).
-    ``classifier`` labels frames by the landmarks of a graph that gives them (``holisticLandmarks``).
+    ``transport`` is ``"embedded"`` (a local graph server of its own, started as ``embedded`` says), an address,
+    :class:`TransportOptions`, or a ready :class:`Session`. ``label_names`` name the scores in their order.
+    ``preprocess`` changes the picture before it is sent (RGB uint8 in and out); ``postprocess`` makes the picture
+    to show of a result (default: the server's, with the label on it). ``classifier`` labels frames by the
+    landmarks of a graph that gives them (``holisticLandmarks``).
     A client runs once.
 
     >>> with StreamClient("in.mp4", ["out.mp4"]) as client:  # doctest: +SKIP
@@ -253,9 +253,7 @@ class StreamClient:
         sender = Sender(
             session.transport,
             exchange,
-            converter(
-                session, [step for step in (self._preprocess, self._small_frames and self._small_frames.shrink) if step]
-            ),
+            converter(session, self._steps()),
             self._observer,
             self._fail,
             on_server_loss=options.on_server_loss or ("retry" if info.live else "fail"),

@@ -51,15 +51,15 @@ class LedgerSnapshot:
 
     def line(self) -> str:
         """One line: ``230 frames: 228 delivered, 2 dropped (replaced by a newer one: 2), 0 failed``."""
-        parts = [f"{self.entered} frames: {self.delivered} delivered"]
+        parts = [f"{self.entered} frame{'' if self.entered == 1 else 's'}: {self.delivered} delivered"]
         parts.append(_total("dropped", self.dropped, DROP_REASONS))
         parts.append(_total("failed", self.failed, FAIL_REASONS))
         if self.resent:
             parts.append(f"{self.resent} resent")
         if self.late:
-            parts.append(f"{self.late} late answers ignored")
+            parts.append(f"{self.late} late answer{'' if self.late == 1 else 's'} ignored")
         if self.duplicates:
-            parts.append(f"{self.duplicates} duplicate answers ignored")
+            parts.append(f"{self.duplicates} duplicate answer{'' if self.duplicates == 1 else 's'} ignored")
         return ", ".join(parts)
 
 

@@ -7,7 +7,7 @@ that reorder), the join bound has run out, or the request's deadline has. Unary 
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -46,9 +46,8 @@ class _Pending:
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """What an event did to the window: ``returned`` credits, and the round trip of a first answer."""
+    """What an answer did: the round trip where it gave the frame's credit back, and whether it was of use."""
 
-    returned: int = 0
     round_trip: float | None = None
     late: bool = False
     duplicate: bool = False
@@ -85,7 +84,7 @@ class Joiner:
     @property
     def unsettled(self) -> int:
         """Frames sent whose end is not known yet."""
-        return sum(pending.settled is None for pending in self._pending.values())
+        return sum(1 for _ in self._unsettled())
 
     def require(self, outputs: frozenset[str]) -> None:
         """From now on a frame is not delivered without these outputs (known from the first answers)."""
@@ -113,23 +112,19 @@ class Joiner:
         duplicate = bool(pending.outputs.keys() & answer.outputs.keys())
         for name, tensor in answer.outputs.items():
             pending.outputs.setdefault(name, tensor)
-        first = not pending.answered
-        if self._required <= pending.outputs.keys() or answer.complete:
-            if first:
-                self._return_credit(pending)
-                pending.stamps = replace(pending.stamps, received=answer.received, parsed=answer.parsed)
-                pending.deadline = now + self._join_timeout
-        else:
-            # Another output is there, so the server works on it: only the join bound remains for a label,
-            # the request's own deadline for the picture.
-            first = False
+        # Another output alone shows that the server works on the frame: the credit comes back with the picture, and
+        # then only the join bound remains for a label.
+        credited = not pending.answered and (answer.complete or self._required <= pending.outputs.keys())
+        if credited:
+            self._return_credit(pending)
+            pending.stamps = replace(pending.stamps, received=answer.received, parsed=answer.parsed)
+            pending.deadline = now + self._join_timeout
         if not answer.complete:  # calls of their own overtake each other: one says nothing about another's frame
             self._passed(answer, now)
         if answer.complete or (pending.answered and self._expected <= pending.outputs.keys()):
             self._settle(pending)
         return Credit(
-            returned=int(first and pending.answered),
-            round_trip=answer.received - pending.sent if first and pending.answered else None,
+            round_trip=answer.received - pending.sent if credited else None,
             duplicate=duplicate,
         )
 
@@ -141,60 +136,52 @@ class Joiner:
             if pending.settled is None and not answer.outputs.keys() <= pending.outputs.keys():
                 pending.deadline = min(pending.deadline, now + self._join_timeout)
 
-    def failure(self, timestamp: int | None, error: StreamClientError) -> int:
-        """A request failed; returns the credits that come back.
+    def failure(self, timestamp: int | None, error: StreamClientError) -> None:
+        """A request failed.
 
         An error inside a stream does not say whose it is. It is kept until frames run out of time, or until
         as many errors have come as frames are unanswered.
         """
         if timestamp is not None:
             pending = self._pending.get(timestamp)
-            if pending is None or pending.settled is not None:
-                return 0
-            return self._fail(pending, "server_error", error)
+            if pending is not None and pending.settled is None:
+                self._fail(pending, "server_error", error)
+            return
         self._anonymous.append(error)
-        unanswered = [p for p in self._pending.values() if not p.answered and p.settled is None]
-        if len(self._anonymous) < len(unanswered):
-            return 0
-        returned = sum(self._fail(p, "server_error", error) for p in unanswered)
-        self._anonymous.clear()
-        return returned
+        unanswered = [pending for pending in self._unsettled() if not pending.answered]
+        if len(self._anonymous) >= len(unanswered):
+            for pending in unanswered:
+                self._fail(pending, "server_error", error)
+            self._anonymous.clear()
 
-    def expire(self, now: float) -> int:
-        """Settle what has run out of time; returns the credits that come back."""
-        returned = 0
-        for pending in self._pending.values():
-            if pending.settled is not None or pending.deadline > now:
+    def expire(self, now: float) -> None:
+        """Settle what has run out of time."""
+        for pending in self._unsettled():
+            if pending.deadline > now:
                 continue
             if pending.answered:
                 self._settle(pending)
             elif self._anonymous:
-                returned += self._fail(pending, "server_error", self._anonymous.pop(0))
+                self._fail(pending, "server_error", self._anonymous.pop(0))
             elif pending.deadline < pending.sent + self._request_timeout:
-                returned += self._end(pending, "dropped", "in_graph", None)
+                self._end(pending, "dropped", "in_graph", None)
             else:
                 error = DeadlineError(f"no answer within {self._request_timeout:g} s (--request_timeout)")
-                returned += self._fail(pending, "deadline", error)
-        return returned
+                self._fail(pending, "deadline", error)
 
     def next_deadline(self) -> float | None:
         """When :meth:`expire` has something to do."""
-        deadlines = [p.deadline for p in self._pending.values() if p.settled is None]
-        return min(deadlines, default=None)
+        return min((pending.deadline for pending in self._unsettled()), default=None)
 
-    def end_of_answers(self) -> int:
+    def end_of_answers(self) -> None:
         """The server said that nothing more comes: what has no answer was dropped inside its graph."""
-        returned = 0
-        for pending in self._pending.values():
-            if pending.settled is not None:
-                continue
+        for pending in self._unsettled():
             if pending.answered:
                 self._settle(pending)
             elif self._anonymous:
-                returned += self._fail(pending, "server_error", self._anonymous.pop(0))
+                self._fail(pending, "server_error", self._anonymous.pop(0))
             else:
-                returned += self._end(pending, "dropped", "in_graph", None)
-        return returned
+                self._end(pending, "dropped", "in_graph", None)
 
     def unanswered(self) -> list[Request]:
         """Requests that a new session must carry again, in order; frames already answered are settled.
@@ -203,9 +190,7 @@ class Joiner:
         """
         self._anonymous.clear()
         requests = []
-        for pending in self._pending.values():
-            if pending.settled is not None:
-                continue
+        for pending in self._unsettled():
             if pending.answered:
                 self._settle(pending)
             elif pending.attempts >= self.MAX_ATTEMPTS:
@@ -224,17 +209,14 @@ class Joiner:
             pending.sent = now
             pending.deadline = now + self._request_timeout
 
-    def fail_unanswered(self, reason: str, error: StreamClientError) -> int:
-        """Give up on every unanswered frame; returns the credits that come back."""
+    def fail_unanswered(self, reason: str, error: StreamClientError) -> None:
+        """Give up on every unanswered frame."""
         self._anonymous.clear()
-        returned = 0
-        for pending in self._pending.values():
-            if pending.settled is None:
-                if pending.answered:
-                    self._settle(pending)
-                else:
-                    returned += self._fail(pending, reason, error)
-        return returned
+        for pending in self._unsettled():
+            if pending.answered:
+                self._settle(pending)
+            else:
+                self._fail(pending, reason, error)
 
     def order(self, now: float) -> None:
         """Frames at the head that are settled have had their turn come: their joining ends here."""
@@ -251,14 +233,17 @@ class Joiner:
         ready, self._ordered = self._ordered, []
         return ready
 
+    def _unsettled(self) -> Iterator[_Pending]:
+        return (pending for pending in self._pending.values() if pending.settled is None)
+
     def _settle(self, pending: _Pending) -> None:
         self._end(pending, "delivered", "", None)
 
-    def _fail(self, pending: _Pending, reason: str, error: StreamClientError) -> int:
-        return self._end(pending, "failed", reason, error)
+    def _fail(self, pending: _Pending, reason: str, error: StreamClientError) -> None:
+        self._end(pending, "failed", reason, error)
 
-    def _end(self, pending: _Pending, outcome: Outcome, reason: str, error: StreamClientError | None) -> int:
-        returned = self._return_credit(pending)
+    def _end(self, pending: _Pending, outcome: Outcome, reason: str, error: StreamClientError | None) -> None:
+        self._return_credit(pending)
         pending.settled = Settled(
             frame=pending.frame,
             request=pending.request,
@@ -268,11 +253,8 @@ class Joiner:
             reason=reason,
             error=error,
         )
-        return returned
 
-    def _return_credit(self, pending: _Pending) -> int:
-        if pending.answered:
-            return 0
-        pending.answered = True
-        self._in_flight -= 1
-        return 1
+    def _return_credit(self, pending: _Pending) -> None:
+        if not pending.answered:
+            pending.answered = True
+            self._in_flight -= 1

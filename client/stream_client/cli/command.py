@@ -90,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for number, handler in previous.items():
             signal.signal(number, handler)
     _print_summary(summary)
+    _print_last_failure(summary)
     _print_verdict(tally, summary, flags)
     _print_classifier(client.classifier)
     if benchmark is not None:
@@ -119,6 +120,10 @@ def _print_summary(summary: Summary) -> None:
     for name, peer in summary.peers.items():
         if peer.losses:
             print(f"{name}: {peer.line()}", file=sys.stderr, flush=True)
+
+
+def _print_last_failure(summary: Summary) -> None:
+    """Of a run that went well otherwise."""
     if summary.ledger.delivered and sum(summary.ledger.failed.values()) and summary.last_failure is not None:
         print(f"last failure: {redact(str(summary.last_failure))}", file=sys.stderr, flush=True)
 
