@@ -11,9 +11,12 @@ import argparse
 import json
 import platform
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from graph_server.holistic.pace import EVERY_FRAME, Pace
 from graph_server.landmarks import FRAME_PERIOD, LandmarkExtractor, default_models, frames
@@ -31,10 +34,16 @@ def measure(clip: str, pace: Pace = EVERY_FRAME) -> dict[str, dict[str, float]]:
         extractor.process(image, (index + 1) * FRAME_PERIOD)
     found = extractor.finish()
     ours = [found.get((index + 1) * FRAME_PERIOD, {}) for index in range(count)]
-    size = np.array([image.shape[1], image.shape[0]])
+    return compared(golden, ours, np.array([image.shape[1], image.shape[0]]))
+
+
+def compared(
+    golden: Mapping[str, Any], ours: Sequence[Mapping[str, Any]], size: npt.NDArray[Any]
+) -> dict[str, dict[str, float]]:
+    """A row for each part; ``ours`` holds arrays [points, x y …], 0…1, for each frame, ``size`` width and height."""
     rows = {}
     for part in BOUNDS:
-        there = ~np.isnan(golden[part][:, 0, 0])
+        there = ~np.isnan(golden[part][: len(ours), 0, 0])
         here = np.array([part in landmarks for landmarks in ours])
         distances = [
             np.median(np.linalg.norm((ours[i][part][:, :2] - golden[part][i][:, :2]) * size, axis=1))

@@ -4,6 +4,7 @@ Imported by benchmarks; run by the other environment's Python:
 
     python mediapipe_peer.py speed FRAMES.npy    # a run for each line on standard input; prints seconds, wall and CPU
     python mediapipe_peer.py draw IN.mp4 OUT.mp4 # reads with OpenCV, finds, draws, writes
+    python mediapipe_peer.py noise IN.mp4 OUT.npz FRAMES SEED RATE # finds, a share of the bytes changed
 """
 
 import subprocess
@@ -77,5 +78,29 @@ def run_draw(source: str, target: str) -> None:
     writer.release()
 
 
+def run_noise(source: str, target: str, frames: str, seed: str, rate: str) -> None:
+    """Landmarks [frames, points, 3] by part, NaN where none are; a share ``rate`` of the bytes is changed by one."""
+    import cv2
+    import mediapipe
+    import numpy as np
+
+    counts = {"pose": 33, "face": 468, "left_hand": 21, "right_hand": 21}
+    rng = np.random.default_rng(int(seed))
+    capture = cv2.VideoCapture(source)
+    found: dict[str, list[np.ndarray]] = {part: [] for part in counts}
+    with mediapipe.solutions.holistic.Holistic() as holistic:
+        for _ in range(int(frames)):
+            image = cv2.cvtColor(capture.read()[1], cv2.COLOR_BGR2RGB)
+            values = image.reshape(-1)
+            changed = rng.integers(0, values.size, int(values.size * float(rate)))
+            values[changed] = np.where(values[changed] < 255, values[changed] + 1, 254)
+            results = holistic.process(image)
+            for part, count in counts.items():
+                landmarks = getattr(results, f"{part}_landmarks")
+                points = [(point.x, point.y, point.z) for point in landmarks.landmark] if landmarks else np.nan
+                found[part].append(np.broadcast_to(np.array(points, np.float32), (count, 3)))
+    np.savez(target, **{part: np.stack(arrays) for part, arrays in found.items()})
+
+
 if __name__ == "__main__":
-    {"speed": run_speed, "draw": run_draw}[sys.argv[1]](*sys.argv[2:])
+    {"speed": run_speed, "draw": run_draw, "noise": run_noise}[sys.argv[1]](*sys.argv[2:])

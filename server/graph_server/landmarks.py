@@ -26,7 +26,7 @@ from graph_server.config import read_config
 from graph_server.errors import GraphServerError
 from graph_server.graph.definition import parse_graph
 from graph_server.graph.runtime import Graph
-from graph_server.holistic.pace import EVERY_FRAME, Pace
+from graph_server.holistic.pace import EVERY_FRAME, FAST, Pace
 from graph_server.models import ModelRepository, Runtime
 from graph_server.resources import cache_folder, project_file
 
@@ -93,18 +93,20 @@ class LandmarkExtractor:
         self._found.setdefault(timestamp, {})[name] = value
 
 
-def extract(path: Path, models: ModelRepository) -> dict[str, npt.NDArray[np.float32]]:
+def extract(path: Path, models: ModelRepository, pace: Pace = EVERY_FRAME) -> dict[str, npt.NDArray[np.float32]]:
     """Arrays [frames, points, columns] for each of :data:`PARTS`, NaN where a part was not found.
 
     As ``mediapipe.solutions`` gives them, whatever the clip's frame rate.
     """
     pictures = ((image, (index + 1) * FRAME_PERIOD) for index, image in enumerate(frames(path)))
-    return _collect(LandmarkExtractor(models), pictures)
+    return _collect(LandmarkExtractor(models, pace=pace), pictures)
 
 
-def extract_as_streamed(path: Path, models: ModelRepository) -> dict[str, npt.NDArray[np.float32]]:
+def extract_as_streamed(
+    path: Path, models: ModelRepository, pace: Pace = EVERY_FRAME
+) -> dict[str, npt.NDArray[np.float32]]:
     """As :func:`extract`, but as a stream of the clip through a served graph gives them: with its own times."""
-    return _collect(LandmarkExtractor(models, kernel=GRAPH_KERNEL), timed_frames(path))
+    return _collect(LandmarkExtractor(models, kernel=GRAPH_KERNEL, pace=pace), timed_frames(path))
 
 
 def _collect(
@@ -166,10 +168,15 @@ def main(arguments: Sequence[str]) -> int:
         default="solutions",
         help="as mediapipe.solutions finds them, or as in a stream of the clip (default: solutions)",
     )
+    parser.add_argument(
+        "--fast",
+        action="store_true",
+        help="seek hands and face in fewer frames, as holisticTrackingFast does",
+    )
     options = parser.parse_args(arguments)
     find = {"solutions": extract, "stream": extract_as_streamed}[options.timing]
     try:
-        arrays = find(options.video, default_models(options.models_dir))
+        arrays = find(options.video, default_models(options.models_dir), FAST if options.fast else EVERY_FRAME)
         np.savez_compressed(options.out, allow_pickle=False, **arrays)
     except GraphServerError as error:
         print(f"error: {error}", file=sys.stderr)

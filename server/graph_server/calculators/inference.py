@@ -154,9 +154,23 @@ class Inference(Calculator):
     An image tensor of bytes is converted by the model itself, and outputs that no node reads are cut away.
     """
 
+    @classmethod
+    def check(cls, node: Node) -> None:
+        """What OVMS refuses: no session, a map beside a list, vectors without their list."""
+        if not any(port.tag == "SESSION" for port in node.input_side_packets):
+            raise ConfigError(f"{node.calculator} needs input side packet SESSION")
+        if not node.inputs or not node.outputs:
+            raise ConfigError(f"{node.calculator} needs input and output streams")
+        options = options_named(node, "OpenVINOInferenceCalculatorOptions")
+        for what in ("input", "output"):
+            if getattr(options, f"tag_to_{what}_tensor_names") and getattr(options, f"{what}_order_list"):
+                raise ConfigError(f"Use tag_to_{what}_tensor_names or {what}_order_list not both at once")
+        if any(port.tag.startswith(_VECTOR_TAGS) for port in node.inputs) and not options.input_order_list:
+            raise ConfigError(f"{node.calculator} needs input_order_list for vectors of tensors")
+
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        self._options = node.options.get("OpenVINOInferenceCalculatorOptions")
+        self._options = options_named(node, "OpenVINOInferenceCalculatorOptions")
         self._model: Model | None = None
         self._request: ov.InferRequest | None = None
         self._feed: npt.NDArray[Any] | None = None
@@ -164,9 +178,8 @@ class Inference(Calculator):
 
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
         """Learn the model's names."""
-        self._model = side_packets.get("SESSION")
-        if self._model is None:
-            raise GraphError("no SESSION side packet")
+        self._model = side_packets["SESSION"]
+        assert self._model is not None
         self._inputs = [self._input_names(port) for port in self.node.inputs]
         self._outputs = [self._output_names(port) for port in self.node.outputs]
         known_in = {info.name for info in self._model.inputs}
@@ -184,13 +197,13 @@ class Inference(Calculator):
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         """Infer."""
         if any(value is None for value in inputs):
-            return ()
+            raise GraphError("expects all input packets at the same time for each call to Process()")
         tensors: dict[str, Any] = {}
         for value, names, port in zip(inputs, self._inputs, self.node.inputs, strict=True):
             parts = value if port.tag.startswith(_VECTOR_TAGS) else [value]
-            if len(parts) < len(names):
-                raise GraphError(f"{len(parts)} tensors for {len(names)} inputs")
-            tensors.update(zip(names, parts, strict=False))
+            if len(parts) != len(names):
+                raise GraphError(f"{len(parts)} tensors for {len(names)} names of input_order_list")
+            tensors.update(zip(names, parts, strict=True))
         results = self._run(tensors)
         return [
             [results.get(name) for name in names] if port.tag.startswith(_VECTOR_TAGS) else results[names[0]]
@@ -276,12 +289,8 @@ class Inference(Calculator):
 
 
 def _names(port: Any, options: Any, what: str, of_model: list[str]) -> list[str]:
-    """The tensors that a stream carries: by map for its tag, by order list, else the model's own order."""
-    if options is not None:
-        mapped = getattr(options, f"tag_to_{what}_tensor_names")
-        if port.tag in mapped:
-            return [mapped[port.tag]]
-        order = list(getattr(options, f"{what}_order_list"))
-        if order:
-            return order
-    return of_model if port.tag.startswith(_VECTOR_TAGS) else of_model[:1]
+    """The tensors that a stream carries: a vector's by order list, or all by name; else by the map for its tag."""
+    if port.tag.startswith(_VECTOR_TAGS):
+        return list(getattr(options, f"{what}_order_list")) or sorted(of_model)
+    mapped = getattr(options, f"tag_to_{what}_tensor_names")
+    return [mapped.get(port.tag, port.tag)]

@@ -1,8 +1,9 @@
 """Calculators that take vectors apart and put them together."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError, GraphError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.node import Node
+from graph_server.graph.text import options_named
 
 
 @REGISTRY.register(
@@ -24,16 +26,35 @@ from graph_server.graph.node import Node
 class SplitVector(Calculator):
     """Ranges of a vector: slices, or elements where ``element_only`` says so."""
 
+    inputs = Ports(required=("",))
+    outputs = Ports(required=("",))
+    brief = True
+    takes: ClassVar[bool] = False
+    """Whether elements leave the vector instead of being copied."""
+
+    @classmethod
+    def check(cls, node: Node) -> None:
+        """Ranges that fit the outputs and, where elements are put together or taken out, one another."""
+        options = options_named(node, "SplitVectorCalculatorOptions")
+        ranges = [(item.begin, item.end) for item in options.ranges]
+        if any(not 0 <= begin < end for begin, end in ranges) or not ranges:
+            raise ConfigError(f"{node.calculator} needs ranges whose indices are non-negative, begin less than end")
+        if options.combine_outputs and len(node.outputs) != 1:
+            raise ConfigError(f"{node.calculator} has one output with combine_outputs")
+        if not options.combine_outputs and len(ranges) != len(node.outputs):
+            raise ConfigError(f"{len(ranges)} ranges for {len(node.outputs)} outputs of {node.calculator}")
+        if options.element_only and not options.combine_outputs and any(end - begin != 1 for begin, end in ranges):
+            raise ConfigError("Since element_only is true, all ranges should be of size 1")
+        ordered = sorted(ranges)
+        if (options.combine_outputs or cls.takes) and any(a[1] > b[0] for a, b in itertools.pairwise(ordered)):
+            raise ConfigError(f"the ranges of {node.calculator} must not overlap")
+
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        options = node.options.get("SplitVectorCalculatorOptions")
-        if options is None or not options.ranges:
-            raise ConfigError(f"{node.calculator} needs ranges")
+        options = options_named(node, "SplitVectorCalculatorOptions")
         self._ranges = [(item.begin, item.end) for item in options.ranges]
         self._element_only = options.element_only
         self._combine = options.combine_outputs
-        if not self._combine and len(self._ranges) != len(node.outputs):
-            raise ConfigError(f"{len(self._ranges)} ranges for {len(node.outputs)} outputs of {node.calculator}")
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         """Take apart."""
@@ -53,6 +74,8 @@ class SplitVector(Calculator):
 @REGISTRY.register("SplitTensorVectorCalculator")
 class SplitTensorVector(SplitVector):
     """As above; it takes the tensors out of their packet, so nobody else may read that packet."""
+
+    takes = True
 
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
         """Refuse what MediaPipe refuses at run time."""

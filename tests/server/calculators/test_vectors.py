@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from tests.support.graphs import run_graph
 
+from graph_server.errors import ConfigError
+
 
 def _concatenate(kind: str, options: str, packets: Any) -> Any:
     text = f"""
@@ -56,3 +58,35 @@ def test_pictures_change_their_channels(source: str, target: str, pixel: list[in
     ((_, image),) = run_graph(text, [("a", 1, np.full((2, 4, len(pixel)), pixel, np.uint8))])["b"]
     assert image.shape == (2, 4, len(expected))
     assert image[1, 2].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("Float", "", "needs ranges"),
+        ("Float", "ranges { begin: 2 end: 2 }", "begin less than end"),
+        ("Float", "ranges { begin: 0 end: 1 } ranges { begin: 1 end: 2 }", "2 ranges for 1 outputs"),
+        ("Float", "ranges { begin: 0 end: 2 } element_only: true", "all ranges should be of size 1"),
+        ("Float", "ranges { begin: 0 end: 2 } ranges { begin: 1 end: 3 } combine_outputs: true", "must not overlap"),
+    ],
+)
+def test_ranges_that_mediapipe_refuses_are_refused_at_load(kind: str, options: str, message: str) -> None:
+    text = f"""
+      input_stream: "a" output_stream: "b"
+      node {{ calculator: "Split{kind}VectorCalculator" input_stream: "a" output_stream: "b"
+             options {{ [mediapipe.SplitVectorCalculatorOptions.ext] {{ {options} }} }} }}
+    """
+    with pytest.raises(ConfigError, match=message):
+        run_graph(text, [])
+
+
+def test_tensors_can_be_taken_out_of_a_vector_once_only() -> None:
+    text = """
+      input_stream: "a" output_stream: "b" output_stream: "c"
+      node { calculator: "SplitTensorVectorCalculator" input_stream: "a" output_stream: "b" output_stream: "c"
+             options { [mediapipe.SplitVectorCalculatorOptions.ext] {
+               ranges { begin: 0 end: 1 } ranges { begin: 1 end: 2 } element_only: true } } }
+    """
+    assert run_graph(text, [("a", 1, [7, 8])]) == {"b": [(1, 7)], "c": [(1, 8)]}
+    with pytest.raises(ConfigError, match="must not overlap"):
+        run_graph(text.replace("begin: 1 end: 2", "begin: 0 end: 1"), [])

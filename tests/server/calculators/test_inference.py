@@ -1,0 +1,101 @@
+"""Streams and tensors of OpenVINOInferenceCalculator: what OVMS refuses, when the graph is read or when it runs."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.support.graph_server import write_onnx
+
+from graph_server.calculators import REGISTRY
+from graph_server.errors import ConfigError, GraphError
+from graph_server.graph.definition import parse_graph
+from graph_server.graph.runtime import Graph
+from graph_server.models import ModelConfig, ModelRepository, Runtime
+
+ONE = np.ones((1, 2), np.float32)
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> ModelRepository:
+    """Inputs b and a, outputs b_out and a_out: twice the same."""
+    write_onnx(tmp_path / "m" / "1" / "model.onnx", inputs={"b": (1, 2), "a": (1, 2)}, factor=2.0)
+    return ModelRepository(Runtime(), (ModelConfig("m", tmp_path / "m"),))
+
+
+def graph_of(inputs: str, outputs: str, options: str) -> str:
+    """``inputs`` and ``outputs`` are tags of the node."""
+    text = ""
+    for kind, tags in (("input", inputs.split()), ("output", outputs.split())):
+        text += "".join(f'{kind}_stream: "{tag}:{tag.lower()}_{kind}" ' for tag in tags)
+    node = f'calculator: "OpenVINOInferenceCalculator" input_side_packet: "SESSION:s" {text}'
+    return f"""
+      {text}
+      node {{ calculator: "OpenVINOModelServerSessionCalculator" output_side_packet: "SESSION:s" options {{
+        [mediapipe.OpenVINOModelServerSessionCalculatorOptions.ext] {{ servable_name: "m" }} }} }}
+      node {{ {node} options {{ [mediapipe.OpenVINOInferenceCalculatorOptions.ext] {{ {options} }} }} }}
+    """
+
+
+def run(text: str, models: ModelRepository, packets: dict[str, Any]) -> dict[str, Any]:
+    graph = Graph(parse_graph(text, source="test", registry=REGISTRY), REGISTRY, models)
+    out: dict[str, Any] = {}
+    graph.start({}, lambda name, value, _: out.update({name: value}))
+    try:
+        for name, value in packets.items():
+            graph.add_packet(name, value, 1)
+        graph.close_inputs()
+        graph.wait_until_done()
+    finally:
+        graph.cancel()
+    return out
+
+
+MAPS = 'tag_to_input_tensor_names { key: "A" value: "a" } tag_to_input_tensor_names { key: "B" value: "b" } '
+MAPS += 'tag_to_output_tensor_names { key: "OUT" value: "b_out" }'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (graph_of("A", "OUT", MAPS + 'input_order_list: "a"'),
+         r'\(line 5\): Use tag_to_input_tensor_names or input_order_list not both at once'),
+        (graph_of("A", "TENSORS", MAPS + 'output_order_list: "a"'),
+         "Use tag_to_output_tensor_names or output_order_list not both at once"),
+        (graph_of("TENSORS", "OUT", MAPS), "needs input_order_list for vectors of tensors"),
+        ('output_stream: "a_input" ' + graph_of("A", "", MAPS), "needs input and output streams"),
+        (graph_of("A", "OUT", MAPS).replace("input_side_packet", "output_side_packet"), "needs input side packet"),
+    ],
+)  # fmt: skip
+def test_a_node_that_ovms_does_not_take_is_refused_at_load(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_graph(text, source="test", registry=REGISTRY)
+
+
+def test_tags_are_mapped_to_tensors(models: ModelRepository) -> None:
+    out = run(graph_of("A B", "OUT", MAPS), models, {"a_input": ONE, "b_input": ONE * 3})
+    assert np.array_equal(out["out_output"], ONE * 6)
+
+
+def test_a_vector_without_an_order_is_sorted_by_the_tensors_names(models: ModelRepository) -> None:
+    text = graph_of("OVTENSORS", "OVTENSORS", 'input_order_list: ["b", "a"]')
+    text = text.replace('output_stream: "OVTENSORS:ovtensors_output"', 'output_stream: "OVTENSORS:v"', 1)
+    text = text.replace('output_stream: "OVTENSORS:ovtensors_output"', 'output_stream: "OVTENSORS:v"')
+    out = run(text, models, {"ovtensors_input": [ONE, ONE * 3]})
+    assert [tensor[0, 0] for tensor in out["v"]] == [6, 2]
+
+
+def test_a_tag_that_is_not_mapped_is_the_tensor_s_name(models: ModelRepository) -> None:
+    with pytest.raises(GraphError, match=r"model m has no input 'A', only \['a', 'b'\]"):
+        run(graph_of("A B", "OUT", MAPS.replace('"A" value', '"OTHER" value')), models, {})
+
+
+def test_an_input_that_does_not_come_breaks_the_graph(models: ModelRepository) -> None:
+    with pytest.raises(GraphError, match="expects all input packets at the same time"):
+        run(graph_of("A B", "OUT", MAPS), models, {"a_input": ONE})
+
+
+def test_a_vector_of_another_length_than_its_list_breaks_the_graph(models: ModelRepository) -> None:
+    text = graph_of("OVTENSORS", "OUT", 'input_order_list: "a" ' + MAPS.split("} ", 2)[2])
+    with pytest.raises(GraphError, match="2 tensors for 1 names of input_order_list"):
+        run(text, models, {"ovtensors_input": [ONE, ONE]})
