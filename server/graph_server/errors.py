@@ -7,7 +7,8 @@
      ├── AssetError            models or clips that cannot be fetched
      ├── UnknownModelError     no model of that name
      │    └── UnknownVersionError   a model of that name, but not of that version
-     └── GraphError            a graph that failed to start or run
+     ├── GraphError            a graph that failed to start or run
+     └── Refusal               a request that is refused, with OVMS's text and code (service/status.py)
 
 Every message is one line that names what was tried and what to do about it.
 """

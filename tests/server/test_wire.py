@@ -15,13 +15,11 @@ import numpy as np
 import pytest
 import tritonclient.grpc as triton
 from tests.conftest import ROOT
+from tests.support.graph_server import STREAM, UNARY, stream_over
 from tests.support.video import picture
 from tritonclient.utils import InferenceServerException
 
 from graph_server.service.messages import message_class
-
-STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
-UNARY = "/inference.GRPCInferenceService/ModelInfer"
 
 
 @pytest.fixture(scope="module")
@@ -58,18 +56,6 @@ def request(image: Any = None, timestamp: Any = None, **changes: Any) -> Any:
     elif timestamp is not None:
         made.parameters["OVMS_MP_TIMESTAMP"].int64_param = timestamp
     return made
-
-
-def stream(channel: grpc.Channel, *requests: Any) -> tuple[list[Any], grpc.StatusCode, str]:
-    """All answers of a session, and how it ended."""
-    call = channel.stream_stream(STREAM)(iter([made.SerializeToString() for made in requests]))
-    answers = []
-    try:
-        for data in call:
-            answers.append(message_class("ModelStreamInferResponse").FromString(data))
-    except grpc.RpcError:
-        pass
-    return answers, call.code(), call.details()
 
 
 def unary_error(channel: grpc.Channel, made: Any) -> tuple[grpc.StatusCode, str]:
@@ -140,7 +126,7 @@ def test_unary_fails_as_a_whole_when_an_output_has_no_packet(channel: grpc.Chann
 
 
 def test_a_session_keeps_timestamps_and_drains_at_half_close(channel: grpc.Channel) -> None:
-    answers, code, _ = stream(channel, *[request(picture(index), index * 1000) for index in range(10)])
+    answers, code, _ = stream_over(channel, *[request(picture(index), index * 1000) for index in range(10)])
     assert code is grpc.StatusCode.OK
     assert [item.infer_response.parameters["OVMS_MP_TIMESTAMP"].int64_param for item in answers] == [
         index * 1000 for index in range(10)
@@ -149,7 +135,7 @@ def test_a_session_keeps_timestamps_and_drains_at_half_close(channel: grpc.Chann
 
 
 def test_a_timestamp_that_does_not_rise_closes_the_call(channel: grpc.Channel) -> None:
-    answers, code, details = stream(channel, request(timestamp=5), request(timestamp=5), request(timestamp=6))
+    answers, code, details = stream_over(channel, request(timestamp=5), request(timestamp=5), request(timestamp=6))
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     assert details.startswith(
         "Mediapipe execution failed. MP status - INVALID_ARGUMENT: CalculatorGraph::Run() failed: "
@@ -199,7 +185,7 @@ def test_a_timestamp_that_does_not_rise_closes_the_call(channel: grpc.Channel) -
     ],
 )
 def test_a_bad_request_is_answered_inside_the_stream_which_goes_on(channel: grpc.Channel, made: Any, text: str) -> None:
-    answers, code, _ = stream(channel, request(timestamp=1), made, request(timestamp=2))
+    answers, code, _ = stream_over(channel, request(timestamp=1), made, request(timestamp=2))
     assert code is grpc.StatusCode.OK
     assert [item.error_message for item in answers if item.error_message] == [text]
     assert sum(1 for item in answers if item.HasField("infer_response")) == 2
@@ -207,9 +193,9 @@ def test_a_bad_request_is_answered_inside_the_stream_which_goes_on(channel: grpc
 
 def test_calls_end_with_the_codes_of_ovms(channel: grpc.Channel) -> None:
     not_found = "Mediapipe graph definition with requested name is not found"
-    assert stream(channel, request(model_name="x"))[1:] == (grpc.StatusCode.NOT_FOUND, not_found)
-    assert stream(channel, request(model_name="pose_classifier"))[1:] == (grpc.StatusCode.NOT_FOUND, not_found)
-    assert stream(channel)[1:] == (grpc.StatusCode.UNKNOWN, "Unknown error")
+    assert stream_over(channel, request(model_name="x"))[1:] == (grpc.StatusCode.NOT_FOUND, not_found)
+    assert stream_over(channel, request(model_name="pose_classifier"))[1:] == (grpc.StatusCode.NOT_FOUND, not_found)
+    assert stream_over(channel)[1:] == (grpc.StatusCode.UNKNOWN, "Unknown error")
     assert unary_error(channel, request(model_name="x")) == (grpc.StatusCode.NOT_FOUND, not_found)
     assert unary_error(channel, request(timestamp="now")) == (grpc.StatusCode.UNKNOWN, "Unknown error")
     assert unary_error(channel, request(version="a"))[1] == "invalid model version format in request"
@@ -217,7 +203,7 @@ def test_calls_end_with_the_codes_of_ovms(channel: grpc.Channel) -> None:
     assert unary_error(channel, empty)[1] == "Invalid number of inputs - Not all input packets created"
     reserved = request()
     reserved.parameters["py"].string_param = "x"
-    assert stream(channel, reserved)[1] is grpc.StatusCode.FAILED_PRECONDITION
+    assert stream_over(channel, reserved)[1] is grpc.StatusCode.FAILED_PRECONDITION
 
 
 def test_any_bytes_get_a_clear_status_and_the_next_client_is_served(channel: grpc.Channel) -> None:
@@ -231,7 +217,7 @@ def test_any_bytes_get_a_clear_status_and_the_next_client_is_served(channel: grp
         with pytest.raises(grpc.RpcError) as caught:
             channel.unary_unary(UNARY)(bytes(damaged))
         assert caught.value.code() is not grpc.StatusCode.UNAVAILABLE
-    answers, code, _ = stream(channel, request())
+    answers, code, _ = stream_over(channel, request())
     assert (len(answers), code) == (1, grpc.StatusCode.OK)
 
 
@@ -241,7 +227,7 @@ def test_clients_that_vanish_free_their_sessions(ready: dict[str, Any], channel:
             call = short.stream_stream(STREAM)(iter([request().SerializeToString()] * 3))
             next(call)
             call.cancel()
-    assert stream(channel, request())[1] is grpc.StatusCode.OK
+    assert stream_over(channel, request())[1] is grpc.StatusCode.OK
 
 
 def test_sigterm_takes_nothing_new_and_lets_sessions_end(tmp_path: Path) -> None:

@@ -49,15 +49,20 @@ def request(timestamp: int, name: str = "image", image: Any = None) -> Any:
 
 def stream(address: str, *requests: Any) -> tuple[list[Any], grpc.StatusCode, str]:
     """All answers of a session, and how it ended."""
-    answers = []
     with grpc.insecure_channel(address) as channel:
-        call = channel.stream_stream(STREAM)(iter([made.SerializeToString() for made in requests]))
-        try:
-            for data in call:
-                answers.append(message_class("ModelStreamInferResponse").FromString(data))
-        except grpc.RpcError:
-            pass
-        return answers, call.code(), call.details()
+        return stream_over(channel, *requests)
+
+
+def stream_over(channel: grpc.Channel, *requests: Any) -> tuple[list[Any], grpc.StatusCode, str]:
+    """The same over a channel that is there."""
+    answers = []
+    call = channel.stream_stream(STREAM)(iter([made.SerializeToString() for made in requests]))
+    try:
+        for data in call:
+            answers.append(message_class("ModelStreamInferResponse").FromString(data))
+    except grpc.RpcError:
+        pass
+    return answers, call.code(), call.details()
 
 
 def unary(address: str, made: Any, timeout: float | None = None) -> Any:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,22 +155,12 @@ def _sync_sets(handler: Any, inputs: Sequence[Port]) -> tuple[tuple[int, ...], .
 
 
 def _check_streams(nodes: Sequence[Node], inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
-    producers: dict[str, str] = {}
-    for port in inputs:
-        if port.name in producers:
-            raise ConfigError(f"the graph has two input streams of the name {port.name!r}")
-        producers[port.name] = "the graph's inputs"
-    for node in nodes:
-        for port in node.outputs:
-            if port.name in producers:
-                raise ConfigError(
-                    f"{node.where()}: stream {port.name!r} has a producer already: {producers[port.name]}"
-                )
-            producers[port.name] = node.where()
-    for node in nodes:
-        for port in node.inputs:
-            if port.name not in producers:
-                raise ConfigError(f"{node.where()}: no node produces input stream {port.name!r}")
+    names = [port.name for port in inputs]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"the graph has two input streams of the name {name!r}")
+    producers = _producers("stream", dict.fromkeys(names, "the graph's inputs"), nodes, lambda node: node.outputs)
+    _check_produced("input stream", producers, nodes, lambda node: node.inputs)
     for port in outputs:
         if port.name not in producers:
             raise ConfigError(f"no node produces the graph's output stream {port.name!r}")
@@ -179,18 +169,33 @@ def _check_streams(nodes: Sequence[Node], inputs: Sequence[Port], outputs: Seque
 
 
 def _check_side_packets(nodes: Sequence[Node], side: Sequence[Port]) -> None:
-    producers = {port.name: "the graph's input side packets" for port in side}
+    given = dict.fromkeys((port.name for port in side), "the graph's input side packets")
+    producers = _producers("side packet", given, nodes, lambda node: node.output_side_packets)
+    _check_produced("input side packet", producers, nodes, lambda node: node.input_side_packets)
+
+
+def _producers(
+    what: str, given: Mapping[str, str], nodes: Sequence[Node], made: Callable[[Node], Iterable[Port]]
+) -> Mapping[str, str]:
+    """Who produces each name; raises :class:`ConfigError` where two do."""
+    producers = dict(given)
     for node in nodes:
-        for port in node.output_side_packets:
+        for port in made(node):
             if port.name in producers:
                 raise ConfigError(
-                    f"{node.where()}: side packet {port.name!r} has a producer already: {producers[port.name]}"
+                    f"{node.where()}: {what} {port.name!r} has a producer already: {producers[port.name]}"
                 )
             producers[port.name] = node.where()
+    return producers
+
+
+def _check_produced(
+    what: str, producers: Mapping[str, str], nodes: Sequence[Node], taken: Callable[[Node], Iterable[Port]]
+) -> None:
     for node in nodes:
-        for port in node.input_side_packets:
+        for port in taken(node):
             if port.name not in producers:
-                raise ConfigError(f"{node.where()}: no node produces input side packet {port.name!r}")
+                raise ConfigError(f"{node.where()}: no node produces {what} {port.name!r}")
 
 
 def _ordered(nodes: Sequence[Node]) -> list[Node]:

@@ -12,13 +12,12 @@ from typing import Any
 
 from graph_server.errors import ConfigError, GraphError, GraphServerError
 from graph_server.graph.calculator import NOTHING, Calculator, Registry, Services
-from graph_server.graph.dataflow import Dataflow, NodeState, mismatch
+from graph_server.graph.dataflow import Dataflow, mismatch
 from graph_server.graph.definition import GraphDefinition
 from graph_server.graph.node import Node, Port
-from graph_server.graph.timestamps import MAX_TIMESTAMP, MIN_TIMESTAMP, next_allowed
+from graph_server.graph.policies import NodeState
+from graph_server.graph.timestamps import MIN_TIMESTAMP, next_allowed
 from graph_server.models import ModelRepository
-
-__all__ = ["MAX_TIMESTAMP", "MIN_TIMESTAMP", "Graph", "OutputListener"]
 
 logger = logging.getLogger(__name__)
 

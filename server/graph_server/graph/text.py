@@ -3,14 +3,14 @@
 import re
 from collections.abc import Iterator
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 from graph_server.errors import ConfigError
 from graph_server.graph.node import Node
+from graph_server.schema import Schema, load_schema
 
 _TYPE = re.compile(r"\[\s*(?:[\w.]+\s*/\s*)?(?P<name>[A-Za-z_]\w*(?:\s*\.\s*\w+)+)\s*\]\s*:?\s*(?=[{<])")
 _CALCULATOR = re.compile(r"\bcalculator\s*:\s*[\"'](?P<name>\w+)[\"']")
@@ -21,29 +21,8 @@ _TOKEN = re.compile(
 
 
 @cache
-def _pool() -> descriptor_pool.DescriptorPool:
-    data = (files("graph_server.graph") / "mediapipe_graph.binpb").read_bytes()
-    pool = descriptor_pool.DescriptorPool()
-    for file in descriptor_pb2.FileDescriptorSet.FromString(data).file:
-        pool.Add(file)  # type: ignore[no-untyped-call,unused-ignore]
-    _classes(pool)
-    return pool
-
-
-@cache
-def _classes(pool: descriptor_pool.DescriptorPool) -> list[Any]:
-    """Every message's class, nested ones included, alive for good.
-
-    Extensions are registered with the class that they extend when their messages are made. And protobuf drops a
-    class with the last message, to make it again at the next, which under threads ends in a crash now and then.
-    """
-    made = list(message_factory.GetMessageClassesForFiles(["mediapipe_graph.proto"], pool).values())
-    left = list(pool.FindFileByName("mediapipe_graph.proto").message_types_by_name.values())
-    while left:
-        descriptor = left.pop()
-        made.append(message_factory.GetMessageClass(descriptor))
-        left += descriptor.nested_types
-    return made
+def _schema() -> Schema:
+    return load_schema("graph_server.graph", "mediapipe_graph.binpb")
 
 
 def parse_text(text: str) -> Any:
@@ -51,12 +30,11 @@ def parse_text(text: str) -> Any:
 
     :func:`unknown_options` tells those. Their calculators are unknown, too, as a rule, and that is what to complain of.
     """
-    pool = _pool()
-    config = message_factory.GetMessageClass(pool.FindMessageTypeByName("mediapipe.CalculatorGraphConfig"))()
+    config = _schema().classes["mediapipe.CalculatorGraphConfig"]()
     for _, start, end in unknown_options(text):
         text = text[:start] + re.sub(r"[^\n]", " ", text[start:end]) + text[end:]
     try:
-        return text_format.Parse(text, config, descriptor_pool=pool)
+        return text_format.Parse(text, config, descriptor_pool=_schema().pool)
     except text_format.ParseError as error:
         raise ConfigError(f"{node_at(text, error.GetLine())}{error}") from error
     except RecursionError as error:
@@ -89,13 +67,14 @@ def unknown_options(text: str) -> Iterator[tuple[str, int, int]]:
 
 
 def _is_known(name: str) -> bool:
-    for find in (_pool().FindMessageTypeByName, _pool().FindExtensionByName):
-        try:
-            find(name)
-        except KeyError:
-            continue
+    schema = _schema()
+    if name in schema.classes:
         return True
-    return False
+    try:
+        schema.pool.FindExtensionByName(name)
+    except KeyError:
+        return False
+    return True
 
 
 def options_of(item: Any) -> dict[str, Any]:
@@ -108,12 +87,11 @@ def options_of(item: Any) -> dict[str, Any]:
         if not packed.type_url:
             continue
         try:
-            descriptor = _pool().FindMessageTypeByName(packed.TypeName())
-            message = message_factory.GetMessageClass(descriptor)()
+            message = _schema().classes[packed.TypeName()]()
             packed.Unpack(message)
         except (KeyError, DecodeError) as error:
             raise ValueError(f"node_options of type {packed.type_url!r} are not implemented here") from error
-        options[descriptor.name] = message
+        options[message.DESCRIPTOR.name] = message
     return options
 
 
@@ -124,7 +102,7 @@ def options_named(node: Node, name: str, *, alias: str | None = None) -> Any:
     """
     if name in node.options:
         return node.options[name]
-    message = message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"mediapipe.{name}"))()
+    message = _schema().classes[f"mediapipe.{name}"]()
     if alias is not None and alias in node.options:
         message.ParseFromString(node.options[alias].SerializeToString())
     return message

@@ -1,14 +1,12 @@
 """KServe v2's messages: their classes, and requests and responses without needless copies."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
+from graph_server.schema import Schema, load_schema
 from graph_server.service.status import Refusal
 
 if TYPE_CHECKING:
@@ -22,40 +20,15 @@ _MAKING = threading.Lock()
 
 
 @cache
-def _pool() -> descriptor_pool.DescriptorPool:
-    data = (files("graph_server.service") / "kserve_v2.binpb").read_bytes()
-    pool = descriptor_pool.DescriptorPool()
-    for file in descriptor_pb2.FileDescriptorSet.FromString(data).file:
-        pool.Add(file)  # type: ignore[no-untyped-call,unused-ignore]
-    return pool
-
-
-def _with_nested(descriptor: Any) -> Iterator[Any]:
-    yield descriptor
-    for nested in descriptor.nested_types:
-        yield from _with_nested(nested)
-
-
-@cache
-def _classes() -> dict[str, Any]:
-    """Every message's class by its full name.
-
-    protobuf itself keeps none alive: it makes a nested message's class when one is met and drops it when the last
-    is gone. Under threads that ends in a crash now and then.
-    """
-    file = _pool().FindFileByName("kserve_v2.proto")
-    return {
-        nested.full_name: message_factory.GetMessageClass(nested)
-        for descriptor in file.message_types_by_name.values()
-        for nested in _with_nested(descriptor)
-    }
+def _schema() -> Schema:
+    return load_schema("graph_server.service", "kserve_v2.binpb")
 
 
 @cache
 def message_class(name: str) -> Any:
     """The class of ``inference.<name>``."""
     with _MAKING:
-        return _classes()[f"inference.{name}"]
+        return _schema().classes[f"inference.{name}"]
 
 
 @dataclass(frozen=True, slots=True)

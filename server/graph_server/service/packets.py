@@ -13,7 +13,7 @@ from graph_server.errors import GraphError
 from graph_server.graph.definition import GraphDefinition
 from graph_server.graph.node import Port
 from graph_server.graph.pool import CallGraph
-from graph_server.graph.runtime import MAX_TIMESTAMP, MIN_TIMESTAMP
+from graph_server.graph.timestamps import DONE, MAX_TIMESTAMP, MIN_TIMESTAMP, PRE_STREAM, UNSET, UNSTARTED
 from graph_server.servables import Servables
 from graph_server.service.messages import InferRequest, message_class
 from graph_server.service.status import (
@@ -35,12 +35,12 @@ from graph_server.service.tensors import (
 TIMESTAMP = "OVMS_MP_TIMESTAMP"
 _RESERVED = "py"
 _SPECIAL = {
-    -(2**63): "Timestamp::Unset()",
-    -(2**63) + 1: "Timestamp::Unstarted()",
-    -(2**63) + 2: "Timestamp::PreStream()",
-    2**63 - 3: "Timestamp::PostStream()",
-    2**63 - 2: "Timestamp::OneOverPostStream()",
-    2**63 - 1: "Timestamp::Done()",
+    UNSET: "Timestamp::Unset()",
+    UNSTARTED: "Timestamp::Unstarted()",
+    PRE_STREAM: "Timestamp::PreStream()",
+    MAX_TIMESTAMP + 1: "Timestamp::PostStream()",
+    DONE - 1: "Timestamp::OneOverPostStream()",
+    DONE: "Timestamp::Done()",
 }
 _RUN_FAILED, _HAS_ERRORS = "CalculatorGraph::Run() failed: ", "Graph has errors: "
 

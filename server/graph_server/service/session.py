@@ -36,7 +36,7 @@ Watch = Callable[[Callable[[], None]], object]
 
 
 class StreamSession:
-    """One ``ModelStreamInfer`` call. :meth:`run` reads in a thread of its own; iterate :attr:`responses`."""
+    """One ``ModelStreamInfer`` call. It reads in a thread of its own; iterate :attr:`responses`."""
 
     RESPONSES = 16
     RESPONSE_BYTES = 32 << 20
