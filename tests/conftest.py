@@ -45,6 +45,15 @@ def server() -> Iterator[ScriptedServer]:
         yield scripted
 
 
+@pytest.fixture(scope="module")
+def pass_through_server() -> Iterator[str]:
+    """The gRPC address of our graph server with the graph that gives the picture back, in a process of its own."""
+    from tests.support.graph_server import graph_server_process
+
+    with graph_server_process("--model_name", "passThrough", "--model_path", "graphs/pass_through") as ready:
+        yield str(ready["grpc"])
+
+
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
     """Every thread has an owner that joins it."""

@@ -3,29 +3,14 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.conftest import ROOT
 from tests.support.rtsp_server import RtspServer
 
 ATTEMPTS = 4
 """A live way may lose a frame on a busy machine; a fault of ours would lose some in every attempt."""
-
-
-@pytest.fixture
-def graph_server() -> Iterator[str]:
-    command = [sys.executable, "-m", "graph_server", "--port", "0", "--model_name", "passThrough"]
-    command += ["--model_path", str(ROOT / "graphs" / "pass_through"), "--exit_with_stdin"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        yield str(json.loads(process.stdout.readline())["grpc"])
-        process.stdin.close()
 
 
 def read_back(url: str, report: Path) -> dict[str, Any]:
@@ -36,11 +21,13 @@ def read_back(url: str, report: Path) -> dict[str, Any]:
     return dict(json.loads(report.read_text()))
 
 
-def test_every_frame_arrives_once_and_in_order(tmp_path: Path, graph_server: str) -> None:
+def test_every_frame_arrives_once_and_in_order(tmp_path: Path, pass_through_server: str) -> None:
+    metrics = tmp_path / "metrics.json"
     with RtspServer(publish=["live"]) as rtsp:
-        command = [sys.executable, "client.py", "--grpc_address", graph_server, "--model_name", "passThrough"]
+        command = [sys.executable, "client.py", "--grpc_address", pass_through_server, "--model_name", "passThrough"]
         command += ["--input_stream", "testsrc:320x240@15", "--max_inflight", "4"]
         command += ["--output_stream", rtsp.url("publish/live")]
+        command += ["--benchmark", "--benchmark_until", "end", "--warmup_frames", "0", "--report", str(metrics)]
         publishing = subprocess.Popen(command, cwd=ROOT / "client", stderr=subprocess.PIPE, text=True)
         try:
             reports: list[dict[str, Any]] = []
@@ -53,5 +40,9 @@ def test_every_frame_arrives_once_and_in_order(tmp_path: Path, graph_server: str
     assert last["intact"], [{name: report[name] for name in ("lost", "duplicates", "unread")} for report in reports]
     assert (last["read"], last["last"] - last["first"]) == (30, 29)
     assert all((report["out_of_order"], report["unreadable"]) == (0, 0) for report in reports)
-    assert last["latency"]["minimum"] > 0  # painted before it was read: the clocks are one
+    measured = json.loads(metrics.read_text())["measurement"]
+    assert measured["frames"] > last["last"]
+    # Each frame was delivered by the client before it was read at the far end: one clock, from the same moment on.
+    assert last["latency"]["count"] == 30
+    assert 0 < measured["latency"]["minimum"] < last["latency"]["minimum"]
     assert " 0 failed" in errors

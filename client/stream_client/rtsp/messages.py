@@ -19,13 +19,22 @@ class RtspError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response: status code, its reason, and the headers by lower-case name (the last of each)."""
+    """A response: status code, its reason, the headers by lower-case name (the last of each), and its body."""
 
     status: int
     reason: str
     headers: Mapping[str, str]
     challenges: tuple[str, ...] = ()
     """Every ``WWW-Authenticate`` header."""
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """A packet of RTP or RTCP that came within the connection (RFC 2326, section 10.12)."""
+
+    channel: int
+    data: bytes
 
 
 def request_bytes(method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:
@@ -36,13 +45,13 @@ def request_bytes(method: str, url: str, headers: Mapping[str, str], body: bytes
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def parse_response(data: bytes) -> tuple[Response, int] | None:
+def parse_response(data: bytes | bytearray) -> tuple[Response, int] | None:
     """The response at the start of ``data`` and its length in bytes, body included; ``None``: not all is there.
 
     Raises :class:`RtspError` for anything else.
     """
     head, separator, _ = data.partition(b"\r\n\r\n")
-    if len(head) > MAX_HEADER_BYTES or not (b"RTSP/".startswith(data[:5]) or data.startswith(b"RTSP/")):
+    if len(head) > MAX_HEADER_BYTES or not b"RTSP/".startswith(bytes(data[:5])):
         raise RtspError("the server does not speak RTSP")
     if not separator:
         return None
@@ -59,7 +68,14 @@ def parse_response(data: bytes) -> tuple[Response, int] | None:
     end = len(head) + 4 + int(length)
     if len(data) < end:
         return None
-    return Response(int(words[1]), words[2] if len(words) > 2 else "", headers, challenges), end
+    body = bytes(data[len(head) + 4 : end])
+    return Response(int(words[1]), words[2] if len(words) > 2 else "", headers, challenges, body), end
+
+
+def parse_packet(data: bytes | bytearray) -> tuple[Packet, int] | None:
+    """The packet at the start of ``data``, a ``$``, and its length in bytes; ``None``: not all is there."""
+    end = 4 + int.from_bytes(data[2:4], "big")
+    return (Packet(data[1], bytes(data[4:end])), end) if len(data) >= max(4, end) else None
 
 
 def interleaved(channel: int, packet: bytes) -> bytes:

@@ -12,7 +12,8 @@ from stream_client.errors import (
     SourceError,
     SourceNotFoundError,
 )
-from stream_client.sources.live import LiveInput, LiveSource
+from stream_client.sources.feed import FfmpegFeed, LiveInput
+from stream_client.sources.live import LiveSource
 from stream_client.sources.reconnecting import ReconnectingSource
 
 _CAMERA = re.compile(r"\d+|webcam|/dev/video\d+")
@@ -64,7 +65,7 @@ def camera_source(
     """A camera; see :func:`camera_input`. It has to be there at first, and may be unplugged for a while."""
     live = camera_input(spec, width=width, height=height, frame_rate=frame_rate)
     return ReconnectingSource(
-        lambda: LiveSource(live, camera_error),
+        lambda: LiveSource(FfmpegFeed(live, camera_error)),
         live.name,
         reconnect_timeout=reconnect_timeout,
         hopeless=(SourceError,),

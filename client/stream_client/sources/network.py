@@ -1,4 +1,4 @@
-"""Network streams: RTSP over TCP, HTTP MJPEG, HLS."""
+"""Network streams: RTSP, HTTP MJPEG, HLS."""
 
 from typing import Literal
 
@@ -13,8 +13,11 @@ from stream_client.errors import (
     SourceTlsError,
 )
 from stream_client.redact import redact
-from stream_client.sources.live import LiveInput, LiveSource
+from stream_client.rtsp.messages import RtspError
+from stream_client.sources.feed import FfmpegFeed, LiveInput
+from stream_client.sources.live import LiveSource
 from stream_client.sources.reconnecting import ReconnectingSource
+from stream_client.sources.rtsp import RtspFeed
 from stream_client.urls import PASSWORD_VARIABLE, USER_VARIABLE, with_credentials
 
 RtspTransport = Literal["tcp", "udp"]
@@ -29,12 +32,14 @@ def is_network(spec: str) -> bool:
 
 def network_connection(url: str, *, rtsp_transport: RtspTransport = "tcp", timeout: float = 10.0) -> LiveSource:
     """One connection to a network stream; ``timeout`` in seconds bounds opening and each read."""
+    scheme = url.partition("://")[0].lower()
     options = {"fflags": "nobuffer", "flags": "low_delay"}
-    if url.lower().startswith("rtsp"):
+    if scheme in ("rtsp", "rtsps"):
         # The stream's description names size and codec: half a second of looking is enough.
         options |= {"rtsp_transport": rtsp_transport, "max_delay": "0", "analyzeduration": "500000"}
     live = LiveInput(redact(url), with_credentials(url), None, options, open_timeout=timeout, read_timeout=timeout)
-    return LiveSource(live, network_error)
+    ours = scheme == "rtsp" and rtsp_transport == "tcp"
+    return LiveSource(RtspFeed(live, network_error) if ours else FfmpegFeed(live, network_error))
 
 
 def network_source(
@@ -52,22 +57,22 @@ def network_source(
     )
 
 
-def network_error(live: LiveInput, error: OSError | av.error.FFmpegError) -> SourceError:
-    """What FFmpeg's error means for a stream; never with the credentials."""
-    text = redact(error.strerror or str(error))
+def network_error(live: LiveInput, error: OSError | av.error.FFmpegError | RtspError) -> SourceError:
+    """What FFmpeg's error or an RTSP server's refusal means for a stream; never with the credentials."""
+    text = redact(getattr(error, "strerror", None) or str(error))
     match error:
-        case av.error.HTTPUnauthorizedError() | av.error.HTTPForbiddenError():
+        case av.error.HTTPUnauthorizedError() | av.error.HTTPForbiddenError() | RtspError(status=401 | 403):
             return SourceAuthenticationError(
                 f"{live.name} refuses the credentials: put them in the URL, or in {USER_VARIABLE} and "
                 f"{PASSWORD_VARIABLE}"
             )
-        case av.error.HTTPNotFoundError():
+        case av.error.HTTPNotFoundError() | RtspError(status=404):
             return SourceNotFoundError(f"{live.name}: nobody publishes there (404)")
-        case av.error.ExitError() | av.error.TimeoutError():
+        case av.error.ExitError() | TimeoutError():
             return SourceTimeoutError(f"{live.name} did not answer within {live.open_timeout:g} s")
-        case av.error.ConnectionRefusedError():
+        case ConnectionRefusedError():
             return SourceError(f"{live.name}: connection refused; is the server running?")
-        case av.error.HTTPServerError():
+        case av.error.HTTPServerError() | RtspError():
             return SourceError(f"{live.name}: the server has a fault of its own (5xx)")
         case av.error.InvalidDataError() | av.error.DecoderNotFoundError():
             return SourceCodecError(f"{live.name} has no video that can be decoded: {text}")

@@ -4,7 +4,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,24 +13,10 @@ from typing import Any
 import grpc
 import pytest
 from tests.client.test_cli import run
-from tests.conftest import ROOT
 from tests.support.kserve_server import ScriptedServer
 from tests.support.rtsp_server import PATTERN, RtspServer
 
 Findings = dict[str, dict[str, str]]
-
-
-@pytest.fixture(scope="module")
-def graph_server() -> Iterator[str]:
-    """The address of our graph server with the graph that gives the picture back."""
-    command = [sys.executable, "-m", "graph_server", "--port", "0", "--model_name", "passThrough"]
-    command += ["--model_path", str(ROOT / "graphs" / "pass_through"), "--exit_with_stdin"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        yield str(json.loads(process.stdout.readline())["grpc"])
-        process.stdin.close()
 
 
 @pytest.fixture
@@ -58,10 +43,10 @@ def failed(findings: Findings) -> set[str]:
     return {name for name, finding in findings.items() if finding["status"] == "failed"}
 
 
-def test_a_healthy_set_up_passes(tmp_path: Path, clip: Path, graph_server: str) -> None:
+def test_a_healthy_set_up_passes(tmp_path: Path, clip: Path, pass_through_server: str) -> None:
     status, findings = examine(
         tmp_path,
-        *("--grpc_address", graph_server, "--model_name", "passThrough", "--input_stream", clip),
+        *("--grpc_address", pass_through_server, "--model_name", "passThrough", "--input_stream", clip),
         *("--output_stream", tmp_path / "out.mp4", "--labels_output", tmp_path / "labels.jsonl"),
     )
     assert (status, failed(findings)) == (0, set())
@@ -97,8 +82,8 @@ def test_a_port_that_speaks_no_grpc_is_told_apart(tmp_path: Path) -> None:
     assert "not the REST port" in findings["gRPC"]["remedy"]
 
 
-def test_an_unknown_servable_is_named(tmp_path: Path, graph_server: str) -> None:
-    status, findings = examine(tmp_path, "--grpc_address", graph_server)
+def test_an_unknown_servable_is_named(tmp_path: Path, pass_through_server: str) -> None:
+    status, findings = examine(tmp_path, "--grpc_address", pass_through_server)
     assert status == 1
     assert failed(findings) == {"servable", "probe, stream"}
     assert "--model_name" in findings["servable"]["remedy"]
@@ -131,9 +116,9 @@ def test_a_server_that_never_answers_ends_the_probe(tmp_path: Path, server: Scri
     assert "--request_timeout" in findings["probe, stream"]["remedy"]
 
 
-def test_sources_and_outputs_that_cannot_work_fail(tmp_path: Path, graph_server: str) -> None:
+def test_sources_and_outputs_that_cannot_work_fail(tmp_path: Path, pass_through_server: str) -> None:
     (tmp_path / "text.mp4").write_text("no video")
-    given = ("--grpc_address", graph_server, "--model_name", "passThrough")
+    given = ("--grpc_address", pass_through_server, "--model_name", "passThrough")
     status, findings = examine(
         tmp_path,
         *(*given, "--input_stream", tmp_path / "text.mp4", "--output_stream", "out.gif"),

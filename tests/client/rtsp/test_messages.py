@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_client.rtsp.messages import RtspError, interleaved, parse_response, request_bytes
+from stream_client.rtsp.messages import Packet, RtspError, interleaved, parse_packet, parse_response, request_bytes
 
 RESPONSE = (
     b"RTSP/1.0 401 Unauthorized\r\nCSeq: 2\r\nWWW-Authenticate: Basic realm=x\r\n"
@@ -23,7 +23,7 @@ def test_a_response_is_parsed_with_every_challenge_and_its_length() -> None:
     response, length = parsed
     assert (response.status, response.reason, response.headers["cseq"]) == (401, "Unauthorized", "2")
     assert response.challenges == ("Basic realm=x", 'Digest realm="x", nonce="y"')
-    assert length == len(RESPONSE)
+    assert (response.body, length) == (b"body", len(RESPONSE))
 
 
 @given(st.binary(min_size=5).filter(lambda data: not data.startswith(b"RTSP/")))
@@ -50,3 +50,10 @@ def test_a_request_is_as_rfc_2326_writes_it() -> None:
 
 def test_a_packet_is_framed_with_channel_and_length() -> None:
     assert interleaved(1, b"abc") == b"$\x01\x00\x03abc"
+
+
+@given(st.integers(0, 255), st.binary(max_size=50), st.binary(max_size=9))
+def test_a_packet_is_waited_for_and_cut_out_of_what_follows(channel: int, data: bytes, after: bytes) -> None:
+    framed = interleaved(channel, data)
+    assert all(parse_packet(framed[:length]) is None for length in range(len(framed)))
+    assert parse_packet(bytearray(framed + after)) == (Packet(channel, data), len(framed))

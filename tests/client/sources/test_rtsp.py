@@ -6,7 +6,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 from tests.support.publisher import Publisher
 from tests.support.rtsp_server import PATTERN, SOUND_ONLY, UNKNOWN_CODEC, RtspServer, free_port
+from tests.support.scripted_rtsp import ScriptedRtsp
 
 from stream_client.backoff import Backoff
 from stream_client.errors import (
@@ -26,6 +26,9 @@ from stream_client.errors import (
 )
 from stream_client.frames import Frame
 from stream_client.observe import PeerState
+from stream_client.rtsp.h264 import RtpPacketiser, parameter_sets, session_description, split_access_unit
+from stream_client.rtsp.messages import interleaved
+from stream_client.sinks.encoder import PyavEncoder
 from stream_client.sources.base import Source
 from stream_client.sources.network import network_connection, network_source
 from stream_client.sources.reconnecting import ReconnectingSource
@@ -248,38 +251,99 @@ def test_a_source_that_nobody_publishes_yet_is_waited_for(tmp_path: Path) -> Non
 
 def test_video_in_an_unknown_codec_is_told_from_no_video() -> None:
     description = (
-        b"v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=x\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 NEVERMADE/90000\r\n"
+        "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=x\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 NEVERMADE/90000\r\n"
     )
-    answers = {
-        "DESCRIBE": f"Content-Type: application/sdp\r\nContent-Length: {len(description)}\r\n\r\n"
-        + description.decode(),
-        "SETUP": "Session: 1\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n",
-    }
-
-    def serve() -> None:
-        connection, _ = listener.accept()
-        # FFmpeg may leave the last answer unread, and end the connection by a reset.
-        with connection, connection.makefile("rb") as lines, suppress(ConnectionResetError):
-            for line in lines:
-                if line.startswith(b"CSeq"):
-                    number = line.split()[1].decode()
-                elif b"RTSP/1.0" in line:
-                    method = line.split()[0].decode()
-                elif not line.strip():
-                    rest = answers.get(method, "\r\n")
-                    connection.sendall(f"RTSP/1.0 200 OK\r\nCSeq: {number}\r\n{rest}".encode())
-                    if method == "PLAY":
-                        packet = bytes([0x80, 0xE0, 0, 1]) + bytes(8) + b"data"
-                        connection.sendall(b"$\0" + len(packet).to_bytes(2, "big") + packet)
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve)
-        thread.start()
-        source = network_source(f"rtsp://127.0.0.1:{listener.getsockname()[1]}/x", timeout=2, reconnect_timeout=0)
+    packet = bytes([0x80, 0xE0, 0, 1]) + bytes(8) + b"data"
+    with ScriptedRtsp(description, interleaved(0, packet)) as server:
+        source = network_source(server.url, timeout=2, reconnect_timeout=0)
         with pytest.raises(SourceCodecError, match="codec that FFmpeg cannot decode"):
             source.open()
         source.close()
-        thread.join()
+
+
+class Recording:
+    """A description and the packets of some pictures, 160x120, each of another grey."""
+
+    def __init__(self, pictures: int) -> None:
+        encoder, packetiser = PyavEncoder(160, 120), RtpPacketiser()
+        self.pictures: list[bytes] = []
+        for number in range(pictures):
+            image = np.full((120, 160, 3), 40 * number + 20, np.uint8)
+            units = split_access_unit(encoder.encode(image, 3000 * number)[0])
+            if not number:
+                sets = parameter_sets(units)
+                assert sets is not None
+                self.description = session_description(sets, "recording")
+            self.pictures.append(b"".join(interleaved(0, data) for data in packetiser.packets(units, 3000 * number)))
+
+
+def greys(source: Source, count: int) -> list[int]:
+    """The pictures' greys, in tens."""
+    frames = [source.read() for _ in range(count)]
+    return [round(frame.image.mean() / 10) * 10 for frame in frames if frame is not None]
+
+
+def test_a_picture_is_there_before_the_next_one_is_sent() -> None:
+    recording = Recording(1)
+    with ScriptedRtsp(recording.description, recording.pictures[0]) as server:
+        source = network_connection(server.url, timeout=20)
+        info = source.open()
+        assert (info.codec, info.width, info.height, source.finite) == ("h264", 160, 120, False)
+        assert greys(source, 1) == [20]
+        source.close()
+    assert server.methods == ["DESCRIBE", "SETUP", "PLAY"]
+
+
+def test_what_is_no_packet_is_skipped_and_a_good_bye_is_the_end() -> None:
+    recording = Recording(2)
+    asked = b"OPTIONS rtsp://x RTSP/1.0\r\nCSeq: 7\r\n\r\n"
+    report = bytes([0x80, 201, 0, 1]) + bytes(4)
+    bye = interleaved(1, report + bytes([0x81, 203, 0, 1]) + bytes(4))
+    packets = recording.pictures[0] + interleaved(1, report) + asked + recording.pictures[1] + bye
+    with ScriptedRtsp(recording.description, packets) as server:
+        source = network_connection(server.url, timeout=20)
+        source.open()
+        assert greys(source, 3) == [20, 60]
+        source.close()
+    assert server.methods[-1] == "TEARDOWN"
+
+
+def test_a_stream_that_is_entered_between_key_frames_begins_with_the_next_one() -> None:
+    early, late = Recording(2), Recording(1)
+    with ScriptedRtsp(early.description, early.pictures[1] + late.pictures[0]) as server:
+        source = network_connection(server.url, timeout=20)
+        source.open()
+        assert greys(source, 1) == [20]
+        source.close()
+
+
+@pytest.mark.parametrize("method", ["SETUP", "PLAY"])
+def test_a_server_that_we_do_not_get_on_with_is_left_to_ffmpeg(method: str) -> None:
+    with ScriptedRtsp(Recording(1).description, b"", refused={method: "461 Unsupported Transport"}) as server:
+        source = network_connection(server.url, timeout=2)
+        with pytest.raises(SourceError):
+            source.open()
+        source.close()
+    assert server.methods.count("DESCRIBE") == 2
+    assert server.methods.count("OPTIONS") == 1  # FFmpeg asks first what it may ask
+
+
+@pytest.mark.parametrize(("name", "codec"), [("jpeg", "mjpeg"), ("reordered", "h264")])
+def test_other_codecs_and_pictures_out_of_order_are_read_as_well(name: str, codec: str) -> None:
+    video = "( videotestsrc is-live=1 pattern=ball ! video/x-raw,format=I420,width=160,height=120,framerate=30/1 ! "
+    play = {
+        "jpeg": video + "jpegenc ! rtpjpegpay name=pay0 pt=26 )",
+        "reordered": video + "x264enc bframes=2 b-adapt=0 speed-preset=ultrafast rc-lookahead=0 key-int-max=15 "
+        "! rtph264pay name=pay0 pt=96 )",
+    }
+    with RtspServer(play={name: play[name]}) as server:
+        source = network_source(server.url(name), timeout=10)
+        info = source.open()
+        frames = read(source, 20)
+        source.close()
+    assert (info.codec, info.frame_rate) == (codec, 30)
+    steps = [after.timestamp - before.timestamp for before, after in pairwise(frames)]
+    assert all(abs(step / 33_333 - round(step / 33_333)) < 0.05 and step > 0 for step in steps)
 
 
 def test_wrong_credentials_are_not_tried_for_ever(guarded: RtspServer) -> None:

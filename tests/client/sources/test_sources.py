@@ -21,8 +21,9 @@ from stream_client.redact import redact
 from stream_client.sources.base import Source
 from stream_client.sources.camera import camera_error, camera_input, is_camera
 from stream_client.sources.factory import open_source
+from stream_client.sources.feed import FfmpegFeed, LiveInput
 from stream_client.sources.file import FileSource
-from stream_client.sources.live import LiveInput, LiveSource
+from stream_client.sources.live import LiveSource
 from stream_client.sources.network import network_source
 
 
@@ -176,7 +177,7 @@ def test_camera_options_go_to_the_device() -> None:
 
 def test_a_capture_device_is_read_live() -> None:
     device = LiveInput("test pattern", "testsrc=size=64x48:rate=100", "lavfi")
-    source = LiveSource(device, camera_error)
+    source = LiveSource(FfmpegFeed(device, camera_error))
     info = source.open()
     frames = [source.read() for _ in range(5)]
     source.close()
@@ -187,7 +188,8 @@ def test_a_capture_device_is_read_live() -> None:
 
 
 def test_a_capture_device_that_ends_is_the_end() -> None:
-    source = LiveSource(LiveInput("short", "testsrc=size=64x48:rate=100:duration=0.05", "lavfi"), camera_error)
+    device = LiveInput("short", "testsrc=size=64x48:rate=100:duration=0.05", "lavfi")
+    source = LiveSource(FfmpegFeed(device, camera_error))
     frames = _frames(source)
     assert 1 <= len(frames) <= 5
 

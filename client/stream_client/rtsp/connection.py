@@ -1,0 +1,180 @@
+"""The connection below publishing and playing: requests, responses and packets on one socket."""
+
+import contextlib
+import socket
+import ssl
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+from stream_client.rtsp.authentication import Authenticator
+from stream_client.rtsp.messages import (
+    Packet,
+    Response,
+    RtspError,
+    parse_packet,
+    parse_response,
+    request_bytes,
+)
+from stream_client.urls import environment_credentials, split_credentials
+
+_PORTS = {"rtsp": 554, "rtsps": 322}
+_KEEPALIVE_SECONDS = 25.0  # servers close sessions after 60 s by default (RFC 2326, 12.37)
+
+
+class RtspConnection:
+    """Used by one thread, but for :meth:`abort`. ``timeout`` in seconds bounds each step.
+
+    Raises :class:`RtspError` for refusals and :class:`OSError` (time-outs, TLS) for the rest. ``url`` is without
+    credentials afterwards; they, or those of the environment, answer the server's challenges.
+    """
+
+    def __init__(self, url: str, *, timeout: float) -> None:
+        self.url, own = split_credentials(url)
+        credentials = own or environment_credentials()
+        self._authenticator = Authenticator(credentials) if credentials is not None else None
+        self._timeout = timeout
+        self._socket: socket.socket | None = None
+        self._aborted = False
+        self._received = bytearray()
+        self._early: list[Packet] = []
+        self._sequence = 0
+        self._session = ""
+        self._next_keepalive = 0.0
+
+    def connect(self) -> None:
+        """Open the connection, with TLS for ``rtsps``."""
+        parts = urlsplit(self.url)
+        host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        for tried, (family, kind, protocol, _, address) in enumerate(addresses, start=1):
+            connection = socket.socket(family, kind, protocol)
+            self._socket = connection  # abort() knows it before it connects
+            connection.settimeout(self._timeout)
+            try:
+                self._connect_to(connection, address, host if parts.scheme == "rtsps" else None)
+            except OSError:
+                self._socket.close()
+                if self._aborted or tried == len(addresses):
+                    raise
+            else:
+                return
+
+    def _connect_to(self, connection: socket.socket, address: Any, tls_host: str | None) -> None:
+        if self._aborted:
+            raise ConnectionAbortedError("stopped")
+        connection.connect(address)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls_host is not None:
+            context = ssl.create_default_context()
+            tls = context.wrap_socket(connection, server_hostname=tls_host, do_handshake_on_connect=False)
+            self._socket = tls
+            tls.do_handshake()
+
+    def request(self, method: str, url: str, headers: dict[str, str], body: bytes = b"") -> Response:
+        """Send a request and wait for its response, after a challenge once more; the session is kept."""
+        self.send(self._request_bytes(method, url, headers, body))
+        response = self._response()
+        if response.status == 401 and self._authenticator and self._authenticator.challenged(response.challenges):
+            self.send(self._request_bytes(method, url, headers, body))
+            response = self._response()
+        if response.status != 200:
+            raise RtspError(f"{method} was answered with {response.status} {response.reason}", response.status)
+        self._session = response.headers.get("session", self._session).split(";")[0]
+        self._next_keepalive = time.monotonic() + _KEEPALIVE_SECONDS
+        return response
+
+    def keepalive(self) -> bytes:
+        """The request that keeps the session when it is due, for :meth:`send`; else nothing."""
+        now = time.monotonic()
+        if now < self._next_keepalive:
+            return b""
+        self._next_keepalive = now + _KEEPALIVE_SECONDS
+        return self._request_bytes("OPTIONS", self.url, {}, b"")
+
+    def send(self, data: bytes) -> None:
+        """Send everything."""
+        assert self._socket is not None
+        self._socket.sendall(data)
+
+    def receive(self) -> Response | Packet:
+        """Wait for what comes next."""
+        if self._early:
+            return self._early.pop(0)
+        return self._next_message(None)
+
+    def skip_to_packet(self) -> None:
+        """After an :class:`RtspError` of :meth:`receive`: go on where the next packet may begin."""
+        start = self._received.find(b"$", 1)
+        del self._received[: len(self._received) if start < 0 else start]
+
+    def discard_received(self) -> None:
+        """Receiver reports and answers to keep-alives: taken, so that the server never waits, and not looked at."""
+        assert self._socket is not None
+        self._socket.settimeout(0)
+        try:
+            while self._socket.recv(65_536):
+                pass
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return
+        finally:
+            self._socket.settimeout(self._timeout)
+        raise ConnectionResetError("the server closed the connection")
+
+    def close(self) -> None:
+        """Say good-bye where possible, and close the connection."""
+        if self._socket is None:
+            return
+        connection, self._socket = self._socket, None
+        if self._session and not self._aborted:
+            with contextlib.suppress(OSError):
+                connection.settimeout(0.2)
+                connection.sendall(self._request_bytes("TEARDOWN", self.url, {}, b""))
+        connection.close()
+
+    def abort(self) -> None:
+        """Make every waiting call fail now; called from another thread."""
+        self._aborted = True
+        connection = self._socket
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def _request_bytes(self, method: str, url: str, headers: dict[str, str], body: bytes) -> bytes:
+        self._sequence += 1
+        fields = {"CSeq": str(self._sequence), "User-Agent": "ovms-stream-client", **headers}
+        if self._session:
+            fields["Session"] = self._session
+        authorization = self._authenticator.header(method, url) if self._authenticator else None
+        if authorization is not None:
+            fields["Authorization"] = authorization
+        return request_bytes(method, url, fields, body)
+
+    def _response(self) -> Response:
+        """The next response; a server may begin to send packets before it has answered."""
+        deadline = time.monotonic() + self._timeout
+        while True:
+            message = self._next_message(deadline)
+            if isinstance(message, Response):
+                return message
+            self._early.append(message)
+
+    def _next_message(self, deadline: float | None) -> Response | Packet:
+        assert self._socket is not None
+        while True:
+            if self._received:
+                parse = parse_packet if self._received.startswith(b"$") else parse_response
+                parsed = parse(self._received)
+                if parsed is not None:
+                    message, length = parsed
+                    del self._received[:length]
+                    return message
+            if deadline is not None:
+                self._socket.settimeout(max(0.001, deadline - time.monotonic()))
+            try:
+                data = self._socket.recv(65_536)
+            finally:
+                self._socket.settimeout(self._timeout)
+            if not data:
+                raise ConnectionResetError("the server closed the connection")
+            self._received += data

@@ -1,0 +1,115 @@
+"""From RTP packets to access units of H.264 (RFC 3550, RFC 6184, packetisation modes 0 and 1). No I/O."""
+
+import struct
+from dataclasses import dataclass
+
+_START_CODE = b"\x00\x00\x00\x01"
+_HEADER = struct.Struct("!BBHI")
+_HEADER_BYTES = 12
+_STAP_A, _FU_A = 24, 28
+_PICTURE = range(1, 6)
+"""Types of NAL units that hold parts of a picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessUnit:
+    """What makes a picture, in Annex B's form. ``time``: ticks since the first one's, no longer modulo 2^32."""
+
+    data: bytes
+    time: int
+
+
+class Depacketiser:
+    """Gives an access unit as soon as its last packet is there, which RTP's marker tells.
+
+    FFmpeg's parser does not look at the marker: it ends a picture when the next one begins, a frame's time later.
+    A server that marks packets in the middle of a picture is not believed: after the first one, its pictures end
+    with the next one's time. What a lost packet leaves whole is passed on.
+    """
+
+    def __init__(self, payload_type: int) -> None:
+        self._payload_type = payload_type
+        self._units: list[bytes] = []
+        self._fragments: list[bytes] = []
+        self._has_picture = False
+        self._marked = True
+        self._sequence: int | None = None
+        self._timestamp: int | None = None
+        self._ended: int | None = None
+        self._time = 0
+
+    def take(self, packet: bytes) -> list[AccessUnit]:
+        """Take the next packet; the access units that end with it: seldom more than one."""
+        if len(packet) < _HEADER_BYTES:
+            return []
+        first, second, sequence, timestamp = _HEADER.unpack_from(packet)
+        if first >> 6 != 2 or second & 0x7F != self._payload_type:
+            return []
+        ended = []
+        if timestamp != self._timestamp:
+            ended += self._end()
+            self._begin(timestamp)
+        elif self._ended == timestamp:
+            self._marked = False
+        if self._sequence is not None and sequence != (self._sequence + 1) & 0xFFFF:
+            self._fragments.clear()
+        self._sequence = sequence
+        self._take_payload(_payload(packet, first))
+        if second & 0x80 and self._marked and self._has_picture:
+            ended += self._end()
+            self._ended = timestamp
+        return ended
+
+    def _begin(self, timestamp: int) -> None:
+        if self._timestamp is not None:
+            # The shorter way round: B-frames come with earlier times.
+            self._time += (timestamp - self._timestamp + 0x8000_0000 & 0xFFFF_FFFF) - 0x8000_0000
+        self._timestamp, self._ended = timestamp, None
+
+    def _end(self) -> list[AccessUnit]:
+        """The access unit so far; without a picture, its parameter sets go with the next one."""
+        self._fragments.clear()
+        if not self._has_picture:
+            return []
+        data = b"".join(_START_CODE + unit for unit in self._units)
+        self._units, self._has_picture = [], False
+        return [AccessUnit(data, self._time)]
+
+    def _take_payload(self, payload: bytes) -> None:
+        kind = payload[0] & 0x1F if payload else 0
+        if kind == _FU_A:
+            self._take_fragment(payload)
+        elif kind == _STAP_A:
+            position = 1
+            while position + 2 < len(payload):
+                end = position + 2 + int.from_bytes(payload[position : position + 2], "big")
+                self._take_unit(payload[position + 2 : end])
+                position = end
+        elif 0 < kind < _STAP_A:
+            self._take_unit(payload)
+
+    def _take_fragment(self, payload: bytes) -> None:
+        if len(payload) < 3:
+            return
+        first, last = payload[1] & 0x80, payload[1] & 0x40
+        if first:
+            self._fragments = [bytes([payload[0] & 0xE0 | payload[1] & 0x1F])]
+        if self._fragments:  # else its beginning was lost
+            self._fragments.append(payload[2:])
+            if last:
+                self._take_unit(b"".join(self._fragments))
+                self._fragments.clear()
+
+    def _take_unit(self, unit: bytes) -> None:
+        if unit:
+            self._units.append(unit)
+            self._has_picture |= unit[0] & 0x1F in _PICTURE
+
+
+def _payload(packet: bytes, first: int) -> bytes:
+    """What follows the header with its sources and extension, without padding (RFC 3550, 5.1)."""
+    start = _HEADER_BYTES + 4 * (first & 0x0F)
+    if first & 0x10:
+        start += 4 + 4 * int.from_bytes(packet[start + 2 : start + 4], "big")
+    end = len(packet) - (packet[-1] if first & 0x20 else 0)
+    return packet[start:end]

@@ -1,0 +1,91 @@
+"""What a server's description (SDP, RFC 8866; RFC 2326, appendix C) says of an H.264 track. No I/O."""
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+_START_CODE = b"\x00\x00\x00\x01"
+_NPT_END = re.compile(r"npt\s*=\s*[^-]*-\s*[\d:.]+")
+
+
+@dataclass(frozen=True, slots=True)
+class H264Track:
+    """A track to set up at ``control`` and to play at ``presentation`` (URLs).
+
+    ``clock_rate``: ticks a second of its timestamps. ``parameter_sets``: in Annex B's form, empty where they
+    come within the stream only. ``frame_rate``: declared frames a second. ``finite``: a length is declared.
+    """
+
+    presentation: str
+    control: str
+    payload_type: int
+    clock_rate: int
+    parameter_sets: bytes
+    frame_rate: Fraction | None
+    finite: bool
+
+
+def h264_track(description: str, base: str) -> H264Track | None:
+    """The first video track, of the presentation at ``base``; ``None`` where it is no H.264 or interleaved (mode 2)."""
+    lines = [line.strip() for line in description.splitlines()]
+    starts = [index for index, line in enumerate(lines) if line.startswith("m=")] + [len(lines)]
+    session = lines[: starts[0]]
+    for start, end in pairwise(starts):
+        if lines[start].startswith("m=video"):
+            return _track(session, lines[start:end], base)
+    return None
+
+
+def _track(session: Sequence[str], media: Sequence[str], base: str) -> H264Track | None:
+    words = media[0].split()
+    if len(words) < 4 or not words[3].isdecimal():
+        return None
+    payload_type = words[3]
+    encoding, _, clock_rate = _attribute(media, "rtpmap", payload_type).partition("/")
+    pairs = (pair.partition("=") for pair in _attribute(media, "fmtp", payload_type).split(";"))
+    parameters = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    mode = parameters.get("packetization-mode", "0")
+    if encoding.upper() != "H264" or not clock_rate.isdecimal() or mode not in ("0", "1"):
+        return None
+    presentation = _url(base, _attribute(session, "control"))
+    return H264Track(
+        presentation=presentation,
+        control=_url(presentation, _attribute(media, "control")),
+        payload_type=int(payload_type),
+        clock_rate=int(clock_rate),
+        parameter_sets=_decoded(parameters.get("sprop-parameter-sets", "")),
+        frame_rate=_rate(_attribute(media, "framerate")),
+        finite=any(_NPT_END.match(_attribute(part, "range")) for part in (session, media)),
+    )
+
+
+def _attribute(lines: Sequence[str], name: str, payload_type: str = "") -> str:
+    """The value of ``a=NAME:VALUE`` or ``a=NAME:PAYLOAD_TYPE VALUE``; empty where there is none."""
+    prefix = f"a={name}:{payload_type}{payload_type and ' '}"
+    return next((line[len(prefix) :].strip() for line in lines if line.startswith(prefix)), "")
+
+
+def _url(base: str, control: str) -> str:
+    """As FFmpeg does it: what is no URL is appended, whatever ``base`` ends with."""
+    if control in ("", "*"):
+        return base
+    return control if "://" in control else f"{base.rstrip('/')}/{control}"
+
+
+def _decoded(sets: str) -> bytes:
+    try:
+        return b"".join(_START_CODE + base64.b64decode(text, validate=True) for text in sets.split(",") if text)
+    except binascii.Error:
+        return b""
+
+
+def _rate(text: str) -> Fraction | None:
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        return None
+    return rate if rate > 0 else None

@@ -1,0 +1,77 @@
+"""Plays one H.264 track over TCP: DESCRIBE, SETUP, PLAY, packets, TEARDOWN."""
+
+import re
+from collections.abc import Iterator
+
+from stream_client.rtsp.connection import RtspConnection
+from stream_client.rtsp.depacketiser import AccessUnit, Depacketiser
+from stream_client.rtsp.description import H264Track, h264_track
+from stream_client.rtsp.messages import Packet, RtspError
+
+_CHANNELS = re.compile(r"interleaved=(\d+)")
+_BYE = 203
+
+
+class Player:
+    """Used by one thread, but for :meth:`abort`. ``timeout`` in seconds bounds each step and each wait for data.
+
+    Raises :class:`RtspError` for refusals and :class:`OSError` (time-outs) for the rest.
+    """
+
+    def __init__(self, url: str, *, timeout: float) -> None:
+        self._connection = RtspConnection(url, timeout=timeout)
+        self._channel = 0
+
+    def describe(self) -> H264Track | None:
+        """Connect; the first video track, ``None`` where it is none for us."""
+        connection = self._connection
+        connection.connect()
+        response = connection.request("DESCRIBE", connection.url, {"Accept": "application/sdp"})
+        headers = response.headers
+        base = headers.get("content-base") or headers.get("content-location") or connection.url
+        return h264_track(response.body.decode("utf-8", "replace"), base)
+
+    def play(self, track: H264Track) -> None:
+        """Ask for ``track``'s packets."""
+        transport = {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1"}
+        response = self._connection.request("SETUP", track.control, transport)
+        channels = _CHANNELS.search(response.headers.get("transport", ""))
+        if channels is None:
+            raise RtspError("the server does not send packets within the connection")
+        self._channel = int(channels[1])
+        self._connection.request("PLAY", track.presentation, {"Range": "npt=0.000-"})
+
+    def access_units(self, track: H264Track) -> Iterator[AccessUnit]:
+        """Each as soon as it is there, until the server says that it was the last."""
+        depacketiser = Depacketiser(track.payload_type)
+        while True:
+            try:
+                message = self._connection.receive()
+            except RtspError:  # a request of the server's, or a fault of it
+                self._connection.skip_to_packet()
+                continue
+            if isinstance(message, Packet):
+                if message.channel == self._channel:
+                    yield from depacketiser.take(message.data)
+                elif message.channel == self._channel + 1 and _says_bye(message.data):
+                    return
+            if keepalive := self._connection.keepalive():
+                self._connection.send(keepalive)
+
+    def close(self) -> None:
+        """Say good-bye where possible, and close the connection."""
+        self._connection.close()
+
+    def abort(self) -> None:
+        """Make every waiting call fail now; called from another thread."""
+        self._connection.abort()
+
+
+def _says_bye(report: bytes) -> bool:
+    """Whether one of a compound packet's parts is RTCP's BYE (RFC 3550, 6.1)."""
+    position = 0
+    while position + 4 <= len(report):
+        if report[position + 1] == _BYE:
+            return True
+        position += 4 + 4 * int.from_bytes(report[position + 2 : position + 4], "big")
+    return False

@@ -1,0 +1,110 @@
+"""The seam below live sources: one connection's decoded pictures, and FFmpeg's way to them."""
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Protocol
+
+import av
+import av.error
+
+from stream_client.errors import SourceCodecError, SourceError, SourceTimeoutError
+
+_MAX_PLAUSIBLE_RATE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class LiveInput:
+    """What is opened: ``url``, an input ``format`` (``"v4l2"``) and ``options`` of FFmpeg's, time-outs in seconds."""
+
+    name: str
+    url: str = field(repr=False)
+    format: str | None = None
+    options: dict[str, str] = field(default_factory=dict)
+    open_timeout: float = 10.0
+    read_timeout: float = 10.0
+
+
+Classify = Callable[[LiveInput, OSError | av.error.FFmpegError], SourceError]
+"""Makes our exception of FFmpeg's."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedProperties:
+    """``frame_rate``: declared frames a second. ``finite``: a length is declared, so that the end is no loss."""
+
+    codec: str = ""
+    frame_rate: Fraction | None = None
+    finite: bool = False
+
+
+class Feed(Protocol):
+    """One connection, used once, by one thread but for :meth:`abort`."""
+
+    live: LiveInput
+    properties: FeedProperties
+    """Known once the first picture is there."""
+
+    def pictures(self) -> Generator[av.VideoFrame, None, None]:
+        """Connect, and decode until the end; raises :class:`~stream_client.errors.SourceError`."""
+
+    def abort(self) -> None:
+        """Make a wait for the peer fail now, where that is possible; called from another thread."""
+
+
+class FfmpegFeed:
+    """Everything that FFmpeg opens. ``classify`` makes our exception of FFmpeg's."""
+
+    def __init__(self, live: LiveInput, classify: Classify) -> None:
+        self.live = live
+        self.properties = FeedProperties()
+        self._classify = classify
+
+    def pictures(self) -> Generator[av.VideoFrame, None, None]:
+        """Connect, and decode until the end."""
+        with self._open() as container:
+            try:
+                stream = self._video(container)
+                for packet in container.demux(stream):
+                    try:
+                        pictures = stream.decode(packet)
+                    except av.error.InvalidDataError:
+                        continue  # lost on the way, or before the first key frame; the stream goes on
+                    yield from pictures
+            except av.error.InvalidDataError as error:
+                raise SourceError(f"{self.live.name} broke off") from error
+            except (OSError, av.error.FFmpegError) as error:
+                raise self._classify(self.live, error) from error
+
+    def abort(self) -> None:
+        """FFmpeg cannot be woken from its wait for a silent peer: its own time-outs end it."""
+
+    def _open(self) -> av.container.InputContainer:
+        live = self.live
+        started = time.monotonic()
+        try:
+            return av.open(
+                live.url, format=live.format, options=live.options, timeout=(live.open_timeout, live.read_timeout)
+            )
+        except (OSError, av.error.FFmpegError) as error:  # most of FFmpeg's own errors are no OSError
+            # An interrupted handshake ends with any error, "invalid data" for instance.
+            if time.monotonic() - started >= live.open_timeout:
+                raise SourceTimeoutError(f"{live.name} did not answer within {live.open_timeout:g} s") from error
+            raise self._classify(live, error) from error
+
+    def _video(self, container: av.container.InputContainer) -> av.VideoStream:
+        if not container.streams.video:
+            kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+            raise SourceCodecError(f"{self.live.name} has no video track, only {kinds} (--input_stream)")
+        stream = container.streams.video[0]
+        if stream.codec_context is None:
+            raise SourceCodecError(f"{self.live.name} has video in a codec that FFmpeg cannot decode (--input_stream)")
+        stream.thread_type = "SLICE"  # frame threads would hold back a frame a thread
+        rate = stream.average_rate
+        self.properties = FeedProperties(
+            codec=stream.codec_context.name,
+            frame_rate=Fraction(rate) if rate and 0 < rate < _MAX_PLAUSIBLE_RATE else None,
+            finite=container.duration is not None,
+        )
+        return stream

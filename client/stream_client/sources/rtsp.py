@@ -1,0 +1,88 @@
+"""H.264 by RTSP over TCP with a reader of our own, which has each picture a frame's time before FFmpeg's has it."""
+
+from collections.abc import Callable, Generator
+from fractions import Fraction
+
+import av
+import av.error
+
+from stream_client.errors import SourceError
+from stream_client.rtsp.description import H264Track
+from stream_client.rtsp.messages import RtspError
+from stream_client.rtsp.player import Player
+from stream_client.sources.feed import FeedProperties, FfmpegFeed, LiveInput
+
+_CLEAR = (401, 403, 404)
+"""Refusals that FFmpeg would get as well; it is not sent after them, since some cameras lock out who asks again."""
+
+
+class RtspFeed:
+    """Plays H.264 itself, and leaves every other codec and every server that it does not get on with to FFmpeg.
+
+    ``classify`` makes our exception of FFmpeg's and of the connection's.
+    """
+
+    def __init__(
+        self, live: LiveInput, classify: Callable[[LiveInput, OSError | av.error.FFmpegError | RtspError], SourceError]
+    ) -> None:
+        self.live = live
+        self.properties = FeedProperties()
+        self._classify = classify
+        self._player = Player(live.url, timeout=live.open_timeout)
+        self._aborted = False
+
+    def pictures(self) -> Generator[av.VideoFrame, None, None]:
+        """Connect, and decode until the end."""
+        try:
+            track = self._play()
+            yield from self._pictures_of_ffmpeg() if track is None else self._decode(track)
+        except OSError as error:
+            raise self._classify(self.live, error) from error
+        finally:
+            self._player.close()
+
+    def abort(self) -> None:
+        """Make a wait for the peer fail now."""
+        self._aborted = True
+        self._player.abort()
+
+    def _play(self) -> H264Track | None:
+        """Begin to play; ``None`` where FFmpeg has to."""
+        try:
+            track = self._player.describe()
+            if track is not None:
+                self._player.play(track)
+        except RtspError as error:
+            if error.status in _CLEAR or error.status >= 500:
+                raise self._classify(self.live, error) from error
+            self._player.close()
+            return None
+        return track
+
+    def _pictures_of_ffmpeg(self) -> Generator[av.VideoFrame, None, None]:
+        if self._aborted:
+            raise SourceError(f"{self.live.name}: stopped")
+        feed = FfmpegFeed(self.live, self._classify)
+        for picture in feed.pictures():
+            # Until here the server kept the stream ready for this connection, and FFmpeg's found it so.
+            self._player.close()
+            self.properties = feed.properties
+            yield picture
+
+    def _decode(self, track: H264Track) -> Generator[av.VideoFrame, None, None]:
+        decoder = av.CodecContext.create("h264", "r")
+        assert isinstance(decoder, av.VideoCodecContext)
+        decoder.thread_type = "SLICE"  # frame threads would hold back a frame a thread
+        decoder.extradata = track.parameter_sets or None
+        for unit in self._player.access_units(track):
+            packet = av.Packet(unit.data)
+            packet.pts, packet.time_base = unit.time, Fraction(1, track.clock_rate)
+            try:
+                pictures = decoder.decode(packet)
+            except av.error.InvalidDataError:
+                continue  # lost on the way, or before the first key frame; the stream goes on
+            if pictures and not self.properties.codec:
+                rate = track.frame_rate or decoder.framerate or None
+                self.properties = FeedProperties(decoder.name, rate, track.finite)
+            yield from pictures
+        yield from decoder.decode(None)

@@ -1,0 +1,68 @@
+"""An RTSP server that says what a test wants, for what no real one can be brought to do."""
+
+import socketserver
+import threading
+from contextlib import suppress
+from types import TracebackType
+
+
+class _Connection(socketserver.StreamRequestHandler):
+    server: "ScriptedRtsp"
+
+    def handle(self) -> None:
+        """Answer every request; packets follow PLAY, and nothing after them."""
+        # FFmpeg may leave the last answer unread, and end the connection by a reset.
+        with suppress(ConnectionError):
+            self._answer_requests()
+
+    def _answer_requests(self) -> None:
+        method = number = ""
+        for line in self.rfile:
+            if b"RTSP/1.0" in line:
+                method = line.split()[0].decode()
+                self.server.methods.append(method)
+            elif line.startswith(b"CSeq"):
+                number = line.split()[1].decode()
+            elif not line.strip():
+                status, rest = self.server.answer(method)
+                self.wfile.write(f"RTSP/1.0 {status}\r\nCSeq: {number}\r\n{rest}".encode())
+                if method == "PLAY":
+                    self.wfile.write(self.server.packets)
+
+
+class ScriptedRtsp(socketserver.ThreadingTCPServer):
+    """Describes itself with ``description`` and sends ``packets``, interleaved; ``refused``: status by method."""
+
+    allow_reuse_address = True
+
+    def __init__(self, description: str, packets: bytes, *, refused: dict[str, str] | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), _Connection)
+        self.url = f"rtsp://127.0.0.1:{self.server_address[1]}/x"
+        self.methods: list[str] = []
+        self.packets = packets
+        self._description = description
+        self._refused = refused or {}
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,))
+
+    def answer(self, method: str) -> tuple[str, str]:
+        """Status and the rest of the response, from its headers on."""
+        if method in self._refused:
+            return self._refused[method], "\r\n"
+        if method == "DESCRIBE":
+            length = len(self._description.encode())
+            head = f"Content-Type: application/sdp\r\nContent-Length: {length}\r\n\r\n"
+            return "200 OK", head + self._description
+        if method == "SETUP":
+            return "200 OK", "Session: 1\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n"
+        return "200 OK", "\r\n"
+
+    def __enter__(self) -> "ScriptedRtsp":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
