@@ -242,7 +242,7 @@ class StreamClient:
             info,
             session.servable,
             self._observer,
-            required=frozenset({self._output_name} if self._output_name else ()),
+            picture=self._output_name,
             sink_queues=lambda: {worker.name: worker.depth for worker in self._workers},
         )
         for sink in self._sinks:
@@ -262,7 +262,7 @@ class StreamClient:
         )
         sender.open()
         builder = ResultBuilder(
-            roles=OutputFinder(session.servable, self._output_name, self._label_output_name, exchange.require),
+            roles=OutputFinder(session.servable, self._output_name, self._label_output_name),
             restore=restorer(session.image_format, self._small_frames),
             label_names=self._names_for(session.servable),
             start=info.start,

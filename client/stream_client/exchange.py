@@ -268,11 +268,6 @@ class Exchange:
             # The very first request is refused: so would all others be.
             self._closed = Closed(failure.error)
 
-    def require(self, outputs: frozenset[str]) -> None:
-        """See :meth:`Joiner.require`."""
-        with self._changed:
-            self._joiner.require(outputs)
-
     # --- dispatcher side
 
     def next_settled(self) -> list[Settled] | None:

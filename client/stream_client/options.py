@@ -62,13 +62,13 @@ class RunOptions:
         servable: Servable,
         observer: Observer,
         *,
-        required: frozenset[str],
+        picture: str | None,
         sink_queues: Callable[[], Mapping[str, int]],
     ) -> Exchange:
-        """What the threads of a run share; ``required`` are the outputs without which no frame is delivered."""
+        """What the threads of a run share; ``picture`` is the output without which no frame is delivered."""
         joiner = Joiner(
             expected=frozenset(spec.name for spec in servable.outputs),
-            required=required,
+            picture=picture,
             request_timeout=self.request_timeout,
             join_timeout=self.join_timeout,
         )

@@ -14,6 +14,7 @@ from typing import Literal
 from stream_client.errors import DeadlineError, StreamClientError
 from stream_client.frames import Frame, Stamps, Tensor
 from stream_client.transport.base import Answer, Request
+from stream_client.transport.image_format import is_image
 
 Outcome = Literal["delivered", "dropped", "failed"]
 
@@ -57,9 +58,13 @@ class Joiner:
     """Frames sent and not yet delivered, in frame order.
 
     ``expected`` names the outputs that a frame is waited for (empty: the first answer settles it);
-    ``required`` are those without which it is not delivered. ``request_timeout`` and ``join_timeout`` are
-    in seconds: how long for the first answer, and how much longer for the other outputs.
+    ``picture`` is the one without which it is not delivered, by default the first that proves to be a picture.
+    ``request_timeout`` and ``join_timeout`` are in seconds: how long for the picture, and how much longer for the
+    other outputs.
     """
+
+    FIRST_PICTURE_SECONDS = 5.0
+    """So long frames wait for a picture before any has come; then there are none, and what came is enough."""
 
     MAX_ATTEMPTS = 3
     """A frame that ended this many sessions is not sent again: it may be what ends them."""
@@ -68,12 +73,13 @@ class Joiner:
         self,
         *,
         expected: frozenset[str],
-        required: frozenset[str],
+        picture: str | None,
         request_timeout: float,
         join_timeout: float,
     ) -> None:
         self._expected = expected
-        self._required = required
+        self._picture = picture
+        self._picture_unknown = picture is None
         self._request_timeout = request_timeout
         self._join_timeout = join_timeout
         self._pending: OrderedDict[int, _Pending] = OrderedDict()
@@ -85,10 +91,6 @@ class Joiner:
     def unsettled(self) -> int:
         """Frames sent whose end is not known yet."""
         return sum(1 for _ in self._unsettled())
-
-    def require(self, outputs: frozenset[str]) -> None:
-        """From now on a frame is not delivered without these outputs (known from the first answers)."""
-        self._required = outputs
 
     @property
     def in_flight(self) -> int:
@@ -112,13 +114,16 @@ class Joiner:
         duplicate = bool(pending.outputs.keys() & answer.outputs.keys())
         for name, tensor in answer.outputs.items():
             pending.outputs.setdefault(name, tensor)
+        if self._picture_unknown:
+            self._find_picture(answer)
         # Another output alone shows that the server works on the frame: the credit comes back with the picture, and
         # then only the join bound remains for a label.
-        credited = not pending.answered and (answer.complete or self._required <= pending.outputs.keys())
+        enough = answer.complete or self._picture is None or self._picture in pending.outputs
+        credited = enough and not pending.answered
         if credited:
             self._return_credit(pending)
             pending.stamps = replace(pending.stamps, received=answer.received, parsed=answer.parsed)
-            pending.deadline = now + self._join_timeout
+            pending.deadline = now + (self.FIRST_PICTURE_SECONDS if self._picture_unknown else self._join_timeout)
         if not answer.complete:  # calls of their own overtake each other: one says nothing about another's frame
             self._passed(answer, now)
         if answer.complete or (pending.answered and self._expected <= pending.outputs.keys()):
@@ -127,6 +132,10 @@ class Joiner:
             round_trip=answer.received - pending.sent if credited else None,
             duplicate=duplicate,
         )
+
+    def _find_picture(self, answer: Answer) -> None:
+        self._picture = next((name for name, tensor in answer.outputs.items() if is_image(tensor)), None)
+        self._picture_unknown = self._picture is None
 
     def _passed(self, answer: Answer, now: float) -> None:
         """Outputs come in order: earlier frames that lack one of these will not get it, after a grace."""
@@ -160,6 +169,7 @@ class Joiner:
             if pending.deadline > now:
                 continue
             if pending.answered:
+                self._picture_unknown = False
                 self._settle(pending)
             elif self._anonymous:
                 self._fail(pending, "server_error", self._anonymous.pop(0))

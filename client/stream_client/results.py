@@ -37,8 +37,7 @@ class OutputRoles:
 class OutputFinder:
     """Finds the picture and the scores among a servable's outputs: by name, or else by what they look like.
 
-    ``require`` is told the picture's output once it is known. Raises :class:`ConfigurationError` for a name
-    that the servable does not have.
+    Raises :class:`ConfigurationError` for a name that the servable does not have.
     """
 
     def __init__(
@@ -46,7 +45,6 @@ class OutputFinder:
         servable: Servable,
         image: str | None,
         scores: str | None,
-        require: Callable[[frozenset[str]], None],
     ) -> None:
         names = {spec.name for spec in servable.outputs}
         for flag, name in (("output_name", image), ("label_output_name", scores)):
@@ -56,15 +54,12 @@ class OutputFinder:
                 )
         self._image = image
         self._scores = scores
-        self._require = require
         self._no_scores = OUTPUTS if servable.gives_landmarks else ()
 
     def __call__(self, outputs: Mapping[str, Tensor]) -> OutputRoles:
         """The roles, as far as they are known."""
         if self._image is None:
             self._image = next((name for name, tensor in outputs.items() if is_image(tensor)), None)
-            if self._image is not None:
-                self._require(frozenset({self._image}))
         if self._scores is None:
             self._scores = next(
                 (name for name, tensor in outputs.items() if is_scores(tensor) and name not in self._no_scores), None

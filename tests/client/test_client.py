@@ -1,6 +1,7 @@
 """StreamClient against a real KServe server that does what a test tells it to."""
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,18 @@ def test_picture_and_label_are_joined(clip: Path, server: ScriptedServer) -> Non
     assert [result.label.name for result in results if result.label] == ["yes"] * 30
     assert results[0].label is not None
     assert results[0].label.scores == {"no": 0.25, "yes": 0.75}
+
+
+def test_a_first_picture_that_comes_long_after_its_label_is_waited_for(clip: Path, server: ScriptedServer) -> None:
+    def label_first(request: Any, number: int) -> Iterator[Any]:
+        yield answer(request, "label_scores")
+        time.sleep(0.1)
+        yield answer(request, "output")
+
+    server.outputs, server.script = ["label_scores", "output"], label_first
+    results: list[Result] = []
+    _run(str(clip), results.append, server.address, join_timeout=0.01, limit_frames=4)
+    assert [set(result.outputs) for result in results] == [{"label_scores", "output"}] * 4
 
 
 def test_a_missing_label_does_not_hold_its_picture_for_ever(clip: Path, server: ScriptedServer) -> None:

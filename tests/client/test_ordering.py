@@ -10,13 +10,14 @@ from stream_client.ordering import Joiner
 from stream_client.transport.base import Answer, Request
 
 IMAGE = Tensor("output", "UINT8", np.zeros((1, 1, 3), np.uint8))
+PICTURE = Tensor("output", "UINT8", np.zeros((8, 8, 3), np.uint8))
 SCORES = Tensor("label_scores", "FP32", np.zeros((1, 2), np.float32))
 
 
-def _joiner(*expected: str) -> Joiner:
+def _joiner(*expected: str, picture: str | None = "output") -> Joiner:
     return Joiner(
         expected=frozenset(expected or ("output",)),
-        required=frozenset({"output"}),
+        picture=picture,
         request_timeout=10.0,
         join_timeout=0.2,
     )
@@ -65,6 +66,30 @@ def test_a_label_that_does_not_come_is_given_up_after_the_join_bound() -> None:
     joiner.expire(1.21)
     (settled,) = joiner.pop(0.0)
     assert (settled.outcome, set(settled.outputs)) == ("delivered", {"output"})
+
+
+def test_the_first_picture_is_waited_for_though_its_label_came_long_before() -> None:
+    joiner = _joiner("output", "label_scores", picture=None)
+    _send(joiner, 1)
+    joiner.answer(_answer(1, SCORES), 1.0)
+    joiner.expire(2.0)
+    joiner.answer(_answer(1, PICTURE), 2.0)
+    (settled,) = joiner.pop(2.0)
+    assert set(settled.outputs) == {"output", "label_scores"}
+
+
+def test_where_no_picture_comes_frames_do_not_wait_for_one_for_ever() -> None:
+    joiner = _joiner("label_scores", "other", picture=None)
+    for timestamp, now in ((1, 1.0), (2, 7.0)):
+        _send(joiner, timestamp, now)
+        joiner.answer(_answer(timestamp, SCORES), now)
+    joiner.expire(7.0)
+    _send(joiner, 3, 8.0)
+    joiner.answer(_answer(3, SCORES), 8.0)
+    joiner.expire(8.21)
+    assert [settled.outcome for settled in joiner.pop(12.0)] == ["delivered"]
+    joiner.expire(12.0)
+    assert [settled.outcome for settled in joiner.pop(12.0)] == ["delivered", "delivered"]
 
 
 def test_a_frame_that_the_graph_dropped_is_noticed_by_a_later_answer() -> None:
