@@ -91,7 +91,10 @@ def _metrics(options: argparse.Namespace, config: ServerConfig) -> MetricsConfig
 def _serve(options: argparse.Namespace) -> int:
     faults = parse_faults(options.fault, options.fault_seed)
     read = _read(options)
-    config = read()
+    try:
+        config = read()
+    except OSError as error:
+        raise ConfigError(f"cannot read {error.filename}: {error.strerror}") from error
     server = GraphServer(
         config,
         ServerOptions(

@@ -142,11 +142,16 @@ class GraphServer:
             self._faults.join()
 
     def _regions(self) -> SharedMemoryRegions | None:
-        """Only who is on this machine may have this process read and write shared memory."""
-        local = all(host in ("localhost", "::1") or host.startswith("127.") for host in self._options.hosts)
-        return (
-            SharedMemoryRegions(self._options.limits.message_bytes) if local and SHARED_MEMORY_FOLDER.is_dir() else None
-        )
+        """Only who is on this machine may have this process read and write shared memory.
+
+        Nor does it go with answers that overtake one another: once a later one is there, a client may use again
+        where the earlier one's output lies.
+        """
+        options = self._options
+        local = all(host in ("localhost", "::1") or host.startswith("127.") for host in options.hosts)
+        if not local or not SHARED_MEMORY_FOLDER.is_dir() or options.faults.reorder:
+            return None
+        return SharedMemoryRegions(options.limits.message_bytes)
 
     def _bind_grpc(self) -> str:
         """Bind every address, all to the port of the first; returns the first."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
+from graph_server.config import single_servable
 from graph_server.server import GraphServer
 from stream_client import Result, RunOptions, StreamClient, TransportOptions
 from stream_client.errors import ConnectError
@@ -20,6 +21,12 @@ from tests.support.kserve_server import ScriptedServer
 
 COUNT = 80
 FOLDER = Path("/dev/shm")
+GATED = """
+input_stream: "IMAGE:image"
+input_stream: "OVTENSOR:allow"
+output_stream: "IMAGE:output"
+node { calculator: "GateCalculator" input_stream: "image" input_stream: "ALLOW:allow" output_stream: "output" }
+"""
 
 
 def frames(count: int = COUNT, *, width: int = 160) -> Iterator[np.ndarray[Any, Any]]:
@@ -89,6 +96,39 @@ def test_slots_are_used_again(server: GraphServer, calls: dict[str, int]) -> Non
     StreamClient(frames(), look, options, options=RunOptions(drop_policy="block", max_inflight=2)).run()
     assert seen == COUNT
     assert calls["outputs"] > SharedMemory.OUTPUT_SLOTS
+
+
+def test_slots_of_frames_that_a_graph_drops_are_used_again(calls: dict[str, int], tmp_path: Path) -> None:
+    """Three of four frames are dropped, so there are more of them than slots, and every fourth comes back."""
+    (tmp_path / "graph.pbtxt").write_text(GATED)
+    count = 8 * SharedMemory.OUTPUT_SLOTS
+    seen: list[int] = []
+    events: queue.Queue[Event] = queue.Queue()
+    with graph_server(config=single_servable("sparse", tmp_path, Path("nowhere"))) as server:
+        transport = connect(
+            TransportOptions(server.address, model_name="sparse", api="stream", input_name="image")
+        ).transport
+        transport.open(events.put)
+        for timestamp, image in enumerate(frames(count)):
+            marked = Tensor("allow", "BOOL", np.array([timestamp % 4 == 0]))
+            request = Request(timestamp, [Tensor("image", "UINT8", image), marked])
+            transport.send(timestamp, transport.encode(request))
+            if timestamp % 4 == 0:
+                answer = events.get(timeout=10)
+                assert isinstance(answer, Answer)
+                assert np.array_equal(answer.outputs["output"].array, image)
+                seen.append(answer.timestamp)
+                del answer
+        transport.close()
+    assert seen == list(range(0, count, 4))
+    assert calls == {"inputs": count, "outputs": count // 4 - 1}  # the first answer tells how large they are
+
+
+def test_answers_that_overtake_one_another_come_in_messages(calls: dict[str, int]) -> None:
+    with graph_server("reorder") as server:
+        results = run(server.address)
+    assert calls == {"inputs": 0, "outputs": 0}
+    assert all(np.array_equal(result.image, image) for result, image in zip(results, frames(), strict=True))
 
 
 def test_nothing_is_left_behind(server: GraphServer) -> None:

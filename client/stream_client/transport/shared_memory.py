@@ -2,18 +2,19 @@
 
 A session owns two files in ``/dev/shm``, one for inputs, one for outputs, divided into slots of a frame's size.
 The server opens them by name once, and their names are removed at once, so that nothing is left behind however
-the client ends. An input's slot is free again when its request is answered; an output's slot when the last
-array that looks at it is gone. Where there is no free slot the frame goes inside its message, as it does where
-the server does not offer the extension or cannot open the file.
+the client ends. An input's slot is free again when its request is answered, an output's when the last array that
+looks at it is gone, and both once the graph has gone past their frame without an answer. Where there is no free slot
+the frame goes inside its message, as it does where the server does not offer the extension or cannot open the file.
 """
 
 import logging
 import mmap
 import os
 import secrets
+import threading
 import weakref
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import grpc
@@ -103,6 +104,8 @@ class SharedMemory:
     """Smaller tensors are as well off inside their message."""
     INPUT_SLOTS = 16
     OUTPUT_SLOTS = 32
+    REMEMBERED = 256
+    """So many of the last requests are known by their timestamps."""
 
     def __init__(self, channel: grpc.Channel, outputs: Sequence[str]) -> None:
         self._names = tuple(outputs)
@@ -116,12 +119,16 @@ class SharedMemory:
         self._sent: dict[int, list[tuple[Slots, int]]] = {}
         self._offered: dict[tuple[int, str], Place] = {}
         self._awaited: dict[Place, Slots] = {}
+        self._timestamps: deque[int] = deque(maxlen=self.REMEMBERED)
+        self._lock = threading.Lock()  # for walking what another thread adds to
 
     # --- the sender's side
 
     def place_inputs(self, timestamp: int, tensors: Sequence[Tensor]) -> dict[str, Place]:
         """Copy the large tensors into shared memory; where each of them is, by its name."""
         places: dict[str, Place] = {}
+        with self._lock:
+            self._timestamps.append(timestamp)
         for tensor in tensors:
             size = tensor.array.nbytes
             if size < self.MIN_BYTES or tensor.datatype == "BYTES":
@@ -132,7 +139,8 @@ class SharedMemory:
             if self._inputs is None or offset is None:
                 continue
             self._inputs.view(offset, size)[:] = np.frombuffer(bytes_of(tensor.datatype, tensor.array), np.uint8)
-            self._sent.setdefault(timestamp, []).append((self._inputs, offset))
+            with self._lock:
+                self._sent.setdefault(timestamp, []).append((self._inputs, offset))
             places[tensor.name] = Place(self._inputs.name, offset, size)
         return places
 
@@ -146,8 +154,10 @@ class SharedMemory:
             if self._outputs is None or offset is None:
                 continue
             place = Place(self._outputs.name, offset, self._outputs.size)
-            self._offered[timestamp, name] = places[name] = place
+            places[name] = place
             self._awaited[place] = self._outputs
+            with self._lock:
+                self._offered[timestamp, name] = place
         return places
 
     # --- the receiver's side
@@ -172,6 +182,23 @@ class SharedMemory:
             if tensor.array.nbytes >= self.MIN_BYTES and tensor.datatype != "BYTES":
                 self._output_sizes[name] = tensor.array.nbytes
             self._take_back(timestamp, name)
+
+    def passed(self, timestamp: int, outputs: Collection[str]) -> None:
+        """A graph has answered ``outputs`` at ``timestamp``: it has done with what they had before.
+
+        Graphs drop frames without a word. But requests are read in order, and their inputs copied as they are read;
+        and an output's packets are written in the order of their timestamps. A timestamp that a graph has made up
+        itself tells nothing.
+        """
+        with self._lock:
+            if timestamp not in self._timestamps:
+                return
+            sent = [earlier for earlier in self._sent if earlier < timestamp]
+            offered = [key for key in self._offered if key[0] < timestamp and key[1] in outputs]
+        for earlier in sent:
+            self._free_inputs(earlier)
+        for key in offered:
+            self._take_back(*key)
 
     def failed(self, timestamp: int) -> None:
         """The server has refused the request, and has done with its memory."""

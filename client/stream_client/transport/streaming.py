@@ -181,6 +181,8 @@ class StreamingTransport:
             self._unanswered.pop(timestamp, None)
         if memory is not None:
             memory.answered(timestamp, message.response.outputs)
+            if TIMESTAMP in message.response.parameters:  # it is a graph's
+                memory.passed(timestamp, message.response.outputs)
         return Answer(
             timestamp=timestamp,
             outputs=message.response.outputs,
