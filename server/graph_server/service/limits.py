@@ -58,11 +58,6 @@ class Budget:
         self._lock = threading.Lock()
         self._refusal = f"{what}; the limit is {limit} ({flag})"
 
-    @property
-    def used(self) -> int:
-        """What is taken at the moment."""
-        return self._used
-
     @contextmanager
     def take(self, amount: int = 1) -> Iterator[None]:
         """Hold ``amount``; raises :class:`Refusal` ``RESOURCE_EXHAUSTED`` where that is more than is left."""

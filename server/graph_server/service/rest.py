@@ -149,10 +149,7 @@ def _handler(
         def do_GET(self) -> None:
             self._answer()
 
-        do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_GET
-
-        def do_HEAD(self) -> None:
-            self._answer()
+        do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_GET
 
         def _answer(self) -> None:
             length = self.headers.get("Content-Length", "0")
