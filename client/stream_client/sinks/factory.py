@@ -27,7 +27,6 @@ class SinkOptions:
     """
 
     quality: int = 20
-    preset: str = "veryfast"
     encoder: str = "pyav"
     reconnect_timeout: float | None = None
 
@@ -72,4 +71,4 @@ def open_sink(spec: str, options: SinkOptions | None = None) -> Sink:
         raise ConfigurationError(
             f"{scheme}:// output is not supported: screen, none, a file or rtsp:// (--output_stream)"
         )
-    return FileSink(spec, quality=options.quality, preset=options.preset)
+    return FileSink(spec, quality=options.quality)
