@@ -14,7 +14,6 @@ from graph_server.assets import main as assets_main
 from graph_server.config import ServerConfig, read_config, single_servable
 from graph_server.errors import ConfigError, GraphServerError
 from graph_server.fault import parse_faults
-from graph_server.landmarks import main as landmarks_main
 from graph_server.memory import keep_frame_memory
 from graph_server.metrics import MetricsConfig, metrics_config
 from graph_server.resources import cache_folder, project_file
@@ -29,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments[:1] == ["assets"]:
         return assets_main(arguments[1:])
     if arguments[:1] == ["landmarks"]:
+        from graph_server.landmarks import main as landmarks_main  # FFmpeg, which serving does not need
+
         return landmarks_main(arguments[1:])
     parser = build_parser()
     options = parser.parse_args(arguments)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from tests.conftest import shared
 
 from graph_server.holistic.crops import Padding, crop, padded, projected, unpadded
 from graph_server.holistic.detection import FACE_DETECTOR, POSE_DETECTOR, Detector, anchor_centers
-from graph_server.holistic.drawing import canvas_for, draw, holistic_strokes
+from graph_server.holistic.drawing import Strokes, canvas_for, draw, holistic_strokes
 from graph_server.holistic.pace import EVERY_FRAME, Pace, Schedule
 from graph_server.holistic.pose import refined
 from graph_server.holistic.regions import (
@@ -167,6 +168,17 @@ def test_drawing_leaves_the_picture_alone_and_pads_rows_as_mediapipe_does() -> N
     assert not image.any()
     assert drawn.any()
     assert drawn.strides == (160, 3, 1)
+
+
+@pytest.mark.parametrize("radius", [1, 2, 7])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_dots_are_opencv_s_circles_also_at_the_picture_s_edge(radius: int, channels: int) -> None:
+    points = np.random.default_rng(0).integers(-10, 60, (40, 2)).astype(np.int32)
+    drawn, circles = np.full((2, 48, 50, channels), 7, np.uint8)
+    draw(drawn, [Strokes(points, (255, 138, 9), radius, (), tuple(range(40)))])
+    for x, y in points.tolist():
+        cv2.circle(circles, (x, y), radius, (255, 138, 9), cv2.FILLED)
+    np.testing.assert_array_equal(drawn, circles)
 
 
 # Median distance a frame, in percent of the image diagonal; and on how many percent of frames presence agrees.

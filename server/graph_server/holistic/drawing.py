@@ -8,6 +8,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import cv2
@@ -89,9 +90,23 @@ def draw(canvas: Bytes, strokes: Sequence[Strokes]) -> None:
         segments = list(_segments(stroke))
         if segments:
             cv2.polylines(canvas, segments, False, stroke.color, stroke.thickness)
-        for dot in stroke.dots:
-            x, y = stroke.points[dot]
-            cv2.circle(canvas, (int(x), int(y)), stroke.thickness, stroke.color, cv2.FILLED)
+        if stroke.dots:
+            _draw_dots(canvas, stroke.points[np.array(stroke.dots)], stroke.color, stroke.thickness)
+
+
+def _draw_dots(canvas: Bytes, points: npt.NDArray[np.int32], color: Color, radius: int) -> None:
+    """All at once: a face has 468, and a call of OpenCV for each took longer than everything else that is drawn."""
+    places = (points[:, None] + _disc(radius)).reshape(-1, 2)
+    seen = places[((places >= 0) & (places < (canvas.shape[1], canvas.shape[0]))).all(axis=1)]
+    canvas[seen[:, 1], seen[:, 0]] = (*color, 0)[: canvas.shape[2]]
+
+
+@cache
+def _disc(radius: int) -> npt.NDArray[np.int32]:
+    """The pixels of OpenCV's filled circle: int32 [n, 2], x and y from its centre."""
+    square = np.zeros((2 * radius + 1, 2 * radius + 1), np.uint8)
+    cv2.circle(square, (radius, radius), radius, 1, cv2.FILLED)
+    return (np.argwhere(square)[:, ::-1] - radius).astype(np.int32)
 
 
 def _segments(stroke: Strokes) -> Iterator[npt.NDArray[np.int32]]:
