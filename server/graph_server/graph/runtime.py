@@ -206,15 +206,14 @@ class Graph:
                     self._sleeping += 1
                     self._work.wait()
                     continue
-                timestamp, _, state, values = self._flow.pop()
-                if self._flow.ready and not state.calculator.brief:
-                    self._wake()
-                self._step(state, timestamp, values)
+                self._step(*self._flow.pop())  # nothing of it stays here while the next is waited for
                 if self._throttled and self._has_room():
                     self._news.notify_all()
 
-    def _step(self, state: NodeState, timestamp: int, values: list[Any]) -> None:
+    def _step(self, timestamp: int, _: int, state: NodeState, values: list[Any]) -> None:
         """One call of one calculator, without the lock meanwhile."""
+        if self._flow.ready and not state.calculator.brief:
+            self._wake()
         self._running += 1
         results: Sequence[Any] = NOTHING
         failure: Exception | None = None

@@ -44,15 +44,18 @@ class ResponseQueue:
             self._changed.notify_all()
 
     def __iter__(self) -> Iterator[bytes]:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._items or self._ended)
-                if not self._items:
-                    return
-                item = self._items.popleft()
-                self._bytes -= len(item)
-                self._changed.notify_all()
-            yield item
+        return iter(self._take, None)  # which keeps none while it waits for the next
+
+    def _take(self) -> bytes | None:
+        """The next response, or ``None`` after the last."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._items or self._ended)
+            if not self._items:
+                return None
+            item = self._items.popleft()
+            self._bytes -= len(item)
+            self._changed.notify_all()
+            return item
 
     def _has_room(self, size: int) -> bool:
         """At least one item always fits."""

@@ -111,27 +111,29 @@ class StreamSession:
         before: a client that only waits learns nothing.
         """
         self._answered(self._first, _FIRST)
-        for data in self._received():
-            try:
-                request = self._regions.resolve(decode_request(data))
-                self._validate(request)
-            except Refusal as refusal:
-                self._tell(refusal, _VALIDATE)
-            else:
-                self._answered(request, _SUBSEQUENT)
-            if self._graph.error is not None:
-                self._call.failed()  # and once more when the graph has ended, as OVMS counts
-                raise self._graph.error
+        del self._first  # or its frame would stay as long as the session
+        while self._read_one():
+            pass
 
-    def _received(self) -> Iterator[bytes]:
-        while True:
-            try:
-                data = next(self._requests, None)
-            except Exception:  # noqa: BLE001 - gRPC raises when the client vanishes
-                return
-            if data is None:
-                return
-            yield data
+    def _read_one(self) -> bool:
+        """Deal with a request, keeping nothing of it; whether there was one."""
+        try:
+            data = next(self._requests, None)
+        except Exception:  # noqa: BLE001 - gRPC raises when the client vanishes
+            return False
+        if data is None:
+            return False
+        try:
+            request = self._regions.resolve(decode_request(data))
+            self._validate(request)
+        except Refusal as refusal:
+            self._tell(refusal, _VALIDATE)
+        else:
+            self._answered(request, _SUBSEQUENT)
+        if self._graph.error is not None:
+            self._call.failed()  # and once more when the graph has ended, as OVMS counts
+            raise self._graph.error
+        return True
 
     def _answered(self, request: InferRequest, stage: str) -> None:
         try:
