@@ -126,12 +126,16 @@ def _serve(options: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     server.start()
-    ready = {"grpc": server.address, "rest": server.rest_address, "labels": label_files(server.servables)}
-    print(json.dumps(ready), flush=True)
-    if options.exit_with_stdin:
-        threading.Thread(target=_watch_stdin, args=(ended,), name="stdin", daemon=True).start()
-    ended.wait()
-    server.stop(0.5 if options.exit_with_stdin else GraphServer.GRACE_SECONDS)
+    try:
+        ready = {"grpc": server.address, "rest": server.rest_address, "labels": label_files(server.servables)}
+        print(json.dumps(ready), flush=True)
+        if options.exit_with_stdin:
+            threading.Thread(target=_watch_stdin, args=(ended,), name="stdin", daemon=True).start()
+        ended.wait()
+    except BrokenPipeError as error:
+        raise ConfigError("nobody reads standard output, where the addresses are told") from error
+    finally:
+        server.stop(0.5 if options.exit_with_stdin else GraphServer.GRACE_SECONDS)
     return 0
 
 

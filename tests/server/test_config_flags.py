@@ -205,6 +205,16 @@ def test_a_server_that_is_interrupted_while_it_starts_ends_without_a_word(number
     assert not [line for line in told if "Traceback" in line]
 
 
+def test_a_server_whose_output_nobody_reads_ends_with_a_line_about_it() -> None:
+    command = [sys.executable, "-m", "graph_server", *ECHO, "--port", "0", "--rest_port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read().startswith("error: nobody reads standard output")
+        assert process.wait(50) != 0
+
+
 def test_several_addresses_are_bound_to_one_port() -> None:
     with graph_server_process(*ECHO, "--grpc_bind_address", "127.0.0.1,127.0.0.2") as ready:
         host, _, port = str(ready["grpc"]).rpartition(":")

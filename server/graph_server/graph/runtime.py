@@ -193,8 +193,8 @@ class Graph:
         elif len(self._threads) < self._most_threads:
             name = f"graph {self._definition.source} {len(self._threads)}"
             thread = threading.Thread(target=self._run, name=name, daemon=True)
-            self._threads.append(thread)
             thread.start()
+            self._threads.append(thread)
 
     def _run(self) -> None:
         """A worker; takes the lock itself."""
@@ -228,7 +228,7 @@ class Graph:
         try:
             if failure is None:
                 self._flow.done(state, timestamp, results)
-        except GraphError as error:
+        except Exception as error:  # noqa: BLE001 - becomes the graph's error
             failure = error
         if failure is not None:
             code = failure.code if isinstance(failure, GraphError) else "INTERNAL"

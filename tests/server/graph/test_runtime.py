@@ -9,7 +9,7 @@ import pytest
 from tests.support.graphs import new_graph, run_graph, simple_registry
 
 from graph_server.errors import GraphError
-from graph_server.graph.calculator import Calculator
+from graph_server.graph.calculator import Calculator, Emission, TimedCalculator
 
 CHAIN = """
   input_stream: "a" output_stream: "c"
@@ -228,6 +228,35 @@ def test_as_many_values_as_outputs_are_asked_of_a_calculator() -> None:
     text = 'input_stream: "a" output_stream: "b" node { calculator: "Two" input_stream: "a" output_stream: "b" }'
     with pytest.raises(GraphError, match="2 values for 1 output streams"):
         run_graph(text, [("a", 1, 1)], registry=registry)
+
+
+def test_a_calculator_that_answers_at_times_of_its_own_without_sense_puts_the_graph_into_error() -> None:
+    registry = simple_registry()
+
+    @registry.register("Timed")
+    class Timed(TimedCalculator):
+        def process_timed(self, inputs: Sequence[tuple[int, Any]], timestamp: int) -> Sequence[Emission]:
+            return ()
+
+    text = 'input_stream: "a" output_stream: "b" node { calculator: "Timed" input_stream: "a" output_stream: "b" }'
+    graph = new_graph(text, registry)
+    graph.start({}, lambda name, value, timestamp: None)
+    graph.add_packet("a", 1, 1)
+    graph.close_inputs()
+    with pytest.raises(GraphError, match=r'Calculator::Process\(\) for node "Timed" failed: ValueError'):
+        graph.wait_until_done()
+
+
+def test_a_worker_that_cannot_be_started_leaves_a_graph_that_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    graph = new_graph(CHAIN)
+    graph.start({}, lambda name, value, timestamp: None)
+    monkeypatch.setattr("threading.Thread.start", refuse)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        graph.add_packet("a", 1, 1)
+    graph.cancel()
 
 
 @pytest.mark.parametrize("second", [5, 4, -1])
