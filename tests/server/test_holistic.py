@@ -160,6 +160,15 @@ def test_a_part_is_sought_at_once_when_lost_and_else_at_its_pace() -> None:
     assert all(every.due(followed=followed) for followed in seen)
 
 
+def test_a_part_that_is_trusted_is_not_sought_until_it_is_lost() -> None:
+    schedule = Schedule(EVERY_FRAME)
+    assert schedule.due(followed=True)
+    schedule.trust(2)
+    assert [schedule.due(followed=True) for _ in range(3)] == [False, False, True]
+    schedule.trust(2)
+    assert [schedule.due(followed=followed) for followed in (True, False, False)] == [False, True, True]
+
+
 def test_drawing_leaves_the_picture_alone_and_pads_rows_as_mediapipe_does() -> None:
     image = np.zeros((48, 50, 3), np.uint8)
     pose = np.full((33, 5), 0.5, np.float32)

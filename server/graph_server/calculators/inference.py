@@ -6,7 +6,6 @@ mediapipe/calculators/tensor/image_to_tensor_calculator.cc.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -20,28 +19,10 @@ from graph_server.graph.calculator import Calculator, Ports, Services
 from graph_server.graph.node import Node
 from graph_server.graph.text import options_named
 from graph_server.holistic.crops import WHOLE, crop, padded
-from graph_server.holistic.networks import byte_input, only_outputs
+from graph_server.holistic.networks import only_outputs, scaled
 from graph_server.models import Model
 
 _VECTOR_TAGS = ("TENSORS", "OVTENSORS", "TFTENSORS")
-
-
-@dataclass(frozen=True, slots=True)
-class ByteTensor:
-    """An image tensor [1, height, width, 3] kept as bytes; the floats are made where they are needed."""
-
-    pixels: npt.NDArray[np.uint8]
-    low: float
-    high: float
-
-    def floats(self) -> npt.NDArray[np.float32]:
-        """The values in ``low``…``high``."""
-        return _scaled(self.pixels, self.low, self.high)
-
-
-def _scaled(pixels: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.float32]:
-    """0…255 to ``low``…``high``."""
-    return pixels.astype(np.float32) * np.float32((high - low) / 255.0) + np.float32(low)
 
 
 @REGISTRY.register("ImageToTensorCalculator")
@@ -61,6 +42,7 @@ class ImageToTensor(Calculator):
         self._low, self._high = options.output_tensor_float_range.min, options.output_tensor_float_range.max
         if self._high <= self._low:
             raise ConfigError("ImageToTensorCalculator needs output_tensor_float_range")
+        self._pixels = np.empty((self._size[1], self._size[0], 3), np.uint8)
         self._border = cv2.BORDER_CONSTANT if options.border_mode == 1 else cv2.BORDER_REPLICATE
         self._image = node.input_index("IMAGE")
         self._region = node.input_index("NORM_RECT")
@@ -76,10 +58,9 @@ class ImageToTensor(Calculator):
         target = region
         if self._keep_aspect:
             target, padding = padded(region, (image.shape[1], image.shape[0]), self._size)
-        pixels = np.empty((1, self._size[1], self._size[0], 3), np.uint8)
-        crop(image, target, pixels[0], border=self._border)
+        crop(image, target, self._pixels, border=self._border)
         values = {
-            "TENSORS": [ByteTensor(pixels, self._low, self._high)],
+            "TENSORS": [scaled(self._pixels[None], self._low, self._high)],
             "LETTERBOX_PADDING": padding,
             "MATRIX": target,
         }
@@ -119,9 +100,7 @@ class Converter(Calculator):
         if image.dtype not in (np.uint8, np.float32):
             raise GraphError("Only byte-based (8 bit) and float (32 bit) images supported.")
         image = np.ascontiguousarray((image[::-1] if self._flipped else image)[None, :, :, : self._channels])
-        if image.dtype == np.uint8:
-            return ([ByteTensor(image, *self._range)],)
-        return ([_scaled(image, *self._range)],)
+        return ([scaled(image, *self._range)],)
 
 
 @REGISTRY.register("OpenVINOModelServerSessionCalculator")
@@ -151,7 +130,7 @@ class Session(Calculator):
 class Inference(Calculator):
     """Runs a model. Streams are matched to tensors by the options' order lists (vector tags) and maps.
 
-    An image tensor of bytes is converted by the model itself, and outputs that no node reads are cut away.
+    Outputs that no node reads are cut away.
     """
 
     @classmethod
@@ -173,7 +152,6 @@ class Inference(Calculator):
         self._options = options_named(node, "OpenVINOInferenceCalculatorOptions")
         self._model: Model | None = None
         self._request: ov.InferRequest | None = None
-        self._feed: npt.NDArray[Any] | None = None
         self._kept: list[str] = []
 
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -189,9 +167,10 @@ class Inference(Calculator):
                 if name not in known:
                     raise GraphError(f"model {self._model.name} has no {what} {name!r}, only {sorted(known)}")
         self._kept = self._consumed()
-        # Compiled now and not while its first frame waits. What takes pictures may get them as bytes: that shows then.
-        if all(len(info.shape) < 4 for info in self._model.inputs):
-            self._plain_request()
+        kept = self._kept
+        # Compiled now and not while its first frame waits.
+        compiled = self._model.variant(",".join(kept), lambda model: only_outputs(model, kept))
+        self._request = compiled.create_infer_request()
         return {}
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
@@ -216,40 +195,15 @@ class Inference(Calculator):
 
     def _run(self, tensors: dict[str, Any]) -> dict[str, npt.NDArray[Any]]:
         assert self._model is not None
-        only = next(iter(tensors.values()))
+        request = self._request
+        assert request is not None
         try:
-            if len(tensors) == 1 and isinstance(only, ByteTensor):
-                request = self._byte_request(only)
-            else:
-                request = self._plain_request()
-                floats = [value.floats() if isinstance(value, ByteTensor) else value for value in tensors.values()]
-                self._model.run(request, dict(zip(tensors, floats, strict=True)))
+            self._model.run(request, tensors)
         except RuntimeError as error:
             lines = [line for line in str(error).splitlines() if line.strip()]
             raise GraphError(f"inference failed: {lines[-1] if lines else error}") from error
         # Copies: the request's own memory is used again for the next frame, which may be under way already.
         return {name: request.get_output_tensor(index).data.copy() for index, name in enumerate(self._kept)}
-
-    def _byte_request(self, tensor: ByteTensor) -> ov.InferRequest:
-        assert self._model is not None
-        kept = self._kept
-        if self._request is None:
-            key = f"bytes {tensor.low}..{tensor.high}: {','.join(kept)}"
-            compiled = self._model.variant(
-                key, lambda model: byte_input(only_outputs(model, kept), tensor.low, tensor.high)
-            )
-            self._request = compiled.create_infer_request()
-        self._request.set_input_tensor(0, ov.Tensor(tensor.pixels, shared_memory=True))
-        self._model.run(self._request)
-        return self._request
-
-    def _plain_request(self) -> ov.InferRequest:
-        assert self._model is not None
-        kept = self._kept
-        if self._request is None:
-            compiled = self._model.variant(f"floats: {','.join(kept)}", lambda model: only_outputs(model, kept))
-            self._request = compiled.create_infer_request()
-        return self._request
 
     def _consumed(self) -> list[str]:
         """The outputs that some node reads: a vector is followed into its split."""

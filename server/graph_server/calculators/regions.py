@@ -16,7 +16,7 @@ from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.node import Node
 from graph_server.holistic.crops import crop, padded, projected
 from graph_server.holistic.detection import FACE_DETECTOR, Detector
-from graph_server.holistic.networks import ByteNetwork
+from graph_server.holistic.networks import Network
 from graph_server.holistic.regions import (
     ImageSize,
     Landmarks,
@@ -172,12 +172,12 @@ class HandRecrop(_Regional):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        self._network = ByteNetwork(services.models.get("hand_recrop"), ("output_crop",))
+        self._network = Network(services.models.get("hand_recrop"), ("output_crop",))
 
     def look(self, image: Any, region: Region) -> Region:
         """Centre and edge of the hand, as a region."""
         size = (image.shape[1], image.shape[0])
-        crop(image, padded(region, size, (_RECROP_SIDE, _RECROP_SIDE))[0], self._network.pixels[0])
+        crop(image, padded(region, size, (_RECROP_SIDE, _RECROP_SIDE))[0], self._network.pixels)
         (points,) = self._network.run()
         landmarks = np.zeros((2, 5), np.float32)
         landmarks[:, :2] = points.reshape(2, 2) / _RECROP_SIDE
@@ -196,14 +196,14 @@ class FaceDetection(_Regional):
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
         model = services.models.get("face_detection")
-        self._network = ByteNetwork(model, ("regressors", "classificators"), low=-1.0, high=1.0)
+        self._network = Network(model, ("regressors", "classificators"), low=-1.0, high=1.0)
         self._detector = Detector(FACE_DETECTOR)
 
     def look(self, image: Any, region: Region) -> list[Landmarks] | None:
         """Keypoints on the image, float32 [6, 5]."""
         size = (image.shape[1], image.shape[0])
         target = padded(region, size, (FACE_DETECTOR.side, FACE_DETECTOR.side))[0]
-        crop(image, target, self._network.pixels[0], border=cv2.BORDER_CONSTANT)
+        crop(image, target, self._network.pixels, border=cv2.BORDER_CONSTANT)
         boxes, scores = self._network.run()
         points = self._detector.best(boxes[0], scores[0, :, 0])
         if points is None:

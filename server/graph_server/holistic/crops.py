@@ -18,9 +18,9 @@ from graph_server.holistic.regions import ImageSize, Landmarks, Region
 
 Bytes = npt.NDArray[np.uint8]
 
-_SPARE = 11  # bits beyond the 5 of OpenCV's positions, so that a sum of two rounds as the exact value does
-_BITS = _SPARE + 5  # 16: whole pixels are the upper half of 32 bits
-_HALF = 1 << (_SPARE - 1)
+# A pixel has 11 bits beyond the 5 of OpenCV's positions, so that a sum of two rounds as the exact value does.
+_ONE = 1 << 16
+_HALF = _ONE >> 6  # of 1/32 pixel
 _FAR = 16_000
 
 
@@ -60,24 +60,25 @@ def crop(image: Bytes, region: Region, out: Bytes, *, border: int = cv2.BORDER_R
     left = region.x_center * image_width - (cosine * side_x - sine * side_y) / 2
     top = region.y_center * image_height - (sine * side_x + cosine * side_y) / 2
     columns, rows = np.arange(width) * (side_x / width), np.arange(height) * (side_y / height)
-    x = _fixed(cosine * columns) + _fixed(left - sine * rows, _HALF)[:, None]
-    y = _fixed(sine * columns) + _fixed(top + cosine * rows, _HALF)[:, None]
-    # Whole pixels are pairs of 16 bits, x before y; the rest is an index into OpenCV's 32x32 table of weights.
-    pixels = x >> _BITS
-    pixels &= 0xFFFF
-    pixels |= y & ~0xFFFF
-    x >>= _SPARE
-    x &= 31
-    y >>= _SPARE - 5
-    y &= 31 << 5
+    x = (_fixed(cosine * columns) + _fixed(left - sine * rows, _HALF)[:, None]).view(np.uint32)
+    y = (_fixed(sine * columns) + _fixed(top + cosine * rows, _HALF)[:, None]).view(np.uint32)
+    # The highest 5 of 16 bits of fraction are an index into OpenCV's 32x32 table of weights.
+    weights, of_y = x.astype(np.uint16), y.astype(np.uint16)
+    weights >>= 11
+    of_y >>= 6
+    of_y &= 31 << 5
+    weights |= of_y
+    # Whole pixels are pairs of 16 bits, x before y.
+    x >>= 16
+    y &= np.uint32(0xFFFF0000)
     x |= y
-    pairs = pixels.astype("<i4", copy=False).view(np.int16).reshape(height, width, 2)
-    cv2.remap(image, pairs, x.astype(np.uint16), cv2.INTER_LINEAR, out, border, 0)
+    pairs = x.astype("<u4", copy=False).view(np.int16).reshape(height, width, 2)
+    cv2.remap(image, pairs, weights, cv2.INTER_LINEAR, out, border, 0)
 
 
 def _fixed(positions: npt.NDArray[np.float64], offset: int = 0) -> npt.NDArray[np.int32]:
     """Positions in pixels, in fixed point; far outside any image they stop, so that a sum of two fits."""
-    return np.rint(np.clip(positions, -_FAR, _FAR) * (1 << _BITS)).astype(np.int32) + np.int32(offset)
+    return np.rint(np.clip(positions, -_FAR, _FAR) * _ONE).astype(np.int32) + np.int32(offset)
 
 
 def unpadded(landmarks: Landmarks, padding: Padding) -> Landmarks:

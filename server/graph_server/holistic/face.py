@@ -9,8 +9,8 @@ import numpy as np
 
 from graph_server.holistic.crops import Bytes, crop, padded, projected
 from graph_server.holistic.detection import FACE_DETECTOR, Detector
-from graph_server.holistic.networks import ByteNetwork, sigmoid
-from graph_server.holistic.pace import EVERY_FRAME, Pace, Schedule
+from graph_server.holistic.networks import Network, sigmoid
+from graph_server.holistic.pace import EVERY_FRAME, TRUSTED_FACE, Pace, Schedule
 from graph_server.holistic.regions import (
     FACE_TRACKING,
     ImageSize,
@@ -31,9 +31,9 @@ class FaceTracker:
 
     def __init__(self, detection_model: Model, landmark_model: Model, pace: Pace = EVERY_FRAME) -> None:
         self._schedule = Schedule(pace)
-        self._detection = ByteNetwork(detection_model, ("regressors", "classificators"), low=-1.0, high=1.0)
+        self._detection = Network(detection_model, ("regressors", "classificators"), low=-1.0, high=1.0)
         self._detector = Detector(FACE_DETECTOR)
-        self._landmark = ByteNetwork(landmark_model, ("conv2d_21", "conv2d_31"))
+        self._landmark = Network(landmark_model, ("conv2d_21", "conv2d_31"))
         self._previous: Landmarks | None = None
 
     def process(self, image: Bytes, pose: Landmarks | None) -> Landmarks | None:
@@ -49,7 +49,7 @@ class FaceTracker:
         rough = region_from_box(pose, size, start=5, end=2).transformed(size, scale=3.0)
         side = FACE_DETECTOR.side
         target = padded(rough, size, (side, side))[0]
-        crop(image, target, self._detection.pixels[0], border=cv2.BORDER_CONSTANT)
+        crop(image, target, self._detection.pixels, border=cv2.BORDER_CONSTANT)
         boxes, scores = self._detection.run()
         points = self._detector.best(boxes[0], scores[0, :, 0])
         if points is None:
@@ -61,10 +61,13 @@ class FaceTracker:
         if self._previous is None:
             return current
         last = _region_of_last(self._previous, size)
-        return last if may_keep(last, self._previous, current, size, FACE_TRACKING) else current
+        if not may_keep(last, self._previous, current, size, FACE_TRACKING):
+            return current
+        self._schedule.trust(TRUSTED_FACE)
+        return last
 
     def _landmarks(self, image: Bytes, region: Region, size: ImageSize) -> Landmarks | None:
-        crop(image, region, self._landmark.pixels[0])
+        crop(image, region, self._landmark.pixels)
         tensor, presence = self._landmark.run()
         if sigmoid(float(presence.reshape(-1)[0])) < 0.5:
             return None

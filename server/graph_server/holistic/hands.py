@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graph_server.holistic.crops import Bytes, crop, padded, projected
-from graph_server.holistic.networks import ByteNetwork
+from graph_server.holistic.networks import Network
 from graph_server.holistic.pace import EVERY_FRAME, Pace, Schedule
 from graph_server.holistic.regions import (
     HAND_TRACKING,
@@ -48,8 +48,8 @@ class HandTracker:
     def __init__(self, hand: Hand, recrop_model: Model, landmark_model: Model, pace: Pace = EVERY_FRAME) -> None:
         self._hand = hand
         self._schedule = Schedule(pace)
-        self._recrop = ByteNetwork(recrop_model, ("output_crop",))
-        self._landmark = ByteNetwork(landmark_model, ("Identity", "Identity_1"))
+        self._recrop = Network(recrop_model, ("output_crop",))
+        self._landmark = Network(landmark_model, ("Identity", "Identity_1"))
         self._previous: Landmarks | None = None
 
     def process(self, image: Bytes, pose: Landmarks | None) -> Landmarks | None:
@@ -67,7 +67,7 @@ class HandTracker:
         hand = self._hand
         rough = hand_region_from_pose(pose[hand.wrist], pose[hand.pinky], pose[hand.index], size)
         rough = rough.transformed(size, scale=2.7, shift_y=-0.1)
-        crop(image, padded(rough, size, (_RECROP_SIDE, _RECROP_SIDE))[0], self._recrop.pixels[0])
+        crop(image, padded(rough, size, (_RECROP_SIDE, _RECROP_SIDE))[0], self._recrop.pixels)
         (points,) = self._recrop.run()
         landmarks = np.zeros((2, 5), np.float32)
         landmarks[:, :2] = points.reshape(2, 2) / _RECROP_SIDE
@@ -80,7 +80,7 @@ class HandTracker:
         return last if may_keep(last, self._previous, current, size, HAND_TRACKING) else current
 
     def _landmarks(self, image: Bytes, region: Region, size: ImageSize) -> Landmarks | None:
-        crop(image, padded(region, size, (_HAND_SIDE, _HAND_SIDE))[0], self._landmark.pixels[0])
+        crop(image, padded(region, size, (_HAND_SIDE, _HAND_SIDE))[0], self._landmark.pixels)
         tensor, presence = self._landmark.run()
         if presence.reshape(-1)[0] < 0.5:
             return None

@@ -1,4 +1,4 @@
-"""The neural networks of the pipeline, on OpenVINO: bytes in, only the outputs that are used."""
+"""The neural networks of the pipeline, on OpenVINO: only the outputs that are used."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,25 +6,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import openvino as ov
-from openvino.preprocess import PrePostProcessor
 
 from graph_server.models import Model
 
-Array = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
 
 
-def byte_input(model: ov.Model, low: float, high: float) -> ov.Model:
-    """``model`` with its float input replaced by bytes that it maps to ``low``…``high`` itself."""
-    scale = (high - low) / 255.0
-    process = PrePostProcessor(model)
-    item = process.input()
-    item.tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
-    item.model().set_layout(ov.Layout("NHWC"))
-    steps = item.preprocess().convert_element_type(ov.Type.f32)
+def scaled(pixels: npt.NDArray[Any], low: float, high: float, out: Floats | None = None) -> Floats:
+    """Grey levels 0…255 as values ``low``…``high``, float32 of the same shape, in ``out`` if that is given."""
+    # Here and not by the network, which would turn bytes into its own layout in three passes.
+    if out is None:
+        out = np.empty(pixels.shape, np.float32)
+    np.multiply(pixels, np.float32((high - low) / 255.0), out=out, casting="unsafe")
     if low:
-        steps.mean(-low / scale)
-    steps.scale(1.0 / scale)
-    return process.build()
+        out += np.float32(low)
+    return out
 
 
 def only_outputs(model: ov.Model, names: Sequence[str]) -> ov.Model:
@@ -37,33 +34,26 @@ def only_outputs(model: ov.Model, names: Sequence[str]) -> ov.Model:
     return reduced
 
 
-class ByteNetwork:
-    """One session's request of a network with byte input [batch, side, side, 3]. For one thread at a time.
+class Network:
+    """One session's request of a network with input [1, side, side, 3]. For one thread at a time.
 
-    :attr:`pixels` is the input itself: write the crop there, then call :meth:`run`.
+    Write the crop into :attr:`pixels`, uint8 [side, side, 3], then call :meth:`run`. The network gets values
+    between ``low`` and ``high``.
     """
 
-    def __init__(
-        self, model: Model, outputs: Sequence[str], *, low: float = 0.0, high: float = 1.0, batch: int = 1
-    ) -> None:
-        def change(original: ov.Model) -> ov.Model:
-            reduced = only_outputs(original, outputs)
-            if batch != 1:
-                shape = reduced.inputs[0].get_partial_shape()
-                shape[0] = batch
-                reduced.reshape(shape)
-            return byte_input(reduced, low, high)
-
-        key = f"bytes {low}..{high} x{batch}: {','.join(outputs)}"
-        compiled = model.variant(key, change)
+    def __init__(self, model: Model, outputs: Sequence[str], *, low: float = 0.0, high: float = 1.0) -> None:
+        compiled = model.variant(",".join(outputs), lambda original: only_outputs(original, outputs))
         self._model = model
         self._request = compiled.create_infer_request()
-        self.pixels: npt.NDArray[np.uint8] = np.zeros(tuple(compiled.inputs[0].shape), np.uint8)
-        self._request.set_input_tensor(0, ov.Tensor(self.pixels, shared_memory=True))
+        self._low, self._high = low, high
+        self._values: Floats = np.zeros(tuple(compiled.inputs[0].shape), np.float32)
+        self._request.set_input_tensor(0, ov.Tensor(self._values, shared_memory=True))
+        self.pixels: Bytes = np.zeros(self._values.shape[1:], np.uint8)
         self._count = len(outputs)
 
     def run(self) -> list[Any]:
         """The outputs: views that the next run overwrites."""
+        scaled(self.pixels, self._low, self._high, self._values[0])
         self._model.run(self._request)
         return [self._request.get_output_tensor(index).data for index in range(self._count)]
 

@@ -12,7 +12,11 @@ class Pace:
 
 
 EVERY_FRAME = Pace()
-"""As MediaPipe."""
+"""As MediaPipe, but for :data:`TRUSTED_FACE`."""
+
+TRUSTED_FACE = 2
+"""Frames that a face is followed without its detection once that has left its region as it was. Losing a face is its
+landmark network's decision: on the shared clips its presence and landmarks stay exactly what they are without this."""
 
 FAST = Pace(confirm=5, search=3)
 """Less exact where hands and face come and go (benchmarks/README.md)."""
@@ -39,3 +43,7 @@ class Schedule:
             return False
         self._left = (self._pace.confirm if followed else self._pace.search) - 1
         return True
+
+    def trust(self, frames: int) -> None:
+        """Do not seek for that many frames, unless the part is lost."""
+        self._left = max(self._left, frames)

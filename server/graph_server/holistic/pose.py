@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from graph_server.holistic.crops import WHOLE, Bytes, Padding, crop, padded, projected, turned, unpadded
 from graph_server.holistic.detection import POSE_DETECTOR, Detector
-from graph_server.holistic.networks import ByteNetwork, sigmoid
+from graph_server.holistic.networks import Network, sigmoid
 from graph_server.holistic.regions import ImageSize, Landmarks, Region, region_from_alignment_points
 from graph_server.holistic.smoothing import LandmarkSmoother, WorldSmoother
 from graph_server.models import Model
@@ -29,7 +29,7 @@ class PoseDetector:
     """Finds a person in a whole picture. For one thread at a time."""
 
     def __init__(self, model: Model) -> None:
-        self._network = ByteNetwork(model, ("Identity", "Identity_1"), low=-1.0, high=1.0)
+        self._network = Network(model, ("Identity", "Identity_1"), low=-1.0, high=1.0)
         self._detector = Detector(POSE_DETECTOR)
 
     def detect(self, image: Bytes) -> Array | None:
@@ -37,7 +37,7 @@ class PoseDetector:
         size = (image.shape[1], image.shape[0])
         side = POSE_DETECTOR.side
         region, padding = padded(WHOLE, size, (side, side))
-        crop(image, region, self._network.pixels[0], border=cv2.BORDER_CONSTANT)
+        crop(image, region, self._network.pixels, border=cv2.BORDER_CONSTANT)
         boxes, scores = self._network.run()
         points = self._detector.best(boxes[0], scores[0, :, 0])
         return None if points is None else unpadded(_as_landmarks(points), padding)[:, :2]
@@ -141,13 +141,13 @@ class PoseEstimator:
 
     def __init__(self, model: Model, *, kernel: int = 7) -> None:
         self._kernel = kernel
-        self._network = ByteNetwork(model, ("Identity", "Identity_1", "Identity_3", "Identity_4"))
+        self._network = Network(model, ("Identity", "Identity_1", "Identity_3", "Identity_4"))
 
     def estimate(self, image: Bytes, region: Region) -> Pose | None:
         """The pose, not smoothed; ``None`` when nobody is there."""
         size = (image.shape[1], image.shape[0])
         target, padding = padded(region, size, (_SIDE, _SIDE))
-        crop(image, target, self._network.pixels[0])
+        crop(image, target, self._network.pixels)
         tensor, presence, heatmap, world = self._network.run()
         if presence.reshape(-1)[0] < 0.5:
             return None
