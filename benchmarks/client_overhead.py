@@ -20,16 +20,13 @@ its serialisation, gRPC out and in, protobuf's parsing, and as_numpy is a view.
 """
 
 import argparse
-import json
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
-from fractions import Fraction
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from client_bench import echo_server, make_clip, tell_ratios
 
 OURS = """
 import resource, sys, time
@@ -104,25 +101,6 @@ COMPARED = (
 )
 
 
-def make_clip(path: Path, frames: int) -> None:
-    """A moving picture with some detail, H.264, 1920x1080, 30 frames a second."""
-    import av
-    import numpy as np
-
-    background = np.random.default_rng(0).integers(0, 60, (1080, 1920, 3), dtype=np.uint8)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=30)
-        stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
-        stream.options = {"preset": "ultrafast", "crf": "28"}
-        for index in range(frames):
-            image = np.roll(background, 4 * index, axis=1)
-            image[300:600, 10 + index : 400 + index] = (200, 120, index % 255)
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            frame.pts, frame.time_base = index, Fraction(1, 30)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-
-
 def measure(script: str, *arguments: str) -> tuple[float, float, float]:
     command = [sys.executable, "-c", script, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -139,18 +117,12 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         clip = Path(scratch) / "clip.mp4"
-        make_clip(clip, options.frames)
-        graph = ROOT / "graphs" / "pass_through"
-        command = [sys.executable, "-m", "graph_server", "--port", "0", "--model_name", "passThrough"]
-        command += ["--model_path", str(graph), "--exit_with_stdin"]
-        pipe = subprocess.PIPE
-        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as server:
-            address = json.loads(server.stdout.readline())["grpc"]
-            rows: dict[str, list[tuple[float, float, float]]] = {name: [] for name in options.rows}
+        make_clip(clip, 1920, 1080, options.frames)
+        rows: dict[str, list[tuple[float, float, float]]] = {name: [] for name in options.rows}
+        with echo_server() as address:
             for turn in range(options.rounds):
                 for name in options.rows[:: -1 if turn % 2 else 1]:
                     rows[name].append(measure(SCRIPTS[name], str(clip), address, str(options.frames)))
-            server.stdin.close()
     middle = {
         name: [statistics.median(column) for column in zip(*values, strict=True)] for name, values in rows.items()
     }
@@ -166,11 +138,7 @@ def main() -> None:
         for number, name in enumerate(("metrics_throughput", "metrics_cpu")):
             pairs = zip(rows["ours, metrics"], rows["ours"], strict=True)
             ratios[name] = statistics.median(on[number] / off[number] for on, off in pairs)
-    for name, ratio in ratios.items():
-        print(f"{name}: {ratio:.3f}")
-    if options.json:
-        environment = {"python": platform.python_version(), "machine": platform.processor() or platform.machine()}
-        options.json.write_text(json.dumps({"ratios": ratios, "environment": environment, "rounds": rows}, indent=2))
+    tell_ratios(ratios, options.json, rounds=rows)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,13 @@ against the frames that are missing in its output. Ratios are ours over the peer
 
 import argparse
 import json
-import platform
 import subprocess
 import sys
 import tempfile
-from fractions import Fraction
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from client_bench import echo_server, make_clip, tell_ratios
+
 RATE = 30
 
 OURS = """
@@ -78,34 +77,11 @@ print(json.dumps({"ages": ages[30:], "delivered": len(ages), "dropped": {}, "fai
 """
 
 
-def make_clip(path: Path) -> None:
-    """Ten seconds of a moving picture."""
-    import av
-    import numpy as np
-
-    background = np.random.default_rng(0).integers(0, 60, (480, 640, 3), dtype=np.uint8)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=RATE)
-        stream.width, stream.height, stream.pix_fmt = 640, 480, "yuv420p"
-        stream.options = {"preset": "ultrafast", "crf": "28"}
-        for index in range(10 * RATE):
-            frame = av.VideoFrame.from_ndarray(np.roll(background, 4 * index, axis=1), format="rgb24")
-            frame.pts, frame.time_base = index, Fraction(1, RATE)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-
-
 def measure(script: str, clip: Path, speed: float, seconds: float) -> dict:
     """One client against a server of its own."""
-    graph = ["--model_name", "passThrough", "--model_path", str(ROOT / "graphs" / "pass_through")]
-    command = [sys.executable, "-m", "graph_server", "--port", "0", *graph, "--exit_with_stdin"]
-    command += ["--fault", f"rate={speed * RATE:g}"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as server:
-        address = json.loads(server.stdout.readline())["grpc"]
+    with echo_server("--fault", f"rate={speed * RATE:g}") as address:
         arguments = [sys.executable, "-c", script, str(clip), address, str(seconds)]
-        done = subprocess.run(arguments, stdout=pipe, text=True, check=True)
-        server.stdin.close()
+        done = subprocess.run(arguments, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
 
 
@@ -125,7 +101,7 @@ def main() -> None:
     print(f"{'speed':>6} {'':5}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}{'max ms':>9}{'delivered':>11}  dropped")
     with tempfile.TemporaryDirectory() as scratch:
         clip = Path(scratch) / "clip.mp4"
-        make_clip(clip)
+        make_clip(clip, 640, 480, 10 * RATE)
         for speed in options.speeds:
             found = {}
             for name in options.clients:
@@ -138,11 +114,7 @@ def main() -> None:
                 print(f"{speed:6g} {name:5}{columns}{got['delivered']:11}  {sum(got['dropped'].values())}", flush=True)
             for point in ("p50", "p95", "p99") if len(found) == 2 else ():
                 ratios[f"latency_{point}_at_{speed:g}x"] = found["ours"][point] / found["peer"][point]
-    for name, ratio in ratios.items():
-        print(f"{name}: {ratio:.3f}")
-    if options.json:
-        environment = {"python": platform.python_version(), "machine": platform.processor() or platform.machine()}
-        options.json.write_text(json.dumps({"ratios": ratios, "environment": environment, "rows": rows}, indent=2))
+    tell_ratios(ratios, options.json, rows=rows)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,51 @@
+"""What the client's benchmarks share: a moving picture, a server that sends it back, a report."""
+
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+GRAPH = Path(__file__).resolve().parents[1] / "graphs" / "pass_through"
+
+
+def make_clip(path: Path, width: int, height: int, frames: int) -> None:
+    """A moving picture with some detail, H.264, 30 frames a second; sizes in pixels."""
+    background = np.random.default_rng(0).integers(0, 60, (height, width, 3), dtype=np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.options = {"preset": "ultrafast", "crf": "28"}
+        for index in range(frames):
+            image = np.roll(background, 4 * index, axis=1)
+            image[height // 4 : height // 2, 10 + index : width // 5 + index] = (200, 120, index % 255)
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, 30)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+@contextmanager
+def echo_server(*flags: str) -> Iterator[str]:
+    """A graph server of its own that sends each picture back as ``passThrough``; its address."""
+    command = [sys.executable, "-m", "graph_server", "--port", "0", "--exit_with_stdin", *flags]
+    command += ["--model_name", "passThrough", "--model_path", str(GRAPH)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as server:
+        assert server.stdout is not None
+        yield str(json.loads(server.stdout.readline())["grpc"])  # it ends when its standard input is closed
+
+
+def tell_ratios(ratios: Mapping[str, float], path: Path | None, **details: object) -> None:
+    """Print ours over the peer's by name, and write them with ``details`` as JSON where there is a ``path``."""
+    for name, ratio in ratios.items():
+        print(f"{name}: {ratio:.3f}")
+    if path is not None:
+        environment = {"python": platform.python_version(), "machine": platform.processor() or platform.machine()}
+        path.write_text(json.dumps({"ratios": ratios, "environment": environment, **details}, indent=2))
