@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,21 +11,17 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import ROOT
+from tests.support.client import run_client
 from tests.support.kserve_server import ScriptedServer, slow
 from tests.support.video import read_back, write_video
 
 from stream_client.cli import main
 
 
-def run(*arguments: object, cwd: Path = ROOT / "client") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "client.py", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=50, check=False)
-
-
 def test_a_run_writes_its_outputs_one_summary_line_and_one_verdict(
     clip: Path, tmp_path: Path, server: ScriptedServer
 ) -> None:
-    done = run(
+    done = run_client(
         *("--grpc_address", server.address, "--input_stream", clip, "--output_stream", tmp_path / "a.mp4"),
         *("--output_stream", tmp_path / "b.mkv", "--labels_output", tmp_path / "labels.jsonl"),
     )
@@ -38,14 +35,14 @@ def test_a_run_writes_its_outputs_one_summary_line_and_one_verdict(
 
 
 def test_benchmark_prints_the_demos_line(clip: Path, server: ScriptedServer) -> None:
-    done = run("--grpc_address", server.address, "--input_stream", clip, "--benchmark")
+    done = run_client("--grpc_address", server.address, "--input_stream", clip, "--benchmark")
     values = json.loads(done.stdout)
     assert (values["frames"], values["dropped_frames"]) == (30, 0)
     assert 0 < values["average_inference_latency"] < values["total_time"]
 
 
 def test_help_names_every_flag_of_the_demo_client() -> None:
-    text = run("--help").stdout
+    text = run_client("--help").stdout
     for flag in (
         *("grpc_address", "input_stream", "output_stream", "model_name", "input_name", "verbose"),
         *("benchmark", "limit_stream_duration", "limit_frames"),
@@ -130,7 +127,9 @@ def test_a_signal_ends_the_run_with_everything_finalised(
 
 
 def test_verbose_shows_the_traceback(server: ScriptedServer) -> None:
-    done = run("--verbose", "--grpc_address", server.address, "--input_stream", "no.mp4", "--output_stream", "none")
+    done = run_client(
+        "--verbose", "--grpc_address", server.address, "--input_stream", "no.mp4", "--output_stream", "none"
+    )
     assert "Traceback" in done.stderr
 
 
@@ -142,9 +141,17 @@ def test_the_console_script_is_installed() -> None:
 
 
 def test_ctrl_c_while_no_server_answers_ends_without_a_word(clip: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "client.py", "--grpc_address", "127.0.0.1:1", "--connect_timeout", "3600"]
-    command += ["--input_stream", str(clip), "--output_stream", str(tmp_path / "out.mp4")]
-    with subprocess.Popen(command, cwd=ROOT / "client", stderr=subprocess.PIPE, text=True) as client:
-        time.sleep(2)
-        client.send_signal(signal.SIGINT)
-        assert (client.communicate()[1], client.returncode) == ("", 130)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        command = [sys.executable, "client.py", "--grpc_address", f"127.0.0.1:{silent.getsockname()[1]}"]
+        command += [
+            "--connect_timeout",
+            "3600",
+            "--input_stream",
+            str(clip),
+            "--output_stream",
+            str(tmp_path / "o.mp4"),
+        ]
+        with subprocess.Popen(command, cwd=ROOT / "client", stderr=subprocess.PIPE, text=True) as client:
+            with silent.accept()[0]:
+                client.send_signal(signal.SIGINT)
+                assert (client.communicate()[1], client.returncode) == ("", 130)

@@ -12,25 +12,11 @@ import av
 import numpy as np
 import pytest
 
-from graph_server.assets import ensure_clip
 from tests.conftest import ROOT, shared
+from tests.support.client import run_client
 from tests.support.video import read_back, write_video
 
 CLIENT = [sys.executable, "client.py"]
-
-
-@pytest.fixture(scope="module")
-def person(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Path:
-    """40 frames of a person walking, 442 pixels wide: not a multiple of 16."""
-    path = tmp_path_factory.mktemp("clips") / "person.mp4"
-    command = ["ffmpeg", "-v", "error", "-ss", "3", "-i", ensure_clip(), "-vf", "scale=442:-2", "-frames:v", "40", path]
-    subprocess.run(command, check=True)
-    return path
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [*CLIENT, *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT / "client", capture_output=True, text=True, timeout=55, check=False)
 
 
 def servers(client: int) -> list[int]:
@@ -56,7 +42,7 @@ def runs(process: int) -> bool:
 
 
 def test_a_video_comes_back_with_landmarks_and_labels(person: Path, tmp_path: Path) -> None:
-    done = run(
+    done = run_client(
         *("--input_stream", person, "--output_stream", tmp_path / "out.mp4"),
         *("--labels_output", tmp_path / "labels.jsonl"),
     )
@@ -76,7 +62,7 @@ def test_a_video_comes_back_with_landmarks_and_labels(person: Path, tmp_path: Pa
 
 
 def test_unary_calls_go_to_the_graph_with_the_image_alone(person: Path, tmp_path: Path) -> None:
-    done = run(
+    done = run_client(
         *("--api", "unary", "--input_stream", person, "--output_stream", tmp_path / "out.mp4", "--limit_frames", 8),
         *("--labels_output", tmp_path / "labels.jsonl"),
     )
@@ -89,13 +75,13 @@ def test_unary_calls_go_to_the_graph_with_the_image_alone(person: Path, tmp_path
 def test_frames_without_a_person_have_no_label(tmp_path: Path, models_dir: Path) -> None:
     empty = write_video(tmp_path / "empty.mp4", frames=6, width=128, height=96)
     labels = tmp_path / "labels.jsonl"
-    assert run("--input_stream", empty, "--output_stream", "none", "--labels_output", labels).returncode == 0
+    assert run_client("--input_stream", empty, "--output_stream", "none", "--labels_output", labels).returncode == 0
     assert [json.loads(line)["label"] for line in labels.read_text().splitlines()] == [None] * 6
 
 
 def test_a_unary_call_without_a_person_is_explained_by_the_summary(tmp_path: Path, models_dir: Path) -> None:
     empty = write_video(tmp_path / "empty.mp4", frames=3, width=128, height=96)
-    done = run(
+    done = run_client(
         *("--api", "unary", "--model_name", "holisticClassifierSparse"),
         *("--input_stream", empty, "--output_stream", "none"),
     )
@@ -148,7 +134,7 @@ def test_a_server_killed_in_mid_run_leaves_outputs_playable(person: Path, tmp_pa
 def test_the_shared_clip_gives_77_frames_at_30_a_second(tmp_path: Path, models_dir: Path, api: str) -> None:
     clip = shared("clips/sign-again.mkv")
     labels = tmp_path / "labels.jsonl"
-    done = run(
+    done = run_client(
         *("--input_stream", clip, "--api", api, "--output_stream", tmp_path / "out.mp4", "--labels_output", labels)
     )
     assert done.returncode == 0, done.stderr

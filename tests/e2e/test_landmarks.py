@@ -1,43 +1,26 @@
 """Landmarks, and what is made of them, in a run of the client: real clip, embedded graph server."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pyarrow import parquet
 
-from graph_server.assets import ensure_clip
 from graph_server.resources import project_file
 from stream_client import Result, RunOptions, StreamClient, TransportOptions
 from stream_client.classify import PoseClassifier, TrainedModel, WindowSpec
 from stream_client.training.buffer import TrainingBuffer
 from stream_client.transport.servable import LANDMARK_GRAPH
-from tests.conftest import ROOT
+from tests.support.client import run_client
 
 CLASSIFIER = project_file("models/pose_classifier")
-
-
-@pytest.fixture(scope="module")
-def person(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Path:
-    """40 frames of a person walking, 442 pixels wide: not a multiple of 16."""
-    path = tmp_path_factory.mktemp("clips") / "person.mp4"
-    command = ["ffmpeg", "-v", "error", "-ss", "3", "-i", ensure_clip(), "-vf", "scale=442:-2", "-frames:v", "40", path]
-    subprocess.run(command, check=True)
-    return path
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "client.py", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT / "client", capture_output=True, text=True, timeout=55, check=False)
 
 
 def test_landmarks_are_written_for_each_frame(person: Path, tmp_path: Path) -> None:
     files = [tmp_path / "l.jsonl", tmp_path / "l.parquet"]
     for file in files:
-        done = run("--input_stream", person, "--landmarks_output", file, "--max_side", 300)
+        done = run_client("--input_stream", person, "--landmarks_output", file, "--max_side", 300)
         assert done.returncode == 0, done.stderr
         assert "40 frames: 40 delivered" in done.stderr
     lines = [json.loads(line) for line in files[0].read_text().splitlines()]
@@ -69,7 +52,7 @@ def test_small_frames_give_landmarks_of_the_whole_frame(person: Path) -> None:
 
 
 def test_a_classifier_in_the_client_labels_counts_and_tells_changes(person: Path, tmp_path: Path) -> None:
-    done = run(
+    done = run_client(
         *("--input_stream", person, "--classifier", CLASSIFIER, "--count_repetitions", "standing"),
         *("--labels_output", tmp_path / "labels.jsonl", "--label_changes_output", "-"),
         *("--output_stream", tmp_path / "out.mp4"),
@@ -110,7 +93,7 @@ def test_a_stream_fills_a_training_buffer_and_a_dry_run_prints_its_samples(perso
     assert samples
     assert samples[0].landmarks.shape == (6, 75, 3)
     assert samples[0].label in (CLASSIFIER / "labels.txt").read_text()
-    done = run("--input_stream", person, "--loop", "--limit_frames", 60, "--dry-run")
+    done = run_client("--input_stream", person, "--loop", "--limit_frames", 60, "--dry-run")
     assert done.returncode == 0, done.stderr
     assert " s  " in done.stdout
     assert "landmarks 20x75x3" in done.stdout
@@ -129,7 +112,7 @@ def test_a_stream_fills_a_training_buffer_and_a_dry_run_prints_its_samples(perso
     ],
 )
 def test_what_cannot_work_is_one_line(person: Path, arguments: tuple[object, ...], message: str) -> None:
-    done = run("--input_stream", person, "--output_stream", "none", *arguments)
+    done = run_client("--input_stream", person, "--output_stream", "none", *arguments)
     assert done.returncode == 2
     assert message in done.stderr
     assert len([line for line in done.stderr.splitlines() if line.startswith("error: ")]) == 1

@@ -2,13 +2,12 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.support.client import run_client
 from tests.support.environments import free_port, interpreter_with, wait_until_ready
 from tests.support.video import read_back
 
@@ -47,14 +46,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             process.wait(20)
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "client.py", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT / "client", capture_output=True, text=True, timeout=55, check=False)
-
-
 @pytest.mark.timeout(240)
 def test_unary_calls_work_with_a_server_that_is_not_ours(address: str, clip: Path, tmp_path: Path) -> None:
-    done = run(
+    done = run_client(
         *("--grpc_address", address, "--api", "unary", "--model_name", "echo"),
         *("--input_stream", clip, "--output_stream", tmp_path / "out.mp4"),
         *("--labels_output", tmp_path / "labels.jsonl"),
@@ -68,7 +62,9 @@ def test_unary_calls_work_with_a_server_that_is_not_ours(address: str, clip: Pat
 
 @pytest.mark.timeout(240)
 def test_its_streaming_is_recognised_and_explained(address: str, clip: Path) -> None:
-    done = run("--grpc_address", address, "--model_name", "echo", "--input_stream", clip, "--output_stream", "none")
+    done = run_client(
+        "--grpc_address", address, "--model_name", "echo", "--input_stream", clip, "--output_stream", "none"
+    )
     assert done.returncode == 1
     assert "streams bare ModelInferResponse messages" in done.stderr
     assert "use --api unary" in done.stderr
@@ -77,11 +73,11 @@ def test_its_streaming_is_recognised_and_explained(address: str, clip: Path) -> 
 @pytest.mark.timeout(240)
 def test_the_doctor_finds_what_the_server_offers_and_what_not(address: str) -> None:
     given = ("doctor", "--grpc_address", address, "--model_name", "echo")
-    done = run(*given, "--api", "unary")
+    done = run_client(*given, "--api", "unary")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "model on echo: picture UINT8 [-1, -1, 3] -> returned UINT8 [-1, -1, 3]" in done.stdout
     assert "server ready                yes" in done.stdout
-    done = run(*given)
+    done = run_client(*given)
     assert done.returncode == 1
     assert "failed  probe, stream" in done.stdout
     assert "use --api unary" in done.stdout
