@@ -5,6 +5,7 @@ of the fork, mediapipe/calculators/openvino/openvino_converter_calculator.cc,
 mediapipe/calculators/tensor/image_to_tensor_calculator.cc.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 import openvino as ov
 
 from graph_server.calculators.registry import REGISTRY
-from graph_server.errors import ConfigError, GraphError, UnknownModelError
+from graph_server.errors import ConfigError, GraphError, UnknownModelError, UnknownVersionError
 from graph_server.graph.calculator import Calculator, Ports, Services
 from graph_server.graph.node import Node
 from graph_server.graph.text import options_named
@@ -113,8 +114,8 @@ class Session(Calculator):
         if options is None or not options.servable_name:
             raise ConfigError("a session needs a servable_name")
         try:
-            self._model = services.models.get(options.servable_name)
-        except UnknownModelError as error:
+            self._model = services.models.get(options.servable_name, _version(options.servable_version))
+        except (UnknownModelError, UnknownVersionError) as error:
             raise ConfigError(f"{error}") from error
 
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -198,6 +199,8 @@ class Inference(Calculator):
         request = self._request
         assert request is not None
         try:
+            for name, value in tensors.items():
+                _check_type(name, value, request)
             self._model.run(request, tensors)
         except RuntimeError as error:
             lines = [line for line in str(error).splitlines() if line.strip()]
@@ -240,6 +243,21 @@ class Inference(Calculator):
     def _output_names(self, port: Any) -> list[str]:
         assert self._model is not None
         return _names(port, self._options, "output", [info.name for info in self._model.outputs])
+
+
+def _version(text: str) -> int:
+    """As OVMS reads it: what is no number is 0, the latest."""
+    digits = re.match(r"\+?\d+", re.sub(r"\s", "", text))
+    return int(digits[0]) if digits else 0
+
+
+def _check_type(name: str, value: npt.NDArray[Any], request: ov.InferRequest) -> None:
+    """Raise :class:`GraphError` for what OpenVINO's Python would convert without a word, and OVMS refuses."""
+    expected = request.get_tensor(name).element_type
+    if value.dtype.kind in "biuf" and ov.Type(value.dtype) != expected:
+        raise GraphError(
+            f"Invalid input precision - input {name!r} is {value.dtype}, the model's {expected.to_string()}"
+        )
 
 
 def _names(port: Any, options: Any, what: str, of_model: list[str]) -> list[str]:

@@ -12,6 +12,7 @@ from graph_server.errors import ConfigError, GraphError
 from graph_server.graph.definition import parse_graph
 from graph_server.graph.runtime import Graph
 from graph_server.models import ModelConfig, ModelRepository, Runtime
+from graph_server.versions import parse_policy
 
 ONE = np.ones((1, 2), np.float32)
 
@@ -99,3 +100,25 @@ def test_a_vector_of_another_length_than_its_list_breaks_the_graph(models: Model
     text = graph_of("OVTENSORS", "OUT", 'input_order_list: "a" ' + MAPS.split("} ", 2)[2])
     with pytest.raises(GraphError, match="2 tensors for 1 names of input_order_list"):
         run(text, models, {"ovtensors_input": [ONE, ONE]})
+
+
+def test_a_tensor_of_another_type_breaks_the_graph(models: ModelRepository) -> None:
+    with pytest.raises(GraphError, match="Invalid input precision - input 'a' is uint8, the model's"):
+        run(graph_of("A B", "OUT", MAPS), models, {"a_input": ONE.astype(np.uint8), "b_input": ONE})
+
+
+@pytest.mark.parametrize(("version", "factor"), [("1", 2), ("2", 5), ("", 5), ("0", 5), ("newest", 5), (" 1", 2)])
+def test_a_session_takes_the_version_that_it_names_else_the_latest(tmp_path: Path, version: str, factor: int) -> None:
+    for number, value in ((1, 2.0), (2, 5.0)):
+        write_onnx(tmp_path / "m" / str(number) / "model.onnx", inputs={"b": (1, 2), "a": (1, 2)}, factor=value)
+    models = ModelRepository(Runtime(), (ModelConfig("m", tmp_path / "m", policy=parse_policy({"all": {}})),))
+    text = graph_of("A B", "OUT", MAPS).replace(
+        'servable_name: "m"', f'servable_name: "m" servable_version: "{version}"'
+    )
+    assert run(text, models, {"a_input": ONE, "b_input": ONE})["out_output"][0, 0] == factor
+
+
+def test_a_session_with_a_version_that_is_not_served_is_refused_at_load(models: ModelRepository) -> None:
+    text = graph_of("A B", "OUT", MAPS).replace('servable_name: "m"', 'servable_name: "m" servable_version: "3"')
+    with pytest.raises(ConfigError, match=r"\(line 3\): .*model m has no version 3, only \[1\]"):
+        run(text, models, {})
