@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.client.test_cli import run
+from tests.support.client import run_client
 from tests.support.kserve_server import ScriptedServer, answer, echo, slow
 
 from stream_client.stages import STAGES
@@ -17,7 +17,7 @@ def test_the_report_has_every_stage_outcome_and_the_environment(
     clip: Path, tmp_path: Path, server: ScriptedServer
 ) -> None:
     path = tmp_path / "report.json"
-    done = run(
+    done = run_client(
         *("--grpc_address", server.address, "--input_stream", clip, "--benchmark", "--max_inflight", 3),
         *("--warmup_frames", 10, "--output_stream", "none", "--report", path),
     )
@@ -40,7 +40,7 @@ def test_the_report_has_every_stage_outcome_and_the_environment(
 
 
 def test_the_csv_has_perf_analyzers_columns(clip: Path, tmp_path: Path, server: ScriptedServer) -> None:
-    done = run(
+    done = run_client(
         *("--grpc_address", server.address, "--input_stream", clip, "--benchmark", "--max_inflight", 3),
         *("--warmup_frames", 0, "--report", tmp_path / "report.json"),
     )
@@ -63,7 +63,7 @@ def test_the_csv_has_perf_analyzers_columns(clip: Path, tmp_path: Path, server: 
 
 def test_an_endless_run_ends_when_it_is_stable(server: ScriptedServer) -> None:
     server.script = slow(0.04)
-    done = run(
+    done = run_client(
         *("--grpc_address", server.address, "--input_stream", "testsrc:160x120@max", "--benchmark"),
         *("--benchmark_window", 0.5, "--max_inflight", 1, "--limit_stream_duration", 40),
     )
@@ -75,7 +75,7 @@ def test_an_endless_run_ends_when_it_is_stable(server: ScriptedServer) -> None:
 
 
 def test_a_file_that_is_written_is_written_to_its_end(tmp_path: Path, clip: Path, server: ScriptedServer) -> None:
-    done = run(
+    done = run_client(
         *("--grpc_address", server.address, "--input_stream", clip, "--benchmark", "--warmup_frames", 1),
         *("--benchmark_window", 0.0001, "--output_stream", tmp_path / "out.mp4"),
     )
@@ -89,7 +89,7 @@ def test_the_demos_line_counts_what_was_lost_and_leaves_out_starting_and_stoppin
         return iter(["no"]) if number in (3, 4) else echo(request, number)
 
     server.script = script
-    done = run("--grpc_address", server.address, "--input_stream", clip, "--benchmark", "--request_timeout", 2)
+    done = run_client("--grpc_address", server.address, "--input_stream", clip, "--benchmark", "--request_timeout", 2)
     values = json.loads(done.stdout)
     assert (values["frames"], values["dropped_frames"]) == (28, 2)
     assert values["fps"] == pytest.approx(values["frames"] / values["total_time"])
@@ -98,7 +98,7 @@ def test_the_demos_line_counts_what_was_lost_and_leaves_out_starting_and_stoppin
 
 def test_the_demos_line_of_a_run_without_answers_is_valid_json(clip: Path, server: ScriptedServer) -> None:
     server.script = lambda request, number: iter([answer(request, "output")] if number > 100 else ())
-    done = run(
+    done = run_client(
         *("--grpc_address", server.address, "--input_stream", clip, "--benchmark", "--limit_frames", 2),
         *("--request_timeout", 0.5),
     )
@@ -117,6 +117,6 @@ def test_the_demos_line_of_a_run_without_answers_is_valid_json(clip: Path, serve
     ],
 )
 def test_flags_that_cannot_work_are_usage_errors(clip: Path, arguments: list[str], text: str) -> None:
-    done = run("--input_stream", clip, "--output_stream", "none", *arguments)
+    done = run_client("--input_stream", clip, "--output_stream", "none", *arguments)
     assert done.returncode == 2
     assert text in done.stderr

@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
-from tests.client.test_cli import run
+from tests.support.client import run_client
 from tests.support.kserve_server import ScriptedServer
 from tests.support.rtsp_server import PATTERN, RtspServer
 
@@ -30,7 +30,7 @@ def nobody() -> str:
 def examine(tmp_path: Path, *arguments: object) -> tuple[int, Findings]:
     """Exit status and findings by check; checks on the way that whatever is amiss has a remedy."""
     report = tmp_path / "findings.json"
-    done = run("doctor", *arguments, "--json", report)
+    done = run_client("doctor", *arguments, "--json", report)
     findings: Findings = {finding["check"]: finding for finding in json.loads(report.read_text())["findings"]}
     for name, finding in findings.items():
         assert f"{finding['status']:8}{name}" in done.stdout
@@ -136,7 +136,9 @@ def test_sources_and_outputs_that_cannot_work_fail(tmp_path: Path, pass_through_
 def test_passwords_are_not_shown(tmp_path: Path, nobody: str) -> None:
     url = f"rtsp://user:secret@{nobody}/live"
     report = tmp_path / "findings.json"
-    done = run("doctor", "--grpc_address", nobody, "--input_stream", url, "--source_timeout", 1, "--json", report)
+    done = run_client(
+        "doctor", "--grpc_address", nobody, "--input_stream", url, "--source_timeout", 1, "--json", report
+    )
     assert done.returncode == 1
     assert f"failed  source rtsp://***@{nobody}/live" in done.stdout
     assert "secret" not in done.stdout + done.stderr + report.read_text()
@@ -170,7 +172,7 @@ def test_a_display_is_found(tmp_path: Path, nobody: str, monkeypatch: pytest.Mon
 
 
 def test_flags_that_contradict_each_other_are_usage_errors(nobody: str) -> None:
-    done = run("doctor", "--grpc_address", nobody, "--tls_ca", "ca.pem")
+    done = run_client("doctor", "--grpc_address", nobody, "--tls_ca", "ca.pem")
     assert done.returncode == 2
     assert "need --tls" in done.stderr
 

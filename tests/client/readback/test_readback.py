@@ -4,19 +4,19 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.client.test_cli import run
+from tests.support.client import run_client
 from tests.support.kserve_server import ScriptedServer
 from tests.support.video import write_video
 
 
 def test_a_recorded_pattern_comes_back_whole(tmp_path: Path, server: ScriptedServer) -> None:
     video, report = tmp_path / "pattern.mp4", tmp_path / "report.json"
-    recorded = run(
+    recorded = run_client(
         *("--grpc_address", server.address, "--input_stream", "testsrc:320x240@50", "--limit_frames", 40),
         *("--drop_policy", "block", "--output_stream", video),
     )
     assert recorded.returncode == 0, recorded.stderr
-    done = run("readback", video, "--json", report)
+    done = run_client("readback", video, "--json", report)
     assert done.returncode == 0, done.stderr
     assert "lost                    0\n" in done.stdout
     values = json.loads(report.read_text())
@@ -31,11 +31,11 @@ def test_frames_that_the_server_lost_are_missed(tmp_path: Path, server: Scripted
     video, report = tmp_path / "pattern.mp4", tmp_path / "report.json"
     echo = server.script
     server.script = lambda request, number: iter(()) if number in (3, 4) else echo(request, number)
-    run(
+    run_client(
         *("--grpc_address", server.address, "--input_stream", "testsrc:320x240@50", "--limit_frames", 10),
         *("--drop_policy", "block", "--request_timeout", 1, "--output_stream", video),
     )
-    assert run("readback", video, "--json", report).returncode == 0
+    assert run_client("readback", video, "--json", report).returncode == 0
     values = json.loads(report.read_text())
     assert (values["read"], values["lost"], values["last"]) == (8, 2, 9)
 
@@ -51,7 +51,7 @@ def test_frames_that_the_server_lost_are_missed(tmp_path: Path, server: Scripted
 def test_what_has_no_code_is_one_line(tmp_path: Path, make: object, text: str) -> None:
     path = tmp_path / "other.mp4"
     make(path)  # type: ignore[operator]
-    done = run("readback", path)
+    done = run_client("readback", path)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert text in done.stderr
