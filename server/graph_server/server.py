@@ -174,4 +174,4 @@ class GraphServer:
 
 def label_files(servables: Servables) -> dict[str, str | None]:
     """The label names beside each graph's classifier, for clients on this machine."""
-    return {name: None if path is None else str(path) for name, path in servables.label_files.items()}
+    return {name: None if path is None else str(path.resolve()) for name, path in servables.label_files.items()}

@@ -114,6 +114,7 @@ def test_the_projects_configuration_takes_metrics_enable(models_dir: Path) -> No
     flags = ("--config_path", "server_config/config.json", "--metrics_enable", "--metrics_list", "ovms_current_graphs")
     with graph_server_process(*flags) as ready:
         page = http(ready["rest"], "GET", "/metrics")[2].decode()
+    assert Path(ready["labels"]["holisticClassifier"]).is_absolute()
     assert 'ovms_current_graphs{name="holisticClassifier"} 0\n' in page
     assert "ovms_responses" not in page
 
