@@ -53,7 +53,7 @@ class ScriptedRtsp(socketserver.ThreadingTCPServer):
             head = f"Content-Type: application/sdp\r\nContent-Length: {length}\r\n\r\n"
             return "200 OK", head + self._description
         if method == "SETUP":
-            return "200 OK", "Session: 1\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n"
+            return "200 OK", "Session: 1;timeout=20\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n"
         return "200 OK", "\r\n"
 
     def __enter__(self) -> "ScriptedRtsp":

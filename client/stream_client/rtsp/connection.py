@@ -1,6 +1,7 @@
 """The connection below publishing and playing: requests, responses and packets on one socket."""
 
 import contextlib
+import re
 import socket
 import ssl
 import time
@@ -20,6 +21,7 @@ from stream_client.urls import environment_credentials, split_credentials
 
 _PORTS = {"rtsp": 554, "rtsps": 322}
 _KEEPALIVE_SECONDS = 25.0  # servers close sessions after 60 s by default (RFC 2326, 12.37)
+_SESSION_TIMEOUT = re.compile(r"timeout\s*=\s*(\d+)")
 
 
 class RtspConnection:
@@ -40,6 +42,7 @@ class RtspConnection:
         self._early: list[Packet] = []
         self._sequence = 0
         self._session = ""
+        self._keepalive_seconds = _KEEPALIVE_SECONDS
         self._next_keepalive = 0.0
 
     def connect(self) -> None:
@@ -80,8 +83,11 @@ class RtspConnection:
             response = self._response()
         if response.status != 200:
             raise RtspError(f"{method} was answered with {response.status} {response.reason}", response.status)
-        self._session = response.headers.get("session", self._session).split(";")[0]
-        self._next_keepalive = time.monotonic() + _KEEPALIVE_SECONDS
+        if session := response.headers.get("session"):
+            self._session = session.split(";")[0].strip()
+            if declared := _SESSION_TIMEOUT.search(session):
+                self._keepalive_seconds = max(1.0, min(_KEEPALIVE_SECONDS, int(declared[1]) / 2))
+        self._next_keepalive = time.monotonic() + self._keepalive_seconds
         return response
 
     def keepalive(self) -> bytes:
@@ -89,7 +95,7 @@ class RtspConnection:
         now = time.monotonic()
         if now < self._next_keepalive:
             return b""
-        self._next_keepalive = now + _KEEPALIVE_SECONDS
+        self._next_keepalive = now + self._keepalive_seconds
         return self._request_bytes("OPTIONS", self.url, {}, b"")
 
     def send(self, data: bytes) -> None:

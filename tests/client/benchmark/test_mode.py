@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.client import run_client
+from tests.support.client import run_client, run_here
 from tests.support.kserve_server import ScriptedServer, answer, echo, slow
 
 from stream_client.stages import STAGES
@@ -117,6 +117,6 @@ def test_the_demos_line_of_a_run_without_answers_is_valid_json(clip: Path, serve
     ],
 )
 def test_flags_that_cannot_work_are_usage_errors(clip: Path, arguments: list[str], text: str) -> None:
-    done = run_client("--input_stream", clip, "--output_stream", "none", *arguments)
+    done = run_here("--input_stream", clip, "--output_stream", "none", *arguments)
     assert done.returncode == 2
     assert text in done.stderr

@@ -16,7 +16,7 @@ from tests.support.kserve_server import ScriptedServer, echo
 from stream_client.benchmark.command import main
 from stream_client.benchmark.sweep import Point, points, read_pictures
 
-QUICK = ("--limit_stream_duration", 1, "--benchmark_window", 0.2, "--warmup_frames", 2)
+QUICK = ("--limit_stream_duration", 0.5, "--benchmark_window", 0.2, "--warmup_frames", 2)
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:

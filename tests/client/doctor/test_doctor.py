@@ -4,7 +4,7 @@ import json
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
-from tests.support.client import run_client
+from tests.support.client import run_client, run_here
 from tests.support.kserve_server import ScriptedServer
 from tests.support.rtsp_server import PATTERN, RtspServer
 
@@ -27,10 +27,14 @@ def nobody() -> str:
         return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
-def examine(tmp_path: Path, *arguments: object) -> tuple[int, Findings]:
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def examine(tmp_path: Path, *arguments: object, run: Run = run_here) -> tuple[int, Findings]:
     """Exit status and findings by check; checks on the way that whatever is amiss has a remedy."""
     report = tmp_path / "findings.json"
-    done = run_client("doctor", *arguments, "--json", report)
+    # The rate of a source is looked at for thirty frames: a fast one, where the test names none.
+    done = run("doctor", "--input_stream", "testsrc@1000", *arguments, "--json", report)
     findings: Findings = {finding["check"]: finding for finding in json.loads(report.read_text())["findings"]}
     for name, finding in findings.items():
         assert f"{finding['status']:8}{name}" in done.stdout
@@ -48,6 +52,7 @@ def test_a_healthy_set_up_passes(tmp_path: Path, clip: Path, pass_through_server
         tmp_path,
         *("--grpc_address", pass_through_server, "--model_name", "passThrough", "--input_stream", clip),
         *("--output_stream", tmp_path / "out.mp4", "--labels_output", tmp_path / "labels.jsonl"),
+        run=run_client,
     )
     assert (status, failed(findings)) == (0, set())
     assert findings["servable passThrough"]["found"] == "graph: image -> output"
@@ -136,9 +141,7 @@ def test_sources_and_outputs_that_cannot_work_fail(tmp_path: Path, pass_through_
 def test_passwords_are_not_shown(tmp_path: Path, nobody: str) -> None:
     url = f"rtsp://user:secret@{nobody}/live"
     report = tmp_path / "findings.json"
-    done = run_client(
-        "doctor", "--grpc_address", nobody, "--input_stream", url, "--source_timeout", 1, "--json", report
-    )
+    done = run_here("doctor", "--grpc_address", nobody, "--input_stream", url, "--source_timeout", 1, "--json", report)
     assert done.returncode == 1
     assert f"failed  source rtsp://***@{nobody}/live" in done.stdout
     assert "secret" not in done.stdout + done.stderr + report.read_text()
@@ -165,14 +168,14 @@ def test_a_display_is_found(tmp_path: Path, nobody: str, monkeypatch: pytest.Mon
         os.close(writing)
         with os.fdopen(reading) as pipe:
             monkeypatch.setenv("DISPLAY", f":{pipe.readline().strip()}")
-        _, findings = examine(tmp_path, "--grpc_address", nobody, "--output_stream", "screen")
+        _, findings = examine(tmp_path, "--grpc_address", nobody, "--output_stream", "screen", run=run_client)
         xvfb.terminate()
     assert findings["display"]["status"] == "ok"
     assert "800x600" in findings["display"]["found"]
 
 
 def test_flags_that_contradict_each_other_are_usage_errors(nobody: str) -> None:
-    done = run_client("doctor", "--grpc_address", nobody, "--tls_ca", "ca.pem")
+    done = run_here("doctor", "--grpc_address", nobody, "--tls_ca", "ca.pem")
     assert done.returncode == 2
     assert "need --tls" in done.stderr
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.support.client import run_client
+from tests.support.client import run_client, run_here
 from tests.support.kserve_server import ScriptedServer
 from tests.support.video import write_video
 
@@ -35,7 +35,7 @@ def test_frames_that_the_server_lost_are_missed(tmp_path: Path, server: Scripted
         *("--grpc_address", server.address, "--input_stream", "testsrc:320x240@50", "--limit_frames", 10),
         *("--drop_policy", "block", "--request_timeout", 1, "--output_stream", video),
     )
-    assert run_client("readback", video, "--json", report).returncode == 0
+    assert run_here("readback", video, "--json", report).returncode == 0
     values = json.loads(report.read_text())
     assert (values["read"], values["lost"], values["last"]) == (8, 2, 9)
 
@@ -51,7 +51,7 @@ def test_frames_that_the_server_lost_are_missed(tmp_path: Path, server: Scripted
 def test_what_has_no_code_is_one_line(tmp_path: Path, make: object, text: str) -> None:
     path = tmp_path / "other.mp4"
     make(path)  # type: ignore[operator]
-    done = run_client("readback", path)
+    done = run_here("readback", path)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert text in done.stderr

@@ -1,0 +1,26 @@
+"""The connection below publishing and playing."""
+
+import time
+
+import pytest
+from tests.support.scripted_rtsp import ScriptedRtsp
+
+from stream_client.rtsp.connection import RtspConnection
+
+
+def test_a_session_is_kept_alive_in_half_the_time_that_the_server_declares(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [time.monotonic()]
+    monkeypatch.setattr("stream_client.rtsp.connection.time.monotonic", lambda: clock[0])
+    with ScriptedRtsp("", b"") as server:
+        connection = RtspConnection(server.url, timeout=20)
+        connection.connect()
+        connection.request("SETUP", server.url, {})
+        clock[0] += 9.9
+        assert connection.keepalive() == b""
+        clock[0] += 0.2
+        request = connection.keepalive()
+        assert request.startswith(b"OPTIONS ")
+        assert b"\r\nSession: 1\r\n" in request
+        assert connection.keepalive() == b""
+        connection.close()
+    assert server.methods == ["SETUP", "TEARDOWN"]
