@@ -11,6 +11,7 @@ So that results can be compared frame by frame, three habits of that solution ar
 import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -93,20 +94,24 @@ class LandmarkExtractor:
         self._found.setdefault(timestamp, {})[name] = value
 
 
-def extract(path: Path, models: ModelRepository, pace: Pace = EVERY_FRAME) -> dict[str, npt.NDArray[np.float32]]:
+def extract(
+    path: Path, models: ModelRepository, pace: Pace = EVERY_FRAME, every: int = 1
+) -> dict[str, npt.NDArray[np.float32]]:
     """Arrays [frames, points, columns] for each of :data:`PARTS`, NaN where a part was not found.
 
-    As ``mediapipe.solutions`` gives them, whatever the clip's frame rate.
+    Of every ``every``-th frame, as ``mediapipe.solutions`` gives them, whatever the clip's frame rate.
     """
-    pictures = ((image, (index + 1) * FRAME_PERIOD) for index, image in enumerate(frames(path)))
+    images = islice(frames(path), 0, None, every)
+    pictures = ((image, (index + 1) * FRAME_PERIOD) for index, image in enumerate(images))
     return _collect(LandmarkExtractor(models, pace=pace), pictures)
 
 
 def extract_as_streamed(
-    path: Path, models: ModelRepository, pace: Pace = EVERY_FRAME
+    path: Path, models: ModelRepository, pace: Pace = EVERY_FRAME, every: int = 1
 ) -> dict[str, npt.NDArray[np.float32]]:
     """As :func:`extract`, but as a stream of the clip through a served graph gives them: with its own times."""
-    return _collect(LandmarkExtractor(models, kernel=GRAPH_KERNEL, pace=pace), timed_frames(path))
+    extractor = LandmarkExtractor(models, kernel=GRAPH_KERNEL, pace=pace)
+    return _collect(extractor, islice(timed_frames(path), 0, None, every))
 
 
 def _collect(
@@ -173,10 +178,14 @@ def main(arguments: Sequence[str]) -> int:
         action="store_true",
         help="seek hands and face in fewer frames, as holisticTrackingFast does",
     )
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="look at every N-th frame alone")
     options = parser.parse_args(arguments)
+    if options.every < 1:
+        parser.error(f"--every is at least 1, not {options.every}")
     find = {"solutions": extract, "stream": extract_as_streamed}[options.timing]
     try:
-        arrays = find(options.video, default_models(options.models_dir), FAST if options.fast else EVERY_FRAME)
+        pace = FAST if options.fast else EVERY_FRAME
+        arrays = find(options.video, default_models(options.models_dir), pace, options.every)
         np.savez_compressed(options.out, allow_pickle=False, **arrays)
     except GraphServerError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -128,12 +128,18 @@ def _annotated_video(path: Path) -> Path:
     raise SourceNotFoundError(f"{path} is about {named.name}, and neither that nor {stem}.* is beside it")
 
 
-def graph_server_landmarks(path: Path, *, space: str = "image", models_dir: Path | None = None) -> Track:
-    """The landmarks of a clip; the graph server finds them in a process of its own, once a clip's content."""
+def graph_server_landmarks(
+    path: Path, every: int = 1, *, space: str = "image", models_dir: Path | None = None
+) -> Track:
+    """The landmarks of a clip; the graph server finds them in a process of its own, once a clip's content.
+
+    With ``every`` above 1 they are those of a stream that has every second, third… frame alone.
+    """
     if not path.is_file():
         raise SourceNotFoundError(f"{path} does not exist")
     width, height, timestamps = _measure(path)
-    arrays = _cached(path, models_dir)
+    timestamps = timestamps[::every]
+    arrays = _cached(path, every, models_dir)
     if len(arrays["pose"]) != len(timestamps):
         raise SourceCodecError(
             f"{path}: {len(timestamps)} frames, but landmarks of {len(arrays['pose'])}: is the file damaged?"
@@ -155,7 +161,8 @@ def join_parts(arrays: dict[str, npt.NDArray[np.float32]], width: int, height: i
     return points
 
 
-LandmarkFinder = Callable[[Path], Track]
+LandmarkFinder = Callable[[Path, int], Track]
+"""A clip, and that every first, second… of its frames is seen, to landmarks of these frames."""
 
 
 def _measure(path: Path) -> tuple[int, int, npt.NDArray[np.int64]]:
@@ -173,19 +180,19 @@ def _measure(path: Path) -> tuple[int, int, npt.NDArray[np.int64]]:
         raise SourceCodecError(f"{path} is not a video that can be read: {error.strerror}") from error
 
 
-def _cached(path: Path, models_dir: Path | None) -> dict[str, npt.NDArray[np.float32]]:
+def _cached(path: Path, every: int, models_dir: Path | None) -> dict[str, npt.NDArray[np.float32]]:
     base = os.environ.get("XDG_CACHE_HOME")
     folder = (Path(base) if base else Path.home() / ".cache") / "ovms-stream-client" / "landmarks"
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest() if sys.version_info >= (3, 11) else _digest(path)
     # Another version of the graph server may find other landmarks.
-    target = folder / f"{digest}-{version('ovms-stream-client')}-streamed.npz"
+    target = folder / f"{digest}-{version('ovms-stream-client')}-streamed-{every}.npz"
     if not target.is_file():
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder, prefix=".part-") as scratch:
                 found = Path(scratch) / "landmarks.npz"
-                _find(path, found, models_dir)
+                _find(path, every, found, models_dir)
                 os.replace(found, target)
         except OSError as error:
             raise StreamClientError(f"cannot keep landmarks in {folder}: {error.strerror}") from error
@@ -193,8 +200,9 @@ def _cached(path: Path, models_dir: Path | None) -> dict[str, npt.NDArray[np.flo
         return {name: arrays[name] for name in arrays.files}
 
 
-def _find(path: Path, target: Path, models_dir: Path | None) -> None:
+def _find(path: Path, every: int, target: Path, models_dir: Path | None) -> None:
     command = [sys.executable, "-m", "graph_server", "landmarks", str(path), "--out", str(target), "--timing", "stream"]
+    command += ["--every", str(every)]
     if models_dir is not None:
         command += ["--models_dir", str(models_dir)]
     # Its progress bar goes to the terminal while there is one.

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream_client.classify.models import Schema
-from stream_client.classify.windows import WindowSpec
+from stream_client.classify.windows import Window, WindowSpec
 from stream_client.errors import ConfigurationError
 
 Rows = npt.NDArray[np.float32]
@@ -21,8 +21,9 @@ class Dataset:
     ``rows`` is float32 [n, features], ``targets`` [n] are positions in ``labels``, ``groups`` [n] says what
     belongs together: a clip, a source video, a session. ``split`` says that in words. The ``extra`` rows are
     augmentations: used to train, in the fold of their group, and never to judge. ``columns`` names the
-    features. ``frame`` says that a row is the 99 torso-aligned coordinates of one pose, which a graph's model
-    computes itself.
+    features. ``streams`` are all windows of each clip, at the clip's frame rate and at lower ones; tables, and
+    clips of few frames a second, have none. ``frame`` says that a row is the 99 torso-aligned coordinates of one
+    pose, which a graph's model computes itself.
     """
 
     rows: Rows
@@ -36,6 +37,7 @@ class Dataset:
     extra_rows: Rows | None = None
     extra_targets: Integers | None = None
     extra_groups: Integers | None = None
+    streams: tuple[tuple[tuple[Window, ...], ...], ...] = ()
     frame: bool = False
     warnings: tuple[str, ...] = ()
 

@@ -1,7 +1,7 @@
 """The models that are compared, and their cross-validation."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,10 +34,16 @@ CANDIDATES: dict[str, Callable[[], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """How a model did over all folds: ``confusion`` [true, predicted] counts."""
+    """How a model did: the confusion matrix of each of its ``folds``, [true, predicted] counts."""
 
     name: str
-    confusion: Matrix
+    folds: tuple[Matrix, ...]
+
+    @property
+    def confusion(self) -> Matrix:
+        """Of all folds."""
+        total: Matrix = np.sum(self.folds, axis=0)
+        return total
 
     @property
     def accuracy(self) -> float:
@@ -45,11 +51,23 @@ class Scores:
         return float(np.trace(self.confusion) / self.confusion.sum())
 
     @property
+    def standard_error(self) -> float:
+        """Of the accuracy, as the folds differ."""
+        shares = [np.trace(fold) / fold.sum() for fold in self.folds]
+        return float(np.std(shares, ddof=1) / np.sqrt(len(shares)))
+
+    @property
     def recall(self) -> tuple[float, ...]:
         """For each label, the share of its samples that was found."""
         return tuple(
             float(row[index] / row.sum()) if row.sum() else float("nan") for index, row in enumerate(self.confusion)
         )
+
+
+def equally_accurate(results: Sequence[Scores]) -> list[Scores]:
+    """The most accurate, and whichever lie within its standard error; most accurate first."""
+    ordered = sorted(results, key=lambda scores: -scores.accuracy)
+    return [scores for scores in ordered if scores.accuracy >= ordered[0].accuracy - ordered[0].standard_error]
 
 
 def fit(name: str, dataset: Dataset, train: Integers) -> Any:

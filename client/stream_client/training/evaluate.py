@@ -193,14 +193,14 @@ def run(arguments: Sequence[str], *, find: LandmarkFinder | None = None) -> dict
         spans = chosen(read_annotations(annotations), model.labels, annotations)
         if not spans:
             raise ConfigurationError(f"{annotations} has none of the model's labels: {', '.join(model.labels)}")
-        points = timeline(model, finder(video), decision)
+        points = timeline(model, finder(video, 1), decision)
         result = results[str(video)] = compare(points, spans)
         print(
             f"{video.name}: accuracy {result.accuracy:.1%}, {result.found} of {len(spans)} spans found, "
             f"{result.mean_delay:.2f} s to detection, {result.false_changes_a_minute:.1f} false changes a minute"
         )
         for other in options.agree_with:
-            share = agreement(points, timeline(model, finder(other), decision))
+            share = agreement(points, timeline(model, finder(other, 1), decision))
             print(f"{other.name}: the same label for {share:.1%} of the time")
         if options.timeline:
             try:

@@ -3,25 +3,35 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 from tqdm import tqdm
 
-from stream_client.classify.decision import UNKNOWN
+from stream_client.classify.decision import UNKNOWN, Decision
 from stream_client.classify.features import FeatureSchema
-from stream_client.classify.models import model_hash, schema_document
-from stream_client.classify.windows import WindowSpec
+from stream_client.classify.models import TrainedModel, model_hash, schema_document
+from stream_client.classify.windows import Window, WindowSpec
 from stream_client.cli.parser import Parser
 from stream_client.errors import ConfigurationError
 from stream_client.training.clips import LandmarkFinder, find_clips, graph_server_landmarks
 from stream_client.training.command import add_models_dir, landmark_finder, status_of
 from stream_client.training.dataset import Dataset, Integers
-from stream_client.training.estimators import CANDIDATES, Scores, cross_validate, fit, grouped_folds, random_folds
+from stream_client.training.estimators import (
+    CANDIDATES,
+    Matrix,
+    Scores,
+    cross_validate,
+    equally_accurate,
+    fit,
+    grouped_folds,
+    random_folds,
+)
 from stream_client.training.onnx_export import feature_model, pose_model
 from stream_client.training.report import comparison_table, confusion_picture, confusion_table, model_card
 from stream_client.training.tables import read_table
@@ -30,13 +40,18 @@ from stream_client.training.windows import clips_dataset
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """A finished training: ``best`` of ``results``, and what a split by row would have claimed for it."""
+    """A finished training: ``best`` of ``results``, and what a split by row would have claimed for it.
+
+    ``steadiness`` tells of the models that it was chosen from, by name, for what share of the clips' windows their
+    labels are the same at lower frame rates; empty for tables.
+    """
 
     out: Path
     labels: tuple[str, ...]
     best: Scores
     results: tuple[Scores, ...]
     careless: Scores
+    steadiness: Mapping[str, float]
     model: onnx.ModelProto
 
 
@@ -68,6 +83,8 @@ def load_dataset(
 def train(dataset: Dataset, out: Path, *, data: str, models: Sequence[str] = (), name: str = "") -> Training:
     """Compare ``models`` (all without) on the same folds, train the best on everything, write ``out``.
 
+    The best is the most accurate; of clips, the steadiest over frame rates of those that lie within its standard error.
+
     ``out`` receives ``1/NAME.onnx``, ``labels.txt``, ``schema.json``, ``README.md`` and ``confusion.png``.
     ``data`` says in the model card where the samples are from.
     """
@@ -80,16 +97,19 @@ def train(dataset: Dataset, out: Path, *, data: str, models: Sequence[str] = (),
 
         def validate(model: str, parts: list[tuple[Integers, Integers]]) -> Scores:
             bar.set_description(model)
-            confusion = np.zeros((len(dataset.labels), len(dataset.labels)), dtype=int)
+            done: list[Matrix] = []
             for fold in cross_validate(model, dataset, parts):
-                confusion += fold
+                done.append(fold)
                 bar.update()
-            return Scores(model, confusion)
+            return Scores(model, tuple(done))
 
         results = [validate(model, folds) for model in chosen]
-        best = max(results, key=lambda scores: scores.accuracy)
+        finalists = equally_accurate(results)[: None if dataset.streams else 1]
+        fitted = {scores.name: fit(scores.name, dataset, np.arange(len(dataset.rows))) for scores in finalists}
+        steady = {name: steadiness(estimator, dataset) for name, estimator in fitted.items() if dataset.streams}
+        best = max(finalists, key=lambda scores: steady.get(scores.name, 0.0))
+        estimator = fitted[best.name]
         careless = validate(best.name, careless_folds)
-        estimator = fit(best.name, dataset, np.arange(len(dataset.rows)))
         bar.update()
     digest = model_hash(dataset.schema, dataset.window, dataset.columns)
     model = (
@@ -99,7 +119,7 @@ def train(dataset: Dataset, out: Path, *, data: str, models: Sequence[str] = (),
     )
     name = name or out.name
     card = model_card(
-        name=name, dataset=dataset, data=data, best=best, results=results, careless=careless, folds=len(folds)
+        name=name, dataset=dataset, data=data, best=best, results=results, careless=careless, steadiness=steady
     )
     try:
         _write(out / "1" / f"{name}.onnx", model.SerializeToString())
@@ -109,7 +129,29 @@ def train(dataset: Dataset, out: Path, *, data: str, models: Sequence[str] = (),
         confusion_picture(best.confusion, dataset.labels, out / "confusion.png")
     except OSError as error:
         raise ConfigurationError(f"cannot write {out}: {error.strerror} (--out)") from error
-    return Training(out, dataset.labels, best, tuple(results), careless, model)
+    return Training(out, dataset.labels, best, tuple(results), careless, steady, model)
+
+
+def steadiness(estimator: Any, dataset: Dataset) -> float:
+    """The share of the clips' windows after which the label is the same at lower frame rates."""
+    model = TrainedModel.from_estimator(estimator, dataset.labels)
+    same = []
+    for first, *slower in ([decided(model, windows) for windows in rates] for rates in dataset.streams):
+        same += [other[end] == label for other in slower for end, label in first.items() if end in other]
+    return float(np.mean(same)) if same else 0.0
+
+
+def decided(model: TrainedModel, windows: Sequence[Window]) -> dict[int, str]:
+    """The label after each window, by its end in µs."""
+    known = [window.row for window in windows if window.row is not None]
+    scores = iter(model.predict(np.stack(known)).tolist() if known else ())
+    decision = Decision()
+    return {
+        window.end: decision.update(
+            window.end / 1e6, None if window.row is None else dict(zip(model.labels, next(scores), strict=True))
+        ).label
+        for window in windows
+    }
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -183,7 +225,7 @@ def run(arguments: Sequence[str]) -> Training:
     for warning in dataset.warnings:
         print(f"note: {warning}")
     training = train(dataset, options.out, data=options.data.name, models=options.model)
-    print(comparison_table(training.results))
+    print(comparison_table(training.results, training.steadiness))
     print(f"\n{training.best.name}: {training.best.accuracy:.2%} by {dataset.split}; ", end="")
     print(f"a split by row would have claimed {training.careless.accuracy:.2%}")
     print(confusion_table(training.best.confusion, training.labels))

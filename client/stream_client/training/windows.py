@@ -1,6 +1,6 @@
 """Labelled clips to rows of windows, cut by the same code that serves them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from stream_client.classify.features import FeatureSchema
-from stream_client.classify.windows import WindowBuffer, WindowSpec
+from stream_client.classify.windows import Window, WindowBuffer, WindowSpec
 from stream_client.training.augment import jittered, mirror, mirrored_target, rotated, scaled, time_warped
 from stream_client.training.clips import LabelledClip, LandmarkFinder, Span, Track, chosen
 from stream_client.training.dataset import Dataset, check_counts
@@ -18,8 +18,8 @@ Array = npt.NDArray[np.float64]
 
 _VARIANTS = 6
 """Random variations of each clip and of its mirror image."""
-_KEPT = (1, 2, 3)
-"""Every frame, every second, every third, in turn: a model shall not depend on the frame rate that it learnt at."""
+_SLOWER = (2, 3)
+"""Streams of every second and every third frame are learnt too: a tracker that sees less finds other landmarks."""
 
 
 def clips_dataset(
@@ -34,7 +34,7 @@ def clips_dataset(
 
     With ``background`` the time of annotated clips that has no label is learnt as a class of that name.
     """
-    prepared = [(chosen(clip.spans, labels, clip.path), clip, find(clip.path)) for clip in tqdm(clips, unit="clip")]
+    prepared = [(chosen(clip.spans, labels, clip.path), clip, find(clip.path, 1)) for clip in tqdm(clips, unit="clip")]
     names = tuple(labels) if labels else tuple(sorted({span.label for spans, _, _ in prepared for span in spans}))
     if background is not None:
         shortest = window.length_ms / 1000 if window else 0.2
@@ -56,6 +56,7 @@ def clips_dataset(
     )
     groups: dict[tuple[Path, int], int] = {}
     collected = _Rows()
+    streams: list[tuple[tuple[Window, ...], ...]] = []
     for spans, clip, track in prepared:
         numbers = [
             groups.setdefault((clip.path, 0 if clip.whole else position), len(groups)) for position in range(len(spans))
@@ -63,7 +64,10 @@ def clips_dataset(
         if window is None:
             collected.add_poses(track, spans, numbers, names)
         else:
-            collected.add_windows(track, spans, numbers, names, schema, window)
+            # Twice as slow again would still leave no gap.
+            period = float(track.timestamps[-1] - track.timestamps[0]) / max(1, len(track.timestamps) - 1) / 1000
+            slower = [find(clip.path, every) for every in _SLOWER if 2 * every * period <= window.max_gap_ms]
+            streams.append(collected.add_windows([track, *slower], spans, numbers, names, schema, window))
     what = str(clips[0].path) if len(clips) == 1 else f"{len(clips)} clips"
     if window is None:
         poses = np.array(collected.rows).reshape(-1, 33, 3)
@@ -84,6 +88,7 @@ def clips_dataset(
         extra_rows=np.array(collected.extra_rows, dtype=np.float32).reshape(-1, len(window.names(schema.names))),
         extra_targets=np.array(collected.extra_targets, dtype=np.intp),
         extra_groups=np.array(collected.extra_groups, dtype=np.intp),
+        streams=tuple(rates for rates in streams if len(rates) > 1),
         warnings=warnings,
     )
 
@@ -115,7 +120,7 @@ class _Rows:
     def add_poses(self, track: Track, spans: Sequence[Span], groups: list[int], names: tuple[str, ...]) -> None:
         for frame, timestamp in enumerate(track.timestamps):
             points = track.person(frame)
-            position = _within(spans, int(timestamp), int(timestamp))
+            position = _position(spans, int(timestamp), int(timestamp))
             if points is not None and position is not None:
                 self.rows.append(points[:33])
                 self.targets.append(names.index(spans[position].label))
@@ -123,21 +128,24 @@ class _Rows:
 
     def add_windows(
         self,
-        track: Track,
+        tracks: Sequence[Track],
         spans: Sequence[Span],
         groups: list[int],
         names: tuple[str, ...],
         schema: FeatureSchema,
         window: WindowSpec,
-    ) -> None:
+    ) -> tuple[tuple[Window, ...], ...]:
+        """Of a clip: its ``tracks`` at its own frame rate and at lower ones; gives all windows of each."""
         rng = np.random.default_rng(len(self.groups))
-        for position, row in windows_of(track.timestamps, track.landmarks, spans, schema, window):
+        streams = tuple(cut(track.timestamps, track.landmarks, schema, window) for track in tracks)
+        for position, row in within(spans, streams[0]):
             self.rows.append(row)
             self.targets.append(names.index(spans[position].label))
             self.groups.append(groups[position])
         for reflect in (False, True):
-            landmarks = mirror(track.landmarks) if reflect else track.landmarks
             for variant in range(_VARIANTS):
+                track = tracks[variant % len(tracks)]
+                landmarks = mirror(track.landmarks) if reflect else track.landmarks
                 varied = jittered(rotated(scaled(landmarks, rng), rng), rng, 0.01)
                 # Warped time keeps its labels by warping the spans with it.
                 warped = time_warped(track.timestamps, rng).astype(np.int64)
@@ -146,36 +154,37 @@ class _Rows:
                 moved = [
                     Span(first + (s.start - first) * factor, first + (s.end - first) * factor, s.label) for s in spans
                 ]
-                every = _KEPT[variant % len(_KEPT)]
-                for position, row in windows_of(warped[::every], varied[::every], moved, schema, window):
+                for position, row in within(moved, cut(warped, varied, schema, window)):
                     target = names.index(spans[position].label)
                     other = mirrored_target(names, target) if reflect else target
                     if other is not None:
                         self.extra_rows.append(row)
                         self.extra_targets.append(other)
                         self.extra_groups.append(groups[position])
+        return streams
 
 
-def windows_of(
-    timestamps: npt.NDArray[np.int64],
-    landmarks: Array,
-    spans: Sequence[Span],
-    schema: FeatureSchema,
-    window: WindowSpec,
-) -> list[tuple[int, Array]]:
-    """The rows of the windows that lie within a span, each with the span's position."""
+def cut(
+    timestamps: npt.NDArray[np.int64], landmarks: Array, schema: FeatureSchema, window: WindowSpec
+) -> tuple[Window, ...]:
+    """The windows of a track, in order."""
     buffer = WindowBuffer(schema, window)
-    found = []
-    for timestamp, points in zip(timestamps, landmarks, strict=True):
-        person = None if np.isnan(points[0, 0]) else points
-        for cut in buffer.add(int(timestamp), person):
-            position = _within(spans, cut.start, cut.end)
-            if cut.row is not None and position is not None:
-                found.append((position, cut.row))
-    return found
+    return tuple(
+        found
+        for timestamp, points in zip(timestamps, landmarks, strict=True)
+        for found in buffer.add(int(timestamp), None if np.isnan(points[0, 0]) else points)
+    )
 
 
-def _within(spans: Sequence[Span], start: int, end: int) -> int | None:
+def within(spans: Sequence[Span], windows: Sequence[Window]) -> Iterator[tuple[int, Array]]:
+    """The rows of the windows that lie within a span, each with the span's position."""
+    for window in windows:
+        position = _position(spans, window.start, window.end)
+        if window.row is not None and position is not None:
+            yield position, window.row
+
+
+def _position(spans: Sequence[Span], start: int, end: int) -> int | None:
     for position, span in enumerate(spans):
         if span.start * 1e6 <= start and end <= span.end * 1e6:
             return position

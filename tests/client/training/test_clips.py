@@ -98,6 +98,14 @@ def test_the_graph_server_finds_landmarks_once_for_a_clip(
     assert not list((tmp_path / "cache").rglob(".part-*"))
 
 
+def test_landmarks_of_a_slower_stream_are_found_in_its_frames_alone(
+    clip: Path, models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    track = graph_server_landmarks(clip, 4, models_dir=models_dir)
+    assert track.timestamps.tolist() == [round(index * 1e6 / 30) for index in range(0, 30, 4)]
+
+
 def test_what_is_no_video_is_said_to_be_none(tmp_path: Path) -> None:
     with pytest.raises(SourceNotFoundError):
         graph_server_landmarks(tmp_path / "absent.mp4")

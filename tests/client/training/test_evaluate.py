@@ -74,7 +74,7 @@ def test_the_same_clip_in_another_form_is_compared_over_time(
         pickle.dump(DummyClassifier(strategy="constant", constant="up").fit([[0.0]] * 2, ["up", "down"]), file)
     arguments = [str(tmp_path / "model"), str(tmp_path / "clip.mp4"), "--allow_pickle"]
     with pytest.warns(RuntimeWarning, match="runs the code in it"):
-        run([*arguments, "--agree_with", "half.mp4"], find=lambda path: waving("left"))
+        run([*arguments, "--agree_with", "half.mp4"], find=lambda path, every: waving("left"))
     assert "half.mp4: the same label for 100.0% of the time" in capsys.readouterr().out
     with pytest.raises(ConfigurationError, match="for a single video"):
         run([str(tmp_path / "model"), "one.mp4", "other.mp4", "--agree_with", "half.mp4"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.client.training.movements import waving
+from tests.client.training.movements import FRAME_RATE, waving
 from tests.client.training.test_tables import poses
 
 from stream_client import cli
@@ -14,7 +14,7 @@ from stream_client.classify import DecisionOptions, FeatureSchema, TrainedModel,
 from stream_client.errors import ConfigurationError
 from stream_client.training import train as command
 from stream_client.training.clips import Track
-from stream_client.training.estimators import CANDIDATES
+from stream_client.training.estimators import CANDIDATES, Scores, equally_accurate
 from stream_client.training.evaluate import timeline
 from stream_client.training.serve import add_to_configuration
 from stream_client.training.train import Training, load_dataset, train
@@ -23,9 +23,9 @@ WINDOW = WindowSpec(length_ms=600, overlap_ms=400, rate=20)
 LABELS = {"waving left": "left", "waving right": "right", "standing": None}
 
 
-def find(path: Path) -> Track:
+def find(path: Path, every: int) -> Track:
     """The landmarks that a clip of this name would have."""
-    return waving(LABELS[path.parent.name], seed=int(path.stem))
+    return waving(LABELS[path.parent.name], seed=int(path.stem), rate=FRAME_RATE / every)
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,39 @@ def test_movements_are_learnt_from_folders_of_clips(trained: Training) -> None:
     assert trained.labels == ("standing", "waving left", "waving right")
     assert trained.best.accuracy > 0.95
     assert trained.best.confusion.sum() > 100
+    assert trained.steadiness[trained.best.name] > 0.95
+
+
+def test_models_within_the_standard_error_of_the_best_count_as_equal() -> None:
+    def scores(name: str, *right: int) -> Scores:
+        return Scores(name, tuple(np.array([[count, 100 - count], [0, 0]]) for count in right))
+
+    forest, plain, poor = scores("forest", 92, 84), scores("plain", 85, 84), scores("poor", 70, 70)
+    assert forest.standard_error == pytest.approx(0.04)
+    assert equally_accurate([poor, plain, forest]) == [forest, plain]
+
+
+def test_of_equally_accurate_models_the_steadiest_over_frame_rates_is_taken(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = load_dataset(clips, window=WINDOW, find=find)
+    monkeypatch.setattr(command, "equally_accurate", list)
+    given = iter((0.8, 0.9))
+    monkeypatch.setattr(command, "steadiness", lambda *_: next(given))
+    training = train(dataset, tmp_path / "m", data="x", models=["logistic regression", "small MLP"])
+    assert training.steadiness == {"logistic regression": 0.8, "small MLP": 0.9}
+    assert training.best.name == "small MLP"
+
+
+def test_clips_of_few_frames_a_second_are_learnt_as_they_are(clips: Path) -> None:
+    seen = set()
+
+    def slow(path: Path, every: int) -> Track:
+        seen.add(every)
+        return waving(LABELS[path.parent.name], seed=int(path.stem), rate=10 / every)
+
+    assert load_dataset(clips, window=WINDOW, find=slow).streams == ()
+    assert seen == {1}
 
 
 def test_the_model_directory_has_what_ovms_and_people_need(trained: Training) -> None:
@@ -57,6 +90,7 @@ def test_the_model_directory_has_what_ovms_and_people_need(trained: Training) ->
     card = (trained.out / "README.md").read_text()
     assert "never split a clip" in card
     assert "would have claimed" in card
+    assert f"labels are the same after {trained.steadiness[trained.best.name]:.1%} of the windows" in card
     with Image.open(trained.out / "confusion.png") as picture:
         assert picture.width > 200
 
