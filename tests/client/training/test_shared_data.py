@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tests.conftest import shared
 
-from stream_client.classify import DecisionOptions, TrainedModel, WindowSpec
+from stream_client.classify import TrainedModel, WindowSpec
 from stream_client.training.clips import LandmarkFinder, chosen, graph_server_landmarks, read_annotations
 from stream_client.training.estimators import Scores, cross_validate, grouped_folds
 from stream_client.training.evaluate import compare, timeline
@@ -53,8 +53,9 @@ def steps(find: LandmarkFinder, tmp_path_factory: pytest.TempPathFactory) -> Tra
 def test_what_was_learnt_from_the_dance_reproduces_its_spans(steps: Training, find: LandmarkFinder) -> None:
     spans = chosen(read_annotations(shared("clips/dance.annotations.json")), LABELS, Path("dance"))
     track = find(shared("clips/dance.webm"), 1)
-    result = compare(timeline(TrainedModel.load(steps.out), track, DecisionOptions(smoothing=0.1)), spans)
+    result = compare(timeline(TrainedModel.load(steps.out), track), spans)
     assert result.found == len(spans) == 6
+    assert result.accuracy >= 0.6  # delays count as errors
     assert result.false_changes <= 1
 
 
