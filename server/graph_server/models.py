@@ -86,7 +86,11 @@ class Model:
 
     @cached_property
     def _model(self) -> ov.Model:
-        return self._read()
+        try:
+            model = self._core.read_model(str(self.path))
+        except RuntimeError as error:
+            raise ConfigError(f"model {self.name}: {self.path} cannot be read: {last_line(error)}") from error
+        return self._config.preparation.apply(model, self.name, self.path.parent)
 
     @cached_property
     def inputs(self) -> tuple[TensorInfo, ...]:
@@ -104,7 +108,7 @@ class Model:
             compiled = self._variants.get(key)
             if compiled is None:
                 try:
-                    model = change(self._read())
+                    model = change(self._model.clone())
                     compiled = self._core.compile_model(model, self._config.device, self.plugin_config)
                 except RuntimeError as error:
                     raise ConfigError(f"model {self.name}: {last_line(error)}") from error
@@ -146,13 +150,6 @@ class Model:
                 self.metrics.requests.set(count)
                 self._pool = _RequestPool(compiled, count)
             return self._pool
-
-    def _read(self) -> ov.Model:
-        try:
-            model = self._core.read_model(str(self.path))
-        except RuntimeError as error:
-            raise ConfigError(f"model {self.name}: {self.path} cannot be read: {last_line(error)}") from error
-        return self._config.preparation.apply(model, self.name, self.path.parent)
 
 
 def _warm_up(compiled: ov.CompiledModel) -> None:
