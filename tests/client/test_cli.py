@@ -15,7 +15,7 @@ from tests.support.client import run_client
 from tests.support.kserve_server import ScriptedServer, slow
 from tests.support.video import read_back, write_video
 
-from stream_client.cli import main
+from stream_client.cli.command import main
 
 
 def test_a_run_writes_its_outputs_one_summary_line_and_one_verdict(
@@ -148,3 +148,11 @@ def test_ctrl_c_while_no_server_answers_ends_without_a_word(clip: Path) -> None:
         with client, silent.accept()[0]:
             client.send_signal(signal.SIGINT)
             assert (client.communicate()[1], client.returncode) == ("", 130)
+
+
+def test_ctrl_c_while_modules_load_ends_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "grpc.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    script = Path(sys.executable).parent / "ovms-stream-client"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([script, "--help"], capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")

@@ -14,7 +14,7 @@ from tests.support.kserve_server import ScriptedServer, answer
 from tests.support.prometheus import program, pushgateway
 
 from stream_client import RunOptions, StreamClient, TransportOptions
-from stream_client.cli import main
+from stream_client.cli.command import main
 from stream_client.errors import ConfigurationError
 from stream_client.metrics import Metrics, MetricsError, MetricsServer, Monitor, Pushgateway
 from stream_client.sinks.null import NullSink

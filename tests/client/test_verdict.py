@@ -14,7 +14,7 @@ from tests.support.narrow_link import NarrowLink
 from tests.support.video import picture
 
 from stream_client import RunOptions, StreamClient, TransportOptions
-from stream_client.cli import main
+from stream_client.cli.command import main
 from stream_client.frames import Stamps
 from stream_client.stages import STAGES
 from stream_client.tally import HistogramSnapshot, Tally, TallySnapshot

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 
-from stream_client.cli import main
+from stream_client.cli.command import main
 from tests.conftest import ROOT
 
 
