@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,10 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 ASSUMPTION = "assumption"
 """The property of a test for a rule that OVMS's source and documentation do not settle."""
+
+# Children inherit ignored signals, and what runs in the background of a shell or by nohup ignores these two.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

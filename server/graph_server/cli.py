@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -122,16 +123,19 @@ def _serve(options: argparse.Namespace) -> int:
         ),
         read,
     )
-    ended = threading.Event()
+    # A signal may reach any thread, and only this one runs handlers: the socket wakes it.
+    ended, end = socket.socketpair()
+    end.setblocking(False)
+    signal.set_wakeup_fd(end.fileno())
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, lambda *_: None)
     server.start()
     try:
         ready = {"grpc": server.address, "rest": server.rest_address, "labels": label_files(server.servables)}
         print(json.dumps(ready), flush=True)
         if options.exit_with_stdin:
-            threading.Thread(target=_watch_stdin, args=(ended,), name="stdin", daemon=True).start()
-        ended.wait()
+            threading.Thread(target=_watch_stdin, args=(end,), name="stdin", daemon=True).start()
+        ended.recv(1)
     except BrokenPipeError as error:
         raise ConfigError("nobody reads standard output, where the addresses are told") from error
     finally:
@@ -139,7 +143,7 @@ def _serve(options: argparse.Namespace) -> int:
     return 0
 
 
-def _watch_stdin(ended: threading.Event) -> None:
+def _watch_stdin(end: socket.socket) -> None:
     while sys.stdin.buffer.read(4096):
         pass
-    ended.set()
+    end.send(b"\0")

@@ -1,12 +1,15 @@
 """The graph server on the wire, asked by tritonclient and by hand."""
 
+import ctypes
 import json
+import os
 import queue
 import signal
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -230,12 +233,21 @@ def test_clients_that_vanish_free_their_sessions(ready: dict[str, Any], channel:
     assert stream_over(channel, request())[1] is grpc.StatusCode.OK
 
 
-def test_sigterm_takes_nothing_new_and_lets_sessions_end(tmp_path: Path) -> None:
+@contextmanager
+def child() -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
+    """A server of its own process, that does not outlive its test, and its address."""
     command = [sys.executable, "-m", "graph_server", "--model_name", "passThrough", "--port", "0"]
     command += ["--model_path", str(ROOT / "graphs" / "pass_through")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        assert process.stdout is not None
-        address = json.loads(process.stdout.readline())["grpc"]
+        try:
+            assert process.stdout is not None
+            yield process, json.loads(process.stdout.readline())["grpc"]
+        finally:
+            process.kill()
+
+
+def test_sigterm_takes_nothing_new_and_lets_sessions_end() -> None:
+    with child() as (process, address):
         requests: queue.Queue[bytes | None] = queue.Queue()
         with grpc.insecure_channel(address) as channel:
             call = channel.stream_stream(STREAM)(iter(requests.get, None))
@@ -251,6 +263,13 @@ def test_sigterm_takes_nothing_new_and_lets_sessions_end(tmp_path: Path) -> None
             requests.put(None)
             assert len(list(call)) == 1
             assert call.code() is grpc.StatusCode.OK
+        assert process.wait(30) == 0
+
+
+def test_a_signal_that_reaches_another_thread_than_the_first_ends_the_server() -> None:
+    with child() as (process, _):
+        *_, thread = sorted(map(int, os.listdir(f"/proc/{process.pid}/task")))
+        assert ctypes.CDLL(None).tgkill(process.pid, thread, signal.SIGTERM) == 0
         assert process.wait(30) == 0
 
 
