@@ -7,9 +7,9 @@ from PIL import Image
 from sklearn.dummy import DummyClassifier
 from tests.client.training.movements import waving, write_annotations
 
-from stream_client import cli
 from stream_client.classify import UNKNOWN, FeatureSchema, WindowSpec
 from stream_client.classify.models import schema_document
+from stream_client.cli.command import main
 from stream_client.errors import ConfigurationError
 from stream_client.training.clips import Span
 from stream_client.training.evaluate import TimelinePoint, agreement, compare, run, timeline_picture
@@ -57,7 +57,7 @@ def test_the_picture_shows_both_timelines(tmp_path: Path) -> None:
 
 
 def test_a_model_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["evaluate", str(tmp_path / "absent"), "clip.mp4"]) == 2
+    assert main(["evaluate", str(tmp_path / "absent"), "clip.mp4"]) == 2
     assert "no model directory" in capsys.readouterr().err
 
 

@@ -9,8 +9,8 @@ from PIL import Image
 from tests.client.training.movements import FRAME_RATE, waving
 from tests.client.training.test_tables import poses
 
-from stream_client import cli
 from stream_client.classify import DecisionOptions, FeatureSchema, TrainedModel, WindowSpec
+from stream_client.cli.command import main
 from stream_client.errors import ConfigurationError
 from stream_client.training import train as command
 from stream_client.training.clips import Track
@@ -217,7 +217,7 @@ def test_bad_arguments_are_one_line_and_status_2(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["train", *arguments, "--out", "m"]) == 2
+    assert main(["train", *arguments, "--out", "m"]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert message in lines[0]
@@ -228,7 +228,7 @@ def test_without_the_extra_the_command_says_what_to_install(
 ) -> None:
     monkeypatch.delitem(sys.modules, "stream_client.training.train")
     monkeypatch.setitem(sys.modules, "onnx", None)
-    assert cli.main(["train", "--data", "x", "--out", "y"]) == 2
+    assert main(["train", "--data", "x", "--out", "y"]) == 2
     assert "pip install 'ovms-stream-client[train]'" in capsys.readouterr().err
 
 
