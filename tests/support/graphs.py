@@ -49,9 +49,9 @@ def simple_registry() -> Registry:
     return registry
 
 
-def new_graph(text: str, registry: Registry | None = None) -> Graph:
+def new_graph(text: str, registry: Registry | None = None, models: ModelRepository = NO_MODELS) -> Graph:
     registry = registry or simple_registry()
-    return Graph(parse_graph(text, source="test", registry=registry), registry, NO_MODELS)
+    return Graph(parse_graph(text, source="test", registry=registry), registry, models)
 
 
 def run_graph(
@@ -60,9 +60,10 @@ def run_graph(
     *,
     registry: Registry | None = None,
     side_packets: Mapping[str, Any] | None = None,
+    models: ModelRepository = NO_MODELS,
 ) -> dict[str, list[tuple[int, Any]]]:
     """What came out of each stream: timestamps and values."""
-    graph = new_graph(text, registry)
+    graph = new_graph(text, registry, models)
     out: dict[str, list[tuple[int, Any]]] = {}
     lock = threading.Lock()
 

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.support.graph_server import write_onnx
+from tests.support.graphs import run_graph
 
 from graph_server.calculators import REGISTRY
 from graph_server.errors import ConfigError, GraphError
 from graph_server.graph.definition import parse_graph
-from graph_server.graph.runtime import Graph
 from graph_server.models import ModelConfig, ModelRepository, Runtime
 from graph_server.versions import parse_policy
 
@@ -39,17 +39,9 @@ def graph_of(inputs: str, outputs: str, options: str) -> str:
 
 
 def run(text: str, models: ModelRepository, packets: dict[str, Any]) -> dict[str, Any]:
-    graph = Graph(parse_graph(text, source="test", registry=REGISTRY), REGISTRY, models)
-    out: dict[str, Any] = {}
-    graph.start({}, lambda name, value, _: out.update({name: value}))
-    try:
-        for name, value in packets.items():
-            graph.add_packet(name, value, 1)
-        graph.close_inputs()
-        graph.wait_until_done()
-    finally:
-        graph.cancel()
-    return out
+    """The packet of each stream that has one."""
+    out = run_graph(text, [(name, 1, value) for name, value in packets.items()], models=models)
+    return {name: value for name, ((_, value),) in out.items()}
 
 
 MAPS = 'tag_to_input_tensor_names { key: "A" value: "a" } tag_to_input_tensor_names { key: "B" value: "b" } '

@@ -13,7 +13,6 @@ from tests.support.graphs import run_graph
 from graph_server.calculators import REGISTRY
 from graph_server.errors import ConfigError, GraphError
 from graph_server.graph.definition import parse_graph
-from graph_server.graph.runtime import Graph
 from graph_server.models import ModelConfig, ModelRepository, Runtime
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (30, 40, 3), np.uint8)
@@ -106,16 +105,8 @@ def detector(tmp_path: Path) -> ModelRepository:
 
 
 def run_demo(text: str, models: ModelRepository, picture: Any) -> Any:
-    graph = Graph(parse_graph(text, source="demo", registry=REGISTRY), REGISTRY, models)
-    out: list[Any] = []
-    graph.start({}, lambda _, value, __: out.append(value))
-    try:
-        graph.add_packet("input", picture, 1)
-        graph.close_inputs()
-        graph.wait_until_done()
-    finally:
-        graph.cancel()
-    return out[0] if out else None
+    """The picture that comes out."""
+    return run_graph(text, [("input", 1, picture)], models=models)["output"][0][1]
 
 
 def test_the_demo_s_graph_draws_what_its_model_finds(detector: ModelRepository) -> None:

@@ -1,18 +1,17 @@
 """The graph of the project without its face node: no face in the picture, and none of its cost."""
 
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
 import numpy.typing as npt
 import pytest
 from tests.conftest import ROOT, shared
+from tests.support.graphs import run_graph
 
 from graph_server.calculators import REGISTRY
 from graph_server.errors import ConfigError
 from graph_server.graph.definition import parse_graph
-from graph_server.graph.runtime import Graph
 from graph_server.landmarks import default_models
 from graph_server.models import UsedModels
 
@@ -26,16 +25,7 @@ def _without_face_node() -> str:
 
 
 def _picture(text: str, frame: npt.NDArray[np.uint8], models: UsedModels) -> npt.NDArray[np.uint8]:
-    graph = Graph(parse_graph(text, source="test", registry=REGISTRY), REGISTRY, models)
-    out: dict[str, Any] = {}
-    graph.start({}, lambda name, value, timestamp: out.setdefault(name, value))
-    try:
-        graph.add_packet("first_input_video", frame, 1)
-        graph.close_inputs()
-        graph.wait_until_done()
-    finally:
-        graph.cancel()
-    picture: npt.NDArray[np.uint8] = out["output"]
+    picture: npt.NDArray[np.uint8] = run_graph(text, [("first_input_video", 1, frame)], models=models)["output"][0][1]
     return picture
 
 
