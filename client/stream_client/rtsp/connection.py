@@ -20,6 +20,7 @@ from stream_client.rtsp.messages import (
 from stream_client.urls import environment_credentials, split_credentials
 
 _PORTS = {"rtsp": 554, "rtsps": 322}
+_GOODBYE_SECONDS = 0.3
 _KEEPALIVE_SECONDS = 25.0  # servers close sessions after 60 s by default (RFC 2326, 12.37)
 _SESSION_TIMEOUT = re.compile(r"timeout\s*=\s*(\d+)")
 
@@ -128,14 +129,20 @@ class RtspConnection:
         raise ConnectionResetError("the server closed the connection")
 
     def close(self) -> None:
-        """Say good-bye where possible, and close the connection."""
-        if self._socket is None:
+        """Say good-bye where possible, and close the connection.
+
+        The answer is waited for, shortly: until it is there, servers may still hold the stream and refuse its next.
+        """
+        connection = self._socket
+        if connection is None:
             return
-        connection, self._socket = self._socket, None
         if self._session and not self._aborted:
-            with contextlib.suppress(OSError):
-                connection.settimeout(0.2)
-                connection.sendall(self._request_bytes("TEARDOWN", self.url, {}, b""))
+            with contextlib.suppress(OSError, RtspError):
+                self._timeout = min(self._timeout, _GOODBYE_SECONDS)
+                connection.settimeout(self._timeout)
+                self.send(self._request_bytes("TEARDOWN", self.url, {}, b""))
+                self._response()
+        self._socket = None
         connection.close()
 
     def abort(self) -> None:
@@ -157,13 +164,14 @@ class RtspConnection:
         return request_bytes(method, url, fields, body)
 
     def _response(self) -> Response:
-        """The next response; a server may begin to send packets before it has answered."""
+        """The response to the last request; a server may begin to send packets before it has answered."""
         deadline = time.monotonic() + self._timeout
         while True:
             message = self._next_message(deadline)
-            if isinstance(message, Response):
+            if isinstance(message, Packet):
+                self._early.append(message)
+            elif message.headers.get("cseq", str(self._sequence)) == str(self._sequence):  # else a keep-alive's
                 return message
-            self._early.append(message)
 
     def _next_message(self, deadline: float | None) -> Response | Packet:
         assert self._socket is not None

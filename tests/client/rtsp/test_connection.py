@@ -24,3 +24,25 @@ def test_a_session_is_kept_alive_in_half_the_time_that_the_server_declares(monke
         assert connection.keepalive() == b""
         connection.close()
     assert server.methods == ["SETUP", "TEARDOWN"]
+
+
+def test_a_good_bye_is_answered_before_the_connection_closes() -> None:
+    with ScriptedRtsp("", b"") as server:
+        connection = RtspConnection(server.url, timeout=20)
+        connection.connect()
+        connection.request("SETUP", server.url, {})
+        connection.close()
+        assert server.methods == ["SETUP", "TEARDOWN"]
+
+
+def test_the_answer_to_a_keepalive_is_not_taken_for_that_of_the_next_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [time.monotonic()]
+    monkeypatch.setattr("stream_client.rtsp.connection.time.monotonic", lambda: clock[0])
+    with ScriptedRtsp("sound", b"", refused={"OPTIONS": "454 Session Not Found"}) as server:
+        connection = RtspConnection(server.url, timeout=20)
+        connection.connect()
+        connection.request("SETUP", server.url, {})
+        clock[0] += 11
+        connection.send(connection.keepalive())
+        assert connection.request("DESCRIBE", server.url, {}).body == b"sound"
+        connection.close()
