@@ -110,9 +110,9 @@ FORMATS = {
     "<u2": {1: "UINT16", 3: "UINT16", 4: "UINT16"},
     "<i2": {1: "UINT16", 3: "UINT16", 4: "UINT16"},
     "<f2": {1: "UINT16", 3: "UINT16", 4: "UINT16"},
-    "<f4": {1: "FP32", 2: "FP32", 4: "FP32"},
+    "<f4": {1: "FP32", 2: "FP32", 4: "UINT8"},
 }
-"""Which channels make a format of a datatype, and the datatype that such an image comes back as."""
+"""Which channels make a format of a datatype, and the datatype that such an image is said to be when it comes back."""
 
 
 @pytest.mark.parametrize(("code", "channels"), [(code, number) for code, row in FORMATS.items() for number in row])
@@ -145,6 +145,20 @@ def test_a_datatype_and_number_of_channels_without_an_image_format_is_refused(
     refused(
         wire,
         request("passThrough", ("image", np.zeros((4, 16, channels), np.dtype(code)))),
+        "Inputs inside buffer does not match expected format. - "
+        "Invalid KFS request datatype, conversion to Mediapipe ImageFrame format failed.",
+    )
+
+
+def test_encoded_pictures_are_no_images(wire: Wire) -> None:
+    refused(
+        wire,
+        changed(datatype="BYTES", shape=[48 * 64 * 3]),
+        "Invalid input shape - Invalid Mediapipe Image input shape size. Expected: 3; Actual: 1",
+    )
+    refused(
+        wire,
+        changed(datatype="BYTES"),
         "Inputs inside buffer does not match expected format. - "
         "Invalid KFS request datatype, conversion to Mediapipe ImageFrame format failed.",
     )
@@ -235,6 +249,33 @@ def test_a_tensor_may_come_in_typed_contents(wire: Wire, datatype: str) -> None:
     (answer,) = wire.stream(typed(datatype, [2])).answers
     dtype = next(dtype for dtype, name in DATATYPES.items() if name == datatype)
     assert np.frombuffer(answer.raw_output_contents[0], dtype).tolist() == TYPED[datatype][1]
+
+
+@pytest.mark.graphs("tensor")
+def test_of_a_typed_value_that_is_too_large_the_lower_bits_are_taken(wire: Wire) -> None:
+    made = typed("INT8", [2])
+    made.inputs[0].contents.int_contents[:] = [300, -129]
+    (answer,) = wire.stream(made).answers
+    assert np.frombuffer(answer.raw_output_contents[0], np.int8).tolist() == [44, 127]
+
+
+@pytest.mark.graphs("tensor")
+def test_texts_are_counted_as_the_servers_strings_of_32_bytes(wire: Wire) -> None:
+    made = tensor(np.zeros(9, np.uint8))
+    made.inputs[0].datatype = "BYTES"
+    made.inputs[0].shape[:] = [1]
+    refused(
+        wire,
+        made,
+        "Invalid content size of tensor proto - Expected: 32 bytes; Actual: 9 bytes; input name: in",
+    )
+    del made.raw_input_contents[:]
+    made.inputs[0].contents.bytes_contents.append(b"hello")
+    refused(
+        wire,
+        made,
+        "Invalid number of values in tensor proto container - Expected: 32 values; Actual: 1 values; input name: in",
+    )
 
 
 @pytest.mark.graphs("tensor")

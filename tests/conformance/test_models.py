@@ -22,6 +22,14 @@ def test_a_model_answers_with_its_version_and_the_id(wire: Wire) -> None:
         assert np.frombuffer(answer.raw_output_contents[0], np.float32).sum() == pytest.approx(1.0, abs=1e-5)
 
 
+def test_outputs_come_in_the_order_of_their_names(wire: Wire) -> None:
+    answer = wire.infer(request("face_detection", ("input", np.zeros((1, 128, 128, 3), np.float32))))
+    assert [item.name for item in answer.outputs] == ["classificators", "regressors"]
+    assert [len(data) for data in answer.raw_output_contents] == [4 * 896, 4 * 896 * 16]
+    metadata = wire.call("ModelMetadata", name="face_detection")
+    assert [item.name for item in metadata.outputs] == ["classificators", "regressors"]
+
+
 def test_another_version_is_not_found(wire: Wire) -> None:
     assert wire.refusal(landmarks(version="7")) == (NOT_FOUND, "Model with requested version is not found")
 

@@ -1,5 +1,6 @@
 """What clients do to a server that must go on: vanish, stay silent, ask for too much, read slowly, fail."""
 
+import contextlib
 import gc
 import json
 import queue
@@ -21,8 +22,9 @@ from graph_server.calculators import REGISTRY
 from graph_server.cli import build_parser
 from graph_server.config import GraphConfig, ServerConfig
 from graph_server.errors import GraphError
-from graph_server.graph.calculator import Calculator
+from graph_server.graph.calculator import Calculator, Services
 from graph_server.graph.definition import parse_graph
+from graph_server.graph.node import Node
 from graph_server.graph.runtime import Graph
 from graph_server.models import ModelRepository, Runtime
 from graph_server.server import GraphServer
@@ -51,6 +53,12 @@ class Hold(Calculator):
 @REGISTRY.register("TestFail")
 class Fail(Calculator):
     """Fails at timestamp 3."""
+
+    made: ClassVar[weakref.WeakSet[Calculator]] = weakref.WeakSet()
+
+    def __init__(self, node: Node, services: Services) -> None:
+        super().__init__(node, services)
+        Fail.made.add(self)
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         if timestamp == 3:
@@ -482,6 +490,27 @@ def test_limits_that_make_no_sense_are_refused(
     with pytest.raises(SystemExit):
         build_parser().parse_args(arguments)
     assert text in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("timestamps", [(1, 2), (1, 3, 4), (2, 1)], ids=["good", "failing", "not rising"])
+def test_what_a_call_took_is_freed_at_its_end_and_not_when_garbage_is_collected(
+    config: ServerConfig, timestamps: Sequence[int]
+) -> None:
+    with graph_server(config=config) as server, Client(server) as client:
+        gc.collect()
+        gc.disable()
+        try:
+            call = client.channel.stream_stream(STREAM)(iter([to("fail", timestamp) for timestamp in timestamps]))
+            with contextlib.suppress(grpc.RpcError):
+                list(call)
+            for timestamp in timestamps:
+                client.channel.unary_unary(UNARY).future(to("fail", timestamp)).code()
+            vanished = client.open(to("fail", 1))
+            next(vanished)
+            vanished.cancel()
+            until(lambda: not Fail.made)
+        finally:
+            gc.enable()
 
 
 def test_classes_of_messages_are_never_dropped_and_made_again() -> None:

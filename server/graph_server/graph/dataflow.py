@@ -89,6 +89,12 @@ class Dataflow:
         self._release(timestamp, state.taken)
         self._check(touched)
 
+    def unlink(self) -> None:
+        """For a flow that has ended: nodes and queues no longer refer to one another, so they go at once."""
+        for state in self.states:
+            for queue in state.inputs:
+                del queue.state
+
     def _emit(self, state: NodeState, emissions: Sequence[Emission], touched: list[NodeState]) -> None:
         for consumers, emission in zip(state.outputs, emissions, strict=True):
             for queue in consumers:

@@ -59,12 +59,12 @@ class Graph:
                 consumers.setdefault(port.name, []).append((node, port))
         services = Services(models, consumers)
         self._calculators = [_made(registry, node, services) for node in definition.order]
-        self._flow = Dataflow((), ())
         # One lock; workers wait for work, callers of this class for what they asked for.
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
         self._news = threading.Condition(self._lock)
         self._bounds = dict.fromkeys((port.name for port in definition.input_streams), MIN_TIMESTAMP)
+        self._flow = Dataflow((), self._bounds)
         self._max_timestamps = definition.max_queue_size
         self._max_bytes: int | None = None
         self._running = 0
@@ -126,7 +126,8 @@ class Graph:
             if timestamp < bound:
                 # Once for each calculator that receives from the stream, as MediaPipe has it.
                 texts = ["; " + mismatch(stream, bound, timestamp)] * max(1, len(self._flow.inputs[stream]))
-                raise self._break(GraphError("CalculatorGraph::Run() failed: \n" + "".join(texts), "INVALID_ARGUMENT"))
+                self._break(GraphError("CalculatorGraph::Run() failed: \n" + "".join(texts), "INVALID_ARGUMENT"))
+                self._raise_error()
             if not self._has_room():
                 self._throttled += 1
                 self._news.wait_for(lambda: self._error is not None or self._has_room() or self._idle())
@@ -215,43 +216,34 @@ class Graph:
         if self._flow.ready and not state.calculator.brief:
             self._wake()
         self._running += 1
-        results: Sequence[Any] = NOTHING
-        failure: Exception | None = None
-        self._lock.release()
         try:
-            results = state.run(values, timestamp)
+            self._lock.release()
+            try:
+                results = state.run(values, timestamp)
+            finally:
+                self._lock.acquire()
+                self._running -= 1
+            self._flow.done(state, timestamp, results)
         except Exception as error:  # noqa: BLE001 - becomes the graph's error
-            failure = error
-        finally:
-            self._lock.acquire()
-            self._running -= 1
-        try:
-            if failure is None:
-                self._flow.done(state, timestamp, results)
-        except Exception as error:  # noqa: BLE001 - becomes the graph's error
-            failure = error
-        if failure is not None:
-            code = failure.code if isinstance(failure, GraphError) else "INTERNAL"
-            text = _failed("Process", state.calculator.node, failure)
-            # Without the traceback, whose frames hold this graph and its images.
-            cause = failure.with_traceback(None)
-            self._break(GraphError(f"CalculatorGraph::Run() failed: \n{text}", code)).__cause__ = cause
+            code = error.code if isinstance(error, GraphError) else "INTERNAL"
+            text = _failed("Process", state.calculator.node, error)
+            self._break(GraphError(f"CalculatorGraph::Run() failed: \n{text}", code))
 
-    def _break(self, error: GraphError) -> GraphError:
-        """Put the graph into error, if it is not yet; the error that counts."""
+    def _break(self, error: GraphError) -> None:
+        """Put the graph into error, if it is not yet."""
         if self._error is None:
             self._error = error
         self._closing = True
         self._work.notify_all()
         self._news.notify_all()
-        return self._error
 
     def _check_deadlock(self) -> None:
         """Nothing moves and there is no room: more packets may help, but not for ever."""
         flow = self._flow
         if self._max_bytes is not None and flow.nbytes >= self._max_bytes:
             text = f"{flow.nbytes} bytes of packets wait for those of other streams; the limit is {self._max_bytes}"
-            raise self._break(GraphError(text, "RESOURCE_EXHAUSTED"))
+            self._break(GraphError(text, "RESOURCE_EXHAUSTED"))
+            self._raise_error()
         if not self._definition.report_deadlock and flow.under_way < self._max_timestamps + _DEADLOCK_ALLOWANCE:
             return
         _, node, stream = max(
@@ -264,14 +256,16 @@ class Graph:
             "All calculators are idle while packet sources remain active and throttled.  Consider adjusting "
             '"max_queue_size" or "report_deadlock".'
         )
-        raise self._break(GraphError(f"CalculatorGraph::Run() failed: \n{text}", "UNAVAILABLE"))
+        self._break(GraphError(f"CalculatorGraph::Run() failed: \n{text}", "UNAVAILABLE"))
+        self._raise_error()
 
     def _raise_error(self) -> None:
         if self._error is not None:
-            raise self._error
+            # A copy: the frames of a traceback hold this graph, which so would hold itself.
+            raise GraphError(str(self._error), self._error.code)
 
     def _end(self) -> None:
-        """End the workers and close the calculators; waits, so without the lock."""
+        """End the workers and let go of the calculators and the listener; waits, so without the lock."""
         with self._lock:
             self._ended = True
             self._work.notify_all()
@@ -281,6 +275,10 @@ class Graph:
             if thread is not threading.current_thread():
                 thread.join()
         self._close_calculators()
+        with self._lock:
+            self._calculators = []
+            self._flow.unlink()
+            self._flow = Dataflow((), self._bounds)
 
     def _close_calculators(self) -> None:
         """Close those that have been opened, once; the first failure becomes the graph's error."""
@@ -292,7 +290,7 @@ class Graph:
             except Exception as error:  # noqa: BLE001 - becomes the graph's error
                 text = _failed("Close", calculator.node, error)
                 with self._lock:
-                    self._break(GraphError(f"CalculatorGraph::Run() failed: \n{text}")).__cause__ = error
+                    self._break(GraphError(f"CalculatorGraph::Run() failed: \n{text}"))
 
 
 def _made(registry: Registry, node: Node, services: Services) -> Calculator:

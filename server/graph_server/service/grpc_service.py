@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import grpc
@@ -87,28 +88,35 @@ class InferenceService:
         return _answer(lambda: self._calls.infer(decode, len(data), "gRPC", watch), context)
 
     def _model_stream_infer(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
-        try:
-            with self._budgets.streams.take():
-                first = next(requests, None)
-                if first is None:
-                    raise UnmappedRefusal("Client disconnected during reading first streaming request")
-                with self._budgets.sessions.take():
-                    yield from self._session(first, requests, context)
-        except Refusal as refusal:
-            context.abort(refusal.code, final_text(refusal))
+        with ExitStack() as budgets:
+            try:
+                session = self._begun(requests, context, budgets)
+            except Refusal as refusal:
+                context.abort(refusal.code, final_text(refusal))
+            if session is None:
+                return
+            try:
+                yield from session.responses
+            finally:
+                session.join()
+            if session.refusal is not None:
+                context.abort(session.refusal.code, final_text(session.refusal))
 
-    def _session(self, first: bytes, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+    def _begun(
+        self, requests: Iterator[bytes], context: grpc.ServicerContext, budgets: ExitStack
+    ) -> StreamSession | None:
+        """The session of the first request; ``None`` when the client is gone already. Raises :class:`Refusal`."""
+        budgets.enter_context(self._budgets.streams.take())
+        first = next(requests, None)
+        if first is None:
+            raise UnmappedRefusal("Client disconnected during reading first streaming request")
+        budgets.enter_context(self._budgets.sessions.take())
         request = self._regions.resolve(decode_request(first))
         session = StreamSession(self._calls.current(), request, requests, self._budgets.limits, self._regions)
         if not context.add_callback(session.abandon):
-            return  # the client is gone already
+            return None
         session.start()
-        try:
-            yield from session.responses
-        finally:
-            session.join()
-        if session.refusal is not None:
-            raise session.refusal
+        return session
 
     def _region_status(self, data: bytes) -> bytes:
         answer = message_class("SystemSharedMemoryStatusResponse")()

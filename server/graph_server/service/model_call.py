@@ -42,7 +42,7 @@ def infer_model(model: Model, request: InferRequest) -> bytes:
         values[info.name] = input_value(request, index, "OVTENSOR")
     answer = message_class("ModelInferResponse")(model_name=model.name, model_version=str(model.version), id=message.id)
     raw = []
-    for name, value in model.infer(values).items():
+    for name, value in sorted(model.infer(values).items()):
         describe_output(answer.outputs.add(), name, value)
         raw.append(output_bytes(value))
     return encode_response(answer, deliver(answer, raw, request.places))

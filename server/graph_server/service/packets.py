@@ -129,14 +129,20 @@ def push(graph: CallGraph, request: InferRequest, ports: Mapping[str, Port], tim
     return count
 
 
-def output_message(name: str, outputs: Mapping[str, Any], timestamp: int) -> tuple[Any, list[memoryview]]:
+def output_message(
+    name: str, definition: GraphDefinition, outputs: Mapping[str, Any], timestamp: int
+) -> tuple[Any, list[memoryview]]:
     """A ``ModelInferResponse`` without its raw contents, and those."""
+    images = {port.name for port in definition.output_streams if port.tag.startswith("IMAGE")}
     message = message_class("ModelInferResponse")(model_name=name, model_version="1")
     message.parameters[TIMESTAMP].int64_param = timestamp
     raw = []
     for stream, value in outputs.items():
         if not isinstance(value, np.ndarray):
             raise not_an_array(stream)
-        describe_output(message.outputs.add(), stream, value)
+        output = message.outputs.add()
+        describe_output(output, stream, value)
+        if stream in images and value.dtype == np.float32 and value.shape[2] == 4:
+            output.datatype = "UINT8"  # of four floats a pixel OVMS has no name, and takes that
         raw.append(output_bytes(value))
     return message, raw

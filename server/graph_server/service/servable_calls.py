@@ -70,7 +70,7 @@ class ServableCalls:
         model = self._model(servables, name, version)
         answer.versions.extend(str(served) for served in servables.models.versions(name))
         for infos, specs in ((model.inputs, answer.inputs), (model.outputs, answer.outputs)):
-            for info in infos:
+            for info in sorted(infos, key=lambda info: info.name):
                 specs.add(name=info.name, datatype=info.datatype, shape=info.shape)
         servables.metrics.request(True, name, model.version, interface, "ModelMetadata")
         return answer

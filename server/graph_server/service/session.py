@@ -62,7 +62,6 @@ class StreamSession:
         self.responses = ResponseQueue(self.RESPONSES, self.RESPONSE_BYTES)
         self.refusal: Refusal | None = None
         """Why the call ends, when it does not end well; set before :attr:`responses` ends."""
-        self._thread = threading.Thread(target=self._run, name=f"session {self._name}", daemon=True)
 
     def start(self) -> None:
         """Start the graph and the reader; raises :class:`Refusal`."""
@@ -70,6 +69,7 @@ class StreamSession:
             self._graph.start(side_packets(self._first, self._definition), self._send)
         except GraphError as error:
             raise precondition_failed("Failed to start mediapipe graph", str(error)) from error
+        self._thread = threading.Thread(target=self._run, name=f"session {self._name}", daemon=True)
         self._thread.start()
 
     def abandon(self) -> None:
@@ -96,7 +96,10 @@ class StreamSession:
 
     def _run_graph(self) -> None:
         try:
-            self._read()
+            self._answered(self._first, _FIRST)
+            del self._first  # or its frame would stay as long as the session
+            while self._read_one():
+                pass
             self._graph.close_inputs()
             self._graph.wait_until_done()
         except GraphError:
@@ -104,22 +107,16 @@ class StreamSession:
             raise
         self._call.completed()
 
-    def _read(self) -> None:
-        """Requests to packets until the client closes its side or the graph is in error.
+    def _read_one(self) -> bool:
+        """A request to packets, keeping nothing of it; whether there may be another.
 
         As OVMS does, a graph's failure is noticed once a request after the first has been dealt with, not
         before: a client that only waits learns nothing.
         """
-        self._answered(self._first, _FIRST)
-        del self._first  # or its frame would stay as long as the session
-        while self._read_one():
-            pass
-
-    def _read_one(self) -> bool:
-        """Deal with a request, keeping nothing of it; whether there was one."""
         try:
             data = next(self._requests, None)
-        except Exception:  # noqa: BLE001 - gRPC raises when the client vanishes
+        except Exception as error:  # noqa: BLE001 - gRPC raises when the client vanishes
+            error.with_traceback(None)  # gRPC keeps it, and its frames hold this session
             return False
         if data is None:
             return False
@@ -132,7 +129,7 @@ class StreamSession:
             self._answered(request, _SUBSEQUENT)
         if self._graph.error is not None:
             self._call.failed()  # and once more when the graph has ended, as OVMS counts
-            raise self._graph.error
+            return False
         return True
 
     def _answered(self, request: InferRequest, stage: str) -> None:
@@ -157,7 +154,7 @@ class StreamSession:
             raise UnmappedRefusal("Subsequent request with incorrect servable version")
 
     def _send(self, stream: str, value: Any, timestamp: int) -> None:
-        message, raw = output_message(self._name, {stream: value}, timestamp)
+        message, raw = output_message(self._name, self._definition, {stream: value}, timestamp)
         self.responses.put(encode_stream_response(message, deliver(message, raw, self._places.of(timestamp))))
         self._call.responded(timestamp)
 
@@ -173,7 +170,8 @@ def infer_once(servables: Servables, request: InferRequest, interface: Interface
         if not found:
             return b""  # a graph of a pool may answer nothing
         timestamp = max(timestamp for _, timestamp in found.values())
-        message, raw = output_message(name, {stream: value for stream, (value, _) in found.items()}, timestamp)
+        values = {stream: value for stream, (value, _) in found.items()}
+        message, raw = output_message(name, definition, values, timestamp)
         message.id = request.message.id
         response = encode_response(message, deliver(message, raw, request.places))
         if not servables.is_pooled(name):  # of graphs of a pool OVMS reports neither

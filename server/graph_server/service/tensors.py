@@ -26,11 +26,13 @@ _IMAGE_CHANNELS = {
     "UINT8": (1, 3, 4), "INT8": (1, 3, 4), "UINT16": (1, 3, 4), "INT16": (1, 3, 4), "FP16": (1, 3, 4),
     "FP32": (1, 2, 4),
 }  # fmt: skip
+# What OVMS counts for each element of BYTES: a character, but std::string for what a tensor has to have.
+_CHARACTER, _STRING = 1, 32
 _PIXELS: dict[int, np.dtype[Any]] = {1: np.dtype("u1"), 2: np.dtype("<u2")}
 TYPED_FIELDS = {
     "BOOL": "bool_contents", "INT8": "int_contents", "INT16": "int_contents", "INT32": "int_contents",
     "INT64": "int64_contents", "UINT8": "uint_contents", "UINT16": "uint_contents", "UINT32": "uint_contents",
-    "UINT64": "uint64_contents", "FP32": "fp32_contents", "FP64": "fp64_contents",
+    "UINT64": "uint64_contents", "FP32": "fp32_contents", "FP64": "fp64_contents", "BYTES": "bytes_contents",
 }  # fmt: skip
 _MEDIAPIPE_DATATYPES = ("FP32", "FP16", "INT32", "INT8", "UINT8", "BOOL")
 _SHAPE, _SIZE = "Invalid input shape", "Invalid content size of tensor proto"
@@ -100,7 +102,7 @@ def _image(item: Any, raw: memoryview | None) -> npt.NDArray[Any]:
                 "Expected layout - HWC.",
             )
     dtype = DTYPES.get(item.datatype)
-    expected = math.prod(shape) * (dtype.itemsize if dtype is not None else 0)
+    expected = math.prod(shape) * _element_bytes(item.datatype, _CHARACTER)
     if expected >= 2**64:
         raise Refusal(_SIZE, "Invalid Mediapipe Image input: shape dimensions overflow size_t")
     if len(raw) != expected:
@@ -119,8 +121,7 @@ def _tensor(item: Any, raw: memoryview | None) -> npt.NDArray[Any]:
     if any(size < 0 for size in shape):
         raise Refusal(_SHAPE, f"Negative dimension size is not acceptable: {listed(shape)}; input name: {item.name}")
     dtype = DTYPES.get(item.datatype)
-    count = math.prod(shape)
-    expected = count * (dtype.itemsize if dtype is not None else 0)
+    expected = math.prod(shape) * _element_bytes(item.datatype, _STRING)
     if expected >= 2**64:
         raise Refusal(_SIZE, "Provided shape and datatype declare too large buffer.")
     if raw is None:
@@ -128,6 +129,12 @@ def _tensor(item: Any, raw: memoryview | None) -> npt.NDArray[Any]:
     if len(raw) != expected or dtype is None:
         raise Refusal(_SIZE, f"Expected: {expected} bytes; Actual: {len(raw)} bytes; input name: {item.name}")
     return _shaped(np.frombuffer(raw, dtype), item)
+
+
+def _element_bytes(datatype: str, text: int) -> int:
+    """The size of an element, 0 where the datatype is unknown."""
+    dtype = DTYPES.get(datatype)
+    return text if datatype == "BYTES" else 0 if dtype is None else dtype.itemsize
 
 
 def _shaped(values: npt.NDArray[Any], item: Any) -> npt.NDArray[Any]:
@@ -139,17 +146,17 @@ def _shaped(values: npt.NDArray[Any], item: Any) -> npt.NDArray[Any]:
 
 def _typed(item: Any, expected: int) -> npt.NDArray[Any]:
     field = TYPED_FIELDS.get(item.datatype)
-    values = list(getattr(item.contents, field)) if field is not None else []
-    size = DTYPES[item.datatype].itemsize if field is not None else 0
-    if field is None or len(values) * size != expected:
+    values = [] if field is None else list(getattr(item.contents, field))
+    actual = len(values) * _element_bytes(item.datatype, _CHARACTER)
+    if actual != expected or item.datatype not in DTYPES or field is None:
         raise Refusal(
             "Invalid number of values in tensor proto container",
-            f"Expected: {expected} values; Actual: {len(values) * size} values; input name: {item.name}",
+            f"Expected: {expected} values; Actual: {actual} values; input name: {item.name}",
         )
-    try:
-        return _shaped(np.array(values, DTYPES[item.datatype]), item)
-    except OverflowError as error:
-        raise Refusal(_SIZE, f"a value is beyond {item.datatype}; input name: {item.name}") from error
+    dtype = DTYPES[item.datatype]
+    # Of integers that are too large the lower bits are taken, as C++ does.
+    wide = f"{dtype.kind}8" if dtype.kind in "iu" else dtype
+    return _shaped(np.array(values, wide).astype(dtype), item)
 
 
 def describe_output(output: Any, name: str, value: npt.NDArray[Any]) -> None:

@@ -193,9 +193,8 @@ def test_nodes_of_one_name_are_numbered_as_mediapipe_does() -> None:
 
 def test_exceptions_that_nobody_foresaw_keep_their_type_in_the_text(caplog: pytest.LogCaptureFixture) -> None:
     text = 'input_stream: "a" output_stream: "b" node { calculator: "Odd" input_stream: "a" output_stream: "b" }'
-    with pytest.raises(GraphError, match=r'Process\(\) for node "Odd" failed: TypeError: ') as caught:
+    with pytest.raises(GraphError, match=r'Process\(\) for node "Odd" failed: TypeError: '):
         run_graph(text, [("a", 1, {})])
-    assert isinstance(caught.value.__cause__, TypeError)
     assert "Traceback" in caplog.text
 
 
