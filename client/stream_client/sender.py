@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from stream_client.backoff import Backoff
+from stream_client.backoff import Backoff, TimeLimit
 from stream_client.errors import (
     BadInputError,
     ConnectionLostError,
@@ -138,14 +138,13 @@ class Sender:
             self._exchange.give_up_unanswered("connection_lost", error)
         backoff = Backoff()
         started = time.monotonic()
-        while not self._stopping.wait(backoff.next()):
+        limit = TimeLimit(self._retry_timeout)
+        while not limit.passed and not self._stopping.wait(min(backoff.next(), limit.left)):
             self._transport.close()
             try:
                 self._observer.state("server", "connecting")
-                self._transport.open(self._exchange.listener())
+                self._transport.open(self._exchange.listener(), within=limit.for_attempt)
             except TransportError as failure:
-                if self._retry_timeout is not None and time.monotonic() - started > self._retry_timeout:
-                    break
                 logger.info("server still away: %s", failure)
                 continue
             self._exchange.carry_over()

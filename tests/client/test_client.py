@@ -1,5 +1,6 @@
 """StreamClient against a real KServe server that does what a test tells it to."""
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator
@@ -269,6 +270,25 @@ def test_a_lost_server_is_found_again_and_each_frame_comes_once(clip: Path, serv
     assert [result.frame.index for result in results] == list(range(30))
     assert summary.ledger.resent > 0
     assert server.sessions == 3
+
+
+def test_no_attempt_to_reach_a_lost_server_lasts_longer_than_the_reconnect_timeout(server: ScriptedServer) -> None:
+    threads: list[threading.Thread] = []
+
+    def on_result(result: Result) -> None:
+        if not threads:
+            threads.append(threading.Thread(target=server.stop))
+            threads[0].start()
+
+    client = StreamClient(
+        itertools.repeat(picture(1)),
+        on_result,
+        TransportOptions(server.address, model_name="graph", connect_timeout=300),
+        options=RunOptions(on_server_loss="retry", reconnect_timeout=0.3),
+    )
+    with pytest.raises(ConnectionLostError, match=r"not back within 0\.3 s"):
+        client.run()
+    threads[0].join()
 
 
 def test_a_sink_that_fails_ends_the_run_and_the_others_are_finalised(

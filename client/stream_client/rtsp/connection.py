@@ -1,6 +1,7 @@
 """The connection below publishing and playing: requests, responses and packets on one socket."""
 
 import contextlib
+import math
 import re
 import socket
 import ssl
@@ -37,6 +38,7 @@ class RtspConnection:
         credentials = own or environment_credentials()
         self._authenticator = Authenticator(credentials) if credentials is not None else None
         self._timeout = timeout
+        self._requests_end = math.inf
         self._socket: socket.socket | None = None
         self._aborted = False
         self._received = bytearray()
@@ -46,15 +48,16 @@ class RtspConnection:
         self._keepalive_seconds = _KEEPALIVE_SECONDS
         self._next_keepalive = 0.0
 
-    def connect(self) -> None:
-        """Open the connection, with TLS for ``rtsps``."""
+    def connect(self, within: float = math.inf) -> None:
+        """Open the connection, with TLS for ``rtsps``; ``within`` bounds this and all requests together, in seconds."""
+        self._requests_end = time.monotonic() + within
         parts = urlsplit(self.url)
         host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         for tried, (family, kind, protocol, _, address) in enumerate(addresses, start=1):
             connection = socket.socket(family, kind, protocol)
             self._socket = connection  # abort() knows it before it connects
-            connection.settimeout(self._timeout)
+            connection.settimeout(self._step_seconds())
             try:
                 self._connect_to(connection, address, host if parts.scheme == "rtsps" else None)
             except OSError:
@@ -62,6 +65,7 @@ class RtspConnection:
                 if self._aborted or tried == len(addresses):
                     raise
             else:
+                self._socket.settimeout(self._timeout)
                 return
 
     def _connect_to(self, connection: socket.socket, address: Any, tls_host: str | None) -> None:
@@ -139,6 +143,7 @@ class RtspConnection:
         if self._session and not self._aborted:
             with contextlib.suppress(OSError, RtspError):
                 self._timeout = min(self._timeout, _GOODBYE_SECONDS)
+                self._requests_end = math.inf
                 connection.settimeout(self._timeout)
                 self.send(self._request_bytes("TEARDOWN", self.url, {}, b""))
                 self._response()
@@ -165,13 +170,16 @@ class RtspConnection:
 
     def _response(self) -> Response:
         """The response to the last request; a server may begin to send packets before it has answered."""
-        deadline = time.monotonic() + self._timeout
+        deadline = time.monotonic() + self._step_seconds()
         while True:
             message = self._next_message(deadline)
             if isinstance(message, Packet):
                 self._early.append(message)
             elif message.headers.get("cseq", str(self._sequence)) == str(self._sequence):  # else a keep-alive's
                 return message
+
+    def _step_seconds(self) -> float:
+        return max(0.001, min(self._timeout, self._requests_end - time.monotonic()))
 
     def _next_message(self, deadline: float | None) -> Response | Packet:
         assert self._socket is not None

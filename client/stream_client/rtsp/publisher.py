@@ -1,5 +1,6 @@
 """Publishes one H.264 track: ANNOUNCE, SETUP, RECORD, packets, TEARDOWN."""
 
+import math
 import time
 
 from stream_client.rtsp.connection import RtspConnection
@@ -20,9 +21,9 @@ class Publisher:
         self._packetiser = RtpPacketiser()
         self._next_report = 0.0
 
-    def connect(self) -> None:
-        """Open the connection, with TLS for ``rtsps``."""
-        self._connection.connect()
+    def connect(self, within: float = math.inf) -> None:
+        """Open the connection, with TLS for ``rtsps``; ``within`` bounds this and :meth:`announce`, in seconds."""
+        self._connection.connect(within)
 
     def announce(self, units: list[bytes], title: str) -> None:
         """Begin to record a stream; ``units`` is its first access unit, with the parameter sets."""

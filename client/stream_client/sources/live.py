@@ -4,6 +4,7 @@ The loop always drains the decoder in a thread of its own, so that nothing queue
 newest frame is at hand; the client's drop policy decides what becomes of it.
 """
 
+import math
 import threading
 import time
 from collections import deque
@@ -58,12 +59,12 @@ class LiveSource:
         """Whether the stream has declared a length: its end is then an end, and no loss."""
         return self._feed.properties.finite
 
-    def open(self) -> StreamInfo:
-        """Connect and wait for the first frame."""
+    def open(self, within: float = math.inf) -> StreamInfo:
+        """Connect and wait for the first frame, ``within`` seconds at most."""
         self._thread = threading.Thread(target=self._run, name=f"decode {self._live.name}", daemon=True)
         self._thread.start()
         # FFmpeg may take its time-out twice: to connect, and to find the stream's properties.
-        timeout = 2 * self._live.open_timeout + self._live.read_timeout
+        timeout = min(2 * self._live.open_timeout + self._live.read_timeout, within)
         with self._changed:
             self._changed.wait_for(lambda: self._decoded or self._ended or self._interrupted, timeout)
             if self._interrupted:
@@ -71,8 +72,9 @@ class LiveSource:
             if not self._decoded:
                 if self._error is None and self._ended:
                     self._error = SourceError(f"{self._live.name} ended before the first frame (--input_stream)")
+                self._feed.abort()
                 raise self._error or SourceTimeoutError(
-                    f"{self._live.name}: no frame within {timeout:g} s (--input_stream)"
+                    f"{self._live.name}: no frame within {timeout:.3g} s (--input_stream)"
                 )
             first = self._decoded[0].picture
         height, width = rgb_image(first).shape[:2]

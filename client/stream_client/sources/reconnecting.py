@@ -1,13 +1,14 @@
 """A live source that comes back: reconnects with exponential back-off when its connection is lost."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from stream_client.backoff import Backoff
+from stream_client.backoff import Backoff, TimeLimit
 from stream_client.errors import SourceAuthenticationError, SourceCodecError, SourceError, SourceTlsError
 from stream_client.frames import Frame, StreamInfo
 from stream_client.observe import PeerState
@@ -19,6 +20,9 @@ logger = logging.getLogger(__name__)
 class Connection(Source, Protocol):
     """A source that is used once. ``finite``: its end is an end; otherwise its end is a loss."""
 
+    def open(self, within: float = math.inf) -> StreamInfo:
+        """Connect; ``within`` bounds, in seconds, the connection's own time-outs."""
+
     @property
     def finite(self) -> bool:
         """Whether the stream has declared a length."""
@@ -28,7 +32,8 @@ class ReconnectingSource:
     """Reads connections that ``connect`` makes, one after another, as one stream.
 
     Frames keep counting and their timestamps keep rising across connections. After ``reconnect_timeout``
-    seconds without success (``None``: never; 0: at once) the error of the last attempt is raised.
+    seconds without success (``None``: never; 0: at once) the error of the last attempt is raised, and no attempt
+    lasts longer.
 
     Some errors do not mend themselves. ``hopeless`` ones end the first :meth:`open` at once; once the source
     has been live, refused credentials, missing video and failed TLS are believed after
@@ -71,7 +76,7 @@ class ReconnectingSource:
 
     def open(self) -> StreamInfo:
         """Connect, and wait for the source as long as it takes."""
-        return self._reconnect(self._hopeless, hopeless_attempts=1)
+        return self._reconnect(TimeLimit(self._reconnect_timeout), self._hopeless, hopeless_attempts=1)
 
     def read(self) -> Frame | None:
         """The next frame, of this connection or of a later one; ``None`` at a finite stream's end or a stop."""
@@ -106,18 +111,19 @@ class ReconnectingSource:
     def _recover(self, loss: SourceError) -> bool:
         """Find the source again; ``False`` at a stop. Raises when it is given up."""
         lost_at = time.monotonic()
+        limit = TimeLimit(self._reconnect_timeout)
         if lost_at - self._live_since > self.STABLE_SECONDS:
             self._backoff.reset()
         self._on_state("lost")
         logger.warning("source lost: %s; reconnecting", loss)
         self._drop_connection()
-        if self._reconnect_timeout == 0 or self._interrupted.wait(self._backoff.next()):
+        if self._reconnect_timeout == 0 or self._interrupted.wait(min(self._backoff.next(), limit.left)):
             if self._interrupted.is_set():
                 return False
             self._on_state("ended")
             raise loss
         try:
-            self._reconnect(self.HOPELESS, hopeless_attempts=self.HOPELESS_ATTEMPTS)
+            self._reconnect(limit, self.HOPELESS, hopeless_attempts=self.HOPELESS_ATTEMPTS)
         except SourceError:
             if self._interrupted.is_set():
                 return False
@@ -127,22 +133,21 @@ class ReconnectingSource:
         logger.warning("source live again after %.1f s", time.monotonic() - lost_at)
         return True
 
-    def _reconnect(self, hopeless: tuple[type[SourceError], ...], *, hopeless_attempts: int) -> StreamInfo:
-        started = time.monotonic()
+    def _reconnect(
+        self, limit: TimeLimit, hopeless: tuple[type[SourceError], ...], *, hopeless_attempts: int
+    ) -> StreamInfo:
         refusals = 0
         said = ""
         while True:
             self._on_state("connecting")
             try:
-                info = self._attempt()
+                info = self._attempt(limit.for_attempt)
             except SourceError as error:
                 self._drop_connection()
                 if self._interrupted.is_set():
                     raise
                 refusals = refusals + 1 if isinstance(error, hopeless) else 0
-                waited = time.monotonic() - started
-                expired = self._reconnect_timeout is not None and waited >= self._reconnect_timeout
-                if refusals >= hopeless_attempts or expired:
+                if refusals >= hopeless_attempts or limit.passed:
                     self._on_state("ended")
                     raise
                 if str(error) != said:  # once, not at every attempt
@@ -152,16 +157,16 @@ class ReconnectingSource:
                 self._live_since = time.monotonic()
                 self._on_state("live")
                 return info
-            if self._interrupted.wait(self._backoff.next()):
+            if self._interrupted.wait(min(self._backoff.next(), limit.left)):
                 raise SourceError(f"{self._name}: stopped before it was found")
 
-    def _attempt(self) -> StreamInfo:
+    def _attempt(self, within: float) -> StreamInfo:
         connection = self._connect()
         with self._lock:
             self._connection = connection
             if self._interrupted.is_set():
                 connection.interrupt()
-        return connection.open()
+        return connection.open(within)
 
     def _drop_connection(self) -> None:
         with self._lock:

@@ -1,5 +1,6 @@
 """The seam for transports: requests in, events out."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -55,8 +56,11 @@ Listener = Callable[[Event], None]
 class Transport(Protocol):
     """A session with a server. ``open`` … ``close`` may be repeated to reconnect."""
 
-    def open(self, listener: Listener) -> None:
-        """Start a session; raises :class:`~stream_client.errors.TransportError` when no server answers."""
+    def open(self, listener: Listener, *, within: float = math.inf) -> None:
+        """Start a session; raises :class:`~stream_client.errors.TransportError` when no server answers.
+
+        ``within`` bounds, in seconds, the transport's own time-out.
+        """
 
     @property
     def upload_rate(self) -> float | None:

@@ -1,5 +1,6 @@
 """gRPC channels to a server: address, TLS, keepalive, message size."""
 
+import math
 import ssl
 import threading
 from dataclasses import dataclass
@@ -81,15 +82,16 @@ class Connection:
         self._interrupted = False
         self._lock = threading.Lock()
 
-    def open(self) -> grpc.Channel:
-        """A connected channel; raises :class:`ConnectError` when the server does not answer in time."""
+    def open(self, within: float = math.inf) -> grpc.Channel:
+        """A connected channel; raises :class:`ConnectError` when no server answers in time, ``within`` at most."""
         options = self._options
+        timeout = min(options.connect_timeout, within)
         if options.tls is None:
             channel = grpc.insecure_channel(options.address, options=_OPTIONS)
         else:
             channel = grpc.secure_channel(options.address, _credentials(options.tls), options=_OPTIONS)
         live: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(_LIVE)
-        probe = live.future(b"", timeout=options.connect_timeout, wait_for_ready=True)
+        probe = live.future(b"", timeout=timeout, wait_for_ready=True)
         with self._lock:
             self._channel, self._probe = channel, probe
             if self._interrupted:
@@ -103,7 +105,7 @@ class Connection:
             self.close()
             what = "with TLS" if options.tls else "without TLS"
             raise ConnectError(
-                f"no gRPC server answers at {options.address} ({what}) within {options.connect_timeout:g} s: "
+                f"no gRPC server answers at {options.address} ({what}) within {timeout:g} s: "
                 "is it running, and is the address right? (--grpc_address, --connect_timeout)"
             )
         return channel

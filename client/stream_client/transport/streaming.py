@@ -1,5 +1,6 @@
 """Streaming sessions: ``ModelStreamInfer``, one call for many frames."""
 
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -69,9 +70,9 @@ class StreamingTransport:
         """Bytes a second of the request that the network took fastest."""
         return self._upload_rate
 
-    def open(self, listener: Listener) -> None:
+    def open(self, listener: Listener, *, within: float = math.inf) -> None:
         """Connect and start the call."""
-        channel = self._connection.open()
+        channel = self._connection.open(within)
         self._requests = BoundedQueue(self.QUEUE)
         self._unanswered.clear()
         self._in_order = False

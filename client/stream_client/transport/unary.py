@@ -1,5 +1,6 @@
 """Unary calls: ``ModelInfer``, one call a frame, as many at once as the window allows."""
 
+import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -52,9 +53,9 @@ class UnaryTransport:
         """Not known: gRPC does not tell when a call's request is out."""
         return None
 
-    def open(self, listener: Listener) -> None:
+    def open(self, listener: Listener, *, within: float = math.inf) -> None:
         """Connect."""
-        channel = self._connection.open()
+        channel = self._connection.open(within)
         self._infer: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
         self._memory = SharedMemory(channel, self._shared_outputs) if self._shared_outputs else None
         self._finishing = self._closed = False

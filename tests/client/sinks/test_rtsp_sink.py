@@ -198,6 +198,14 @@ def test_a_server_is_given_up_after_the_reconnect_timeout() -> None:
         assert "connection refused" in str(show.error)
 
 
+def test_no_attempt_lasts_longer_than_the_reconnect_timeout() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"rtsp://127.0.0.1:{listener.getsockname()[1]}/x"
+        with Show(RtspSink(url, PyavEncoder, timeout=300, reconnect_timeout=0.3), picture(20)) as show:
+            show.failure()
+            assert "did not answer within 0.3 s" in str(show.error)
+
+
 @pytest.mark.parametrize("encoder", ["pyav", "ffmpeg"])
 def test_closing_does_not_wait_for_a_server_that_fell_silent(rtsp: RtspServer, encoder: str) -> None:
     sink = open_sink(rtsp.url("publish/out"), SinkOptions(encoder=encoder))

@@ -97,14 +97,18 @@ def test_audio_that_begins_late_stays_with_its_pictures(tmp_path: Path) -> None:
     assert float(first.pts * first.time_base) == pytest.approx(0.5, abs=0.03)
 
 
-def test_an_unfinished_file_is_playable(tmp_path: Path) -> None:
+@pytest.mark.parametrize("frames", [6, 30, 75])
+@pytest.mark.parametrize("audio", [None, "aac"])
+def test_an_unfinished_file_is_playable_but_for_its_last_frames(tmp_path: Path, frames: int, audio: str | None) -> None:
+    source = write_video(tmp_path / "in.mkv", frames=120, audio=audio)
     sink = FileSink(tmp_path / "out.mp4")
-    sink.open(INFO)
-    for index in range(300):
+    sink.open(StreamInfo("in.mkv", 64, 48, Fraction(30), path=str(source)))
+    for index in range(frames):
         sink.write(result(index))
     shutil.copy(tmp_path / "out.mp4", tmp_path / "killed.mp4")
     sink.close()
-    assert len(read_back(tmp_path / "killed.mp4")) > 50
+    assert len(read_back(tmp_path / "killed.mp4")) >= frames - 5
+    assert len(read_back(tmp_path / "out.mp4")) == frames
 
 
 def test_no_result_leaves_no_file(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """When a lost source is tried again and when it is not, with connections that do what a test says."""
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -24,7 +25,8 @@ class Connection:
         self.finite = finite
         self.closed = False
 
-    def open(self) -> StreamInfo:
+    def open(self, within: float = math.inf) -> StreamInfo:
+        self.within = within
         if self._error is not None:
             raise self._error
         return StreamInfo("connection", 64, 48, live=True, start=BEGIN)
@@ -94,6 +96,19 @@ def test_other_errors_between_them_forgive_refusals() -> None:
     away = Connection(error=SourceError("refused"))
     last = Connection([5], finite=True)
     assert len(read_all(reconnecting(Connection([0]), *refused, away, *refused, last))) == 2
+
+
+@pytest.mark.parametrize(("reconnect_timeout", "most"), [(None, math.inf), (5.0, 5.0), (0, math.inf)])
+def test_an_attempt_has_what_is_left_of_the_reconnect_timeout(reconnect_timeout: float | None, most: float) -> None:
+    connections = [Connection(error=SourceNotFoundError("404")), Connection([0])]
+    source = reconnecting(*connections, reconnect_timeout=reconnect_timeout)
+    if reconnect_timeout == 0:
+        with pytest.raises(SourceNotFoundError):
+            source.open()
+        connections.pop()
+    else:
+        source.open()
+    assert all(0 < connection.within <= most for connection in connections)
 
 
 def test_no_attempt_is_made_with_a_reconnect_timeout_of_zero() -> None:
