@@ -297,6 +297,7 @@ class StreamClient:
             self._embedded = EmbeddedServer(self._embedded_options)
             self._embedded.start()
             options = replace(options, address=self._embedded.address)
+            return connect(options, self._embedded.servables)
         return connect(options)
 
     def _check_landmarks(self, servable: Servable) -> None:

@@ -48,6 +48,8 @@ class EmbeddedServer:
         """``host:port`` of its gRPC service, once started."""
         self.label_files: dict[str, Path] = {}
         """The label names of its servables, by servable."""
+        self.servables: tuple[str, ...] = ()
+        """What it serves: graphs, and models that no graph uses."""
 
     def start(self) -> None:
         """Start the child and wait until it serves; raises :class:`ConnectError` with what it said."""
@@ -91,9 +93,9 @@ class EmbeddedServer:
         try:
             ready = json.loads(line)
             self.address = str(ready["grpc"])
-            self.label_files = {
-                name: Path(path) for name, path in (ready.get("labels") or {}).items() if path is not None
-            }
+            labels = ready.get("labels") or {}
+            self.servables = tuple(labels)
+            self.label_files = {name: Path(path) for name, path in labels.items() if path is not None}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             self.close()
             raise ConfigurationError(f"the embedded graph server's ready line is not understood: {line}") from error

@@ -32,7 +32,8 @@ class LoadedGraph:
 class Servables:
     """Loaded graphs by name (``None``: failed to load, with the reason logged) and the models.
 
-    ``retired``: names that were served before the configuration changed.
+    ``label_files``: by graph, and by model that no graph uses. ``retired``: names that were served before the
+    configuration changed.
     """
 
     graphs: Mapping[str, GraphDefinition | None]
@@ -86,8 +87,9 @@ def load(
             failure = ConfigError(f"{graph.graph_path} cannot be loaded: {type(error).__name__}: {error}")
             _report(f"graph {graph.name}", failure, config.required)
     in_graphs = {name for graph in loaded.values() for name in graph.models}
+    alone = set(models.names) - in_graphs
     for name in models.names:
-        if name not in in_graphs:
+        if name in alone:
             models.compile(name)
         _report(f"model {name}", models.failure(name), config.required)
     names = {graph.name for graph in config.graphs}
@@ -95,7 +97,7 @@ def load(
     return Servables(
         graphs={name: loaded[name].definition if name in loaded else None for name in sorted(names)},
         models=models,
-        label_files={name: loaded[name].label_file if name in loaded else None for name in sorted(names)},
+        label_files={name: loaded[name].label_file if name in loaded else None for name in sorted(names | alone)},
         metrics=metrics,
         retired=frozenset(retired - set(models.names)),
         loaded=loaded,

@@ -173,5 +173,5 @@ class GraphServer:
 
 
 def label_files(servables: Servables) -> dict[str, str | None]:
-    """The label names beside each graph's classifier, for clients on this machine."""
+    """What is served, each with the label names beside its classifier, for clients on this machine."""
     return {name: None if path is None else str(path.resolve()) for name, path in servables.label_files.items()}

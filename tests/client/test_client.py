@@ -159,7 +159,7 @@ def test_a_server_that_streams_bare_responses_is_recognised(clip: Path, server: 
 
 def test_an_unknown_model_lists_what_is_there(clip: Path, server: ScriptedServer) -> None:
     client = StreamClient(str(clip), (), TransportOptions(server.address, model_name="nothing"))
-    with pytest.raises(UnknownServableError, match="'nothing'; it serves holisticClassifier"):
+    with pytest.raises(UnknownServableError, match="'nothing'; of the usual graphs it serves holisticClassifier"):
         client.run()
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT, shared
-from tests.support.client import run_client
+from tests.support.client import run_client, run_here
 from tests.support.video import read_back, write_video
 
 CLIENT = [sys.executable, "client.py"]
@@ -70,6 +70,18 @@ def test_unary_calls_go_to_the_graph_with_the_image_alone(person: Path, tmp_path
     lines = [json.loads(line) for line in (tmp_path / "labels.jsonl").read_text().splitlines()]
     assert [line["label"] for line in lines] == [None] * 8
     assert len(read_back(tmp_path / "out.mp4")) == 8
+
+
+def test_an_unknown_name_is_answered_with_all_that_the_embedded_server_has(clip: Path, tmp_path: Path) -> None:
+    models = [{"config": {"name": "alone", "base_path": str(ROOT / "models" / "pose_classifier")}}]
+    graphs = [{"name": "mine", "graph_path": str(ROOT / "graphs" / "pass_through" / "graph.pbtxt")}]
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"model_config_list": models, "mediapipe_config_list": graphs}))
+    flags = ("--input_stream", clip, "--output_stream", "none", "--config_path", config)
+    unnamed, unknown = run_here(*flags), run_here(*flags, "--model_name", "yours")
+    assert (unnamed.returncode, unknown.returncode) == (1, 1)
+    assert "has no model or graph named 'yours'; it serves alone, mine (--model_name)" in unknown.stderr
+    assert "has none of holisticClassifier, holisticTracking; it serves alone, mine: name one" in unnamed.stderr
 
 
 def test_frames_without_a_person_have_no_label(tmp_path: Path, models_dir: Path) -> None:

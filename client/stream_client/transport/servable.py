@@ -1,5 +1,6 @@
 """The control plane: what a server serves, and whether it is ready."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,11 +61,15 @@ class ServerInfo:
 
 
 class ControlPlane:
-    """Questions to a server over an open channel; each raises :class:`StreamClientError` on failure."""
+    """Questions to a server over an open channel; each raises :class:`StreamClientError` on failure.
 
-    def __init__(self, channel: grpc.Channel, address: str) -> None:
+    ``servables`` are what it serves, where that is known: KServe v2 over gRPC lists nothing.
+    """
+
+    def __init__(self, channel: grpc.Channel, address: str, servables: Sequence[str] = ()) -> None:
         self._channel = channel
         self._address = address
+        self._servables = servables
 
     def server_live(self) -> bool:
         """Whether the server says that it is live."""
@@ -84,11 +89,8 @@ class ControlPlane:
         try:
             return self._servable(name)
         except UnknownServableError as error:
-            usual = (*KNOWN_GRAPHS, LANDMARK_GRAPH)  # KServe v2 over gRPC lists nothing
-            known = [graph for graph in usual if graph != name and self._exists(graph)]
-            hint = f"it serves {', '.join(known)}" if known else "none of the usual graphs is there either"
             raise UnknownServableError(
-                f"{self._address} has no model or graph named {name!r}; {hint} (--model_name)",
+                f"{self._address} has no model or graph named {name!r}; {self._hint()} (--model_name)",
                 code=error.code,
             ) from error
 
@@ -99,9 +101,16 @@ class ControlPlane:
                 return self._servable(name)
             except UnknownServableError:
                 continue
-        raise UnknownServableError(
-            f"{self._address} has none of {', '.join(names)}: name what it serves with --model_name"
-        )
+        hint = f"{self._hint()}: name one" if self._servables else "name what it serves"
+        raise UnknownServableError(f"{self._address} has none of {', '.join(names)}; {hint} with --model_name")
+
+    def _hint(self) -> str:
+        if self._servables:
+            return f"it serves {', '.join(self._servables)}"
+        usual = [graph for graph in (*KNOWN_GRAPHS, LANDMARK_GRAPH) if self._exists(graph)]
+        if usual:
+            return f"of the usual graphs it serves {', '.join(usual)}"
+        return "none of the usual graphs is there either"
 
     def _exists(self, name: str) -> bool:
         try:

@@ -1,6 +1,6 @@
 """From options to a transport and a description of what it talks to."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -53,15 +53,15 @@ class Session:
     image_format: ImageFormat
 
 
-def connect(options: TransportOptions) -> Session:
-    """Ask the server what it serves and choose the transport.
+def connect(options: TransportOptions, servables: Sequence[str] = ()) -> Session:
+    """Ask the server what it serves and choose the transport; ``servables``, where known, are told in errors.
 
     Raises :class:`~stream_client.errors.ConnectError`, :class:`~stream_client.errors.UnknownServableError`,
     :class:`~stream_client.errors.BadInputError`.
     """
     connection = Connection(options.channel)
     try:
-        control = ControlPlane(connection.open(), options.address)
+        control = ControlPlane(connection.open(), options.address, servables)
         if options.model_name is not None:
             servable = control.servable(options.model_name)
         else:
