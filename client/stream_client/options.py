@@ -22,7 +22,8 @@ class RunOptions:
 
     ``max_inflight``: frames sent and unanswered, or ``"auto"``. ``drop_policy``: ``None`` takes ``latest``
     for live sources and ``block`` for files. ``join_timeout``: how long a frame waits for its label once
-    its picture is there. ``on_server_loss``: ``None`` retries for live sources and fails for files.
+    its picture is there, ``None`` for what the server proves to need. ``on_server_loss``: ``None`` retries for live
+    sources and fails for files.
     ``enforce_fps``: at most so many frames a second; files are held back, live sources thinned out.
     ``max_side``: larger frames are shrunk to so many pixels before they are sent, and what comes back is put on the
     full-size frame. ``stop_timeout``: how long a stopped run waits for answers. Zero limits mean none.
@@ -32,7 +33,7 @@ class RunOptions:
     latency_target: float | None = None
     drop_policy: DropPolicy | None = None
     request_timeout: float = 10.0
-    join_timeout: float = 0.2
+    join_timeout: float | None = None
     limit_frames: int = 0
     limit_stream_duration: float = 0.0
     enforce_fps: float | None = None

@@ -3,11 +3,13 @@
 In streaming, OVMS sends each output packet of a graph as its own message, in any order between outputs,
 and says nothing where a graph has no packet for a frame. So a frame is settled when every expected output
 is there, or is known not to come: a later packet of the same output has passed (plus a grace, for servers
-that reorder), the join bound has run out, or the request's deadline has. Unary calls answer one frame each, whole.
+that reorder), the join bound has run out, or the request's deadline has. The bound follows the server: how long
+the frame's picture took, and how long after pictures this output came. Unary calls answer one frame each, whole.
 """
 
+import math
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -39,10 +41,22 @@ class _Pending:
     stamps: Stamps
     sent: float
     deadline: float
+    waits: dict[str, float]  # outputs that are not there, and until when they are waited for once it is answered
     answered: bool = False  # its credit is back
+    answered_at: float = math.nan
     attempts: int = 1
     outputs: dict[str, Tensor] = field(default_factory=dict)
     settled: Settled | None = None
+
+    @property
+    def until(self) -> float:
+        """When it runs out of time."""
+        return max(self.waits.values(), default=self.answered_at) if self.answered else self.deadline
+
+    def give_up(self, names: Iterable[str], at: float) -> None:
+        """Wait for these outputs no longer than until then."""
+        for name in self.waits.keys() & names:
+            self.waits[name] = min(self.waits[name], at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +74,12 @@ class Joiner:
     ``expected`` names the outputs that a frame is waited for (empty: the first answer settles it);
     ``picture`` is the one without which it is not delivered, by default the first that proves to be a picture.
     ``request_timeout`` and ``join_timeout`` are in seconds: how long for the picture, and how much longer for the
-    other outputs.
+    other outputs. Without ``join_timeout`` that follows the server: as long again as the picture took, twice as long as
+    the output lately came after pictures, and :attr:`GRACE_SECONDS` at least.
     """
+
+    GRACE_SECONDS = 0.2
+    """So long an output is waited for once a later packet of it has come, and the shortest bound that is found out."""
 
     FIRST_PICTURE_SECONDS = 5.0
     """So long frames wait for a picture before any has come; then there are none, and what came is enough."""
@@ -69,13 +87,19 @@ class Joiner:
     MAX_ATTEMPTS = 3
     """A frame that ended this many sessions is not sent again: it may be what ends them."""
 
+    INCOMPLETE = 64
+    """So many frames that were settled without an output are remembered, to learn how late it comes."""
+
+    SPREAD_DECAY = 0.99
+    """What a packet leaves of the longest time that its output came after the picture."""
+
     def __init__(
         self,
         *,
         expected: frozenset[str],
         picture: str | None,
         request_timeout: float,
-        join_timeout: float,
+        join_timeout: float | None,
     ) -> None:
         self._expected = expected
         self._picture = picture
@@ -86,6 +110,8 @@ class Joiner:
         self._ordered: list[Settled] = []
         self._in_flight = 0
         self._anonymous: list[StreamClientError] = []
+        self._spreads: dict[str, float] = {}
+        self._incomplete: OrderedDict[int, float] = OrderedDict()  # timestamps, and when their picture came
 
     @property
     def unsettled(self) -> int:
@@ -103,17 +129,21 @@ class Joiner:
 
     def sent(self, frame: Frame, request: Request, stamps: Stamps, now: float) -> None:
         """A frame is on its way. Timestamps must increase."""
-        self._pending[request.timestamp] = _Pending(frame, request, stamps, now, now + self._request_timeout)
+        deadline = now + self._request_timeout
+        self._pending[request.timestamp] = _Pending(frame, request, stamps, now, deadline, self._all_outputs())
         self._in_flight += 1
 
     def answer(self, answer: Answer, now: float) -> Credit:
         """Some or all outputs of a frame came back."""
         pending = self._pending.get(answer.timestamp)
         if pending is None or pending.settled is not None:
+            if answer.timestamp in self._incomplete:
+                self._learn(answer.outputs, now - self._incomplete[answer.timestamp])
             return Credit(late=True)
         duplicate = bool(pending.outputs.keys() & answer.outputs.keys())
         for name, tensor in answer.outputs.items():
             pending.outputs.setdefault(name, tensor)
+            pending.waits.pop(name, None)
         if self._picture_unknown:
             self._find_picture(answer)
         # Another output alone shows that the server works on the frame: the credit comes back with the picture, and
@@ -122,11 +152,16 @@ class Joiner:
         credited = enough and not pending.answered
         if credited:
             self._return_credit(pending)
+            pending.answered_at = now
             pending.stamps = replace(pending.stamps, received=answer.received, parsed=answer.parsed)
-            pending.deadline = now + (self.FIRST_PICTURE_SECONDS if self._picture_unknown else self._join_timeout)
+            self._learn(pending.outputs, 0.0)
+            for name in pending.waits:
+                pending.give_up([name], now + self._patience(name, now - pending.sent))
+        elif pending.answered:
+            self._learn(answer.outputs, now - pending.answered_at)
         if not answer.complete:  # calls of their own overtake each other: one says nothing about another's frame
             self._passed(answer, now)
-        if answer.complete or (pending.answered and self._expected <= pending.outputs.keys()):
+        if answer.complete or (pending.answered and not pending.waits):
             self._settle(pending)
         return Credit(
             round_trip=answer.received - pending.sent if credited else None,
@@ -137,13 +172,29 @@ class Joiner:
         self._picture = next((name for name, tensor in answer.outputs.items() if is_image(tensor)), None)
         self._picture_unknown = self._picture is None
 
+    def _patience(self, name: str, round_trip: float) -> float:
+        if self._picture_unknown:
+            return self.FIRST_PICTURE_SECONDS
+        if self._join_timeout is not None:
+            return self._join_timeout
+        return min(self._request_timeout, max(self.GRACE_SECONDS, round_trip, 2.0 * self._spreads.get(name, 0.0)))
+
+    def _learn(self, names: Iterable[str], spread: float) -> None:
+        for name in names:
+            self._spreads[name] = max(spread, self.SPREAD_DECAY * self._spreads.get(name, 0.0))
+
+    def _all_outputs(self) -> dict[str, float]:
+        return dict.fromkeys(self._expected, math.inf)
+
     def _passed(self, answer: Answer, now: float) -> None:
         """Outputs come in order: earlier frames that lack one of these will not get it, after a grace."""
+        until = now + (self._join_timeout or self.GRACE_SECONDS)
         for timestamp, pending in self._pending.items():
             if timestamp >= answer.timestamp:
                 return
-            if pending.settled is None and not answer.outputs.keys() <= pending.outputs.keys():
-                pending.deadline = min(pending.deadline, now + self._join_timeout)
+            pending.give_up(answer.outputs, until)
+            if self._picture is None or self._picture in answer.outputs:
+                pending.deadline = min(pending.deadline, until)
 
     def failure(self, timestamp: int | None, error: StreamClientError) -> None:
         """A request failed.
@@ -166,7 +217,7 @@ class Joiner:
     def expire(self, now: float) -> None:
         """Settle what has run out of time."""
         for pending in self._unsettled():
-            if pending.deadline > now:
+            if pending.until > now:
                 continue
             if pending.answered:
                 self._picture_unknown = False
@@ -181,7 +232,7 @@ class Joiner:
 
     def next_deadline(self) -> float | None:
         """When :meth:`expire` has something to do."""
-        return min((pending.deadline for pending in self._unsettled()), default=None)
+        return min((pending.until for pending in self._unsettled()), default=None)
 
     def end_of_answers(self) -> None:
         """The server said that nothing more comes: what has no answer was dropped inside its graph."""
@@ -208,6 +259,7 @@ class Joiner:
                 self._fail(pending, "connection_lost", error)
             else:
                 pending.outputs.clear()
+                pending.waits = self._all_outputs()
                 requests.append(pending.request)
         return requests
 
@@ -247,6 +299,10 @@ class Joiner:
         return (pending for pending in self._pending.values() if pending.settled is None)
 
     def _settle(self, pending: _Pending) -> None:
+        if pending.waits:
+            self._incomplete[pending.request.timestamp] = pending.answered_at
+            if len(self._incomplete) > self.INCOMPLETE:
+                self._incomplete.popitem(last=False)
         self._end(pending, "delivered", "", None)
 
     def _fail(self, pending: _Pending, reason: str, error: StreamClientError) -> None:

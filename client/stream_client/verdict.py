@@ -137,7 +137,7 @@ def _cause(culprit: Culprit, run: TallySnapshot, setting: Setting, seconds: dict
         return f"{who}: give it fewer pixels or lighter code"
     if culprit == "postprocess":
         return "postprocessing: make that function cheaper, or leave it out (--no_label_text)"
-    return "waiting for labels or for earlier frames: lower --join_timeout"
+    return "waiting for labels or for earlier frames: try a --join_timeout"
 
 
 def _half(setting: Setting) -> int:

@@ -76,6 +76,19 @@ def test_a_first_picture_that_comes_long_after_its_label_is_waited_for(clip: Pat
     assert [set(result.outputs) for result in results] == [{"label_scores", "output"}] * 4
 
 
+def test_a_label_of_a_slow_server_is_waited_for_as_long_as_its_picture(clip: Path, server: ScriptedServer) -> None:
+    def script(request: Any, number: int) -> Iterator[Any]:
+        time.sleep(0.8)
+        yield answer(request, "output")
+        time.sleep(0.25)
+        yield answer(request, "label_scores")
+
+    server.outputs, server.script = ["label_scores", "output"], script
+    results: list[Result] = []
+    _run(str(clip), results.append, server.address, limit_frames=1)
+    assert [set(result.outputs) for result in results] == [{"label_scores", "output"}]
+
+
 def test_a_missing_label_does_not_hold_its_picture_for_ever(clip: Path, server: ScriptedServer) -> None:
     def script(request: Any, number: int) -> Iterator[Any]:
         yield answer(request, "output")

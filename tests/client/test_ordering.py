@@ -14,12 +14,12 @@ PICTURE = Tensor("output", "UINT8", np.zeros((8, 8, 3), np.uint8))
 SCORES = Tensor("label_scores", "FP32", np.zeros((1, 2), np.float32))
 
 
-def _joiner(*expected: str, picture: str | None = "output") -> Joiner:
+def _joiner(*expected: str, picture: str | None = "output", join_timeout: float | None = 0.2) -> Joiner:
     return Joiner(
         expected=frozenset(expected or ("output",)),
         picture=picture,
         request_timeout=10.0,
-        join_timeout=0.2,
+        join_timeout=join_timeout,
     )
 
 
@@ -66,6 +66,54 @@ def test_a_label_that_does_not_come_is_given_up_after_the_join_bound() -> None:
     joiner.expire(1.21)
     (settled,) = joiner.pop(0.0)
     assert (settled.outcome, set(settled.outputs)) == ("delivered", {"output"})
+
+
+def test_a_label_has_as_long_again_as_its_picture_took() -> None:
+    joiner = _joiner("output", "label_scores", join_timeout=None)
+    for timestamp, sent, answered in ((1, 0.0, 1.0), (2, 2.0, 2.01)):
+        _send(joiner, timestamp, sent)
+        joiner.answer(_answer(timestamp, IMAGE), answered)
+        patience = max(answered - sent, 0.2)
+        joiner.expire(answered + patience - 0.01)
+        assert joiner.pop(0.0) == []
+        joiner.expire(answered + patience + 0.01)
+        assert [set(settled.outputs) for settled in joiner.pop(0.0)] == [{"output"}]
+
+
+def test_a_label_that_came_too_late_is_waited_for_longer_from_then_on() -> None:
+    joiner = _joiner("output", "label_scores", join_timeout=None)
+    _send(joiner, 1, 0.0)
+    joiner.answer(_answer(1, IMAGE), 0.01)
+    joiner.expire(0.22)
+    assert [set(settled.outputs) for settled in joiner.pop(0.22)] == [{"output"}]
+    assert joiner.answer(_answer(1, SCORES), 1.01).late
+    for timestamp in range(2, 5):
+        _send(joiner, timestamp, 2.0)
+        joiner.answer(_answer(timestamp, IMAGE), 2.01)
+        joiner.expire(3.5)
+        joiner.answer(_answer(timestamp, SCORES), 3.51)
+        assert [set(settled.outputs) for settled in joiner.pop(3.51)] == [{"output", "label_scores"}]
+    for timestamp in range(10, 510):  # labels that come with their pictures make it forgotten
+        _send(joiner, timestamp, 4.0)
+        joiner.answer(_answer(timestamp, SCORES), 4.01)
+        joiner.answer(_answer(timestamp, IMAGE), 4.01)
+    assert len(joiner.pop(4.01)) == 500
+    _send(joiner, 600, 5.0)
+    joiner.answer(_answer(600, IMAGE), 5.01)
+    joiner.expire(5.22)
+    assert [set(settled.outputs) for settled in joiner.pop(5.22)] == [{"output"}]
+
+
+def test_a_picture_is_waited_for_though_later_labels_have_come() -> None:
+    joiner = _joiner("output", "label_scores")
+    _send(joiner, 1)
+    _send(joiner, 2)
+    joiner.answer(_answer(2, SCORES), 0.1)
+    joiner.expire(1.0)
+    joiner.answer(_answer(1, IMAGE), 1.0)
+    assert [(s.outcome, set(s.outputs)) for s in joiner.pop(1.0)] == []
+    joiner.expire(1.0)
+    assert [(s.outcome, set(s.outputs)) for s in joiner.pop(1.0)] == [("delivered", {"output"})]
 
 
 def test_the_first_picture_is_waited_for_though_its_label_came_long_before() -> None:

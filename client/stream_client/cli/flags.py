@@ -73,7 +73,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="block: wait, drop nothing (default for files); latest: newest frame wins (default for live sources)",
     )
     add("--request_timeout", type=float, default=10.0, help="seconds until a frame is given up (default: 10)")
-    add("--join_timeout", type=float, default=0.2, help="seconds a picture waits for its label (default: 0.2)")
+    add(
+        "--join_timeout",
+        type=float,
+        help="seconds a picture waits for its label (default: what the server proves to need, 0.2 at least)",
+    )
     add(
         "--on_server_loss",
         choices=("retry", "fail"),
