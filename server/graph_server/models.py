@@ -142,6 +142,12 @@ class Model:
         """Make ready for :meth:`infer`; raises :class:`ConfigError`."""
         self._requests()
 
+    def forget_source(self) -> None:
+        """Let go of the model as it was read: what is compiled does without it, and for more it is read again."""
+        _ = self.inputs, self.outputs
+        with self._lock:
+            vars(self).pop("_model", None)
+
     def _requests(self) -> "_RequestPool":
         with self._pool_lock:
             if self._pool is None:
@@ -244,6 +250,12 @@ class ModelRepository:
         except ConfigError as error:
             self._failures[name] = error
             del self._models[name]
+
+    def forget_sources(self) -> None:
+        """Free what only compiling needs."""
+        for versions in self._models.values():
+            for model in versions.values():
+                model.forget_source()
 
     def failure(self, name: str) -> ConfigError | None:
         """Why a configured model is not served."""

@@ -92,6 +92,7 @@ def load(
         if name in alone:
             models.compile(name)
         _report(f"model {name}", models.failure(name), config.required)
+    models.forget_sources()
     names = {graph.name for graph in config.graphs}
     retired = ((before.retired | before.graphs.keys() | set(before.models.names)) if before else set()) - names
     return Servables(
