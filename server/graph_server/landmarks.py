@@ -59,7 +59,9 @@ node {
     [type.googleapis.com/mediapipe.RefineLandmarksFromHeatmapCalculatorOptions] { kernel_size: KERNEL }
   }
   node_options: {
-    [type.googleapis.com/mediapipe.HolisticPaceOptions] { confirm_every: CONFIRM search_every: SEARCH }
+    [type.googleapis.com/mediapipe.HolisticPaceOptions] {
+      confirm_every: CONFIRM search_every: SEARCH look_every: LOOK
+    }
   }
 }
 """
@@ -77,6 +79,7 @@ class LandmarkExtractor:
         self._found: dict[int, dict[str, npt.NDArray[np.float32]]] = {}
         text = _GRAPH.replace("KERNEL", str(kernel))
         text = text.replace("CONFIRM", str(pace.confirm)).replace("SEARCH", str(pace.search))
+        text = text.replace("LOOK", str(pace.look))
         self._graph = Graph(parse_graph(text, source="landmarks", registry=REGISTRY), REGISTRY, models)
         self._graph.start({}, self._take)
 
@@ -176,7 +179,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--fast",
         action="store_true",
-        help="seek hands and face in fewer frames, as holisticTrackingFast does",
+        help="look for hands and face in fewer frames, as holisticTrackingFast does",
     )
     parser.add_argument("--every", type=int, default=1, metavar="N", help="look at every N-th frame alone")
     options = parser.parse_args(arguments)

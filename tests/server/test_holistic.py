@@ -1,5 +1,6 @@
 """Holistic inference: the pure parts with numbers, and parity with MediaPipe on the shared clips."""
 
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -9,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.conftest import shared
 
+from graph_server.assets import ensure_clip
 from graph_server.holistic.crops import Padding, crop, padded, projected, unpadded
 from graph_server.holistic.detection import FACE_DETECTOR, POSE_DETECTOR, Detector, anchor_centers
 from graph_server.holistic.drawing import Strokes, canvas_for, draw, holistic_strokes
+from graph_server.holistic.hands import LEFT, RIGHT, HandTracker
 from graph_server.holistic.pace import EVERY_FRAME, Pace, Schedule
 from graph_server.holistic.pose import refined
 from graph_server.holistic.regions import (
@@ -167,6 +170,26 @@ def test_a_part_that_is_trusted_is_not_sought_until_it_is_lost() -> None:
     assert [schedule.due(followed=True) for _ in range(3)] == [False, False, True]
     schedule.trust(2)
     assert [schedule.due(followed=followed) for followed in (True, False, False)] == [False, True, True]
+
+
+def test_a_hand_that_is_not_looked_at_is_carried_with_the_pose(models_dir: Path) -> None:
+    models = default_models(models_dir)
+    extractor = LandmarkExtractor(models)
+    image = next(islice(frames(ensure_clip()), 180, None))
+    extractor.process(image, 0)
+    found = extractor.finish()[0]
+    hand = LEFT if "left_hand" in found else RIGHT
+    poses = [found["pose"].copy() for _ in range(3)]
+    for pose, shift in zip(poses, (0.0, 0.01, 0.02), strict=True):
+        pose[:, 0] += shift
+    tracker = HandTracker(hand, models.get("hand_recrop"), models.get("hand_landmark_full"), Pace(look=2))
+    first, carried, seen = (tracker.process(image, pose) for pose in poses)
+    assert first is not None
+    assert seen is not None
+    np.testing.assert_allclose(carried, first + np.array([0.01, 0, 0, 0, 0], np.float32), atol=1e-6)
+    # The hand did not move, only its carried landmarks and the pose, and it is found where it is.
+    assert abs(seen - first)[:, 0].mean() < 0.005
+    assert tracker.process(image, None) is None
 
 
 def test_drawing_leaves_the_picture_alone_and_pads_rows_as_mediapipe_does() -> None:

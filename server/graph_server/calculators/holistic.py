@@ -88,7 +88,7 @@ class HolisticLandmarks(Subgraph):
     """Pose, hands and face of one person; only what has an output is computed.
 
     ``RefineLandmarksFromHeatmapCalculatorOptions`` on this node replace those of the pose. With
-    ``HolisticPaceOptions`` (ours) hands and face are sought more rarely.
+    ``HolisticPaceOptions`` (ours) hands and face are sought and looked at more rarely.
     """
 
     inputs = Ports(required=("IMAGE",))
@@ -133,7 +133,7 @@ class HolisticLandmarks(Subgraph):
 
 def _pace(node: Node) -> Pace:
     options = node.options.get("HolisticPaceOptions")
-    return EVERY_FRAME if options is None else Pace(options.confirm_every, options.search_every)
+    return EVERY_FRAME if options is None else Pace(options.confirm_every, options.search_every, options.look_every)
 
 
 def _part(node: Node, calculator: str, inputs: Sequence[Port], outputs: Sequence[Port]) -> Node:

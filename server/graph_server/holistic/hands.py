@@ -37,6 +37,11 @@ class Hand:
     pinky: int
     index: int
 
+    def place(self, pose: Landmarks) -> Landmarks:
+        """Where the pose [33, 5] has the hand: x, y."""
+        points: Landmarks = pose[[self.wrist, self.pinky, self.index], :2].mean(axis=0)
+        return points
+
 
 LEFT = Hand(wrist=15, pinky=17, index=19)
 RIGHT = Hand(wrist=16, pinky=18, index=20)
@@ -48,16 +53,26 @@ class HandTracker:
     def __init__(self, hand: Hand, recrop_model: Model, landmark_model: Model, pace: Pace = EVERY_FRAME) -> None:
         self._hand = hand
         self._schedule = Schedule(pace)
+        self._look = pace.look
+        self._carried = 0
+        self._place: Landmarks = np.zeros(2, np.float32)
         self._recrop = Network(recrop_model, ("output_crop",))
         self._landmark = Network(landmark_model, ("Identity", "Identity_1"))
         self._previous: Landmarks | None = None
 
     def process(self, image: Bytes, pose: Landmarks | None) -> Landmarks | None:
         """The hand's landmarks [21, 5]; ``None`` when it is not seen. ``pose`` is [33, 5]."""
+        if pose is None or pose[self._hand.wrist, 3] <= _MIN_VISIBILITY:
+            self._previous = None
+            return None
+        last_place, self._place = self._place, self._hand.place(pose)
+        if self._previous is not None and self._carried + 1 < self._look:
+            self._carried += 1
+            self._previous = _moved(self._previous, self._place - last_place)
+            return self._previous
+        self._carried = 0
         size = (image.shape[1], image.shape[0])
-        region = None
-        if pose is not None and pose[self._hand.wrist, 3] > _MIN_VISIBILITY:
-            region = self._region(image, pose, size)
+        region = self._region(image, pose, size)
         self._previous = None if region is None else self._landmarks(image, region, size)
         return self._previous
 
@@ -88,6 +103,12 @@ class HandTracker:
         landmarks[:, :3] = tensor.reshape(_POINTS, 3) / np.float32(_HAND_SIDE)
         landmarks[:, 2] /= np.float32(_DEPTH_SCALE)
         return projected(landmarks, region)
+
+
+def _moved(landmarks: Landmarks, by: Landmarks) -> Landmarks:
+    moved = landmarks.copy()
+    moved[:, :2] += by
+    return moved
 
 
 def _region_of_last(landmarks: Landmarks, size: ImageSize) -> Region:

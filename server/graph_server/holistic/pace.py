@@ -1,14 +1,18 @@
-"""How often hands and face are sought: in every frame, as MediaPipe does, or more rarely."""
+"""How often the networks of hands and face run: in every frame, as in MediaPipe, or more rarely."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """In frames: what is followed is sought anew every ``confirm``, what is not seen every ``search``."""
+    """In frames: what is not seen is sought every ``search``; a hand that is seen is looked at every ``look``.
+
+    In between a hand is carried along with the pose. What is followed is sought anew at every ``confirm``-th look.
+    """
 
     confirm: int = 1
     search: int = 1
+    look: int = 1
 
 
 EVERY_FRAME = Pace()
@@ -18,8 +22,8 @@ TRUSTED_FACE = 2
 """Frames that a face is followed without its detection once that has left its region as it was. Losing a face is its
 landmark network's decision: on the shared clips its presence and landmarks stay exactly what they are without this."""
 
-FAST = Pace(confirm=5, search=3)
-"""Less exact where hands and face come and go (benchmarks/README.md)."""
+FAST = Pace(confirm=3, search=3, look=2)
+"""Less exact in hands, and where hands and face come and go (benchmarks/README.md)."""
 
 
 class Schedule:
