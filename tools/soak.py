@@ -27,7 +27,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.support.rtsp_server import RtspServer, free_port  # noqa: E402
+from tests.support.ports import free_port  # noqa: E402
+from tests.support.rtsp_server import RtspServer  # noqa: E402
 
 from stream_client import StreamClient, TransportOptions  # noqa: E402
 

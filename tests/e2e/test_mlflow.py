@@ -18,7 +18,8 @@ from stream_client.classify.joints import JOINT
 from stream_client.classify.models import schema_document
 from stream_client.live_classifier import open_classifier
 from stream_client.transport.servable import LANDMARK_GRAPH
-from tests.support.environments import free_port, interpreter_with, wait_until_ready
+from tests.support.environments import interpreter_with, wait_until_ready
+from tests.support.ports import free_port
 
 SCHEMA = FeatureSchema((), (), (), (), (), coordinates=("left_wrist",))
 WINDOW = WindowSpec(length_ms=500, overlap_ms=250, rate=20, pooling=("mean",))

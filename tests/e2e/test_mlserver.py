@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.client import run_client
-from tests.support.environments import free_port, interpreter_with, wait_until_ready
+from tests.support.environments import interpreter_with, wait_until_ready
+from tests.support.ports import free_port
 from tests.support.video import read_back
 
 

@@ -17,8 +17,9 @@ from stream_client import RunOptions, StreamClient, TransportOptions
 from stream_client.frames import Result
 from tests.conftest import ROOT
 from tests.support.kserve_server import ScriptedServer
+from tests.support.ports import free_port
 from tests.support.publisher import Publisher, watch
-from tests.support.rtsp_server import PATTERN, RtspServer, free_port
+from tests.support.rtsp_server import PATTERN, RtspServer
 from tests.support.video import read_back, write_video
 
 CUTS = 3

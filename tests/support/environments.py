@@ -1,6 +1,5 @@
 """Servers of others, from PyPI, each in a virtual environment of its own that is made once."""
 
-import socket
 import subprocess
 import time
 import urllib.request
@@ -20,13 +19,6 @@ def interpreter_with(name: str, *requirements: str) -> Path:
         subprocess.run([*command, *requirements], check=True)
         done.touch()
     return python
-
-
-def free_port() -> int:
-    """A port that nobody listened on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path, seconds: float = 80.0) -> None:

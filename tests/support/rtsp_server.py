@@ -2,11 +2,12 @@
 
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+
+from tests.support.ports import free_port
 
 SCRIPT = Path(__file__).with_name("gst_rtsp_server.py")
 SYSTEM_PYTHON = "/usr/bin/python3"
@@ -21,13 +22,6 @@ UNKNOWN_CODEC = (
     "( videotestsrc is-live=1 ! video/x-raw,width=160,height=120,framerate=30/1 ! x264enc tune=zerolatency "
     "! rtpgstpay name=pay0 )"
 )
-
-
-def free_port() -> int:
-    """A port nobody listens at now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class RtspServer:

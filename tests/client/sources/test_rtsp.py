@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.ports import free_port
 from tests.support.publisher import Publisher
-from tests.support.rtsp_server import PATTERN, SOUND_ONLY, UNKNOWN_CODEC, RtspServer, free_port
+from tests.support.rtsp_server import PATTERN, SOUND_ONLY, UNKNOWN_CODEC, RtspServer
 from tests.support.scripted_rtsp import ScriptedRtsp
 
 from stream_client.backoff import Backoff
