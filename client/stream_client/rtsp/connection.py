@@ -47,6 +47,7 @@ class RtspConnection:
         self._session = ""
         self._keepalive_seconds = _KEEPALIVE_SECONDS
         self._next_keepalive = 0.0
+        self._silence_end = math.inf  # when the server must have said something after a keep-alive
 
     def connect(self, within: float = math.inf) -> None:
         """Open the connection, with TLS for ``rtsps``; ``within`` bounds this and all requests together, in seconds."""
@@ -73,6 +74,9 @@ class RtspConnection:
             raise ConnectionAbortedError("stopped")
         connection.connect(address)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # a machine that has gone acknowledges nothing: Linux waits 15 minutes
+            milliseconds = min(round(1000 * self._timeout), 2**31 - 1)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         if tls_host is not None:
             context = ssl.create_default_context()
             tls = context.wrap_socket(connection, server_hostname=tls_host, do_handshake_on_connect=False)
@@ -96,11 +100,17 @@ class RtspConnection:
         return response
 
     def keepalive(self) -> bytes:
-        """The request that keeps the session when it is due, for :meth:`send`; else nothing."""
+        """The request that keeps the session when it is due, for :meth:`send`; else nothing.
+
+        Raises :class:`TimeoutError` where nothing has come since the last one, for the time-out.
+        """
         now = time.monotonic()
+        if now >= self._silence_end:
+            raise TimeoutError("the server has fallen silent")
         if now < self._next_keepalive:
             return b""
         self._next_keepalive = now + self._keepalive_seconds
+        self._silence_end = now + self._timeout
         return self._request_bytes("OPTIONS", self.url, {}, b"")
 
     def send(self, data: bytes) -> None:
@@ -125,7 +135,7 @@ class RtspConnection:
         self._socket.settimeout(0)
         try:
             while self._socket.recv(65_536):
-                pass
+                self._silence_end = math.inf
         except (BlockingIOError, ssl.SSLWantReadError):
             return
         finally:
@@ -200,3 +210,4 @@ class RtspConnection:
             if not data:
                 raise ConnectionResetError("the server closed the connection")
             self._received += data
+            self._silence_end = math.inf

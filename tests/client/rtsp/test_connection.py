@@ -26,6 +26,24 @@ def test_a_session_is_kept_alive_in_half_the_time_that_the_server_declares(monke
     assert server.methods == ["SETUP", "TEARDOWN"]
 
 
+def test_a_server_that_does_not_answer_a_keepalive_has_fallen_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [time.monotonic()]
+    monkeypatch.setattr("stream_client.rtsp.connection.time.monotonic", lambda: clock[0])
+    with ScriptedRtsp("", b"") as server:
+        connection = RtspConnection(server.url, timeout=20)
+        connection.connect()
+        connection.request("SETUP", server.url, {})
+        clock[0] += 10.1
+        connection.send(connection.keepalive())
+        connection.receive()
+        clock[0] += 20.1
+        assert connection.keepalive()
+        clock[0] += 20.1
+        with pytest.raises(TimeoutError, match="fallen silent"):
+            connection.keepalive()
+        connection.close()
+
+
 def test_a_good_bye_is_answered_before_the_connection_closes() -> None:
     with ScriptedRtsp("", b"") as server:
         connection = RtspConnection(server.url, timeout=20)
