@@ -30,7 +30,7 @@ class Backoff:
 
 
 class TimeLimit:
-    """How long attempts go on: for ``seconds`` from now, ``None`` for ever, 0 for a single attempt."""
+    """How long a peer is sought: for ``seconds`` from now, ``None`` for ever, 0 for a single attempt."""
 
     SHORTEST_ATTEMPT = 0.2
     """Seconds that every attempt has at least: enough for the peer to say why not."""

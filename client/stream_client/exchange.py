@@ -214,6 +214,12 @@ class Exchange:
             self._observer.failed(reason)
             self._changed.notify_all()
 
+    def hold_unanswered(self) -> None:
+        """What was sent and not answered will be sent again, however long the server is away."""
+        with self._changed:
+            self._joiner.hold()
+            self._deadlines_in_a_row = 0
+
     def carry_over(self) -> None:
         """A new session will carry every unanswered request, in order."""
         with self._changed:

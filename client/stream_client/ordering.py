@@ -232,7 +232,7 @@ class Joiner:
 
     def next_deadline(self) -> float | None:
         """When :meth:`expire` has something to do."""
-        return min((pending.until for pending in self._unsettled()), default=None)
+        return min((pending.until for pending in self._unsettled() if pending.until < math.inf), default=None)
 
     def end_of_answers(self) -> None:
         """The server said that nothing more comes: what has no answer was dropped inside its graph."""
@@ -262,6 +262,11 @@ class Joiner:
                 pending.waits = self._all_outputs()
                 requests.append(pending.request)
         return requests
+
+    def hold(self) -> None:
+        """The server is away: unanswered frames do not run out of time until they are sent again."""
+        for pending in self._unsettled():
+            pending.deadline = math.inf
 
     def resent(self, timestamp: int, now: float) -> None:
         """An unanswered frame was sent again."""

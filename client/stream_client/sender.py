@@ -134,7 +134,9 @@ class Sender:
             return False
         logger.warning("server lost: %s; reconnecting", error)
         self._observer.state("server", "lost")
-        if not self._resend:
+        if self._resend:
+            self._exchange.hold_unanswered()
+        else:
             self._exchange.give_up_unanswered("connection_lost", error)
         backoff = Backoff()
         started = time.monotonic()

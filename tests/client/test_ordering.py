@@ -177,6 +177,17 @@ def test_an_answer_that_never_comes_fails_at_its_deadline_and_returns_the_credit
     assert (settled.outcome, settled.reason) == ("failed", "deadline")
 
 
+def test_no_time_runs_out_while_the_server_is_away() -> None:
+    joiner = _joiner()
+    _send(joiner, 1)
+    joiner.hold()
+    assert joiner.next_deadline() is None
+    joiner.expire(1000.0)
+    assert [request.timestamp for request in joiner.unanswered()] == [1]
+    joiner.resent(1, 1000.0)
+    assert joiner.next_deadline() == 1010.0
+
+
 def test_late_and_duplicate_answers_are_told() -> None:
     joiner = _joiner("output", "label_scores")
     _send(joiner, 1)

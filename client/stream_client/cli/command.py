@@ -46,17 +46,23 @@ def _command(name: str, arguments: Sequence[str]) -> int:
         return 128 + signal.SIGINT
 
 
+class _RedactingFormatter(logging.Formatter):
+    """Tracebacks and the messages of libraries may hold URLs with credentials."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record's text, without them."""
+        return redact(super().format(record))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; 0 at the end of the source, a limit or q; 1 when the run failed; 2 for arguments that cannot work."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given and given[0] in _COMMANDS:
         return _command(given[0], given[1:])
     flags = build_parser().parse_args(given)
-    logging.basicConfig(
-        level=logging.INFO if flags.verbose else logging.WARNING,
-        format="%(levelname)s: %(message)s",
-        stream=sys.stderr,
-    )
+    log = logging.StreamHandler(sys.stderr)
+    log.setFormatter(_RedactingFormatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO if flags.verbose else logging.WARNING, handlers=[log])
     try:
         benchmark = make_benchmark(flags, lambda: client.finish())  # noqa: PLW0108 - there is no client yet
         tally = Tally()

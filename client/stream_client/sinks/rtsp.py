@@ -204,7 +204,8 @@ class RtspSink:
             while not units:
                 presentation = self._presentation()
                 units = encoder.encode(image, presentation)
-            publisher.connect(trials.limit.for_attempt)
+            # The very first attempt has its own time-outs only.
+            publisher.connect(trials.limit.for_attempt if trials.was_live or trials.said else math.inf)
             publisher.announce(split_access_unit(units[0]), "ovms-stream-client")
             trials.live = True
             trials.backoff.reset()

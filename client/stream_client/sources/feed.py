@@ -54,7 +54,10 @@ class Feed(Protocol):
 
 
 class FfmpegFeed:
-    """Everything that FFmpeg opens. ``classify`` makes our exception of FFmpeg's."""
+    """Everything that FFmpeg opens. ``classify`` makes our exception of FFmpeg's, which carries the whole URL.
+
+    So no error of ours has FFmpeg's as its cause: tracebacks would show the credentials.
+    """
 
     def __init__(self, live: LiveInput, classify: Classify) -> None:
         self.live = live
@@ -72,10 +75,10 @@ class FfmpegFeed:
                     except av.error.InvalidDataError:
                         continue  # lost on the way, or before the first key frame; the stream goes on
                     yield from pictures
-            except av.error.InvalidDataError as error:
-                raise SourceError(f"{self.live.name} broke off") from error
+            except av.error.InvalidDataError:
+                raise SourceError(f"{self.live.name} broke off") from None
             except (OSError, av.error.FFmpegError) as error:
-                raise self._classify(self.live, error) from error
+                raise self._classify(self.live, error) from None
 
     def abort(self) -> None:
         """FFmpeg cannot be woken from its wait for a silent peer: its own time-outs end it."""
@@ -90,8 +93,8 @@ class FfmpegFeed:
         except (OSError, av.error.FFmpegError) as error:  # most of FFmpeg's own errors are no OSError
             # An interrupted handshake ends with any error, "invalid data" for instance.
             if time.monotonic() - started >= live.open_timeout:
-                raise SourceTimeoutError(f"{live.name} did not answer within {live.open_timeout:g} s") from error
-            raise self._classify(live, error) from error
+                raise SourceTimeoutError(f"{live.name} did not answer within {live.open_timeout:g} s") from None
+            raise self._classify(live, error) from None
 
     def _video(self, container: av.container.InputContainer) -> av.VideoStream:
         if not container.streams.video:

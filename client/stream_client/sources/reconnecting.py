@@ -33,7 +33,7 @@ class ReconnectingSource:
 
     Frames keep counting and their timestamps keep rising across connections. After ``reconnect_timeout``
     seconds without success (``None``: never; 0: at once) the error of the last attempt is raised, and no attempt
-    lasts longer.
+    lasts longer but the very first, which has the connection's own time-outs.
 
     Some errors do not mend themselves. ``hopeless`` ones end the first :meth:`open` at once; once the source
     has been live, refused credentials, missing video and failed TLS are believed after
@@ -76,7 +76,8 @@ class ReconnectingSource:
 
     def open(self) -> StreamInfo:
         """Connect, and wait for the source as long as it takes."""
-        return self._reconnect(TimeLimit(self._reconnect_timeout), self._hopeless, hopeless_attempts=1)
+        limit = TimeLimit(self._reconnect_timeout)
+        return self._reconnect(limit, self._hopeless, hopeless_attempts=1, within=math.inf)
 
     def read(self) -> Frame | None:
         """The next frame, of this connection or of a later one; ``None`` at a finite stream's end or a stop."""
@@ -123,7 +124,7 @@ class ReconnectingSource:
             self._on_state("ended")
             raise loss
         try:
-            self._reconnect(limit, self.HOPELESS, hopeless_attempts=self.HOPELESS_ATTEMPTS)
+            self._reconnect(limit, self.HOPELESS, hopeless_attempts=self.HOPELESS_ATTEMPTS, within=limit.for_attempt)
         except SourceError:
             if self._interrupted.is_set():
                 return False
@@ -134,14 +135,14 @@ class ReconnectingSource:
         return True
 
     def _reconnect(
-        self, limit: TimeLimit, hopeless: tuple[type[SourceError], ...], *, hopeless_attempts: int
+        self, limit: TimeLimit, hopeless: tuple[type[SourceError], ...], *, hopeless_attempts: int, within: float
     ) -> StreamInfo:
         refusals = 0
         said = ""
         while True:
             self._on_state("connecting")
             try:
-                info = self._attempt(limit.for_attempt)
+                info = self._attempt(within)
             except SourceError as error:
                 self._drop_connection()
                 if self._interrupted.is_set():
@@ -159,6 +160,7 @@ class ReconnectingSource:
                 return info
             if self._interrupted.wait(min(self._backoff.next(), limit.left)):
                 raise SourceError(f"{self._name}: stopped before it was found")
+            within = limit.for_attempt
 
     def _attempt(self, within: float) -> StreamInfo:
         connection = self._connect()

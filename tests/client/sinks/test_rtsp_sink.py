@@ -198,10 +198,12 @@ def test_a_server_is_given_up_after_the_reconnect_timeout() -> None:
         assert "connection refused" in str(show.error)
 
 
-def test_no_attempt_lasts_longer_than_the_reconnect_timeout() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"rtsp://127.0.0.1:{listener.getsockname()[1]}/x"
-        with Show(RtspSink(url, PyavEncoder, timeout=300, reconnect_timeout=0.3), picture(20)) as show:
+def test_no_attempt_to_find_a_lost_server_lasts_longer_than_the_reconnect_timeout(rtsp: RtspServer) -> None:
+    sink = RtspSink(rtsp.url("publish/out"), PyavEncoder, timeout=300, reconnect_timeout=0.3)
+    with Show(sink, picture(20)) as show:
+        show.wait_for("live")
+        rtsp.kill()
+        with socket.create_server(("127.0.0.1", rtsp.port)):
             show.failure()
             assert "did not answer within 0.3 s" in str(show.error)
 

@@ -98,17 +98,13 @@ def test_other_errors_between_them_forgive_refusals() -> None:
     assert len(read_all(reconnecting(Connection([0]), *refused, away, *refused, last))) == 2
 
 
-@pytest.mark.parametrize(("reconnect_timeout", "most"), [(None, math.inf), (5.0, 5.0), (0, math.inf)])
-def test_an_attempt_has_what_is_left_of_the_reconnect_timeout(reconnect_timeout: float | None, most: float) -> None:
-    connections = [Connection(error=SourceNotFoundError("404")), Connection([0])]
-    source = reconnecting(*connections, reconnect_timeout=reconnect_timeout)
-    if reconnect_timeout == 0:
-        with pytest.raises(SourceNotFoundError):
-            source.open()
-        connections.pop()
-    else:
-        source.open()
-    assert all(0 < connection.within <= most for connection in connections)
+def test_every_attempt_but_the_first_has_what_is_left_of_the_reconnect_timeout() -> None:
+    away = [Connection(error=SourceNotFoundError("404")) for _ in range(2)]
+    connections = [away[0], Connection([0]), away[1], Connection([1], finite=True)]
+    assert len(read_all(reconnecting(*connections, reconnect_timeout=50))) == 2
+    first, *others = (connection.within for connection in connections)
+    assert first == math.inf
+    assert all(40 < within <= 50 for within in others)
 
 
 def test_no_attempt_is_made_with_a_reconnect_timeout_of_zero() -> None:
