@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -45,11 +45,12 @@ class ModelConfig:
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """An input or output: name, KServe's datatype, shape with -1 for free dimensions."""
+    """An input or output: name, KServe's datatype, shape with -1 for free dimensions, layout if one is configured."""
 
     name: str
     datatype: str
     shape: tuple[int, ...]
+    layout: str = ""
 
 
 class Runtime:
@@ -95,7 +96,8 @@ class Model:
     @cached_property
     def inputs(self) -> tuple[TensorInfo, ...]:
         """The inputs, in the model's order."""
-        return tuple(_describe(port) for port in self._model.inputs)
+        described = (_describe(port) for port in self._model.inputs)
+        return tuple(replace(info, layout=self._config.preparation.layout_of(info.name)) for info in described)
 
     @cached_property
     def outputs(self) -> tuple[TensorInfo, ...]:

@@ -38,6 +38,11 @@ class Preparation:
         except (RuntimeError, ValueError) as error:
             raise ConfigError(f"model {name}: shape, batch_size or layout does not fit: {last_line(error)}") from error
 
+    def layout_of(self, tensor: str) -> str:
+        """The layout in which clients give that input, empty where nothing is said."""
+        text = self.layouts.get(tensor, self.layouts.get("", ""))
+        return text.replace(" ", "").upper().partition(":")[0]
+
     def _reshape(self, model: ov.Model, name: str) -> None:
         shapes: dict[Any, ov.PartialShape] = {
             _port(model, name, key, "shape"): partial_shape(text, f"model {name}: shape")

@@ -10,6 +10,7 @@ from typing import Any
 
 from graph_server.models import Model, TensorInfo
 from graph_server.service.messages import InferRequest, encode_response, message_class
+from graph_server.service.pictures import decoded, pictures_of
 from graph_server.service.shared_memory import deliver
 from graph_server.service.status import Refusal
 from graph_server.service.tensors import (
@@ -37,8 +38,13 @@ def infer_model(model: Model, request: InferRequest) -> bytes:
         index = places.get(info.name)
         if index is None:
             raise Refusal("Missing input with specific name", f"Required input: {info.name}")
-        _check(info, message.inputs[index])
-        _check_size(info, message.inputs[index], request.raw[index] if request.raw else None)
+        item, given = message.inputs[index], request.raw[index] if request.raw else None
+        _check_signs(info, item)
+        if item.datatype == "BYTES":
+            values[info.name] = decoded(info, pictures_of(info, item, given))
+            continue
+        _check(info, item)
+        _check_size(info, item, given)
         values[info.name] = input_value(request, index, "OVTENSOR")
     answer = message_class("ModelInferResponse")(model_name=model.name, model_version=str(model.version), id=message.id)
     raw = []
@@ -48,11 +54,17 @@ def infer_model(model: Model, request: InferRequest) -> bytes:
     return encode_response(answer, deliver(answer, raw, request.places))
 
 
+def _check_signs(info: TensorInfo, item: Any) -> None:
+    if any(size < 0 for size in item.shape):
+        details = (
+            f"Negative dimension size is not acceptable: {listed(item.shape)}; input name: input name: {info.name}"
+        )
+        raise Refusal("Invalid input shape", details)
+
+
 def _check(info: TensorInfo, item: Any) -> None:
     where = f"input name: input name: {info.name}"
     shape = tuple(item.shape)
-    if any(size < 0 for size in shape):
-        raise Refusal("Invalid input shape", f"Negative dimension size is not acceptable: {listed(shape)}; {where}")
     if item.datatype != info.datatype:
         raise Refusal(
             "Invalid input precision", f"Expected: {_precision(info.datatype)}; Actual: {item.datatype}; {where}"
