@@ -12,6 +12,7 @@ import json
 import platform
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,23 @@ BOUNDS = {"pose": 0.2, "face": 0.6, "left_hand": 0.6, "right_hand": 0.6}
 
 def measure(clip: str, pace: Pace = EVERY_FRAME) -> dict[str, dict[str, float]]:
     golden = np.load(SHARED / "golden" / f"{clip}.npz")
-    count = len(golden["pose"])
+    video = SHARED / "clips" / CLIPS[clip]
+    return compared(golden, found(video, len(golden["pose"]), pace), size_of(video))
+
+
+def found(video: Path, count: int, pace: Pace = EVERY_FRAME) -> list[Mapping[str, npt.NDArray[np.float32]]]:
+    """Our landmarks of the first ``count`` frames, by part."""
     extractor = LandmarkExtractor(default_models(), pace=pace)
-    for index, image in zip(range(count), frames(SHARED / "clips" / CLIPS[clip]), strict=False):
+    for index, image in enumerate(islice(frames(video), count)):
         extractor.process(image, (index + 1) * FRAME_PERIOD)
-    found = extractor.finish()
-    ours = [found.get((index + 1) * FRAME_PERIOD, {}) for index in range(count)]
-    return compared(golden, ours, np.array([image.shape[1], image.shape[0]]))
+    landmarks = extractor.finish()
+    return [landmarks.get((index + 1) * FRAME_PERIOD, {}) for index in range(count)]
+
+
+def size_of(video: Path) -> npt.NDArray[np.int64]:
+    """Width and height of the pictures."""
+    height, width, _ = next(frames(video)).shape
+    return np.array([width, height])
 
 
 def compared(

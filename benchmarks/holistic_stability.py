@@ -1,10 +1,11 @@
 """How far MediaPipe is from itself when its pictures are changed by what nobody can see, and how far we are from it.
 
-    python benchmarks/holistic_stability.py [--clips walk] [--seeds 1 2] [--rate 0.0001] [--json FILE]
+    python benchmarks/holistic_stability.py [CLIP or VIDEO …] [--seeds 1 2] [--rate 0.0001] [--frames N] [--json FILE]
 
-MediaPipe 0.10.21's `solutions.holistic` (its own virtual environment, made at first use) against its own golden
-landmarks, a share `--rate` of the bytes of every picture changed by one grey level; then ours against the same, the
-pictures as they are. The columns are those of holistic_parity.py. Ratios are our presence over MediaPipe's own.
+MediaPipe 0.10.21's `solutions.holistic` (its own virtual environment, made at first use) against its own landmarks, a
+share `--rate` of the bytes of every picture changed by one grey level; then ours against the same, the pictures as they
+are. Clips of ../shared (default: all) have golden landmarks; of a video file MediaPipe makes them first. The columns
+are those of holistic_parity.py. Ratios are our presence over MediaPipe's own.
 """
 
 import argparse
@@ -13,53 +14,80 @@ import platform
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from statistics import mean
 
-import av
 import mediapipe_peer
 import numpy as np
-from holistic_parity import BOUNDS, CLIPS, SHARED, compared, measure, print_table
+import numpy.typing as npt
+from holistic_parity import BOUNDS, CLIPS, SHARED, compared, found, print_table, size_of
+
+from graph_server.landmarks import frames
+
+Arrays = dict[str, npt.NDArray[np.float32]]
 
 
-def changed(clip: str, seed: int, rate: float) -> dict[str, dict[str, float]]:
-    """MediaPipe on changed pictures against its golden landmarks."""
-    video = SHARED / "clips" / CLIPS[clip]
-    golden = np.load(SHARED / "golden" / f"{clip}.npz")
-    with av.open(str(video)) as container:
-        stream = container.streams.video[0]
-        size = np.array([stream.width, stream.height])
+@dataclass(frozen=True)
+class Clip:
+    """A video and what MediaPipe finds in it: for each part [frames, points, columns], NaN where it is not found."""
+
+    name: str
+    video: Path
+    golden: Arrays
+
+    @property
+    def count(self) -> int:
+        return len(self.golden["pose"])
+
+
+def mediapipe_landmarks(video: Path, count: int, seed: int = 0, rate: float = 0.0) -> Arrays:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "found.npz"
         command = [str(mediapipe_peer.python()), mediapipe_peer.__file__, "noise", str(video), str(file)]
-        subprocess.run(
-            [*command, str(len(golden["pose"])), str(seed), str(rate)], check=True, stderr=subprocess.DEVNULL
-        )
+        subprocess.run([*command, str(count), str(seed), str(rate)], check=True, stderr=subprocess.DEVNULL)
         with np.load(file) as arrays:
-            found = {part: arrays[part] for part in BOUNDS}
-    frames = [
-        {part: found[part][index] for part in BOUNDS if not np.isnan(found[part][index, 0, 0])}
-        for index in range(len(found["pose"]))
+            return {part: arrays[part] for part in BOUNDS}
+
+
+def opened(name: str, limit: int | None) -> Clip:
+    if name in CLIPS and SHARED.is_dir():
+        golden = np.load(SHARED / "golden" / f"{name}.npz")
+        return Clip(name, SHARED / "clips" / CLIPS[name], {part: golden[part][:limit] for part in BOUNDS})
+    video = Path(name)
+    if not video.is_file():
+        sys.exit(f"{name} is neither a video file nor a clip of {SHARED} ({', '.join(CLIPS)})")
+    count = sum(1 for _ in islice(frames(video), limit))
+    return Clip(video.stem, video, mediapipe_landmarks(video, count))
+
+
+def changed(clip: Clip, seed: int, rate: float) -> dict[str, dict[str, float]]:
+    """MediaPipe on changed pictures against its landmarks of those as they are."""
+    arrays = mediapipe_landmarks(clip.video, clip.count, seed, rate)
+    landmarks = [
+        {part: arrays[part][index] for part in BOUNDS if not np.isnan(arrays[part][index, 0, 0])}
+        for index in range(clip.count)
     ]
-    return compared(golden, frames, size)
+    return compared(clip.golden, landmarks, size_of(clip.video))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", nargs="+", choices=tuple(CLIPS), default=list(CLIPS))
+    parser.add_argument("clips", nargs="*", default=list(CLIPS), metavar="CLIP", help="a clip of ../shared or a video")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rate", type=float, default=0.0001)
+    parser.add_argument("--frames", type=int, help="at most so many of each clip")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    if not SHARED.is_dir():
-        sys.exit(f"{SHARED} is not here: the golden landmarks are needed")
+    clips = [opened(name, options.frames) for name in options.clips]
     peers = {}
     for seed in options.seeds:
         print(f"MediaPipe, one byte in {1 / options.rate:.0f} changed, seed {seed}" if options.rate else "MediaPipe")
-        peers[seed] = {clip: changed(clip, seed, options.rate) for clip in options.clips}
+        peers[seed] = {clip.name: changed(clip, seed, options.rate) for clip in clips}
         print_table(peers[seed])
     print("ours")
-    ours = {clip: measure(clip) for clip in options.clips}
+    ours = {clip.name: compared(clip.golden, found(clip.video, clip.count), size_of(clip.video)) for clip in clips}
     print_table(ours)
     ratios = {
         f"{clip}.{part}": row["presence"] / mean(peer[clip][part]["presence"] for peer in peers.values())
@@ -68,8 +96,8 @@ def main() -> None:
     }
     if options.json:
         environment = {"python": platform.python_version(), "machine": platform.processor() or platform.machine()}
-        found = {"ratios": ratios, "environment": environment, "rate": options.rate, "mediapipe": peers, "ours": ours}
-        options.json.write_text(json.dumps(found, indent=2))
+        report = {"ratios": ratios, "environment": environment, "rate": options.rate, "mediapipe": peers, "ours": ours}
+        options.json.write_text(json.dumps(report, indent=2))
 
 
 if __name__ == "__main__":
