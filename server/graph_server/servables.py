@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -131,7 +132,8 @@ def _load_graph(config: GraphConfig, models: ModelRepository, before: LoadedGrap
     definition = parse_graph(text, source=source, registry=REGISTRY)
     # Making one opens every model: what is missing shows now, and the first session finds them compiled.
     noted = UsedModels(models)
-    trial = Graph(definition, REGISTRY, noted)
+    with ThreadPoolExecutor(2) as threads:  # OpenVINO compiles with one thread
+        trial = Graph(definition, REGISTRY, noted, threads.map)
     trial.start({port.name: None for port in definition.input_side_packets}, lambda name, value, timestamp: None)
     trial.close_inputs()
     trial.wait_until_done()

@@ -7,7 +7,7 @@ sought while hands and face of this one are. The oldest timestamp goes first, so
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from graph_server.errors import ConfigError, GraphError, GraphServerError
@@ -41,8 +41,12 @@ class _Outlet(Calculator):
         return NOTHING
 
 
+Each = Callable[[Callable[[Node], Calculator], Iterable[Node]], Iterable[Calculator]]
+"""Calls a function for each node: ``map`` or an executor's."""
+
+
 class Graph:
-    """One instance of a graph, with its own state and its own worker threads.
+    """One instance of a graph, with its own state and its own worker threads. ``each`` makes its calculators.
 
     Outputs are given to the listener from the workers. ``THREADS`` bounds those, unless ``num_threads`` in
     the graph's text does: two more than there are cores, since a worker that waits for a network holds none. Raises
@@ -51,14 +55,16 @@ class Graph:
 
     THREADS = min(max(2, os.cpu_count() or 1) + 2, 8)
 
-    def __init__(self, definition: GraphDefinition, registry: Registry, models: ModelRepository) -> None:
+    def __init__(
+        self, definition: GraphDefinition, registry: Registry, models: ModelRepository, each: Each = map
+    ) -> None:
         self._definition = definition
         consumers: dict[str, list[Any]] = {}
         for node in definition.order:
             for port in node.inputs:
                 consumers.setdefault(port.name, []).append((node, port))
         services = Services(models, consumers)
-        self._calculators = [_made(registry, node, services) for node in definition.order]
+        self._calculators = list(each(lambda node: _made(registry, node, services), definition.order))
         # One lock; workers wait for work, callers of this class for what they asked for.
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
