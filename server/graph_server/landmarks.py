@@ -52,7 +52,7 @@ node {
   calculator: "HolisticLandmarkCpu"
   input_stream: "IMAGE:image"
   output_stream: "POSE_LANDMARKS:pose"
-  output_stream: "POSE_WORLD_LANDMARKS:pose_world"
+  output_stream: "WORLD_LANDMARKS:pose_world"
   output_stream: "FACE_LANDMARKS:face"
   output_stream: "LEFT_HAND_LANDMARKS:left_hand"
   output_stream: "RIGHT_HAND_LANDMARKS:right_hand"

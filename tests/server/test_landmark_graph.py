@@ -8,6 +8,7 @@ import numpy as np
 import openvino as ov
 import pytest
 from tests.conftest import shared
+from tests.support.graphs import run_graph
 
 from graph_server.assets import ensure_clip
 from graph_server.calculators import REGISTRY
@@ -89,6 +90,24 @@ def test_the_clients_landmarks_are_those_that_the_server_draws(
         np.testing.assert_allclose(landmarks.pose[:, 3], there["pose"][:, 3], atol=1e-5)
         np.testing.assert_allclose(landmarks.pose_world, there["pose_world"][:, :3], atol=0.01)
     assert seen >= 10
+
+
+@pytest.mark.parametrize(("wanted", "same"), [(False, True), (True, False)])
+def test_side_packets_let_the_pose_be_found_anew_in_every_frame(
+    models: ModelRepository, wanted: bool, same: bool
+) -> None:
+    text = f"""
+      input_stream: "IMAGE:image" output_stream: "pose" output_stream: "world"
+      node {{ calculator: "ConstantSidePacketCalculator" output_side_packet: "PACKET:wanted" options {{
+              [mediapipe.ConstantSidePacketCalculatorOptions.ext] {{ packet {{ bool_value: {wanted} }} }} }} }}
+      node {{ calculator: "HolisticLandmarkCpu" input_stream: "IMAGE:image"
+              input_side_packet: "SMOOTH_LANDMARKS:wanted" input_side_packet: "USE_PREV_LANDMARKS:wanted"
+              output_stream: "POSE_LANDMARKS:pose" output_stream: "WORLD_LANDMARKS:world" }}
+    """
+    packets = [("image", timestamp, image) for image, timestamp in frames(ensure_clip(), 96, 4)]
+    whole, last = (run_graph(text, some, models=models) for some in (packets, packets[-1:]))
+    for stream in ("pose", "world"):
+        assert np.array_equal(whole[stream][-1][1], last[stream][-1][1]) == same
 
 
 def test_frames_without_a_person_have_zeros_for_every_part(models: ModelRepository) -> None:

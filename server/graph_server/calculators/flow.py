@@ -1,6 +1,6 @@
 """Calculators that pass packets on, or do not.
 
-Sources: mediapipe/calculators/core/{pass_through,gate,merge,packet_presence}_calculator.cc and
+Sources: mediapipe/calculators/core/{pass_through,constant_side_packet,gate,merge,packet_presence}_calculator.cc and
 calculators/util/thresholding_calculator.cc.
 """
 
@@ -11,6 +11,7 @@ from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.node import Node
+from graph_server.graph.text import options_named
 
 
 @REGISTRY.register("PassThroughCalculator")
@@ -32,6 +33,34 @@ class PassThrough(Calculator):
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         """Pass on."""
         return inputs
+
+
+@REGISTRY.register("ConstantSidePacketCalculator")
+class ConstantSidePacket(Calculator):
+    """Side packets with the options' values: numbers, truth values, texts and lists of texts."""
+
+    @classmethod
+    def check(cls, node: Node) -> None:
+        """A value for each."""
+        packets = options_named(node, "ConstantSidePacketCalculatorOptions").packet
+        if len(node.output_side_packets) != len(packets):
+            raise ConfigError(
+                "Number of output side packets has to be same as number of packets configured in options."
+            )
+        if any(packet.WhichOneof("value") is None for packet in packets):
+            raise ConfigError("None of supported values were specified in options.")
+        if any(port.tag != "PACKET" for port in node.output_side_packets):
+            raise ConfigError(f"{node.calculator} has output side packets PACKET alone")
+
+    def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Hand them over."""
+        made = {}
+        packets = options_named(self.node, "ConstantSidePacketCalculatorOptions").packet
+        for port, packet in zip(self.node.output_side_packets, packets, strict=True):
+            kind = packet.WhichOneof("value")
+            value = getattr(packet, kind)
+            made[port.key] = list(value.string_value) if kind == "string_vector_value" else value
+        return made
 
 
 @REGISTRY.register("ImagePropertiesCalculator")

@@ -1,6 +1,7 @@
 """Hands, face and the whole of holistic."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from graph_server.calculators.registry import REGISTRY
@@ -95,7 +96,7 @@ class HolisticLandmarks(Subgraph):
     outputs = Ports(
         optional=(
             "POSE_LANDMARKS",
-            "POSE_WORLD_LANDMARKS",
+            "WORLD_LANDMARKS",
             "POSE_ROI",
             "POSE_DETECTION",
             "FACE_LANDMARKS",
@@ -113,13 +114,13 @@ class HolisticLandmarks(Subgraph):
         of_pose = [Port("LANDMARKS", 0, pose)] + [
             Port(inner, 0, streams[tag])
             for tag, inner in (
-                ("POSE_WORLD_LANDMARKS", "WORLD_LANDMARKS"),
+                ("WORLD_LANDMARKS", "WORLD_LANDMARKS"),
                 ("POSE_ROI", "ROI_FROM_LANDMARKS"),
                 ("POSE_DETECTION", "DETECTION"),
             )
             if tag in streams
         ]
-        nodes = [_part(node, "PoseLandmarkCpu", [image], of_pose)]
+        nodes = [replace(_part(node, "PoseLandmarkCpu", [image], of_pose), input_side_packets=node.input_side_packets)]
         hands = [port for port in node.outputs if port.tag.endswith("HAND_LANDMARKS")]
         if hands:
             from_pose = [image, Port("POSE_LANDMARKS", 0, pose)]

@@ -1,6 +1,6 @@
 """The pose subgraphs, each as one calculator."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graph_server.calculators.detection import keypoints_of
@@ -9,6 +9,7 @@ from graph_server.errors import ConfigError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.node import Node
 from graph_server.holistic.pose import (
+    NoPoseSmoother,
     Pose,
     PoseDetector,
     PoseEstimator,
@@ -22,7 +23,8 @@ from graph_server.holistic.pose import (
 class PoseLandmarks(Calculator):
     """A person's pose, followed from frame to frame.
 
-    ``RefineLandmarksFromHeatmapCalculatorOptions`` on this node replace those of the subgraph.
+    ``RefineLandmarksFromHeatmapCalculatorOptions`` on this node replace those of the subgraph. Of its side packets
+    those that change what comes out are obeyed: OVMS has one model, whatever ``MODEL_COMPLEXITY`` says.
     """
 
     inputs = Ports(required=("IMAGE",))
@@ -33,10 +35,15 @@ class PoseLandmarks(Calculator):
         models = services.models
         refinement = node.options.get("RefineLandmarksFromHeatmapCalculatorOptions")
         kernel = 7 if refinement is None else refinement.kernel_size
-        self._tracker = PoseTracker(
-            PoseDetector(models.get("pose_detection")),
-            PoseEstimator(models.get("pose_landmark_full"), kernel=kernel),
-        )
+        self._detector = PoseDetector(models.get("pose_detection"))
+        self._estimator = PoseEstimator(models.get("pose_landmark_full"), kernel=kernel)
+
+    def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Read what is to be done without."""
+        smoother = _smoother(side_packets.get("SMOOTH_LANDMARKS"))
+        follow = side_packets.get("USE_PREV_LANDMARKS") is not False
+        self._tracker = PoseTracker(self._detector, self._estimator, smoother, follow=follow)
+        return {}
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         """Follow."""
@@ -100,8 +107,12 @@ class PoseLandmarkFiltering(Calculator):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        self._smoother = PoseSmoother()
         self._places = [node.input_index(tag) or 0 for tag in self.inputs.required]
+
+    def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Read whether to smooth."""
+        self._smoother = _smoother(side_packets.get("ENABLE"))
+        return {}
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         """Smooth."""
@@ -116,3 +127,8 @@ class PoseLandmarkFiltering(Calculator):
             "FILTERED_WORLD_LANDMARKS": pose.world,
         }
         return [values[port.tag] for port in self.node.outputs]
+
+
+def _smoother(wanted: bool | None) -> PoseSmoother:
+    """By a side packet, which may be absent."""
+    return NoPoseSmoother() if wanted is False else PoseSmoother()

@@ -62,7 +62,7 @@ class Calculator:
         self.services = services
 
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Prepare for a run, with the input side packets by tag; returns the output side packets by tag."""
+        """Prepare for a run, with the input side packets by :attr:`Port.key`; returns the output ones likewise."""
         return {}
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:

@@ -18,6 +18,11 @@ class Port:
     index: int
     name: str
 
+    @property
+    def key(self) -> str:
+        """``TAG``, or ``TAG:index`` after the first."""
+        return f"{self.tag}:{self.index}" if self.index else self.tag
+
     @classmethod
     def parse(cls, text: str) -> "Port":
         """Read ``name``, ``TAG:name`` or ``TAG:index:name``; raises :class:`ValueError`."""

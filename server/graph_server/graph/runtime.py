@@ -107,14 +107,14 @@ class Graph:
         for calculator in self._calculators:
             node = calculator.node
             try:
-                made = calculator.open({port.tag: packets[port.name] for port in node.input_side_packets})
+                made = calculator.open({port.key: packets[port.name] for port in node.input_side_packets})
             except Exception as error:
                 self._close_calculators()
                 text = f"{_failed('Open', node, error)} (line {node.line})"
                 raise GraphError(f"CalculatorGraph::Run() failed: \n{text}", "FAILED_PRECONDITION") from error
             self._open.append(calculator)
             for port in node.output_side_packets:
-                packets[port.name] = made.get(port.tag)
+                packets[port.name] = made.get(port.key)
         outlets = [_Outlet(port.name, listener) for port in self._definition.output_streams]
         self._flow = Dataflow([*self._calculators, *outlets], self._bounds)
 

@@ -133,6 +133,14 @@ class PoseSmoother:
         )
 
 
+class NoPoseSmoother(PoseSmoother):
+    """Leaves poses as they are found."""
+
+    def apply(self, pose: Pose, size: ImageSize, timestamp: int) -> Pose:
+        """The same pose."""
+        return pose
+
+
 class PoseEstimator:
     """Landmarks of one person in a region. For one thread at a time.
 
@@ -161,12 +169,18 @@ def assemble(landmarks: Landmarks, world: Array, region: Region, padding: Paddin
 
 
 class PoseTracker:
-    """Detection when nobody is followed, else the region of the last frame; smoothed."""
+    """Detection when nobody is followed, else the region of the last frame; smoothed.
 
-    def __init__(self, detector: PoseDetector, estimator: PoseEstimator) -> None:
+    Unless it is to ``follow`` it detects anew in every frame.
+    """
+
+    def __init__(
+        self, detector: PoseDetector, estimator: PoseEstimator, smoother: PoseSmoother, *, follow: bool = True
+    ) -> None:
         self._detector = detector
         self._estimator = estimator
-        self._smoother = PoseSmoother()
+        self._smoother = smoother
+        self._follow = follow
         self._region: Region | None = None
 
     def process(self, image: Bytes, timestamp: int) -> tuple[Pose, Region] | None:
@@ -182,8 +196,9 @@ class PoseTracker:
             self._region = None
             return None
         pose = self._smoother.apply(raw, size, timestamp)
-        self._region = region_of(pose.auxiliary, size)
-        return pose, self._region
+        found = region_of(pose.auxiliary, size)
+        self._region = found if self._follow else None
+        return pose, found
 
 
 def _as_landmarks(points: Array) -> Landmarks:

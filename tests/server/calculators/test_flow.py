@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from tests.support.graphs import new_graph, run_graph
 
+from graph_server.errors import ConfigError
+
 
 def test_presence_is_told_for_absence_too() -> None:
     text = """
@@ -57,6 +59,41 @@ def test_a_gate_is_controlled_by_a_side_packet(tag: str, value: bool, passed: in
     """
     out = run_graph(text, [("a", t, t) for t in (1, 2)], side_packets={"control": value})
     assert len(out.get("b", [])) == passed
+
+
+def test_constants_are_side_packets_of_their_own() -> None:
+    text = """
+      input_stream: "a" output_stream: "b" output_stream: "c" output_stream: "flag"
+      node { calculator: "ConstantSidePacketCalculator"
+             output_side_packet: "PACKET:0:open" output_side_packet: "PACKET:1:shut"
+             output_side_packet: "PACKET:2:least"
+             node_options { [type.googleapis.com/mediapipe.ConstantSidePacketCalculatorOptions] {
+               packet { bool_value: true } packet { bool_value: false } packet { double_value: 1.5 } } } }
+      node { calculator: "GateCalculator" input_stream: "a" input_side_packet: "ALLOW:open" output_stream: "b" }
+      node { calculator: "GateCalculator" input_stream: "a" input_side_packet: "ALLOW:shut" output_stream: "c" }
+      node { calculator: "ThresholdingCalculator" input_stream: "FLOAT:a" input_side_packet: "THRESHOLD:least"
+             output_stream: "FLAG:flag" }
+    """
+    out = run_graph(text, [("a", t, t) for t in (1, 2)])
+    assert out == {"b": [(1, 1), (2, 2)], "flag": [(1, False), (2, True)]}
+
+
+@pytest.mark.parametrize(
+    ("packets", "text"),
+    [
+        ("", "Number of output side packets has to be same as number of packets configured"),
+        ("packet { }", "None of supported values were specified in options"),
+    ],
+)
+def test_constants_without_a_value_are_refused_at_load(packets: str, text: str) -> None:
+    graph = f"""
+      input_stream: "a" output_stream: "b"
+      node {{ calculator: "ConstantSidePacketCalculator" output_side_packet: "PACKET:x"
+              options {{ [mediapipe.ConstantSidePacketCalculatorOptions.ext] {{ {packets} }} }} }}
+      node {{ calculator: "GateCalculator" input_stream: "a" input_side_packet: "ALLOW:x" output_stream: "b" }}
+    """
+    with pytest.raises(ConfigError, match=text):
+        new_graph(graph)
 
 
 def test_a_threshold_has_three_kinds_of_answer() -> None:
