@@ -32,7 +32,7 @@ class Backoff:
 class TimeLimit:
     """How long a peer is sought: for ``seconds`` from now, ``None`` for ever, 0 for a single attempt."""
 
-    SHORTEST_ATTEMPT = 0.2
+    SHORTEST_ATTEMPT = 0.5
     """Seconds that every attempt has at least: enough for the peer to say why not."""
 
     def __init__(self, seconds: float | None) -> None:
