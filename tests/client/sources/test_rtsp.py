@@ -397,7 +397,7 @@ def test_a_lost_source_is_given_up_after_the_reconnect_timeout() -> None:
         source = network_source(server.url("test"), timeout=5, reconnect_timeout=0.2)
         source.open()
         server.kill()
-        with pytest.raises(SourceError, match="connection refused|no frame"):
+        with pytest.raises(SourceError, match=r"connection refused|no frame"):
             read_to_the_end(source)
         source.close()
 
