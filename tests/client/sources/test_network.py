@@ -44,7 +44,7 @@ def port() -> Iterator[int]:
     ],
 )
 def test_a_refusal_has_its_own_error_without_the_password(port: int, status: int, kind: type[SourceError]) -> None:
-    source = network_source(f"http://user:geheim@127.0.0.1:{port}/{status}", timeout=5, reconnect_timeout=0)
+    source = network_source(f"http://user:geheim@127.0.0.1:{port}/{status}", timeout=20, reconnect_timeout=0)
     with pytest.raises(kind) as caught:
         source.open()
     source.close()

@@ -31,6 +31,7 @@ from stream_client.rtsp.h264 import RtpPacketiser, parameter_sets, session_descr
 from stream_client.rtsp.messages import interleaved
 from stream_client.sinks.encoder import PyavEncoder
 from stream_client.sources.base import Source
+from stream_client.sources.live import LiveSource
 from stream_client.sources.network import network_connection, network_source
 from stream_client.sources.reconnecting import ReconnectingSource
 from stream_client.urls import PASSWORD_VARIABLE, USER_VARIABLE
@@ -84,14 +85,12 @@ def test_frames_come_with_the_streams_own_times(rtsp: RtspServer, transport: str
 def test_a_slow_reader_gets_the_newest_frames_and_sees_the_gap(rtsp: RtspServer) -> None:
     source = network_source(rtsp.url("test"))
     source.open()
-    read(source, 5)
+    before = read(source, 5)[-1]
     time.sleep(0.5)
-    stale, newest = read(source, 2)
-    after = read(source, 1)[0]
+    after = read(source, 3)
     source.close()
-    assert newest.index == stale.index + 1
-    assert stale.index > 10
-    assert after.timestamp - newest.timestamp < 100_000
+    assert after[0].index > before.index + LiveSource.BUFFERED
+    assert [frame.index for frame in after] == sorted({frame.index for frame in after})
 
 
 def test_refusals_are_told_apart_in_one_line_each(rtsp: RtspServer, guarded: RtspServer) -> None:
@@ -106,7 +105,7 @@ def test_refusals_are_told_apart_in_one_line_each(rtsp: RtspServer, guarded: Rts
         (f"rtsp://127.0.0.1:{free_port()}/test", SourceError, "connection refused"),
     ]
     for url, kind, text in cases:
-        source = network_source(url, timeout=5, reconnect_timeout=0)
+        source = network_source(url, timeout=20, reconnect_timeout=0)
         with pytest.raises(kind, match=text) as caught:
             source.open()
         source.close()
@@ -161,7 +160,7 @@ def test_no_attempt_to_find_a_lost_source_lasts_longer_than_the_reconnect_timeou
 
 def test_a_peer_that_falls_silent_is_a_time_out() -> None:
     with RtspServer(play={"test": PATTERN}) as server:
-        source = network_connection(server.url("test"), timeout=1.0)
+        source = network_connection(server.url("test"), timeout=2.5)
         source.open()
         source.read()
         server.freeze()
@@ -409,7 +408,7 @@ def test_a_server_with_tls_is_read(tmp_path: Path) -> None:
     certificate.write_text(certificate.read_text() + (tmp_path / "cert.pem").read_text())
     assert ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
     with RtspServer(play={"test": PATTERN}, certificate=certificate) as server:
-        source = network_source(server.url("test").replace("rtsp:", "rtsps:"), timeout=5, reconnect_timeout=0)
+        source = network_source(server.url("test").replace("rtsp:", "rtsps:"), timeout=20, reconnect_timeout=0)
         source.open()
         assert len(read(source, 2)) == 2
         source.close()
