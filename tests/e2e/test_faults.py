@@ -28,14 +28,17 @@ def test_every_frame_is_accounted_for_whatever_the_server_does(faults: tuple[str
         return (picture(index) for index in range(FRAMES))
 
     results: list[Result] = []
+    lossy = any(fault.startswith(("drop", "error")) for fault in faults)
     with graph_server(*faults) as server:
         transport = TransportOptions(server.address, api=api, model_name="passThrough")
-        options = RunOptions(max_inflight=4, request_timeout=1.0, drop_policy="block")
+        # What does come is waited for, however loaded the machine.
+        times = {"request_timeout": 1.0} if lossy else {"request_timeout": 20.0, "join_timeout": 20.0}
+        options = RunOptions(max_inflight=4, drop_policy="block", **times)  # type: ignore[arg-type]
         ledger = StreamClient(pictures(), results.append, transport, options=options).run().ledger
     assert ledger.entered == FRAMES
     assert ledger.delivered == len(results)
     assert ledger.delivered + sum(ledger.dropped.values()) + sum(ledger.failed.values()) == FRAMES
     indices = [result.frame.index for result in results]
     assert indices == sorted(set(indices))
-    if not any(fault.startswith(("drop", "error")) for fault in faults):
+    if not lossy:
         assert ledger.delivered == FRAMES
