@@ -112,7 +112,7 @@ def test_lost_answers_stall_nothing_and_are_counted(clip: Path, server: Scripted
 
     server.script = script
     results: list[Result] = []
-    summary = _run(str(clip), results.append, server.address, max_inflight=window, request_timeout=0.3)
+    summary = _run(str(clip), results.append, server.address, max_inflight=window, request_timeout=1.0)
     assert len(results) == 28
     lost = sum(summary.ledger.dropped.values()) + sum(summary.ledger.failed.values())
     assert lost == 2
@@ -412,12 +412,13 @@ def test_stop_does_not_wait_for_a_server_that_never_answers(server: ScriptedServ
         options=RunOptions(max_inflight=2, stop_timeout=0.2),
     )
     client.start()
-    threading.Event().wait(0.3)
+    while not server.requests:
+        time.sleep(0.01)
     client.stop()
     ledger = client.wait().ledger
     opened.set()
     ledger.check()
-    assert ledger.failed == {"stopped": 2}
+    assert ledger.failed in ({"stopped": 1}, {"stopped": 2})
 
 
 def test_callbacks_are_called_and_can_be_taken_back(clip: Path, server: ScriptedServer) -> None:

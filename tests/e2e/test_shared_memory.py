@@ -142,7 +142,7 @@ def test_a_server_may_be_away_for_several_attempts_to_reconnect(api: Literal["st
     """Between attempts the transport is closed again, with nothing open."""
     events: queue.Queue[Event] = queue.Queue()
     with graph_server() as server:
-        session = connect(TransportOptions(server.address, model_name="passThrough", api=api, connect_timeout=0.5))
+        session = connect(TransportOptions(server.address, model_name="passThrough", api=api))
         transport = session.transport
         transport.open(events.put)
         for timestamp, image in enumerate(frames(2)):
@@ -151,7 +151,7 @@ def test_a_server_may_be_away_for_several_attempts_to_reconnect(api: Literal["st
     for _ in range(2):
         transport.close()
         with pytest.raises(ConnectError):
-            transport.open(events.put)
+            transport.open(events.put, within=0.5)
     transport.close()
 
 
