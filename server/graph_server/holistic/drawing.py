@@ -8,7 +8,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -101,7 +101,7 @@ def _draw_dots(canvas: Bytes, points: npt.NDArray[np.int32], color: Color, radiu
     canvas[seen[:, 1], seen[:, 0]] = (*color, 0)[: canvas.shape[2]]
 
 
-@cache
+@lru_cache(maxsize=32)
 def _disc(radius: int) -> npt.NDArray[np.int32]:
     """The pixels of OpenCV's filled circle: int32 [n, 2], x and y from its centre."""
     square = np.zeros((2 * radius + 1, 2 * radius + 1), np.uint8)
