@@ -12,8 +12,10 @@ from tests.support.graph_server import graph_server, write_onnx
 from tritonclient.utils import InferenceServerException
 
 from graph_server.config import ServerConfig
-from graph_server.models import ModelConfig
+from graph_server.models import ModelConfig, TensorInfo
 from graph_server.preparation import Preparation
+from graph_server.service.pictures import decoded
+from graph_server.service.status import UnmappedRefusal
 
 MODELS = {
     "plain": ((1, 4, 5, 3), ""),
@@ -146,3 +148,10 @@ def test_lengths_that_do_not_fit_the_bytes_are_refused(client: triton.InferenceS
     inputs[0]._raw_content = inputs[0]._raw_content[:-1]
     with pytest.raises(InferenceServerException, match=r"Inputs inside buffer does not match expected format\."):
         client.infer("plain", inputs)
+
+
+def test_numbers_that_opencv_cannot_resize_are_refused() -> None:
+    info = TensorInfo("x", "FP16", (1, 4, 5, 3), "NHWC")
+    assert decoded(info, [PICTURE]).dtype == np.float16
+    with pytest.raises(UnmappedRefusal, match="Image parsing failed"):
+        decoded(info, [encoded(pixels(9, 13))])

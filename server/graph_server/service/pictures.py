@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graph_server.models import TensorInfo
+from graph_server.preparation import last_line
 from graph_server.service.status import Refusal, UnmappedRefusal
 from graph_server.service.tensors import DTYPES
 
@@ -61,7 +62,10 @@ def decoded(info: TensorInfo, encoded: Sequence[bytes]) -> npt.NDArray[Any]:
         if image.shape[:2] != size:
             if not resizable:
                 raise Refusal("Invalid input shape")
-            image = cv2.resize(image, size[::-1]).reshape(*size, -1)
+            try:
+                image = cv2.resize(image, size[::-1]).reshape(*size, -1)
+            except cv2.error as error:  # half floats and large integers
+                raise UnmappedRefusal("Image parsing failed", last_line(error)) from error
         images.append(image)
     return np.stack(images)
 
