@@ -256,7 +256,7 @@ class StreamClient:
             converter(session, self._steps()),
             self._observer,
             self._fail,
-            on_server_loss=options.on_server_loss or ("retry" if info.live else "fail"),
+            on_server_loss=options.server_loss_policy(info),
             resend=not info.live,
             retry_timeout=options.reconnect_timeout,
         )

@@ -62,7 +62,8 @@ class Exchange:
     """A monitor: every method is atomic, those that wait say so. Owns no thread.
 
     The frames that were sent and not yet handed to the sinks are bounded, too: that keeps memory bounded behind
-    a slow sink, so that the transport's thread never has to wait.
+    a slow sink, so that the transport's thread never has to wait. With ``resend`` a frame that is not answered in
+    time does not fail: the server counts as lost, and the sender may carry the frame over to a new session.
     """
 
     SILENT_DEADLINES = 3
@@ -76,6 +77,7 @@ class Exchange:
         ledger: Ledger,
         observer: Observer,
         *,
+        resend: bool = False,
         sink_queues: Callable[[], Mapping[str, int]] = dict,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -84,6 +86,7 @@ class Exchange:
         self._joiner = joiner
         self._ledger = ledger
         self._observer = observer
+        self._resend = resend
         self._sink_queues = sink_queues
         self._clock = clock
         self._changed = threading.Condition()
@@ -268,6 +271,9 @@ class Exchange:
             self._window.answered(credit.round_trip, self._joiner.in_flight, now)
 
     def _on_failure(self, failure: Failure) -> None:
+        if self._resend and isinstance(failure.error, DeadlineError):
+            self._lose(failure.error)
+            return
         self._joiner.failure(failure.timestamp, failure.error)
         hopeless = isinstance(failure.error, BadInputError | UnknownServableError | ProtocolError)
         if not self._ever_answered and (hopeless or failure.timestamp is None):
@@ -284,6 +290,8 @@ class Exchange:
         with self._changed:
             while True:
                 now = self._clock()
+                if self._resend and self._joiner.overdue(now):
+                    self._lose(DeadlineError("the server has stopped answering"))
                 self._joiner.expire(now)
                 ready = self._joiner.pop(now)
                 if ready:
@@ -294,6 +302,12 @@ class Exchange:
                     return None
                 deadline = self._joiner.next_deadline()
                 self._changed.wait(None if deadline is None else max(0.0, deadline - now))
+
+    def _lose(self, error: DeadlineError) -> None:
+        self._joiner.hold()
+        if self._closed is None:
+            self._closed = Closed(error)
+        self._changed.notify_all()
 
     def _ended(self) -> bool:
         if len(self._joiner) or self._resends or self._taken:

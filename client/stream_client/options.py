@@ -74,4 +74,16 @@ class RunOptions:
             join_timeout=self.join_timeout,
         )
         policy = self.drop_policy or ("latest" if info.live else "block")
-        return Exchange(frame_queue(policy), self.window(policy), joiner, Ledger(), observer, sink_queues=sink_queues)
+        return Exchange(
+            frame_queue(policy),
+            self.window(policy),
+            joiner,
+            Ledger(),
+            observer,
+            resend=not info.live and self.server_loss_policy(info) == "retry",
+            sink_queues=sink_queues,
+        )
+
+    def server_loss_policy(self, info: StreamInfo) -> ServerLossPolicy:
+        """What to do when the server is lost: by default live sources go on with another session, files end."""
+        return self.on_server_loss or ("retry" if info.live else "fail")

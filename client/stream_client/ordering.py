@@ -230,6 +230,14 @@ class Joiner:
                 error = DeadlineError(f"no answer within {self._request_timeout:g} s (--request_timeout)")
                 self._fail(pending, "deadline", error)
 
+    def overdue(self, now: float) -> bool:
+        """Whether the server left a frame without a word for the whole of its time."""
+        return not self._anonymous and any(
+            pending.sent + self._request_timeout <= pending.deadline <= now
+            for pending in self._unsettled()
+            if not pending.answered
+        )
+
     def next_deadline(self) -> float | None:
         """When :meth:`expire` has something to do."""
         return min((pending.until for pending in self._unsettled() if pending.until < math.inf), default=None)

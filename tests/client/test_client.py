@@ -25,6 +25,7 @@ from stream_client.errors import (
     UnknownServableError,
 )
 from stream_client.frames import StreamInfo
+from stream_client.transport.session import Api
 
 
 def _run(source: Any, sinks: Any, address: str, api: Any = "stream", **options: Any) -> Summary:
@@ -311,6 +312,29 @@ def test_frames_wait_for_a_server_that_is_away_for_longer_than_they_have(clip: P
     threads[0].join()
     assert [result.frame.index for result in results] == list(range(30))
     assert summary.peers["server"].reconnections == 1
+
+
+@pytest.mark.parametrize("api", ["stream", "unary"])
+def test_frames_of_a_file_that_are_not_answered_in_time_are_sent_again(
+    clip: Path, server: ScriptedServer, api: Api
+) -> None:
+    over = threading.Event()
+
+    def script(request: Any, number: int) -> Iterator[Any]:
+        if number == 10:
+            over.wait(20)
+        yield answer(request, "output")
+
+    server.script = script
+    results: list[Result] = []
+    transport = TransportOptions(server.address, model_name="graph", api=api, request_timeout=1.5)
+    options = RunOptions(on_server_loss="retry", max_inflight=4, request_timeout=1.5)
+    try:
+        summary = StreamClient(str(clip), results.append, transport, options=options).run()
+    finally:
+        over.set()
+    assert [result.frame.index for result in results] == list(range(30))
+    assert (dict(summary.ledger.failed), summary.peers["server"].reconnections) == ({}, 1)
 
 
 def test_no_attempt_to_reach_a_lost_server_lasts_longer_than_the_reconnect_timeout(server: ScriptedServer) -> None:

@@ -171,6 +171,8 @@ def test_an_answer_that_never_comes_fails_at_its_deadline_and_returns_the_credit
     joiner = _joiner()
     _send(joiner, 1)
     assert joiner.next_deadline() == 10.0
+    assert not joiner.overdue(9.9)
+    assert joiner.overdue(10.0)
     joiner.expire(10.0)
     assert joiner.in_flight == 0
     (settled,) = joiner.pop(0.0)
@@ -182,6 +184,7 @@ def test_no_time_runs_out_while_the_server_is_away() -> None:
     _send(joiner, 1)
     joiner.hold()
     assert joiner.next_deadline() is None
+    assert not joiner.overdue(1000.0)
     joiner.expire(1000.0)
     assert [request.timestamp for request in joiner.unanswered()] == [1]
     joiner.resent(1, 1000.0)

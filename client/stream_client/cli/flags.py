@@ -72,7 +72,12 @@ def build_parser() -> argparse.ArgumentParser:
         choices=("block", "latest"),
         help="block: wait, drop nothing (default for files); latest: newest frame wins (default for live sources)",
     )
-    add("--request_timeout", type=float, default=10.0, help="seconds until a frame is given up (default: 10)")
+    add(
+        "--request_timeout",
+        type=float,
+        default=10.0,
+        help="seconds until a frame is given up; with --on_server_loss retry a file's is sent again (default: 10)",
+    )
     add(
         "--join_timeout",
         type=float,
