@@ -10,8 +10,7 @@ So that results can be compared frame by frame, three habits of that solution ar
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,33 +97,13 @@ class LandmarkExtractor:
         self._found.setdefault(timestamp, {})[name] = value
 
 
-def extract(
-    path: Path, models: ModelRepository, pace: Pace = EVERY_FRAME, every: int = 1
-) -> dict[str, npt.NDArray[np.float32]]:
-    """Arrays [frames, points, columns] for each of :data:`PARTS`, NaN where a part was not found.
-
-    Of every ``every``-th frame, as ``mediapipe.solutions`` gives them, whatever the clip's frame rate.
-    """
-    images = islice(frames(path), 0, None, every)
-    pictures = ((image, (index + 1) * FRAME_PERIOD) for index, image in enumerate(images))
-    return _collect(LandmarkExtractor(models, pace=pace), pictures)
-
-
-def extract_as_streamed(
-    path: Path, models: ModelRepository, pace: Pace = EVERY_FRAME, every: int = 1
-) -> dict[str, npt.NDArray[np.float32]]:
-    """As :func:`extract`, but as a stream of the clip through a served graph gives them: with its own times."""
-    extractor = LandmarkExtractor(models, kernel=GRAPH_KERNEL, pace=pace)
-    return _collect(extractor, islice(timed_frames(path), 0, None, every))
-
-
-def _collect(
-    extractor: LandmarkExtractor, pictures: Iterable[tuple[npt.NDArray[np.uint8], int]]
-) -> dict[str, npt.NDArray[np.float32]]:
+def extract(path: Path, models: ModelRepository, pace: Pace = EVERY_FRAME) -> dict[str, npt.NDArray[np.float32]]:
+    """Arrays [frames, points, columns] for each of :data:`PARTS`, NaN where a part was not found."""
+    extractor = LandmarkExtractor(models, pace=pace)
     timestamps = []
-    for image, timestamp in pictures:
-        extractor.process(image, timestamp)
-        timestamps.append(timestamp)
+    for index, image in enumerate(frames(path)):
+        timestamps.append((index + 1) * FRAME_PERIOD)
+        extractor.process(image, timestamps[-1])
     found = extractor.finish()
     arrays = {part: np.full((len(timestamps), *shape), np.nan, np.float32) for part, shape in PARTS.items()}
     for row, timestamp in enumerate(timestamps):
@@ -172,24 +151,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, help="the .npz file to write")
     parser.add_argument("--models_dir", type=Path, help="model repository (default: the user's cache)")
     parser.add_argument(
-        "--timing",
-        choices=("solutions", "stream"),
-        default="solutions",
-        help="as mediapipe.solutions finds them, or as in a stream of the clip (default: solutions)",
-    )
-    parser.add_argument(
         "--fast",
         action="store_true",
         help="look for hands and face in fewer frames, as holisticTrackingFast does",
     )
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="look at every N-th frame alone")
     options = parser.parse_args(arguments)
-    if options.every < 1:
-        parser.error(f"--every is at least 1, not {options.every}")
-    find = {"solutions": extract, "stream": extract_as_streamed}[options.timing]
     try:
         pace = FAST if options.fast else EVERY_FRAME
-        arrays = find(options.video, default_models(options.models_dir), pace, options.every)
+        arrays = extract(options.video, default_models(options.models_dir), pace)
         np.savez_compressed(options.out, allow_pickle=False, **arrays)
     except GraphServerError as error:
         print(f"error: {error}", file=sys.stderr)

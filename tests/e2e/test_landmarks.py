@@ -1,6 +1,7 @@
 """Landmarks, and what is made of them, in a run of the client: real clip, embedded graph server."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from graph_server.resources import project_file
 from stream_client import Result, RunOptions, StreamClient, TransportOptions
 from stream_client.classify import PoseClassifier, TrainedModel, WindowSpec
 from stream_client.training.buffer import TrainingBuffer
+from stream_client.training.landmarks import GraphServerLandmarks
 from stream_client.transport.servable import LANDMARK_GRAPH
 from tests.support.client import run_client
 
@@ -49,6 +51,41 @@ def test_small_frames_give_landmarks_of_the_whole_frame(person: Path) -> None:
         assert small.landmarks.size == whole.landmarks.size == (442, whole.image.shape[0])
         apart = small.landmarks.pixels()[:33, :2] - whole.landmarks.pixels()[:33, :2]
         assert np.median(np.linalg.norm(apart, axis=1)) < 8
+
+
+def test_what_is_learnt_from_is_what_a_stream_of_the_clip_gives(
+    person: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models_dir: Path
+) -> None:
+    rotated = tmp_path / "rotated.mp4"  # as a telephone held upright records it
+    command = ["ffmpeg", "-v", "error", "-i", person, "-vf", "transpose=1", "-crf", "10", tmp_path / "side.mp4"]
+    subprocess.run(command, check=True)
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-i",
+        tmp_path / "side.mp4",
+        "-c",
+        "copy",
+        "-metadata:s:v:0",
+        "rotate=90",
+        rotated,
+    ]
+    subprocess.run(command, check=True)
+    graph = TransportOptions("embedded", model_name=LANDMARK_GRAPH)
+    with StreamClient(str(rotated), transport=graph) as client:
+        streamed = [result.landmarks for result in client]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with GraphServerLandmarks(models_dir=models_dir) as find:
+        track = find(rotated)
+    found = [points for points in streamed if points is not None]
+    assert len(found) > 20
+    for index, points in enumerate(streamed):
+        known = track.person(index)
+        assert (known is None) == (points is None)
+        if known is not None and points is not None:
+            assert points.size[0] == 442
+            np.testing.assert_allclose(known, points.pixels(), atol=1e-3)
 
 
 def test_a_classifier_in_the_client_labels_counts_and_tells_changes(person: Path, tmp_path: Path) -> None:

@@ -3,21 +3,14 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 from stream_client.errors import ConfigurationError, StreamClientError
-from stream_client.training.clips import LandmarkFinder, graph_server_landmarks
 
 
 def add_models_dir(parser: argparse.ArgumentParser) -> None:
     """The flag of both."""
     parser.add_argument("--models_dir", type=Path, help="the graph server's models (default: the user's cache)")
-
-
-def landmark_finder(options: argparse.Namespace, space: str) -> LandmarkFinder:
-    """The graph server, with the models of ``--models_dir``; ``space`` is ``image`` or ``world``."""
-    return partial(graph_server_landmarks, space=space, models_dir=options.models_dir)
 
 
 def status_of(run: Callable[[Sequence[str]], object], arguments: Sequence[str]) -> int:

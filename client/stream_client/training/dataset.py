@@ -1,5 +1,6 @@
 """Labelled rows of features, each with the group that must not be split."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,15 +51,28 @@ class Dataset:
         return np.concatenate([rows, self.extra_rows[use]]), np.concatenate([targets, self.extra_targets[use]])
 
 
-def check_counts(targets: Integers, groups: Integers, labels: Sequence[str], what: str) -> None:
+def group_of(name: str, pattern: str) -> str:
+    """What ``pattern`` finds in ``name``: its first group, or all that matches; raises :class:`ConfigurationError`."""
+    try:
+        found = re.search(pattern, name)
+    except re.error as error:
+        raise ConfigurationError(f"{pattern!r} is no regular expression: {error} (--group_by)") from error
+    if found is None:
+        raise ConfigurationError(f"{pattern!r} is not found in {name!r} (--group_by)")
+    return found[found.re.groups and 1] or ""
+
+
+def check_counts(targets: Integers, groups: Integers, labels: Sequence[str], what: str, split: str) -> None:
     """Refuse what cannot be learnt or judged; names the labels."""
     if len(labels) < 2:
         raise ConfigurationError(f"{what} has {len(labels)} label(s): at least two are needed")
     for index, label in enumerate(labels):
         here = targets == index
         if not here.any():
-            raise ConfigurationError(f"{what} has no usable sample of {label!r}: are its spans shorter than a window?")
+            raise ConfigurationError(
+                f"{what} has no usable sample of {label!r}: is somebody seen, for longer than a window?"
+            )
         if len(np.unique(groups[here])) < 2:
             raise ConfigurationError(
-                f"{what} has {label!r} in one clip or span only: with nothing to hold out, accuracy cannot be told"
+                f"{what} has {label!r} in one {split} only: with nothing to hold out, accuracy cannot be told"
             )

@@ -1,7 +1,10 @@
 """The models that are compared, and their cross-validation."""
 
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +17,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from stream_client.training.dataset import Dataset, Integers
 
@@ -65,18 +69,15 @@ class Scores:
 
 
 def equally_accurate(results: Sequence[Scores]) -> list[Scores]:
-    """The most accurate, and whichever lie within its standard error; most accurate first."""
+    """The most accurate, and whichever lie within two of its standard errors; most accurate first."""
     ordered = sorted(results, key=lambda scores: -scores.accuracy)
-    return [scores for scores in ordered if scores.accuracy >= ordered[0].accuracy - ordered[0].standard_error]
+    return [scores for scores in ordered if scores.accuracy >= ordered[0].accuracy - 2 * ordered[0].standard_error]
 
 
 def fit(name: str, dataset: Dataset, train: Integers) -> Any:
     """The model called ``name``, trained on the rows at ``train`` and their augmentations."""
     rows, targets = dataset.training(train)
-    with warnings.catch_warnings():
-        # The iterations are bounded on purpose: they end before the weights have settled.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return CANDIDATES[name]().fit(rows, targets)
+    return CANDIDATES[name]().fit(rows, targets)
 
 
 def grouped_folds(dataset: Dataset, most: int = 5) -> list[tuple[Integers, Integers]]:
@@ -94,9 +95,25 @@ def random_folds(dataset: Dataset, most: int = 5) -> list[tuple[Integers, Intege
 
 
 def cross_validate(name: str, dataset: Dataset, folds: list[tuple[Integers, Integers]]) -> Iterator[Matrix]:
-    """The confusion matrix of each fold, [true, predicted]."""
-    for train, test in folds:
+    """The confusion matrix of each fold, [true, predicted]; as many folds at a time as there are processors."""
+
+    def judge(fold: tuple[Integers, Integers]) -> Matrix:
+        train, test = fold
         confusion = np.zeros((len(dataset.labels), len(dataset.labels)), dtype=int)
         predicted = fit(name, dataset, train).predict(dataset.rows[test])
         np.add.at(confusion, (dataset.targets[test], predicted), 1)
-        yield confusion
+        return confusion
+
+    with calm(), ThreadPoolExecutor(os.cpu_count(), "fold") as pool:
+        yield from pool.map(judge, folds)
+
+
+@contextmanager
+def calm() -> Iterator[None]:
+    """For fitting. Iterations are bounded on purpose and end before the weights have settled: no warning.
+
+    Products of small matrices are slower with several threads each, and far slower on a busy machine.
+    """
+    with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield

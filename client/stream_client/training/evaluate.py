@@ -21,7 +21,8 @@ from stream_client.training.clips import (
     chosen,
     read_annotations,
 )
-from stream_client.training.command import add_models_dir, landmark_finder, status_of
+from stream_client.training.command import add_models_dir, status_of
+from stream_client.training.landmarks import GraphServerLandmarks
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,35 +185,40 @@ def run(arguments: Sequence[str], *, find: LandmarkFinder | None = None) -> dict
         raise ConfigurationError("--annotations, --timeline and --agree_with are for a single video")
     model = TrainedModel.load(options.model, allow_pickle=options.allow_pickle)
     decision = DecisionOptions(options.smoothing, options.enter, options.exit)
-    finder = find or landmark_finder(options, getattr(model.schema, "space", "image"))
-    results = {}
-    for video in options.video:
-        annotations = options.annotations or video.with_suffix(".annotations.json")
-        if not annotations.is_file():
-            raise ConfigurationError(f"no annotations of {video}: {annotations} does not exist (--annotations)")
-        spans = chosen(read_annotations(annotations), model.labels, annotations)
-        if not spans:
-            raise ConfigurationError(f"{annotations} has none of the model's labels: {', '.join(model.labels)}")
-        points = timeline(model, finder(video, 1), decision)
-        result = results[str(video)] = compare(points, spans)
-        print(
-            f"{video.name}: accuracy {result.accuracy:.1%}, {result.found} of {len(spans)} spans found, "
-            f"{result.mean_delay:.2f} s to detection, {result.false_changes_a_minute:.1f} false changes a minute"
-        )
-        for other in options.agree_with:
-            share = agreement(points, timeline(model, finder(other, 1), decision))
-            print(f"{other.name}: the same label for {share:.1%} of the time")
-        if options.timeline:
-            try:
-                timeline_picture(points, spans, model.labels, options.timeline)
-            except (OSError, ValueError) as error:
-                raise ConfigurationError(f"cannot write {options.timeline}: {error} (--timeline)") from error
+    with GraphServerLandmarks(space=getattr(model.schema, "space", "image"), models_dir=options.models_dir) as server:
+        results = {str(video): _evaluate(video, model, decision, find or server, options) for video in options.video}
     if options.json:
         try:
             options.json.write_text(json.dumps({name: asdict(result) for name, result in results.items()}, indent=2))
         except OSError as error:
             raise ConfigurationError(f"cannot write {options.json}: {error.strerror} (--json)") from error
     return results
+
+
+def _evaluate(
+    video: Path, model: TrainedModel, decision: DecisionOptions, find: LandmarkFinder, options: argparse.Namespace
+) -> Evaluation:
+    annotations = options.annotations or video.with_suffix(".annotations.json")
+    if not annotations.is_file():
+        raise ConfigurationError(f"no annotations of {video}: {annotations} does not exist (--annotations)")
+    spans = chosen(read_annotations(annotations), model.labels, annotations)
+    if not spans:
+        raise ConfigurationError(f"{annotations} has none of the model's labels: {', '.join(model.labels)}")
+    points = timeline(model, find(video, 1), decision)
+    result = compare(points, spans)
+    print(
+        f"{video.name}: accuracy {result.accuracy:.1%}, {result.found} of {len(spans)} spans found, "
+        f"{result.mean_delay:.2f} s to detection, {result.false_changes_a_minute:.1f} false changes a minute"
+    )
+    for other in options.agree_with:
+        share = agreement(points, timeline(model, find(other, 1), decision))
+        print(f"{other.name}: the same label for {share:.1%} of the time")
+    if options.timeline:
+        try:
+            timeline_picture(points, spans, model.labels, options.timeline)
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"cannot write {options.timeline}: {error} (--timeline)") from error
+    return result
 
 
 def main(arguments: Sequence[str]) -> int:

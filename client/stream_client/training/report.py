@@ -80,9 +80,9 @@ def model_card(
     steady = (
         ""
         if best.name not in steadiness
-        else "\n**Frame rates.** Of the models within the standard error of the most accurate it is the steadiest:\n"
-        f"in the clips that it learnt from, labels are the same after {steadiness[best.name]:.1%} of the windows when "
-        "every\nsecond or third frame alone is seen, and landmarks are found in these.\n"
+        else "\n**Frame rates.** Of the models within two standard errors of the most accurate it is the steadiest:\n"
+        f"in the clips that it learnt from, labels are the same after {steadiness[best.name]:.1%} of the windows when\n"
+        "every second or third frame alone is seen, landmarks are found in these, and some noise is added.\n"
     )
     return f"""# {name}: {", ".join(dataset.labels)}
 

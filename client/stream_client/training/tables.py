@@ -11,7 +11,7 @@ from stream_client.classify.joints import BODY, JOINT
 from stream_client.classify.raw_pose import RawPose
 from stream_client.errors import ConfigurationError
 from stream_client.training.augment import jittered, mirror, mirrored_target
-from stream_client.training.dataset import Dataset, Integers, check_counts
+from stream_client.training.dataset import Dataset, Integers, check_counts, group_of
 
 Array = npt.NDArray[np.float64]
 
@@ -19,10 +19,11 @@ _POSE_COLUMNS = 2 + 3 * len(BODY)
 _BLOCKS = 5
 
 
-def read_table(path: Path, names: Mapping[str, str] | None = None) -> Dataset:
+def read_table(path: Path, names: Mapping[str, str] | None = None, group_by: str | None = None) -> Dataset:
     """A table of poses (name, class, 99 numbers) or of trajectories (class number, pairs of numbers).
 
-    ``names`` renames classes. Raises :class:`ConfigurationError`.
+    ``names`` renames classes; ``group_by`` finds the person or session in a pose's name
+    (:func:`~stream_client.training.dataset.group_of`). Raises :class:`ConfigurationError`.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -32,8 +33,10 @@ def read_table(path: Path, names: Mapping[str, str] | None = None) -> Dataset:
     if not rows:
         raise ConfigurationError(f"{path} is empty (--data)")
     if len(rows[0]) == _POSE_COLUMNS:
-        return pose_dataset(rows, path, names or {})
+        return pose_dataset(rows, path, names or {}, group_by)
     if len(rows[0]) >= 5 and len(rows[0]) % 2 == 1:
+        if group_by:
+            raise ConfigurationError(f"{path} has trajectories, which have no name to group by (--group_by)")
         return trajectory_dataset(rows, path, names or {})
     raise ConfigurationError(
         f"{path}: {len(rows[0])} columns are neither a pose (name, class, 33 x (x, y, z)) "
@@ -41,27 +44,36 @@ def read_table(path: Path, names: Mapping[str, str] | None = None) -> Dataset:
     )
 
 
-def pose_dataset(rows: list[list[str]], path: Path, names: Mapping[str, str]) -> Dataset:
-    """Poses; the group is the source video, the part of the name between ``frame__`` and the last ``__``."""
+def pose_dataset(rows: list[list[str]], path: Path, names: Mapping[str, str], group_by: str | None) -> Dataset:
+    """Poses; without ``group_by`` the group is the source video: of the name, what ``frame__`` and ``__`` enclose."""
     numbers = _numbers([row[2:] for row in rows], path, first_column=3)
     classes = list(dict.fromkeys(row[1] for row in rows))
     if names:
         classes = [name for name in names if name in classes] + [name for name in classes if name not in names]
     targets = np.array([classes.index(row[1]) for row in rows], dtype=np.intp)
     # A picture that is not a video's frame is a source of its own.
-    sources = [row[0].removeprefix("frame__").rpartition("__")[0] or row[0] for row in rows]
+    sources = [
+        group_of(row[0], group_by) if group_by else row[0].removeprefix("frame__").rpartition("__")[0] or row[0]
+        for row in rows
+    ]
     labels = tuple(names.get(name, name) for name in classes)
-    return poses_to_dataset(
-        numbers.reshape(-1, len(BODY), 3), targets, sources, labels, split="source video", what=str(path)
-    )
+    split = "person or session" if group_by else "source video"
+    return poses_to_dataset(numbers.reshape(-1, len(BODY), 3), targets, sources, labels, split=split, what=str(path))
 
 
 def poses_to_dataset(
-    points: Array, targets: Integers, sources: list[str], labels: tuple[str, ...], *, split: str, what: str
+    points: Array,
+    targets: Integers,
+    sources: list[str],
+    labels: tuple[str, ...],
+    *,
+    split: str,
+    what: str,
+    warnings: tuple[str, ...] = (),
 ) -> Dataset:
     """Single poses [n, 33, 3], with their mirror images and jitter as augmentations."""
     groups = np.unique(sources, return_inverse=True)[1].astype(np.intp)
-    check_counts(targets, groups, labels, what)
+    check_counts(targets, groups, labels, what, split)
     rng = np.random.default_rng(0)
     other = [mirrored_target(labels, int(target)) for target in targets]
     usable = np.array([target is not None for target in other])
@@ -81,6 +93,7 @@ def poses_to_dataset(
         extra_targets=np.concatenate([item for _, item, _ in extra]),
         extra_groups=np.concatenate([item for _, _, item in extra]),
         frame=True,
+        warnings=warnings,
     )
 
 
@@ -114,7 +127,8 @@ def trajectory_dataset(rows: list[list[str]], path: Path, names: Mapping[str, st
         here = np.flatnonzero(targets == target)
         groups[here] = np.arange(len(here)) * _BLOCKS // len(here)
     labels = tuple(names.get(str(int(number)), str(int(number))) for number in classes)
-    check_counts(targets, groups, labels, str(path))
+    split = "contiguous block of rows"
+    check_counts(targets, groups, labels, str(path), split)
     steps = (numbers.shape[1] - 1) // 2
     return Dataset(
         rows=numbers[:, 1:].astype(np.float32),
@@ -122,7 +136,7 @@ def trajectory_dataset(rows: list[list[str]], path: Path, names: Mapping[str, st
         groups=groups,
         labels=labels,
         columns=tuple(f"{axis}{step}" for step in range(steps) for axis in ("dx", "dy")),
-        split="contiguous block of rows",
+        split=split,
         warnings=("no person or session is given: neighbouring blocks may hold the same person",),
     )
 

@@ -2,10 +2,8 @@
 
 import argparse
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +13,26 @@ from tqdm import tqdm
 
 from stream_client.classify.decision import UNKNOWN, Decision
 from stream_client.classify.features import FeatureSchema
+from stream_client.classify.joints import HANDS
 from stream_client.classify.models import TrainedModel, model_hash, schema_document
 from stream_client.classify.windows import Window, WindowSpec
 from stream_client.cli.parser import Parser
 from stream_client.errors import ConfigurationError
-from stream_client.training.clips import LandmarkFinder, find_clips, graph_server_landmarks
-from stream_client.training.command import add_models_dir, landmark_finder, status_of
+from stream_client.training.clips import LandmarkFinder, find_clips
+from stream_client.training.command import add_models_dir, status_of
 from stream_client.training.dataset import Dataset, Integers
 from stream_client.training.estimators import (
     CANDIDATES,
     Matrix,
     Scores,
+    calm,
     cross_validate,
     equally_accurate,
     fit,
     grouped_folds,
     random_folds,
 )
+from stream_client.training.landmarks import GraphServerLandmarks
 from stream_client.training.onnx_export import feature_model, pose_model
 from stream_client.training.report import comparison_table, confusion_picture, confusion_table, model_card
 from stream_client.training.tables import read_table
@@ -63,27 +64,31 @@ def load_dataset(
     labels: Sequence[str] | None = None,
     background: str | None = UNKNOWN,
     names: dict[str, str] | None = None,
+    group_by: str | None = None,
+    models_dir: Path | None = None,
     find: LandmarkFinder | None = None,
 ) -> Dataset:
     """The samples of ``data``: a table, an annotation file or a folder of clips.
 
     ``window`` cuts clips into windows; ``None`` takes single frames. ``background`` names the class that
-    the unlabelled time of annotated clips is learnt as, ``None`` leaves that time out. Raises
+    the unlabelled time of annotated clips is learnt as, ``None`` leaves that time out.
+    ``group_by`` finds the person or session in a name (:func:`~stream_client.training.dataset.group_of`).
+    ``models_dir`` is the graph server's model repository; ``find`` finds landmarks without it. Raises
     :class:`~stream_client.errors.StreamClientError`.
     """
     if not data.exists():
         raise ConfigurationError(f"{data} does not exist (--data)")
     if data.suffix.lower() == ".csv":
-        return read_table(data, names)
+        return read_table(data, names, group_by)
     schema = schema or FeatureSchema()
-    finder = find or partial(graph_server_landmarks, space=schema.space)
-    return clips_dataset(find_clips(data), finder, schema, window, labels, background)
+    with GraphServerLandmarks(space=schema.space, models_dir=models_dir) as server:
+        return clips_dataset(find_clips(data), find or server, schema, window, labels, background, group_by)
 
 
 def train(dataset: Dataset, out: Path, *, data: str, models: Sequence[str] = (), name: str = "") -> Training:
     """Compare ``models`` (all without) on the same folds, train the best on everything, write ``out``.
 
-    The best is the most accurate; of clips, the steadiest over frame rates of those that lie within its standard error.
+    The best is the most accurate; of clips, the steadiest over frame rates of those within two of its standard errors.
 
     ``out`` receives ``1/NAME.onnx``, ``labels.txt``, ``schema.json``, ``README.md`` and ``confusion.png``.
     ``data`` says in the model card where the samples are from.
@@ -93,7 +98,7 @@ def train(dataset: Dataset, out: Path, *, data: str, models: Sequence[str] = (),
         raise ConfigurationError(f"no such model: {', '.join(sorted(unknown))}; there are {', '.join(CANDIDATES)}")
     folds, careless_folds = grouped_folds(dataset), random_folds(dataset)
     results = []
-    with tqdm(total=(len(chosen) + 1) * len(folds) + 1, unit="fold", disable=not sys.stderr.isatty()) as bar:
+    with tqdm(total=(len(chosen) + 1) * len(folds) + 1, unit="fold", disable=None) as bar:
 
         def validate(model: str, parts: list[tuple[Integers, Integers]]) -> Scores:
             bar.set_description(model)
@@ -105,7 +110,8 @@ def train(dataset: Dataset, out: Path, *, data: str, models: Sequence[str] = (),
 
         results = [validate(model, folds) for model in chosen]
         finalists = equally_accurate(results)[: None if dataset.streams else 1]
-        fitted = {scores.name: fit(scores.name, dataset, np.arange(len(dataset.rows))) for scores in finalists}
+        with calm():
+            fitted = {scores.name: fit(scores.name, dataset, np.arange(len(dataset.rows))) for scores in finalists}
         steady = {name: steadiness(estimator, dataset) for name, estimator in fitted.items() if dataset.streams}
         best = max(finalists, key=lambda scores: steady.get(scores.name, 0.0))
         estimator = fitted[best.name]
@@ -197,6 +203,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--rate", type=float, default=20.0, help="samples a second in a window (default 20)")
     parser.add_argument("--pooling", default="mean,std,range", help="how samples become a row (default mean,std,range)")
     parser.add_argument("--space", choices=("image", "world"), default="image", help="which landmarks to learn from")
+    parser.add_argument("--hands", action="store_true", help="learn from the shape of the hands, too")
+    parser.add_argument(
+        "--group_by",
+        metavar="REGEX",
+        help="what tells a person or session in FOLDER/FILE of a clip, or in a pose's name: never split by the folds",
+    )
     add_models_dir(parser)
     parser.add_argument("--serve", type=Path, metavar="CONFIG", help="add the model to this OVMS configuration")
     return parser
@@ -211,15 +223,18 @@ def run(arguments: Sequence[str]) -> Training:
         overlap = 0.8 * options.window_ms if options.overlap_ms is None else options.overlap_ms
         pooling = tuple(part.strip() for part in options.pooling.split(","))
         window = WindowSpec(options.window_ms, overlap, options.rate, pooling=pooling)
+    if options.hands and (window is None or options.space == "world"):
+        raise ConfigurationError("hands are seen in windows of the image space only (--hands)")
     labels = [label.strip() for label in options.labels.split(",")] if options.labels else None
     dataset = load_dataset(
         options.data,
-        schema=FeatureSchema(space=options.space),
+        schema=FeatureSchema(space=options.space, hands=tuple(HANDS) if options.hands else ()),
         window=window,
         labels=labels,
         background=None if options.no_background else UNKNOWN,
         names=names,
-        find=landmark_finder(options, options.space),
+        group_by=options.group_by,
+        models_dir=options.models_dir,
     )
     print(f"{len(dataset.rows)} samples in {len(set(dataset.groups.tolist()))} groups, split by {dataset.split}")
     for warning in dataset.warnings:

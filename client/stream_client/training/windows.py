@@ -1,7 +1,6 @@
 """Labelled clips to rows of windows, cut by the same code that serves them."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -9,15 +8,20 @@ from tqdm import tqdm
 
 from stream_client.classify.features import FeatureSchema
 from stream_client.classify.windows import Window, WindowBuffer, WindowSpec
+from stream_client.errors import ConfigurationError
 from stream_client.training.augment import jittered, mirror, mirrored_target, rotated, scaled, time_warped
 from stream_client.training.clips import LabelledClip, LandmarkFinder, Span, Track, chosen
-from stream_client.training.dataset import Dataset, check_counts
+from stream_client.training.dataset import Dataset, check_counts, group_of
 from stream_client.training.tables import poses_to_dataset
 
 Array = npt.NDArray[np.float64]
 
-_VARIANTS = 6
+_VARIANTS = 12
 """Random variations of each clip and of its mirror image."""
+_JITTER = 0.01
+"""Noise on landmarks, in torso lengths."""
+_NOISY = 3
+"""How often each slower stream is judged, with other noise."""
 _SLOWER = (2, 3)
 """Streams of every second and every third frame are learnt too: a tracker that sees less finds other landmarks."""
 
@@ -29,13 +33,20 @@ def clips_dataset(
     window: WindowSpec | None,
     labels: Sequence[str] | None = None,
     background: str | None = None,
+    group_by: str | None = None,
 ) -> Dataset:
     """The windows, or single poses without ``window``, that lie within one labelled span.
 
-    With ``background`` the time of annotated clips that has no label is learnt as a class of that name.
+    With ``background`` the time of annotated clips that has no label is learnt as a class of that name. ``group_by``
+    finds the person or session in ``FOLDER/FILE`` of a clip (:func:`group_of`); without it clips are not split, or
+    labelled spans where some label is in one clip only.
     """
-    prepared = [(chosen(clip.spans, labels, clip.path), clip, find(clip.path, 1)) for clip in tqdm(clips, unit="clip")]
+    prepared = [
+        (chosen(clip.spans, labels, clip.path), clip, find(clip.path, 1))
+        for clip in tqdm(clips, unit="clip", disable=None)
+    ]
     names = tuple(labels) if labels else tuple(sorted({span.label for spans, _, _ in prepared for span in spans}))
+    _check_labels(names, clips)
     if background is not None:
         shortest = window.length_ms / 1000 if window else 0.2
         rest = [
@@ -46,21 +57,24 @@ def clips_dataset(
             prepared = [
                 ((*spans, *more), clip, track) for (spans, clip, track), more in zip(prepared, rest, strict=True)
             ]
-            names = (*names, background)
-    one_clip_each = all(clip.whole for clip in clips)
-    split = "clip" if one_clip_each else "labelled span"
-    warnings = (
-        ()
-        if one_clip_each
-        else ("spans of the same clip are held out, with the same person and room: this does not show generality",)
+            names = (*names, *({background} - set(names)))
+    # Spans of one clip show the same person in the same room: they stay together wherever there are clips enough.
+    split = "person or session" if group_by else "clip" if _in_several_clips(names, prepared) else "labelled span"
+    warnings: tuple[str, ...] = (
+        ("spans of the same clip are held out, with the same person and room: this does not show generality",)
+        if split == "labelled span"
+        else ()
     )
-    groups: dict[tuple[Path, int], int] = {}
+    groups: dict[tuple[str, int], int] = {}
     collected = _Rows()
     streams: list[tuple[tuple[Window, ...], ...]] = []
     for spans, clip, track in prepared:
+        key = group_of(f"{clip.path.parent.name}/{clip.path.name}", group_by) if group_by else str(clip.path)
         numbers = [
-            groups.setdefault((clip.path, 0 if clip.whole else position), len(groups)) for position in range(len(spans))
+            groups.setdefault((key, position if split == "labelled span" else 0), len(groups))
+            for position in range(len(spans))
         ]
+        before = len(collected.rows)
         if window is None:
             collected.add_poses(track, spans, numbers, names)
         else:
@@ -68,14 +82,16 @@ def clips_dataset(
             period = float(track.timestamps[-1] - track.timestamps[0]) / max(1, len(track.timestamps) - 1) / 1000
             slower = [find(clip.path, every) for every in _SLOWER if 2 * every * period <= window.max_gap_ms]
             streams.append(collected.add_windows([track, *slower], spans, numbers, names, schema, window))
+        if len(collected.rows) == before and spans:
+            warnings += (f"{clip.path} gives no sample: nobody is seen in it for {_seen(window)}",)
     what = str(clips[0].path) if len(clips) == 1 else f"{len(clips)} clips"
     if window is None:
         poses = np.array(collected.rows).reshape(-1, 33, 3)
         targets = np.array(collected.targets, dtype=np.intp)
         sources = [str(group) for group in collected.groups]
-        return poses_to_dataset(poses, targets, sources, names, split=split, what=what)
+        return poses_to_dataset(poses, targets, sources, names, split=split, what=what, warnings=warnings)
     targets, numbers_of_rows = np.array(collected.targets, dtype=np.intp), np.array(collected.groups, dtype=np.intp)
-    check_counts(targets, numbers_of_rows, names, what)
+    check_counts(targets, numbers_of_rows, names, what, split)
     return Dataset(
         rows=np.array(collected.rows, dtype=np.float32),
         targets=targets,
@@ -91,6 +107,23 @@ def clips_dataset(
         streams=tuple(rates for rates in streams if len(rates) > 1),
         warnings=warnings,
     )
+
+
+def _check_labels(names: Sequence[str], clips: Sequence[LabelledClip]) -> None:
+    there = {span.label for clip in clips for span in clip.spans}
+    if absent := [name for name in names if name not in there]:
+        raise ConfigurationError(f"no {', '.join(absent)} among the labels {', '.join(sorted(there))} (--labels)")
+
+
+def _in_several_clips(names: Sequence[str], prepared: Sequence[tuple[tuple[Span, ...], LabelledClip, Track]]) -> bool:
+    """Whether each label is in two clips at least, or clips have one label each anyway."""
+    return all(clip.whole for _, clip, _ in prepared) or all(
+        sum(any(span.label == name for span in spans) for spans, _, _ in prepared) > 1 for name in names
+    )
+
+
+def _seen(window: WindowSpec | None) -> str:
+    return f"{window.length_ms:g} ms within a label" if window else "a moment within a label"
 
 
 def unlabelled(spans: Sequence[Span], end: float, shortest: float, label: str) -> tuple[Span, ...]:
@@ -137,7 +170,10 @@ class _Rows:
     ) -> tuple[tuple[Window, ...], ...]:
         """Of a clip: its ``tracks`` at its own frame rate and at lower ones; gives all windows of each."""
         rng = np.random.default_rng(len(self.groups))
-        streams = tuple(cut(track.timestamps, track.landmarks, schema, window) for track in tracks)
+        streams = [cut(tracks[0].timestamps, tracks[0].landmarks, schema, window)]
+        for track in (*tracks[1:],) * _NOISY:
+            # The model learns from these very landmarks, and trees know by heart what they have learnt.
+            streams.append(cut(track.timestamps, jittered(track.landmarks, rng, _JITTER), schema, window))
         for position, row in within(spans, streams[0]):
             self.rows.append(row)
             self.targets.append(names.index(spans[position].label))
@@ -146,7 +182,7 @@ class _Rows:
             for variant in range(_VARIANTS):
                 track = tracks[variant % len(tracks)]
                 landmarks = mirror(track.landmarks) if reflect else track.landmarks
-                varied = jittered(rotated(scaled(landmarks, rng), rng), rng, 0.01)
+                varied = jittered(rotated(scaled(landmarks, rng), rng), rng, _JITTER)
                 # Warped time keeps its labels by warping the spans with it.
                 warped = time_warped(track.timestamps, rng).astype(np.int64)
                 factor = _factor(track.timestamps, warped)
@@ -161,7 +197,7 @@ class _Rows:
                         self.extra_rows.append(row)
                         self.extra_targets.append(other)
                         self.extra_groups.append(groups[position])
-        return streams
+        return tuple(streams)
 
 
 def cut(

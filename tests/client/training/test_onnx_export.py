@@ -10,7 +10,7 @@ import pytest
 
 from stream_client.training.augment import mirror
 from stream_client.training.dataset import Dataset
-from stream_client.training.estimators import CANDIDATES, fit
+from stream_client.training.estimators import CANDIDATES, calm, fit
 from stream_client.training.onnx_export import feature_model, no_person_model, pose_model
 from stream_client.training.tables import torso_aligned
 
@@ -38,7 +38,8 @@ def infer(model: onnx.ModelProto, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
 @pytest.mark.parametrize("name", list(CANDIDATES))
 def test_an_exported_model_answers_as_the_fitted_one(name: str, classes: int) -> None:
     data = dataset(classes)
-    estimator = fit(name, data, np.arange(100))
+    with calm():
+        estimator = fit(name, data, np.arange(100))
     model = feature_model(estimator, data.labels, 12, DIGEST)
     # Rows of the training set lie close to the trees' thresholds; others do not.
     rows = np.concatenate([data.rows, data.rows[::-1] * np.float32(1.01)])
@@ -75,7 +76,8 @@ def pose_classifier() -> tuple[Any, onnx.ModelProto]:
     rows = torso_aligned(poses)
     targets = (np.arange(40) % 3).astype(np.intp)
     data = Dataset(rows, targets, np.arange(40), ("a", "b", "c"), tuple(map(str, range(99))), "row")
-    estimator = fit("small MLP", data, np.arange(40))
+    with calm():
+        estimator = fit("small MLP", data, np.arange(40))
     return estimator, pose_model(estimator, data.labels, DIGEST)
 
 

@@ -1,6 +1,6 @@
 """Accuracy on the shared data, and the whole way on a real clip's landmarks."""
 
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +8,10 @@ import pytest
 from tests.conftest import shared
 
 from stream_client.classify import TrainedModel, WindowSpec
-from stream_client.training.clips import LandmarkFinder, chosen, graph_server_landmarks, read_annotations
+from stream_client.training.clips import LandmarkFinder, chosen, read_annotations
 from stream_client.training.estimators import Scores, cross_validate, grouped_folds
 from stream_client.training.evaluate import compare, timeline
+from stream_client.training.landmarks import GraphServerLandmarks
 from stream_client.training.train import Training, load_dataset, train
 
 pytestmark = pytest.mark.timeout(180)
@@ -38,8 +39,9 @@ def test_fingertip_windows_reach_98_percent_with_blocks_of_rows_held_out() -> No
 
 
 @pytest.fixture(scope="module")
-def find(models_dir: Path) -> LandmarkFinder:
-    return partial(graph_server_landmarks, models_dir=models_dir)
+def find(models_dir: Path) -> Iterator[LandmarkFinder]:
+    with GraphServerLandmarks(models_dir=models_dir) as finder:
+        yield finder
 
 
 @pytest.fixture(scope="module")

@@ -71,7 +71,7 @@ def test_trajectories_are_held_out_in_contiguous_blocks_of_each_class(tmp_path: 
         (["a,b,c"], "3 columns are neither a pose"),
         ([pose_line("a.jpg", "up", 1), "x,y"], "line 2 has another number of columns"),
         ([pose_line("a.jpg", "up", 1), pose_line("b.jpg", "up", 1)], "1 label"),
-        ([pose_line("a.jpg", "up", 1), pose_line("b.jpg", "down", 1)], "'up' in one clip or span only"),
+        ([pose_line("a.jpg", "up", 1), pose_line("b.jpg", "down", 1)], "'up' in one source video only"),
         ([pose_line("a.jpg", "up", 1).replace(",1", ",x", 1)], "could not convert"),
         (["0.5," + ",".join(["1"] * 32)], "the first column has to be the class's number"),
         (["nan," + ",".join(["1"] * 32)], "line 1 has no number"),

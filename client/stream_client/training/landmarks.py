@@ -1,0 +1,134 @@
+"""Landmarks of clips, as a running stream gives them, kept in the user's cache."""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from stream_client.client import StreamClient
+from stream_client.embedded import EmbeddedOptions, EmbeddedServer
+from stream_client.errors import SourceError, SourceNotFoundError, StreamClientError
+from stream_client.frames import Frame, Result, StreamInfo
+from stream_client.landmarks import HAND_POINTS, POSE_POINTS
+from stream_client.progress import Progress
+from stream_client.sources.file import FileSource
+from stream_client.training.clips import Track
+from stream_client.transport.servable import LANDMARK_GRAPH
+from stream_client.transport.session import TransportOptions
+
+
+class GraphServerLandmarks:
+    """Finds the landmarks of clips with our own graph server, once a clip's content. A context manager.
+
+    The server starts with the first clip that is not in the cache. ``space`` is ``image`` or ``world``;
+    ``models_dir`` is the server's model repository, ``None`` the user's cache.
+    """
+
+    def __init__(self, *, space: str = "image", models_dir: Path | None = None) -> None:
+        self._space = space
+        self._server = EmbeddedServer(EmbeddedOptions(models_dir=models_dir))
+
+    def __enter__(self) -> "GraphServerLandmarks":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.close()
+
+    def __call__(self, path: Path, every: int = 1) -> Track:
+        """The landmarks of a clip; with ``every`` above 1, of a stream of its every second, third… frame alone."""
+        if not path.is_file():
+            raise SourceNotFoundError(f"{path} does not exist")
+        target = _cache_file(path, every)
+        if not target.is_file():
+            results = self._stream(path, every)
+            try:
+                _keep(results, target)
+            except OSError as error:
+                raise StreamClientError(f"cannot keep landmarks in {target.parent}: {error.strerror}") from error
+        with np.load(target) as arrays:
+            return Track(path.name, arrays["timestamps"], arrays[self._space].astype(np.float64))
+
+    def _stream(self, path: Path, every: int) -> list[Result]:
+        if not self._server.address:
+            self._server.start()
+        transport = TransportOptions(self._server.address, model_name=LANDMARK_GRAPH)
+        client = StreamClient(
+            _EveryNth(FileSource(path), every), (), transport, postprocess=lambda result: result.image
+        )
+        results = []
+        try:
+            with Progress() as progress, client:
+                client.on_start(progress.start)
+                client.on_result(progress.result)
+                for result in client:
+                    # Pictures are large, and nobody looks at them again.
+                    frame = replace(result.frame, image=_NO_IMAGE)
+                    results.append(replace(result, frame=frame, image=_NO_IMAGE, outputs={}))
+        except SourceError as error:
+            raise type(error)(str(error).removesuffix(" (--input_stream)")) from error
+        assert client.summary is not None
+        if client.summary.ledger.delivered < client.summary.ledger.entered:
+            raise StreamClientError(f"no landmarks of {path}: {client.summary.last_failure}")
+        return results
+
+
+_NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
+
+
+class _EveryNth:
+    """Every ``every``-th frame of a source."""
+
+    def __init__(self, source: FileSource, every: int) -> None:
+        self._source = source
+        self._every = every
+
+    def open(self) -> StreamInfo:
+        info = self._source.open()
+        count = None if info.frame_count is None else -(-info.frame_count // self._every)
+        return replace(info, frame_rate=info.frame_rate and info.frame_rate / self._every, frame_count=count)
+
+    def read(self) -> Frame | None:
+        frame = self._source.read()
+        while frame is not None and frame.index % self._every:
+            frame = self._source.read()
+        return None if frame is None else replace(frame, index=frame.index // self._every)
+
+    def interrupt(self) -> None:
+        self._source.interrupt()
+
+    def close(self) -> None:
+        self._source.close()
+
+
+def _cache_file(path: Path, every: int) -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    folder = (Path(base) if base else Path.home() / ".cache") / "ovms-stream-client" / "landmarks"
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    # Another version of the graph server may find other landmarks.
+    return folder / f"{digest.hexdigest()}-{version('ovms-stream-client')}-stream-{every}.npz"
+
+
+def _keep(results: list[Result], target: Path) -> None:
+    """The landmarks in both spaces, NaN where absent, and each frame's time in µs."""
+    nothing = np.full((POSE_POINTS + 2 * HAND_POINTS, 3), np.nan)
+    found = [result.landmarks for result in results]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-") as scratch:
+        part = Path(scratch) / target.name
+        np.savez_compressed(
+            part,
+            timestamps=np.array([result.frame.timestamp for result in results], dtype=np.int64),
+            image=np.array([nothing if one is None else one.pixels() for one in found], dtype=np.float32),
+            world=np.array([nothing if one is None else one.world() for one in found], dtype=np.float32),
+        )
+        os.replace(part, target)

@@ -1,0 +1,61 @@
+"""Landmarks for training, found by a real graph server."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.support.video import write_video
+
+from stream_client.errors import ConnectError, SourceCodecError, SourceNotFoundError
+from stream_client.training.landmarks import GraphServerLandmarks
+
+
+@pytest.fixture(scope="module")
+def finder(models_dir: Path) -> Iterator[GraphServerLandmarks]:
+    with GraphServerLandmarks(models_dir=models_dir) as landmarks:
+        yield landmarks
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_landmarks_of_a_clip_are_found_once(finder: GraphServerLandmarks, clip: Path, cache: Path) -> None:
+    track = finder(clip)
+    assert track.landmarks.shape == (30, 75, 3)
+    assert track.person(0) is None  # a test pattern, nobody in it
+    assert np.array_equal(track.timestamps, np.round(np.arange(30) * 1e6 / 30).astype(np.int64))
+    with GraphServerLandmarks(models_dir=Path("nowhere")) as no_server:
+        assert np.array_equal(no_server(clip).timestamps, track.timestamps)
+    assert not list(cache.rglob(".part-*"))
+
+
+def test_landmarks_of_a_slower_stream_are_found_in_its_frames_alone(finder: GraphServerLandmarks, clip: Path) -> None:
+    assert finder(clip, 4).timestamps.tolist() == [round(index * 1e6 / 30) for index in range(0, 30, 4)]
+
+
+def test_time_begins_with_the_clip_whatever_its_container_counts_from(
+    finder: GraphServerLandmarks, tmp_path: Path
+) -> None:
+    recording = write_video(tmp_path / "clip.ts", frames=5, rate=10)  # MPEG-TS begins at 1.4 s
+    assert finder(recording).timestamps.tolist() == [0, 100_000, 200_000, 300_000, 400_000]
+
+
+def test_what_is_no_video_is_said_to_be_none(finder: GraphServerLandmarks, tmp_path: Path) -> None:
+    with pytest.raises(SourceNotFoundError):
+        finder(tmp_path / "absent.mp4")
+    path = tmp_path / "text.mp4"
+    path.write_text("{}")
+    with pytest.raises(SourceCodecError, match=r"is not a video that can be read: [^()]*$"):
+        finder(path)
+
+
+def test_a_server_that_does_not_start_is_quoted_in_one_line(clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    landmarks = GraphServerLandmarks(models_dir=tmp_path / "file" / "models")
+    with pytest.raises(ConnectError, match="--models_dir") as caught, landmarks:
+        landmarks(clip)
+    assert "\n" not in str(caught.value)
