@@ -1,5 +1,6 @@
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from stream_client.classify import UNKNOWN, DecisionOptions, FeatureSchema, Trai
 from stream_client.cli.command import main
 from stream_client.errors import ConfigurationError
 from stream_client.training import train as command
+from stream_client.training import windows
 from stream_client.training.clips import Track
 from stream_client.training.dataset import Dataset
 from stream_client.training.estimators import CANDIDATES, Scores, equally_accurate, grouped_folds
@@ -28,6 +30,14 @@ LABELS = {"waving left": "left", "waving right": "right", "standing": None}
 def find(path: Path, every: int) -> Track:
     """The landmarks that a clip of this name would have."""
     return waving(LABELS[path.parent.name], seed=int(path.stem), rate=FRAME_RATE / every)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_variations() -> Iterator[None]:
+    """One for each frame rate: made-up people need no more, and each takes its time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(windows, "_VARIANTS", 3)
+        yield
 
 
 @pytest.fixture(scope="module")
