@@ -1,6 +1,8 @@
 """Injected faults: the pure line by its numbers, and a server that misbehaves for real clients."""
 
 import random
+import threading
+import time
 from collections import Counter
 from typing import Any
 
@@ -252,6 +254,8 @@ def test_stopping_a_server_ends_sessions_that_wait_for_their_delay() -> None:
         call = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")(
             iter([FRAMES[0].SerializeToString()])
         )
+        while not any(thread.name == "faults" for thread in threading.enumerate()):
+            time.sleep(0.01)  # until the session is there
         made.stop(0)
         with pytest.raises(grpc.RpcError):
             next(call)

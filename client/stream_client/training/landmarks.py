@@ -15,11 +15,15 @@ from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import SourceError, SourceNotFoundError, StreamClientError
 from stream_client.frames import Frame, Result, StreamInfo
 from stream_client.landmarks import HAND_POINTS, POSE_POINTS
+from stream_client.options import RunOptions
 from stream_client.progress import Progress
 from stream_client.sources.file import FileSource
 from stream_client.training.clips import Track
 from stream_client.transport.servable import LANDMARK_GRAPH
 from stream_client.transport.session import TransportOptions
+
+_PATIENCE = 60.0
+"""Seconds that a frame's landmarks may take: on a busy machine they come long after its picture."""
 
 
 class GraphServerLandmarks:
@@ -60,7 +64,11 @@ class GraphServerLandmarks:
             self._server.start()
         transport = TransportOptions(self._server.address, model_name=LANDMARK_GRAPH)
         client = StreamClient(
-            _EveryNth(FileSource(path), every), (), transport, postprocess=lambda result: result.image
+            _EveryNth(FileSource(path), every),
+            (),
+            transport,
+            options=RunOptions(request_timeout=_PATIENCE, join_timeout=_PATIENCE),
+            postprocess=lambda result: result.image,
         )
         results = []
         try:
