@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -248,14 +249,19 @@ def test_a_client_that_vanishes_in_the_middle_of_a_delay_holds_nothing_back() ->
 
 
 def test_stopping_a_server_ends_sessions_that_wait_for_their_delay() -> None:
+    over = threading.Event()
+
+    def requests() -> Iterator[bytes]:
+        yield FRAMES[0].SerializeToString()
+        over.wait(30)  # the session's thread stays, and tells that it is there
+
     made = GraphServer(pass_through(), ServerOptions(port=0, faults=parse_faults(["delay=60000"])))
     made.start()
     with grpc.insecure_channel(made.address) as channel:
-        call = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")(
-            iter([FRAMES[0].SerializeToString()])
-        )
+        call = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")(requests())
         while not any(thread.name == "faults" for thread in threading.enumerate()):
-            time.sleep(0.01)  # until the session is there
+            time.sleep(0.01)
         made.stop(0)
+        over.set()
         with pytest.raises(grpc.RpcError):
             next(call)
