@@ -257,7 +257,6 @@ class StreamClient:
             self._observer,
             self._fail,
             on_server_loss=options.server_loss_policy(info),
-            resend=not info.live,
             retry_timeout=options.reconnect_timeout,
         )
         sender.open()

@@ -217,14 +217,17 @@ class Exchange:
             self._observer.failed(reason)
             self._changed.notify_all()
 
-    def hold_unanswered(self) -> None:
-        """What was sent and not answered will be sent again, however long the server is away."""
+    def server_lost(self, error: StreamClientError) -> None:
+        """What was sent and not answered waits for a new session, however long that takes, or has failed."""
+        if not self._resend:
+            self.give_up_unanswered("connection_lost", error)
+            return
         with self._changed:
             self._joiner.hold()
             self._deadlines_in_a_row = 0
 
     def carry_over(self) -> None:
-        """A new session will carry every unanswered request, in order."""
+        """A new session will carry every request that is still unanswered, in order."""
         with self._changed:
             self._resends = deque(self._joiner.unanswered())
             self._deadlines_in_a_row = 0

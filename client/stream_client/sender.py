@@ -30,8 +30,8 @@ class Sender:
     """Runs until every frame has ended. ``on_error`` is called from the sender's thread.
 
     ``convert`` makes the request's tensors from a frame's picture. On loss of the server, policy ``retry``
-    reopens the session for ever or for ``retry_timeout`` seconds; ``resend`` then says whether unanswered
-    frames are sent again (files) or given up (live sources).
+    reopens the session for ever or for ``retry_timeout`` seconds; what becomes of unanswered frames then is the
+    exchange's to say.
     """
 
     def __init__(
@@ -43,7 +43,6 @@ class Sender:
         on_error: Callable[[StreamClientError], None],
         *,
         on_server_loss: ServerLossPolicy,
-        resend: bool,
         retry_timeout: float | None = None,
     ) -> None:
         self._transport = transport
@@ -52,7 +51,6 @@ class Sender:
         self._observer = observer
         self._on_error = on_error
         self._policy = on_server_loss
-        self._resend = resend
         self._retry_timeout = retry_timeout
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sender")
@@ -134,10 +132,7 @@ class Sender:
             return False
         logger.warning("server lost: %s; reconnecting", error)
         self._observer.state("server", "lost")
-        if self._resend:
-            self._exchange.hold_unanswered()
-        else:
-            self._exchange.give_up_unanswered("connection_lost", error)
+        self._exchange.server_lost(error)
         backoff = Backoff()
         started = time.monotonic()
         limit = TimeLimit(self._retry_timeout)

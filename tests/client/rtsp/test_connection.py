@@ -1,6 +1,8 @@
 """The connection below publishing and playing."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from tests.support.scripted_rtsp import ScriptedRtsp
@@ -8,13 +10,30 @@ from tests.support.scripted_rtsp import ScriptedRtsp
 from stream_client.rtsp.connection import RtspConnection
 
 
-def test_a_session_is_kept_alive_in_half_the_time_that_the_server_declares(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [time.monotonic()]
-    monkeypatch.setattr("stream_client.rtsp.connection.time.monotonic", lambda: clock[0])
-    with ScriptedRtsp("", b"") as server:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The connection's time, in seconds, which stands still."""
+    now = [time.monotonic()]
+    monkeypatch.setattr("stream_client.rtsp.connection.time.monotonic", lambda: now[0])
+    return now
+
+
+@contextmanager
+def session(server: ScriptedRtsp) -> Iterator[RtspConnection]:
+    """A connection with a session, closed at the end."""
+    with server:
         connection = RtspConnection(server.url, timeout=20)
-        connection.connect()
-        connection.request("SETUP", server.url, {})
+        try:
+            connection.connect()
+            connection.request("SETUP", server.url, {})
+            yield connection
+        finally:
+            connection.close()
+
+
+def test_a_session_is_kept_alive_in_half_the_time_that_the_server_declares(clock: list[float]) -> None:
+    server = ScriptedRtsp("", b"")
+    with session(server) as connection:
         clock[0] += 9.9
         assert connection.keepalive() == b""
         clock[0] += 0.2
@@ -22,17 +41,11 @@ def test_a_session_is_kept_alive_in_half_the_time_that_the_server_declares(monke
         assert request.startswith(b"OPTIONS ")
         assert b"\r\nSession: 1\r\n" in request
         assert connection.keepalive() == b""
-        connection.close()
     assert server.methods == ["SETUP", "TEARDOWN"]
 
 
-def test_a_server_that_does_not_answer_a_keepalive_has_fallen_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [time.monotonic()]
-    monkeypatch.setattr("stream_client.rtsp.connection.time.monotonic", lambda: clock[0])
-    with ScriptedRtsp("", b"") as server:
-        connection = RtspConnection(server.url, timeout=20)
-        connection.connect()
-        connection.request("SETUP", server.url, {})
+def test_a_server_that_does_not_answer_a_keepalive_has_fallen_silent(clock: list[float]) -> None:
+    with session(ScriptedRtsp("", b"")) as connection:
         clock[0] += 10.1
         connection.send(connection.keepalive())
         connection.receive()
@@ -41,26 +54,18 @@ def test_a_server_that_does_not_answer_a_keepalive_has_fallen_silent(monkeypatch
         clock[0] += 20.1
         with pytest.raises(TimeoutError, match="fallen silent"):
             connection.keepalive()
-        connection.close()
 
 
 def test_a_good_bye_is_answered_before_the_connection_closes() -> None:
-    with ScriptedRtsp("", b"") as server:
-        connection = RtspConnection(server.url, timeout=20)
-        connection.connect()
-        connection.request("SETUP", server.url, {})
+    server = ScriptedRtsp("", b"")
+    with session(server) as connection:
         connection.close()
         assert server.methods == ["SETUP", "TEARDOWN"]
 
 
-def test_the_answer_to_a_keepalive_is_not_taken_for_that_of_the_next_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [time.monotonic()]
-    monkeypatch.setattr("stream_client.rtsp.connection.time.monotonic", lambda: clock[0])
-    with ScriptedRtsp("sound", b"", refused={"OPTIONS": "454 Session Not Found"}) as server:
-        connection = RtspConnection(server.url, timeout=20)
-        connection.connect()
-        connection.request("SETUP", server.url, {})
+def test_the_answer_to_a_keepalive_is_not_taken_for_that_of_the_next_request(clock: list[float]) -> None:
+    server = ScriptedRtsp("sound", b"", refused={"OPTIONS": "454 Session Not Found"})
+    with session(server) as connection:
         clock[0] += 11
         connection.send(connection.keepalive())
         assert connection.request("DESCRIBE", server.url, {}).body == b"sound"
-        connection.close()
