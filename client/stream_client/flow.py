@@ -120,7 +120,8 @@ class FixedWindow:
         """Nothing to learn."""
 
 
-SHORT_QUEUE = (1.0, 2.0)
+# Between whole frames: with bounds of 1 and 2, noise decides whether one or two frames wait.
+SHORT_QUEUE = (0.5, 1.5)
 LONG_QUEUE = (2.0, 4.0)
 
 

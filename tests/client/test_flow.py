@@ -1,5 +1,7 @@
 """Queues and windows."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -45,14 +47,16 @@ def test_a_latest_queue_gives_the_newest_frame_and_accounts_for_the_others(offer
     assert ends == [index for index, offer in enumerate(offers) if offer]
 
 
-def _settle(window: AdaptiveWindow, workers: int, service: float, answers: int = 400) -> list[int]:
+def _settle(
+    window: AdaptiveWindow, workers: int, service: float, answers: int = 400, noise: Callable[[], float] = lambda: 1.0
+) -> list[int]:
     """Run ``window`` against a simulated server that works on ``workers`` frames at once."""
     now, free_at, history = 0.0, [0.0] * workers, []
     in_flight: list[tuple[float, float]] = []
     for _ in range(answers):
         while len(in_flight) < window.limit:
             worker = free_at.index(min(free_at))
-            free_at[worker] = max(free_at[worker], now) + service
+            free_at[worker] = max(free_at[worker], now) + service * noise()
             in_flight.append((free_at[worker], now))
         in_flight.sort()
         done, sent = in_flight.pop(0)
@@ -67,6 +71,14 @@ def _settle(window: AdaptiveWindow, workers: int, service: float, answers: int =
 def test_an_adaptive_window_fills_the_server_and_hardly_more(workers: int) -> None:
     settled = _settle(AdaptiveWindow(), workers, service=0.05)[-100:]
     assert workers <= np.median(settled) <= workers + 3
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_with_a_steady_server_one_frame_waits_behind_the_one_in_work(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    settled = _settle(AdaptiveWindow(), 1, service=0.1, noise=lambda: random.uniform(0.97, 1.03))[10:]
+    assert max(settled) == 2
+    assert np.mean(np.array(settled) == 2) > 0.9
 
 
 def test_a_latency_target_keeps_the_window_small() -> None:
