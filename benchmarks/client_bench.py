@@ -4,6 +4,8 @@ import json
 import platform
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
@@ -40,6 +42,35 @@ def echo_server(*flags: str) -> Iterator[str]:
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as server:
         assert server.stdout is not None
         yield str(json.loads(server.stdout.readline())["grpc"])  # it ends when its standard input is closed
+
+
+class HostPause:
+    """While entered, how long the machine let an idle process lie at most: ``longest``, in seconds.
+
+    A guest whose processors are taken away delays everything that it measures by this much.
+    """
+
+    TICK = 0.005
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def _watch(self) -> None:
+        before = time.monotonic()
+        while not self._ended.wait(self.TICK):
+            now = time.monotonic()
+            self.longest = max(self.longest, now - before - self.TICK)
+            before = now
+
+    def __enter__(self) -> "HostPause":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
 
 
 def tell_ratios(ratios: Mapping[str, float], path: Path | None, **details: object) -> None:

@@ -7,7 +7,8 @@ A 640x480 source of 30 frames a second, a graph server that lets through a fixed
 its documentation shows it, with 4 requests in flight as OVMS's demo has; it sends every frame. Both read the same
 file, of which frame i is there i/30 s after the start and no sooner; the age of a delivered frame is measured
 from that moment, the first second left out. Ours drops what the server is too slow for; what is dropped is checked
-against the frames that are missing in its output. Ratios are ours over the peer's.
+against the frames that are missing in its output. Ratios are ours over the peer's. ``host ms`` is the longest
+pause that the machine made meanwhile in a process that does nothing: a single frame's age can be more by so much.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from client_bench import echo_server, make_clip, tell_ratios
+from client_bench import HostPause, echo_server, make_clip, tell_ratios
 
 RATE = 30
 
@@ -98,19 +99,21 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     ratios, rows = {}, []
-    print(f"{'speed':>6} {'':5}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}{'max ms':>9}{'delivered':>11}  dropped")
+    headings = "".join(f"{f'{name} ms':>9}" for name in ("p50", "p95", "p99", "max", "host"))
+    print(f"{'speed':>6} {'':5}{headings}{'delivered':>11}  dropped")
     with tempfile.TemporaryDirectory() as scratch:
         clip = Path(scratch) / "clip.mp4"
         make_clip(clip, 640, 480, 10 * RATE)
         for speed in options.speeds:
             found = {}
             for name in options.clients:
-                got = measure({"ours": OURS, "peer": PEER}[name], clip, speed, options.seconds)
+                with HostPause() as host:
+                    got = measure({"ours": OURS, "peer": PEER}[name], clip, speed, options.seconds)
                 ages = got.pop("ages")
                 points = {f"p{100 * share:g}": percentile(ages, share) for share in (0.5, 0.95, 0.99)}
-                found[name] = {**points, "max": max(ages), **got}
+                found[name] = {**points, "max": max(ages), "host_pause": host.longest, **got}
                 rows.append({"speed": speed, "client": name, **found[name]})
-                columns = "".join(f"{1000 * value:9.0f}" for value in (*points.values(), max(ages)))
+                columns = "".join(f"{1000 * value:9.0f}" for value in (*points.values(), max(ages), host.longest))
                 print(f"{speed:6g} {name:5}{columns}{got['delivered']:11}  {sum(got['dropped'].values())}", flush=True)
             for point in ("p50", "p95", "p99") if len(found) == 2 else ():
                 ratios[f"latency_{point}_at_{speed:g}x"] = found["ours"][point] / found["peer"][point]
