@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import openvino as ov
 
 from graph_server.errors import ConfigError, GraphServerError
 from graph_server.preparation import Preparation, last_line
+from graph_server.priority import with_niceness
 from graph_server.servable_metrics import ServableMetrics
 from graph_server.versions import VersionPolicy
 
@@ -104,14 +105,15 @@ class Model:
         """The outputs, in the model's order."""
         return tuple(_describe(port) for port in self._model.outputs)
 
-    def variant(self, key: str, change: Callable[[ov.Model], ov.Model]) -> ov.CompiledModel:
-        """The model after ``change``, compiled once for each ``key``."""
+    def variant(self, key: str, change: Callable[[ov.Model], ov.Model], *, niceness: int = 0) -> ov.CompiledModel:
+        """The model after ``change``, compiled once for each ``key``; its threads have that ``niceness``."""
         with self._lock:
             compiled = self._variants.get(key)
             if compiled is None:
                 try:
                     model = change(self._model.clone())
-                    compiled = self._core.compile_model(model, self._config.device, self.plugin_config)
+                    compile_model = partial(self._core.compile_model, model, self._config.device, self.plugin_config)
+                    compiled = with_niceness(niceness, compile_model)
                 except RuntimeError as error:
                     raise ConfigError(f"model {self.name}: {last_line(error)}") from error
                 self.metrics.streams.set(int(compiled.get_property("NUM_STREAMS")))

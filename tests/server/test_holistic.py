@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,8 +15,8 @@ from graph_server.assets import ensure_clip
 from graph_server.holistic.crops import Padding, crop, padded, projected, unpadded
 from graph_server.holistic.detection import FACE_DETECTOR, POSE_DETECTOR, Detector, anchor_centers
 from graph_server.holistic.drawing import Strokes, canvas_for, draw, holistic_strokes
-from graph_server.holistic.hands import LEFT, RIGHT, HandTracker
-from graph_server.holistic.pace import EVERY_FRAME, Pace, Schedule
+from graph_server.holistic.hands import LEFT, RIGHT, Hand, HandTracker
+from graph_server.holistic.pace import ABSENCE_LOOKS, EVERY_FRAME, Absence, Pace, Schedule
 from graph_server.holistic.pose import refined
 from graph_server.holistic.regions import (
     HAND_TRACKING,
@@ -26,6 +27,7 @@ from graph_server.holistic.regions import (
 )
 from graph_server.holistic.smoothing import LowPassFilter, OneEuroFilter
 from graph_server.landmarks import FRAME_PERIOD, LandmarkExtractor, default_models, frames
+from graph_server.model_repository import ModelRepository
 
 SIZE = (640, 480)
 
@@ -166,20 +168,52 @@ def test_a_part_is_sought_at_once_when_lost_and_else_at_its_pace() -> None:
 def test_a_part_that_is_trusted_is_not_sought_until_it_is_lost() -> None:
     schedule = Schedule(EVERY_FRAME)
     assert schedule.due(followed=True)
-    schedule.trust(2)
+    schedule.rest(2)
     assert [schedule.due(followed=True) for _ in range(3)] == [False, False, True]
-    schedule.trust(2)
+    schedule.rest(2)
     assert [schedule.due(followed=followed) for followed in (True, False, False)] == [False, True, True]
 
 
-def test_a_hand_that_is_not_looked_at_is_carried_with_the_pose(models_dir: Path) -> None:
+def test_only_what_is_clearly_absent_for_long_is_given_a_rest() -> None:
+    absence = Absence()
+    assert [absence.rest_after(0.005) for _ in range(ABSENCE_LOOKS)] == [0] * (ABSENCE_LOOKS - 1) + [2]
+    assert absence.rest_after(0.05) == 1
+    assert absence.rest_after(0.3) == 0
+    assert [absence.rest_after(0.005) for _ in range(ABSENCE_LOOKS)][-2:] == [0, 2]
+    absence.forget()
+    assert absence.rest_after(0.005) == 0
+
+
+SeenHand = tuple[ModelRepository, npt.NDArray[np.uint8], npt.NDArray[np.float32], Hand]
+
+
+@pytest.fixture
+def seen_hand(models_dir: Path) -> SeenHand:
+    """The models, a picture, the pose in it and a hand that can be seen."""
     models = default_models(models_dir)
     extractor = LandmarkExtractor(models)
     image = next(islice(frames(ensure_clip()), 180, None))
     extractor.process(image, 0)
     found = extractor.finish()[0]
-    hand = LEFT if "left_hand" in found else RIGHT
-    poses = [found["pose"].copy() for _ in range(3)]
+    return models, image, found["pose"], LEFT if "left_hand" in found else RIGHT
+
+
+def test_a_hand_that_was_away_for_long_is_seen_two_frames_late_at_most(seen_hand: SeenHand) -> None:
+    models, image, pose, hand = seen_hand
+    tracker = HandTracker(hand, models.get("hand_recrop"), models.get("hand_landmark_full"))
+    nothing = np.zeros_like(image)
+    assert not any(tracker.process(nothing, pose) is not None for _ in range(ABSENCE_LOOKS))
+    late = [tracker.process(image, pose) is None for _ in range(4)]
+    assert late in ([True, False, False, False], [True, True, False, False])
+    # A wrist that comes into view is looked at at once.
+    assert not any(tracker.process(nothing, pose) is not None for _ in range(ABSENCE_LOOKS + 1))
+    assert tracker.process(image, None) is None
+    assert tracker.process(image, pose) is not None
+
+
+def test_a_hand_that_is_not_looked_at_is_carried_with_the_pose(seen_hand: SeenHand) -> None:
+    models, image, pose_there, hand = seen_hand
+    poses = [pose_there.copy() for _ in range(3)]
     for pose, shift in zip(poses, (0.0, 0.01, 0.02), strict=True):
         pose[:, 0] += shift
     tracker = HandTracker(hand, models.get("hand_recrop"), models.get("hand_landmark_full"), Pace(look=2))

@@ -24,6 +24,11 @@ def scaled(pixels: npt.NDArray[Any], low: float, high: float, out: Floats | None
     return out
 
 
+AFTER_POSE = 10
+"""Niceness of networks whose results the next frame's pose does not wait for: where there are fewer processors than
+networks to run, the pose goes first, and the others fill up what it leaves."""
+
+
 def only_outputs(model: ov.Model, names: Sequence[str]) -> ov.Model:
     """``model`` with the outputs ``names`` alone, in that order; what only the others need is not computed."""
     by_name = {name: port for port in model.outputs for name in port.get_names()}
@@ -38,11 +43,14 @@ class Network:
     """One session's request of a network with input [1, side, side, 3]. For one thread at a time.
 
     Write the crop into :attr:`pixels`, uint8 [side, side, 3], then call :meth:`run`. The network gets values
-    between ``low`` and ``high``.
+    between ``low`` and ``high``. It runs with ``niceness``.
     """
 
-    def __init__(self, model: Model, outputs: Sequence[str], *, low: float = 0.0, high: float = 1.0) -> None:
-        compiled = model.variant(",".join(outputs), lambda original: only_outputs(original, outputs))
+    def __init__(
+        self, model: Model, outputs: Sequence[str], *, low: float = 0.0, high: float = 1.0, niceness: int = 0
+    ) -> None:
+        key = ",".join(outputs)
+        compiled = model.variant(key, lambda original: only_outputs(original, outputs), niceness=niceness)
         self._model = model
         self._request = compiled.create_infer_request()
         self._low, self._high = low, high

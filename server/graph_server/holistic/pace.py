@@ -1,5 +1,6 @@
 """How often the networks of hands and face run: in every frame, as in MediaPipe, or more rarely."""
 
+from collections import deque
 from dataclasses import dataclass
 
 
@@ -16,11 +17,18 @@ class Pace:
 
 
 EVERY_FRAME = Pace()
-"""As MediaPipe, but for :data:`TRUSTED_FACE`."""
+"""As MediaPipe, but for :data:`TRUSTED_FACE` and :data:`CLEARLY_ABSENT`."""
 
 TRUSTED_FACE = 2
 """Frames that a face is followed without its detection once that has left its region as it was. Losing a face is its
 landmark network's decision: on the shared clips its presence and landmarks stay exactly what they are without this."""
+
+CLEARLY_ABSENT = ((0.02, 2), (0.1, 1))
+"""A hand that :data:`ABSENCE_LOOKS` looks in a row gave less than that presence, and the frames without a look after
+that. What shows up meanwhile is seen a frame or two late: on the shared clips in 0.1 to 0.5 % of frames, for a third of
+all looks where hands are mostly away. Hands that come and go keep their presence above 0.1 and are not affected."""
+
+ABSENCE_LOOKS = 8
 
 FAST = Pace(confirm=3, search=3, look=2)
 """Less exact in hands, and where hands and face come and go (benchmarks/README.md)."""
@@ -48,6 +56,29 @@ class Schedule:
         self._left = (self._pace.confirm if followed else self._pace.search) - 1
         return True
 
-    def trust(self, frames: int) -> None:
+    def restart(self) -> None:
+        """Seek in the next frame."""
+        self._left = 0
+
+    def rest(self, frames: int) -> None:
         """Do not seek for that many frames, unless the part is lost."""
         self._left = max(self._left, frames)
+
+
+class Absence:
+    """Says how long not to look for a hand that is clearly not there."""
+
+    def __init__(self) -> None:
+        self._presences: deque[float] = deque(maxlen=ABSENCE_LOOKS)
+
+    def forget(self) -> None:
+        """It was not looked for, since it cannot be seen."""
+        self._presences.clear()
+
+    def rest_after(self, presence: float) -> int:
+        """The frames without a look after one that gave ``presence``, 0…1."""
+        self._presences.append(presence)
+        if len(self._presences) < ABSENCE_LOOKS:
+            return 0
+        highest = max(self._presences)
+        return next((rest for limit, rest in CLEARLY_ABSENT if highest < limit), 0)
