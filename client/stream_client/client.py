@@ -49,8 +49,9 @@ class _Run:
 class StreamClient:
     """Sends the frames of ``source`` to a server and its answers to ``sinks``.
 
-    ``transport`` is ``"embedded"`` (a local graph server of its own, started as ``embedded`` says), an address,
-    :class:`TransportOptions`, or a ready :class:`Session`. ``label_names`` name the scores in their order.
+    ``transport`` is ``"embedded"`` (a local graph server of its own, started as ``embedded`` says, or ``embedded``
+    itself), an address, :class:`TransportOptions`, or a ready :class:`Session`. ``label_names`` name the scores in
+    their order.
     ``preprocess`` changes the picture before it is sent (RGB uint8 in and out); ``postprocess`` makes the picture
     to show of a result (default: the server's, with the label on it). ``classifier`` labels frames by the
     landmarks of a graph that gives them (``holisticLandmarks``).
@@ -68,7 +69,7 @@ class StreamClient:
         transport: str | TransportOptions | Session = "embedded",
         *,
         options: RunOptions | None = None,
-        embedded: EmbeddedOptions | None = None,
+        embedded: EmbeddedOptions | EmbeddedServer | None = None,
         label_names: Sequence[str] | None = None,
         output_name: str | None = None,
         label_output_name: str | None = None,
@@ -79,9 +80,10 @@ class StreamClient:
     ) -> None:
         self._source = as_source(source)
         self._sinks = [as_sink(sink) for sink in as_list(sinks)]
-        self._transport = transport
         self._options = options or RunOptions()
-        self._embedded_options = embedded
+        if isinstance(transport, str):
+            transport = TransportOptions(transport, request_timeout=self._options.request_timeout)
+        self._transport = transport
         self._label_names = label_names
         self._output_name = output_name
         self._label_output_name = label_output_name
@@ -92,6 +94,8 @@ class StreamClient:
         self._peers = Peers()
         self._observer = Observers([self._peers, *observers])
         self._embedded: EmbeddedServer | None = None
+        if isinstance(transport, TransportOptions) and transport.address == "embedded":
+            self._embedded = embedded if isinstance(embedded, EmbeddedServer) else EmbeddedServer(embedded)
         self._run: _Run | None = None
         self._workers: list[SinkWorker] = []
         self._results: BoundedQueue[Result] | None = None
@@ -228,6 +232,8 @@ class StreamClient:
 
     def _open(self) -> None:
         options = self._options
+        if self._embedded is not None:
+            self._embedded.launch()
         self._reader = Reader(self._source, self._fail, limit_frames=options.limit_frames, max_fps=options.enforce_fps)
         self._observer.state("source", "connecting")
         watch("source", self._source, self._observer)
@@ -288,16 +294,10 @@ class StreamClient:
     def _connect(self) -> Session:
         if isinstance(self._transport, Session):
             return self._transport
-        if isinstance(self._transport, str):
-            options = TransportOptions(self._transport, request_timeout=self._options.request_timeout)
-        else:
-            options = self._transport
-        if options.address == "embedded":
-            self._embedded = EmbeddedServer(self._embedded_options)
-            self._embedded.start()
-            options = replace(options, address=self._embedded.address)
-            return connect(options, self._embedded.servables)
-        return connect(options)
+        if self._embedded is None:
+            return connect(self._transport)
+        self._embedded.start()
+        return connect(replace(self._transport, address=self._embedded.address), self._embedded.servables)
 
     def _check_landmarks(self, servable: Servable) -> None:
         wanted = self._classifier is not None or any(isinstance(sink, LandmarksSink) for sink in self._sinks)

@@ -51,8 +51,10 @@ class EmbeddedServer:
         self.servables: tuple[str, ...] = ()
         """What it serves: graphs, and models that no graph uses."""
 
-    def start(self) -> None:
-        """Start the child and wait until it serves; raises :class:`ConnectError` with what it said."""
+    def launch(self) -> None:
+        """Start the child, if it has not been, without waiting for it."""
+        if self._process is not None:
+            return
         command = [sys.executable, "-m", "graph_server", "--port", "0", "--exit_with_stdin"]
         if self._options.config_path is not None:
             command += ["--config_path", str(self._options.config_path)]
@@ -73,6 +75,11 @@ class EmbeddedServer:
             thread = threading.Thread(target=read, args=(pipe,), name="embedded server output", daemon=True)
             thread.start()
             self._threads.append(thread)
+
+    def start(self) -> None:
+        """Start the child and wait until it serves; raises :class:`ConnectError` with what it said."""
+        self.launch()
+        assert self._process is not None
         try:
             line = self._ready.get(timeout=self._options.start_timeout)
         except queue.Empty:
@@ -105,6 +112,8 @@ class EmbeddedServer:
         process = self._process
         if process is None:
             return
+        if not self.address:
+            process.terminate()  # it looks at its standard input only once it serves
         if process.stdin is not None:
             process.stdin.close()
         try:

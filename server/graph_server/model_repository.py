@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from graph_server.errors import ConfigError, UnknownModelError, UnknownVersionError
 from graph_server.models import Model, ModelConfig, Runtime
@@ -9,6 +10,9 @@ from graph_server.servable_metrics import ServableMetrics
 from graph_server.versions import find_versions
 
 logger = logging.getLogger(__name__)
+
+READ_AT_ONCE = 2
+"""Models that are read at the same time; one alone leaves all processors but one idle."""
 
 
 class ModelRepository:
@@ -25,12 +29,17 @@ class ModelRepository:
         self._failures: dict[str, ConfigError] = {}
         self._models: dict[str, dict[int, Model]] = {}
         metrics = metrics or ServableMetrics()
-        for config in configs:
+
+        def read(config: ModelConfig) -> None:
             kept = before._models.get(config.name, {}) if before and before._configs.get(config.name) == config else {}
             try:
                 self._models[config.name] = _readable(runtime, config, metrics, kept)
             except ConfigError as error:
                 self._failures[config.name] = error
+
+        with ThreadPoolExecutor(READ_AT_ONCE, thread_name_prefix="read") as pool:
+            for _ in pool.map(read, configs):
+                pass
 
     @property
     def names(self) -> tuple[str, ...]:

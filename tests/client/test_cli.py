@@ -150,9 +150,19 @@ def test_ctrl_c_while_no_server_answers_ends_without_a_word(clip: Path) -> None:
             assert (client.communicate()[1], client.returncode) == ("", 130)
 
 
-def test_ctrl_c_while_modules_load_ends_without_a_word(tmp_path: Path) -> None:
-    (tmp_path / "grpc.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+@pytest.mark.parametrize(
+    ("module", "flags", "status"),
+    [
+        ("argparse", ["--help"], -signal.SIGINT),
+        ("grpc", ["--input_stream", "none.mp4", "--output_stream", "none", "--grpc_address", "127.0.0.1:1"], 130),
+        ("av", ["--input_stream", "none.mp4", "--output_stream", "none"], 130),  # the embedded server is on its way
+    ],
+)
+def test_ctrl_c_while_modules_load_ends_without_a_word(
+    tmp_path: Path, module: str, flags: list[str], status: int
+) -> None:
+    (tmp_path / f"{module}.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
     script = Path(sys.executable).parent / "ovms-stream-client"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    done = subprocess.run([script, "--help"], capture_output=True, text=True, check=False, env=environment)
-    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+    done = subprocess.run([script, *flags], capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (status, "", "")

@@ -10,7 +10,7 @@ from stream_client.benchmark.mode import Benchmark
 from stream_client.benchmark.report import Settings
 from stream_client.classify.pose_classifier import PoseClassifier
 from stream_client.client import StreamClient
-from stream_client.embedded import EmbeddedOptions
+from stream_client.embedded import EmbeddedServer
 from stream_client.errors import ConfigurationError
 from stream_client.labels import read_label_names
 from stream_client.live_classifier import open_classifier
@@ -70,7 +70,9 @@ def _check_files(flags: argparse.Namespace) -> None:
             users[path.resolve()] = flag
 
 
-def make_client(flags: argparse.Namespace, observers: Sequence[Observer]) -> StreamClient:
+def make_client(
+    flags: argparse.Namespace, observers: Sequence[Observer], server: EmbeddedServer | None
+) -> StreamClient:
     """The client with its source, sinks and server; nothing is opened yet."""
     _check_files(flags)
     source = open_source(flags.input_stream, source_options(flags))
@@ -92,7 +94,7 @@ def make_client(flags: argparse.Namespace, observers: Sequence[Observer]) -> Str
         sinks,
         run_transport(flags),
         options=run_options(flags),
-        embedded=EmbeddedOptions(config_path=flags.config_path, models_dir=flags.models_dir),
+        embedded=server,
         label_names=label_names,
         output_name=flags.output_name,
         label_output_name=flags.label_output_name,

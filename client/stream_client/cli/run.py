@@ -1,0 +1,124 @@
+"""One run as the flags ask for it: its summary in one line, an exit status."""
+
+import argparse
+import logging
+import signal
+import sys
+from types import FrameType
+
+from stream_client.classify.pose_classifier import PoseClassifier
+from stream_client.cli.exit_status import RUN_ERROR, USAGE_ERROR
+from stream_client.cli.settings import make_benchmark, make_client, make_monitor
+from stream_client.embedded import EmbeddedServer
+from stream_client.errors import ConfigurationError, StreamClientError
+from stream_client.progress import Progress
+from stream_client.redact import redact
+from stream_client.results import LandmarkClassifier
+from stream_client.small_frames import shrunk_size
+from stream_client.summary import Summary
+from stream_client.tally import Tally
+from stream_client.verdict import Setting, verdict
+
+
+def run(flags: argparse.Namespace, server: EmbeddedServer | None) -> int:
+    """Run; 0 at the end of the source, a limit or q; 1 when the run failed; 2 for flags that cannot work.
+
+    ``server`` is an embedded server that is on its way; the caller closes it.
+    """
+    try:
+        benchmark = make_benchmark(flags, lambda: client.finish())  # noqa: PLW0108 - there is no client yet
+        tally = Tally()
+        client = make_client(flags, (tally, *benchmark.observers) if benchmark else (tally,), server)
+        monitor = make_monitor(flags, tally)
+    except StreamClientError as error:
+        return _report(error, flags.verbose, USAGE_ERROR)
+    stopped_by: list[int] = []
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stopped_by.append(number)
+        if not client.opened and len(stopped_by) == 1:
+            raise KeyboardInterrupt  # what is waited for at the start has nothing to finish
+        client.stop()
+
+    previous = {number: signal.signal(number, on_signal) for number in _stopping_signals()}
+    try:
+        with monitor, Progress() as progress:
+            client.on_start(progress.start)
+            client.on_result(progress.result)
+            summary = client.run()
+    except KeyboardInterrupt:
+        return 128 + stopped_by[0]
+    except StreamClientError as error:
+        if client.summary is not None and client.summary.info is not None:
+            _print_summary(client.summary)
+        if stopped_by:
+            return 128 + stopped_by[0]
+        return _report(error, flags.verbose, USAGE_ERROR if isinstance(error, ConfigurationError) else RUN_ERROR)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    _print_summary(summary)
+    _print_last_failure(summary)
+    _print_verdict(tally, summary, flags)
+    _print_classifier(client.classifier)
+    if benchmark is not None:
+        try:
+            benchmark.finish(summary)
+        except StreamClientError as error:
+            return _report(error, flags.verbose, RUN_ERROR)
+    if stopped_by:
+        return 128 + stopped_by[0]
+    if summary.ledger.entered and not summary.ledger.delivered and summary.last_failure is not None:
+        return _report(summary.last_failure, flags.verbose, RUN_ERROR)
+    return 0
+
+
+def _stopping_signals() -> list[signal.Signals]:
+    """Ctrl-C, a request to end, and a closed terminal unless nohup has the client outlive it."""
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signals.append(signal.SIGHUP)
+    return signals
+
+
+def _print_summary(summary: Summary) -> None:
+    delivered, seconds = summary.ledger.delivered, summary.seconds
+    rate = f", {delivered / seconds:.1f} frames/s" if delivered and seconds else ""
+    print(f"{summary.ledger.line()} in {seconds:.1f} s{rate}", file=sys.stderr, flush=True)
+    for name, peer in summary.peers.items():
+        if peer.losses:
+            print(f"{name}: {peer.line()}", file=sys.stderr, flush=True)
+
+
+def _print_last_failure(summary: Summary) -> None:
+    """Of a run that went well otherwise."""
+    if summary.ledger.delivered and sum(summary.ledger.failed.values()) and summary.last_failure is not None:
+        print(f"last failure: {redact(str(summary.last_failure))}", file=sys.stderr, flush=True)
+
+
+def _print_verdict(tally: Tally, summary: Summary, flags: argparse.Namespace) -> None:
+    assert summary.info is not None
+    width, height = summary.info.width, summary.info.height
+    if flags.max_side is not None:
+        width, height = shrunk_size(width, height, flags.max_side)
+    setting = Setting(width, height, flags.max_inflight == "auto", summary.info.live, summary.upload_rate)
+    found = verdict(tally.snapshot(), setting)
+    if found is not None:
+        print(f"verdict: {found.sentence}", file=sys.stderr, flush=True)
+
+
+def _print_classifier(classifier: LandmarkClassifier | None) -> None:
+    if isinstance(classifier, PoseClassifier):
+        if classifier.counter is not None:
+            counter = classifier.counter
+            print(f"{counter.label}: {counter.count} repetitions", file=sys.stderr, flush=True)
+        if classifier.errors:
+            reason = redact(str(classifier.last_error))
+            print(f"{classifier.errors} predictions failed: {reason}", file=sys.stderr, flush=True)
+
+
+def _report(error: StreamClientError, verbose: bool, status: int) -> int:
+    if verbose:
+        logging.getLogger(__name__).error("", exc_info=error)
+    print(f"error: {redact(' '.join(str(error).split()))}", file=sys.stderr, flush=True)
+    return status
