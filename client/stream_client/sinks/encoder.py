@@ -4,11 +4,11 @@ from fractions import Fraction
 from typing import Protocol
 
 import av
-import numpy as np
 from av.video.frame import PictureType
 
 from stream_client.frames import Image
 from stream_client.rtsp.h264 import CLOCK_RATE
+from stream_client.sinks.pictures import YuvFrames
 
 KEY_SECONDS = 1.0
 """A key frame at least so often: viewers can join, and recover, within that time."""
@@ -49,11 +49,12 @@ class PyavEncoder:
                 "forced-idr": "1",
             }
         self._context = context
+        self._frame = YuvFrames()
         self._next_key = 0
 
     def encode(self, image: Image, presentation: int) -> list[bytes]:
         """Encode at once: nothing is held back."""
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24").reformat(format="yuv420p")
+        frame = self._frame(image)
         frame.pts, frame.time_base = presentation, self._context.time_base
         if presentation >= self._next_key:
             frame.pict_type = PictureType.I

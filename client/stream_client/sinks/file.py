@@ -6,17 +6,16 @@ from pathlib import Path
 
 import av
 import av.error
-import numpy as np
 
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Image, Result, StreamInfo
+from stream_client.pixel_format import threads_for
 from stream_client.sinks.audio import AudioTrack, audio_track
-from stream_client.sinks.pictures import even
+from stream_client.sinks.pictures import YuvFrames, even
 
 logger = logging.getLogger(__name__)
 
 _TIME_BASE = Fraction(1, 90_000)  # MPEG's clock: exact for the usual frame rates
-_PIXELS_A_THREAD = 1920 * 1088
 _CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 
 
@@ -42,6 +41,7 @@ class FileSink:
         self._options = {"preset": "veryfast", "subq": "0", "crf": str(quality), "bf": "0", "rc-lookahead": "3"}
         self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream | None = None
+        self._frame = YuvFrames()
         self._audio: AudioTrack | None = None
         self._info: StreamInfo | None = None
         self._last_pts = -1
@@ -74,7 +74,7 @@ class FileSink:
             if self._stream is None:
                 self._start(result.image)
             assert self._stream is not None
-            frame = av.VideoFrame.from_ndarray(even(np.ascontiguousarray(result.image)), format="rgb24")
+            frame = self._frame(even(result.image))
             pts = max(round(result.time / _TIME_BASE), self._last_pts + 1)
             self._last_pts = pts
             frame.pts = pts
@@ -120,8 +120,7 @@ class FileSink:
         stream = self._container.add_stream("libx264", rate=self._info.frame_rate or Fraction(30))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = _TIME_BASE
-        # More threads than needed only take time from the other stages: one does 720p at over 100 frames a second.
-        stream.codec_context.thread_count = -(-width * height // _PIXELS_A_THREAD)
+        stream.codec_context.thread_count = threads_for(width, height)
         stream.codec_context.gop_size = max(1, round(2 * float(self._info.frame_rate or 30)))
         stream.options = dict(self._options)
         self._stream = stream

@@ -12,7 +12,7 @@ import av.error
 
 from stream_client.errors import SourceCodecError, SourceError, SourceNotFoundError
 from stream_client.frames import Frame, StreamInfo
-from stream_client.sources.pictures import rgb_image
+from stream_client.sources.pictures import RgbImages
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ class FileSource:
         self._container: av.container.InputContainer | None = None
         self._frames: Iterator[av.VideoFrame] = iter(())
         self._first: av.VideoFrame | None = None
+        self._image = RgbImages()
         self._interrupted = threading.Event()
         self._index = 0
         self._last = -1
@@ -58,7 +59,7 @@ class FileSource:
         frame_rate = Fraction(rate) if rate and 0 < rate < _MAX_PLAUSIBLE_RATE else None
         if frame_rate:
             self._period = round(1_000_000 / frame_rate)
-        height, width = rgb_image(self._first).shape[:2]
+        height, width = self._image(self._first).shape[:2]
         self._started = time.monotonic()
         self._start = time.time_ns() // 1000 if self._realtime else 0
         return StreamInfo(
@@ -81,7 +82,7 @@ class FileSource:
         timestamp = self._timestamp(decoded)
         if self._realtime:
             self._interrupted.wait(max(0.0, self._started + timestamp / 1e6 - time.monotonic()))
-        image = rgb_image(decoded)
+        image = self._image(decoded)
         frame = Frame(self._index, self._start + timestamp, image, time.monotonic())
         self._index += 1
         return frame

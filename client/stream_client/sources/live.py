@@ -18,7 +18,7 @@ from stream_client.errors import SourceError, SourceTimeoutError
 from stream_client.frames import Frame, StreamInfo
 from stream_client.redact import redact
 from stream_client.sources.feed import Feed
-from stream_client.sources.pictures import rgb_image
+from stream_client.sources.pictures import RgbImages
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class LiveSource:
         self._thread: threading.Thread | None = None
         self._changed = threading.Condition()
         self._decoded: deque[_Decoded] = deque(maxlen=self.BUFFERED)
+        self._image = RgbImages()
         self._ended = False
         self._interrupted = False
         self._error: SourceError | None = None
@@ -77,7 +78,7 @@ class LiveSource:
                     f"{self._live.name}: no frame within {timeout:.3g} s (--input_stream)"
                 )
             first = self._decoded[0].picture
-        height, width = rgb_image(first).shape[:2]
+        height, width = self._image(first).shape[:2]
         start = time.time_ns() // 1000
         found = self._feed.properties
         return StreamInfo(self._live.name, width, height, found.frame_rate, live=True, start=start, codec=found.codec)
@@ -97,7 +98,7 @@ class LiveSource:
                     return None
                 raise SourceTimeoutError(f"{self._live.name}: no frame for {self._live.read_timeout:g} s")
             decoded = self._decoded.popleft()
-        image = rgb_image(decoded.picture)
+        image = self._image(decoded.picture)
         return Frame(decoded.number, self._timestamp(decoded.picture), image, decoded.captured)
 
     def interrupt(self) -> None:
