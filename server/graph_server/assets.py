@@ -17,8 +17,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from graph_server.errors import AssetError, GraphServerError
 from graph_server.resources import cache_folder, project_file
 
@@ -203,6 +201,8 @@ def _explain(requirement: str, log: str, status: int) -> str:
 
 
 def _show_progress(what: str, scratch: Path, ended: threading.Event) -> None:
+    from tqdm import tqdm  # needed once, at the first start
+
     with tqdm(desc=f"fetching {what}", unit="B", unit_scale=True, disable=not sys.stderr.isatty()) as bar:
         if bar.disable:
             print(f"fetching {what}", file=sys.stderr, flush=True)

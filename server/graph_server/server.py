@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -19,12 +20,13 @@ from graph_server.servable_metrics import ServableMetrics
 from graph_server.servables import Servables
 from graph_server.service.grpc_service import InferenceService
 from graph_server.service.limits import Budgets, Limits
-from graph_server.service.rest import RestServer
-from graph_server.service.rest_answers import RestAnswers
 from graph_server.service.servable_calls import ServableCalls
 from graph_server.service.shared_memory import FOLDER as SHARED_MEMORY_FOLDER
 from graph_server.service.shared_memory import SharedMemoryRegions
 from graph_server.tls import server_credentials
+
+if TYPE_CHECKING:
+    from graph_server.service.rest import RestServer
 
 _MOST_MESSAGE_BYTES = 2**31 - 1  # gRPC core counts in 32 bits
 # A client that vanishes without closing its connection is noticed after 40 s.
@@ -110,24 +112,33 @@ class GraphServer:
         self.address = self._bind_grpc()
         self._grpc.start()
         if options.rest_port is not None:
-            host = (options.rest_address or options.hosts[0]).strip("[]")
-            try:
-                self._rest = RestServer(
-                    host,
-                    options.rest_port,
-                    RestAnswers(self._calls, self._live, self._metrics),
-                    self._calls.budgets.rest_bytes,
-                    workers=options.rest_workers,
-                    body_bytes=options.limits.message_bytes,
-                )
-            except OSError as error:
-                self.stop()
-                text = f"cannot bind REST port {options.rest_port} of {host}: {error.strerror}"
-                raise ConfigError(f"{text} (--rest_port, --rest_bind_address)") from error
-            self._rest.start()
+            self._rest = self._start_rest(options.rest_port)
             self.rest_address = self._rest.address
         if options.poll_seconds:
             self._watcher.start()
+
+    def _start_rest(self, port: int) -> "RestServer":
+        # Python's HTTP server takes 50 ms to load, and most servers are without REST.
+        from graph_server.service.rest import RestServer
+        from graph_server.service.rest_answers import RestAnswers
+
+        options = self._options
+        host = (options.rest_address or options.hosts[0]).strip("[]")
+        try:
+            rest = RestServer(
+                host,
+                port,
+                RestAnswers(self._calls, self._live, self._metrics),
+                self._calls.budgets.rest_bytes,
+                workers=options.rest_workers,
+                body_bytes=options.limits.message_bytes,
+            )
+        except OSError as error:
+            self.stop()
+            text = f"cannot bind REST port {port} of {host}: {error.strerror}"
+            raise ConfigError(f"{text} (--rest_port, --rest_bind_address)") from error
+        rest.start()
+        return rest
 
     def stop(self, grace: float = GRACE_SECONDS) -> None:
         """Take nothing new, let what is under way end within ``grace`` seconds."""
