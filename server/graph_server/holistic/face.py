@@ -10,7 +10,7 @@ import numpy as np
 from graph_server.holistic.crops import Bytes, crop, padded, projected
 from graph_server.holistic.detection import FACE_DETECTOR, Detector
 from graph_server.holistic.networks import AFTER_POSE, Network, sigmoid
-from graph_server.holistic.pace import EVERY_FRAME, TRUSTED_FACE, Pace, Schedule
+from graph_server.holistic.pace import EVERY_FRAME, TRUSTED_FACE, Absence, Pace, Schedule
 from graph_server.holistic.regions import (
     FACE_TRACKING,
     ImageSize,
@@ -31,6 +31,7 @@ class FaceTracker:
 
     def __init__(self, detection_model: Model, landmark_model: Model, pace: Pace = EVERY_FRAME) -> None:
         self._schedule = Schedule(pace)
+        self._absence = Absence()
         detected = ("regressors", "classificators")
         self._detection = Network(detection_model, detected, low=-1.0, high=1.0, niceness=AFTER_POSE)
         self._detector = Detector(FACE_DETECTOR)
@@ -39,8 +40,13 @@ class FaceTracker:
 
     def process(self, image: Bytes, pose: Landmarks | None) -> Landmarks | None:
         """The face's landmarks [468, 5]; ``None`` when it is not seen. ``pose`` holds at least points 0…10."""
+        if pose is None:
+            self._previous = None
+            self._schedule.restart()
+            self._absence.forget()
+            return None
         size = (image.shape[1], image.shape[0])
-        region = None if pose is None else self._region(image, pose[_POSE_FACE], size)
+        region = self._region(image, pose[_POSE_FACE], size)
         self._previous = None if region is None else self._landmarks(image, region, size)
         return self._previous
 
@@ -54,6 +60,7 @@ class FaceTracker:
         boxes, scores = self._detection.run()
         points = self._detector.best(boxes[0], scores[0, :, 0])
         if points is None:
+            self._schedule.rest(self._absence.rest_after(0.0))
             return None
         keypoints = np.zeros((len(points), 5), np.float32)
         keypoints[:, :2] = points
@@ -69,8 +76,10 @@ class FaceTracker:
 
     def _landmarks(self, image: Bytes, region: Region, size: ImageSize) -> Landmarks | None:
         crop(image, region, self._landmark.pixels)
-        tensor, presence = self._landmark.run()
-        if sigmoid(float(presence.reshape(-1)[0])) < 0.5:
+        tensor, logit = self._landmark.run()
+        presence = sigmoid(float(logit.reshape(-1)[0]))
+        self._schedule.rest(self._absence.rest_after(presence))
+        if presence < 0.5:
             return None
         landmarks = np.zeros((_POINTS, 5), np.float32)
         landmarks[:, :3] = tensor.reshape(_POINTS, 3) / np.float32(_SIDE)

@@ -24,9 +24,9 @@ TRUSTED_FACE = 2
 landmark network's decision: on the shared clips its presence and landmarks stay exactly what they are without this."""
 
 CLEARLY_ABSENT = ((0.02, 2), (0.1, 1))
-"""A hand that :data:`ABSENCE_LOOKS` looks in a row gave less than that presence, and the frames without a look after
-that. What shows up meanwhile is seen a frame or two late: on the shared clips in 0.1 to 0.5 % of frames, for a third of
-all looks where hands are mostly away. Hands that come and go keep their presence above 0.1 and are not affected."""
+"""A part that :data:`ABSENCE_LOOKS` looks in a row gave less than that presence, and the frames without a look after
+that. What shows up meanwhile is seen a frame or two late: on the shared clips in up to 0.3 % of frames for a hand, none
+for a face, for a quarter to a third of the looks where they are mostly away (benchmarks/README.md)."""
 
 ABSENCE_LOOKS = 8
 
@@ -66,13 +66,13 @@ class Schedule:
 
 
 class Absence:
-    """Says how long not to look for a hand that is clearly not there."""
+    """Says how long not to look for a part that is clearly not there."""
 
     def __init__(self) -> None:
         self._presences: deque[float] = deque(maxlen=ABSENCE_LOOKS)
 
     def forget(self) -> None:
-        """It was not looked for, since it cannot be seen."""
+        """It was not looked for, since the pose says that it cannot be seen."""
         self._presences.clear()
 
     def rest_after(self, presence: float) -> int:
