@@ -27,8 +27,8 @@ from graph_server.errors import GraphServerError
 from graph_server.graph.definition import parse_graph
 from graph_server.graph.runtime import Graph
 from graph_server.holistic.pace import EVERY_FRAME, FAST, Pace
+from graph_server.inference_runtime import Runtime
 from graph_server.model_repository import ModelRepository
-from graph_server.models import Runtime
 from graph_server.resources import cache_folder, project_file
 
 PARTS = {

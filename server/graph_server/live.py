@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 
 from graph_server.config import ServerConfig
-from graph_server.models import Runtime
+from graph_server.inference_runtime import Runtime
 from graph_server.reload import fingerprint
 from graph_server.servable_metrics import ServableMetrics
 from graph_server.servables import load

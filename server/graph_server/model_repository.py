@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from graph_server.errors import ConfigError, UnknownModelError, UnknownVersionError
-from graph_server.models import Model, ModelConfig, Runtime
+from graph_server.inference_runtime import Runtime
+from graph_server.models import Model, ModelConfig
 from graph_server.servable_metrics import ServableMetrics
 from graph_server.versions import find_versions
 

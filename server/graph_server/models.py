@@ -14,6 +14,7 @@ import numpy.typing as npt
 import openvino as ov
 
 from graph_server.errors import ConfigError, GraphServerError
+from graph_server.inference_runtime import Runtime
 from graph_server.preparation import Preparation, last_line
 from graph_server.priority import with_niceness
 from graph_server.servable_metrics import ServableMetrics
@@ -54,26 +55,13 @@ class TensorInfo:
     layout: str = ""
 
 
-class Runtime:
-    """OpenVINO, with its model cache: compiled models are read back in a fraction of the time."""
-
-    def __init__(self, cache: Path | None = None) -> None:
-        self.core = ov.Core()
-        if cache is not None:
-            try:
-                cache.mkdir(parents=True, exist_ok=True)
-                self.core.set_property({"CACHE_DIR": str(cache)})
-            except OSError:
-                pass  # without the cache it only starts slower
-
-
 class Model:
     """One version of a model; compiled at first use, then shared by every session."""
 
     def __init__(
         self, runtime: Runtime, config: ModelConfig, version: int, path: Path, metrics: ServableMetrics
     ) -> None:
-        self._core = runtime.core
+        self._runtime = runtime
         self._config = config
         self.name = config.name
         self.version, self.path = version, path
@@ -89,7 +77,7 @@ class Model:
     @cached_property
     def _model(self) -> ov.Model:
         try:
-            model = self._core.read_model(str(self.path))
+            model = self._runtime.read(self.path)
         except RuntimeError as error:
             raise ConfigError(f"model {self.name}: {self.path} cannot be read: {last_line(error)}") from error
         return self._config.preparation.apply(model, self.name, self.path.parent)
@@ -111,8 +99,8 @@ class Model:
             compiled = self._variants.get(key)
             if compiled is None:
                 try:
-                    model = change(self._model.clone())
-                    compile_model = partial(self._core.compile_model, model, self._config.device, self.plugin_config)
+                    core, model = self._runtime.core, change(self._model.clone())
+                    compile_model = partial(core.compile_model, model, self._config.device, self.plugin_config)
                     compiled = with_niceness(niceness, compile_model)
                 except RuntimeError as error:
                     raise ConfigError(f"model {self.name}: {last_line(error)}") from error

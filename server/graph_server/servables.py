@@ -12,8 +12,9 @@ from graph_server.errors import ConfigError, GraphServerError
 from graph_server.graph.definition import GraphDefinition, parse_graph
 from graph_server.graph.pool import CallGraph, GraphPool, PooledGraph, pool_size
 from graph_server.graph.runtime import Graph
+from graph_server.inference_runtime import Runtime
 from graph_server.model_repository import ModelRepository, UsedModels
-from graph_server.models import Model, Runtime
+from graph_server.models import Model
 from graph_server.servable_metrics import ServableMetrics
 
 logger = logging.getLogger(__name__)

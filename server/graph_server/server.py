@@ -12,9 +12,9 @@ from graph_server.config import ServerConfig
 from graph_server.errors import ConfigError
 from graph_server.fault import NO_FAULTS, FaultOptions
 from graph_server.fault_interceptor import FaultInterceptor
+from graph_server.inference_runtime import Runtime
 from graph_server.live import LiveServables
 from graph_server.metrics import MetricsConfig, Registry
-from graph_server.models import Runtime
 from graph_server.reload import ConfigWatcher
 from graph_server.servable_metrics import ServableMetrics
 from graph_server.servables import Servables

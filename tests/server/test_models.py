@@ -11,8 +11,9 @@ import pytest
 from tests.support.graph_server import write_onnx
 
 from graph_server.errors import ConfigError, UnknownModelError, UnknownVersionError
+from graph_server.inference_runtime import Runtime
 from graph_server.model_repository import ModelRepository
-from graph_server.models import Model, ModelConfig, Runtime
+from graph_server.models import Model, ModelConfig
 from graph_server.preparation import Preparation, partial_shape
 from graph_server.versions import VersionPolicy, parse_policy
 

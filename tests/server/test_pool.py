@@ -13,9 +13,9 @@ from tests.support.graph_server import graph_server, http, request, stream, unar
 
 from graph_server.config import read_config, single_servable
 from graph_server.graph.runtime import Graph
+from graph_server.inference_runtime import Runtime
 from graph_server.live import LiveServables
 from graph_server.metrics import metrics_config
-from graph_server.models import Runtime
 from graph_server.servable_metrics import ServableMetrics
 from graph_server.server import GraphServer
 

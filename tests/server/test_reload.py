@@ -16,8 +16,8 @@ from tests.support.graph_server import TIMESTAMP, http, request, stream, unary, 
 
 from graph_server.config import read_config
 from graph_server.errors import ConfigError
+from graph_server.inference_runtime import Runtime
 from graph_server.live import LiveServables
-from graph_server.models import Runtime
 from graph_server.reload import ConfigWatcher
 from graph_server.servable_metrics import ServableMetrics
 from graph_server.servables import load

@@ -26,8 +26,8 @@ from graph_server.graph.calculator import Calculator, Services
 from graph_server.graph.definition import parse_graph
 from graph_server.graph.node import Node
 from graph_server.graph.runtime import Graph
+from graph_server.inference_runtime import Runtime
 from graph_server.model_repository import ModelRepository
-from graph_server.models import Runtime
 from graph_server.server import GraphServer
 from graph_server.service.limits import Limits
 from graph_server.service.messages import message_class

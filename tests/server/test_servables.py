@@ -6,7 +6,7 @@ import pytest
 
 from graph_server import servables
 from graph_server.config import GraphConfig, ServerConfig
-from graph_server.models import Runtime
+from graph_server.inference_runtime import Runtime
 
 GOOD = 'input_stream: "a" output_stream: "b" node { calculator: "PassThroughCalculator" input_stream: "a" '
 GOOD += 'output_stream: "b" }'

@@ -78,7 +78,8 @@ def canvas_for(image: Bytes) -> Bytes:
     height, width = image.shape[:2]
     channels = 4 if image.shape[2] == 4 else 3
     stride = -(-width * channels // _ROW_ALIGNMENT) * _ROW_ALIGNMENT
-    rows = np.zeros((height, stride), np.uint8)
+    rows = np.empty((height, stride), np.uint8)
+    rows[:, width * channels :] = 0
     canvas = rows[:, : width * channels].reshape(height, width, channels)
     canvas[:] = image
     return canvas
