@@ -25,7 +25,7 @@ landmark network's decision: on the shared clips its presence and landmarks stay
 
 CLEARLY_ABSENT = ((0.02, 2), (0.1, 1))
 """A part that :data:`ABSENCE_LOOKS` looks in a row gave less than that presence, and the frames without a look after
-that. What shows up meanwhile is seen a frame or two late: in up to 0.4 % of frames, for a quarter to a half of the looks
+that. What shows up meanwhile is seen a frame or two late: in up to 0.4 % of frames, for a quarter to half of the looks
 where the part is mostly away (benchmarks/README.md)."""
 
 ABSENCE_LOOKS = 8
