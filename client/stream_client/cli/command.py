@@ -56,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO if flags.verbose else logging.WARNING, handlers=[log])
     server = _embedded_server(flags)
     try:
+        if server is not None:
+            server.launch()
         # The server starts while these modules load, for half a second.
         from stream_client.cli.run import run
 
@@ -68,9 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _embedded_server(flags: argparse.Namespace) -> EmbeddedServer | None:
-    """The embedded server on its way, if it is that one."""
+    """The embedded server, if it is that one."""
     if flags.grpc_address != "embedded":
         return None
-    server = EmbeddedServer(EmbeddedOptions(config_path=flags.config_path, models_dir=flags.models_dir))
-    server.launch()
-    return server
+    return EmbeddedServer(EmbeddedOptions(config_path=flags.config_path, models_dir=flags.models_dir))

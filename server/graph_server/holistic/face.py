@@ -10,7 +10,7 @@ import numpy as np
 from graph_server.holistic.crops import Bytes, crop, padded, projected
 from graph_server.holistic.detection import FACE_DETECTOR, Detector
 from graph_server.holistic.networks import AFTER_POSE, Network, sigmoid
-from graph_server.holistic.pace import EVERY_FRAME, TRUSTED_FACE, Absence, Pace, Schedule
+from graph_server.holistic.pace import EVERY_FRAME, TRUSTED_FACE, Pace, Schedule
 from graph_server.holistic.regions import (
     FACE_TRACKING,
     ImageSize,
@@ -31,7 +31,6 @@ class FaceTracker:
 
     def __init__(self, detection_model: Model, landmark_model: Model, pace: Pace = EVERY_FRAME) -> None:
         self._schedule = Schedule(pace)
-        self._absence = Absence()
         detected = ("regressors", "classificators")
         self._detection = Network(detection_model, detected, low=-1.0, high=1.0, niceness=AFTER_POSE)
         self._detector = Detector(FACE_DETECTOR)
@@ -43,7 +42,6 @@ class FaceTracker:
         if pose is None:
             self._previous = None
             self._schedule.restart()
-            self._absence.forget()
             return None
         size = (image.shape[1], image.shape[0])
         region = self._region(image, pose[_POSE_FACE], size)
@@ -60,7 +58,7 @@ class FaceTracker:
         boxes, scores = self._detection.run()
         points = self._detector.best(boxes[0], scores[0, :, 0])
         if points is None:
-            self._schedule.rest(self._absence.rest_after(0.0))
+            self._schedule.looked(0.0)
             return None
         keypoints = np.zeros((len(points), 5), np.float32)
         keypoints[:, :2] = points
@@ -78,7 +76,7 @@ class FaceTracker:
         crop(image, region, self._landmark.pixels)
         tensor, logit = self._landmark.run()
         presence = sigmoid(float(logit.reshape(-1)[0]))
-        self._schedule.rest(self._absence.rest_after(presence))
+        self._schedule.looked(presence)
         if presence < 0.5:
             return None
         landmarks = np.zeros((_POINTS, 5), np.float32)

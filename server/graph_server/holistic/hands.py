@@ -9,7 +9,7 @@ import numpy as np
 
 from graph_server.holistic.crops import Bytes, crop, padded, projected
 from graph_server.holistic.networks import AFTER_POSE, Network
-from graph_server.holistic.pace import EVERY_FRAME, Absence, Pace, Schedule
+from graph_server.holistic.pace import EVERY_FRAME, Pace, Schedule
 from graph_server.holistic.regions import (
     HAND_TRACKING,
     ImageSize,
@@ -53,7 +53,6 @@ class HandTracker:
     def __init__(self, hand: Hand, recrop_model: Model, landmark_model: Model, pace: Pace = EVERY_FRAME) -> None:
         self._hand = hand
         self._schedule = Schedule(pace)
-        self._absence = Absence()
         self._look = pace.look
         self._carried = 0
         self._place: Landmarks = np.zeros(2, np.float32)
@@ -66,7 +65,6 @@ class HandTracker:
         if pose is None or pose[self._hand.wrist, 3] <= _MIN_VISIBILITY:
             self._previous = None
             self._schedule.restart()
-            self._absence.forget()
             return None
         last_place, self._place = self._place, self._hand.place(pose)
         if self._previous is not None and self._carried + 1 < self._look:
@@ -100,7 +98,7 @@ class HandTracker:
     def _landmarks(self, image: Bytes, region: Region, size: ImageSize) -> Landmarks | None:
         crop(image, padded(region, size, (_HAND_SIDE, _HAND_SIDE))[0], self._landmark.pixels)
         tensor, (presence,) = self._landmark.run()
-        self._schedule.rest(self._absence.rest_after(float(presence[0])))
+        self._schedule.looked(float(presence[0]))
         if presence[0] < 0.5:
             return None
         landmarks = np.zeros((_POINTS, 5), np.float32)

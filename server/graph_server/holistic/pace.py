@@ -34,11 +34,31 @@ FAST = Pace(confirm=3, search=3, look=2)
 """Less exact in hands, and where hands and face come and go (benchmarks/README.md)."""
 
 
+class Absence:
+    """Says how long not to look for a part that is clearly not there."""
+
+    def __init__(self) -> None:
+        self._presences: deque[float] = deque(maxlen=ABSENCE_LOOKS)
+
+    def forget(self) -> None:
+        """It was not looked for, since the pose says that it cannot be seen."""
+        self._presences.clear()
+
+    def rest_after(self, presence: float) -> int:
+        """The frames without a look after one that gave ``presence``, 0…1."""
+        self._presences.append(presence)
+        if len(self._presences) < ABSENCE_LOOKS:
+            return 0
+        highest = max(self._presences)
+        return next((rest for limit, rest in CLEARLY_ABSENT if highest < limit), 0)
+
+
 class Schedule:
     """Says for one part whether a frame is for seeking. Begins with one that is."""
 
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
+        self._absence = Absence()
         self._followed = False
         self._left = 0
 
@@ -57,28 +77,14 @@ class Schedule:
         return True
 
     def restart(self) -> None:
-        """Seek in the next frame."""
+        """The pose says that the part cannot be seen: seek in the first frame in which it can."""
         self._left = 0
+        self._absence.forget()
+
+    def looked(self, presence: float) -> None:
+        """A look gave that ``presence``, 0…1: after many that were clearly in vain, rest."""
+        self.rest(self._absence.rest_after(presence))
 
     def rest(self, frames: int) -> None:
         """Do not seek for that many frames, unless the part is lost."""
         self._left = max(self._left, frames)
-
-
-class Absence:
-    """Says how long not to look for a part that is clearly not there."""
-
-    def __init__(self) -> None:
-        self._presences: deque[float] = deque(maxlen=ABSENCE_LOOKS)
-
-    def forget(self) -> None:
-        """It was not looked for, since the pose says that it cannot be seen."""
-        self._presences.clear()
-
-    def rest_after(self, presence: float) -> int:
-        """The frames without a look after one that gave ``presence``, 0…1."""
-        self._presences.append(presence)
-        if len(self._presences) < ABSENCE_LOOKS:
-            return 0
-        highest = max(self._presences)
-        return next((rest for limit, rest in CLEARLY_ABSENT if highest < limit), 0)
