@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -36,7 +37,7 @@ def pushgateway(*flags: str) -> Iterator[str]:
 
 
 class Prometheus:
-    """A Prometheus that scrapes the given targets every 200 ms; use it as ``with Prometheus.start(…) as it``."""
+    """A Prometheus that scrapes the given targets every half second; use it as ``with Prometheus.start(…) as it``."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -44,9 +45,12 @@ class Prometheus:
     @classmethod
     @contextmanager
     def start(cls, folder: Path, targets: dict[str, str]) -> Iterator["Prometheus"]:
-        """``targets`` maps jobs to ``host:port``; data and configuration go into ``folder``."""
+        """``targets`` maps jobs to ``host:port``; data and configuration go into ``folder``.
+
+        Yields once every target has been scraped: Prometheus hands its targets to the scrapers only every 5 s.
+        """
         jobs = [{"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()]
-        config = {"global": {"scrape_interval": "200ms", "scrape_timeout": "200ms"}, "scrape_configs": jobs}
+        config = {"global": {"scrape_interval": "500ms", "scrape_timeout": "500ms"}, "scrape_configs": jobs}
         (folder / "prometheus.json").write_text(json.dumps(config))  # YAML takes in JSON
         command = [
             program("prometheus"),
@@ -55,7 +59,16 @@ class Prometheus:
             "--web.listen-address=127.0.0.1:0",
         ]
         with _running(command, LISTENING, ready=b"Server is ready") as url:
-            yield cls(url)
+            started = cls(url)
+            started.wait_for(f"count(up == 1) == {len(targets)}")
+            yield started
+
+    def wait_for(self, expression: str) -> None:
+        """Until an expression has a value; nobody tells when Prometheus has scraped."""
+        deadline = time.monotonic() + 30
+        while not self.query(expression):
+            assert time.monotonic() < deadline, expression
+            time.sleep(0.1)
 
     def query(self, expression: str, at: float | None = None) -> list[Any]:
         """The vector that an expression gives; raises with Prometheus's own words where it is wrong."""
