@@ -44,7 +44,8 @@ class RtspSink:
     last picture is repeated, since servers cut a silent publisher. A lost server is connected to again with
     back-off, for ever or for ``reconnect_timeout`` seconds, while the run goes on; pictures of another size
     begin a new stream. Only refused credentials and failed TLS end the run: at once at first, after
-    :attr:`REFUSALS` attempts in a row once the sink was live.
+    :attr:`REFUSALS` attempts in a row once the sink was live. How many pictures were repeated, and how many
+    skipped for newer ones, is logged at the end: as a warning if any were skipped.
     """
 
     REPEAT_SECONDS = 0.2
@@ -66,6 +67,7 @@ class RtspSink:
         self._changed = threading.Condition()
         self._newest: Image | None = None
         self._unseen = False
+        self._repeated = self._skipped = 0
         self._closing = False
         self._failure: StreamClientError | None = None
         self._publisher: Publisher | None = None
@@ -93,6 +95,7 @@ class RtspSink:
         with self._changed:
             if self._failure is not None:
                 raise self._failure
+            self._skipped += self._unseen
             self._newest, self._unseen = even(result.image), True
             self._changed.notify_all()
         return True
@@ -148,6 +151,11 @@ class RtspSink:
             self._fail(SinkError(redact(f"{self.name}: {type(error).__name__}: {error}")))
         finally:
             self._on_state("ended")
+            logger.log(
+                logging.WARNING if self._skipped else logging.INFO,
+                "%s: %d pictures were repeated since nothing new came, %d skipped for newer ones",
+                self.name, self._repeated, self._skipped,
+            )  # fmt: skip
 
     def _take_loss(self, error: RtspError | OSError, trials: "_Trials") -> None:
         """Say what happened; raises where there is no point in another attempt."""
@@ -233,6 +241,7 @@ class RtspSink:
             if wait:
                 self._changed.wait_for(lambda: self._unseen or self._closing, self.REPEAT_SECONDS)
             assert self._newest is not None
+            self._repeated += wait and not self._unseen
             self._unseen = False
             return self._newest, self._closing
 

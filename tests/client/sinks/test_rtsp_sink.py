@@ -126,6 +126,28 @@ def test_a_viewer_sees_h264_that_every_player_takes(rtsp: RtspServer, encoder: s
         assert [packet["pts_time"] for packet in packets] == [packet["dts_time"] for packet in packets]
 
 
+def test_pictures_that_were_skipped_for_newer_ones_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    at_work, go_on = threading.Event(), threading.Event()
+
+    def slow_encoder(width: int, height: int) -> PyavEncoder:
+        at_work.set()
+        assert go_on.wait(30)
+        return PyavEncoder(width, height)
+
+    with socket.socket() as closed:  # bound and not listening: connections are refused
+        closed.bind(("127.0.0.1", 0))
+        sink = RtspSink(f"rtsp://127.0.0.1:{closed.getsockname()[1]}/out", slow_encoder, reconnect_timeout=0.0)
+        sink.open(StreamInfo("show", 64, 48, live=True))
+        sink.write(result(picture(1)))
+        assert at_work.wait(30)
+        for index in (2, 3, 4):
+            sink.write(result(picture(index)))
+        go_on.set()
+        sink.close()
+    assert_nothing_publishes()
+    assert "0 pictures were repeated since nothing new came, 2 skipped for newer ones" in caplog.text
+
+
 def test_the_last_picture_is_repeated_when_nothing_new_comes(rtsp: RtspServer) -> None:
     with Show(RtspSink(rtsp.url("publish/out"), PyavEncoder), picture(20)) as show:
         show.wait_for("live")
