@@ -3,47 +3,33 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import replace
 from types import TracebackType
 
 from stream_client.bounded_queue import BoundedQueue
 from stream_client.coercion import SinkLike, SourceLike, as_list, as_sink, as_source
-from stream_client.conversion import converter
 from stream_client.dispatcher import Dispatcher, Postprocess
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.events import Event, Unsubscribe
-from stream_client.exchange import Exchange
 from stream_client.frames import Image, Result, StreamInfo
-from stream_client.labels import read_label_names
-from stream_client.landmark_tensors import LandmarkDecoder
 from stream_client.ledger import Ledger
 from stream_client.memory import keep_frame_memory
 from stream_client.observe import Observer, Observers
 from stream_client.options import RunOptions
 from stream_client.peers import Peers, PeerSummary, watch
+from stream_client.processing import Processing
 from stream_client.reader import Reader
-from stream_client.results import LandmarkClassifier, OutputFinder, ResultBuilder, label_on_image
+from stream_client.results import LandmarkClassifier, label_on_image
+from stream_client.run import Run
 from stream_client.sender import Sender
 from stream_client.sink_worker import SinkWorker
 from stream_client.sinks.landmarks import LandmarksSink
-from stream_client.small_frames import SmallFrames, restorer
+from stream_client.small_frames import SmallFrames
 from stream_client.summary import Summary
 from stream_client.transport.servable import Servable
 from stream_client.transport.session import Session, TransportOptions, connect
-
-
-@dataclass(slots=True)
-class _Run:
-    """The parts of a run that is under way."""
-
-    exchange: Exchange
-    reader: Reader
-    sender: Sender
-    dispatcher: Dispatcher
-    info: StreamInfo
-    session: Session
-    timer: threading.Timer | None
 
 
 class StreamClient:
@@ -84,20 +70,21 @@ class StreamClient:
         if isinstance(transport, str):
             transport = TransportOptions(transport, request_timeout=self._options.request_timeout)
         self._transport = transport
-        self._label_names = label_names
-        self._output_name = output_name
-        self._label_output_name = label_output_name
-        self._preprocess = preprocess
-        self._small_frames = None if self._options.max_side is None else SmallFrames(self._options.max_side)
-        self._postprocess = postprocess
-        self._classifier = classifier
+        self._processing = Processing(
+            label_names=label_names,
+            output_name=output_name,
+            label_output_name=label_output_name,
+            preprocess=preprocess,
+            small_frames=None if self._options.max_side is None else SmallFrames(self._options.max_side),
+            postprocess=postprocess,
+            classifier=classifier,
+        )
         self._peers = Peers()
         self._observer = Observers([self._peers, *observers])
         self._embedded: EmbeddedServer | None = None
         if isinstance(transport, TransportOptions) and transport.address == "embedded":
             self._embedded = embedded if isinstance(embedded, EmbeddedServer) else EmbeddedServer(embedded)
-        self._run: _Run | None = None
-        self._workers: list[SinkWorker] = []
+        self._run: Run | None = None
         self._results: BoundedQueue[Result] | None = None
         self._lock = threading.Lock()
         self._error: StreamClientError | None = None
@@ -139,19 +126,19 @@ class StreamClient:
             raise ConfigurationError("a StreamClient runs once: make another one")
         keep_frame_memory()
         try:
-            self._open()
+            run = self._run = self._open()
+            if self._stop_requested.is_set():
+                run.stop()
+            self._started(run.info)
         except BaseException as error:
+            if self._run is not None:
+                self._run.stop()
+                self._run.join()
             self._shut_down(error if isinstance(error, StreamClientError) else None)
             raise
-        assert self._run is not None
-        self._started(self._run.info)
         self._began = self._ended = time.monotonic()
-        self._run.dispatcher.start()
-        self._run.sender.start()
-        self._run.reader.start(self._run.exchange)
-        if self._run.timer is not None:
-            self._run.timer.start()
-        threading.Thread(target=self._supervise, name="supervisor").start()
+        run.start()
+        threading.Thread(target=self._supervise, args=(run,), name="supervisor").start()
 
     def wait(self) -> Summary:
         """Wait for the end; raises what ended the run, if it was not its source, a limit or a stop."""
@@ -169,9 +156,8 @@ class StreamClient:
         self._stop_requested.set()
         reader, run = self._reader, self._run
         if run is not None:
-            run.exchange.stop()
-            run.sender.stop()
-        if reader is not None:
+            run.stop()
+        elif reader is not None:
             reader.stop()
         with self._lock:
             if self._results is not None:
@@ -195,7 +181,7 @@ class StreamClient:
     @property
     def classifier(self) -> LandmarkClassifier | None:
         """What labels the frames in the client, if anything does."""
-        return self._classifier
+        return self._processing.classifier
 
     @property
     def summary(self) -> Summary | None:
@@ -230,66 +216,72 @@ class StreamClient:
 
     # --- inside
 
-    def _open(self) -> None:
+    def _open(self) -> Run:
+        """Source, server and sinks; when one cannot be opened, those before it are closed again."""
         options = self._options
         if self._embedded is not None:
             self._embedded.launch()
-        self._reader = Reader(self._source, self._fail, limit_frames=options.limit_frames, max_fps=options.enforce_fps)
-        self._observer.state("source", "connecting")
-        watch("source", self._source, self._observer)
-        if self._stop_requested.is_set():
-            self._reader.stop()
-        info = self._reader.open()
-        self._observer.state("source", "live")
-        session = self._connect()
-        self._check_landmarks(session.servable)
-        self._observer.started(info.name, session.servable.name)
-        exchange = options.exchange(
+        with ExitStack() as opened:
+            self._reader = reader = Reader(
+                self._source,
+                self._observer,
+                self._fail,
+                limit_frames=options.limit_frames,
+                max_fps=options.enforce_fps,
+            )
+            opened.callback(reader.join)
+            opened.callback(reader.stop)
+            if self._stop_requested.is_set():
+                reader.stop()
+            info = reader.open()
+            session = self._connect()
+            self._check_landmarks(session.servable)
+            self._observer.started(info.name, session.servable.name)
+            workers = [SinkWorker(sink, self._observer, self._sink_ended) for sink in self._sinks]
+            for sink, worker in zip(self._sinks, workers, strict=True):
+                watch(sink.name, sink, self._observer)
+                opened.callback(worker.join)
+                opened.callback(worker.finish)
+                worker.start(info)
+            exchange = options.exchange(
+                info,
+                session.servable,
+                self._observer,
+                picture=self._processing.output_name,
+                sink_queues=lambda: {worker.name: worker.depth for worker in workers},
+            )
+            sender = Sender(
+                session.transport,
+                exchange,
+                self._processing.converter(session),
+                self._observer,
+                self._fail,
+                on_server_loss=options.server_loss_policy(info),
+                retry_timeout=options.reconnect_timeout,
+            )
+            opened.callback(sender.join)
+            sender.open()
+            label_files = {} if self._embedded is None else self._embedded.label_files
+            dispatcher = Dispatcher(
+                exchange,
+                self._processing.builder(session, info.start, label_files),
+                self._processing.postprocess,
+                workers,
+                self._observer,
+                self._resulted,
+                self._fail,
+            )
+            opened.pop_all()
+        return Run(
             info,
-            session.servable,
-            self._observer,
-            picture=self._output_name,
-            sink_queues=lambda: {worker.name: worker.depth for worker in self._workers},
-        )
-        for sink in self._sinks:
-            watch(sink.name, sink, self._observer)
-            worker = SinkWorker(sink, self._observer, self._sink_ended)
-            self._workers.append(worker)
-            worker.start(info)
-        sender = Sender(
-            session.transport,
+            session,
             exchange,
-            converter(session, self._steps()),
-            self._observer,
-            self._fail,
-            on_server_loss=options.server_loss_policy(info),
-            retry_timeout=options.reconnect_timeout,
+            reader,
+            sender,
+            dispatcher,
+            time_limit=options.limit_stream_duration,
+            stop_timeout=options.stop_timeout,
         )
-        sender.open()
-        builder = ResultBuilder(
-            roles=OutputFinder(session.servable, self._output_name, self._label_output_name),
-            restore=restorer(session.image_format, self._small_frames),
-            label_names=self._names_for(session.servable),
-            start=info.start,
-            decoder=LandmarkDecoder() if session.servable.gives_landmarks else None,
-            classifier=self._classifier,
-        )
-        dispatcher = Dispatcher(
-            exchange,
-            builder,
-            self._postprocess,
-            self._workers,
-            self._observer,
-            self._resulted,
-            self._fail,
-        )
-        timer = None
-        if options.limit_stream_duration:
-            timer = threading.Timer(options.limit_stream_duration, self._reader.stop)
-            timer.daemon = True
-        self._run = _Run(exchange, self._reader, sender, dispatcher, info, session, timer)
-        if self._stop_requested.is_set():
-            self.stop()
 
     def _connect(self) -> Session:
         if isinstance(self._transport, Session):
@@ -300,23 +292,11 @@ class StreamClient:
         return connect(replace(self._transport, address=self._embedded.address), self._embedded.servables)
 
     def _check_landmarks(self, servable: Servable) -> None:
-        wanted = self._classifier is not None or any(isinstance(sink, LandmarksSink) for sink in self._sinks)
+        wanted = self.classifier is not None or any(isinstance(sink, LandmarksSink) for sink in self._sinks)
         if wanted and not servable.gives_landmarks:
             raise ConfigurationError(
                 f"{servable.name!r} gives no landmarks: graphs/holistic_landmarks does (--model_name holisticLandmarks)"
             )
-
-    def _steps(self) -> list[Callable[[Image], Image]]:
-        """What is done to a picture before it is sent."""
-        shrink = None if self._small_frames is None else self._small_frames.shrink
-        return [step for step in (self._preprocess, shrink) if step is not None]
-
-    def _names_for(self, servable: Servable) -> Sequence[str]:
-        if self._label_names is not None:
-            return self._label_names
-        if self._embedded is not None and servable.name in self._embedded.label_files:
-            return read_label_names(self._embedded.label_files[servable.name])
-        return ()
 
     def _fail(self, error: StreamClientError) -> None:
         """A part of the run failed; called from any of its threads."""
@@ -331,49 +311,23 @@ class StreamClient:
         else:
             self._fail(error)
 
-    def _supervise(self) -> None:
-        """Joins every thread of the run; what is left at a stop gets a bounded time."""
-        assert self._run is not None
-        run = self._run
-        run.reader.join()
-        if self._stop_requested.is_set() and not run.exchange.wait_unanswered(self._options.stop_timeout):
-            run.exchange.abort("stopped", StreamClientError("the run was stopped"))
-        else:
-            watchdog = threading.Thread(target=self._bound_the_stop, name="stop watchdog", daemon=True)
-            watchdog.start()
-        run.sender.join()
-        run.dispatcher.join()
+    def _supervise(self, run: Run) -> None:
+        run.join()
         self._ended = time.monotonic()
         self._shut_down(None)
-
-    def _bound_the_stop(self) -> None:
-        """A stop after the source's own end is bounded as well."""
-        assert self._run is not None
-        self._stop_requested.wait()
-        if self._summary is None and not self._run.exchange.wait_unanswered(self._options.stop_timeout):
-            self._run.exchange.abort("stopped", StreamClientError("the run was stopped"))
 
     def _shut_down(self, error: StreamClientError | None) -> None:
         """Close what is left, check the books, tell whoever waits."""
         run = self._run
-        if run is None:
-            for worker in self._workers:
-                worker.finish()
-                worker.join()
-            if self._reader is not None:
-                self._reader.stop()
-                self._reader.join()
-        elif run.timer is not None:
-            run.timer.cancel()
         if self._embedded is not None:
             self._embedded.close()
         self._error = self._error or error
-        ledger = run.exchange.snapshot() if run is not None else Ledger().snapshot()
+        ledger = run.ledger if run is not None else Ledger().snapshot()
         self._summary = Summary(
             ledger=ledger,
             info=run.info if run is not None else None,
             servable=run.session.servable if run is not None else None,
-            last_failure=run.dispatcher.last_failure if run is not None else None,
+            last_failure=run.last_failure if run is not None else None,
             started=self._began,
             seconds=self._ended - self._began,
             peers=self._peers.snapshot(),

@@ -52,6 +52,8 @@ class Dispatcher:
         """Wait until everything is dispatched and every sink is closed."""
         if self._thread.ident is not None:
             self._thread.join()
+        else:
+            self._close_sinks()
 
     def _run(self) -> None:
         broken = False
@@ -67,11 +69,14 @@ class Dispatcher:
         except Exception as exception:  # noqa: BLE001 - handed to the owner
             self._on_error(as_error(exception, StreamClientError, "processing a result failed"))
         finally:
-            for worker in self._workers:
-                worker.finish()
-            for worker in self._workers:
-                worker.join()
+            self._close_sinks()
             self._exchange.show()
+
+    def _close_sinks(self) -> None:
+        for worker in self._workers:
+            worker.finish()
+        for worker in self._workers:
+            worker.join()
 
     def _dispatch(self, settled: Settled) -> bool:
         try:

@@ -137,7 +137,6 @@ class Exchange:
         with self._changed:
             self._source_ended = True
             self._changed.notify_all()
-        self._observer.state("source", "ended")
 
     # --- sender side
 

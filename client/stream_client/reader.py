@@ -7,6 +7,8 @@ from collections.abc import Callable
 from stream_client.errors import SourceError, StreamClientError, as_error
 from stream_client.exchange import Exchange
 from stream_client.frames import Frame, StreamInfo
+from stream_client.observe import Observer
+from stream_client.peers import watch
 from stream_client.sources.base import Source
 
 
@@ -16,12 +18,14 @@ class Reader:
     def __init__(
         self,
         source: Source,
+        observer: Observer,
         on_error: Callable[[StreamClientError], None],
         *,
         limit_frames: int = 0,
         max_fps: float | None = None,
     ) -> None:
         self._source = source
+        self._observer = observer
         self._on_error = on_error
         self._limit_frames = limit_frames
         self._period = 1.0 / max_fps if max_fps else 0.0
@@ -35,6 +39,8 @@ class Reader:
 
     def open(self) -> StreamInfo:
         """Open the source in its thread and wait for that; raises its :class:`SourceError`."""
+        self._observer.state("source", "connecting")
+        watch("source", self._source, self._observer)
         self._thread.start()
         # As in StreamClient.wait: a signal's handler runs only when this thread comes around.
         while not self._opened.wait(0.2):
@@ -64,6 +70,7 @@ class Reader:
         try:
             try:
                 self._info = self._source.open()
+                self._observer.state("source", "live")
             except Exception as exception:  # noqa: BLE001 - raised by open(), in the owner's thread
                 self._open_error = as_error(exception, SourceError, "the source failed")
             self._opened.set()
@@ -81,6 +88,7 @@ class Reader:
                 self._source.close()
             except Exception as exception:  # noqa: BLE001 - handed to the owner
                 self._on_error(as_error(exception, SourceError, "the source failed"))
+            self._observer.state("source", "ended")
 
     def _read(self, exchange: Exchange, info: StreamInfo) -> None:
         count = expected = 0

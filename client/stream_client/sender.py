@@ -75,7 +75,7 @@ class Sender:
         if self._thread.ident is not None:
             self._thread.join()
         else:
-            self._transport.close()
+            self._close()
 
     def _run(self) -> None:
         try:
@@ -92,8 +92,11 @@ class Sender:
         except Exception as exception:  # noqa: BLE001 - handed to the owner
             self._on_error(as_error(exception, TransportError, "sending failed"))
         finally:
-            self._transport.close()
-            self._observer.state("server", "ended")
+            self._close()
+
+    def _close(self) -> None:
+        self._transport.close()
+        self._observer.state("server", "ended")
 
     def _do(self, step: SendFrame | Resend | Finish) -> None:
         """Sending never waits for the network; a session that breaks says so by its Closed event."""

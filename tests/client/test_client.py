@@ -25,6 +25,7 @@ from stream_client.errors import (
     UnknownServableError,
 )
 from stream_client.frames import StreamInfo
+from stream_client.sinks.file import FileSink
 from stream_client.transport.session import Api
 
 
@@ -485,6 +486,26 @@ def test_a_callback_that_raises_ends_the_run_with_its_error(clip: Path, server: 
     client.on_result(lambda result: 1 / 0)
     with pytest.raises(Exception, match="division by zero"):
         client.run()
+
+
+@pytest.mark.parametrize("fault", ["callback", "output_name"])
+def test_what_was_opened_before_a_failed_start_is_closed_again(
+    clip: Path, server: ScriptedServer, tmp_path: Path, fault: str
+) -> None:
+    before = set(threading.enumerate())
+    sink = FileSink(tmp_path / "out.mp4")
+    wrong = {"label_output_name": "nonsense"} if fault == "output_name" else {}
+    client = StreamClient(str(clip), sink, TransportOptions(server.address, model_name="graph"), **wrong)  # type: ignore[arg-type]
+    if fault == "callback":
+        client.on_start(lambda info: 1 / 0)
+    with client, pytest.raises((ZeroDivisionError, ConfigurationError)):
+        client.start()
+    assert client.summary is not None
+    assert client.summary.ledger.entered == 0
+    assert {peer.state for peer in client.peers.values()} == {"ended"}
+    for thread in set(threading.enumerate()) - before:
+        assert not thread.is_alive() or thread.daemon, thread
+    assert server.ends.get(timeout=10) in ("closed", "cancelled")
 
 
 def test_a_client_runs_once(clip: Path, server: ScriptedServer) -> None:
