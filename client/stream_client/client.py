@@ -322,7 +322,7 @@ class StreamClient:
         if self._embedded is not None:
             self._embedded.close()
         self._error = self._error or error
-        ledger = run.ledger if run is not None else Ledger().snapshot()
+        ledger = run.ledger if run is not None else Ledger(self._observer).snapshot()
         self._summary = Summary(
             ledger=ledger,
             info=run.info if run is not None else None,

@@ -5,7 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from stream_client.errors import (
     BadInputError,
@@ -20,42 +20,8 @@ from stream_client.frames import Frame, Stamps
 from stream_client.ledger import Ledger, LedgerSnapshot
 from stream_client.observe import FlowSnapshot, Observer
 from stream_client.ordering import Joiner, Settled
+from stream_client.steps import Done, Finish, Lost, Resend, SendFrame, Step
 from stream_client.transport.base import Answer, Closed, Event, Failure, Request
-
-
-@dataclass(frozen=True, slots=True)
-class SendFrame:
-    """The sender shall send this frame."""
-
-    frame: Frame
-    dequeued: float
-
-
-@dataclass(frozen=True, slots=True)
-class Resend:
-    """The sender shall send this request again, in the new session."""
-
-    request: Request
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """The sender shall half-close: nothing more will be sent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The session broke; the sender shall recover or end the run."""
-
-    error: StreamClientError
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """Every frame has ended, or the run was aborted."""
-
-
-Step = SendFrame | Resend | Finish | Lost | Done
 
 
 class Exchange:
@@ -111,10 +77,10 @@ class Exchange:
             self._enter(offered)
             self._changed.wait_for(lambda: self._source_ended or self._queue.has_room())
             if self._source_ended:
-                self._drop("stopped")
+                self._ledger.drop("stopped")
                 return False
             if self._queue.offer(replace(frame, offered=offered)) is not None:
-                self._drop("replaced")
+                self._ledger.drop("replaced")
             self._source_taken = self._clock()
             self._tell()
             return True
@@ -123,12 +89,11 @@ class Exchange:
         """A frame of the source is left out before the queue."""
         with self._changed:
             self._enter(self._clock())
-            self._drop(reason)
+            self._ledger.drop(reason)
             self._source_taken = self._clock()
 
     def _enter(self, now: float) -> None:
         self._ledger.enter()
-        self._observer.entered()
         if not math.isnan(self._source_taken):
             self._observer.source_read(now - self._source_taken)
 
@@ -192,7 +157,7 @@ class Exchange:
         with self._changed:
             self._taken -= 1
             if self._aborted:
-                self._drop("stopped")
+                self._ledger.drop("stopped")
                 self._changed.notify_all()
                 return False
             self._joiner.sent(frame, request, stamps, self._clock())
@@ -205,7 +170,6 @@ class Exchange:
         with self._changed:
             self._joiner.resent(request.timestamp, self._clock())
             self._ledger.resend()
-            self._observer.resent(1)
             self._observer.bytes_sent(size)
 
     def not_sent(self, reason: str) -> None:
@@ -213,7 +177,6 @@ class Exchange:
         with self._changed:
             self._taken -= 1
             self._ledger.fail(reason)
-            self._observer.failed(reason)
             self._changed.notify_all()
 
     def server_lost(self, error: StreamClientError) -> None:
@@ -265,10 +228,8 @@ class Exchange:
         self._observer.bytes_received(answer.size)
         if credit.late:
             self._ledger.late()
-            self._observer.ignored("late")
         if credit.duplicate:
             self._ledger.duplicate()
-            self._observer.ignored("duplicate")
         if credit.round_trip is not None:
             self._window.answered(credit.round_trip, self._joiner.in_flight, now)
 
@@ -321,10 +282,9 @@ class Exchange:
             if settled.outcome == "delivered":
                 self._dispatching += 1
             elif settled.outcome == "dropped":
-                self._drop(settled.reason)
+                self._ledger.drop(settled.reason)
             else:
                 self._ledger.fail(settled.reason)
-                self._observer.failed(settled.reason)
                 if settled.reason == "deadline":
                     self._deadlines_in_a_row += 1
         if self._deadlines_in_a_row >= self.SILENT_DEADLINES and self._closed is None:
@@ -343,7 +303,6 @@ class Exchange:
         with self._changed:
             self._dispatching -= 1
             self._ledger.fail("stopped")
-            self._observer.failed("stopped")
             self._changed.notify_all()
 
     # --- control
@@ -353,7 +312,7 @@ class Exchange:
         with self._changed:
             self._source_ended = True
             for _ in self._queue.drain():
-                self._drop("stopped")
+                self._ledger.drop("stopped")
             self._changed.notify_all()
 
     def wait_unanswered(self, timeout: float) -> bool:
@@ -368,7 +327,7 @@ class Exchange:
             self._source_ended = True
             self._resends.clear()
             for _ in self._queue.drain():
-                self._drop(reason)
+                self._ledger.drop(reason)
             self._joiner.fail_unanswered(reason, error)
             self._joiner.order(self._clock())
             self._tell()
@@ -392,10 +351,6 @@ class Exchange:
         """Wake whoever waits, and show the counts as they are now."""
         self._observer.gauges(self._snapshot())
         self._changed.notify_all()
-
-    def _drop(self, reason: str) -> None:
-        self._ledger.drop(reason)
-        self._observer.dropped(reason)
 
     def _snapshot(self) -> FlowSnapshot:
         return FlowSnapshot(

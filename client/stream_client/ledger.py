@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stream_client.errors import StreamClientError
+from stream_client.observe import Observer
 
 DROP_REASONS = {
     "replaced": "replaced by a newer one",
@@ -72,9 +73,10 @@ def _total(word: str, counts: Mapping[str, int], reasons: Mapping[str, str]) -> 
 
 
 class Ledger:
-    """Counts frames in and out. Not thread-safe: the client calls it under its lock."""
+    """Counts frames in and out, and tells ``observer``. Not thread-safe: the exchange calls it under its lock."""
 
-    def __init__(self) -> None:
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
         self._entered = 0
         self._delivered = 0
         self._dropped: Counter[str] = Counter()
@@ -86,30 +88,36 @@ class Ledger:
     def enter(self) -> None:
         """A frame came out of the source."""
         self._entered += 1
+        self._observer.entered()
 
     def deliver(self) -> None:
-        """A frame's result was handed to the sinks."""
+        """A frame's result was handed to the sinks, which the dispatcher tells with its stamps."""
         self._delivered += 1
 
     def drop(self, reason: str) -> None:
         """A frame was given up by a policy, on purpose."""
         self._dropped[reason] += 1
+        self._observer.dropped(reason)
 
     def fail(self, reason: str) -> None:
         """A frame was lost to an error."""
         self._failed[reason] += 1
+        self._observer.failed(reason)
 
     def resend(self) -> None:
         """A frame is sent once more, to a new session."""
         self._resent += 1
+        self._observer.resent(1)
 
     def late(self) -> None:
         """An answer came for a frame that had already ended."""
         self._late += 1
+        self._observer.ignored("late")
 
     def duplicate(self) -> None:
         """An output came twice for the same frame."""
         self._duplicates += 1
+        self._observer.ignored("duplicate")
 
     def snapshot(self) -> LedgerSnapshot:
         """The counts now."""

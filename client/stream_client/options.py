@@ -78,7 +78,7 @@ class RunOptions:
             frame_queue(policy),
             self.window(policy),
             joiner,
-            Ledger(),
+            Ledger(observer),
             observer,
             resend=not info.live and self.server_loss_policy(info) == "retry",
             sink_queues=sink_queues,

@@ -3,8 +3,7 @@
 In streaming, OVMS sends each output packet of a graph as its own message, in any order between outputs,
 and says nothing where a graph has no packet for a frame. So a frame is settled when every expected output
 is there, or is known not to come: a later packet of the same output has passed (plus a grace, for servers
-that reorder), the join bound has run out, or the request's deadline has. The bound follows the server: how long
-the frame's picture took, and how long after pictures this output came. Unary calls answer one frame each, whole.
+that reorder), the join bound has run out, or the request's deadline has. Unary calls answer one frame each, whole.
 """
 
 import math
@@ -15,6 +14,7 @@ from typing import Literal
 
 from stream_client.errors import DeadlineError, StreamClientError
 from stream_client.frames import Frame, Stamps, Tensor
+from stream_client.patience import Patience
 from stream_client.transport.base import Answer, Request
 from stream_client.transport.image_format import is_image
 
@@ -74,24 +74,14 @@ class Joiner:
     ``expected`` names the outputs that a frame is waited for (empty: the first answer settles it);
     ``picture`` is the one without which it is not delivered, by default the first that proves to be a picture.
     ``request_timeout`` and ``join_timeout`` are in seconds: how long for the picture, and how much longer for the
-    other outputs. Without ``join_timeout`` that follows the server: as long again as the picture took, twice as long as
-    the output lately came after pictures, and :attr:`GRACE_SECONDS` at least.
+    other outputs; without ``join_timeout`` that follows the server (:class:`~stream_client.patience.Patience`).
     """
-
-    GRACE_SECONDS = 0.2
-    """So long an output is waited for once a later packet of it has come, and the shortest bound that is found out."""
 
     FIRST_PICTURE_SECONDS = 5.0
     """So long frames wait for a picture before any has come; then there are none, and what came is enough."""
 
     MAX_ATTEMPTS = 3
     """A frame that ended this many sessions is not sent again: it may be what ends them."""
-
-    INCOMPLETE = 64
-    """So many frames that were settled without an output are remembered, to learn how late it comes."""
-
-    SPREAD_DECAY = 0.99
-    """What a packet leaves of the longest time that its output came after the picture."""
 
     def __init__(
         self,
@@ -105,13 +95,11 @@ class Joiner:
         self._picture = picture
         self._picture_unknown = picture is None
         self._request_timeout = request_timeout
-        self._join_timeout = join_timeout
+        self._patience = Patience(join_timeout, request_timeout)
         self._pending: OrderedDict[int, _Pending] = OrderedDict()
         self._ordered: list[Settled] = []
         self._in_flight = 0
         self._anonymous: list[StreamClientError] = []
-        self._spreads: dict[str, float] = {}
-        self._incomplete: OrderedDict[int, float] = OrderedDict()  # timestamps, and when their picture came
 
     @property
     def unsettled(self) -> int:
@@ -137,8 +125,7 @@ class Joiner:
         """Some or all outputs of a frame came back."""
         pending = self._pending.get(answer.timestamp)
         if pending is None or pending.settled is not None:
-            if answer.timestamp in self._incomplete:
-                self._learn(answer.outputs, now - self._incomplete[answer.timestamp])
+            self._patience.came_late(answer.timestamp, answer.outputs, now)
             return Credit(late=True)
         duplicate = bool(pending.outputs.keys() & answer.outputs.keys())
         for name, tensor in answer.outputs.items():
@@ -154,11 +141,11 @@ class Joiner:
             self._return_credit(pending)
             pending.answered_at = now
             pending.stamps = replace(pending.stamps, received=answer.received, parsed=answer.parsed)
-            self._learn(pending.outputs, 0.0)
+            self._patience.came(pending.outputs, 0.0)
             for name in pending.waits:
-                pending.give_up([name], now + self._patience(name, now - pending.sent))
+                pending.give_up([name], now + self._bound(name, now - pending.sent))
         elif pending.answered:
-            self._learn(answer.outputs, now - pending.answered_at)
+            self._patience.came(answer.outputs, now - pending.answered_at)
         if not answer.complete:  # calls of their own overtake each other: one says nothing about another's frame
             self._passed(answer, now)
         if answer.complete or (pending.answered and not pending.waits):
@@ -172,23 +159,15 @@ class Joiner:
         self._picture = next((name for name, tensor in answer.outputs.items() if is_image(tensor)), None)
         self._picture_unknown = self._picture is None
 
-    def _patience(self, name: str, round_trip: float) -> float:
-        if self._picture_unknown:
-            return self.FIRST_PICTURE_SECONDS
-        if self._join_timeout is not None:
-            return self._join_timeout
-        return min(self._request_timeout, max(self.GRACE_SECONDS, round_trip, 2.0 * self._spreads.get(name, 0.0)))
-
-    def _learn(self, names: Iterable[str], spread: float) -> None:
-        for name in names:
-            self._spreads[name] = max(spread, self.SPREAD_DECAY * self._spreads.get(name, 0.0))
+    def _bound(self, name: str, round_trip: float) -> float:
+        return self.FIRST_PICTURE_SECONDS if self._picture_unknown else self._patience.bound(name, round_trip)
 
     def _all_outputs(self) -> dict[str, float]:
         return dict.fromkeys(self._expected, math.inf)
 
     def _passed(self, answer: Answer, now: float) -> None:
         """Outputs come in order: earlier frames that lack one of these will not get it, after a grace."""
-        until = now + (self._join_timeout or self.GRACE_SECONDS)
+        until = now + self._patience.grace
         for timestamp, pending in self._pending.items():
             if timestamp >= answer.timestamp:
                 return
@@ -313,9 +292,7 @@ class Joiner:
 
     def _settle(self, pending: _Pending) -> None:
         if pending.waits:
-            self._incomplete[pending.request.timestamp] = pending.answered_at
-            if len(self._incomplete) > self.INCOMPLETE:
-                self._incomplete.popitem(last=False)
+            self._patience.gave_up(pending.request.timestamp, pending.answered_at)
         self._end(pending, "delivered", "", None)
 
     def _fail(self, pending: _Pending, reason: str, error: StreamClientError) -> None:

@@ -16,9 +16,10 @@ from stream_client.errors import (
     UnknownServableError,
     as_error,
 )
-from stream_client.exchange import Done, Exchange, Finish, Lost, Resend, SendFrame
+from stream_client.exchange import Exchange
 from stream_client.frames import Frame, Image, Stamps, Tensor
 from stream_client.observe import Observer
+from stream_client.steps import Done, Finish, Lost, Resend, SendFrame
 from stream_client.transport.base import Request, Transport
 
 logger = logging.getLogger(__name__)

@@ -14,6 +14,7 @@ from stream_client.events import Event
 from stream_client.frames import Label
 from stream_client.labels import decode_scores, read_label_names
 from stream_client.ledger import Ledger, LedgerError
+from stream_client.observe import NullObserver
 from stream_client.overlay import draw_label
 
 
@@ -46,7 +47,7 @@ def test_a_label_is_written_in_the_corner_of_a_copy() -> None:
 
 
 def test_a_ledger_that_does_not_add_up_says_so() -> None:
-    ledger = Ledger()
+    ledger = Ledger(NullObserver())
     ledger.enter()
     ledger.enter()
     ledger.deliver()
