@@ -24,9 +24,10 @@ def scaled(pixels: npt.NDArray[Any], low: float, high: float, out: Floats | None
     return out
 
 
-AFTER_POSE = 10
+AFTER_POSE = 3
 """Niceness of networks whose results the next frame's pose does not wait for: where there are fewer processors than
-networks to run, the pose goes first, and the others fill up what it leaves."""
+networks to run, the pose goes first, and the others fill up what it leaves. No more than that: where a hand is looked
+at in every frame, its looks are the longest way, and they must not starve behind other programs."""
 
 
 def only_outputs(model: ov.Model, names: Sequence[str]) -> ov.Model:
