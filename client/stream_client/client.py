@@ -18,7 +18,7 @@ from stream_client.ledger import Ledger
 from stream_client.memory import keep_frame_memory
 from stream_client.observe import Observer, Observers
 from stream_client.options import RunOptions
-from stream_client.peers import Peers, PeerSummary, watch
+from stream_client.peers import Peers, PeerSummary
 from stream_client.processing import Processing
 from stream_client.reader import Reader
 from stream_client.results import LandmarkClassifier, label_on_image
@@ -238,8 +238,7 @@ class StreamClient:
             self._check_landmarks(session.servable)
             self._observer.started(info.name, session.servable.name)
             workers = [SinkWorker(sink, self._observer, self._sink_ended) for sink in self._sinks]
-            for sink, worker in zip(self._sinks, workers, strict=True):
-                watch(sink.name, sink, self._observer)
+            for worker in workers:
                 opened.callback(worker.join)
                 opened.callback(worker.finish)
                 worker.start(info)

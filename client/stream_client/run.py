@@ -67,7 +67,7 @@ class Run:
         self._reader.stop()
 
     def join(self) -> None:
-        """Wait for every thread, and for outputs to be closed. A run that was never started is stopped first."""
+        """Wait for every thread, and for outputs to be closed. Stop a run first that was never started."""
         self._reader.join()
         watchdog = threading.Thread(target=self._bound_the_stop, name="stop watchdog")
         watchdog.start()

@@ -8,6 +8,7 @@ from stream_client.bounded_queue import BoundedQueue
 from stream_client.errors import SinkError, StreamClientError, as_error
 from stream_client.frames import Result, StreamInfo
 from stream_client.observe import Observer
+from stream_client.peers import watch
 from stream_client.sinks.base import Sink
 
 
@@ -41,6 +42,7 @@ class SinkWorker:
 
     def start(self, info: StreamInfo) -> None:
         """Open the sink in its thread and wait for that; raises its :class:`SinkError`."""
+        watch(self.name, self._sink, self._observer)
         self._thread = threading.Thread(target=self._run, args=(info,), name=f"sink {self.name}")
         self._thread.start()
         self._opened.wait()

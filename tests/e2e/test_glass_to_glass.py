@@ -43,10 +43,12 @@ def test_every_frame_arrives_in_order_and_what_is_missing_was_told(tmp_path: Pat
     repeated, skipped = int(told[1]), int(told[2])
     assert dropped <= arrived["lost"] <= dropped + skipped + arrived["unread"]
     assert arrived["duplicates"] <= repeated
+    # The machine's pauses explain a few; a sink that is too slow would skip or repeat most.
+    assert repeated + skipped < len(delivered) / 3
     assert arrived["last"] - arrived["first"] + 1 == 30 + arrived["lost"] - arrived["duplicates"]
     report = json.loads(metrics.read_text())
     measured, outcomes = report["measurement"], report["outcomes"]
-    assert measured["frames"] == outcomes["delivered"] == len(delivered)
+    assert measured["frames"] == outcomes["delivered"] == len(delivered) >= 30 - arrived["duplicates"]
     assert outcomes["entered"] > arrived["last"]  # counted from 0; the live source may have dropped some before
     # Each frame was delivered by the client before it was read at the far end: one clock, from the same moment on.
     assert arrived["latency"]["count"] == 30 - arrived["duplicates"]

@@ -22,7 +22,7 @@ from stream_client.tally import Tally
 from tests.conftest import ROOT
 from tests.support.graph_server import graph_server_process
 from tests.support.kserve_server import ScriptedServer, slow
-from tests.support.prometheus import Prometheus
+from tests.support.prometheus import Prometheus, eventually
 from tests.support.video import write_video
 
 WINDOW = "6s"
@@ -75,10 +75,7 @@ class Scraped:
 
     def waited_for(self, expression: str) -> list[float]:
         """The same, once there is one: the last scrape may be younger than the last step of the range."""
-        deadline = time.monotonic() + 10
-        while not (numbers := self.values(expression)) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        return numbers
+        return eventually(lambda: self.values(expression))
 
     def last(self, expression: str) -> float:
         """The one number that an expression has after the run."""

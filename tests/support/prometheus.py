@@ -9,14 +9,23 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
+T = TypeVar("T")
 LISTENING = re.compile(rb'msg="Listening on".* address=127\.0\.0\.1:(\d+)')
+
+
+def eventually(ask: Callable[[], T]) -> T:
+    """The first answer that is not empty, or the last; nobody tells when Prometheus has scraped."""
+    deadline = time.monotonic() + 30
+    while not (answer := ask()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return answer
 
 
 def program(name: str) -> str:
@@ -64,11 +73,8 @@ class Prometheus:
             yield started
 
     def wait_for(self, expression: str) -> None:
-        """Until an expression has a value; nobody tells when Prometheus has scraped."""
-        deadline = time.monotonic() + 30
-        while not self.query(expression):
-            assert time.monotonic() < deadline, expression
-            time.sleep(0.1)
+        """Until an expression has a value now."""
+        assert eventually(lambda: self.query(expression)), expression
 
     def query(self, expression: str, at: float | None = None) -> list[Any]:
         """The vector that an expression gives; raises with Prometheus's own words where it is wrong."""

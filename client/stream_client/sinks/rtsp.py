@@ -151,11 +151,9 @@ class RtspSink:
             self._fail(SinkError(redact(f"{self.name}: {type(error).__name__}: {error}")))
         finally:
             self._on_state("ended")
-            logger.log(
-                logging.WARNING if self._skipped else logging.INFO,
-                "%s: %d pictures were repeated since nothing new came, %d skipped for newer ones",
-                self.name, self._repeated, self._skipped,
-            )  # fmt: skip
+            level = logging.WARNING if self._skipped else logging.INFO
+            words = "%s: %d pictures were repeated since nothing new came, %d skipped for newer ones"
+            logger.log(level, words, self.name, self._repeated, self._skipped)
 
     def _take_loss(self, error: RtspError | OSError, trials: "_Trials") -> None:
         """Say what happened; raises where there is no point in another attempt."""
