@@ -13,10 +13,10 @@ from typing import Any
 import numpy.typing as npt
 import openvino as ov
 
+from graph_server.copies import IN_CALLER, MOST_COPIES, Copies
 from graph_server.errors import ConfigError, GraphServerError
 from graph_server.inference_runtime import Runtime
 from graph_server.preparation import Preparation, last_line
-from graph_server.priority import with_niceness
 from graph_server.servable_metrics import ServableMetrics
 from graph_server.versions import VersionPolicy
 
@@ -71,6 +71,8 @@ class Model:
         self.plugin_config = {**({} if hinted else {"PERFORMANCE_HINT": "LATENCY"}), **config.plugin_config}
         self._lock = threading.Lock()
         self._variants: dict[str, ov.CompiledModel] = {}
+        self._copies: dict[str, Copies] = {}
+        self._forgotten = False
         self._pool_lock = threading.Lock()
         self._pool: _RequestPool | None = None
 
@@ -93,21 +95,21 @@ class Model:
         """The outputs, in the model's order."""
         return tuple(_describe(port) for port in self._model.outputs)
 
-    def variant(self, key: str, change: Callable[[ov.Model], ov.Model], *, niceness: int = 0) -> ov.CompiledModel:
-        """The model after ``change``, compiled once for each ``key``; its threads have that ``niceness``."""
+    def request(
+        self, key: str, change: Callable[[ov.Model], ov.Model], *, most_copies: int = MOST_COPIES
+    ) -> ov.InferRequest:
+        """For one thread at a time: a request of the model after ``change``, compiled when a ``key`` is first seen.
+
+        Where the configuration asks for throughput and leaves the threads open, it runs in the thread that calls, on
+        one of ``most_copies``. Raises :class:`ConfigError`.
+        """
+        if not self._in_caller:
+            return self._variant(key, change).create_infer_request()
         with self._lock:
-            compiled = self._variants.get(key)
-            if compiled is None:
-                try:
-                    core, model = self._runtime.core, change(self._model.clone())
-                    compile_model = partial(core.compile_model, model, self._config.device, self.plugin_config)
-                    compiled = with_niceness(niceness, compile_model)
-                except RuntimeError as error:
-                    raise ConfigError(f"model {self.name}: {last_line(error)}") from error
-                self.metrics.streams.set(int(compiled.get_property("NUM_STREAMS")))
-                _warm_up(compiled)
-                self._variants[key] = compiled
-            return compiled
+            if key not in self._copies:
+                self._copies[key] = Copies(partial(self._copy, change), most_copies)
+            copies = self._copies[key]
+        return copies.request()
 
     def run(self, request: ov.InferRequest, inputs: Mapping[str, Any] | None = None) -> None:
         """Run a request of one of the variants, whose inputs are set or given, and report it."""
@@ -138,12 +140,47 @@ class Model:
         """Let go of the model as it was read: what is compiled does without it, and for more it is read again."""
         _ = self.inputs, self.outputs
         with self._lock:
+            self._forgotten = True
             vars(self).pop("_model", None)
+
+    @property
+    def _in_caller(self) -> bool:
+        hinted, threads = self.plugin_config.get("PERFORMANCE_HINT"), {"NUM_STREAMS", "INFERENCE_NUM_THREADS"}
+        return self._config.device == "CPU" and hinted == "THROUGHPUT" and not threads & self.plugin_config.keys()
+
+    def _variant(self, key: str, change: Callable[[ov.Model], ov.Model]) -> ov.CompiledModel:
+        with self._lock:
+            compiled = self._variants.get(key)
+            if compiled is None:
+                compiled = self._variants[key] = self._compiled(change, self.plugin_config)
+                self.metrics.streams.set(int(compiled.get_property("NUM_STREAMS")))
+            return compiled
+
+    def _copy(self, change: Callable[[ov.Model], ov.Model]) -> ov.CompiledModel:
+        kept = {name: value for name, value in self.plugin_config.items() if name != "PERFORMANCE_HINT"}
+        with self._lock:
+            compiled = self._compiled(change, {**kept, **IN_CALLER})
+        self.metrics.streams.add()
+        return compiled
+
+    def _compiled(self, change: Callable[[ov.Model], ov.Model], properties: Mapping[str, Any]) -> ov.CompiledModel:
+        """The model after ``change``, warm; needs the lock. Raises :class:`ConfigError`."""
+        try:
+            compiled = self._runtime.core.compile_model(
+                change(self._model.clone()), self._config.device, dict(properties)
+            )
+        except RuntimeError as error:
+            raise ConfigError(f"model {self.name}: {last_line(error)}") from error
+        finally:
+            if self._forgotten:
+                vars(self).pop("_model", None)
+        _warm_up(compiled)
+        return compiled
 
     def _requests(self) -> "_RequestPool":
         with self._pool_lock:
             if self._pool is None:
-                compiled = self.variant("as it is", lambda model: model)
+                compiled = self._variant("as it is", lambda model: model)
                 count = self._config.nireq or int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
                 self.metrics.requests.set(count)
                 self._pool = _RequestPool(compiled, count)

@@ -14,6 +14,7 @@ from graph_server.holistic.pace import EVERY_FRAME, Pace
 
 class _HandLandmarks(Calculator):
     hand: ClassVar[Hand]
+    slack = 1  # the pose of the next frame waits for that of this one, and everything waits for a pose
     inputs = Ports(required=("IMAGE", "POSE_LANDMARKS"))
     outputs = Ports(required=("HAND_LANDMARKS",))
 
@@ -70,6 +71,7 @@ class FaceLandmarks(Calculator):
 
     inputs = Ports(required=("IMAGE", "FACE_LANDMARKS_FROM_POSE"))
     outputs = Ports(required=("FACE_LANDMARKS",))
+    slack = _HandLandmarks.slack
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)

@@ -170,8 +170,7 @@ class Inference(Calculator):
         self._kept = self._consumed()
         kept = self._kept
         # Compiled now and not while its first frame waits.
-        compiled = self._model.variant(",".join(kept), lambda model: only_outputs(model, kept))
-        self._request = compiled.create_infer_request()
+        self._request = self._model.request(",".join(kept), lambda model: only_outputs(model, kept))
         return {}
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:

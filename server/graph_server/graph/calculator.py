@@ -45,13 +45,15 @@ class Calculator:
     It is called when at least one input has a packet, or, with ``every_timestamp``, whenever one is settled.
     It must not change inputs. An exception, of any kind, breaks the graph.
 
-    ``brief`` calculators take microseconds: no other thread is woken to work beside them.
+    ``brief`` calculators take microseconds: no other thread is woken to work beside them. The oldest timestamp goes
+    first; but what comes before a calculator with ``slack`` goes that many timestamps ahead of it.
     """
 
     inputs: ClassVar[Ports] = Ports(optional=(...,))
     outputs: ClassVar[Ports] = Ports(optional=(...,))
     every_timestamp: ClassVar[bool] = False
     brief: ClassVar[bool] = False
+    slack: ClassVar[int] = 0
 
     @classmethod
     def check(cls, node: Node) -> None:

@@ -13,8 +13,8 @@ from graph_server.graph.calculator import Calculator, Emission
 from graph_server.graph.policies import InputQueue, NodeState, TimedState, state_of
 from graph_server.graph.timestamps import DONE, next_allowed
 
-Task = tuple[int, int, NodeState, list[Any]]
-"""A timestamp, the node's place in order, the node, its inputs: the oldest timestamp comes first."""
+Task = tuple[int, int, int, NodeState, list[Any]]
+"""Whose turn it has, the node's place in order, its timestamp, the node, its inputs: the oldest turn comes first."""
 
 _PACKET_BYTES = 1024  # what is around a value
 
@@ -39,6 +39,11 @@ class Dataflow:
         for state in self.states:
             for port, queue in zip(state.calculator.node.inputs, state.inputs, strict=True):
                 streams[port.name].append(queue)
+        for state in reversed(self.states):
+            after = {
+                queue.state for consumers in state.outputs for queue in consumers if queue.state.place > state.place
+            }
+            state.lead = max((other.lead + other.calculator.slack for other in after), default=0)
 
     @property
     def under_way(self) -> int:
@@ -123,7 +128,7 @@ class Dataflow:
             timestamp = state.ready()
             if timestamp is not None:
                 state.busy = True
-                heappush(self.ready, (timestamp, state.place, state, state.take(timestamp)))
+                heappush(self.ready, (state.turn(timestamp), state.place, timestamp, state, state.take(timestamp)))
             elif state.settled > state.bound and not isinstance(state, TimedState):
                 state.bound = state.settled
                 for consumers in state.outputs:

@@ -29,10 +29,12 @@ class NodeState:
     """A node between its calls, under MediaPipe's default policy.
 
     ``busy`` from the moment it is found ready until its answer is in, with ``taken`` packets. ``bound`` is what
-    its outputs have been told; ``settled`` what its inputs would allow.
+    its outputs have been told; ``settled`` what its inputs would allow. It takes its turn ``lead`` timestamps ahead.
     """
 
-    __slots__ = ("_blocker", "bound", "busy", "calculator", "inputs", "outputs", "place", "settled", "taken")
+    __slots__ = (
+        "_blocker", "_calls", "bound", "busy", "calculator", "inputs", "lead", "outputs", "place", "settled", "taken"
+    )  # fmt: skip
 
     def __init__(self, calculator: Calculator, place: int) -> None:
         self.calculator = calculator
@@ -43,7 +45,14 @@ class NodeState:
         self.taken = 0
         self.bound = PRE_STREAM
         self.settled = PRE_STREAM
+        self.lead = 0
+        self._calls: deque[int] = deque()
         self._blocker: InputQueue | None = None
+
+    def turn(self, timestamp: int) -> int:
+        """The timestamp whose turn a call at ``timestamp`` has: that of its call before, with a ``lead`` of 1."""
+        self._calls.append(timestamp)
+        return self._calls.popleft() if len(self._calls) > self.lead else self._calls[0]
 
     def ready(self) -> int | None:
         """The timestamp at which it can run, if it can."""

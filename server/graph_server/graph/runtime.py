@@ -48,12 +48,12 @@ Each = Callable[[Callable[[Node], Calculator], Iterable[Node]], Iterable[Calcula
 class Graph:
     """One instance of a graph, with its own state and its own worker threads. ``each`` makes its calculators.
 
-    Outputs are given to the listener from the workers. ``THREADS`` bounds those, unless ``num_threads`` in
-    the graph's text does: two more than there are cores, since a worker that waits for a network holds none. Raises
-    :class:`ConfigError` where a calculator cannot be made.
+    Outputs are given to the listener from the workers. ``THREADS`` bounds those, unless ``num_threads`` in the
+    graph's text does: one for each processor, since they compute and do not wait. Raises :class:`ConfigError` where
+    a calculator cannot be made.
     """
 
-    THREADS = min(max(2, os.cpu_count() or 1) + 2, 8)
+    THREADS = min(max(2, os.cpu_count() or 1), 8)
 
     def __init__(
         self, definition: GraphDefinition, registry: Registry, models: ModelRepository, each: Each = map
@@ -217,7 +217,7 @@ class Graph:
                 if self._throttled and self._has_room():
                     self._news.notify_all()
 
-    def _step(self, timestamp: int, _: int, state: NodeState, values: list[Any]) -> None:
+    def _step(self, _turn: int, _place: int, timestamp: int, state: NodeState, values: list[Any]) -> None:
         """One call of one calculator, without the lock meanwhile."""
         if self._flow.ready and not state.calculator.brief:
             self._wake()

@@ -9,7 +9,7 @@ import numpy as np
 
 from graph_server.holistic.crops import Bytes, crop, padded, projected
 from graph_server.holistic.detection import FACE_DETECTOR, Detector
-from graph_server.holistic.networks import AFTER_POSE, Network, sigmoid
+from graph_server.holistic.networks import Network, sigmoid
 from graph_server.holistic.pace import EVERY_FRAME, TRUSTED_FACE, Pace, Schedule
 from graph_server.holistic.regions import (
     FACE_TRACKING,
@@ -32,9 +32,9 @@ class FaceTracker:
     def __init__(self, detection_model: Model, landmark_model: Model, pace: Pace = EVERY_FRAME) -> None:
         self._schedule = Schedule(pace)
         detected = ("regressors", "classificators")
-        self._detection = Network(detection_model, detected, low=-1.0, high=1.0, niceness=AFTER_POSE)
+        self._detection = Network(detection_model, detected, low=-1.0, high=1.0)
         self._detector = Detector(FACE_DETECTOR)
-        self._landmark = Network(landmark_model, ("conv2d_21", "conv2d_31"), niceness=AFTER_POSE)
+        self._landmark = Network(landmark_model, ("conv2d_21", "conv2d_31"))
         self._previous: Landmarks | None = None
 
     def process(self, image: Bytes, pose: Landmarks | None) -> Landmarks | None:

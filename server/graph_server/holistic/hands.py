@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from graph_server.copies import PROCESSORS
 from graph_server.holistic.crops import Bytes, crop, padded, projected
-from graph_server.holistic.networks import AFTER_POSE, Network
+from graph_server.holistic.networks import Network
 from graph_server.holistic.pace import EVERY_FRAME, Pace, Schedule
 from graph_server.holistic.regions import (
     HAND_TRACKING,
@@ -56,8 +57,8 @@ class HandTracker:
         self._look = pace.look
         self._carried = 0
         self._place: Landmarks = np.zeros(2, np.float32)
-        self._recrop = Network(recrop_model, ("output_crop",), niceness=AFTER_POSE)
-        self._landmark = Network(landmark_model, ("Identity", "Identity_1"), niceness=AFTER_POSE)
+        self._recrop = Network(recrop_model, ("output_crop",))
+        self._landmark = Network(landmark_model, ("Identity", "Identity_1"), most_copies=PROCESSORS)
         self._previous: Landmarks | None = None
 
     def process(self, image: Bytes, pose: Landmarks | None) -> Landmarks | None:

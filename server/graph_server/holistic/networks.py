@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
+from graph_server.copies import MOST_COPIES
 from graph_server.models import Model
 
 Bytes = npt.NDArray[np.uint8]
@@ -24,12 +25,6 @@ def scaled(pixels: npt.NDArray[Any], low: float, high: float, out: Floats | None
     return out
 
 
-AFTER_POSE = 3
-"""Niceness of networks whose results the next frame's pose does not wait for: where there are fewer processors than
-networks to run, the pose goes first, and the others fill up what it leaves. No more than that: where a hand is looked
-at in every frame, its looks are the longest way, and they must not starve behind other programs."""
-
-
 def only_outputs(model: ov.Model, names: Sequence[str]) -> ov.Model:
     """``model`` with the outputs ``names`` alone, in that order; what only the others need is not computed."""
     by_name = {name: port for port in model.outputs for name in port.get_names()}
@@ -44,18 +39,24 @@ class Network:
     """One session's request of a network with input [1, side, side, 3]. For one thread at a time.
 
     Write the crop into :attr:`pixels`, uint8 [side, side, 3], then call :meth:`run`. The network gets values
-    between ``low`` and ``high``. It runs with ``niceness``.
+    between ``low`` and ``high``. ``most_copies``: see :meth:`Model.request`.
     """
 
     def __init__(
-        self, model: Model, outputs: Sequence[str], *, low: float = 0.0, high: float = 1.0, niceness: int = 0
+        self,
+        model: Model,
+        outputs: Sequence[str],
+        *,
+        low: float = 0.0,
+        high: float = 1.0,
+        most_copies: int = MOST_COPIES,
     ) -> None:
-        key = ",".join(outputs)
-        compiled = model.variant(key, lambda original: only_outputs(original, outputs), niceness=niceness)
         self._model = model
-        self._request = compiled.create_infer_request()
+        self._request = model.request(
+            ",".join(outputs), lambda original: only_outputs(original, outputs), most_copies=most_copies
+        )
         self._low, self._high = low, high
-        self._values: Floats = np.zeros(tuple(compiled.inputs[0].shape), np.float32)
+        self._values: Floats = np.zeros(tuple(self._request.get_input_tensor(0).shape), np.float32)
         self._request.set_input_tensor(0, ov.Tensor(self._values, shared_memory=True))
         self.pixels: Bytes = np.zeros(self._values.shape[1:], np.uint8)
         self._count = len(outputs)
