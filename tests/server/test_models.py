@@ -10,11 +10,14 @@ import openvino as ov
 import pytest
 from tests.support.graph_server import write_onnx
 
+from graph_server.copies import IN_CALLER, Copies
 from graph_server.errors import ConfigError, UnknownModelError, UnknownVersionError
 from graph_server.inference_runtime import Runtime
+from graph_server.metrics import Registry, metrics_config
 from graph_server.model_repository import ModelRepository
 from graph_server.models import Model, ModelConfig
 from graph_server.preparation import Preparation, partial_shape
+from graph_server.servable_metrics import ServableMetrics
 from graph_server.versions import VersionPolicy, parse_policy
 
 X = {"x": (1, 2)}
@@ -201,3 +204,60 @@ def test_what_has_not_changed_is_not_loaded_again(three: Path, tmp_path: Path) -
     assert second.versions("m") == (1, 2, 10, 11)
     assert all(second.get("m", version) is first.get("m", version) for version in (1, 2, 10))
     assert second.get("n") is not first.get("n")
+
+
+IN_WORKERS = {"PERFORMANCE_HINT": "THROUGHPUT"}
+
+
+def threads_of(request: ov.InferRequest) -> tuple[int, int]:
+    compiled = request.get_compiled_model()
+    return compiled.get_property("NUM_STREAMS"), compiled.get_property("INFERENCE_NUM_THREADS")
+
+
+def whole(model: ov.Model) -> ov.Model:
+    return model
+
+
+@pytest.mark.parametrize(
+    ("plugin_config", "threads"),
+    [
+        (IN_WORKERS, (1, 1)),  # so that it runs in the thread that calls
+        ({"NUM_STREAMS": 2, "INFERENCE_NUM_THREADS": 2}, (2, 2)),
+        ({**IN_WORKERS, "NUM_STREAMS": 2, "INFERENCE_NUM_THREADS": 2}, (2, 2)),
+        ({"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": 2}, (1, 2)),
+    ],
+)
+def test_threads_that_are_configured_are_used(three: Path, plugin_config: Any, threads: tuple[int, int]) -> None:
+    assert threads_of(model(three, plugin_config=plugin_config).request("whole", whole)) == threads
+
+
+def test_requests_share_as_many_copies_as_they_may_and_take_those_that_were_left(three: Path) -> None:
+    made: list[ov.CompiledModel] = []
+
+    def compile_one() -> ov.CompiledModel:
+        made.append(ov.Core().compile_model(str(three / "10" / "model.onnx"), "CPU", IN_CALLER))
+        return made[-1]
+
+    copies = Copies(compile_one, most=2)
+    for _ in range(3):
+        request = copies.request()
+        del request
+    assert len(made) == 1
+    kept = [copies.request() for _ in range(4)]
+    assert len(made) == 2
+    results = []
+    for value, request in enumerate(kept):
+        request.infer({"x": np.full((1, 2), value, np.float32)})
+        results.append(request.get_output_tensor(0).data[0, 0])
+    assert results == [0, 10, 20, 30]
+
+
+def test_copies_are_made_after_the_source_was_let_go_and_counted(three: Path) -> None:
+    registry = Registry(metrics_config(True, None))
+    served = ModelRepository(Runtime(), (ModelConfig("m", three, IN_WORKERS),), ServableMetrics(registry)).get("m")
+    served.forget_source()
+    kept = [served.request("whole", whole, most_copies=3) for _ in range(4)]
+    assert 'ovms_streams{name="m",version="10"} 3' in registry.text()
+    for request in kept:
+        request.infer({"x": np.ones((1, 2), np.float32)})
+        assert request.get_output_tensor(0).data[0, 0] == 10

@@ -101,6 +101,46 @@ def test_several_timestamps_are_under_way_at_once() -> None:
     assert [t for t, _ in out["c"]] == [0, 1, 2, 3]
 
 
+def order_of_calls(slack: int) -> list[tuple[str, int]]:
+    """Of two nodes after one another, with one worker and four timestamps that are there from the start."""
+    registry = simple_registry()
+    order: list[tuple[str, int]] = []
+    fed = threading.Event()
+
+    class Noted(Calculator):
+        def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+            fed.wait(20)
+            order.append((self.node.calculator, timestamp))
+            return (inputs[0],)
+
+    registry.register("Before")(type("Before", (Noted,), {}))
+    registry.register("After")(type("After", (Noted,), {"slack": slack}))
+    graph = new_graph(
+        """
+          num_threads: 1 input_stream: "a" output_stream: "c"
+          node { calculator: "Before" input_stream: "a" output_stream: "b" }
+          node { calculator: "After" input_stream: "b" output_stream: "c" }
+        """,
+        registry,
+    )
+    graph.start({}, lambda name, value, timestamp: None)
+    for timestamp in range(1, 5):
+        graph.add_packet("a", timestamp, timestamp)
+    fed.set()
+    graph.close_inputs()
+    graph.wait_until_done()
+    return order
+
+
+def test_the_oldest_timestamp_goes_first() -> None:
+    assert order_of_calls(0) == [(name, timestamp) for timestamp in range(1, 5) for name in ("Before", "After")]
+
+
+def test_what_comes_before_a_node_with_slackgoes_that_far_ahead() -> None:
+    first = [("Before", 1), ("Before", 2), ("After", 1), ("Before", 3), ("After", 2)]
+    assert order_of_calls(1) == [*first, ("Before", 4), ("After", 3), ("After", 4)]
+
+
 def test_num_threads_bounds_the_workers() -> None:
     registry = simple_registry()
     names = set()
