@@ -235,7 +235,11 @@ class StreamClient:
                 reader.stop()
             info = reader.open()
             session = self._connect()
+            # Before a sink opens, and so empties its file: what these refuse must cost nothing.
             self._check_landmarks(session.servable)
+            converter = self._processing.converter(session)
+            label_files = {} if self._embedded is None else self._embedded.label_files
+            builder = self._processing.builder(session, info.start, label_files)
             self._observer.started(info.name, session.servable.name)
             workers = [SinkWorker(sink, self._observer, self._sink_ended) for sink in self._sinks]
             for worker in workers:
@@ -252,7 +256,7 @@ class StreamClient:
             sender = Sender(
                 session.transport,
                 exchange,
-                self._processing.converter(session),
+                converter,
                 self._observer,
                 self._fail,
                 on_server_loss=options.server_loss_policy(info),
@@ -260,10 +264,9 @@ class StreamClient:
             )
             opened.callback(sender.join)
             sender.open()
-            label_files = {} if self._embedded is None else self._embedded.label_files
             dispatcher = Dispatcher(
                 exchange,
-                self._processing.builder(session, info.start, label_files),
+                builder,
                 self._processing.postprocess,
                 workers,
                 self._observer,

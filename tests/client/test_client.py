@@ -488,24 +488,40 @@ def test_a_callback_that_raises_ends_the_run_with_its_error(clip: Path, server: 
         client.run()
 
 
-@pytest.mark.parametrize("fault", ["callback", "output_name"])
+def threads_left(before: set[threading.Thread]) -> list[threading.Thread]:
+    return [thread for thread in set(threading.enumerate()) - before if thread.is_alive() and not thread.daemon]
+
+
 def test_what_was_opened_before_a_failed_start_is_closed_again(
-    clip: Path, server: ScriptedServer, tmp_path: Path, fault: str
+    clip: Path, server: ScriptedServer, tmp_path: Path
 ) -> None:
     before = set(threading.enumerate())
     sink = FileSink(tmp_path / "out.mp4")
-    wrong = {"label_output_name": "nonsense"} if fault == "output_name" else {}
-    client = StreamClient(str(clip), sink, TransportOptions(server.address, model_name="graph"), **wrong)  # type: ignore[arg-type]
-    if fault == "callback":
-        client.on_start(lambda info: 1 / 0)
-    with client, pytest.raises((ZeroDivisionError, ConfigurationError)):
+    client = StreamClient(str(clip), sink, TransportOptions(server.address, model_name="graph"))
+    client.on_start(lambda info: 1 / 0)
+    with client, pytest.raises(ZeroDivisionError):
         client.start()
     assert client.summary is not None
     assert client.summary.ledger.entered == 0
     assert {peer.state for peer in client.peers.values()} == {"ended"}
-    for thread in set(threading.enumerate()) - before:
-        assert not thread.is_alive() or thread.daemon, thread
+    assert not threads_left(before)
     assert server.ends.get(timeout=10) in ("closed", "cancelled")
+
+
+def test_an_output_that_the_server_lacks_costs_no_file_that_was_there(
+    clip: Path, server: ScriptedServer, tmp_path: Path
+) -> None:
+    before = set(threading.enumerate())
+    path = tmp_path / "out.mp4"
+    path.write_bytes(b"last week's")
+    options = TransportOptions(server.address, model_name="graph")
+    with (
+        StreamClient(str(clip), FileSink(path), options, label_output_name="nonsense") as client,
+        pytest.raises(ConfigurationError, match="nonsense"),
+    ):
+        client.start()
+    assert path.read_bytes() == b"last week's"
+    assert not threads_left(before)
 
 
 def test_a_client_runs_once(clip: Path, server: ScriptedServer) -> None:
