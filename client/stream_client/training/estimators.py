@@ -26,14 +26,18 @@ Matrix = npt.NDArray[np.int_]
 CANDIDATES: dict[str, Callable[[], Any]] = {
     "logistic regression": lambda: make_pipeline(StandardScaler(), LogisticRegression(C=0.3, max_iter=300)),
     "small MLP": lambda: make_pipeline(StandardScaler(), MLPClassifier((48,), alpha=0.1, max_iter=150, random_state=0)),
-    "random forest": lambda: RandomForestClassifier(100, min_samples_leaf=2, random_state=0, n_jobs=-1),
-    "extra trees": lambda: ExtraTreesClassifier(150, min_samples_leaf=2, random_state=0, n_jobs=-1),
+    "random forest": lambda: RandomForestClassifier(100, min_samples_leaf=2, random_state=0),
+    "extra trees": lambda: ExtraTreesClassifier(150, min_samples_leaf=2, random_state=0),
     # From zero instead of the classes' shares, so that the exported model is the sum of its trees.
     "gradient boosting": lambda: GradientBoostingClassifier(
         n_estimators=80, max_depth=4, subsample=0.7, max_features="sqrt", init="zero", random_state=0
     ),
 }
 """By name, smallest model first: of two that are equally good, the first is taken."""
+
+_FORESTS = ("random forest", "extra trees")
+"""In each call these change the process's warning filters and back (sklearn.utils.parallel), so two side by side leave
+them empty, of which scikit-learn then warns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ def random_folds(dataset: Dataset, most: int = 5) -> list[tuple[Integers, Intege
 
 
 def cross_validate(name: str, dataset: Dataset, folds: list[tuple[Integers, Integers]]) -> Iterator[Matrix]:
-    """The confusion matrix of each fold, [true, predicted]; as many folds at a time as there are processors."""
+    """The confusion matrix of each fold, [true, predicted]; of most models as many folds at a time as processors."""
 
     def judge(fold: tuple[Integers, Integers]) -> Matrix:
         train, test = fold
@@ -104,7 +108,8 @@ def cross_validate(name: str, dataset: Dataset, folds: list[tuple[Integers, Inte
         np.add.at(confusion, (dataset.targets[test], predicted), 1)
         return confusion
 
-    with calm(), ThreadPoolExecutor(os.cpu_count(), "fold") as pool:
+    workers = 1 if name in _FORESTS else os.cpu_count()
+    with calm(), ThreadPoolExecutor(workers, "fold") as pool:
         yield from pool.map(judge, folds)
 
 

@@ -39,7 +39,9 @@ def add_to_configuration(training: Training, config: Path) -> list[str]:
             if name in by_name:
                 by_name[name]["base_path"] = base_path
             else:
-                entries.append({"config": {"name": name, "base_path": base_path}})
+                # A small model runs in the graph's workers, with nothing to wait for.
+                plugin_config = {"PERFORMANCE_HINT": "THROUGHPUT"}
+                entries.append({"config": {"name": name, "base_path": base_path, "plugin_config": plugin_config}})
         scratch = config.with_name(config.name + ".part")
         scratch.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         os.replace(scratch, config)

@@ -46,7 +46,7 @@ class Calculator:
     It must not change inputs. An exception, of any kind, breaks the graph.
 
     ``brief`` calculators take microseconds: no other thread is woken to work beside them. The oldest timestamp goes
-    first; but what comes before a calculator with ``slack`` goes that many timestamps ahead of it.
+    first; but what need not wait for a calculator with ``slack`` goes that many timestamps ahead of it.
     """
 
     inputs: ClassVar[Ports] = Ports(optional=(...,))

@@ -39,11 +39,14 @@ class Dataflow:
         for state in self.states:
             for port, queue in zip(state.calculator.node.inputs, state.inputs, strict=True):
                 streams[port.name].append(queue)
-        for state in reversed(self.states):
-            after = {
-                queue.state for consumers in state.outputs for queue in consumers if queue.state.place > state.place
-            }
-            state.lead = max((other.lead + other.calculator.slack for other in after), default=0)
+        lags = dict.fromkeys(self.states, 0)
+        for state in self.states:
+            lags[state] += state.calculator.slack
+            for other in (queue.state for consumers in state.outputs for queue in consumers):
+                if other.place > state.place:
+                    lags[other] = max(lags[other], lags[state])
+        for state, lag in lags.items():
+            state.lead = max(lags.values()) - lag
 
     @property
     def under_way(self) -> int:

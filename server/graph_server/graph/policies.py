@@ -52,7 +52,8 @@ class NodeState:
     def turn(self, timestamp: int) -> int:
         """The timestamp whose turn a call at ``timestamp`` has: that of its call before, with a ``lead`` of 1."""
         self._calls.append(timestamp)
-        return self._calls.popleft() if len(self._calls) > self.lead else self._calls[0]
+        ahead = self._calls.popleft() if len(self._calls) > self.lead else self._calls[0]
+        return min(ahead, timestamp)  # inputs that do not wait for one another are called back and forth
 
     def ready(self) -> int | None:
         """The timestamp at which it can run, if it can."""

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from tests.support.graphs import new_graph, run_graph, simple_registry
+from tests.support.graphs import NO_MODELS, new_graph, run_graph, simple_registry
 
 from graph_server.errors import GraphError
-from graph_server.graph.calculator import Calculator, Emission, TimedCalculator
+from graph_server.graph.calculator import Calculator, Emission, Services, TimedCalculator
+from graph_server.graph.node import Node
+from graph_server.graph.policies import NodeState
 
 CHAIN = """
   input_stream: "a" output_stream: "c"
@@ -139,6 +141,37 @@ def test_the_oldest_timestamp_goes_first() -> None:
 def test_what_comes_before_a_node_with_slackgoes_that_far_ahead() -> None:
     first = [("Before", 1), ("Before", 2), ("After", 1), ("Before", 3), ("After", 2)]
     assert order_of_calls(1) == [*first, ("Before", 4), ("After", 3), ("After", 4)]
+
+
+def test_the_lead_reaches_around_a_loop_and_beside_the_node_with_slack() -> None:
+    registry = simple_registry()
+
+    @registry.register("Hands")
+    class Hands(Calculator):
+        slack = 1
+
+    text = """
+      input_stream: "a" output_stream: "label" output_stream: "picture"
+      node { calculator: "PreviousLoopbackCalculator" input_stream: "MAIN:a" input_stream: "LOOP:region"
+        input_stream_info { tag_index: "LOOP" back_edge: true } output_stream: "PREV_LOOP:last" }
+      node { calculator: "Add" input_stream: "a" input_stream: "last" output_stream: "pose" }
+      node { calculator: "Add" input_stream: "pose" output_stream: "region" }
+      node { calculator: "Add" input_stream: "pose" output_stream: "label" }
+      node { calculator: "Hands" input_stream: "pose" output_stream: "hands" }
+      node { calculator: "Add" input_stream: "hands" output_stream: "picture" }
+    """
+    graph = new_graph(text, registry)
+    graph.start({}, lambda name, value, timestamp: None)
+    leads = {state.calculator.node.outputs[0].name: state.lead for state in graph._flow.states if state.outputs}
+    graph.cancel()
+    assert leads == {"last": 1, "pose": 1, "region": 1, "label": 1, "hands": 0, "picture": 0}
+
+
+def test_a_call_that_goes_back_in_time_has_its_own_turn() -> None:
+    calculator = Calculator(Node("loop", "Loop", 1, (), ()), Services(NO_MODELS))
+    state = NodeState(calculator, 0)
+    state.lead = 1
+    assert [state.turn(timestamp) for timestamp in (1, 5, 6, 2, 7)] == [1, 1, 5, 2, 2]
 
 
 def test_num_threads_bounds_the_workers() -> None:
