@@ -1,4 +1,4 @@
-"""A network as a graph's workers run it: each in the thread that calls, and none waits for threads of OpenVINO's.
+"""A network as a graph's workers run it: in the thread that calls, so that none waits for threads of OpenVINO's.
 
 A worker that hands its inference to a stream of OpenVINO's sleeps, and so does the stream when it is done: ten such
 changes a frame, after each of which the system may queue two threads at one processor while another idles.
@@ -20,7 +20,7 @@ MOST_COPIES = max(1, PROCESSORS // 2)
 
 
 class Copies:
-    """Compiled copies of one network, each of which runs one request at a time.
+    """Compiled copies of one network, each of which runs as many requests at a time as it has streams.
 
     There are as many as requests exist, but at most ``most``: then they share copies, and may wait for one another.
     """

@@ -70,7 +70,6 @@ class Model:
         hinted = any(key in config.plugin_config for key in _HINTS)
         self.plugin_config = {**({} if hinted else {"PERFORMANCE_HINT": "LATENCY"}), **config.plugin_config}
         self._lock = threading.Lock()
-        self._variants: dict[str, ov.CompiledModel] = {}
         self._copies: dict[str, Copies] = {}
         self._forgotten = False
         self._pool_lock = threading.Lock()
@@ -101,18 +100,18 @@ class Model:
         """For one thread at a time: a request of the model after ``change``, compiled when a ``key`` is first seen.
 
         Where the configuration asks for throughput and leaves the threads open, it runs in the thread that calls, on
-        one of ``most_copies``. Raises :class:`ConfigError`.
+        one of ``most_copies``; else on the only one, in OpenVINO's threads. Raises :class:`ConfigError`.
         """
-        if not self._in_caller:
-            return self._variant(key, change).create_infer_request()
         with self._lock:
-            if key not in self._copies:
-                self._copies[key] = Copies(partial(self._copy, change), most_copies)
-            copies = self._copies[key]
+            copies = self._copies.get(key)
+            if copies is None:
+                in_caller = self._in_caller
+                compile_one = partial(self._copy if in_caller else self._configured, change)
+                copies = self._copies[key] = Copies(compile_one, most_copies if in_caller else 1)
         return copies.request()
 
     def run(self, request: ov.InferRequest, inputs: Mapping[str, Any] | None = None) -> None:
-        """Run a request of one of the variants, whose inputs are set or given, and report it."""
+        """Run one of the requests above, whose inputs are set or given, and report it."""
         if not self.metrics.served:
             request.infer(inputs)
             return
@@ -148,13 +147,11 @@ class Model:
         hinted, threads = self.plugin_config.get("PERFORMANCE_HINT"), {"NUM_STREAMS", "INFERENCE_NUM_THREADS"}
         return self._config.device == "CPU" and hinted == "THROUGHPUT" and not threads & self.plugin_config.keys()
 
-    def _variant(self, key: str, change: Callable[[ov.Model], ov.Model]) -> ov.CompiledModel:
+    def _configured(self, change: Callable[[ov.Model], ov.Model]) -> ov.CompiledModel:
         with self._lock:
-            compiled = self._variants.get(key)
-            if compiled is None:
-                compiled = self._variants[key] = self._compiled(change, self.plugin_config)
-                self.metrics.streams.set(int(compiled.get_property("NUM_STREAMS")))
-            return compiled
+            compiled = self._compiled(change, self.plugin_config)
+        self.metrics.streams.set(int(compiled.get_property("NUM_STREAMS")))
+        return compiled
 
     def _copy(self, change: Callable[[ov.Model], ov.Model]) -> ov.CompiledModel:
         kept = {name: value for name, value in self.plugin_config.items() if name != "PERFORMANCE_HINT"}
@@ -180,7 +177,7 @@ class Model:
     def _requests(self) -> "_RequestPool":
         with self._pool_lock:
             if self._pool is None:
-                compiled = self._variant("as it is", lambda model: model)
+                compiled = self._configured(lambda model: model)
                 count = self._config.nireq or int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
                 self.metrics.requests.set(count)
                 self._pool = _RequestPool(compiled, count)

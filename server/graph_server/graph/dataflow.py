@@ -45,8 +45,9 @@ class Dataflow:
             for other in (queue.state for consumers in state.outputs for queue in consumers):
                 if other.place > state.place:
                     lags[other] = max(lags[other], lags[state])
+        most = max(lags.values(), default=0)
         for state, lag in lags.items():
-            state.lead = max(lags.values()) - lag
+            state.lead = most - lag
 
     @property
     def under_way(self) -> int:

@@ -138,7 +138,7 @@ def test_the_oldest_timestamp_goes_first() -> None:
     assert order_of_calls(0) == [(name, timestamp) for timestamp in range(1, 5) for name in ("Before", "After")]
 
 
-def test_what_comes_before_a_node_with_slackgoes_that_far_ahead() -> None:
+def test_what_comes_before_a_node_with_slack_goes_that_far_ahead() -> None:
     first = [("Before", 1), ("Before", 2), ("After", 1), ("Before", 3), ("After", 2)]
     assert order_of_calls(1) == [*first, ("Before", 4), ("After", 3), ("After", 4)]
 
