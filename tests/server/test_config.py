@@ -40,6 +40,12 @@ def test_the_projects_configuration_is_read() -> None:
     assert config.metrics is None  # so that OVMS and this server take --metrics_enable
 
 
+@pytest.mark.parametrize("path", ["server_config/config.json", "tests/conformance/config.json"])
+def test_every_model_of_the_project_computes_in_float32(path: str) -> None:
+    config = read_config(ROOT / path, Path("nowhere"))
+    assert {model.plugin_config.get("INFERENCE_PRECISION_HINT") for model in config.models} == {"f32"}
+
+
 def test_everything_a_model_may_say_is_read(tmp_path: Path) -> None:
     content = one(
         plugin_config={"PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False, "INFERENCE_NUM_THREADS": 2},

@@ -123,7 +123,7 @@ def test_frames_without_a_person_have_zeros_for_every_part(models: ModelReposito
 
 def test_the_pose_is_refined_by_the_heat_map_as_by_the_calculator() -> None:
     path = project_file("models/pose_points/1/pose_points.onnx")
-    model = ov.Core().compile_model(str(path), "CPU")
+    model = ov.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     rng = np.random.default_rng(0)
     for _ in range(5):
         tensor = rng.uniform(-20, 280, (1, 195)).astype(np.float32)

@@ -174,6 +174,10 @@ def _schema_of(content: Mapping[str, Any]) -> Schema:
     return RawPose.from_json(content) if "raw" in content else FeatureSchema.from_json(content)
 
 
+# OpenVINO computes in bfloat16 where the processor has it, and then gives other scores than on other processors.
+_PROPERTIES = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
+
+
 def _onnx(path: Path, digest: str) -> Predict:
     try:
         import openvino as ov
@@ -182,7 +186,7 @@ def _onnx(path: Path, digest: str) -> Predict:
             "ONNX models run on OpenVINO, which is not installed: pip install 'ovms-stream-client[embedded]'"
         ) from error
     try:
-        compiled = ov.Core().compile_model(str(path), "CPU", {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1})
+        compiled = ov.Core().compile_model(str(path), "CPU", _PROPERTIES)
     except RuntimeError as error:
         line = next((text for text in reversed(str(error).splitlines()) if text.strip()), "")
         raise ConfigurationError(f"cannot read the model {path}: {line}") from error

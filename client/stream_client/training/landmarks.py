@@ -122,8 +122,8 @@ def _cache_file(path: Path, every: int) -> Path:
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
-    # Another version of the graph server may find other landmarks.
-    return folder / f"{digest.hexdigest()}-{version('ovms-stream-client')}-stream-{every}.npz"
+    # Another version of the graph server may find other landmarks, and so does another precision.
+    return folder / f"{digest.hexdigest()}-{version('ovms-stream-client')}-f32-{every}.npz"
 
 
 def _keep(results: list[Result], target: Path) -> None:

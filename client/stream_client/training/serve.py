@@ -38,9 +38,11 @@ def add_to_configuration(training: Training, config: Path) -> list[str]:
             base_path = os.path.relpath(folder.resolve(), config.resolve().parent)
             if name in by_name:
                 by_name[name]["base_path"] = base_path
+                # The model was evaluated in float32, and a server may compute in bfloat16 unless it is asked not to.
+                by_name[name].setdefault("plugin_config", {}).setdefault("INFERENCE_PRECISION_HINT", "f32")
             else:
                 # A small model runs in the graph's workers, with nothing to wait for.
-                plugin_config = {"PERFORMANCE_HINT": "THROUGHPUT"}
+                plugin_config = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
                 entries.append({"config": {"name": name, "base_path": base_path, "plugin_config": plugin_config}})
         scratch = config.with_name(config.name + ".part")
         scratch.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

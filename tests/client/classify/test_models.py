@@ -3,10 +3,12 @@
 from typing import Any
 
 import numpy as np
+import openvino as ov
 import pytest
 from sklearn.linear_model import LogisticRegression
 from xgboost import XGBClassifier
 
+from graph_server.resources import project_file
 from stream_client.classify.models import TrainedModel
 from stream_client.errors import ConfigurationError
 
@@ -27,3 +29,13 @@ def test_estimators_give_a_probability_for_every_label(estimator: Any) -> None:
 def test_an_estimator_without_probabilities_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="no predict_proba"):
         TrainedModel.from_estimator(object(), ("a", "b"))
+
+
+def test_the_clients_classifier_computes_in_float32_on_every_processor() -> None:
+    folder = project_file("models/pose_classifier")
+    rows = np.random.default_rng(0).normal(0, 50, (5, 195)).astype(np.float32)
+    compiled = ov.Core().compile_model(
+        str(folder / "1" / "pose_classifier.onnx"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    expected = np.concatenate([compiled(row[None])[0] for row in rows])
+    np.testing.assert_allclose(TrainedModel.load(folder).predict(rows), expected, atol=1e-6)

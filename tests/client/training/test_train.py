@@ -166,6 +166,7 @@ def test_serving_enters_the_model_in_the_configuration(trained: Training, tmp_pa
     entries = json.loads(config.read_text())["model_config_list"]
     assert [entry["config"]["name"] for entry in entries] == ["other", "waving"]
     assert (tmp_path / entries[1]["config"]["base_path"]).resolve() == trained.out.resolve()
+    assert entries[1]["config"]["plugin_config"]["INFERENCE_PRECISION_HINT"] == "f32"
 
 
 def test_serving_a_pose_model_brings_as_many_zeros_as_it_has_labels(tmp_path: Path) -> None:
@@ -179,6 +180,7 @@ def test_serving_a_pose_model_brings_as_many_zeros_as_it_has_labels(tmp_path: Pa
     assert add_to_configuration(training, config) == ["pose_classifier", "no_person_scores"]
     entries = {item["config"]["name"]: item["config"] for item in json.loads(config.read_text())["model_config_list"]}
     assert entries["pose_classifier"]["base_path"] == "pose"
+    assert {entry["plugin_config"]["INFERENCE_PRECISION_HINT"] for entry in entries.values()} == {"f32"}
     assert (tmp_path / entries["no_person_scores"]["base_path"] / "1" / "no_person_scores.onnx").is_file()
 
 
