@@ -29,7 +29,7 @@ import numpy.typing as npt
 from stream_client.classify import FeatureSchema, PoseClassifier, TrainedModel, WindowSpec
 from stream_client.classify.windows import Resampler
 from stream_client.frames import Tensor
-from stream_client.landmark_tensors import LandmarkDecoder, coordinate_picture
+from stream_client.landmarks.decoder import LandmarkDecoder, coordinate_picture
 from stream_client.training.buffer import LandmarkWindow, TrainingBuffer
 
 FRAMES = 900

@@ -43,9 +43,9 @@ print(summary.ledger.delivered / seconds, cpu / summary.ledger.delivered, after.
 
 METRICS = """
 import threading, urllib.request
-from stream_client.metrics import Metrics, MetricsServer
-from stream_client.tally import Tally
-tally, over = Tally(), threading.Event()
+from stream_client.monitoring.prometheus import Metrics, MetricsServer
+from stream_client.monitoring.statistics import Statistics
+tally, over = Statistics(), threading.Event()
 served = MetricsServer(Metrics([tally]), port=0)
 def scrape():
     while not over.wait(1):

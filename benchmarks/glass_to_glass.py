@@ -27,8 +27,8 @@ CLIENT = [sys.executable, str(ROOT / "client" / "client.py")]
 PEER = """
 import json, sys, time
 import av
-from stream_client.distribution import distribution
-from stream_client.frame_code import read_code
+from stream_client.monitoring.distribution import distribution
+from stream_client.test_source.code import read_code
 url, frames = sys.argv[1], int(sys.argv[2])
 options = {"rtsp_transport": "tcp", "fflags": "nobuffer", "flags": "low_delay", "max_delay": "0"}
 container = None

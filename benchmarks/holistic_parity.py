@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from graph_server.cli.landmarks import FRAME_PERIOD, LandmarkExtractor, default_models, frames
 from graph_server.holistic.pace import EVERY_FRAME, Pace
-from graph_server.landmarks import FRAME_PERIOD, LandmarkExtractor, default_models, frames
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 CLIPS = {"sign-again": "sign-again.mkv", "dance": "dance.webm", "walk": "walk.mp4"}

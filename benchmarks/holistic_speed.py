@@ -27,8 +27,8 @@ import numpy as np
 import numpy.typing as npt
 from holistic_parity import CLIPS, SHARED, measure, print_table
 
+from graph_server.cli.landmarks import FRAME_PERIOD, LandmarkExtractor, default_models, frames
 from graph_server.holistic.pace import EVERY_FRAME, FAST, Pace
-from graph_server.landmarks import FRAME_PERIOD, LandmarkExtractor, default_models, frames
 from graph_server.memory import keep_frame_memory
 
 CLIPS_HERE = ("sign-again", "dance")

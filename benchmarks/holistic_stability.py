@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from holistic_parity import BOUNDS, CLIPS, SHARED, compared, found, print_table, size_of
 
-from graph_server.landmarks import frames
+from graph_server.cli.landmarks import frames
 
 Arrays = dict[str, npt.NDArray[np.float32]]
 

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from graph_server.calculators import REGISTRY
+from graph_server.cli.landmarks import GRAPH_KERNEL, LandmarkExtractor, default_models, timed_frames
 from graph_server.graph.definition import parse_graph
 from graph_server.graph.runtime import Graph
-from graph_server.landmarks import GRAPH_KERNEL, LandmarkExtractor, default_models, timed_frames
-from graph_server.model_repository import ModelRepository
+from graph_server.models.repository import ModelRepository
 from graph_server.resources import project_file
 from stream_client.frames import Tensor
-from stream_client.landmark_tensors import OUTPUTS, LandmarkDecoder, coordinate_picture
+from stream_client.landmarks.decoder import OUTPUTS, LandmarkDecoder, coordinate_picture
 
 CLIPS = Path(__file__).resolve().parents[2] / "shared" / "data" / "clips"
 

@@ -143,7 +143,7 @@ def draw_heat(axes: Axes, panel: dict[str, Any], data: Data) -> None:
 
 
 def draw_states(axes: Axes, panel: dict[str, Any], data: Data) -> None:
-    """A bar a peer, coloured by its state."""
+    """A bar a connection, coloured by its state."""
     series = data.series(panel["targets"][0])
     for row, (_, at, values) in enumerate(series):
         for moment, value in zip(at, values, strict=True):

@@ -81,7 +81,7 @@ def shared(name: str) -> Path:
 @pytest.fixture(scope="session")
 def models_dir() -> Path:
     """The fetched models; `make test` fetches them beforehand."""
-    from graph_server.assets import ensure_models
+    from graph_server.cli.assets import ensure_models
 
     return ensure_models()
 

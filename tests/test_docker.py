@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from graph_server.cli import build_parser as server_parser
+from graph_server.cli.command import build_parser as server_parser
 from stream_client.cli.flags import build_parser as client_parser
 from tests.conftest import ROOT
 

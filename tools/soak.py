@@ -81,11 +81,11 @@ class Cutter:
         """Kill the server ``name``, bring it back a second later, and wait until all is well."""
         server = self._servers[name]
         server.kill()
-        self._wait(lambda: self._client.peers[name].state != "live")
+        self._wait(lambda: self._client.connections[name].state != "live")
         time.sleep(self.AWAY_SECONDS)
         server.start()
         back = time.monotonic()
-        self._wait(lambda: self._client.peers[name].state == "live")
+        self._wait(lambda: self._client.connections[name].state == "live")
         self._delivered.clear()
         assert self._delivered.wait(60)
         self.returns[name].append(time.monotonic() - back)

@@ -4,13 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stream_client.compat import CompatibleStreamClient as StreamClient
+    from stream_client.compat.ovms_demo import CompatibleStreamClient as StreamClient
     from stream_client.embedded import EmbeddedOptions
     from stream_client.errors import StreamClientError
-    from stream_client.frames import Frame, Label, Result, StreamInfo, Tensor
-    from stream_client.landmarks import Landmarks
+    from stream_client.frames import Frame, Label, Landmarks, Result, StreamInfo, Tensor
+    from stream_client.monitoring.summary import Summary
     from stream_client.options import RunOptions
-    from stream_client.summary import Summary
     from stream_client.transport.session import TransportOptions
 
 __all__ = [
@@ -30,11 +29,10 @@ __all__ = [
 
 _MODULES = {
     "EmbeddedOptions": "embedded",
-    "Landmarks": "landmarks",
     "RunOptions": "options",
-    "StreamClient": "compat",
+    "StreamClient": "compat.ovms_demo",
     "StreamClientError": "errors",
-    "Summary": "summary",
+    "Summary": "monitoring.summary",
     "TransportOptions": "transport.session",
 }
 

@@ -3,33 +3,28 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
 
-from stream_client.bounded_queue import BoundedQueue
-from stream_client.coercion import SinkLike, SourceLike, as_list, as_sink, as_source
-from stream_client.dispatcher import Dispatcher, Postprocess
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError, StreamClientError
-from stream_client.events import Event, Unsubscribe
 from stream_client.frames import Image, Result, StreamInfo
-from stream_client.ledger import Ledger
-from stream_client.memory import keep_frame_memory
-from stream_client.observe import Observer, Observers
+from stream_client.monitoring.connections import Connections, ConnectionSummary
+from stream_client.monitoring.ledger import Ledger
+from stream_client.monitoring.observer import Observer, Observers
+from stream_client.monitoring.summary import Summary
 from stream_client.options import RunOptions
-from stream_client.peers import Peers, PeerSummary
-from stream_client.processing import Processing
-from stream_client.reader import Reader
-from stream_client.results import LandmarkClassifier, label_on_image
-from stream_client.run import Run
-from stream_client.sender import Sender
-from stream_client.sink_worker import SinkWorker
-from stream_client.sinks.landmarks import LandmarksSink
-from stream_client.small_frames import SmallFrames
-from stream_client.summary import Summary
-from stream_client.transport.servable import Servable
+from stream_client.pipeline.assembly import Callbacks, Connection, Processing, open_run
+from stream_client.pipeline.reader import Reader
+from stream_client.pipeline.run import Run
+from stream_client.pipeline.sink_worker import SinkWorker
+from stream_client.processing.results import LandmarkClassifier, Postprocess, label_on_image
+from stream_client.sinks.factory import SinkLike, as_list, as_sink
+from stream_client.sources.factory import SourceLike, as_source
 from stream_client.transport.session import Session, TransportOptions, connect
+from stream_client.util.bounded_queue import BoundedQueue
+from stream_client.util.events import Event, Unsubscribe
+from stream_client.util.malloc import keep_frame_memory
 
 
 class StreamClient:
@@ -75,12 +70,11 @@ class StreamClient:
             output_name=output_name,
             label_output_name=label_output_name,
             preprocess=preprocess,
-            small_frames=None if self._options.max_side is None else SmallFrames(self._options.max_side),
             postprocess=postprocess,
             classifier=classifier,
         )
-        self._peers = Peers()
-        self._observer = Observers([self._peers, *observers])
+        self._connections = Connections()
+        self._observer = Observers([self._connections, *observers])
         self._embedded: EmbeddedServer | None = None
         if isinstance(transport, TransportOptions) and transport.address == "embedded":
             self._embedded = embedded if isinstance(embedded, EmbeddedServer) else EmbeddedServer(embedded)
@@ -169,9 +163,9 @@ class StreamClient:
             self._reader.stop()
 
     @property
-    def peers(self) -> Mapping[str, PeerSummary]:
+    def connections(self) -> Mapping[str, ConnectionSummary]:
         """The states of source, server and publishing sinks now: connecting, live, lost or ended."""
-        return self._peers.snapshot()
+        return self._connections.snapshot()
 
     @property
     def opened(self) -> bool:
@@ -217,88 +211,29 @@ class StreamClient:
     # --- inside
 
     def _open(self) -> Run:
-        """Source, server and sinks; when one cannot be opened, those before it are closed again."""
         options = self._options
         if self._embedded is not None:
             self._embedded.launch()
-        with ExitStack() as opened:
-            self._reader = reader = Reader(
-                self._source,
-                self._observer,
-                self._fail,
-                limit_frames=options.limit_frames,
-                max_fps=options.enforce_fps,
-            )
-            opened.callback(reader.join)
-            opened.callback(reader.stop)
-            if self._stop_requested.is_set():
-                reader.stop()
-            info = reader.open()
-            session = self._connect()
-            # Before a sink opens, and so empties its file: what these refuse must cost nothing.
-            self._check_landmarks(session.servable)
-            converter = self._processing.converter(session)
-            label_files = {} if self._embedded is None else self._embedded.label_files
-            builder = self._processing.builder(session, info.start, label_files)
-            self._observer.started(info.name, session.servable.name)
-            workers = [SinkWorker(sink, self._observer, self._sink_ended) for sink in self._sinks]
-            for worker in workers:
-                opened.callback(worker.join)
-                opened.callback(worker.finish)
-                worker.start(info)
-            exchange = options.exchange(
-                info,
-                session.servable,
-                self._observer,
-                picture=self._processing.output_name,
-                sink_queues=lambda: {worker.name: worker.depth for worker in workers},
-            )
-            sender = Sender(
-                session.transport,
-                exchange,
-                converter,
-                self._observer,
-                self._fail,
-                on_server_loss=options.server_loss_policy(info),
-                retry_timeout=options.reconnect_timeout,
-            )
-            opened.callback(sender.join)
-            sender.open()
-            dispatcher = Dispatcher(
-                exchange,
-                builder,
-                self._processing.postprocess,
-                workers,
-                self._observer,
-                self._resulted,
-                self._fail,
-            )
-            opened.pop_all()
-        return Run(
-            info,
-            session,
-            exchange,
-            reader,
-            sender,
-            dispatcher,
-            time_limit=options.limit_stream_duration,
-            stop_timeout=options.stop_timeout,
+        self._reader = reader = Reader(
+            self._source,
+            self._observer,
+            self._fail,
+            limit_frames=options.limit_frames,
+            max_fps=options.enforce_fps,
         )
+        if self._stop_requested.is_set():
+            reader.stop()
+        callbacks = Callbacks(on_result=self._resulted, on_error=self._fail, on_sink_ended=self._sink_ended)
+        return open_run(reader, self._connect, self._sinks, self._processing, options, self._observer, callbacks)
 
-    def _connect(self) -> Session:
+    def _connect(self) -> Connection:
         if isinstance(self._transport, Session):
-            return self._transport
+            return Connection(session=self._transport, label_files={})
         if self._embedded is None:
-            return connect(self._transport)
+            return Connection(session=connect(self._transport), label_files={})
         self._embedded.start()
-        return connect(replace(self._transport, address=self._embedded.address), self._embedded.servables)
-
-    def _check_landmarks(self, servable: Servable) -> None:
-        wanted = self.classifier is not None or any(isinstance(sink, LandmarksSink) for sink in self._sinks)
-        if wanted and not servable.gives_landmarks:
-            raise ConfigurationError(
-                f"{servable.name!r} gives no landmarks: graphs/holistic_landmarks does (--model_name holisticLandmarks)"
-            )
+        session = connect(replace(self._transport, address=self._embedded.address), self._embedded.servables)
+        return Connection(session=session, label_files=self._embedded.label_files)
 
     def _fail(self, error: StreamClientError) -> None:
         """A part of the run failed; called from any of its threads."""
@@ -332,7 +267,7 @@ class StreamClient:
             last_failure=run.last_failure if run is not None else None,
             started=self._began,
             seconds=self._ended - self._began,
-            peers=self._peers.snapshot(),
+            connections=self._connections.snapshot(),
             upload_rate=run.session.transport.upload_rate if run is not None else None,
         )
         self._stop_requested.set()

@@ -9,7 +9,7 @@ from contextlib import suppress
 # What ends it before it serves ends it without a traceback, and lets it clean up behind itself.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 try:
-    from graph_server.cli import main
+    from graph_server.cli.command import main
 
     status = main()
 except KeyboardInterrupt:

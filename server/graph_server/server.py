@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from graph_server.config import ServerConfig
+from graph_server.config.read import ServerConfig
 from graph_server.errors import ConfigError
-from graph_server.fault import NO_FAULTS, FaultOptions
-from graph_server.fault_interceptor import FaultInterceptor
-from graph_server.inference_runtime import Runtime
-from graph_server.live import LiveServables
-from graph_server.metrics import MetricsConfig, Registry
-from graph_server.reload import ConfigWatcher
-from graph_server.servable_metrics import ServableMetrics
-from graph_server.servables import Servables
+from graph_server.faults.interceptor import FaultInterceptor
+from graph_server.faults.plan import NO_FAULTS, FaultOptions
+from graph_server.metrics.registry import MetricsConfig, Registry
+from graph_server.metrics.servables import ServableMetrics
+from graph_server.models.runtime import Runtime
+from graph_server.servables.live import LiveServables
+from graph_server.servables.load import Servables
+from graph_server.servables.reload import ConfigWatcher
+from graph_server.service.admission import Budgets, Limits
 from graph_server.service.grpc_service import InferenceService
-from graph_server.service.limits import Budgets, Limits
+from graph_server.service.region import FOLDER as SHARED_MEMORY_FOLDER
 from graph_server.service.servable_calls import ServableCalls
-from graph_server.service.shared_memory import FOLDER as SHARED_MEMORY_FOLDER
 from graph_server.service.shared_memory import SharedMemoryRegions
 from graph_server.tls import server_credentials
 
 if TYPE_CHECKING:
-    from graph_server.service.rest import RestServer
+    from graph_server.service.rest.server import RestServer
 
 _MOST_MESSAGE_BYTES = 2**31 - 1  # gRPC core counts in 32 bits
 # A client that vanishes without closing its connection is noticed after 40 s.
@@ -119,8 +119,8 @@ class GraphServer:
 
     def _start_rest(self, port: int) -> "RestServer":
         # Python's HTTP server takes 50 ms to load, and most servers are without REST.
-        from graph_server.service.rest import RestServer
-        from graph_server.service.rest_answers import RestAnswers
+        from graph_server.service.rest.answers import RestAnswers
+        from graph_server.service.rest.server import RestServer
 
         options = self._options
         host = (options.rest_address or options.hosts[0]).strip("[]")

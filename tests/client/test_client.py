@@ -312,7 +312,7 @@ def test_frames_wait_for_a_server_that_is_away_for_longer_than_they_have(clip: P
     )
     threads[0].join()
     assert [result.frame.index for result in results] == list(range(30))
-    assert summary.peers["server"].reconnections == 1
+    assert summary.connections["server"].reconnections == 1
 
 
 @pytest.mark.parametrize("api", ["stream", "unary"])
@@ -335,7 +335,7 @@ def test_frames_of_a_file_that_are_not_answered_in_time_are_sent_again(
     finally:
         over.set()
     assert [result.frame.index for result in results] == list(range(30))
-    assert (dict(summary.ledger.failed), summary.peers["server"].reconnections) == ({}, 1)
+    assert (dict(summary.ledger.failed), summary.connections["server"].reconnections) == ({}, 1)
 
 
 def test_no_attempt_to_reach_a_lost_server_lasts_longer_than_the_reconnect_timeout(server: ScriptedServer) -> None:
@@ -503,7 +503,7 @@ def test_what_was_opened_before_a_failed_start_is_closed_again(
         client.start()
     assert client.summary is not None
     assert client.summary.ledger.entered == 0
-    assert {peer.state for peer in client.peers.values()} == {"ended"}
+    assert {connection.state for connection in client.connections.values()} == {"ended"}
     assert not threads_left(before)
     assert server.ends.get(timeout=10) in ("closed", "cancelled")
 

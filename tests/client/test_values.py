@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stream_client.backoff import Backoff
-from stream_client.bounded_queue import BoundedQueue
 from stream_client.errors import ConfigurationError
-from stream_client.events import Event
 from stream_client.frames import Label
-from stream_client.labels import decode_scores, read_label_names
-from stream_client.ledger import Ledger, LedgerError
-from stream_client.observe import NullObserver
-from stream_client.overlay import draw_label
+from stream_client.monitoring.ledger import Ledger, LedgerError
+from stream_client.monitoring.observer import NullObserver
+from stream_client.processing.labels import decode_scores, read_label_names
+from stream_client.processing.overlay import draw_label
+from stream_client.util.backoff import Backoff
+from stream_client.util.bounded_queue import BoundedQueue
+from stream_client.util.events import Event
 
 
 def test_the_best_score_names_the_label_and_zeros_mean_nobody() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from graph_server.assets import ensure_clip
+from graph_server.cli.assets import ensure_clip
 
 
 @pytest.fixture(scope="session")

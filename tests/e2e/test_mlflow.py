@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from graph_server.assets import ensure_clip
+from graph_server.cli.assets import ensure_clip
 from stream_client import Result, RunOptions, StreamClient, TransportOptions
 from stream_client.classify import UNKNOWN, DecisionOptions, FeatureSchema, MLflowClassifier, WindowSpec
+from stream_client.classify.factory import open_classifier
 from stream_client.classify.joints import JOINT
 from stream_client.classify.models import schema_document
-from stream_client.live_classifier import open_classifier
 from stream_client.transport.servable import LANDMARK_GRAPH
 from tests.support.environments import interpreter_with, wait_until_ready
 from tests.support.ports import free_port

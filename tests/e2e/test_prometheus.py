@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from graph_server.assets import ensure_clip
+from graph_server.cli.assets import ensure_clip
 from stream_client import RunOptions, StreamClient, TransportOptions
-from stream_client.metrics import Metrics, MetricsServer
+from stream_client.monitoring.prometheus import Metrics, MetricsServer
+from stream_client.monitoring.statistics import Statistics
 from stream_client.sinks.factory import SinkOptions, open_sink
 from stream_client.sources.file import FileSource
-from stream_client.tally import Tally
 from tests.conftest import ROOT
 from tests.support.graph_server import graph_server_process
 from tests.support.kserve_server import ScriptedServer, slow
@@ -91,7 +91,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[
     flags = ("--config_path", str(config), "--models_dir", str(models_dir))
     with ExitStack() as stack:
         ready = stack.enter_context(graph_server_process(*flags, "--metrics_enable", "--metrics_list", LATENCY_TOO))
-        tally = Tally()
+        tally = Statistics()
         served = stack.enter_context(MetricsServer(Metrics([tally]), port=0))
         targets = {"stream-client": host(served.url), "ovms": str(ready["rest"])}
         start = time.time()
@@ -109,7 +109,9 @@ def run(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[
         scraped.prometheus.wait_for(
             f'rate(ovms_graph_processing_time_us_count{{method="ModelInferStream"}}[{WINDOW}]) > 0'
         )
-        scraped.prometheus.wait_for('stream_client_peer_state{peer="server", stream_client_peer_state="ended"} == 1')
+        scraped.prometheus.wait_for(
+            'stream_client_connection_state{connection="server", stream_client_connection_state="ended"} == 1'
+        )
         yield scraped
 
 
@@ -147,7 +149,7 @@ def test_alerts_fire_on_a_slow_server_that_goes_away(tmp_path: Path) -> None:
     """Real faults: latency above the target, frames dropped, the server lost; each as its rule sees it."""
     clip = write_video(tmp_path / "clip.mp4", frames=30)
     rules: dict[str, Any] = {param.id: param.values[0] for param in ALERTS}
-    tally = Tally()
+    tally = Statistics()
     with ScriptedServer() as server, MetricsServer(Metrics([tally]), port=0) as served:
         server.script = slow(0.7)
         client = StreamClient(

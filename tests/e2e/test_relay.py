@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graph_server.assets import ensure_clip
+from graph_server.cli.assets import ensure_clip
 from stream_client import RunOptions, StreamClient, TransportOptions
 from stream_client.frames import Result
 from tests.conftest import ROOT
@@ -75,16 +75,16 @@ def test_a_run_survives_every_cut_of_source_and_sink(server: ScriptedServer) -> 
         sink_name = sink.url("publish/out")
 
         def live(cuts: int) -> bool:
-            states = client.peers
+            states = client.connections
             return all(
                 states[name].state == "live" and states[name].reconnections >= cuts for name in ("source", sink_name)
             )
 
-        wait_until(lambda: sink_name in client.peers and live(0))
+        wait_until(lambda: sink_name in client.connections and live(0))
         for cut in range(1, CUTS + 1):
             for name, peer in (("source", source), (sink_name, sink)):
                 peer.kill()
-                wait_until(lambda name=name: client.peers[name].state != "live")  # type: ignore[misc]
+                wait_until(lambda name=name: client.connections[name].state != "live")  # type: ignore[misc]
                 peer.start()
             wait_until(lambda cut=cut: live(cut))  # type: ignore[misc]
             delivered.clear()
@@ -94,8 +94,8 @@ def test_a_run_survives_every_cut_of_source_and_sink(server: ScriptedServer) -> 
         summary = client.wait()
     summary.ledger.check()
     assert summary.ledger.failed == {}
-    assert summary.peers["source"].reconnections == summary.peers[sink_name].reconnections == CUTS
-    assert {peer.state for peer in summary.peers.values()} == {"ended"}
+    assert summary.connections["source"].reconnections == summary.connections[sink_name].reconnections == CUTS
+    assert {peer.state for peer in summary.connections.values()} == {"ended"}
 
 
 class GraphServer:
@@ -156,5 +156,5 @@ def test_a_file_comes_out_whole_however_often_the_server_is_killed(tmp_path: Pat
     assert (summary.ledger.entered, summary.ledger.delivered) == (FRAMES, FRAMES)
     assert summary.ledger.resent >= KILLS
     assert f"{summary.ledger.resent} resent" in summary.ledger.line()
-    assert summary.peers["server"].reconnections == KILLS
+    assert summary.connections["server"].reconnections == KILLS
     assert len(read_back(tmp_path / "out.mp4")) == FRAMES

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from graph_server.config import single_servable
+from graph_server.config.read import single_servable
 from graph_server.server import GraphServer
 from stream_client import Result, RunOptions, StreamClient, TransportOptions
 from stream_client.errors import ConnectError
@@ -181,7 +181,7 @@ def test_a_server_that_cannot_open_the_file_gets_frames_in_messages(
     server: GraphServer, monkeypatch: pytest.MonkeyPatch, calls: dict[str, int]
 ) -> None:
     """As a server in a container, whose shared memory is another."""
-    monkeypatch.setattr("graph_server.service.shared_memory.FOLDER", Path("/nonexistent"))
+    monkeypatch.setattr("graph_server.service.region.FOLDER", Path("/nonexistent"))
     assert len(run(server.address)) == COUNT
     assert calls == {"inputs": 0, "outputs": 0}
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import grpc
 
-from graph_server.config import ServerConfig, single_servable
-from graph_server.fault import parse_faults
+from graph_server.config.read import ServerConfig, single_servable
+from graph_server.faults.plan import parse_faults
 from graph_server.server import GraphServer, ServerOptions
 from graph_server.service.messages import message_class
 from tests.conftest import ROOT

@@ -10,8 +10,8 @@ from graph_server.errors import GraphError
 from graph_server.graph.calculator import NOTHING, Calculator, Registry
 from graph_server.graph.definition import parse_graph
 from graph_server.graph.runtime import Graph
-from graph_server.inference_runtime import Runtime
-from graph_server.model_repository import ModelRepository
+from graph_server.models.repository import ModelRepository
+from graph_server.models.runtime import Runtime
 
 NO_MODELS = ModelRepository(Runtime(), ())
 

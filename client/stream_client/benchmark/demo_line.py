@@ -5,8 +5,8 @@ import math
 import time
 
 from stream_client.frames import Stamps
-from stream_client.observe import NullObserver
-from stream_client.summary import Summary
+from stream_client.monitoring.observer import NullObserver
+from stream_client.monitoring.summary import Summary
 
 
 class DemoTotals(NullObserver):

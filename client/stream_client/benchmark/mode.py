@@ -8,8 +8,8 @@ from stream_client.benchmark.demo_line import DemoTotals
 from stream_client.benchmark.recorder import Recorder
 from stream_client.benchmark.report import Settings, make_report, report_json, report_table, write_report
 from stream_client.errors import ConfigurationError
-from stream_client.observe import Observer
-from stream_client.summary import Summary
+from stream_client.monitoring.observer import Observer
+from stream_client.monitoring.summary import Summary
 
 
 class Benchmark:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from stream_client.benchmark.stability import Stability
-from stream_client.distribution import Distribution, distribution
 from stream_client.frames import Stamps
-from stream_client.observe import FlowSnapshot, NullObserver
-from stream_client.stages import STAGES, stage_durations
+from stream_client.monitoring.distribution import Distribution, distribution
+from stream_client.monitoring.observer import FlowSnapshot, NullObserver
+from stream_client.monitoring.stages import STAGES, stage_durations
 
 
 @dataclass(frozen=True, slots=True)

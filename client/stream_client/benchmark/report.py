@@ -10,12 +10,12 @@ from pathlib import Path
 
 from stream_client.benchmark.environment import environment, peak_memory
 from stream_client.benchmark.recorder import Measurement
-from stream_client.distribution import Distribution
 from stream_client.errors import ConfigurationError
-from stream_client.ledger import LedgerSnapshot
-from stream_client.limits import check_above_zero, check_not_negative
-from stream_client.summary import Summary
-from stream_client.table import table
+from stream_client.monitoring.distribution import Distribution
+from stream_client.monitoring.ledger import LedgerSnapshot
+from stream_client.monitoring.summary import Summary
+from stream_client.util.checks import check_above_zero, check_not_negative
+from stream_client.util.table import table
 
 CSV_COLUMNS = (
     "Concurrency",

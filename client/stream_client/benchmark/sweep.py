@@ -14,11 +14,11 @@ from stream_client.client import StreamClient
 from stream_client.errors import SourceError, StreamClientError
 from stream_client.frames import Image
 from stream_client.options import RunOptions
-from stream_client.sinks.null import NullSink
+from stream_client.sinks.callable import NullSink
 from stream_client.sources.callable import CallableSource
 from stream_client.sources.factory import open_source
-from stream_client.table import table
 from stream_client.transport.session import Api, TransportOptions
+from stream_client.util.table import table
 
 PICTURES = 30
 """Kept in memory and sent in a circle, so that reading and decoding them costs the runs nothing."""

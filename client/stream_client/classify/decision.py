@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stream_client.errors import ConfigurationError
-from stream_client.events import Event
+from stream_client.util.events import Event
 
 UNKNOWN = "unknown"
 """The label while nothing is certain: nobody there, a gap, no probability high enough, a failed server."""

@@ -17,7 +17,7 @@ from stream_client.classify.pose_classifier import Landmarks, PoseClassifier
 from stream_client.classify.windows import WindowSpec
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.frames import Frame
-from stream_client.redact import redact
+from stream_client.util.redact import redact
 
 logger = logging.getLogger(__name__)
 

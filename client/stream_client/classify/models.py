@@ -20,7 +20,7 @@ from stream_client.classify.features import FeatureSchema
 from stream_client.classify.raw_pose import POSE_INPUT, RawPose
 from stream_client.classify.windows import WindowSpec, combined_hash
 from stream_client.errors import ConfigurationError
-from stream_client.labels import read_label_names
+from stream_client.processing.labels import read_label_names
 
 Array = npt.NDArray[np.float64]
 Predict = Callable[[npt.NDArray[np.float32]], Any]

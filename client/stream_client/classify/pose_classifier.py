@@ -11,7 +11,7 @@ from stream_client.classify.models import Schema, TrainedModel
 from stream_client.classify.windows import WindowBuffer, WindowSpec
 from stream_client.errors import ConfigurationError
 from stream_client.frames import Frame, Label
-from stream_client.landmarks import Landmarks as PersonLandmarks
+from stream_client.frames import Landmarks as PersonLandmarks
 
 Landmarks = npt.NDArray[np.floating]
 """float [33, 3], or [75, 3] with hands; one unit on all axes."""

@@ -7,17 +7,17 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from stream_client.cli.exit_status import USAGE_ERROR
 from stream_client.cli.flags import build_parser
+from stream_client.cli.parser import USAGE_ERROR
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
-from stream_client.redact import redact
+from stream_client.util.redact import redact
 
 _COMMANDS = {
-    "train": "stream_client.training.train",
-    "evaluate": "stream_client.training.evaluate",
-    "readback": "stream_client.readback.command",
-    "doctor": "stream_client.doctor.command",
-    "benchmark": "stream_client.benchmark.command",
+    "train": "stream_client.cli.train",
+    "evaluate": "stream_client.cli.evaluate",
+    "readback": "stream_client.cli.readback",
+    "doctor": "stream_client.cli.doctor",
+    "benchmark": "stream_client.cli.benchmark",
 }
 """Commands with flags of their own; ``train`` and ``evaluate`` need the extra ``train``."""
 

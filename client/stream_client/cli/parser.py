@@ -4,6 +4,10 @@ import argparse
 from pathlib import Path
 from typing import NoReturn
 
+RUN_ERROR = 1
+USAGE_ERROR = 2
+"""Exit statuses beside 0: success, and 128 and more: the signal that ended the run. 2 is argparse's own."""
+
 _KINDS: dict[object, str] = {int: "N", float: "NUMBER", Path: "PATH"}
 
 

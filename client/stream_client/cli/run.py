@@ -7,17 +7,17 @@ import sys
 from types import FrameType
 
 from stream_client.classify.pose_classifier import PoseClassifier
-from stream_client.cli.exit_status import RUN_ERROR, USAGE_ERROR
+from stream_client.cli.parser import RUN_ERROR, USAGE_ERROR
 from stream_client.cli.settings import make_benchmark, make_client, make_monitor
 from stream_client.embedded import EmbeddedServer
 from stream_client.errors import ConfigurationError, StreamClientError
-from stream_client.progress import Progress
-from stream_client.redact import redact
-from stream_client.results import LandmarkClassifier
-from stream_client.small_frames import shrunk_size
-from stream_client.summary import Summary
-from stream_client.tally import Tally
-from stream_client.verdict import Setting, verdict
+from stream_client.monitoring.progress import Progress
+from stream_client.monitoring.statistics import Statistics
+from stream_client.monitoring.summary import Summary
+from stream_client.monitoring.verdict import Setting, verdict
+from stream_client.processing.results import LandmarkClassifier
+from stream_client.processing.small_frames import shrunk_size
+from stream_client.util.redact import redact
 
 
 def run(flags: argparse.Namespace, server: EmbeddedServer | None) -> int:
@@ -27,7 +27,7 @@ def run(flags: argparse.Namespace, server: EmbeddedServer | None) -> int:
     """
     try:
         benchmark = make_benchmark(flags, lambda: client.finish())  # noqa: PLW0108 - there is no client yet
-        tally = Tally()
+        tally = Statistics()
         client = make_client(flags, (tally, *benchmark.observers) if benchmark else (tally,), server)
         monitor = make_monitor(flags, tally)
     except StreamClientError as error:
@@ -85,9 +85,9 @@ def _print_summary(summary: Summary) -> None:
     delivered, seconds = summary.ledger.delivered, summary.seconds
     rate = f", {delivered / seconds:.1f} frames/s" if delivered and seconds else ""
     print(f"{summary.ledger.line()} in {seconds:.1f} s{rate}", file=sys.stderr, flush=True)
-    for name, peer in summary.peers.items():
-        if peer.losses:
-            print(f"{name}: {peer.line()}", file=sys.stderr, flush=True)
+    for name, connection in summary.connections.items():
+        if connection.losses:
+            print(f"{name}: {connection.line()}", file=sys.stderr, flush=True)
 
 
 def _print_last_failure(summary: Summary) -> None:
@@ -96,7 +96,7 @@ def _print_last_failure(summary: Summary) -> None:
         print(f"last failure: {redact(str(summary.last_failure))}", file=sys.stderr, flush=True)
 
 
-def _print_verdict(tally: Tally, summary: Summary, flags: argparse.Namespace) -> None:
+def _print_verdict(tally: Statistics, summary: Summary, flags: argparse.Namespace) -> None:
     assert summary.info is not None
     width, height = summary.info.width, summary.info.height
     if flags.max_side is not None:

@@ -8,23 +8,23 @@ from pathlib import Path
 
 from stream_client.benchmark.mode import Benchmark
 from stream_client.benchmark.report import Settings
+from stream_client.classify.factory import open_classifier
 from stream_client.classify.pose_classifier import PoseClassifier
 from stream_client.client import StreamClient
 from stream_client.embedded import EmbeddedServer
 from stream_client.errors import ConfigurationError
-from stream_client.labels import read_label_names
-from stream_client.live_classifier import open_classifier
-from stream_client.metrics import Monitor
-from stream_client.observe import Observer
+from stream_client.monitoring.observer import Observer
+from stream_client.monitoring.prometheus import Monitor
+from stream_client.monitoring.statistics import Statistics
 from stream_client.options import RunOptions
-from stream_client.results import label_on_image
+from stream_client.processing.labels import read_label_names
+from stream_client.processing.results import label_on_image
 from stream_client.sinks.base import Sink
 from stream_client.sinks.factory import SinkOptions, open_sink
 from stream_client.sinks.label_changes import LabelChangesSink
 from stream_client.sinks.labels import LabelsSink
 from stream_client.sinks.landmarks import LandmarksSink
 from stream_client.sources.factory import SourceOptions, open_source
-from stream_client.tally import Tally
 from stream_client.training.buffer import dry_run
 from stream_client.transport.channel import TlsOptions
 from stream_client.transport.servable import LANDMARK_GRAPH
@@ -43,7 +43,7 @@ def make_benchmark(flags: argparse.Namespace, end: Callable[[], None]) -> Benchm
     return Benchmark(settings, (lambda: None) if until_end else end, flags.report)
 
 
-def make_monitor(flags: argparse.Namespace, tally: Tally) -> Monitor:
+def make_monitor(flags: argparse.Namespace, tally: Statistics) -> Monitor:
     """What exports metrics; says where, on standard error."""
     monitor = Monitor(tally, port=flags.metrics_port, address=flags.metrics_address, pushgateway=flags.pushgateway)
     if monitor.url is not None:

@@ -15,8 +15,8 @@ from stream_client.errors import (
     StreamClientError,
 )
 from stream_client.frames import Image, StreamInfo
-from stream_client.redact import redact
 from stream_client.sources.factory import SourceOptions, open_source
+from stream_client.util.redact import redact
 
 _REMEDIES: tuple[tuple[type[StreamClientError], str], ...] = (
     (SourceNotFoundError, "correct --input_stream; for a stream, start what publishes it"),

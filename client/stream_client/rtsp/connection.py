@@ -18,7 +18,7 @@ from stream_client.rtsp.messages import (
     parse_response,
     request_bytes,
 )
-from stream_client.urls import environment_credentials, split_credentials
+from stream_client.util.urls import environment_credentials, split_credentials
 
 _PORTS = {"rtsp": 554, "rtsps": 322}
 _GOODBYE_SECONDS = 0.3

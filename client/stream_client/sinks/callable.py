@@ -1,4 +1,4 @@
-"""A program's own function as a sink."""
+"""A program's own function as a sink, and the sink that keeps nothing."""
 
 from collections.abc import Callable
 
@@ -18,6 +18,22 @@ class CallableSink:
     def write(self, result: Result) -> bool:
         """Call the function."""
         return self._function(result) is not False
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class NullSink:
+    """Takes everything and keeps nothing."""
+
+    name = "none"
+
+    def open(self, info: StreamInfo) -> None:
+        """Nothing to do."""
+
+    def write(self, result: Result) -> bool:
+        """Forget it."""
+        return True
 
     def close(self) -> None:
         """Nothing to do."""

@@ -8,7 +8,7 @@ from av.video.frame import PictureType
 
 from stream_client.frames import Image
 from stream_client.rtsp.h264 import CLOCK_RATE
-from stream_client.sinks.pictures import YuvFrames
+from stream_client.util.media import YuvFrames
 
 KEY_SECONDS = 1.0
 """A key frame at least so often: viewers can join, and recover, within that time."""

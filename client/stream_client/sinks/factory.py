@@ -1,5 +1,6 @@
 """From what a user types to a sink."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -7,15 +8,19 @@ from av.codec import Codec
 from av.codec.codec import UnknownCodecError
 
 from stream_client.errors import ConfigurationError
-from stream_client.limits import check_not_negative
+from stream_client.frames import Result
 from stream_client.sinks.base import Sink
+from stream_client.sinks.callable import CallableSink, NullSink
 from stream_client.sinks.encoder import PyavEncoder
 from stream_client.sinks.ffmpeg_encoder import FfmpegEncoder, ffmpeg_command
 from stream_client.sinks.file import FileSink
-from stream_client.sinks.null import NullSink
 from stream_client.sinks.rtsp import EncoderFactory, RtspSink
 from stream_client.sinks.screen import ScreenSink
-from stream_client.urls import check_url
+from stream_client.util.checks import check_not_negative
+from stream_client.util.urls import check_url
+
+SinkLike = Sink | str | Callable[[Result], object]
+"""A sink, what ``--output_stream`` takes, or a callable that takes results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +77,19 @@ def open_sink(spec: str, options: SinkOptions | None = None) -> Sink:
             f"{scheme}:// output is not supported: screen, none, a file or rtsp:// (--output_stream)"
         )
     return FileSink(spec, quality=options.quality)
+
+
+def as_sink(sink: SinkLike) -> Sink:
+    """The sink that ``sink`` means; raises :class:`ConfigurationError`."""
+    if isinstance(sink, str):
+        return open_sink(sink)
+    if hasattr(sink, "open") and hasattr(sink, "write"):
+        return sink  # type: ignore[return-value,unused-ignore]
+    if callable(sink):
+        return CallableSink(sink)
+    raise ConfigurationError(f"{type(sink).__name__} is not a sink: name one, or give a callable")
+
+
+def as_list(sinks: SinkLike | Sequence[SinkLike]) -> list[SinkLike]:
+    """One sink or several, as a list."""
+    return list(sinks) if isinstance(sinks, list | tuple) else [sinks]  # type: ignore[list-item,unused-ignore]

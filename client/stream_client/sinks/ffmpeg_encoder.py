@@ -14,9 +14,9 @@ from typing import IO
 
 import numpy as np
 
-from stream_client.bounded_queue import BoundedQueue
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Image
+from stream_client.util.bounded_queue import BoundedQueue
 
 _START_CODE = b"\x00\x00\x00\x01"
 _VIDEO_TAG, _CONFIGURATION, _PICTURE = 9, 0, 1

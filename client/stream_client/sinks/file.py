@@ -9,9 +9,8 @@ import av.error
 
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Image, Result, StreamInfo
-from stream_client.pixel_format import threads_for
 from stream_client.sinks.audio import AudioTrack, audio_track
-from stream_client.sinks.pictures import YuvFrames, even
+from stream_client.util.media import YuvFrames, even, threads_for
 
 logger = logging.getLogger(__name__)
 

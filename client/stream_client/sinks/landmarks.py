@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from stream_client.errors import ConfigurationError
-from stream_client.frames import Result, StreamInfo
-from stream_client.landmarks import Landmarks
+from stream_client.frames import Landmarks, Result, StreamInfo
 from stream_client.sinks.files import JsonLines, sink_errors
 
 _FLAG = "--landmarks_output"
@@ -22,7 +21,7 @@ class LandmarksSink:
     """A row a frame, in JSON Lines or Parquet by the extension, ``.jsonl`` or ``.parquet``.
 
     A row has ``frame``, ``time`` in seconds of the source, ``width`` and ``height`` in pixels, and each part of
-    :class:`~stream_client.landmarks.Landmarks` as a list of points, null where it is not seen. JSON Lines are flushed
+    :class:`~stream_client.frames.Landmarks` as a list of points, null where it is not seen. JSON Lines are flushed
     one by one; Parquet needs pyarrow and can be read once it is closed.
     """
 

@@ -8,16 +8,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stream_client.backoff import Backoff, TimeLimit
 from stream_client.errors import SinkError, StreamClientError
 from stream_client.frames import Image, Result, StreamInfo
-from stream_client.observe import PeerState
-from stream_client.redact import redact
+from stream_client.monitoring.observer import ConnectionState
 from stream_client.rtsp.h264 import CLOCK_RATE, split_access_unit
 from stream_client.rtsp.messages import RtspError
 from stream_client.rtsp.publisher import Publisher
 from stream_client.sinks.encoder import Encoder
-from stream_client.sinks.pictures import even
+from stream_client.util.backoff import Backoff, TimeLimit
+from stream_client.util.media import even
+from stream_client.util.redact import redact
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class RtspSink:
         self._make_encoder = encoder
         self._reconnect_timeout = reconnect_timeout
         self._timeout = timeout
-        self._on_state: Callable[[PeerState], None] = lambda state: None
+        self._on_state: Callable[[ConnectionState], None] = lambda state: None
         self._changed = threading.Condition()
         self._newest: Image | None = None
         self._unseen = False
@@ -78,7 +78,7 @@ class RtspSink:
         self._last = 0
         self._began = 0.0
 
-    def watch(self, on_state: Callable[[PeerState], None]) -> None:
+    def watch(self, on_state: Callable[[ConnectionState], None]) -> None:
         """Tell ``on_state`` of every change of state, from the publishing thread; call before :meth:`open`."""
         self._on_state = on_state
 

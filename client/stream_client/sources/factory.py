@@ -1,15 +1,21 @@
 """From what a user types to a source."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from stream_client.errors import ConfigurationError
-from stream_client.limits import check_above_zero, check_not_negative
 from stream_client.sources.base import Source
+from stream_client.sources.callable import CallableSource
 from stream_client.sources.camera import camera_source, is_camera
 from stream_client.sources.file import FileSource
 from stream_client.sources.network import RtspTransport, is_network, network_source
-from stream_client.sources.test_pattern import TestPatternSource, is_test_pattern, pattern_options
-from stream_client.urls import check_url
+from stream_client.test_source.pattern import TestPatternSource, is_test_pattern, pattern_options
+from stream_client.util.checks import check_above_zero, check_not_negative
+from stream_client.util.urls import check_url
+
+SourceLike = Source | str | Callable[[], Any] | Any
+"""A source, what ``--input_stream`` takes, or a callable or iterator of RGB uint8 arrays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +72,14 @@ def open_source(spec: str, options: SourceOptions | None = None) -> Source:
             f"{scheme}:// input is not supported: a camera, a file, rtsp://, rtsps:// or http(s):// (--input_stream)"
         )
     return FileSource(spec, realtime=options.realtime, loop=options.loop)
+
+
+def as_source(source: SourceLike) -> Source:
+    """The source that ``source`` means; raises :class:`ConfigurationError`."""
+    if isinstance(source, str):
+        return open_source(source)
+    if hasattr(source, "open") and hasattr(source, "read"):
+        return source  # type: ignore[return-value,no-any-return,unused-ignore]
+    if callable(source) or hasattr(source, "__iter__"):
+        return CallableSource(source)
+    raise ConfigurationError(f"{type(source).__name__} is not a source: name one, or give a callable or iterator")

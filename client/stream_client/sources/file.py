@@ -12,7 +12,7 @@ import av.error
 
 from stream_client.errors import SourceCodecError, SourceError, SourceNotFoundError
 from stream_client.frames import Frame, StreamInfo
-from stream_client.sources.pictures import RgbImages
+from stream_client.util.media import RgbImages
 
 logger = logging.getLogger(__name__)
 

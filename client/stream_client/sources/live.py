@@ -16,9 +16,9 @@ import av
 
 from stream_client.errors import SourceError, SourceTimeoutError
 from stream_client.frames import Frame, StreamInfo
-from stream_client.redact import redact
 from stream_client.sources.feed import Feed
-from stream_client.sources.pictures import RgbImages
+from stream_client.util.media import RgbImages
+from stream_client.util.redact import redact
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ from stream_client.errors import (
     SourceTimeoutError,
     SourceTlsError,
 )
-from stream_client.redact import redact
 from stream_client.rtsp.messages import RtspError
 from stream_client.sources.feed import FfmpegFeed, LiveInput
 from stream_client.sources.live import LiveSource
 from stream_client.sources.reconnecting import ReconnectingSource
 from stream_client.sources.rtsp import RtspFeed
-from stream_client.urls import PASSWORD_VARIABLE, USER_VARIABLE, with_credentials
+from stream_client.util.redact import redact
+from stream_client.util.urls import PASSWORD_VARIABLE, USER_VARIABLE, with_credentials
 
 RtspTransport = Literal["tcp", "udp"]
 _SCHEMES = ("rtsp", "rtsps", "http", "https")

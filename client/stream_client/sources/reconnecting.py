@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from stream_client.backoff import Backoff, TimeLimit
 from stream_client.errors import SourceAuthenticationError, SourceCodecError, SourceError, SourceTlsError
 from stream_client.frames import Frame, StreamInfo
-from stream_client.observe import PeerState
+from stream_client.monitoring.observer import ConnectionState
 from stream_client.sources.base import Source
+from stream_client.util.backoff import Backoff, TimeLimit
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class ReconnectingSource:
         self._lock = threading.Lock()
         self._interrupted = threading.Event()
         self._connection: Connection | None = None
-        self._on_state: Callable[[PeerState], None] = lambda state: None
+        self._on_state: Callable[[ConnectionState], None] = lambda state: None
         self._live_since = 0.0
         self._next_index = 0
         self._index_offset = 0
@@ -70,7 +70,7 @@ class ReconnectingSource:
         self.reconnections = 0
         """How often the source was lost and found again."""
 
-    def watch(self, on_state: Callable[[PeerState], None]) -> None:
+    def watch(self, on_state: Callable[[ConnectionState], None]) -> None:
         """Tell ``on_state`` of every change of state, from the reader's thread; call before :meth:`open`."""
         self._on_state = on_state
 

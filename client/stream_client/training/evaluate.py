@@ -1,9 +1,7 @@
-"""``ovms-stream-client evaluate``: a model's labels against annotations, over time."""
+"""A model's labels against annotations, over time."""
 
-import argparse
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from stream_client.classify.decision import UNKNOWN, DecisionOptions
 from stream_client.classify.models import TrainedModel
 from stream_client.classify.pose_classifier import PoseClassifier
-from stream_client.cli.parser import Parser
-from stream_client.errors import ConfigurationError
-from stream_client.training.clips import (
-    LandmarkFinder,
-    Span,
-    Track,
-    chosen,
-    read_annotations,
-)
-from stream_client.training.command import add_models_dir, status_of
-from stream_client.training.landmarks import GraphServerLandmarks
+from stream_client.training.clips import Span, Track
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,79 +136,3 @@ def timeline_picture(points: Sequence[TimelinePoint], spans: Sequence[Span], lab
         draw.rectangle((left, y, left + 14, y + 14), fill=colours[name])
         draw.text((left + 22, y + 7), name, "black", font, anchor="lm")
     picture.save(path)
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """The flags of ``evaluate``."""
-    parser = Parser(
-        "ovms-stream-client evaluate",
-        "Compare a model's labels over time with annotations beside the videos (VIDEO.annotations.json).",
-        "example: ovms-stream-client evaluate models/exercises clip.mp4",
-    )
-    parser.add_argument("model", type=Path, help="the model directory that `train` wrote")
-    parser.add_argument("video", type=Path, nargs="+", help="videos")
-    parser.add_argument("--annotations", type=Path, help="the annotation file, for a single video")
-    parser.add_argument("--timeline", type=Path, help="the picture to write, for a single video (PNG)")
-    parser.add_argument(
-        "--agree_with",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="VIDEO",
-        help="the same clip in other forms, at other frame rates for instance: for how much of it labels agree",
-    )
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument("--smoothing", type=float, default=0.3, help="time constant in seconds (default 0.3)")
-    parser.add_argument("--enter", type=float, default=0.6, help="probability that enters a label (default 0.6)")
-    parser.add_argument("--exit", type=float, default=0.4, help="probability below which it is left (default 0.4)")
-    add_models_dir(parser)
-    parser.add_argument("--allow_pickle", action="store_true", help="read a pickled model, which runs its code")
-    return parser
-
-
-def run(arguments: Sequence[str], *, find: LandmarkFinder | None = None) -> dict[str, Evaluation]:
-    """Parse ``arguments`` and evaluate; raises :class:`~stream_client.errors.StreamClientError`."""
-    options = build_parser().parse_args(arguments)
-    if len(options.video) > 1 and (options.annotations or options.timeline or options.agree_with):
-        raise ConfigurationError("--annotations, --timeline and --agree_with are for a single video")
-    model = TrainedModel.load(options.model, allow_pickle=options.allow_pickle)
-    decision = DecisionOptions(options.smoothing, options.enter, options.exit)
-    with GraphServerLandmarks(space=getattr(model.schema, "space", "image"), models_dir=options.models_dir) as server:
-        results = {str(video): _evaluate(video, model, decision, find or server, options) for video in options.video}
-    if options.json:
-        try:
-            options.json.write_text(json.dumps({name: asdict(result) for name, result in results.items()}, indent=2))
-        except OSError as error:
-            raise ConfigurationError(f"cannot write {options.json}: {error.strerror} (--json)") from error
-    return results
-
-
-def _evaluate(
-    video: Path, model: TrainedModel, decision: DecisionOptions, find: LandmarkFinder, options: argparse.Namespace
-) -> Evaluation:
-    annotations = options.annotations or video.with_suffix(".annotations.json")
-    if not annotations.is_file():
-        raise ConfigurationError(f"no annotations of {video}: {annotations} does not exist (--annotations)")
-    spans = chosen(read_annotations(annotations), model.labels, annotations)
-    if not spans:
-        raise ConfigurationError(f"{annotations} has none of the model's labels: {', '.join(model.labels)}")
-    points = timeline(model, find(video, 1), decision)
-    result = compare(points, spans)
-    print(
-        f"{video.name}: accuracy {result.accuracy:.1%}, {result.found} of {len(spans)} spans found, "
-        f"{result.mean_delay:.2f} s to detection, {result.false_changes_a_minute:.1f} false changes a minute"
-    )
-    for other in options.agree_with:
-        share = agreement(points, timeline(model, find(other, 1), decision))
-        print(f"{other.name}: the same label for {share:.1%} of the time")
-    if options.timeline:
-        try:
-            timeline_picture(points, spans, model.labels, options.timeline)
-        except (OSError, ValueError) as error:
-            raise ConfigurationError(f"cannot write {options.timeline}: {error} (--timeline)") from error
-    return result
-
-
-def main(arguments: Sequence[str]) -> int:
-    """``evaluate`` of the command line: 0; 2 for arguments or data that cannot work, 1 for a failed run."""
-    return status_of(run, arguments)

@@ -13,10 +13,9 @@ import numpy as np
 from stream_client.client import StreamClient
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import SourceError, SourceNotFoundError, StreamClientError
-from stream_client.frames import Frame, Result, StreamInfo
-from stream_client.landmarks import HAND_POINTS, POSE_POINTS
+from stream_client.frames import HAND_POINTS, POSE_POINTS, Frame, Result, StreamInfo
+from stream_client.monitoring.progress import Progress
 from stream_client.options import RunOptions
-from stream_client.progress import Progress
 from stream_client.sources.file import FileSource
 from stream_client.training.clips import Track
 from stream_client.transport.servable import LANDMARK_GRAPH

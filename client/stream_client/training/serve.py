@@ -7,7 +7,7 @@ from pathlib import Path
 from stream_client.classify.raw_pose import POSE_INPUT
 from stream_client.errors import ConfigurationError
 from stream_client.training.onnx_export import no_person_model
-from stream_client.training.train import Training
+from stream_client.training.result import Training
 
 GRAPH_CLASSIFIER, NO_PERSON = "pose_classifier", "no_person_scores"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import grpc
 
 from stream_client.errors import ConfigurationError, ConnectError
-from stream_client.limits import check_above_zero
+from stream_client.util.checks import check_above_zero
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import grpc
 
-from stream_client.bounded_queue import BoundedQueue
 from stream_client.errors import ProtocolError, StreamClientError, TransportError, as_error
 from stream_client.transport.base import Answer, Closed, Event, Failure, Listener, Request
 from stream_client.transport.channel import ChannelOptions, Connection
@@ -22,6 +21,7 @@ from stream_client.transport.codec import (
 )
 from stream_client.transport.shared_memory import SharedMemory
 from stream_client.transport.status import error_of_status, error_of_text
+from stream_client.util.bounded_queue import BoundedQueue
 
 METHOD = "/inference.GRPCInferenceService/ModelStreamInfer"
 

@@ -21,7 +21,7 @@ from graph_server.graph.node import Node
 from graph_server.graph.text import options_named
 from graph_server.holistic.crops import WHOLE, crop, padded
 from graph_server.holistic.networks import only_outputs, scaled
-from graph_server.models import Model
+from graph_server.models.model import Model
 
 _VECTOR_TAGS = ("TENSORS", "OVTENSORS", "TFTENSORS")
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from graph_server.errors import ConfigError
 from graph_server.graph.node import Node, Port
-from graph_server.model_repository import ModelRepository
+from graph_server.models.repository import ModelRepository
 
 NOTHING: tuple[Any, ...] = ()
 """What :meth:`Calculator.process` returns when no output has a packet."""

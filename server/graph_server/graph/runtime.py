@@ -17,7 +17,7 @@ from graph_server.graph.definition import GraphDefinition
 from graph_server.graph.node import Node, Port
 from graph_server.graph.policies import NodeState
 from graph_server.graph.timestamps import MIN_TIMESTAMP, next_allowed
-from graph_server.model_repository import ModelRepository
+from graph_server.models.repository import ModelRepository
 
 logger = logging.getLogger(__name__)
 

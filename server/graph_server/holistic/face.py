@@ -19,7 +19,7 @@ from graph_server.holistic.regions import (
     may_keep,
     region_from_box,
 )
-from graph_server.models import Model
+from graph_server.models.model import Model
 
 _POINTS = 468
 _SIDE = 192

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graph_server.copies import PROCESSORS
 from graph_server.holistic.crops import Bytes, crop, padded, projected
 from graph_server.holistic.networks import Network
 from graph_server.holistic.pace import EVERY_FRAME, Pace, Schedule
@@ -21,7 +20,8 @@ from graph_server.holistic.regions import (
     may_keep,
     region_from_alignment_points,
 )
-from graph_server.models import Model
+from graph_server.models.copies import PROCESSORS
+from graph_server.models.model import Model
 
 _POINTS = 21
 _RECROP_SIDE = 256

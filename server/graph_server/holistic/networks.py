@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from graph_server.copies import MOST_COPIES
-from graph_server.models import Model
+from graph_server.models.copies import MOST_COPIES
+from graph_server.models.model import Model
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]

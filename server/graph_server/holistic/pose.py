@@ -15,7 +15,7 @@ from graph_server.holistic.detection import POSE_DETECTOR, Detector
 from graph_server.holistic.networks import Network, sigmoid
 from graph_server.holistic.regions import ImageSize, Landmarks, Region, region_from_alignment_points
 from graph_server.holistic.smoothing import LandmarkSmoother, WorldSmoother
-from graph_server.models import Model
+from graph_server.models.model import Model
 
 Array = npt.NDArray[np.float32]
 

@@ -4,13 +4,11 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from graph_server.schema import Schema, load_schema
+from graph_server.service.region import Place, Region
 from graph_server.service.status import Refusal
-
-if TYPE_CHECKING:
-    from graph_server.service.shared_memory import Place, Region
 
 _RAW_INPUT_FIELD = 7
 _MAX_FIELDS = 1 << 16  # each costs about 200 bytes here and as few as 2 on the wire
@@ -40,8 +38,8 @@ class InferRequest:
 
     message: Any
     raw: Sequence[memoryview]
-    places: "Mapping[str, Place]" = field(default_factory=dict)
-    regions: "frozenset[Region]" = frozenset()
+    places: Mapping[str, Place] = field(default_factory=dict)
+    regions: frozenset[Region] = frozenset()
 
 
 def decode_request(data: bytes) -> InferRequest:

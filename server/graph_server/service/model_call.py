@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from graph_server.models import Model, TensorInfo
+from graph_server.models.model import Model, TensorInfo
 from graph_server.service.messages import InferRequest, encode_response, message_class
 from graph_server.service.pictures import decoded, pictures_of
 from graph_server.service.shared_memory import deliver

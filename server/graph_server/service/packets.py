@@ -14,7 +14,7 @@ from graph_server.graph.definition import GraphDefinition
 from graph_server.graph.node import Port
 from graph_server.graph.pool import CallGraph
 from graph_server.graph.timestamps import DONE, MAX_TIMESTAMP, MIN_TIMESTAMP, PRE_STREAM, UNSET, UNSTARTED
-from graph_server.servables import Servables
+from graph_server.servables.load import Servables
 from graph_server.service.messages import InferRequest, message_class
 from graph_server.service.status import (
     Refusal,

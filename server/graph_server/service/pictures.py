@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from graph_server.models import TensorInfo
-from graph_server.preparation import last_line
+from graph_server.models.model import TensorInfo
+from graph_server.models.preparation import last_line
 from graph_server.service.status import Refusal, UnmappedRefusal
 from graph_server.service.tensors import DTYPES
 

@@ -10,10 +10,10 @@ from contextlib import ExitStack
 from typing import Any
 
 from graph_server.errors import ConfigError, GraphServerError, UnknownModelError, UnknownVersionError
-from graph_server.models import Model
-from graph_server.servable_metrics import Interface
-from graph_server.servables import Servables
-from graph_server.service.limits import Budgets
+from graph_server.metrics.servables import Interface
+from graph_server.models.model import Model
+from graph_server.servables.load import Servables
+from graph_server.service.admission import Budgets
 from graph_server.service.messages import InferRequest, message_class
 from graph_server.service.model_call import infer_model
 from graph_server.service.session import Watch, infer_once

@@ -11,9 +11,9 @@ from graph_server.errors import GraphError
 from graph_server.graph.definition import GraphDefinition
 from graph_server.graph.pool import CallGraph
 from graph_server.graph.runtime import OutputListener
-from graph_server.servable_metrics import GraphCall, Interface
-from graph_server.servables import Servables
-from graph_server.service.limits import Limits
+from graph_server.metrics.servables import GraphCall, Interface
+from graph_server.servables.load import Servables
+from graph_server.service.admission import Limits
 from graph_server.service.messages import (
     InferRequest,
     decode_request,

@@ -7,19 +7,16 @@ it is forgotten when the last session that used it ends, or after :data:`IDLE_SE
 Source: Triton's protocol extension "shared memory"; the texts are Triton's.
 """
 
-import os
 import threading
 import time
-import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import grpc
 
 from graph_server.service.messages import InferRequest
+from graph_server.service.region import Place, Region, refused
 from graph_server.service.status import Refusal
 
 EXTENSION = "system_shared_memory"
@@ -28,62 +25,7 @@ EXTENSION = "system_shared_memory"
 IDLE_SECONDS = 60.0
 MAX_REGIONS = 256
 
-FOLDER = Path("/dev/shm")
-"""Where Linux keeps POSIX shared memory."""
 _REGION, _OFFSET, _BYTE_SIZE = "shared_memory_region", "shared_memory_offset", "shared_memory_byte_size"
-
-
-class Region:
-    """A registered part of a shared memory file; closed with its last user."""
-
-    def __init__(self, name: str, key: str, offset: int, byte_size: int) -> None:
-        self.name, self.key, self.offset, self.byte_size = name, key, offset, byte_size
-        self.last_use = time.monotonic()
-        plain = key.removeprefix("/")
-        if not plain or "/" in plain or plain in (".", ".."):
-            raise _refused(f"Unable to open shared memory region: '{key}'")
-        try:
-            self._descriptor = os.open(FOLDER / plain, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError as error:
-            raise _refused(f"Unable to open shared memory region: '{key}'") from error
-        weakref.finalize(self, os.close, self._descriptor)
-        if offset + byte_size > os.fstat(self._descriptor).st_size:
-            raise _refused(f"failed to register shared memory region '{name}': invalid args")
-
-    @property
-    def unlinked(self) -> bool:
-        """Whether its name is gone."""
-        return os.fstat(self._descriptor).st_nlink == 0
-
-    def read(self, offset: int, size: int) -> bytes:
-        """A copy of ``size`` bytes; raises :class:`Refusal`."""
-        self.check(offset, size)
-        data = os.pread(self._descriptor, size, self.offset + offset)
-        if len(data) != size:
-            raise _refused(f"Invalid offset + byte size for shared memory region: '{self.name}'")
-        return data
-
-    def write(self, offset: int, data: memoryview) -> bool:
-        """Write all of ``data``; whether there was memory for it."""
-        try:
-            return os.pwrite(self._descriptor, data, self.offset + offset) == len(data)
-        except OSError:
-            return False
-
-    def check(self, offset: int, size: int) -> None:
-        """Raises :class:`Refusal` for bytes outside the region."""
-        self.last_use = time.monotonic()
-        if offset < 0 or size < 0 or offset + size > self.byte_size:
-            raise _refused(f"Invalid offset + byte size for shared memory region: '{self.name}'")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an output is to be put."""
-
-    region: Region
-    offset: int
-    byte_size: int
 
 
 class SharedMemoryRegions:
@@ -137,7 +79,7 @@ class SharedMemoryRegions:
                 place = self._place(item.parameters)
                 size += place.byte_size
                 if size > self._max_bytes:
-                    raise _refused(f"a request of {size} bytes in shared memory; the limit is {self._max_bytes}")
+                    raise refused(f"a request of {size} bytes in shared memory; the limit is {self._max_bytes}")
                 raw.append(memoryview(place.region.read(place.offset, place.byte_size)))
                 regions.add(place.region)
             else:
@@ -166,7 +108,7 @@ class SharedMemoryRegions:
         size = parameters[_BYTE_SIZE].int64_param if _BYTE_SIZE in parameters else 0
         region.check(offset, size)
         if size > self._max_bytes:
-            raise _refused(f"a tensor of {size} bytes in shared memory; the limit is {self._max_bytes}")
+            raise refused(f"a tensor of {size} bytes in shared memory; the limit is {self._max_bytes}")
         return Place(region, offset, size)
 
     def _find(self, name: str) -> Region:
@@ -230,7 +172,3 @@ def deliver(message: Any, raw: Sequence[memoryview], places: Mapping[str, Place]
 
 def _is_placed(item: Any) -> bool:
     return _REGION in item.parameters
-
-
-def _refused(text: str) -> Refusal:
-    return Refusal(text, code=grpc.StatusCode.INVALID_ARGUMENT)

@@ -10,7 +10,7 @@ import pytest
 from tests.support.client import run_client, run_here
 from tests.support.kserve_server import ScriptedServer, answer, echo, slow
 
-from stream_client.stages import STAGES
+from stream_client.monitoring.stages import STAGES
 
 
 def test_the_report_has_every_stage_outcome_and_the_environment(

@@ -4,7 +4,7 @@ import pytest
 
 from stream_client.benchmark.recorder import Recorder
 from stream_client.frames import Stamps
-from stream_client.observe import FlowSnapshot
+from stream_client.monitoring.observer import FlowSnapshot
 
 
 def stamps(start: float, step: float = 0.01) -> Stamps:

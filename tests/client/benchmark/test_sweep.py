@@ -13,14 +13,14 @@ import pytest
 from PIL import Image as PillowImage
 from tests.support.kserve_server import ScriptedServer, echo
 
-from stream_client.benchmark.command import main
 from stream_client.benchmark.sweep import Point, points, read_pictures
+from stream_client.cli.benchmark import main
 
 QUICK = ("--limit_stream_duration", 0.5, "--benchmark_window", 0.2, "--warmup_frames", 2)
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "stream_client.benchmark", *map(str, arguments)]
+    command = [sys.executable, "-m", "stream_client", "benchmark", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
 
 

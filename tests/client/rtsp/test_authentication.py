@@ -5,7 +5,7 @@ import re
 import pytest
 
 from stream_client.rtsp.authentication import Authenticator
-from stream_client.urls import Credentials
+from stream_client.util.urls import Credentials
 
 OPAQUE = "FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"
 NONCE = "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v"

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from stream_client.errors import ConfigurationError, SinkError
-from stream_client.frames import Frame, Label, Result, StreamInfo
-from stream_client.landmarks import Landmarks
+from stream_client.frames import Frame, Label, Landmarks, Result, StreamInfo
 from stream_client.sinks.label_changes import LabelChangesSink
 from stream_client.sinks.landmarks import LandmarksSink
 

@@ -17,7 +17,7 @@ from tests.support.video import picture
 
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Frame, Image, Result, StreamInfo
-from stream_client.observe import PeerState
+from stream_client.monitoring.observer import ConnectionState
 from stream_client.sinks.encoder import PyavEncoder
 from stream_client.sinks.factory import SinkOptions, open_sink
 from stream_client.sinks.rtsp import RtspSink
@@ -33,7 +33,7 @@ class Show:
     def __init__(self, sink: RtspSink, image: Image) -> None:
         self.sink = sink
         self.image: Image | None = image
-        self.states: list[PeerState] = []
+        self.states: list[ConnectionState] = []
         self.error: Exception | None = None
         self.changed = threading.Condition()
         self._over = threading.Event()
@@ -50,7 +50,7 @@ class Show:
         self._thread.join()
         self.sink.close()
 
-    def wait_for(self, *states: PeerState) -> None:
+    def wait_for(self, *states: ConnectionState) -> None:
         """Until the states were gone through in this order."""
         with self.changed:
             assert self.changed.wait_for(lambda: self._seen(states) or self.error, 30), self.states
@@ -62,11 +62,11 @@ class Show:
             assert self.changed.wait_for(lambda: self.error, 30)
             return self.error
 
-    def _seen(self, wanted: tuple[PeerState, ...]) -> bool:
+    def _seen(self, wanted: tuple[ConnectionState, ...]) -> bool:
         history = iter(self.states)
         return all(state in history for state in wanted)
 
-    def _on_state(self, state: PeerState) -> None:
+    def _on_state(self, state: ConnectionState) -> None:
         with self.changed:
             self.states.append(state)
             self.changed.notify_all()

@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from stream_client.errors import SourceAuthenticationError, SourceCodecError, SourceError, SourceNotFoundError
-from stream_client.redact import redact
 from stream_client.sources.network import network_source
+from stream_client.util.redact import redact
 
 
 class _Status(BaseHTTPRequestHandler):

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from stream_client.backoff import Backoff
 from stream_client.errors import SourceAuthenticationError, SourceError, SourceNotFoundError
 from stream_client.frames import Frame, StreamInfo
 from stream_client.sources.reconnecting import ReconnectingSource
+from stream_client.util.backoff import Backoff
 
 IMAGE = np.zeros((48, 64, 3), np.uint8)
 BEGIN = 1_700_000_000_000_000

@@ -16,7 +16,6 @@ from tests.support.publisher import Publisher
 from tests.support.rtsp_server import PATTERN, SOUND_ONLY, UNKNOWN_CODEC, RtspServer
 from tests.support.scripted_rtsp import ScriptedRtsp
 
-from stream_client.backoff import Backoff
 from stream_client.errors import (
     SourceAuthenticationError,
     SourceCodecError,
@@ -26,7 +25,7 @@ from stream_client.errors import (
     SourceTlsError,
 )
 from stream_client.frames import Frame
-from stream_client.observe import PeerState
+from stream_client.monitoring.observer import ConnectionState
 from stream_client.rtsp.h264 import RtpPacketiser, parameter_sets, session_description, split_access_unit
 from stream_client.rtsp.messages import interleaved
 from stream_client.sinks.encoder import PyavEncoder
@@ -34,7 +33,8 @@ from stream_client.sources.base import Source
 from stream_client.sources.live import LiveSource
 from stream_client.sources.network import network_connection, network_source
 from stream_client.sources.reconnecting import ReconnectingSource
-from stream_client.urls import PASSWORD_VARIABLE, USER_VARIABLE
+from stream_client.util.backoff import Backoff
+from stream_client.util.urls import PASSWORD_VARIABLE, USER_VARIABLE
 
 USER, PASSWORD = "me", "p@ss/w"
 
@@ -189,7 +189,7 @@ def test_a_stop_is_obeyed_in_every_state_however_silent_the_peer(silent: int, st
 
         reached, live = threading.Event(), threading.Event()
 
-        def watch(now: PeerState) -> None:
+        def watch(now: ConnectionState) -> None:
             if now == "live":
                 live.set()
             if now == state:
@@ -212,7 +212,7 @@ def test_a_stop_is_obeyed_in_every_state_however_silent_the_peer(silent: int, st
 
 
 def test_a_source_that_goes_away_comes_back_with_rising_times_and_counts() -> None:
-    states: list[PeerState] = []
+    states: list[ConnectionState] = []
     with RtspServer(play={"test": PATTERN}) as server:
         source = network_source(server.url("test"), timeout=5)
         source.watch(states.append)
@@ -242,9 +242,9 @@ def test_a_source_that_nobody_publishes_yet_is_waited_for(tmp_path: Path) -> Non
         publisher = Publisher(server.url("publish/cam"), ["-f", "lavfi", "-i", "testsrc=size=160x120:rate=30"])
         refused = threading.Event()
         source = network_source(server.url("cam"), timeout=10)
-        states: list[PeerState] = []
+        states: list[ConnectionState] = []
 
-        def watch(state: PeerState) -> None:
+        def watch(state: ConnectionState) -> None:
             states.append(state)
             if states.count("connecting") == 2:
                 refused.set()

@@ -18,7 +18,6 @@ from stream_client.errors import (
     SourceNotFoundError,
 )
 from stream_client.frames import Frame
-from stream_client.redact import redact
 from stream_client.sources.base import Source
 from stream_client.sources.camera import camera_error, camera_input, is_camera
 from stream_client.sources.factory import open_source
@@ -26,6 +25,7 @@ from stream_client.sources.feed import FfmpegFeed, LiveInput
 from stream_client.sources.file import FileSource
 from stream_client.sources.live import LiveSource
 from stream_client.sources.network import network_source
+from stream_client.util.redact import redact
 
 
 def _frames(source: Source) -> list[Frame]:

@@ -10,9 +10,10 @@ from tests.client.training.movements import waving, write_annotations
 from stream_client.classify import UNKNOWN, FeatureSchema, WindowSpec
 from stream_client.classify.models import schema_document
 from stream_client.cli.command import main
+from stream_client.cli.evaluate import run
 from stream_client.errors import ConfigurationError
 from stream_client.training.clips import Span
-from stream_client.training.evaluate import TimelinePoint, agreement, compare, run, timeline_picture
+from stream_client.training.evaluate import TimelinePoint, agreement, compare, timeline_picture
 
 
 def points(labels: str, step: float = 0.1) -> list[TimelinePoint]:

@@ -11,6 +11,7 @@ from tests.client.training.movements import FRAME_RATE, waving, write_annotation
 from tests.client.training.test_tables import poses
 
 from stream_client.classify import UNKNOWN, DecisionOptions, FeatureSchema, TrainedModel, WindowSpec
+from stream_client.cli import train as train_command
 from stream_client.cli.command import main
 from stream_client.errors import ConfigurationError
 from stream_client.training import train as command
@@ -20,8 +21,9 @@ from stream_client.training.dataset import Dataset
 from stream_client.training.estimators import CANDIDATES, Scores, equally_accurate, grouped_folds
 from stream_client.training.evaluate import timeline
 from stream_client.training.landmarks import GraphServerLandmarks
+from stream_client.training.result import Training
 from stream_client.training.serve import add_to_configuration
-from stream_client.training.train import Training, load_dataset, train
+from stream_client.training.train import load_dataset, train
 
 WINDOW = WindowSpec(length_ms=600, overlap_ms=400, rate=20)
 LABELS = {"waving left": "left", "waving right": "right", "standing": None}
@@ -207,7 +209,7 @@ def test_the_command_trains_on_a_table_and_says_what_it_found(
 ) -> None:
     data = poses(tmp_path / "poses.csv", videos=8)
     arguments = ["--data", str(data), "--out", str(tmp_path / "m"), "--model", "logistic regression"]
-    assert command.main([*arguments, "--rename", "up=standing"]) == 0
+    assert train_command.main([*arguments, "--rename", "up=standing"]) == 0
     out = capsys.readouterr().out
     assert "split by source video" in out
     assert "a split by row would have claimed" in out
@@ -240,7 +242,10 @@ def test_bad_arguments_are_one_line_and_status_2(
 def test_without_the_extra_the_command_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delitem(sys.modules, "stream_client.training.train")
+    for name in [
+        name for name in sys.modules if name.startswith(("stream_client.cli.train", "stream_client.training"))
+    ]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "onnx", None)
     assert main(["train", "--data", "x", "--out", "y"]) == 2
     assert "pip install 'ovms-stream-client[train]'" in capsys.readouterr().err
@@ -320,9 +325,9 @@ def test_labels_that_no_clip_has_are_named(clips: Path) -> None:
 def test_the_shape_of_hands_is_learnt_on_request(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(GraphServerLandmarks, "__call__", lambda self, path, every=1: find(path, every))
     arguments = ["--data", str(clips), "--out", str(tmp_path / "m"), "--model", "logistic regression"]
-    command.run([*arguments, "--hands"])
+    train_command.run([*arguments, "--hands"])
     schema = TrainedModel.load(tmp_path / "m").schema
     assert isinstance(schema, FeatureSchema)
     assert schema.hands == ("left_hand", "right_hand")
     with pytest.raises(ConfigurationError, match="--hands"):
-        command.run([*arguments, "--hands", "--window_ms", "0"])
+        train_command.run([*arguments, "--hands", "--window_ms", "0"])

@@ -11,6 +11,7 @@ from tests.support.graphs import run_graph, simple_registry
 
 from graph_server.calculators import REGISTRY
 from graph_server.calculators.detection import Detection, suppressed
+from graph_server.cli.landmarks import default_models
 from graph_server.errors import ConfigError
 from graph_server.graph.calculator import Calculator, Registry
 from graph_server.graph.definition import parse_graph
@@ -18,7 +19,6 @@ from graph_server.graph.runtime import Graph
 from graph_server.holistic.crops import Padding
 from graph_server.holistic.detection import POSE_DETECTOR, anchor_centers
 from graph_server.holistic.regions import Region
-from graph_server.landmarks import default_models
 
 SIZE = (640, 480)
 POSE_ANCHORS = """

@@ -11,10 +11,10 @@ from tests.support.graphs import run_graph
 from graph_server.calculators import REGISTRY
 from graph_server.errors import ConfigError, GraphError
 from graph_server.graph.definition import parse_graph
-from graph_server.inference_runtime import Runtime
-from graph_server.model_repository import ModelRepository
-from graph_server.models import ModelConfig
-from graph_server.versions import parse_policy
+from graph_server.models.model import ModelConfig
+from graph_server.models.repository import ModelRepository
+from graph_server.models.runtime import Runtime
+from graph_server.models.versions import parse_policy
 
 ONE = np.ones((1, 2), np.float32)
 

@@ -13,9 +13,9 @@ from tests.support.graphs import run_graph
 from graph_server.calculators import REGISTRY
 from graph_server.errors import ConfigError, GraphError
 from graph_server.graph.definition import parse_graph
-from graph_server.inference_runtime import Runtime
-from graph_server.model_repository import ModelRepository
-from graph_server.models import ModelConfig
+from graph_server.models.model import ModelConfig
+from graph_server.models.repository import ModelRepository
+from graph_server.models.runtime import Runtime
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (30, 40, 3), np.uint8)
 DEMO = """

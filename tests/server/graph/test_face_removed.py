@@ -10,10 +10,10 @@ from tests.conftest import ROOT, shared
 from tests.support.graphs import run_graph
 
 from graph_server.calculators import REGISTRY
+from graph_server.cli.landmarks import default_models
 from graph_server.errors import ConfigError
 from graph_server.graph.definition import parse_graph
-from graph_server.landmarks import default_models
-from graph_server.model_repository import UsedModels
+from graph_server.models.repository import UsedModels
 
 TEXT = (ROOT / "graphs" / "holistic_classifier" / "graph.pbtxt").read_text()
 FACE_INPUT = '  input_stream: "FACE_LANDMARKS:face_landmarks"\n'

@@ -1,0 +1,133 @@
+"""``ovms-stream-client benchmark``: a sweep over frames in flight, APIs and sizes."""
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from stream_client.benchmark.plot import check_plot, draw
+from stream_client.benchmark.report import report_json, write_report
+from stream_client.benchmark.sweep import Outcome, SweepOptions, points, sweep, sweep_table
+from stream_client.cli.flags import add_server_flags
+from stream_client.cli.parser import Parser
+from stream_client.cli.settings import transport_options
+from stream_client.embedded import EmbeddedOptions, EmbeddedServer
+from stream_client.errors import ConfigurationError, StreamClientError
+from stream_client.transport.session import Api, TransportOptions, connect
+from stream_client.util.checks import check_above_zero, check_not_negative
+from stream_client.util.redact import redact
+
+_EPILOG = """
+Each combination is a run of its own, which ends when three windows agree within 10 % in throughput and latency, or at
+its limit. Times are those of a request, as perf_analyzer's. Example:
+
+  ovms-stream-client benchmark --grpc_address host:9000 --max_inflight 1,2,4,8 --api stream,unary \\
+      --size 640x360,1920x1080 --plot sweep.png --report sweep.json
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The flags of a sweep."""
+    parser = Parser(
+        "ovms-stream-client benchmark", "Measure throughput against latency over several settings.", _EPILOG
+    )
+    add = parser.add_argument_group("sweep").add_argument
+    add("--max_inflight", type=_windows, default=[1, 2, 4, 8], help="frames in flight (default: 1,2,4,8)")
+    add("--api", type=_apis, default=["stream"], help="stream, unary or both (default: stream)")
+    add("--size", type=_sizes, default=[(640, 360)], help="sizes of the pictures (default: 640x360)")
+    add("--input_stream", default="testsrc@max", help="a file whose first pictures are sent (default: a test pattern)")
+    add("--limit_stream_duration", type=float, default=20.0, help="seconds of a run at most (default: 20)")
+    add("--warmup_frames", type=int, default=20, help="results to leave out at the beginning (default: 20)")
+    add("--benchmark_window", type=float, default=2.0, help="seconds of a window (default: 2)")
+    add("--report", type=Path, metavar="FILE", help="write all reports as JSON, and as CSV beside it")
+    add("--plot", type=Path, metavar="FILE.png", help="draw throughput against latency; needs the extra bench")
+    add = add_server_flags(parser)
+    add("--request_timeout", type=float, default=10.0, help="seconds until a frame is given up (default: 10)")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 when every point was measured, 1 when one failed, 2 for flags that cannot work."""
+    flags = build_parser().parse_args(arguments)
+    chosen = points(flags.api, flags.size, flags.max_inflight)
+    outcomes: list[Outcome] = []
+    try:
+        _check(flags)
+        with ExitStack() as stack:
+            options = SweepOptions(
+                _transport(flags, stack),
+                flags.input_stream,
+                flags.limit_stream_duration,
+                flags.warmup_frames,
+                flags.benchmark_window,
+            )
+            for outcome in sweep(chosen, options):
+                outcomes.append(outcome)
+                print(f"{len(outcomes)} of {len(chosen)}: {outcome.point}", file=sys.stderr, flush=True)
+        print(sweep_table(outcomes))
+        if flags.report is not None:
+            _write(flags.report, outcomes)
+        if flags.plot is not None:
+            draw(outcomes, flags.plot)
+    except StreamClientError as error:
+        print(f"error: {redact(str(error))}", file=sys.stderr)
+        return 2 if isinstance(error, ConfigurationError) else 1
+    return 1 if any(outcome.report is None for outcome in outcomes) else 0
+
+
+def _check(flags: argparse.Namespace) -> None:
+    """What would be found out too late otherwise."""
+    if flags.plot is not None:
+        check_plot(flags.plot)
+    if flags.report is not None and not flags.report.parent.is_dir():
+        raise ConfigurationError(f"there is no folder {flags.report.parent} to write into (--report)")
+    check_above_zero(flags, "limit_stream_duration", "benchmark_window")
+    check_not_negative(flags, "warmup_frames")
+
+
+def _transport(flags: argparse.Namespace, stack: ExitStack) -> TransportOptions:
+    """One server, and one servable, for all points."""
+    apis: list[Api] = flags.api
+    flags.api = apis[0]
+    options = transport_options(flags)
+    if options.address == "embedded":
+        server = EmbeddedServer(EmbeddedOptions(config_path=flags.config_path, models_dir=flags.models_dir))
+        stack.callback(server.close)
+        server.start()
+        options = replace(options, address=server.address)
+    # What is found without a name depends on the API: unary calls are the pickier ones.
+    api: Api = "unary" if "unary" in apis else "stream"
+    return replace(options, model_name=connect(replace(options, api=api)).servable.name)
+
+
+def _write(path: Path, outcomes: Sequence[Outcome]) -> None:
+    values = [
+        {"error": outcome.error} if outcome.report is None else report_json(outcome.report) for outcome in outcomes
+    ]
+    reports = [outcome.report for outcome in outcomes if outcome.report is not None]
+    write_report(path, {"points": values}, reports)
+
+
+def _windows(text: str) -> list[int]:
+    values = [int(part) for part in text.split(",") if part.isdecimal()]
+    if len(values) != text.count(",") + 1 or min(values) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers from 1, as 1,2,4,8")
+    return values
+
+
+def _apis(text: str) -> list[str]:
+    values = text.split(",")
+    if not {"stream", "unary"}.issuperset(values):
+        raise argparse.ArgumentTypeError(f"{text!r} is not stream, unary or stream,unary")
+    return values
+
+
+def _sizes(text: str) -> list[tuple[int, int]]:
+    matches = [re.fullmatch(r"(\d+)x(\d+)", part) for part in text.split(",")]
+    sizes = [(int(match[1]), int(match[2])) for match in matches if match is not None]
+    if len(sizes) != len(matches) or not all(0 < side <= 8192 for size in sizes for side in size):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of sizes, as 640x360,1920x1080")
+    return sizes

@@ -1,0 +1,125 @@
+"""``ovms-stream-client doctor``: takes a run's own flags, examines, prints a table."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from stream_client.cli.flags import build_parser
+from stream_client.cli.settings import run_transport, sink_options, source_options
+from stream_client.doctor import machine
+from stream_client.doctor.finding import Finding, amiss, ok, skipped
+from stream_client.doctor.server import ServerChecks
+from stream_client.doctor.source import SourceChecks
+from stream_client.embedded import EmbeddedOptions, EmbeddedServer
+from stream_client.errors import ConfigurationError, StreamClientError
+from stream_client.frames import Image
+from stream_client.test_source.code import FrameCode
+from stream_client.test_source.pattern import TestPattern
+from stream_client.transport.session import TransportOptions
+from stream_client.util.redact import redact
+
+_EPILOG = """
+Takes the flags of the run to be examined; without --input_stream it looks at the test pattern. Exit status: 0 when
+the run has all it needs, 1 when something failed, 2 for flags that cannot work. For instance:
+
+  ovms-stream-client doctor
+  ovms-stream-client doctor --grpc_address host:9000 --input_stream rtsp://camera/1 --output_stream screen
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The run's flags, and ``--json``."""
+    built = build_parser()
+    built.prog = "ovms-stream-client doctor"
+    built.usage = "%(prog)s [flags of the run] [--json FILE]"
+    built.description = "Examine what a run needs: server, source, outputs, this machine."
+    built.epilog = _EPILOG
+    built.add_argument("--json", type=Path, metavar="FILE", help="write the findings as JSON")
+    return built
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Examine; see :data:`_EPILOG` for the exit status."""
+    # A run needs a source, an examination does not: what the user gives comes after this, and wins.
+    flags = parser().parse_args(["--input_stream", "testsrc", *arguments])
+    findings = []
+    print(f"{'status':8}{'check':28}found")
+    try:
+        with ExitStack() as stack:
+            for finding in examine(flags, stack):
+                findings.append(finding)
+                print(line(finding), flush=True)
+        if flags.json is not None:
+            _write(flags.json, findings)
+    except ConfigurationError as error:
+        print(f"error: {redact(str(error))}", file=sys.stderr)
+        return 2
+    failed = sum(finding.status == "failed" for finding in findings)
+    warnings = sum(finding.status == "warning" for finding in findings)
+    print(f"\n{len(findings)} checks: {failed} failed, {warnings} with a warning")
+    return 1 if failed else 0
+
+
+def examine(flags: argparse.Namespace, stack: ExitStack) -> Iterator[Finding]:
+    """Every finding, as soon as it is known; ``stack`` ends what had to be started."""
+    transport = run_transport(flags)
+    yield machine.versions()
+    yield from machine.codecs(writes_video=any(spec not in ("screen", "none") for spec in flags.output_stream))
+    source = SourceChecks(flags.input_stream, replace(source_options(flags), reconnect_timeout=0))
+    yield from source.run()
+    image = source.image if source.image is not None else _pattern()
+    if flags.grpc_address == "embedded":
+        yield from _embedded(flags, transport, image, stack)
+    else:
+        yield from ServerChecks(transport, image).run()
+    yield from machine.outputs(flags.output_stream, sink_options(flags))
+    for path in (flags.labels_output, flags.label_changes_output, flags.landmarks_output):
+        if path is not None and str(path) != "-":
+            yield machine.folder(f"output {path}", Path(path))
+    yield machine.display(needed="screen" in flags.output_stream)
+    metrics_port = getattr(flags, "metrics_port", None)
+    if metrics_port:
+        yield machine.own_port("--metrics_port", metrics_port)
+    yield machine.usual_ports()
+
+
+def line(finding: Finding) -> str:
+    """A row of the table, and the remedy below it."""
+    row = f"{finding.status:8}{finding.check:28}{finding.found}".rstrip()
+    return f"{row}\n{'':8}{'':28}-> {finding.remedy}" if finding.remedy else row
+
+
+def _embedded(
+    flags: argparse.Namespace, transport: TransportOptions, image: Image, stack: ExitStack
+) -> Iterator[Finding]:
+    server = EmbeddedServer(EmbeddedOptions(config_path=flags.config_path, models_dir=flags.models_dir))
+    stack.callback(server.close)
+    started = time.monotonic()
+    try:
+        server.start()
+    except StreamClientError as error:
+        remedy = "install it: pip install 'ovms-stream-client[embedded]'; or name a server with --grpc_address"
+        yield amiss("embedded server", error, remedy, needed=True)
+        yield from skipped(("servable", "probe"), "no server")
+        return
+    yield ok("embedded server", f"started in {time.monotonic() - started:.1f} s")
+    yield from ServerChecks(replace(transport, address=server.address), image).run()
+
+
+def _pattern() -> Image:
+    return TestPattern(640, 360).paint(FrameCode(0, time.time_ns() // 1000))
+
+
+def _write(path: Path, findings: Sequence[Finding]) -> None:
+    values = {"failed": any(finding.status == "failed" for finding in findings)}
+    try:
+        path.write_text(
+            json.dumps({**values, "findings": [asdict(finding) for finding in findings]}, indent=2) + "\n", "utf-8"
+        )
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {path}: {error.strerror} (--json)") from error

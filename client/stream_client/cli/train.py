@@ -1,0 +1,127 @@
+"""``ovms-stream-client train``."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from stream_client.classify.decision import UNKNOWN
+from stream_client.classify.features import FeatureSchema
+from stream_client.classify.joints import HANDS
+from stream_client.classify.windows import WindowSpec
+from stream_client.cli.parser import Parser
+from stream_client.errors import ConfigurationError, StreamClientError
+from stream_client.training.estimators import CANDIDATES
+from stream_client.training.report import comparison_table, confusion_table
+from stream_client.training.result import Training
+from stream_client.training.serve import add_to_configuration
+from stream_client.training.train import load_dataset, train
+
+
+def add_models_dir(parser: argparse.ArgumentParser) -> None:
+    """The flag of both."""
+    parser.add_argument("--models_dir", type=Path, help="the graph server's models (default: the user's cache)")
+
+
+def status_of(run: Callable[[Sequence[str]], object], arguments: Sequence[str]) -> int:
+    """Run a command: 0; 2 for arguments or data that cannot work, 1 for a failed run, each with one line."""
+    try:
+        run(arguments)
+    except StreamClientError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ConfigurationError) else 1
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The flags of ``train``."""
+    parser = Parser(
+        "ovms-stream-client train",
+        "Train a classifier of poses or movements on labelled clips or landmark tables.",
+        "example: ovms-stream-client train --data clips/ --out models/exercises --window_ms 1000",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        help="a folder with one folder of clips a class, an annotation file (.json), or a landmark table (.csv)",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="the model directory to write")
+    parser.add_argument("--labels", help="only these labels, comma-separated, in this order (annotation files)")
+    parser.add_argument(
+        "--rename", action="append", default=[], metavar="OLD=NEW", help="rename a class of a table; may be repeated"
+    )
+    parser.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        choices=sorted(CANDIDATES),
+        help="the model to train; may be repeated (default: all are compared)",
+    )
+    parser.add_argument(
+        "--no_background",
+        action="store_true",
+        help="leave out the unlabelled time of annotated clips, which is learnt as `unknown` otherwise",
+    )
+    parser.add_argument("--window_ms", type=float, default=500.0, help="window length; 0: single frames (default 500)")
+    parser.add_argument("--overlap_ms", type=float, help="what two windows share (default: four fifths)")
+    parser.add_argument("--rate", type=float, default=20.0, help="samples a second in a window (default 20)")
+    parser.add_argument("--pooling", default="mean,std,range", help="how samples become a row (default mean,std,range)")
+    parser.add_argument("--space", choices=("image", "world"), default="image", help="which landmarks to learn from")
+    parser.add_argument("--hands", action="store_true", help="learn from the shape of the hands, too")
+    parser.add_argument(
+        "--group_by",
+        metavar="REGEX",
+        help="what tells a person or session in FOLDER/FILE of a clip, or in a pose's name: never split by the folds",
+    )
+    add_models_dir(parser)
+    parser.add_argument("--serve", type=Path, metavar="CONFIG", help="add the model to this OVMS configuration")
+    return parser
+
+
+def run(arguments: Sequence[str]) -> Training:
+    """Parse ``arguments`` and train; raises :class:`~stream_client.errors.StreamClientError`."""
+    options = build_parser().parse_args(arguments)
+    names = dict(_renaming(item) for item in options.rename)
+    window = None
+    if options.window_ms:
+        overlap = 0.8 * options.window_ms if options.overlap_ms is None else options.overlap_ms
+        pooling = tuple(part.strip() for part in options.pooling.split(","))
+        window = WindowSpec(options.window_ms, overlap, options.rate, pooling=pooling)
+    if options.hands and (window is None or options.space == "world"):
+        raise ConfigurationError("hands are seen in windows of the image space only (--hands)")
+    labels = [label.strip() for label in options.labels.split(",")] if options.labels else None
+    dataset = load_dataset(
+        options.data,
+        schema=FeatureSchema(space=options.space, hands=tuple(HANDS) if options.hands else ()),
+        window=window,
+        labels=labels,
+        background=None if options.no_background else UNKNOWN,
+        names=names,
+        group_by=options.group_by,
+        models_dir=options.models_dir,
+    )
+    print(f"{len(dataset.rows)} samples in {len(set(dataset.groups.tolist()))} groups, split by {dataset.split}")
+    for warning in dataset.warnings:
+        print(f"note: {warning}")
+    training = train(dataset, options.out, data=options.data.name, models=options.model)
+    print(comparison_table(training.results, training.steadiness))
+    print(f"\n{training.best.name}: {training.best.accuracy:.2%} by {dataset.split}; ", end="")
+    print(f"a split by row would have claimed {training.careless.accuracy:.2%}")
+    print(confusion_table(training.best.confusion, training.labels))
+    print(f"written to {training.out}")
+    if options.serve is not None:
+        print(f"added to {options.serve}: {', '.join(add_to_configuration(training, options.serve))}")
+    return training
+
+
+def main(arguments: Sequence[str]) -> int:
+    """``train`` of the command line: 0; 2 for arguments or data that cannot work, 1 for a failed run."""
+    return status_of(run, arguments)
+
+
+def _renaming(item: str) -> tuple[str, str]:
+    old, equals, new = item.partition("=")
+    if not equals or not new:
+        raise ConfigurationError(f"--rename takes OLD=NEW, not {item!r}")
+    return old, new

@@ -1,0 +1,1 @@
+"""Interfaces of other projects, for scripts that were written for them."""

@@ -1,0 +1,1 @@
+"""Landmarks: decoded from a graph's outputs, and smoothed."""

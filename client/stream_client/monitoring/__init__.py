@@ -1,0 +1,1 @@
+"""What a run reports: ledger, statistics, verdict, Prometheus metrics."""

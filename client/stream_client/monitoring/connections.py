@@ -1,0 +1,71 @@
+"""What became of the run's connections: the source, the server, and sinks that publish to a server."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from stream_client.monitoring.observer import ConnectionState, NullObserver, Observer
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSummary:
+    """A connection's state, how often it was lost and came back, and for how many seconds it was away in all."""
+
+    state: ConnectionState
+    losses: int = 0
+    reconnections: int = 0
+    away: float = 0.0
+
+    def line(self) -> str:
+        """``lost 2 times, back 2 times, away for 3.1 s``."""
+        return f"lost {_times(self.losses)}, back {_times(self.reconnections)}, away for {self.away:.1f} s"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+class Connections(NullObserver):
+    """Follows the states that the run reports. Safe from any thread."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._connections: dict[str, ConnectionSummary] = {}
+        self._lost_since: dict[str, float] = {}
+
+    def state(self, connection: str, state: ConnectionState) -> None:
+        """Follow a change; ``live`` after ``lost`` is a reconnection."""
+        with self._lock:
+            summary = replace(self._connections.get(connection, ConnectionSummary(state)), state=state)
+            if state == "lost" and connection not in self._lost_since:
+                self._lost_since[connection] = self._clock()
+                summary = replace(summary, losses=summary.losses + 1)
+            elif state in ("live", "ended") and connection in self._lost_since:
+                away = self._clock() - self._lost_since.pop(connection)
+                back = summary.reconnections + (state == "live")
+                summary = replace(summary, reconnections=back, away=summary.away + away)
+            self._connections[connection] = summary
+
+    def snapshot(self) -> Mapping[str, ConnectionSummary]:
+        """Every connection that was heard of, by name: ``"source"``, ``"server"``, and sinks by theirs."""
+        with self._lock:
+            return dict(self._connections)
+
+
+def watch(connection: str, part: object, observer: Observer) -> None:
+    """Let ``observer`` hear the states of ``part``, a source or sink, if it reconnects."""
+    subscribe = getattr(part, "watch", None)
+    if subscribe is None:
+        return
+    lost = False
+
+    def on_state(state: ConnectionState) -> None:
+        nonlocal lost
+        observer.state(connection, state)
+        if state == "live" and lost:
+            observer.reconnected(connection)
+        lost = state == "lost" or (lost and state == "connecting")
+
+    subscribe(on_state)

@@ -1,0 +1,132 @@
+"""The frame ledger: every frame that entered ends in exactly one state, and the sums are checked."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stream_client.errors import StreamClientError
+from stream_client.monitoring.observer import Observer
+
+DROP_REASONS = {
+    "replaced": "replaced by a newer one",
+    "overwritten": "decoded while the client was busy",
+    "stopped": "not sent before the stop",
+    "in_graph": "dropped by the graph",
+    "max_fps": "above --enforce_fps",
+    "connection_lost": "not sent while the server was away",
+}
+FAIL_REASONS = {
+    "deadline": "no answer in time",
+    "server_error": "refused by the server",
+    "conversion": "not convertible for the model",
+    "connection_lost": "lost with the connection",
+    "stopped": "unanswered at the stop",
+}
+
+
+class LedgerError(StreamClientError):
+    """The books do not balance: a bug of ours, never of the user's."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSnapshot:
+    """Counts of frames at one moment. ``late`` and ``duplicates`` count answers, not frames."""
+
+    entered: int
+    delivered: int
+    dropped: Mapping[str, int]
+    failed: Mapping[str, int]
+    resent: int
+    late: int
+    duplicates: int
+
+    @property
+    def pending(self) -> int:
+        """Frames that have not ended yet."""
+        return self.entered - self.delivered - sum(self.dropped.values()) - sum(self.failed.values())
+
+    def check(self) -> None:
+        """Raise :class:`LedgerError` unless every frame that entered has ended."""
+        if self.pending:
+            raise LedgerError(f"the frame ledger does not add up: {self.line()}, {self.pending} unaccounted for")
+
+    def line(self) -> str:
+        """One line: ``230 frames: 228 delivered, 2 dropped (replaced by a newer one: 2), 0 failed``."""
+        parts = [f"{self.entered} frame{'' if self.entered == 1 else 's'}: {self.delivered} delivered"]
+        parts.append(_total("dropped", self.dropped, DROP_REASONS))
+        parts.append(_total("failed", self.failed, FAIL_REASONS))
+        if self.resent:
+            parts.append(f"{self.resent} resent")
+        if self.late:
+            parts.append(f"{self.late} late answer{'' if self.late == 1 else 's'} ignored")
+        if self.duplicates:
+            parts.append(f"{self.duplicates} duplicate answer{'' if self.duplicates == 1 else 's'} ignored")
+        return ", ".join(parts)
+
+
+def _total(word: str, counts: Mapping[str, int], reasons: Mapping[str, str]) -> str:
+    total = sum(counts.values())
+    if not total:
+        return f"0 {word}"
+    details = "; ".join(f"{reasons.get(reason, reason)}: {count}" for reason, count in sorted(counts.items()))
+    return f"{total} {word} ({details})"
+
+
+class Ledger:
+    """Counts frames in and out, and tells ``observer``. Not thread-safe: the exchange calls it under its lock."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._entered = 0
+        self._delivered = 0
+        self._dropped: Counter[str] = Counter()
+        self._failed: Counter[str] = Counter()
+        self._resent = 0
+        self._late = 0
+        self._duplicates = 0
+
+    def enter(self) -> None:
+        """A frame came out of the source."""
+        self._entered += 1
+        self._observer.entered()
+
+    def deliver(self) -> None:
+        """A frame's result was handed to the sinks, which the dispatcher tells with its stamps."""
+        self._delivered += 1
+
+    def drop(self, reason: str) -> None:
+        """A frame was given up by a policy, on purpose."""
+        self._dropped[reason] += 1
+        self._observer.dropped(reason)
+
+    def fail(self, reason: str) -> None:
+        """A frame was lost to an error."""
+        self._failed[reason] += 1
+        self._observer.failed(reason)
+
+    def resend(self) -> None:
+        """A frame is sent once more, to a new session."""
+        self._resent += 1
+        self._observer.resent(1)
+
+    def late(self) -> None:
+        """An answer came for a frame that had already ended."""
+        self._late += 1
+        self._observer.ignored("late")
+
+    def duplicate(self) -> None:
+        """An output came twice for the same frame."""
+        self._duplicates += 1
+        self._observer.ignored("duplicate")
+
+    def snapshot(self) -> LedgerSnapshot:
+        """The counts now."""
+        return LedgerSnapshot(
+            entered=self._entered,
+            delivered=self._delivered,
+            dropped=dict(self._dropped),
+            failed=dict(self._failed),
+            resent=self._resent,
+            late=self._late,
+            duplicates=self._duplicates,
+        )

@@ -1,0 +1,281 @@
+"""Runs as Prometheus metrics: served over HTTP, or pushed when a run is over.
+
+Names follow OpenMetrics (base units, ``_total`` for counters); every series carries ``stream`` (the source's
+name, without passwords) and ``model`` (the servable's). docs/metrics.md lists them.
+"""
+
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from http.client import HTTPException
+from importlib.metadata import PackageNotFoundError, version
+from types import TracebackType
+from typing import TypeVar, get_args
+from urllib.error import HTTPError
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import CollectorRegistry, ProcessCollector, push_to_gateway, start_http_server
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+    StateSetMetricFamily,
+)
+from prometheus_client.exposition import basic_auth_handler, default_handler
+from prometheus_client.registry import Collector
+
+from stream_client.errors import ConfigurationError, StreamClientError
+from stream_client.monitoring.ledger import DROP_REASONS, FAIL_REASONS
+from stream_client.monitoring.observer import ConnectionState
+from stream_client.monitoring.statistics import HistogramSnapshot, Statistics, StatisticsSnapshot
+from stream_client.util.redact import redact
+
+logger = logging.getLogger(__name__)
+
+_LABELS = ("stream", "model")
+_STATES: tuple[ConnectionState, ...] = get_args(ConnectionState)
+_PEERS = ("source", "server")
+_Family = TypeVar("_Family", bound=Metric)
+
+
+class MetricsError(StreamClientError):
+    """Metrics could not be served or pushed."""
+
+
+class Metrics(Collector):
+    """Renders tallies when it is asked; a run costs nothing for being scraped. ``registry`` holds it."""
+
+    def __init__(self, tallies: Sequence[Statistics]) -> None:
+        self._tallies = tuple(tallies)
+        self.registry = CollectorRegistry(auto_describe=False)
+        self.registry.register(self)
+        ProcessCollector(registry=self.registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric of every run that has begun."""
+        runs = [tally.snapshot() for tally in self._tallies if tally.running]
+        yield InfoMetricFamily("stream_client", "The client.", value={"version": _version()})
+        yield from _durations(runs)
+        yield from _counters(runs)
+        yield from _gauges(runs)
+
+
+class MetricsServer:
+    """Serves ``metrics`` over HTTP, from a thread of its own, until it is closed.
+
+    ``port`` 0 takes a free one; :attr:`url` says which. Raises :class:`ConfigurationError` where the port is
+    taken or the address is not this machine's.
+    """
+
+    def __init__(self, metrics: Metrics, *, port: int, address: str = "127.0.0.1") -> None:
+        if not 0 <= port <= 65535:
+            raise ConfigurationError(f"{port} is no port: 0 (any free one) to 65535 (--metrics_port)")
+        try:
+            self._server: WSGIServer
+            self._thread: threading.Thread
+            self._server, self._thread = start_http_server(port, address, metrics.registry)
+        except OSError as error:
+            raise ConfigurationError(
+                f"metrics cannot be served on {address}, port {port}: {error.strerror} "
+                "(--metrics_address, --metrics_port)"
+            ) from error
+        host = f"[{address}]" if ":" in address else address
+        self.url = f"http://{host}:{self._server.server_port}/metrics"
+
+    def close(self) -> None:
+        """Serve no more; the port is free again."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def __enter__(self) -> "MetricsServer":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Pushgateway:
+    """Where metrics of short runs are pushed to: ``http://host:9091``, or ``https://user:password@host``.
+
+    Raises :class:`ConfigurationError` for what is no such address.
+    """
+
+    JOB = "stream_client"
+    TIMEOUT = 10.0
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(parts):
+            raise ConfigurationError(
+                f"{redact(url)!r} is no address of a Pushgateway: http://host:9091 (--pushgateway)"
+            )
+        # prometheus_client takes no credentials in the URL.
+        self._url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        self._handler = default_handler
+        if parts.username is not None:
+            user, password = unquote(parts.username), unquote(parts.password or "")
+            self._handler = partial(basic_auth_handler, username=user, password=password)
+
+    def push(self, metrics: Metrics) -> None:
+        """Replace what this host pushed before; raises :class:`MetricsError`."""
+        try:
+            push_to_gateway(
+                self._url,
+                job=self.JOB,
+                registry=metrics.registry,
+                grouping_key={"instance": socket.gethostname()},
+                timeout=self.TIMEOUT,
+                handler=self._handler,
+            )
+        except (OSError, HTTPException) as error:  # urllib's own errors are OSErrors too
+            if isinstance(error, HTTPError):
+                error.close()
+            raise MetricsError(f"metrics could not be pushed to {self._url}: {error} (--pushgateway)") from error
+
+
+def _has_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port is None or parts.port > 0
+    except ValueError:  # no number, or too large
+        return False
+
+
+class Monitor:
+    """What a run was asked to tell the world: metrics served while it goes on, and pushed at its end.
+
+    ``port`` and ``pushgateway`` are ``None`` where they are not wanted. A push that fails is logged, since the
+    run itself went well.
+    """
+
+    def __init__(self, tally: Statistics, *, port: int | None, address: str, pushgateway: str | None) -> None:
+        self._metrics = Metrics([tally])
+        self._gateway = None if pushgateway is None else Pushgateway(pushgateway)
+        self._server = None if port is None else MetricsServer(self._metrics, port=port, address=address)
+
+    @property
+    def url(self) -> str | None:
+        """Where the metrics are served."""
+        return None if self._server is None else self._server.url
+
+    def __enter__(self) -> "Monitor":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._gateway is not None:
+                self._gateway.push(self._metrics)
+        except MetricsError as failure:
+            logger.warning("%s", failure)
+        finally:
+            if self._server is not None:
+                self._server.close()
+
+
+def _durations(runs: Sequence[StatisticsSnapshot]) -> Iterator[Metric]:
+    one: Callable[[StatisticsSnapshot], Mapping[str, HistogramSnapshot]]
+    for name, help_text, label, one in (
+        ("stage", "Time of a frame in a stage between capture and delivery.", "stage", lambda run: run.stages),
+        ("sink_wait", "Time of a result between delivery and a sink.", "sink", lambda run: run.sink_waits),
+        ("sink_write", "Time that a sink took for a result.", "sink", lambda run: run.sink_writes),
+        ("latency", "Time of a frame from capture to delivery.", "", lambda run: {"": run.latency}),
+        ("source_read", "Time that the source took for a frame.", "", lambda run: {"": run.source_reads}),
+    ):
+        labels = (*_LABELS, label) if label else _LABELS
+        family = HistogramMetricFamily(f"stream_client_{name}_seconds", help_text, labels=labels, unit="seconds")
+        for run in runs:
+            for value, histogram in one(run).items():
+                family.add_metric(
+                    [*_names(run), *([redact(value)] if label else [])], _cumulative(histogram), histogram.total
+                )
+        yield family
+
+
+def _cumulative(histogram: HistogramSnapshot) -> list[tuple[str, float]]:
+    buckets, count = [], 0
+    for bound, inside in zip([*map(repr, histogram.bounds), "+Inf"], histogram.counts, strict=True):
+        count += inside
+        buckets.append((bound, float(count)))
+    return buckets
+
+
+def _counters(runs: Sequence[StatisticsSnapshot]) -> Iterator[Metric]:
+    frames = CounterMetricFamily(
+        "stream_client_frames", "Frames whose end is known.", labels=(*_LABELS, "outcome", "reason")
+    )
+    for run in runs:
+        frames.add_metric([*_names(run), "delivered", ""], run.delivered)
+        for outcome, counts, reasons in (("dropped", run.dropped, DROP_REASONS), ("failed", run.failed, FAIL_REASONS)):
+            for reason in sorted({*reasons, *counts}):
+                frames.add_metric([*_names(run), outcome, reason], counts.get(reason, 0))
+    yield frames
+    answers = CounterMetricFamily("stream_client_answers_ignored", "Answers of no use.", labels=(*_LABELS, "reason"))
+    reconnects = CounterMetricFamily(
+        "stream_client_reconnects", "Times that a lost connection came back.", labels=(*_LABELS, "connection")
+    )
+    for run in runs:
+        for reason in ("late", "duplicate"):
+            answers.add_metric([*_names(run), reason], run.ignored.get(reason, 0))
+        for connection in sorted({*_PEERS, *run.reconnects}):
+            reconnects.add_metric([*_names(run), redact(connection)], run.reconnects.get(connection, 0))
+    yield from (answers, reconnects)
+    value: Callable[[StatisticsSnapshot], float]
+    for name, unit, help_text, value in (
+        ("frames_entered", "", "Frames that came out of the source.", lambda run: run.entered),
+        ("frames_resent", "", "Frames sent once more after a loss of the server.", lambda run: run.resent),
+        ("sent_bytes", "bytes", "Requests handed to the transport.", lambda run: run.bytes_sent),
+        ("received_bytes", "bytes", "Answers taken from the transport.", lambda run: run.bytes_received),
+    ):
+        family = CounterMetricFamily(f"stream_client_{name}", help_text, labels=_LABELS, unit=unit)
+        yield _filled(family, runs, value)
+
+
+def _gauges(runs: Sequence[StatisticsSnapshot]) -> Iterator[Metric]:
+    value: Callable[[StatisticsSnapshot], float]
+    for name, help_text, value in (
+        ("in_flight_frames", "Frames sent and unanswered.", lambda run: run.flow.in_flight),
+        ("window_frames", "Frames that may be sent and unanswered.", lambda run: run.flow.window),
+        ("frame_rate_hertz", "Frames delivered a second, over the last five.", lambda run: run.frame_rate),
+    ):
+        yield _filled(GaugeMetricFamily(f"stream_client_{name}", help_text, labels=_LABELS), runs, value)
+    queues = GaugeMetricFamily("stream_client_queue_frames", "Frames waiting.", labels=(*_LABELS, "queue"))
+    states = StateSetMetricFamily(
+        "stream_client_connection_state",
+        "State of the source, the server and each sink.",
+        labels=(*_LABELS, "connection"),
+    )
+    for run in runs:
+        queues.add_metric([*_names(run), "send"], run.flow.queued)
+        for sink, depth in run.flow.sink_queues.items():
+            queues.add_metric([*_names(run), redact(sink)], depth)
+        for connection, state in run.states.items():
+            states.add_metric([*_names(run), redact(connection)], {each: each == state for each in _STATES})
+    yield from (queues, states)
+
+
+def _filled(
+    family: _Family, runs: Sequence[StatisticsSnapshot], value: Callable[[StatisticsSnapshot], float]
+) -> _Family:
+    for run in runs:
+        family.add_metric(_names(run), value(run))  # type: ignore[attr-defined]
+    return family
+
+
+def _names(run: StatisticsSnapshot) -> list[str]:
+    return [redact(run.stream), run.model]
+
+
+def _version() -> str:
+    try:
+        return version("ovms-stream-client")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "unknown"

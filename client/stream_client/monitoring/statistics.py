@@ -1,0 +1,260 @@
+"""Everything countable of a run, kept while it goes on: what metrics, benchmark and verdict are made of."""
+
+import math
+import threading
+import time
+from bisect import bisect_left
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from stream_client.frames import Stamps
+from stream_client.monitoring.observer import ConnectionState, FlowSnapshot, NullObserver
+from stream_client.monitoring.stages import STAGES, stage_durations
+
+BUCKETS = (
+    *(0.001, 0.0015, 0.002, 0.003, 0.005, 0.0075),
+    *(0.01, 0.015, 0.02, 0.03, 0.05, 0.075),
+    *(0.1, 0.15, 0.2, 0.3, 0.5, 0.75),
+    *(1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0),
+)
+"""Upper bounds in seconds, six a decade: neighbours differ by 5/3 at most, which bounds a quantile's error."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramSnapshot:
+    """``counts`` has one more entry than ``bounds``: what is above the last bound. ``total`` is in seconds."""
+
+    bounds: Sequence[float]
+    counts: Sequence[int]
+    total: float
+
+    @property
+    def count(self) -> int:
+        """Observations."""
+        return sum(self.counts)
+
+
+class Histogram:
+    """Counts durations by bucket; a bucket holds what is at most its bound. Not thread-safe."""
+
+    __slots__ = ("_bounds", "_counts", "_total")
+
+    def __init__(self, bounds: Sequence[float] = BUCKETS) -> None:
+        self._bounds = tuple(bounds)
+        self._counts = [0] * (len(self._bounds) + 1)
+        self._total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count a duration; ``nan``, a stage that was not passed, is left out."""
+        if seconds == seconds:  # noqa: PLR0124 - the cheapest test for nan
+            self._counts[bisect_left(self._bounds, seconds)] += 1
+            self._total += seconds
+
+    def snapshot(self) -> HistogramSnapshot:
+        """The counts now."""
+        return HistogramSnapshot(self._bounds, tuple(self._counts), self._total)
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticsSnapshot:
+    """A run so far. Durations are in seconds.
+
+    ``stages``, ``sink_writes`` and ``sink_waits`` map names to histograms. ``window_full`` is how long the
+    window was full while a frame waited for it. ``shortest_round_trip`` is ``inf`` before the first answer.
+    ``elapsed`` is from the first frame to the last delivery.
+    """
+
+    stream: str
+    model: str
+    stages: Mapping[str, HistogramSnapshot]
+    latency: HistogramSnapshot
+    source_reads: HistogramSnapshot
+    sink_writes: Mapping[str, HistogramSnapshot]
+    sink_waits: Mapping[str, HistogramSnapshot]
+    entered: int
+    delivered: int
+    dropped: Mapping[str, int]
+    failed: Mapping[str, int]
+    ignored: Mapping[str, int]
+    resent: int
+    bytes_sent: int
+    bytes_received: int
+    reconnects: Mapping[str, int]
+    states: Mapping[str, ConnectionState]
+    flow: FlowSnapshot
+    frame_rate: float
+    window_full: float
+    shortest_round_trip: float
+    elapsed: float
+
+
+@dataclass(slots=True)
+class _Counts:
+    entered: int = 0
+    delivered: int = 0
+    resent: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    ignored: Counter[str] = field(default_factory=Counter)
+    reconnects: Counter[str] = field(default_factory=Counter)
+
+
+class Statistics(NullObserver):
+    """An observer that counts. ``clock`` is :func:`time.monotonic`, as the stamps are."""
+
+    RATE_SECONDS = 5.0
+    """The measured frame rate is that of so many last seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._stream = self._model = ""
+        self._started = False
+        self._stages = {stage: Histogram() for stage in STAGES}
+        self._latency = Histogram()
+        self._source_reads = Histogram()
+        self._sink_writes: dict[str, Histogram] = {}
+        self._sink_waits: dict[str, Histogram] = {}
+        self._counts = _Counts()
+        self._states: dict[str, ConnectionState] = {}
+        self._flow = FlowSnapshot(in_flight=0, window=0, queued=0)
+        self._flow_since = math.nan
+        self._window_full = 0.0
+        self._shortest_round_trip = math.inf
+        self._first_entered = self._last_delivered = math.nan
+        self._deliveries: deque[float] = deque(maxlen=4096)
+
+    @property
+    def running(self) -> bool:
+        """Whether a run has begun, so that stream and model are known."""
+        return self._started
+
+    def snapshot(self) -> StatisticsSnapshot:
+        """Everything now, consistent in itself."""
+        now = self._clock()
+        with self._lock:
+            counts = self._counts
+            return StatisticsSnapshot(
+                stream=self._stream,
+                model=self._model,
+                stages={stage: histogram.snapshot() for stage, histogram in self._stages.items()},
+                latency=self._latency.snapshot(),
+                source_reads=self._source_reads.snapshot(),
+                sink_writes={sink: histogram.snapshot() for sink, histogram in self._sink_writes.items()},
+                sink_waits={sink: histogram.snapshot() for sink, histogram in self._sink_waits.items()},
+                entered=counts.entered,
+                delivered=counts.delivered,
+                dropped=dict(counts.dropped),
+                failed=dict(counts.failed),
+                ignored=dict(counts.ignored),
+                resent=counts.resent,
+                bytes_sent=counts.bytes_sent,
+                bytes_received=counts.bytes_received,
+                reconnects=dict(counts.reconnects),
+                states=dict(self._states),
+                flow=replace(self._flow, sink_queues=dict(self._flow.sink_queues)),
+                frame_rate=self._frame_rate(now),
+                window_full=self._window_full,
+                shortest_round_trip=self._shortest_round_trip,
+                elapsed=max(0.0, self._last_delivered - self._first_entered) if counts.delivered else 0.0,
+            )
+
+    def _frame_rate(self, now: float) -> float:
+        recent = [delivered for delivered in self._deliveries if delivered > now - self.RATE_SECONDS]
+        if not recent:
+            return 0.0
+        full = len(recent) == self._deliveries.maxlen  # more than fit: their own span counts
+        since = recent[0] if full else max(self._first_entered, now - self.RATE_SECONDS)
+        return len(recent) / max(now - since, 1e-3)
+
+    # --- Observer
+
+    def started(self, stream: str, model: str) -> None:
+        """Note the names."""
+        with self._lock:
+            self._stream, self._model, self._started = stream, model, True
+
+    def entered(self) -> None:
+        """Count."""
+        with self._lock:
+            if not self._counts.entered:
+                self._first_entered = self._clock()
+            self._counts.entered += 1
+
+    def source_read(self, seconds: float) -> None:
+        """Count by bucket."""
+        with self._lock:
+            self._source_reads.observe(seconds)
+
+    def delivered(self, stamps: Stamps) -> None:
+        """Count every stage by bucket."""
+        durations = stage_durations(stamps)
+        with self._lock:
+            for stage, seconds in durations.items():
+                self._stages[stage].observe(seconds)
+            self._latency.observe(stamps.delivered - stamps.captured)
+            self._shortest_round_trip = min(self._shortest_round_trip, durations["round_trip"])
+            self._counts.delivered += 1
+            self._last_delivered = stamps.delivered
+            self._deliveries.append(stamps.delivered)
+
+    def dropped(self, reason: str) -> None:
+        """Count."""
+        with self._lock:
+            self._counts.dropped[reason] += 1
+
+    def failed(self, reason: str) -> None:
+        """Count."""
+        with self._lock:
+            self._counts.failed[reason] += 1
+
+    def ignored(self, reason: str) -> None:
+        """Count."""
+        with self._lock:
+            self._counts.ignored[reason] += 1
+
+    def resent(self, count: int) -> None:
+        """Count."""
+        with self._lock:
+            self._counts.resent += count
+
+    def bytes_sent(self, count: int) -> None:
+        """Count."""
+        with self._lock:
+            self._counts.bytes_sent += count
+
+    def bytes_received(self, count: int) -> None:
+        """Count."""
+        with self._lock:
+            self._counts.bytes_received += count
+
+    def sink_written(self, sink: str, seconds: float) -> None:
+        """Count by bucket."""
+        with self._lock:
+            self._sink_writes.setdefault(sink, Histogram()).observe(seconds)
+
+    def sink_waited(self, sink: str, seconds: float) -> None:
+        """Count by bucket."""
+        with self._lock:
+            self._sink_waits.setdefault(sink, Histogram()).observe(seconds)
+
+    def gauges(self, snapshot: FlowSnapshot) -> None:
+        """Keep the newest, and how long the window was what frames waited for."""
+        now = self._clock()
+        with self._lock:
+            if self._flow.queued and self._flow.in_flight >= self._flow.window:
+                self._window_full += now - self._flow_since
+            self._flow, self._flow_since = snapshot, now
+
+    def state(self, connection: str, state: ConnectionState) -> None:
+        """Keep the newest."""
+        with self._lock:
+            self._states[connection] = state
+
+    def reconnected(self, connection: str) -> None:
+        """Count."""
+        with self._lock:
+            self._counts.reconnects[connection] += 1

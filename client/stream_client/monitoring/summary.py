@@ -1,0 +1,29 @@
+"""How a run ended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stream_client.errors import StreamClientError
+from stream_client.frames import StreamInfo
+from stream_client.monitoring.connections import ConnectionSummary
+from stream_client.monitoring.ledger import LedgerSnapshot
+from stream_client.transport.servable import Servable
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a run ended. ``info`` and ``servable`` are ``None`` when it failed before it knew them.
+
+    ``started`` is :func:`time.monotonic` when everything was open and frames began to flow; ``seconds`` is from
+    then until every output was closed. ``upload_rate``: bytes a second that the network took at best, where the
+    transport knows.
+    """
+
+    ledger: LedgerSnapshot
+    info: StreamInfo | None
+    servable: Servable | None
+    last_failure: StreamClientError | None
+    started: float = 0.0
+    seconds: float = 0.0
+    connections: Mapping[str, ConnectionSummary] = field(default_factory=dict)
+    upload_rate: float | None = None

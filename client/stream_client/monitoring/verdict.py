@@ -1,0 +1,145 @@
+"""What held a run back, in one sentence with a remedy. Pure: from a tally's snapshot to words.
+
+A pipeline is as fast as its slowest part, so first come the parts that were busy nearly all the time: the
+source, a sink, a window that was full though the server had no queue. Where none was, latency decides: each
+stage is put to the account of what causes it, and the largest account is named.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from stream_client.monitoring.statistics import StatisticsSnapshot
+from stream_client.util.redact import redact
+
+Culprit = Literal["source", "sink", "window", "server", "frame_size", "postprocess", "join"]
+
+BUSY = 0.8
+"""A part that is busy for this share of the run holds it back."""
+UNQUEUED = 1.5
+"""Mean over shortest round trip; below it frames hardly wait inside the server."""
+MOST_SKIPPED = 0.05
+"""Share of the frames that may be dropped by policy in a run that is said to keep up."""
+WANTED_DROPS = ("max_fps", "stopped")
+FEWEST_FRAMES = 5
+_SMALLEST_SIDE = 320
+_LARGE_SIDE = 640
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a run's numbers do not say: size of the frames sent, in pixels; whether the window found itself;
+    whether the source was live; bytes a second that the network took (``None``: unknown)."""
+
+    width: int
+    height: int
+    adaptive: bool
+    live: bool = False
+    upload_rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``share`` is 0…1: of the run's time for source, sink and window, of the latency for the others."""
+
+    culprit: Culprit
+    share: float
+    sentence: str
+
+
+def verdict(run: StatisticsSnapshot, setting: Setting) -> Verdict | None:
+    """The verdict, or ``None`` for a run of too few frames to judge by."""
+    if run.delivered < FEWEST_FRAMES or not run.elapsed or not run.latency.total:
+        return None
+    return _busiest(run, setting) or _largest(run, setting)
+
+
+def _busiest(run: StatisticsSnapshot, setting: Setting) -> Verdict | None:
+    # A live source is always waited for; it is the limit only where the rest takes what it gives.
+    skipped = sum(count for reason, count in run.dropped.items() if reason not in WANTED_DROPS)
+    reading = run.source_reads.total / run.elapsed if skipped <= MOST_SKIPPED * run.entered else 0.0
+    writing = {sink: histogram.total / run.elapsed for sink, histogram in run.sink_writes.items()}
+    slowest = max(writing, key=writing.__getitem__, default="")
+    full = run.window_full / run.elapsed
+    busy = max(reading, writing.get(slowest, 0.0), full)
+    if busy < BUSY:
+        return None
+    share = min(1.0, busy)
+    if busy == reading:
+        return Verdict("source", share, _source(run, setting, share))
+    if busy == writing.get(slowest):
+        return Verdict(
+            "sink",
+            share,
+            f"{share:.0%} of the time is writing to {redact(slowest)}: "
+            "give it fewer pixels, a faster encoder or disk, or lighter code",
+        )
+    mean = run.stages["round_trip"].total / run.delivered
+    if not setting.adaptive and mean < UNQUEUED * run.shortest_round_trip:
+        frames = "frame" if run.flow.window == 1 else "frames"
+        return Verdict(
+            "window",
+            share,
+            f"{share:.0%} of the time frames wait though only {run.flow.window} {frames} may be in flight and the "
+            "server has no queue: try --max_inflight auto",
+        )
+    return None
+
+
+def _source(run: StatisticsSnapshot, setting: Setting, share: float) -> str:
+    rate = run.delivered / run.elapsed
+    sentence = f"{share:.0%} of the time is waiting for the source, which gives {rate:.1f} frames/s: "
+    if setting.live:
+        return sentence + "everything else keeps up"
+    return sentence + "decoding or --enforce_fps is the limit, everything else keeps up"
+
+
+def _largest(run: StatisticsSnapshot, setting: Setting) -> Verdict:
+    total = run.latency.total
+    seconds = {stage: histogram.total for stage, histogram in run.stages.items()}
+    moving = seconds["round_trip"] * _moving(run, setting)
+    accounts: dict[Culprit, float] = {
+        "server": seconds["round_trip"] - moving,
+        "frame_size": seconds["capture"] + seconds["convert"] + seconds["serialise"] + seconds["deserialise"] + moving,
+        "sink": seconds["dispatch"],
+        "postprocess": seconds["postprocess"],
+        "join": seconds["join"],
+    }
+    # Waiting to be sent is the fault of whatever is behind, in proportion.
+    waiting = seconds["queue"] / max(sum(accounts.values()), 1e-9)
+    culprit = max(accounts, key=accounts.__getitem__)
+    share = min(1.0, accounts[culprit] * (1 + waiting) / total)
+    return Verdict(culprit, share, f"{share:.0%} of the latency is {_cause(culprit, run, setting, seconds)}")
+
+
+def _moving(run: StatisticsSnapshot, setting: Setting) -> float:
+    """The share of the round trip, 0…1, that moves bytes: the best that was seen of both is compared."""
+    if not setting.upload_rate or math.isinf(run.shortest_round_trip) or not run.shortest_round_trip:
+        return 0.0
+    bytes_a_frame = (run.bytes_sent + run.bytes_received) / run.delivered
+    return min(1.0, bytes_a_frame / setting.upload_rate / run.shortest_round_trip)
+
+
+def _cause(culprit: Culprit, run: StatisticsSnapshot, setting: Setting, seconds: dict[str, float]) -> str:
+    if culprit == "server":
+        side = _half(setting)
+        smaller = f", or send smaller frames (--max_side {side})" if side >= _LARGE_SIDE else ""
+        return f"the server: add replicas or a smaller model{smaller}"
+    if culprit == "frame_size":
+        doing = max(("convert", "serialise", "capture", "deserialise"), key=seconds.__getitem__)
+        doing = {"convert": "converting", "serialise": "serialising"}.get(doing, "copying")
+        side = _half(setting)
+        remedy = f"try --max_side {side}" if side >= _SMALLEST_SIDE else "use a faster machine or network"
+        return f"{doing} and moving frames of {setting.width}x{setting.height}: {remedy}"
+    if culprit == "sink":
+        slowest = max(run.sink_writes, key=lambda sink: run.sink_writes[sink].total, default="")
+        who = f"waiting for {redact(slowest)}" if slowest else "waiting for callbacks"
+        return f"{who}: give it fewer pixels or lighter code"
+    if culprit == "postprocess":
+        return "postprocessing: make that function cheaper, or leave it out (--no_label_text)"
+    return "waiting for labels or for earlier frames: try a --join_timeout"
+
+
+def _half(setting: Setting) -> int:
+    """Half of the longer side, in whole macroblocks."""
+    return max(setting.width, setting.height) // 2 // 16 * 16

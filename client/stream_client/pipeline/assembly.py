@@ -1,0 +1,191 @@
+"""Opens source, server and sinks, and builds the pipeline between them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from stream_client.errors import ConfigurationError, StreamClientError
+from stream_client.frames import Image, Result, StreamInfo
+from stream_client.landmarks.decoder import LandmarkDecoder
+from stream_client.monitoring.ledger import Ledger
+from stream_client.monitoring.observer import Observer
+from stream_client.options import DropPolicy, RunOptions, ServerLossPolicy
+from stream_client.pipeline.dispatcher import Dispatcher
+from stream_client.pipeline.exchange import Exchange
+from stream_client.pipeline.flow import LONG_QUEUE, SHORT_QUEUE, AdaptiveWindow, FixedWindow, Window, frame_queue
+from stream_client.pipeline.joiner import Joiner
+from stream_client.pipeline.reader import Reader
+from stream_client.pipeline.run import Run
+from stream_client.pipeline.sender import Sender
+from stream_client.pipeline.sink_worker import SinkWorker
+from stream_client.processing.labels import read_label_names
+from stream_client.processing.requests import Converter, converter
+from stream_client.processing.results import LandmarkClassifier, OutputFinder, Postprocess, ResultBuilder
+from stream_client.processing.small_frames import SmallFrames, restorer
+from stream_client.sinks.base import Sink
+from stream_client.sinks.landmarks import LandmarksSink
+from stream_client.transport.servable import Servable
+from stream_client.transport.session import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Processing:
+    """What is done with frames and answers; :class:`~stream_client.client.StreamClient` describes the fields."""
+
+    label_names: Sequence[str] | None
+    output_name: str | None
+    label_output_name: str | None
+    preprocess: Callable[[Image], Image] | None
+    postprocess: Postprocess
+    classifier: LandmarkClassifier | None
+
+    def converter(self, session: Session, small_frames: SmallFrames | None) -> Converter:
+        """Makes the tensors that ``session`` takes from a frame's image."""
+        shrink = None if small_frames is None else small_frames.shrink
+        return converter(session, [step for step in (self.preprocess, shrink) if step is not None])
+
+    def builder(
+        self, session: Session, small_frames: SmallFrames | None, start: int, label_files: Mapping[str, Path]
+    ) -> ResultBuilder:
+        """Makes results from the outputs of ``session``. ``start``: the timestamp, in µs, of the source's time zero.
+
+        ``label_files`` name the scores of servables where ``label_names`` do not.
+        """
+        servable = session.servable
+        names = self.label_names
+        if names is None:
+            names = read_label_names(label_files[servable.name]) if servable.name in label_files else ()
+        return ResultBuilder(
+            roles=OutputFinder(servable, self.output_name, self.label_output_name),
+            restore=restorer(session.image_format, small_frames),
+            label_names=names,
+            start=start,
+            decoder=LandmarkDecoder() if servable.gives_landmarks else None,
+            classifier=self.classifier,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callbacks:
+    """What the pipeline's threads call: for each result, for an error, and when a sink has ended."""
+
+    on_result: Callable[[Result], None]
+    on_error: Callable[[StreamClientError], None]
+    on_sink_ended: Callable[[StreamClientError | None], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """A session with the server, and files with label names that came with it, by servable."""
+
+    session: Session
+    label_files: Mapping[str, Path]
+
+
+def open_run(
+    reader: Reader,
+    connect: Callable[[], Connection],
+    sinks: Sequence[Sink],
+    processing: Processing,
+    options: RunOptions,
+    observer: Observer,
+    callbacks: Callbacks,
+) -> Run:
+    """Open everything in order: source, server, sinks. When one cannot be opened, those before it are closed."""
+    with ExitStack() as opened:
+        opened.callback(reader.join)
+        opened.callback(reader.stop)
+        info = reader.open()
+        connection = connect()
+        session = connection.session
+        # A sink that opens empties its file. So refuse first what can be refused.
+        _check_landmarks(processing, sinks, session.servable)
+        small_frames = None if options.max_side is None else SmallFrames(options.max_side)
+        convert = processing.converter(session, small_frames)
+        builder = processing.builder(session, small_frames, info.start, connection.label_files)
+        observer.started(info.name, session.servable.name)
+        workers = [SinkWorker(sink, observer, callbacks.on_sink_ended) for sink in sinks]
+        for worker in workers:
+            opened.callback(worker.join)
+            opened.callback(worker.finish)
+            worker.start(info)
+        exchange = _exchange(options, info, session.servable, observer, processing.output_name, workers)
+        sender = Sender(
+            session.transport,
+            exchange,
+            convert,
+            observer,
+            callbacks.on_error,
+            on_server_loss=server_loss_policy(options, info),
+            retry_timeout=options.reconnect_timeout,
+        )
+        opened.callback(sender.join)
+        sender.open()
+        dispatcher = Dispatcher(
+            exchange,
+            builder,
+            processing.postprocess,
+            workers,
+            observer,
+            callbacks.on_result,
+            callbacks.on_error,
+        )
+        opened.pop_all()
+    return Run(
+        info,
+        session,
+        exchange,
+        reader,
+        sender,
+        dispatcher,
+        time_limit=options.limit_stream_duration,
+        stop_timeout=options.stop_timeout,
+    )
+
+
+def server_loss_policy(options: RunOptions, info: StreamInfo) -> ServerLossPolicy:
+    """By default a live source goes on with another session, and a file ends."""
+    return options.on_server_loss or ("retry" if info.live else "fail")
+
+
+def _exchange(
+    options: RunOptions,
+    info: StreamInfo,
+    servable: Servable,
+    observer: Observer,
+    image_output: str | None,
+    workers: Sequence[SinkWorker],
+) -> Exchange:
+    policy = options.drop_policy or ("latest" if info.live else "block")
+    joiner = Joiner(
+        expected=frozenset(spec.name for spec in servable.outputs),
+        picture=image_output,
+        request_timeout=options.request_timeout,
+        join_timeout=options.join_timeout,
+    )
+    return Exchange(
+        frame_queue(policy),
+        _window(options, policy),
+        joiner,
+        Ledger(observer),
+        observer,
+        resend=not info.live and server_loss_policy(options, info) == "retry",
+        sink_queues=lambda: {worker.name: worker.depth for worker in workers},
+    )
+
+
+def _window(options: RunOptions, policy: DropPolicy) -> Window:
+    """Under ``latest`` latency counts, under ``block`` throughput."""
+    if options.max_inflight == "auto":
+        waiting = SHORT_QUEUE if policy == "latest" else LONG_QUEUE
+        return AdaptiveWindow(waiting=waiting, latency_target=options.latency_target)
+    return FixedWindow(options.max_inflight)
+
+
+def _check_landmarks(processing: Processing, sinks: Sequence[Sink], servable: Servable) -> None:
+    wanted = processing.classifier is not None or any(isinstance(sink, LandmarksSink) for sink in sinks)
+    if wanted and not servable.gives_landmarks:
+        raise ConfigurationError(
+            f"{servable.name!r} gives no landmarks: graphs/holistic_landmarks does (--model_name holisticLandmarks)"
+        )

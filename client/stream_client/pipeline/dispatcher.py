@@ -1,0 +1,94 @@
+"""The thread that makes results of settled frames and hands them, in order, to callbacks and sinks."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from stream_client.errors import StreamClientError, as_error
+from stream_client.frames import Result
+from stream_client.monitoring.observer import Observer
+from stream_client.pipeline.exchange import Exchange
+from stream_client.pipeline.joiner import Settled
+from stream_client.pipeline.sink_worker import SinkWorker
+from stream_client.processing.results import Postprocess, ResultBuilder
+
+
+class Dispatcher:
+    """Runs until the exchange has no more results, then lets the sinks finish.
+
+    ``on_result`` is called for every result before the sinks get it. ``on_error`` is called from the
+    dispatcher's thread; the run goes on to drain the exchange, so that the ledger adds up.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        builder: ResultBuilder,
+        postprocess: Postprocess,
+        workers: Sequence[SinkWorker],
+        observer: Observer,
+        on_result: Callable[[Result], None],
+        on_error: Callable[[StreamClientError], None],
+    ) -> None:
+        self._exchange = exchange
+        self._builder = builder
+        self._postprocess = postprocess
+        self._workers = workers
+        self._observer = observer
+        self._on_result = on_result
+        self._on_error = on_error
+        self.last_failure: StreamClientError | None = None
+        self._thread = threading.Thread(target=self._run, name="dispatcher")
+
+    def start(self) -> None:
+        """Begin to dispatch."""
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait until everything is dispatched and every sink is closed."""
+        if self._thread.ident is not None:
+            self._thread.join()
+        else:
+            self._close_sinks()
+
+    def _run(self) -> None:
+        broken = False
+        try:
+            while (settled := self._exchange.next_settled()) is not None:
+                for one in settled:
+                    if one.outcome != "delivered":
+                        self.last_failure = one.error or self.last_failure
+                    elif broken:
+                        self._exchange.not_dispatched()
+                    else:
+                        broken = not self._dispatch(one)
+        except Exception as exception:  # noqa: BLE001 - handed to the owner
+            self._on_error(as_error(exception, StreamClientError, "processing a result failed"))
+        finally:
+            self._close_sinks()
+            self._exchange.show()
+
+    def _close_sinks(self) -> None:
+        for worker in self._workers:
+            worker.finish()
+        for worker in self._workers:
+            worker.join()
+
+    def _dispatch(self, settled: Settled) -> bool:
+        try:
+            stamps = replace(settled.stamps, dispatched=time.monotonic())
+            result = self._builder.build(settled.frame, settled.request.inputs[0], settled.outputs, stamps)
+            image = self._postprocess(result)
+            stamps = replace(result.stamps, delivered=time.monotonic())
+            result = replace(result, image=image, stamps=stamps)
+            self._on_result(result)
+        except Exception as exception:  # noqa: BLE001 - handed to the owner
+            self._exchange.not_dispatched()
+            self._on_error(as_error(exception, StreamClientError, "processing a result failed"))
+            return False
+        for worker in self._workers:
+            worker.put(result)  # a sink that has ended takes nothing more, and has said why
+        self._exchange.dispatched(settled, latency=result.latency)
+        self._observer.delivered(result.stamps)
+        return True

@@ -1,0 +1,317 @@
+"""Answers joined to their frames and put back into frame order. No I/O, no threads; time is an argument.
+
+In streaming, OVMS sends each output packet of a graph as its own message, in any order between outputs,
+and says nothing where a graph has no packet for a frame. So a frame is settled when every expected output
+is there, or is known not to come: a later packet of the same output has passed (plus a grace, for servers
+that reorder), the join bound has run out, or the request's deadline has. Unary calls answer one frame each, whole.
+"""
+
+import math
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from stream_client.errors import DeadlineError, StreamClientError
+from stream_client.frames import Frame, Stamps, Tensor
+from stream_client.pipeline.timeouts import JoinTimeout
+from stream_client.transport.base import Answer, Request
+from stream_client.transport.image_format import is_image
+
+Outcome = Literal["delivered", "dropped", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A frame whose end is known. ``reason`` and ``error`` belong to frames that were not delivered."""
+
+    frame: Frame
+    request: Request
+    outcome: Outcome
+    outputs: Mapping[str, Tensor]
+    stamps: Stamps
+    reason: str = ""
+    error: StreamClientError | None = None
+
+
+@dataclass(slots=True)
+class _Pending:
+    frame: Frame
+    request: Request
+    stamps: Stamps
+    sent: float
+    deadline: float
+    waits: dict[str, float]  # outputs that are not there, and until when they are waited for once it is answered
+    answered: bool = False  # its credit is back
+    answered_at: float = math.nan
+    attempts: int = 1
+    outputs: dict[str, Tensor] = field(default_factory=dict)
+    settled: Settled | None = None
+
+    @property
+    def until(self) -> float:
+        """When it runs out of time."""
+        return max(self.waits.values(), default=self.answered_at) if self.answered else self.deadline
+
+    def give_up(self, names: Iterable[str], at: float) -> None:
+        """Wait for these outputs no longer than until then."""
+        for name in self.waits.keys() & names:
+            self.waits[name] = min(self.waits[name], at)
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """What an answer did: the round trip where it gave the frame's credit back, and whether it was of use."""
+
+    round_trip: float | None = None
+    late: bool = False
+    duplicate: bool = False
+
+
+class Joiner:
+    """Frames sent and not yet delivered, in frame order.
+
+    ``expected`` names the outputs that a frame is waited for (empty: the first answer settles it);
+    ``picture`` is the one without which it is not delivered, by default the first that proves to be a picture.
+    ``request_timeout`` and ``join_timeout`` are in seconds: how long for the picture, and how much longer for the
+    other outputs; without ``join_timeout`` it follows the server
+    (:class:`~stream_client.pipeline.timeouts.JoinTimeout`).
+    """
+
+    FIRST_PICTURE_SECONDS = 5.0
+    """So long frames wait for a picture before any has come; then there are none, and what came is enough."""
+
+    MAX_ATTEMPTS = 3
+    """A frame that ended this many sessions is not sent again: it may be what ends them."""
+
+    def __init__(
+        self,
+        *,
+        expected: frozenset[str],
+        picture: str | None,
+        request_timeout: float,
+        join_timeout: float | None,
+    ) -> None:
+        self._expected = expected
+        self._picture = picture
+        self._picture_unknown = picture is None
+        self._request_timeout = request_timeout
+        self._patience = JoinTimeout(join_timeout, request_timeout)
+        self._pending: OrderedDict[int, _Pending] = OrderedDict()
+        self._ordered: list[Settled] = []
+        self._in_flight = 0
+        self._anonymous: list[StreamClientError] = []
+
+    @property
+    def unsettled(self) -> int:
+        """Frames sent whose end is not known yet."""
+        return sum(1 for _ in self._unsettled())
+
+    @property
+    def in_flight(self) -> int:
+        """Frames sent and unanswered: what the window bounds."""
+        return self._in_flight
+
+    def __len__(self) -> int:
+        """Frames sent and not yet popped: what memory is bounded by."""
+        return len(self._pending) + len(self._ordered)
+
+    def sent(self, frame: Frame, request: Request, stamps: Stamps, now: float) -> None:
+        """A frame is on its way. Timestamps must increase."""
+        deadline = now + self._request_timeout
+        self._pending[request.timestamp] = _Pending(frame, request, stamps, now, deadline, self._all_outputs())
+        self._in_flight += 1
+
+    def answer(self, answer: Answer, now: float) -> Credit:
+        """Some or all outputs of a frame came back."""
+        pending = self._pending.get(answer.timestamp)
+        if pending is None or pending.settled is not None:
+            self._patience.came_late(answer.timestamp, answer.outputs, now)
+            return Credit(late=True)
+        duplicate = bool(pending.outputs.keys() & answer.outputs.keys())
+        for name, tensor in answer.outputs.items():
+            pending.outputs.setdefault(name, tensor)
+            pending.waits.pop(name, None)
+        if self._picture_unknown:
+            self._find_picture(answer)
+        # Another output alone shows that the server works on the frame: the credit comes back with the picture, and
+        # then only the join bound remains for a label.
+        enough = answer.complete or self._picture is None or self._picture in pending.outputs
+        credited = enough and not pending.answered
+        if credited:
+            self._return_credit(pending)
+            pending.answered_at = now
+            pending.stamps = replace(pending.stamps, received=answer.received, parsed=answer.parsed)
+            self._patience.came(pending.outputs, 0.0)
+            for name in pending.waits:
+                pending.give_up([name], now + self._bound(name, now - pending.sent))
+        elif pending.answered:
+            self._patience.came(answer.outputs, now - pending.answered_at)
+        if not answer.complete:  # calls of their own overtake each other: one says nothing about another's frame
+            self._passed(answer, now)
+        if answer.complete or (pending.answered and not pending.waits):
+            self._settle(pending)
+        return Credit(
+            round_trip=answer.received - pending.sent if credited else None,
+            duplicate=duplicate,
+        )
+
+    def _find_picture(self, answer: Answer) -> None:
+        self._picture = next((name for name, tensor in answer.outputs.items() if is_image(tensor)), None)
+        self._picture_unknown = self._picture is None
+
+    def _bound(self, name: str, round_trip: float) -> float:
+        return self.FIRST_PICTURE_SECONDS if self._picture_unknown else self._patience.bound(name, round_trip)
+
+    def _all_outputs(self) -> dict[str, float]:
+        return dict.fromkeys(self._expected, math.inf)
+
+    def _passed(self, answer: Answer, now: float) -> None:
+        """Outputs come in order: earlier frames that lack one of these will not get it, after a grace."""
+        until = now + self._patience.grace
+        for timestamp, pending in self._pending.items():
+            if timestamp >= answer.timestamp:
+                return
+            pending.give_up(answer.outputs, until)
+            if self._picture is None or self._picture in answer.outputs:
+                pending.deadline = min(pending.deadline, until)
+
+    def failure(self, timestamp: int | None, error: StreamClientError) -> None:
+        """A request failed.
+
+        An error inside a stream does not say whose it is. It is kept until frames run out of time, or until
+        as many errors have come as frames are unanswered.
+        """
+        if timestamp is not None:
+            pending = self._pending.get(timestamp)
+            if pending is not None and pending.settled is None:
+                self._fail(pending, "server_error", error)
+            return
+        self._anonymous.append(error)
+        unanswered = [pending for pending in self._unsettled() if not pending.answered]
+        if len(self._anonymous) >= len(unanswered):
+            for pending in unanswered:
+                self._fail(pending, "server_error", error)
+            self._anonymous.clear()
+
+    def expire(self, now: float) -> None:
+        """Settle what has run out of time."""
+        for pending in self._unsettled():
+            if pending.until > now:
+                continue
+            if pending.answered:
+                self._picture_unknown = False
+                self._settle(pending)
+            elif self._anonymous:
+                self._fail(pending, "server_error", self._anonymous.pop(0))
+            elif pending.deadline < pending.sent + self._request_timeout:
+                self._end(pending, "dropped", "in_graph", None)
+            else:
+                error = DeadlineError(f"no answer within {self._request_timeout:g} s (--request_timeout)")
+                self._fail(pending, "deadline", error)
+
+    def overdue(self, now: float) -> bool:
+        """Whether the server left a frame without a word for the whole of its time."""
+        return not self._anonymous and any(
+            pending.sent + self._request_timeout <= pending.deadline <= now
+            for pending in self._unsettled()
+            if not pending.answered
+        )
+
+    def next_deadline(self) -> float | None:
+        """When :meth:`expire` has something to do."""
+        return min((pending.until for pending in self._unsettled() if pending.until < math.inf), default=None)
+
+    def end_of_answers(self) -> None:
+        """The server said that nothing more comes: what has no answer was dropped inside its graph."""
+        for pending in self._unsettled():
+            if pending.answered:
+                self._settle(pending)
+            elif self._anonymous:
+                self._fail(pending, "server_error", self._anonymous.pop(0))
+            else:
+                self._end(pending, "dropped", "in_graph", None)
+
+    def unanswered(self) -> list[Request]:
+        """Requests that a new session must carry again, in order; frames already answered are settled.
+
+        Frames that were sent :attr:`MAX_ATTEMPTS` times fail instead.
+        """
+        self._anonymous.clear()
+        requests = []
+        for pending in self._unsettled():
+            if pending.answered:
+                self._settle(pending)
+            elif pending.attempts >= self.MAX_ATTEMPTS:
+                error = DeadlineError(f"given up after {pending.attempts} sessions")
+                self._fail(pending, "connection_lost", error)
+            else:
+                pending.outputs.clear()
+                pending.waits = self._all_outputs()
+                requests.append(pending.request)
+        return requests
+
+    def hold(self) -> None:
+        """The server is away: unanswered frames do not run out of time until they are sent again."""
+        for pending in self._unsettled():
+            pending.deadline = math.inf
+
+    def resent(self, timestamp: int, now: float) -> None:
+        """An unanswered frame was sent again."""
+        pending = self._pending.get(timestamp)
+        if pending is not None:
+            pending.attempts += 1
+            pending.sent = now
+            pending.deadline = now + self._request_timeout
+
+    def fail_unanswered(self, reason: str, error: StreamClientError) -> None:
+        """Give up on every unanswered frame."""
+        self._anonymous.clear()
+        for pending in self._unsettled():
+            if pending.answered:
+                self._settle(pending)
+            else:
+                self._fail(pending, reason, error)
+
+    def order(self, now: float) -> None:
+        """Frames at the head that are settled have had their turn come: their joining ends here."""
+        while self._pending:
+            head = next(iter(self._pending.values())).settled
+            if head is None:
+                return
+            self._pending.popitem(last=False)
+            self._ordered.append(replace(head, stamps=replace(head.stamps, joined=now)))
+
+    def pop(self, now: float) -> list[Settled]:
+        """The settled frames at the head, in frame order."""
+        self.order(now)
+        ready, self._ordered = self._ordered, []
+        return ready
+
+    def _unsettled(self) -> Iterator[_Pending]:
+        return (pending for pending in self._pending.values() if pending.settled is None)
+
+    def _settle(self, pending: _Pending) -> None:
+        if pending.waits:
+            self._patience.gave_up(pending.request.timestamp, pending.answered_at)
+        self._end(pending, "delivered", "", None)
+
+    def _fail(self, pending: _Pending, reason: str, error: StreamClientError) -> None:
+        self._end(pending, "failed", reason, error)
+
+    def _end(self, pending: _Pending, outcome: Outcome, reason: str, error: StreamClientError | None) -> None:
+        self._return_credit(pending)
+        pending.settled = Settled(
+            frame=pending.frame,
+            request=pending.request,
+            outcome=outcome,
+            outputs=pending.outputs,
+            stamps=pending.stamps,
+            reason=reason,
+            error=error,
+        )
+
+    def _return_credit(self, pending: _Pending) -> None:
+        if not pending.answered:
+            pending.answered = True
+            self._in_flight -= 1

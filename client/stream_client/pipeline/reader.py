@@ -1,0 +1,119 @@
+"""The thread that owns the source: opens it, reads it, offers its frames."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from stream_client.errors import SourceError, StreamClientError, as_error
+from stream_client.frames import Frame, StreamInfo
+from stream_client.monitoring.connections import watch
+from stream_client.monitoring.observer import Observer
+from stream_client.pipeline.exchange import Exchange
+from stream_client.sources.base import Source
+
+
+class Reader:
+    """Reads until the end, a limit or a stop. ``on_error`` is called from the reader's thread."""
+
+    def __init__(
+        self,
+        source: Source,
+        observer: Observer,
+        on_error: Callable[[StreamClientError], None],
+        *,
+        limit_frames: int = 0,
+        max_fps: float | None = None,
+    ) -> None:
+        self._source = source
+        self._observer = observer
+        self._on_error = on_error
+        self._limit_frames = limit_frames
+        self._period = 1.0 / max_fps if max_fps else 0.0
+        self._opened = threading.Event()
+        self._go = threading.Event()
+        self._stopping = threading.Event()
+        self._info: StreamInfo | None = None
+        self._open_error: StreamClientError | None = None
+        self._exchange: Exchange | None = None
+        self._thread = threading.Thread(target=self._run, name="source")
+
+    def open(self) -> StreamInfo:
+        """Open the source in its thread and wait for that; raises its :class:`SourceError`."""
+        self._observer.state("source", "connecting")
+        watch("source", self._source, self._observer)
+        self._thread.start()
+        # As in StreamClient.wait: a signal's handler runs only when this thread comes around.
+        while not self._opened.wait(0.2):
+            pass
+        if self._info is None:
+            self._thread.join()
+            raise self._open_error or SourceError("the source was stopped before it opened")
+        return self._info
+
+    def start(self, exchange: Exchange) -> None:
+        """Begin to read into ``exchange``."""
+        self._exchange = exchange
+        self._go.set()
+
+    def stop(self) -> None:
+        """Read no more; a waiting read returns soon. Safe at any time, from any thread."""
+        self._stopping.set()
+        self._go.set()
+        self._source.interrupt()
+
+    def join(self) -> None:
+        """Wait until the source is closed."""
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            try:
+                self._info = self._source.open()
+                self._observer.state("source", "live")
+            except Exception as exception:  # noqa: BLE001 - raised by open(), in the owner's thread
+                self._open_error = as_error(exception, SourceError, "the source failed")
+            self._opened.set()
+            if self._info is not None:
+                self._go.wait()
+            if self._info is not None and self._exchange is not None:
+                self._read(self._exchange, self._info)
+        except Exception as exception:  # noqa: BLE001 - handed to the owner
+            if not self._stopping.is_set():
+                self._on_error(as_error(exception, SourceError, "the source failed"))
+        finally:
+            if self._exchange is not None:
+                self._exchange.end_source()
+            try:
+                self._source.close()
+            except Exception as exception:  # noqa: BLE001 - handed to the owner
+                self._on_error(as_error(exception, SourceError, "the source failed"))
+            self._observer.state("source", "ended")
+
+    def _read(self, exchange: Exchange, info: StreamInfo) -> None:
+        count = expected = 0
+        due = time.monotonic()
+        while not self._stopping.is_set():
+            frame = self._source.read()
+            if frame is None:
+                break
+            for _ in range(frame.index - expected):
+                exchange.skip("overwritten")
+            expected = frame.index + 1
+            if self._period and info.live and frame.captured < due:
+                exchange.skip("max_fps")
+                continue
+            if self._period:
+                due = self._pace(frame, due, info)
+            if not exchange.offer(frame):
+                break
+            count += 1
+            if self._limit_frames and count >= self._limit_frames:
+                break
+
+    def _pace(self, frame: Frame, due: float, info: StreamInfo) -> float:
+        """Hold a file back to the rate; returns when the next frame is due."""
+        if not info.live:
+            self._stopping.wait(max(0.0, due - time.monotonic()))
+            return due + self._period
+        return max(due + self._period, frame.captured)

@@ -1,0 +1,85 @@
+"""A run that is under way: its threads, which are started, stopped and joined together."""
+
+import threading
+
+from stream_client.errors import StreamClientError
+from stream_client.frames import StreamInfo
+from stream_client.monitoring.ledger import LedgerSnapshot
+from stream_client.pipeline.dispatcher import Dispatcher
+from stream_client.pipeline.exchange import Exchange
+from stream_client.pipeline.reader import Reader
+from stream_client.pipeline.sender import Sender
+from stream_client.transport.session import Session
+
+
+class Run:
+    """Reader, sender and dispatcher around one exchange, all of them open.
+
+    ``time_limit``: seconds after which nothing more is read, 0 for none. ``stop_timeout``: how long a stopped run
+    waits for answers.
+    """
+
+    def __init__(
+        self,
+        info: StreamInfo,
+        session: Session,
+        exchange: Exchange,
+        reader: Reader,
+        sender: Sender,
+        dispatcher: Dispatcher,
+        *,
+        time_limit: float,
+        stop_timeout: float,
+    ) -> None:
+        self.info = info
+        self.session = session
+        self._exchange = exchange
+        self._reader = reader
+        self._sender = sender
+        self._dispatcher = dispatcher
+        self._stop_timeout = stop_timeout
+        self._stop_requested = threading.Event()
+        self._timer = threading.Timer(time_limit, reader.stop) if time_limit else None
+
+    @property
+    def ledger(self) -> LedgerSnapshot:
+        """The books now."""
+        return self._exchange.snapshot()
+
+    @property
+    def last_failure(self) -> StreamClientError | None:
+        """Why the last frame that failed did so."""
+        return self._dispatcher.last_failure
+
+    def start(self) -> None:
+        """Let the frames flow."""
+        self._dispatcher.start()
+        self._sender.start()
+        self._reader.start(self._exchange)
+        if self._timer is not None:
+            self._timer.start()
+
+    def stop(self) -> None:
+        """Nothing more is read or sent; answers under way are waited for shortly. Returns at once."""
+        self._stop_requested.set()
+        self._exchange.stop()
+        self._sender.stop()
+        self._reader.stop()
+
+    def join(self) -> None:
+        """Wait for every thread, and for outputs to be closed. Stop a run first that was never started."""
+        self._reader.join()
+        watchdog = threading.Thread(target=self._bound_the_stop, name="stop watchdog")
+        watchdog.start()
+        self._sender.join()
+        self._dispatcher.join()
+        self._stop_requested.set()
+        watchdog.join()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _bound_the_stop(self) -> None:
+        """Once a stop is asked for, what is left gets a bounded time."""
+        self._stop_requested.wait()
+        if not self._exchange.wait_unanswered(self._stop_timeout):
+            self._exchange.abort("stopped", StreamClientError("the run was stopped"))

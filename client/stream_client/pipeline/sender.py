@@ -1,0 +1,157 @@
+"""The thread that owns the session with the server: converts, sends, and recovers when it breaks."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from stream_client.errors import (
+    BadInputError,
+    ConnectionLostError,
+    ProtocolError,
+    StreamClientError,
+    TransportError,
+    UnknownServableError,
+    as_error,
+)
+from stream_client.frames import Frame, Image, Stamps, Tensor
+from stream_client.monitoring.observer import Observer
+from stream_client.options import ServerLossPolicy
+from stream_client.pipeline.exchange import Exchange
+from stream_client.pipeline.steps import Done, Finish, Lost, Resend, SendFrame
+from stream_client.transport.base import Request, Transport
+from stream_client.util.backoff import Backoff, TimeLimit
+
+logger = logging.getLogger(__name__)
+
+
+class Sender:
+    """Runs until every frame has ended. ``on_error`` is called from the sender's thread.
+
+    ``convert`` makes the request's tensors from a frame's picture. On loss of the server, policy ``retry``
+    reopens the session for ever or for ``retry_timeout`` seconds; what becomes of unanswered frames then is the
+    exchange's to say.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        exchange: Exchange,
+        convert: Callable[[Image], Sequence[Tensor]],
+        observer: Observer,
+        on_error: Callable[[StreamClientError], None],
+        *,
+        on_server_loss: ServerLossPolicy,
+        retry_timeout: float | None = None,
+    ) -> None:
+        self._transport = transport
+        self._exchange = exchange
+        self._convert = convert
+        self._observer = observer
+        self._on_error = on_error
+        self._policy = on_server_loss
+        self._retry_timeout = retry_timeout
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sender")
+
+    def open(self) -> None:
+        """Open the first session in the calling thread; raises when no server answers."""
+        self._observer.state("server", "connecting")
+        self._transport.open(self._exchange.listener())
+        self._observer.state("server", "live")
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Try no more to recover a lost server."""
+        self._stopping.set()
+        self._transport.interrupt()
+
+    def join(self) -> None:
+        """Wait until the session is closed."""
+        if self._thread.ident is not None:
+            self._thread.join()
+        else:
+            self._close()
+
+    def _run(self) -> None:
+        try:
+            while True:
+                step = self._exchange.next_step()
+                match step:
+                    case Done():
+                        return
+                    case Lost(error):
+                        if not self._recover(error):
+                            return
+                    case _:
+                        self._do(step)
+        except Exception as exception:  # noqa: BLE001 - handed to the owner
+            self._on_error(as_error(exception, TransportError, "sending failed"))
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        self._transport.close()
+        self._observer.state("server", "ended")
+
+    def _do(self, step: SendFrame | Resend | Finish) -> None:
+        """Sending never waits for the network; a session that breaks says so by its Closed event."""
+        match step:
+            case SendFrame(frame, dequeued):
+                self._send(frame, dequeued)
+            case Resend(request):
+                data = self._transport.encode(request)
+                self._exchange.resending(request, len(data))
+                self._transport.send(request.timestamp, data)
+            case Finish():
+                self._transport.finish()
+
+    def _send(self, frame: Frame, dequeued: float) -> None:
+        try:
+            request = Request(timestamp=frame.timestamp, inputs=self._convert(frame.image))
+            converted = time.monotonic()
+            data = self._transport.encode(request)
+        except Exception:
+            self._exchange.not_sent("conversion")
+            raise
+        # Stamped before the hand-over: its answer may be here before send() returns.
+        stamps = Stamps(frame.captured, frame.offered, dequeued, converted, sent=time.monotonic())
+        if self._exchange.sending(frame, request, stamps, len(data)):
+            self._transport.send(request.timestamp, data)
+
+    def _recover(self, error: StreamClientError) -> bool:
+        """Open a new session. ``False`` when the run has to end; the error is then with the owner."""
+        refused = isinstance(error, ProtocolError) or (
+            isinstance(error, BadInputError | UnknownServableError) and not self._exchange.ever_answered
+        )
+        if self._stopping.is_set() or self._policy == "fail" or refused:
+            reason = "server_error" if refused else "connection_lost"
+            self._exchange.give_up_unanswered(reason, error)
+            self._on_error(error)
+            return False
+        logger.warning("server lost: %s; reconnecting", error)
+        self._observer.state("server", "lost")
+        self._exchange.server_lost(error)
+        backoff = Backoff()
+        started = time.monotonic()
+        limit = TimeLimit(self._retry_timeout)
+        while not limit.passed and not self._stopping.wait(min(backoff.next(), limit.left)):
+            self._transport.close()
+            try:
+                self._observer.state("server", "connecting")
+                self._transport.open(self._exchange.listener(), within=limit.for_attempt)
+            except TransportError as failure:
+                logger.info("server still away: %s", failure)
+                continue
+            self._exchange.carry_over()
+            self._observer.state("server", "live")
+            self._observer.reconnected("server")
+            logger.warning("server live again after %.1f s", time.monotonic() - started)
+            return True
+        self._exchange.give_up_unanswered("connection_lost", error)
+        if not self._stopping.is_set():
+            self._on_error(ConnectionLostError(f"{error}; not back within {self._retry_timeout:g} s"))
+        return False

@@ -1,0 +1,99 @@
+"""A sink behind its own bounded queue and thread, so that a slow one is seen and a broken one ends the run."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from stream_client.errors import SinkError, StreamClientError, as_error
+from stream_client.frames import Result, StreamInfo
+from stream_client.monitoring.connections import watch
+from stream_client.monitoring.observer import Observer
+from stream_client.sinks.base import Sink
+from stream_client.util.bounded_queue import BoundedQueue
+
+
+class SinkWorker:
+    """Owns the thread that opens, feeds and closes one sink.
+
+    ``on_end`` is called from that thread: with the error when the sink failed, with ``None`` when it asks
+    the run to end. The sink is closed in every case.
+    """
+
+    CAPACITY = 4
+
+    def __init__(self, sink: Sink, observer: Observer, on_end: Callable[[StreamClientError | None], None]) -> None:
+        self._sink = sink
+        self._observer = observer
+        self._on_end = on_end
+        self._queue: BoundedQueue[Result] = BoundedQueue(self.CAPACITY)
+        self._opened = threading.Event()
+        self._open_error: StreamClientError | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def name(self) -> str:
+        """The sink's name."""
+        return self._sink.name
+
+    @property
+    def depth(self) -> int:
+        """Results waiting."""
+        return len(self._queue)
+
+    def start(self, info: StreamInfo) -> None:
+        """Open the sink in its thread and wait for that; raises its :class:`SinkError`."""
+        watch(self.name, self._sink, self._observer)
+        self._thread = threading.Thread(target=self._run, args=(info,), name=f"sink {self.name}")
+        self._thread.start()
+        self._opened.wait()
+        if self._open_error is not None:
+            self._thread.join()
+            raise self._open_error
+
+    def put(self, result: Result) -> bool:
+        """Wait for room and hand over a result; ``False`` when the sink has ended."""
+        return self._queue.put(result)
+
+    def finish(self) -> None:
+        """Take nothing more; what is queued is still written."""
+        self._queue.close()
+
+    def join(self) -> None:
+        """Wait until the sink is closed."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self, info: StreamInfo) -> None:
+        try:
+            self._observer.state(self.name, "connecting")
+            self._sink.open(info)
+        except Exception as exception:  # noqa: BLE001 - raised by start(), in the owner's thread
+            self._open_error = as_error(exception, SinkError, self.name)
+        else:
+            self._observer.state(self.name, "live")
+        self._opened.set()
+        error = self._open_error
+        asked_to_end = False
+        if error is None:
+            try:
+                asked_to_end = self._feed()
+            except Exception as exception:  # noqa: BLE001 - handed to the owner below
+                error = as_error(exception, SinkError, self.name)
+        self._queue.close()
+        try:
+            self._sink.close()
+        except Exception as exception:  # noqa: BLE001 - handed to the owner below
+            error = error or as_error(exception, SinkError, self.name)
+        self._observer.state(self.name, "ended")
+        if self._open_error is None and (error is not None or asked_to_end):
+            self._on_end(error)
+
+    def _feed(self) -> bool:
+        while (result := self._queue.get()) is not None:
+            started = time.monotonic()
+            wants_more = self._sink.write(result)
+            self._observer.sink_written(self.name, time.monotonic() - started)
+            self._observer.sink_waited(self.name, started - result.stamps.delivered)
+            if not wants_more:
+                return True
+        return False

@@ -1,0 +1,1 @@
+"""What is done with frames before they are sent, and with answers after."""

@@ -1,0 +1,127 @@
+"""From a server's outputs to the result that sinks and callbacks see."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+from stream_client.errors import ConfigurationError
+from stream_client.frames import Frame, Image, Label, Landmarks, Result, Stamps, Tensor
+from stream_client.landmarks.decoder import OUTPUTS, LandmarkDecoder
+from stream_client.processing.labels import decode_scores
+from stream_client.processing.overlay import draw_label
+from stream_client.transport.image_format import is_image, is_scores
+from stream_client.transport.servable import Servable
+
+ImageRestorer = Callable[[Tensor, Frame, Tensor], Image]
+"""Makes the picture to show, RGB uint8 [height, width, 3], of an image output, the frame and what was sent of it."""
+Postprocess = Callable[[Result], Image]
+"""Makes the frame to show, RGB uint8 [height, width, 3], from a result; runs in the dispatcher's thread."""
+
+
+class LandmarkClassifier(Protocol):
+    """Labels frames by landmarks, one after another."""
+
+    def classify(self, landmarks: Landmarks | None, timestamp: int) -> Label:
+        """The label now, after the landmarks of the frame at ``timestamp`` (µs); ``None``: nobody is seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRoles:
+    """Which outputs mean what: names, or ``None`` where the servable has no such output."""
+
+    image: str | None
+    scores: str | None
+
+
+class OutputFinder:
+    """Finds the picture and the scores among a servable's outputs: by name, or else by what they look like.
+
+    Raises :class:`ConfigurationError` for a name that the servable does not have.
+    """
+
+    def __init__(
+        self,
+        servable: Servable,
+        image: str | None,
+        scores: str | None,
+    ) -> None:
+        names = {spec.name for spec in servable.outputs}
+        for flag, name in (("output_name", image), ("label_output_name", scores)):
+            if name is not None and names and name not in names:
+                raise ConfigurationError(
+                    f"{servable.name!r} has no output {name!r}, only {', '.join(sorted(names))} (--{flag})"
+                )
+        self._image = image
+        self._scores = scores
+        self._no_scores = OUTPUTS if servable.gives_landmarks else ()
+
+    def __call__(self, outputs: Mapping[str, Tensor]) -> OutputRoles:
+        """The roles, as far as they are known."""
+        if self._image is None:
+            self._image = next((name for name, tensor in outputs.items() if is_image(tensor)), None)
+        if self._scores is None:
+            self._scores = next(
+                (name for name, tensor in outputs.items() if is_scores(tensor) and name not in self._no_scores), None
+            )
+        return OutputRoles(self._image, self._scores)
+
+
+class ResultBuilder:
+    """Interprets outputs. ``start`` is the timestamp, in µs, of the source's time zero.
+
+    ``decoder`` makes landmarks of outputs. With a ``classifier`` the label comes from it instead of the server.
+    """
+
+    def __init__(
+        self,
+        *,
+        roles: Callable[[Mapping[str, Tensor]], OutputRoles],
+        restore: ImageRestorer,
+        label_names: Sequence[str],
+        start: int,
+        decoder: LandmarkDecoder | None = None,
+        classifier: LandmarkClassifier | None = None,
+    ) -> None:
+        self._roles = roles
+        self._restore = restore
+        self._label_names = tuple(label_names)
+        self._start = start
+        self._decoder = decoder
+        self._classifier = classifier
+
+    def build(self, frame: Frame, sent: Tensor, outputs: Mapping[str, Tensor], stamps: Stamps) -> Result:
+        """The result of a frame, of which ``sent`` was sent.
+
+        Raises :class:`~stream_client.errors.ProtocolError` for an absurd image.
+        """
+        roles = self._roles(outputs)
+        picture = outputs.get(roles.image) if roles.image else None
+        scores = outputs.get(roles.scores) if roles.scores else None
+        image = frame.image if picture is None else self._restore(picture, frame, sent)
+        landmarks = None
+        if self._decoder is not None:
+            landmarks = self._decoder.decode(outputs, _size(sent.array), _size(image), frame.timestamp)
+        if self._classifier is not None:
+            label: Label | None = self._classifier.classify(landmarks, frame.timestamp)
+        else:
+            label = None if scores is None else decode_scores(scores.array, self._label_names)
+        return Result(
+            frame=frame,
+            image=image,
+            label=label,
+            outputs=outputs,
+            time=(frame.timestamp - self._start) / 1e6,
+            stamps=stamps,
+            landmarks=landmarks,
+        )
+
+
+def _size(image: npt.NDArray[Any]) -> tuple[int, int]:
+    return image.shape[1], image.shape[0]
+
+
+def label_on_image(result: Result) -> Image:
+    """The default postprocessing: the result's picture, with its label written on it."""
+    return result.image if result.label is None else draw_label(result.image, result.label)

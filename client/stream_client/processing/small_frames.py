@@ -1,0 +1,112 @@
+"""Small frames on the wire, full-size results: shrink before sending, put the server's drawing back.
+
+Landmarks need no putting back: MediaPipe's are in 0…1 of the picture's sides, and the aspect is kept.
+"""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as PillowImage
+
+from stream_client.frames import Frame, Image, Tensor
+from stream_client.processing.results import ImageRestorer
+from stream_client.transport.image_format import ImageFormat
+
+_CHANGED = 8
+"""Levels of a channel, of 255; less is rounding in the server, such as to YUV and back."""
+
+
+def shrunk_size(width: int, height: int, max_side: int) -> tuple[int, int]:
+    """Width and height in pixels with the longer at most ``max_side``, in the same aspect; never larger."""
+    longer = max(width, height)
+    if longer <= max_side:
+        return width, height
+    return max(1, round(width * max_side / longer)), max(1, round(height * max_side / longer))
+
+
+def shrink(image: Image, max_side: int) -> Image:
+    """The mean of the pixels under each new one; ``image`` itself where it is small enough."""
+    height, width = image.shape[:2]
+    size = shrunk_size(width, height, max_side)
+    if size == (width, height):
+        return image
+    picture = PillowImage.fromarray(image)
+    if width == size[0] * (width // size[0]) and height == size[1] * (width // size[0]):
+        return np.asarray(picture.reduce(width // size[0]))  # the same, several times as fast
+    return np.asarray(picture.resize(size, PillowImage.Resampling.BOX))
+
+
+def put_back(full: Image, sent: Image, returned: Image) -> Image:
+    """``full`` with what the server drew on the small picture: where ``returned`` differs from ``sent``.
+
+    What the server left alone keeps its full detail. A picture of another size than was sent is not a
+    drawing on it, and is only enlarged.
+    """
+    height, width = full.shape[:2]
+    if returned.shape != sent.shape:
+        return np.asarray(PillowImage.fromarray(np.ascontiguousarray(returned)).resize((width, height)))
+    changed = _grown((np.maximum(sent, returned) - np.minimum(sent, returned)).max(axis=2) > _CHANGED)
+    box = _bounds(changed)
+    if box is None:
+        return full
+    top, bottom, left, right = box
+    rows, columns = sent.shape[:2]
+    place = (
+        *(left * width // columns, top * height // rows),
+        *(-(-right * width // columns), -(-bottom * height // rows)),
+    )
+    size = (place[2] - place[0], place[3] - place[1])
+    drawing = PillowImage.fromarray(np.ascontiguousarray(returned[top:bottom, left:right])).resize(size)
+    mask = PillowImage.fromarray(changed[top:bottom, left:right].astype(np.uint8) * 255).resize(size)
+    picture = PillowImage.fromarray(full)
+    picture.paste(drawing, place, mask)
+    return np.asarray(picture)
+
+
+def _grown(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """With every neighbour of what is true: enlarged, a thin slanting line would fall into dots."""
+    rows = mask.copy()
+    rows[1:] |= mask[:-1]
+    rows[:-1] |= mask[1:]
+    grown = rows.copy()
+    grown[:, 1:] |= rows[:, :-1]
+    grown[:, :-1] |= rows[:, 1:]
+    return grown
+
+
+def _bounds(mask: npt.NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
+    """Top, bottom, left and right of what is true, the ends exclusive."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return None
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+
+
+class SmallFrames:
+    """Both ways for frames of at most ``max_side`` pixels on the wire."""
+
+    def __init__(self, max_side: int) -> None:
+        self._max_side = max_side
+
+    def shrink(self, image: Image) -> Image:
+        """See :func:`shrink`."""
+        return shrink(image, self._max_side)
+
+    def restore(self, image_format: ImageFormat, answer: Tensor, frame: Frame, sent: Tensor) -> Image:
+        """The full-size picture to show; ``sent`` is the request's picture."""
+        height, width = frame.image.shape[:2]
+        small_width, small_height = shrunk_size(width, height, self._max_side)
+        small = replace(frame, image=frame.image[:small_height, :small_width])  # its size counts only
+        returned = image_format.to_image(answer, small)
+        if (small_width, small_height) == (width, height):
+            return returned
+        return put_back(frame.image, image_format.to_image(sent, small), returned)
+
+
+def restorer(image_format: ImageFormat, small_frames: SmallFrames | None) -> ImageRestorer:
+    """How pictures that come back are shown: as they are, or on the full-size frame."""
+    if small_frames is None:
+        return lambda answer, frame, sent: image_format.to_image(answer, frame)
+    return partial(small_frames.restore, image_format)

@@ -1,0 +1,1 @@
+"""The source ``testsrc``, whose frames carry their number and time, and what reads them back."""

@@ -1,0 +1,165 @@
+"""The graph server's flags: OVMS's under their names, and a few of our own."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+from graph_server.faults.plan import HELP
+from graph_server.service.admission import Limits
+
+_Number = TypeVar("_Number", int, float)
+
+_EXAMPLES = """
+examples:
+  python -m graph_server --config_path server_config/config.json --port 9000 --rest_port 8000
+  python -m graph_server --model_name echo --model_path graphs/pass_through --port 9000
+  python -m graph_server --port 9000 --fault delay=50 --fault drop=0.01
+  python -m graph_server assets                        fetch the models
+  python -m graph_server landmarks in.mp4 --out out.npz
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """OVMS's flags under their names, and a few of our own."""
+    parser = argparse.ArgumentParser(
+        prog="python -m graph_server",
+        usage="%(prog)s [flag ...]",
+        allow_abbrev=False,
+        description="A local stand-in for OpenVINO Model Server: same files, same behaviour on the wire.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = parser.add_argument_group("what to serve")
+    what.add_argument("--config_path", type=Path, help="config.json as OVMS reads it (default: the project's)")
+    what.add_argument("--model_name", help="serve one graph or model under this name")
+    what.add_argument("--model_path", type=Path, help="its folder, or a .pbtxt file")
+    _add_model(parser.add_argument_group("settings of the one model, as in config.json"))
+    what.add_argument("--models_dir", type=Path, help="model repository (default: the user's cache, filled if need be)")
+    where = parser.add_argument_group("where to serve it")
+    where.add_argument("--port", type=_port, default=9000, help="gRPC port, 0 for any (default: 9000)")
+    where.add_argument("--rest_port", type=_port, help="REST port, 0 for any (default: no REST)")
+    where.add_argument(
+        "--grpc_bind_address", default="127.0.0.1", help="addresses to bind, with commas (default: loopback)"
+    )
+    where.add_argument(
+        "--rest_bind_address", type=_one_address, help="address to bind for REST (default: gRPC's first)"
+    )
+    where.add_argument("--tls_cert", type=Path, help="PEM certificate chain: serve TLS")
+    where.add_argument("--tls_key", type=Path, help="PEM private key")
+    where.add_argument(
+        "--tls_client_ca", type=Path, help="PEM certificates: admit only clients with one signed by them"
+    )
+    _add_limits(parser.add_argument_group("limits"))
+    how = parser.add_argument_group("how")
+    how.add_argument("--log_level", default="INFO", choices=("TRACE", "DEBUG", "INFO", "WARNING", "ERROR"))
+    how.add_argument("--log_path", type=Path, help="file to write the log to as well")
+    how.add_argument("--metrics_enable", action="store_true", help="serve /metrics on the REST port")
+    how.add_argument("--metrics_list", type=_names, metavar="NAME,...", help="which metrics (default: OVMS's default)")
+    how.add_argument(
+        "--file_system_poll_wait_seconds",
+        type=_seconds,
+        default=1.0,
+        help="how often the configuration and the models' folders are looked at for changes, 0: never (default: 1)",
+    )
+    how.add_argument("--cache_dir", type=Path, help="where OpenVINO keeps compiled models (default: the user's cache)")
+    how.add_argument(
+        "--exit_with_stdin",
+        action="store_true",
+        help="end when standard input closes, for servers that are embedded",
+    )
+    faults = parser.add_argument_group("to test clients")
+    faults.add_argument("--fault", action="append", default=[], metavar="NAME=VALUE", help=f"repeatable: {HELP}")
+    faults.add_argument("--fault_seed", type=int, default=0, help="the same seed gives the same faults (default: 0)")
+    return parser
+
+
+def _add_limits(group: Any) -> None:
+    default = Limits()
+
+    def add(flag: str, value: int, text: str) -> None:
+        group.add_argument(flag, type=_count, default=value, metavar="N", help=f"{text} (default: {value})")
+
+    add("--grpc_workers", 1, "accepted for OVMS's sake: one gRPC server does it here")
+    add("--rest_workers", 32, "REST connections at once")
+    add("--grpc_max_threads", default.calls, "calls at once, of which half may be streams")
+    add("--max_sessions", default.sessions, "streams at once that have a graph")
+    add("--grpc_memory_quota", default.memory_bytes, "bytes of frames under way, shared equally by the sessions")
+    add("--max_message_bytes", default.message_bytes, "bytes of the largest request; OVMS takes 1073741824")
+    add("--max_queued_packets", default.queued_packets, "packets of a stream inside a session's graph")
+    group.add_argument(
+        "--grpc_channel_arguments",
+        type=_channel_arguments,
+        default=(),
+        metavar="NAME=VALUE,...",
+        help="for gRPC core, as in grpc.max_concurrent_streams=64",
+    )
+
+
+def _add_model(group: Any) -> None:
+    group.add_argument("--batch_size", help="8, 1:8 or -1")
+    group.add_argument("--shape", type=_json_or_text, help='(1,3,224,224) or {"input": "(1,3,-1,-1)"}')
+    group.add_argument("--layout", type=_json_or_text, help='NHWC:NCHW or {"input": "NHWC:NCHW"}')
+    group.add_argument("--model_version_policy", type=_json, help='{"latest": {"num_versions": 2}}')
+    group.add_argument("--nireq", type=int, help="infer requests at once, 0 for as many as OpenVINO advises")
+    group.add_argument("--target_device", help="OpenVINO's device (default: CPU)")
+    group.add_argument("--plugin_config", type=_json, help='{"PERFORMANCE_HINT": "LATENCY"}')
+
+
+MODEL_SETTINGS = (
+    "batch_size", "shape", "layout", "model_version_policy", "nireq", "target_device", "plugin_config",
+)  # fmt: skip
+"""Flags that are keys of a model in ``config.json``."""
+
+
+def _json_or_text(text: str) -> Any:
+    return _json(text) if text.lstrip().startswith("{") else text
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not valid JSON: {error}") from error
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _one_address(text: str) -> str:
+    if "," in text:
+        raise argparse.ArgumentTypeError(f"{text!r}: REST is bound to one address here, not to several as in OVMS")
+    return text
+
+
+def _seconds(text: str) -> float:
+    return _number(text, float, 0, 1e9, "a number of seconds")
+
+
+def _port(text: str) -> int:
+    return _number(text, int, 0, 65535, "a port, 0 to 65535")
+
+
+def _count(text: str) -> int:
+    return _number(text, int, 1, 2**63 - 1, "a positive number")
+
+
+def _number(text: str, kind: type[_Number], least: float, most: float, what: str) -> _Number:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = kind(-1)
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+    return value
+
+
+def _channel_arguments(text: str) -> tuple[tuple[str, int | str], ...]:
+    pairs = []
+    for item in text.split(","):
+        name, equals, value = item.partition("=")
+        if not name or not equals:
+            raise argparse.ArgumentTypeError(f"{item!r} is not NAME=VALUE")
+        pairs.append((name, int(value) if value.lstrip("-").isdigit() else value))
+    return tuple(pairs)

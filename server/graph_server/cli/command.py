@@ -1,0 +1,149 @@
+"""The graph server's command line."""
+
+import argparse
+import json
+import logging
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Sequence
+
+from graph_server.cli.arguments import MODEL_SETTINGS, build_parser
+from graph_server.cli.assets import ensure_models
+from graph_server.cli.assets import main as assets_main
+from graph_server.config.read import ServerConfig, read_config, single_servable
+from graph_server.errors import ConfigError, GraphServerError
+from graph_server.faults.plan import parse_faults
+from graph_server.memory import keep_frame_memory
+from graph_server.metrics.registry import MetricsConfig, metrics_config
+from graph_server.resources import cache_folder, project_file
+from graph_server.server import GraphServer, ServerOptions, label_files
+from graph_server.service.admission import Limits
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the server until it is interrupted, or a subcommand."""
+    keep_frame_memory()
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:1] == ["assets"]:
+        return assets_main(arguments[1:])
+    if arguments[:1] == ["landmarks"]:
+        from graph_server.cli.landmarks import main as landmarks_main  # FFmpeg, which serving does not need
+
+        return landmarks_main(arguments[1:])
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    _check(parser, options)
+    try:
+        _start_log(options)
+        return _serve(options)
+    except GraphServerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """What OVMS's own check of its flags refuses (src/config.cpp)."""
+    if (options.model_name is None) != (options.model_path is None):
+        parser.error("--model_name and --model_path go together")
+    if options.config_path is not None and options.model_name is not None:
+        parser.error("use either --config_path or --model_name with --model_path")
+    for key in MODEL_SETTINGS:
+        if options.model_name is None and getattr(options, key) is not None:
+            parser.error(f"--{key} goes with --model_name; in a configuration it is a key of the model")
+    if options.metrics_enable and options.rest_port is None:
+        parser.error("--rest_port is missing: metrics are served on it")
+    if options.metrics_list is not None and not options.metrics_enable:
+        parser.error("--metrics_enable is missing: --metrics_list needs it")
+
+
+def _start_log(options: argparse.Namespace) -> None:
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if options.log_path is not None:
+        try:
+            handlers.append(logging.FileHandler(options.log_path, encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"cannot write {options.log_path}: {error.strerror} (--log_path)") from error
+    level = "DEBUG" if options.log_level == "TRACE" else options.log_level
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", handlers=handlers)
+
+
+def _read(options: argparse.Namespace) -> Callable[[], ServerConfig]:
+    """What to serve, to be read now and again when it has changed."""
+    if options.model_name is not None:
+        settings = {key: getattr(options, key) for key in MODEL_SETTINGS if getattr(options, key) is not None}
+        folder = options.models_dir or cache_folder() / "models"
+        return lambda: single_servable(options.model_name, options.model_path, folder, settings)
+    models = ensure_models(options.models_dir)
+    path = options.config_path or project_file("server_config/config.json")
+    return lambda: read_config(path, models)
+
+
+def _metrics(options: argparse.Namespace, config: ServerConfig) -> MetricsConfig | None:
+    if not options.metrics_enable:
+        if config.metrics is not None and config.metrics.enabled and options.rest_port is None:
+            raise ConfigError("--rest_port is missing: the configuration's metrics are served on it")
+        return None
+    if config.metrics is not None:
+        raise ConfigError("metrics are configured twice: by --metrics_enable and by monitoring in the configuration")
+    return metrics_config(True, options.metrics_list)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    faults = parse_faults(options.fault, options.fault_seed)
+    read = _read(options)
+    try:
+        config = read()
+    except OSError as error:
+        raise ConfigError(f"cannot read {error.filename}: {error.strerror}") from error
+    server = GraphServer(
+        config,
+        ServerOptions(
+            bind_address=options.grpc_bind_address,
+            port=options.port,
+            rest_port=options.rest_port,
+            rest_address=options.rest_bind_address,
+            rest_workers=options.rest_workers,
+            limits=Limits(
+                calls=options.grpc_max_threads,
+                sessions=options.max_sessions,
+                message_bytes=options.max_message_bytes,
+                memory_bytes=options.grpc_memory_quota,
+                queued_packets=options.max_queued_packets,
+            ),
+            channel_arguments=options.grpc_channel_arguments,
+            tls_certificate=options.tls_cert,
+            tls_key=options.tls_key,
+            tls_client_ca=options.tls_client_ca,
+            cache=options.cache_dir or cache_folder() / "openvino",
+            faults=faults,
+            metrics=_metrics(options, config),
+            poll_seconds=options.file_system_poll_wait_seconds,
+        ),
+        read,
+    )
+    # A signal may reach any thread, and only this one runs handlers: the socket wakes it.
+    ended, end = socket.socketpair()
+    end.setblocking(False)
+    signal.set_wakeup_fd(end.fileno())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    server.start()
+    try:
+        ready = {"grpc": server.address, "rest": server.rest_address, "labels": label_files(server.servables)}
+        print(json.dumps(ready), flush=True)
+        if options.exit_with_stdin:
+            threading.Thread(target=_watch_stdin, args=(end,), name="stdin", daemon=True).start()
+        ended.recv(1)
+    except BrokenPipeError as error:
+        raise ConfigError("nobody reads standard output, where the addresses are told") from error
+    finally:
+        server.stop(0.5 if options.exit_with_stdin else GraphServer.GRACE_SECONDS)
+    return 0
+
+
+def _watch_stdin(end: socket.socket) -> None:
+    while sys.stdin.buffer.read(4096):
+        pass
+    end.send(b"\0")

@@ -1,0 +1,1 @@
+"""OVMS's configuration files."""

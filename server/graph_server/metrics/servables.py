@@ -1,0 +1,153 @@
+"""What graphs and models report, in OVMS's series: the few calls that the service makes, and nothing else."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Literal
+
+from graph_server.metrics.registry import LATENCY, MetricsConfig, Registry
+
+Interface = Literal["gRPC", "REST"]
+Method = Literal["ModelInfer", "ModelInferStream", "ModelReady", "ModelMetadata"]
+
+_GRAPH_CALLS: tuple[tuple[str, Interface, str], ...] = (
+    ("KServe", "gRPC", "ModelInfer"),
+    ("KServe", "gRPC", "ModelInferStream"),
+    ("KServe", "REST", "ModelInfer"),
+    # OVMS's endpoints for generative models have their series for every graph; here they stay 0.
+    ("V3", "REST", "Unary"),
+    ("V3", "REST", "Stream"),
+)
+_INTERFACES: tuple[Interface, ...] = ("gRPC", "REST")
+_COUNTED = ("ovms_requests_accepted", "ovms_requests_rejected", "ovms_graph_error", "ovms_responses")
+
+
+class GraphCall:
+    """One call of a graph, unary or streaming: entered when its graph exists, left at its end."""
+
+    def __init__(self, registry: Registry, name: str, interface: Interface, method: Method) -> None:
+        self._accepted, self._rejected, self._errors, self._responses = (
+            registry.number(family, name=name, api="KServe", interface=interface, method=method) for family in _COUNTED
+        )
+        self._current = registry.number("ovms_current_graphs", name=name)
+        self._processing = registry.histogram("ovms_graph_processing_time_us", name=name, method=method)
+        self._latency = registry.histogram(LATENCY, name=name, method=method)
+        self._begun = time.perf_counter()
+
+    def __enter__(self) -> "GraphCall":
+        self._current.add()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._current.add(-1)
+
+    def accepted(self) -> None:
+        """A request's packets are in the graph."""
+        self._accepted.add()
+
+    def rejected(self) -> None:
+        """A request could not be turned into packets."""
+        self._rejected.add()
+
+    def failed(self) -> None:
+        """The graph is in error."""
+        self._errors.add()
+
+    def responded(self, timestamp: int | None = None) -> None:
+        """A response has gone; a streaming one with its packet's timestamp, in µs."""
+        self._responses.add()
+        if timestamp is not None:
+            self._latency.observe(time.time_ns() // 1000 - timestamp)
+
+    def completed(self) -> None:
+        """The call came to its good end."""
+        self._processing.observe((time.perf_counter() - self._begun) * 1e6)
+
+
+class ModelMetrics:
+    """What one version of a model reports."""
+
+    def __init__(self, registry: Registry, name: str, version: int) -> None:
+        labels = {"name": name, "version": str(version)}
+        self.served = registry.config.enabled
+        """Whether anybody can see what is reported."""
+        self._inference = registry.histogram("ovms_inference_time_us", **labels)
+        self._waiting = registry.histogram("ovms_wait_for_infer_req_time_us", **labels)
+        self.streams = registry.number("ovms_streams", **labels)
+        """OpenVINO's execution streams."""
+        self.requests = registry.number("ovms_infer_req_queue_size", **labels)
+        """Infer requests that exist."""
+        self._active = registry.number("ovms_infer_req_active", **labels)
+        self._current = registry.number("ovms_current_requests", **labels)
+        self._times = {
+            interface: registry.histogram("ovms_request_time_us", interface=interface, **labels)
+            for interface in _INTERFACES
+        }
+        _request_series(registry, name, version)
+
+    @contextmanager
+    def inferring(self, waited: float = 0.0) -> Iterator[None]:
+        """Around one inference that waited so many seconds for its infer request."""
+        self._waiting.observe(waited * 1e6)
+        self._current.add()
+        self._active.add()
+        begun = time.perf_counter()
+        try:
+            yield
+            self._inference.observe((time.perf_counter() - begun) * 1e6)
+        finally:
+            self._active.add(-1)
+            self._current.add(-1)
+
+    def answered(self, interface: Interface, seconds: float) -> None:
+        """A request to the model by itself was answered."""
+        self._times[interface].observe(seconds * 1e6)
+
+
+class ServableMetrics:
+    """The series of all servables, made at load as OVMS makes them, and found by name at each call."""
+
+    def __init__(self, registry: Registry | None = None) -> None:
+        self.registry = registry or Registry(MetricsConfig())
+
+    def add_graph(self, name: str) -> None:
+        """Every series of a graph, at 0."""
+        for api, interface, method in _GRAPH_CALLS:
+            for family in _COUNTED:
+                self.registry.number(family, name=name, api=api, interface=interface, method=method)
+            self.registry.histogram("ovms_graph_processing_time_us", name=name, method=method)
+            if method in ("ModelInferStream", "Stream"):
+                self.registry.histogram(LATENCY, name=name, method=method)
+        self.registry.number("ovms_current_graphs", name=name)
+        _request_series(self.registry, name, None)
+
+    def graph_call(self, name: str, interface: Interface, method: Method) -> GraphCall:
+        """For one call of a graph."""
+        return GraphCall(self.registry, name, interface, method)
+
+    def model(self, name: str, version: int) -> ModelMetrics:
+        """For one version of a model."""
+        return ModelMetrics(self.registry, name, version)
+
+    def request(self, succeeded: bool, name: str, version: int | None, interface: Interface, method: Method) -> None:
+        """Count a request to a model (``version``), or a question about a graph (``None``)."""
+        family = "ovms_requests_success" if succeeded else "ovms_requests_fail"
+        self.registry.number(family, **_request_labels(name, version, interface, method)).add()
+
+
+def _request_labels(name: str, version: int | None, interface: str, method: str) -> dict[str, str]:
+    labels = {"name": name, "api": "KServe", "interface": interface, "method": method}
+    if version is not None and method != "ModelReady":
+        labels["version"] = str(version)
+    return labels
+
+
+def _request_series(registry: Registry, name: str, version: int | None) -> None:
+    methods = ("ModelMetadata", "ModelReady") if version is None else ("ModelInfer", "ModelMetadata", "ModelReady")
+    for family in ("ovms_requests_success", "ovms_requests_fail"):
+        for interface in _INTERFACES:
+            for method in methods:
+                registry.number(family, **_request_labels(name, version, interface, method))

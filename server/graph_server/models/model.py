@@ -1,0 +1,230 @@
+"""Models on the OpenVINO runtime, laid out as OVMS lays them out: NAME/VERSION/FILE."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+import openvino as ov
+
+from graph_server.errors import ConfigError, GraphServerError
+from graph_server.metrics.servables import ServableMetrics
+from graph_server.models.copies import IN_CALLER, MOST_COPIES, Copies
+from graph_server.models.preparation import Preparation, last_line
+from graph_server.models.runtime import Runtime
+from graph_server.models.versions import VersionPolicy
+
+logger = logging.getLogger(__name__)
+
+_DATATYPES = {
+    "boolean": "BOOL", "u8": "UINT8", "u16": "UINT16", "u32": "UINT32", "u64": "UINT64", "i8": "INT8",
+    "i16": "INT16", "i32": "INT32", "i64": "INT64", "f16": "FP16", "f32": "FP32", "f64": "FP64",
+}  # fmt: skip
+_HINTS = ("PERFORMANCE_HINT", "NUM_STREAMS")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """A model as the configuration names it. ``plugin_config`` goes to OpenVINO as it is.
+
+    ``nireq``: infer requests of the model served by itself, 0 for as many as OpenVINO advises.
+    """
+
+    name: str
+    base_path: Path
+    plugin_config: Mapping[str, str | bool | int | float] = field(default_factory=dict)
+    policy: VersionPolicy = field(default_factory=VersionPolicy)
+    preparation: Preparation = field(default_factory=Preparation)
+    device: str = "CPU"
+    nireq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """An input or output: name, KServe's datatype, shape with -1 for free dimensions, layout if one is configured."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    layout: str = ""
+
+
+class Model:
+    """One version of a model; compiled at first use, then shared by every session."""
+
+    def __init__(
+        self, runtime: Runtime, config: ModelConfig, version: int, path: Path, metrics: ServableMetrics
+    ) -> None:
+        self._runtime = runtime
+        self._config = config
+        self.name = config.name
+        self.version, self.path = version, path
+        self.metrics = metrics.model(config.name, version)
+        # OVMS's default (src/modelinstance.cpp), unless the configuration says how many streams it wants.
+        hinted = any(key in config.plugin_config for key in _HINTS)
+        self.plugin_config = {**({} if hinted else {"PERFORMANCE_HINT": "LATENCY"}), **config.plugin_config}
+        self._lock = threading.Lock()
+        self._copies: dict[str, Copies] = {}
+        self._forgotten = False
+        self._pool_lock = threading.Lock()
+        self._pool: _RequestPool | None = None
+
+    @cached_property
+    def _model(self) -> ov.Model:
+        try:
+            model = self._runtime.read(self.path)
+        except RuntimeError as error:
+            raise ConfigError(f"model {self.name}: {self.path} cannot be read: {last_line(error)}") from error
+        return self._config.preparation.apply(model, self.name, self.path.parent)
+
+    @cached_property
+    def inputs(self) -> tuple[TensorInfo, ...]:
+        """The inputs, in the model's order."""
+        described = (_describe(port) for port in self._model.inputs)
+        return tuple(replace(info, layout=self._config.preparation.layout_of(info.name)) for info in described)
+
+    @cached_property
+    def outputs(self) -> tuple[TensorInfo, ...]:
+        """The outputs, in the model's order."""
+        return tuple(_describe(port) for port in self._model.outputs)
+
+    def request(
+        self, key: str, change: Callable[[ov.Model], ov.Model], *, most_copies: int = MOST_COPIES
+    ) -> ov.InferRequest:
+        """For one thread at a time: a request of the model after ``change``, compiled when a ``key`` is first seen.
+
+        Where the configuration asks for throughput and leaves the threads open, it runs in the thread that calls, on
+        one of ``most_copies``; else on the only one, in OpenVINO's threads. Raises :class:`ConfigError`.
+        """
+        with self._lock:
+            copies = self._copies.get(key)
+            if copies is None:
+                in_caller = self._in_caller
+                compile_one = partial(self._copy if in_caller else self._configured, change)
+                copies = self._copies[key] = Copies(compile_one, most_copies if in_caller else 1)
+        return copies.request()
+
+    def run(self, request: ov.InferRequest, inputs: Mapping[str, Any] | None = None) -> None:
+        """Run one of the requests above, whose inputs are set or given, and report it."""
+        if not self.metrics.served:
+            request.infer(inputs)
+            return
+        with self.metrics.inferring():
+            request.infer(inputs)
+
+    def infer(self, inputs: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        """Run the model as it is; safe from several threads. Raises :class:`GraphServerError`."""
+        requests = self._requests()
+        begun = time.perf_counter()
+        with requests.take() as request, self.metrics.inferring(time.perf_counter() - begun):
+            try:
+                request.infer(dict(inputs))
+                return {
+                    info.name: request.get_output_tensor(index).data.copy() for index, info in enumerate(self.outputs)
+                }
+            except RuntimeError as error:
+                raise GraphServerError(f"model {self.name}: {last_line(error)}") from error
+
+    def compile(self) -> None:
+        """Make ready for :meth:`infer`; raises :class:`ConfigError`."""
+        self._requests()
+
+    def forget_source(self) -> None:
+        """Let go of the model as it was read: what is compiled does without it, and for more it is read again."""
+        _ = self.inputs, self.outputs
+        with self._lock:
+            self._forgotten = True
+            vars(self).pop("_model", None)
+
+    @property
+    def _in_caller(self) -> bool:
+        hinted, threads = self.plugin_config.get("PERFORMANCE_HINT"), {"NUM_STREAMS", "INFERENCE_NUM_THREADS"}
+        return self._config.device == "CPU" and hinted == "THROUGHPUT" and not threads & self.plugin_config.keys()
+
+    def _configured(self, change: Callable[[ov.Model], ov.Model]) -> ov.CompiledModel:
+        with self._lock:
+            compiled = self._compiled(change, self.plugin_config)
+        self.metrics.streams.set(int(compiled.get_property("NUM_STREAMS")))
+        return compiled
+
+    def _copy(self, change: Callable[[ov.Model], ov.Model]) -> ov.CompiledModel:
+        kept = {name: value for name, value in self.plugin_config.items() if name != "PERFORMANCE_HINT"}
+        with self._lock:
+            compiled = self._compiled(change, {**kept, **IN_CALLER})
+        self.metrics.streams.add()
+        return compiled
+
+    def _compiled(self, change: Callable[[ov.Model], ov.Model], properties: Mapping[str, Any]) -> ov.CompiledModel:
+        """The model after ``change``, warm; needs the lock. Raises :class:`ConfigError`."""
+        try:
+            compiled = self._runtime.core.compile_model(
+                change(self._model.clone()), self._config.device, dict(properties)
+            )
+        except RuntimeError as error:
+            raise ConfigError(f"model {self.name}: {last_line(error)}") from error
+        finally:
+            if self._forgotten:
+                vars(self).pop("_model", None)
+        _warm_up(compiled)
+        return compiled
+
+    def _requests(self) -> "_RequestPool":
+        with self._pool_lock:
+            if self._pool is None:
+                compiled = self._configured(lambda model: model)
+                count = self._config.nireq or int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+                self.metrics.requests.set(count)
+                self._pool = _RequestPool(compiled, count)
+            return self._pool
+
+
+def _warm_up(compiled: ov.CompiledModel) -> None:
+    """The first inference makes kernels and takes memory: let it not be that of somebody's first frame."""
+    if any(port.partial_shape.is_dynamic for port in compiled.inputs):
+        return
+    request = compiled.create_infer_request()
+    for index in range(len(compiled.inputs)):
+        request.get_input_tensor(index).data[...] = 0
+    try:
+        request.infer()
+    except RuntimeError as error:  # zeros may be no input that it takes
+        logger.debug("a first inference with zeros failed: %s", last_line(error))
+
+
+class _RequestPool:
+    """At most ``size`` infer requests, made as they are needed; who finds none waits."""
+
+    def __init__(self, compiled: ov.CompiledModel, size: int) -> None:
+        self._compiled = compiled
+        self._left = size
+        self._idle: list[ov.InferRequest] = []
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def take(self) -> Iterator[ov.InferRequest]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._idle or self._left)
+            if self._idle:
+                request = self._idle.pop()
+            else:
+                self._left -= 1
+                request = self._compiled.create_infer_request()
+        try:
+            yield request
+        finally:
+            with self._changed:
+                self._idle.append(request)
+                self._changed.notify()
+
+
+def _describe(port: Any) -> TensorInfo:
+    shape = tuple(-1 if size.is_dynamic else size.get_length() for size in port.get_partial_shape())
+    datatype = _DATATYPES.get(port.get_element_type().get_type_name(), "INVALID")
+    names = sorted(port.get_names())
+    return TensorInfo(names[0] if names else port.get_any_name(), datatype, shape)

@@ -1,0 +1,71 @@
+"""Notices that what a configuration names has changed, and has it loaded again."""
+
+import hashlib
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from graph_server.config.read import ServerConfig
+from graph_server.errors import GraphServerError
+
+logger = logging.getLogger(__name__)
+
+
+def fingerprint(config: ServerConfig) -> str:
+    """Changes with every file that was read, and with names, sizes and times of what is in the models' folders."""
+    digest = hashlib.sha256()
+    for path in config.files:
+        digest.update(f"{path}\0".encode())
+        digest.update(_content(path))
+    for model in config.models:
+        digest.update(f"{model.base_path}\0{_versions(model.base_path)}\0".encode())
+    return digest.hexdigest()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()
+    except OSError:
+        return b"absent"
+
+
+def _versions(base: Path) -> list[tuple[str, int, int]]:
+    """Every file of every version, so that one that is still being copied is looked at again."""
+    found = []
+    try:
+        for path in base.glob("[0-9]*/*"):
+            status = path.stat()
+            found.append((str(path), status.st_size, status.st_mtime_ns))
+    except OSError:
+        return []  # gone meanwhile
+    return sorted(found)
+
+
+class ConfigWatcher:
+    """Owns the thread that looks every ``interval`` seconds and calls ``reload`` when ``changed`` says so."""
+
+    def __init__(self, interval: float, reload_if_changed: Callable[[], object]) -> None:
+        self._interval = interval
+        self._reload = reload_if_changed
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="config watcher")
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End and wait for that; safe before :meth:`start`."""
+        self._ended.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(self._interval):
+            try:
+                self._reload()
+            except GraphServerError as error:
+                logger.error("the configuration was not loaded again; what was served stays: %s", error)
+            except Exception:  # the next change may be a better one
+                logger.exception("the configuration was not loaded again; what was served stays")

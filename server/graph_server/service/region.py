@@ -1,0 +1,72 @@
+"""A registered part of a shared memory file, and a place in it for an output."""
+
+import os
+import time
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from graph_server.service.status import Refusal
+
+FOLDER = Path("/dev/shm")
+"""Where Linux keeps POSIX shared memory."""
+
+
+class Region:
+    """A registered part of a shared memory file; closed with its last user."""
+
+    def __init__(self, name: str, key: str, offset: int, byte_size: int) -> None:
+        self.name, self.key, self.offset, self.byte_size = name, key, offset, byte_size
+        self.last_use = time.monotonic()
+        plain = key.removeprefix("/")
+        if not plain or "/" in plain or plain in (".", ".."):
+            raise refused(f"Unable to open shared memory region: '{key}'")
+        try:
+            self._descriptor = os.open(FOLDER / plain, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise refused(f"Unable to open shared memory region: '{key}'") from error
+        weakref.finalize(self, os.close, self._descriptor)
+        if offset + byte_size > os.fstat(self._descriptor).st_size:
+            raise refused(f"failed to register shared memory region '{name}': invalid args")
+
+    @property
+    def unlinked(self) -> bool:
+        """Whether its name is gone."""
+        return os.fstat(self._descriptor).st_nlink == 0
+
+    def read(self, offset: int, size: int) -> bytes:
+        """A copy of ``size`` bytes; raises :class:`Refusal`."""
+        self.check(offset, size)
+        data = os.pread(self._descriptor, size, self.offset + offset)
+        if len(data) != size:
+            raise refused(f"Invalid offset + byte size for shared memory region: '{self.name}'")
+        return data
+
+    def write(self, offset: int, data: memoryview) -> bool:
+        """Write all of ``data``; whether there was memory for it."""
+        try:
+            return os.pwrite(self._descriptor, data, self.offset + offset) == len(data)
+        except OSError:
+            return False
+
+    def check(self, offset: int, size: int) -> None:
+        """Raises :class:`Refusal` for bytes outside the region."""
+        self.last_use = time.monotonic()
+        if offset < 0 or size < 0 or offset + size > self.byte_size:
+            raise refused(f"Invalid offset + byte size for shared memory region: '{self.name}'")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an output is to be put."""
+
+    region: Region
+    offset: int
+    byte_size: int
+
+
+def refused(text: str) -> Refusal:
+    """A refusal with INVALID_ARGUMENT, as Triton has it."""
+    return Refusal(text, code=grpc.StatusCode.INVALID_ARGUMENT)

@@ -1,0 +1,175 @@
+"""What the REST port answers: a request's parts in, a response's parts out.
+
+Source: src/http_rest_api_handler.cpp, src/http_server.cpp, src/config_status_utils.cpp.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+import grpc
+
+import graph_server
+from graph_server.errors import GraphServerError
+from graph_server.metrics.registry import Registry
+from graph_server.servables.live import LiveServables
+from graph_server.service.grpc_service import SERVER_NAME
+from graph_server.service.messages import InferRequest, message_class
+from graph_server.service.rest.tensors import NotJson, decode_http_request, encode_http_response
+from graph_server.service.servable_calls import ServableCalls
+from graph_server.service.status import Refusal, UnmappedRefusal
+
+logger = logging.getLogger(__name__)
+
+_MODEL = r"/v2/models/([^/]+)(?:/versions/([0-9]+))?"
+_JSON, _TEXT = "application/json", "text/plain; charset=utf-8"
+_STATUS = {
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.UNAVAILABLE: 404,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 503,
+}
+# Beside the rule by code: what OVMS's table has differently, by the beginning of the text.
+_EXCEPTIONS = {"Mediapipe is not loaded yet": 500, "Failed to add packet": 412}
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """A status, a body and its headers."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = _JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class RestAnswers:
+    """Answers for the same servables as gRPC, through the same calls."""
+
+    def __init__(self, calls: ServableCalls, live: LiveServables, metrics: Registry) -> None:
+        self._calls = calls
+        self._live = live
+        self._metrics = metrics
+        self._routes: tuple[tuple[str, re.Pattern[str], Callable[..., HttpResponse]], ...] = (
+            ("POST", re.compile(_MODEL + "/infer"), self._infer),
+            ("POST", re.compile("/v1/config/reload"), self._reload),
+            ("GET", re.compile("/v1/config"), self._config),
+            ("GET", re.compile("/v2/health/(?:live|ready)"), lambda match, headers, body: HttpResponse(200)),
+            ("GET", re.compile("/v2"), self._server),
+            ("GET", re.compile(_MODEL + "/?"), self._metadata),
+            ("GET", re.compile(_MODEL + "/ready"), self._ready),
+            ("GET", re.compile("/metrics"), self._page),
+        )
+
+    def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> HttpResponse:
+        """The response; the names of ``headers`` are in lower case."""
+        path = target.partition("?")[0]
+        try:
+            if method not in ("GET", "POST"):
+                return failed(406, "Unsupported method")
+            known = False
+            for wanted, pattern, handle in self._routes:
+                match = pattern.fullmatch(path)
+                if match is not None and wanted == method:
+                    return handle(match, headers, body)
+                known = known or match is not None
+            return failed(406, "Unsupported method") if known else failed(400, "Invalid request URL")
+        except Refusal as refusal:
+            return failed(_http_status(refusal), str(refusal))
+        except GraphServerError as error:
+            return failed(500, str(error))
+
+    def _server(self, match: re.Match[str], headers: Mapping[str, str], body: bytes) -> HttpResponse:
+        return _json({"name": SERVER_NAME, "version": graph_server.__version__})
+
+    def _ready(self, match: re.Match[str], headers: Mapping[str, str], body: bytes) -> HttpResponse:
+        if self._calls.ready(unquote(match[1]), match[2] or "", "REST"):
+            return HttpResponse(200)
+        return failed(404, "Model with requested version is not loaded yet")
+
+    def _metadata(self, match: re.Match[str], headers: Mapping[str, str], body: bytes) -> HttpResponse:
+        answer = self._calls.metadata(unquote(match[1]), match[2] or "", "REST")
+        tensors = {
+            key: [{"name": item.name, "datatype": item.datatype, "shape": list(item.shape)} for item in items]
+            for key, items in (("inputs", answer.inputs), ("outputs", answer.outputs))
+        }
+        return _json({"name": answer.name, "versions": list(answer.versions), "platform": answer.platform, **tensors})
+
+    def _infer(self, match: re.Match[str], headers: Mapping[str, str], body: bytes) -> HttpResponse:
+        length = headers.get("inference-header-content-length")
+        if length is not None and (re.fullmatch("[0-9]{1,10}", length) is None or int(length) >= 2**31):
+            raise Refusal("Inference-Header-Content-Length header is invalid and couldn't be parsed")
+        decoded: list[InferRequest] = []
+
+        def decode() -> InferRequest:
+            size = None if length is None else int(length)
+            decoded.append(decode_http_request(body, size, unquote(match[1]), match[2] or ""))
+            return decoded[0]
+
+        data = self._calls.infer(decode, len(body), "REST")
+        response = message_class("ModelInferResponse").FromString(data)
+        content, json_size = encode_http_response(response, decoded[0].message)
+        more = {} if json_size is None else {"Inference-Header-Content-Length": str(json_size)}
+        return HttpResponse(200, content, _JSON if json_size is None else "application/octet-stream", more)
+
+    def _config(self, match: re.Match[str], headers: Mapping[str, str], body: bytes) -> HttpResponse:
+        return _json(_statuses(self._calls))
+
+    def _reload(self, match: re.Match[str], headers: Mapping[str, str], body: bytes) -> HttpResponse:
+        try:
+            reloaded = self._live.reload_if_needed()
+        except GraphServerError as error:
+            logger.error("the configuration was not loaded again; what was served stays: %s", error)
+            return failed(412, "Reloading config file failed. Check server logs for more info.")
+        return _json(_statuses(self._calls), 201 if reloaded else 200)
+
+    def _page(self, match: re.Match[str], headers: Mapping[str, str], body: bytes) -> HttpResponse:
+        if not self._metrics.config.enabled:
+            return failed(400, "Invalid request URL")
+        return HttpResponse(200, self._metrics.text().encode(), _TEXT)
+
+
+def _statuses(calls: ServableCalls) -> dict[str, Any]:
+    """The state of every servable, as ``/v1/config`` tells it."""
+    servables = calls.current()
+    found: dict[str, Any] = {}
+    for name in servables.models.names:
+        failure = servables.models.failure(name)
+        versions = servables.models.versions(name)
+        found[name] = [_version_status(version, "AVAILABLE", "OK", "OK") for version in versions]
+        if failure is not None:
+            logger.debug("model %s: %s", name, failure)
+    for name, graph in servables.graphs.items():
+        if graph is not None:
+            found[name] = [_version_status(1, "AVAILABLE", "OK", "OK")]
+        else:
+            found[name] = [_version_status(1, "LOADING", "FAILED_PRECONDITION", "FAILED_PRECONDITION")]
+    for name in servables.retired:
+        found[name] = [_version_status(1, "END", "OK", "OK")]
+    return {name: {"model_version_status": found[name]} for name in sorted(found)}
+
+
+def _version_status(version: int, state: str, code: str, text: str) -> dict[str, Any]:
+    return {"version": str(version), "state": state, "status": {"error_code": code, "error_message": text}}
+
+
+def _http_status(refusal: Refusal) -> int:
+    for beginning, status in _EXCEPTIONS.items():
+        if str(refusal).startswith(beginning):
+            return status
+    if isinstance(refusal, NotJson):
+        return 412
+    return 500 if isinstance(refusal, UnmappedRefusal) else _STATUS.get(refusal.code, 500)
+
+
+def _json(content: Any, status: int = 200) -> HttpResponse:
+    return HttpResponse(status, json.dumps(content).encode())
+
+
+def failed(status: int, text: str) -> HttpResponse:
+    """An error as OVMS tells it."""
+    return _json({"error": text}, status)

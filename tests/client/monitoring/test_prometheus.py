@@ -1,0 +1,218 @@
+"""Metrics of real runs, over HTTP, in the forms that Prometheus reads."""
+
+import socket
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+from tests.support.kserve_server import ScriptedServer, answer
+from tests.support.prometheus import program, pushgateway
+
+from stream_client import RunOptions, StreamClient, TransportOptions
+from stream_client.cli.command import main
+from stream_client.errors import ConfigurationError
+from stream_client.monitoring.prometheus import Metrics, MetricsError, MetricsServer, Monitor, Pushgateway
+from stream_client.monitoring.stages import STAGES
+from stream_client.monitoring.statistics import Statistics
+from stream_client.sinks.callable import NullSink
+
+OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
+
+
+def scrape(url: str) -> dict[str, list[Sample]]:
+    """What a server says, by sample name; parsed by the reference parser, which refuses malformed text."""
+    with urllib.request.urlopen(urllib.request.Request(url, headers=OPENMETRICS), timeout=10) as response:
+        assert response.headers["Content-Type"].startswith("application/openmetrics-text")
+        text = response.read().decode()
+    samples: dict[str, list[Sample]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            samples.setdefault(sample.name, []).append(sample)
+    return samples
+
+
+def run(clip: Path, server: ScriptedServer, **options: Any) -> dict[str, list[Sample]]:
+    """The metrics of a real run, scraped once it is over."""
+    tally = Statistics()
+    transport = TransportOptions(server.address, model_name="graph")
+    client = StreamClient(str(clip), [NullSink()], transport, options=RunOptions(**options), observers=[tally])
+    with MetricsServer(Metrics([tally]), port=0) as served:
+        assert "stream_client_frames_total" not in scrape(served.url)
+        client.run()
+        return scrape(served.url)
+
+
+def values(samples: list[Sample], label: str) -> dict[str, float]:
+    return {sample.labels[label]: sample.value for sample in samples}
+
+
+def test_every_series_says_which_stream_and_model_it_is_of(clip: Path, server: ScriptedServer) -> None:
+    own = {name: samples for name, samples in run(clip, server).items() if name.startswith("stream_client_")}
+    del own["stream_client_info"]
+    for samples in own.values():
+        assert {(sample.labels["stream"], sample.labels["model"]) for sample in samples} == {("clip.mp4", "graph")}
+
+
+def test_stages_add_up_to_the_latency(clip: Path, server: ScriptedServer) -> None:
+    samples = run(clip, server)
+    sums = values(samples["stream_client_stage_seconds_sum"], "stage")
+    assert list(sums) == list(STAGES)
+    assert sum(sums.values()) == pytest.approx(samples["stream_client_latency_seconds_sum"][0].value)
+    assert set(values(samples["stream_client_stage_seconds_count"], "stage").values()) == {30}
+
+
+def test_the_counters_are_the_ledgers(clip: Path, server: ScriptedServer) -> None:
+    def script(request: Any, number: int) -> Iterator[Any]:
+        if number == 3:
+            yield "Mediapipe execution failed"
+        elif number == 7:
+            yield answer(request, "output")
+            yield answer(request, "output")
+        else:
+            yield answer(request, "output")
+
+    server.script = script
+    samples = run(clip, server, max_inflight=1)
+    outcomes: dict[str, float] = {}
+    for sample in samples["stream_client_frames_total"]:
+        outcomes[sample.labels["outcome"]] = outcomes.get(sample.labels["outcome"], 0) + sample.value
+    assert outcomes == {"delivered": 29, "dropped": 0, "failed": 1}
+    assert samples["stream_client_frames_entered_total"][0].value == sum(outcomes.values())
+    assert sum(values(samples["stream_client_answers_ignored_total"], "reason").values()) == 1
+
+
+def test_reasons_are_there_before_anything_was_dropped_so_that_rates_start_at_zero(
+    clip: Path, server: ScriptedServer
+) -> None:
+    reasons = values(run(clip, server)["stream_client_frames_total"], "reason")
+    assert reasons["replaced"] == reasons["deadline"] == 0
+
+
+def test_bytes_are_counted_both_ways(clip: Path, server: ScriptedServer) -> None:
+    samples = run(clip, server)
+    sent = sum(len(request.SerializeToString()) for request in server.requests)
+    assert samples["stream_client_sent_bytes_total"][0].value == sent
+    assert samples["stream_client_received_bytes_total"][0].value > 30 * 64 * 48 * 3
+
+
+def test_states_say_how_source_server_and_sinks_are(clip: Path, server: ScriptedServer) -> None:
+    states = {
+        sample.labels["connection"]: sample.labels["stream_client_connection_state"]
+        for sample in run(clip, server)["stream_client_connection_state"]
+        if sample.value
+    }
+    assert states == {"source": "ended", "server": "ended", "none": "ended"}
+
+
+def test_gauges_follow_losses_and_answers_too(clip: Path, server: ScriptedServer) -> None:
+    samples = run(clip, server, max_inflight=3)
+    assert samples["stream_client_in_flight_frames"][0].value == 0
+    assert samples["stream_client_window_frames"][0].value == 3
+    assert values(samples["stream_client_queue_frames"], "queue") == {"send": 0, "none": 0}
+    assert samples["stream_client_frame_rate_hertz"][0].value > 0
+
+
+def test_several_runs_share_one_endpoint(clip: Path, server: ScriptedServer) -> None:
+    tallies = [Statistics(), Statistics()]
+    for tally in tallies:
+        tally.started(f"stream {tallies.index(tally)}", "graph")
+    with MetricsServer(Metrics(tallies), port=0) as served:
+        entered = values(scrape(served.url)["stream_client_frames_entered_total"], "stream")
+    assert entered == {"stream 0": 0, "stream 1": 0}
+
+
+def test_passwords_are_not_in_labels() -> None:
+    tally = Statistics()
+    tally.started("rtsp://user:secret@camera/1", "graph")
+    tally.state("rtsp://user:secret@camera/2", "live")
+    tally.sink_written("rtsp://user:secret@camera/2", 0.1)
+    with MetricsServer(Metrics([tally]), port=0) as served, urllib.request.urlopen(served.url, timeout=10) as response:
+        assert b"secret" not in response.read()
+
+
+def test_a_port_that_is_taken_is_one_clear_line(
+    clip: Path, server: ScriptedServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        flags = ["--input_stream", str(clip), "--output_stream", "none", "--grpc_address", server.address]
+        assert main([*flags, "--metrics_port", port]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"error: metrics cannot be served on 127.0.0.1, port {port}: Address already in use "
+        "(--metrics_address, --metrics_port)"
+    ]
+
+
+@pytest.mark.parametrize(("port", "address"), [(70_000, "127.0.0.1"), (0, "192.0.2.1")])
+def test_ports_and_addresses_that_cannot_be_are_refused(port: int, address: str) -> None:
+    with pytest.raises(ConfigurationError, match="--metrics_port"):
+        MetricsServer(Metrics([]), port=port, address=address)
+
+
+def test_a_closed_server_frees_its_port() -> None:
+    with MetricsServer(Metrics([]), port=0) as served:
+        port = int(served.url.split(":")[2].split("/")[0])
+    with MetricsServer(Metrics([]), port=port):
+        pass
+
+
+def test_a_run_from_the_command_line_says_where_its_metrics_are(
+    clip: Path, server: ScriptedServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--input_stream", str(clip), "--output_stream", "none", "--grpc_address", server.address]
+    assert main([*flags, "--model_name", "graph", "--metrics_port", "0"]) == 0
+    assert "metrics: http://127.0.0.1:" in capsys.readouterr().err
+
+
+def test_a_short_run_is_pushed_to_a_pushgateway(clip: Path, server: ScriptedServer) -> None:
+    flags = ["--input_stream", str(clip), "--output_stream", "none", "--grpc_address", server.address]
+    with pushgateway() as url:
+        assert main([*flags, "--model_name", "graph", "--pushgateway", url]) == 0
+        with urllib.request.urlopen(f"{url}/metrics", timeout=10) as response:
+            pushed = response.read().decode()
+    (line,) = [line for line in pushed.splitlines() if line.startswith("stream_client_latency_seconds_count")]
+    assert 'job="stream_client"' in line
+    assert line.endswith(" 30")
+
+
+def test_a_pushgateway_may_ask_for_a_password(tmp_path: Path) -> None:
+    # The hash of "test", from Prometheus's own guide to basic authentication.
+    hashed = "$2b$12$hNf2lSsxfm0.i4a.1kVpSOVyBCfIB51VRjgBUyv6kdnyTlgWj81Ay"
+    (tmp_path / "web.yml").write_text(f"basic_auth_users: {{admin: {hashed}}}\n")
+    with pushgateway(f"--web.config.file={tmp_path / 'web.yml'}") as url:
+        Pushgateway(url.replace("//", "//admin:test@")).push(Metrics([]))
+        with pytest.raises(MetricsError, match="Unauthorized") as refused:
+            Pushgateway(url.replace("//", "//admin:wrong@")).push(Metrics([]))
+    assert "wrong" not in str(refused.value)
+
+
+def test_a_pushgateway_that_is_away_is_a_warning_and_not_the_runs_failure(
+    clip: Path, server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    flags = ["--input_stream", str(clip), "--output_stream", "none", "--grpc_address", server.address]
+    assert main([*flags, "--model_name", "graph", "--pushgateway", "http://me:secret@127.0.0.1:1"]) == 0
+    (record,) = [record for record in caplog.records if "--pushgateway" in record.message]
+    assert "secret" not in record.message
+
+
+@pytest.mark.parametrize("url", ["ftp://host", "http://", "/a/path", "host:port", "host:99999"])
+def test_what_is_no_address_of_a_pushgateway_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="--pushgateway"):
+        Monitor(Statistics(), port=None, address="", pushgateway=url)
+    with pytest.raises(MetricsError, match="--pushgateway"):
+        Pushgateway("127.0.0.1:1").push(Metrics([]))
+
+
+def test_metrics_are_made_without_any_run_going_on() -> None:
+    """What the registry holds is well formed by promtool's own rules too."""
+    tally = Statistics()
+    tally.started("in.mp4", "graph")
+    with MetricsServer(Metrics([tally]), port=0) as served, urllib.request.urlopen(served.url, timeout=10) as response:
+        text = response.read()
+    checked = subprocess.run([program("promtool"), "check", "metrics"], input=text, capture_output=True, check=False)
+    assert checked.returncode == 0, checked.stderr.decode()

@@ -1,0 +1,195 @@
+"""The sentence after a run names what held it back. Culprits are injected into real runs."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.support.kserve_server import ScriptedServer, answer, slow
+from tests.support.narrow_link import NarrowLink
+from tests.support.video import picture
+
+from stream_client import RunOptions, StreamClient, TransportOptions
+from stream_client.cli.command import main
+from stream_client.frames import Stamps
+from stream_client.monitoring.stages import STAGES
+from stream_client.monitoring.statistics import HistogramSnapshot, Statistics, StatisticsSnapshot
+from stream_client.monitoring.verdict import Setting, Verdict, verdict
+
+
+def judge(
+    frames: Iterator[Any],
+    address: str,
+    sinks: Any = (),
+    *,
+    api: Any = "stream",
+    window: Any = "auto",
+    size: int = 64,
+    policy: Any = "block",
+) -> Verdict:
+    """The verdict on a real run over all ``frames``."""
+    tally = Statistics()
+    options = RunOptions(max_inflight=window, drop_policy=policy, request_timeout=60)
+    transport = TransportOptions(address, api=api, model_name="graph")
+    summary = StreamClient(frames, sinks, transport, options=options, observers=[tally]).run()
+    found = verdict(tally.snapshot(), Setting(size, size * 9 // 16, window == "auto", False, summary.upload_rate))
+    assert found is not None
+    return found
+
+
+def pictures(count: int, pause: float = 0.0) -> Iterator[Any]:
+    for index in range(count):
+        time.sleep(pause)
+        yield picture(index)
+
+
+def test_a_slow_server_is_named(server: ScriptedServer) -> None:
+    server.script = slow(0.05)
+    found = judge(pictures(20), server.address)
+    assert found.culprit == "server"
+    assert found.sentence.endswith("of the latency is the server: add replicas or a smaller model")
+
+
+def test_a_slow_server_is_named_though_a_live_source_is_waited_for_all_the_time(server: ScriptedServer) -> None:
+    server.script = slow(0.05)
+    found = judge(pictures(60, pause=0.01), server.address, policy="latest")
+    assert found.culprit == "server"
+
+
+def test_a_slow_sink_is_named(server: ScriptedServer) -> None:
+    def paint(result: object) -> None:
+        threading.Event().wait(0.05)
+
+    found = judge(pictures(20), server.address, [lambda result: None, paint])
+    assert found.culprit == "sink"
+    assert "function paint" in found.sentence
+
+
+def test_a_slow_source_is_named(server: ScriptedServer) -> None:
+    found = judge(pictures(20, pause=0.05), server.address)
+    assert found.culprit == "source"
+    assert "frames/s" in found.sentence
+
+
+def test_large_frames_are_named_with_a_size_to_try(server: ScriptedServer) -> None:
+    def scores(request: Any, number: int) -> Iterator[Any]:
+        yield answer(request, "label_scores")
+
+    server.outputs, server.script = ["label_scores"], scores
+    frame = np.zeros((2160, 3840, 3), np.uint8)  # far larger than the buffers on the way
+    with NarrowLink(server.address, rate=60e6) as link:
+        found = judge((frame for _ in range(9)), link.address, size=3840)
+    assert found.culprit == "frame_size"
+    assert found.sentence.endswith("moving frames of 3840x2160: try --max_side 1920")
+
+
+def test_a_small_window_is_named(server: ScriptedServer) -> None:
+    server.script = slow(0.05)  # each call by a thread of its own
+    found = judge(pictures(20), server.address, api="unary", window=1)
+    assert found.culprit == "window"
+    assert found.sentence.endswith("try --max_inflight auto")
+
+
+def test_the_same_server_with_a_window_that_finds_itself_is_not_blamed_on_the_window(server: ScriptedServer) -> None:
+    server.script = slow(0.05)
+    assert judge(pictures(20), server.address, api="unary").culprit != "window"
+
+
+def test_a_server_with_a_queue_is_blamed_and_not_the_window(server: ScriptedServer) -> None:
+    server.script = slow(0.05)  # in a stream, one after the other
+    assert judge(pictures(20), server.address, window=6).culprit == "server"
+
+
+def test_it_is_printed_after_a_run(clip: Path, server: ScriptedServer, capsys: pytest.CaptureFixture[str]) -> None:
+    server.script = slow(0.02)
+    flags = ["--input_stream", str(clip), "--output_stream", "none", "--grpc_address", server.address]
+    assert main([*flags, "--model_name", "graph"]) == 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("verdict: ")]
+    assert "the server" in line
+
+
+# --- the words, from numbers alone
+
+
+def run(stages: dict[str, float], **changes: Any) -> StatisticsSnapshot:
+    """Ten frames that spent ``stages`` seconds each in the stages named."""
+    tally = Statistics(lambda: 0.0)
+    tally.entered()
+    at = [0.0]
+    for stage in STAGES:
+        at.append(at[-1] + stages.get(stage, 0.0))
+    for _ in range(10):
+        tally.delivered(Stamps(*at))
+    counted = tally.snapshot()
+    return replace(counted, **{"elapsed": 100.0, "bytes_sent": 10, "bytes_received": 10, **changes})
+
+
+@pytest.mark.parametrize(
+    ("stage", "culprit"),
+    [
+        ("capture", "frame_size"),
+        ("convert", "frame_size"),
+        ("serialise", "frame_size"),
+        ("round_trip", "server"),
+        ("deserialise", "frame_size"),
+        ("join", "join"),
+        ("dispatch", "sink"),
+        ("postprocess", "postprocess"),
+    ],
+)
+def test_the_longest_stage_is_put_to_the_account_of_its_cause(stage: str, culprit: str) -> None:
+    found = verdict(run({**dict.fromkeys(STAGES, 0.001), stage: 0.03}), Setting(1920, 1080, adaptive=True))
+    assert found is not None
+    assert found.culprit == culprit
+    assert found.share > 0.7
+    assert found.sentence.startswith(f"{found.share:.0%} of the latency is ")
+
+
+def test_waiting_to_be_sent_is_the_fault_of_what_comes_behind() -> None:
+    found = verdict(run({"queue": 0.08, "round_trip": 0.015, "serialise": 0.005}), Setting(640, 360, adaptive=True))
+    assert found is not None
+    assert (found.culprit, found.share) == ("server", pytest.approx(0.75))
+
+
+def test_the_part_of_the_round_trip_that_moves_bytes_is_the_frames_fault() -> None:
+    counted = run({"round_trip": 0.1}, bytes_sent=60_000_000, bytes_received=20_000_000)
+    narrow = verdict(counted, Setting(1920, 1080, adaptive=True, upload_rate=1e8))
+    wide = verdict(counted, Setting(1920, 1080, adaptive=True, upload_rate=1e9))
+    assert narrow is not None
+    assert wide is not None
+    assert (narrow.culprit, narrow.share) == ("frame_size", pytest.approx(0.8))
+    assert (wide.culprit, wide.share) == ("server", pytest.approx(0.92))
+
+
+def test_a_smaller_size_is_advised_only_where_something_would_be_left_to_see() -> None:
+    small = verdict(run({"convert": 0.1}), Setting(320, 240, adaptive=True))
+    large = verdict(run({"convert": 0.1}), Setting(3840, 2160, adaptive=True))
+    assert small is not None
+    assert large is not None
+    assert "--max_side" not in small.sentence
+    assert large.sentence.endswith("try --max_side 1920")
+
+
+def test_a_live_source_that_is_waited_for_is_good_news() -> None:
+    reads = HistogramSnapshot((10.0,), (10, 0), 97.0)
+    found = verdict(run({"round_trip": 0.1}, source_reads=reads), Setting(640, 360, adaptive=True, live=True))
+    assert found is not None
+    assert found.culprit == "source"
+    assert "everything else keeps up" in found.sentence
+
+
+def test_passwords_in_names_of_sinks_are_left_out() -> None:
+    writes = {"rtsp://user:secret@host/x": HistogramSnapshot((10.0,), (10, 0), 97.0)}
+    found = verdict(run({"round_trip": 0.1}, sink_writes=writes), Setting(640, 360, adaptive=True))
+    assert found is not None
+    assert found.culprit == "sink"
+    assert "secret" not in found.sentence
+
+
+def test_too_few_frames_have_no_verdict() -> None:
+    assert verdict(Statistics().snapshot(), Setting(640, 360, adaptive=True)) is None
+    assert verdict(run({"round_trip": 0.1}, delivered=4), Setting(640, 360, adaptive=True)) is None

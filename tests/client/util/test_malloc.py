@@ -1,0 +1,44 @@
+"""Frame-sized buffers are used again."""
+
+import platform
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from stream_client.util.malloc import keep_frame_memory
+
+_FAULTS = """
+import resource, sys
+from stream_client.util.malloc import keep_frame_memory
+if sys.argv[1] == "kept":
+    assert keep_frame_memory()
+frame = 6_000_000
+for _ in range(3):
+    buffers = [bytearray(frame) for _ in range(4)]
+    del buffers
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    buffers = [bytearray(frame) for _ in range(4)]
+    del buffers
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's malloc can be told so")
+
+
+def faults(how: str) -> int:
+    done = subprocess.run([sys.executable, "-c", _FAULTS, how], capture_output=True, text=True, check=True)
+    return int(done.stdout)
+
+
+def test_buffers_of_a_frame_are_not_mapped_anew_for_every_frame():
+    pages = 20 * 4 * 6_000_000 // resource.getpagesize()
+    assert faults("default") > pages / 2
+    assert faults("kept") < pages / 20
+
+
+def test_telling_glibc_twice_does_no_harm():
+    assert keep_frame_memory()
+    assert keep_frame_memory()

@@ -1,0 +1,114 @@
+"""Pools of graphs: # OVMS_GRAPH_QUEUE_MAX_SIZE in a graph's text."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from tests.conftest import ROOT
+from tests.support.graph_server import graph_server, http, request, stream, unary
+
+from graph_server.config.read import read_config, single_servable
+from graph_server.graph.runtime import Graph
+from graph_server.metrics.registry import metrics_config
+from graph_server.metrics.servables import ServableMetrics
+from graph_server.models.runtime import Runtime
+from graph_server.servables.live import LiveServables
+from graph_server.server import GraphServer
+
+ECHO = (ROOT / "graphs" / "pass_through" / "graph.pbtxt").read_text()
+
+
+def pooled(folder: Path, size: str = "1", text: str = ECHO) -> Path:
+    path = folder / "graph.pbtxt"
+    path.write_text(f"{text}\n# OVMS_GRAPH_QUEUE_MAX_SIZE: {size}\n")
+    return path
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[GraphServer]:
+    config = single_servable("passThrough", pooled(tmp_path), tmp_path)
+    with graph_server(config=config, rest_port=0, metrics=metrics_config(True, None)) as made:
+        yield made
+
+
+def test_a_unary_call_of_a_pooled_graph_may_lack_an_output_and_others_fail(tmp_path: Path) -> None:
+    text = """
+        input_stream: "IMAGE:image"
+        output_stream: "IMAGE:output"
+        output_stream: "IMAGE1:never"
+        node { calculator: "PassThroughCalculator" input_stream: "image" output_stream: "output" }
+        node {
+          calculator: "GateCalculator"
+          input_stream: "image"
+          output_stream: "never"
+          node_options: { [type.googleapis.com/mediapipe.GateCalculatorOptions] { allow: false } }
+        }
+    """
+    config = single_servable("passThrough", pooled(tmp_path, text=text), tmp_path)
+    with graph_server(config=config) as server:
+        for timestamp in (1, 2):
+            assert [output.name for output in unary(server.address, request(timestamp)).outputs] == ["output"]
+        empty = request(3)
+        del empty.inputs[:], empty.raw_input_contents[:]
+        with pytest.raises(grpc.RpcError, match="Not all input packets created"):
+            unary(server.address, empty)
+        assert unary(server.address, request(1)).outputs[0].name == "output"  # in a new graph
+    config = single_servable("passThrough", pooled(tmp_path, "0", text), tmp_path)
+    with graph_server(config=config) as server, pytest.raises(grpc.RpcError, match="Unknown error during mediapipe"):
+        unary(server.address, request(1))
+
+
+def test_ovms_reports_neither_responses_nor_times_of_unary_calls_to_a_pool(server: GraphServer) -> None:
+    unary(server.address, request(1))
+    stream(server.address, request(2))
+    page = http(server.rest_address, "GET", "/metrics")[2].decode()
+    values = {
+        (sample.name, sample.labels["method"]): sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+        if sample.labels.get("interface", "gRPC") == "gRPC" and "method" in sample.labels
+    }
+    for method, reported in (("ModelInfer", 0), ("ModelInferStream", 1)):
+        assert values["ovms_requests_accepted_total", method] == 1
+        assert values["ovms_responses_total", method] == reported
+        assert values["ovms_graph_processing_time_us_count", method] == reported
+
+
+def test_a_changed_graph_gets_another_pool_and_the_old_ones_graphs_are_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[Graph] = []
+    cancel = Graph.cancel
+
+    def noted(self: Graph) -> None:
+        ended.append(self)
+        cancel(self)
+
+    monkeypatch.setattr(Graph, "cancel", noted)
+    (tmp_path / "g").mkdir()
+    pooled(tmp_path / "g")
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"model_config_list": [], "mediapipe_config_list": [{"name": "g"}]}))
+
+    def read() -> Any:
+        return read_config(path, tmp_path)
+
+    live = LiveServables(read(), read, Runtime(), ServableMetrics())
+    turn = live.current.graph_for_call("g")
+    turn.start({}, lambda stream, value, timestamp: None)
+    path.write_text(json.dumps({"model_config_list": [], "mediapipe_config_list": [{"name": "g"}, {"name": "h"}]}))
+    live.reload_if_changed()
+    assert not ended  # g has not changed
+    pooled(tmp_path / "g", text=ECHO.replace('"output"', '"other"').replace("IMAGE:output", "IMAGE:other"))
+    live.reload_if_changed()
+    assert not ended  # its graph is in use
+    turn.close_inputs()
+    turn.wait_until_done()
+    turn.cancel()
+    assert len(ended) == 1
+    live.close()
+    assert len(ended) == 1  # nobody took one of the new pool

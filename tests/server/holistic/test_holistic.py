@@ -1,0 +1,281 @@
+"""Holistic inference: the pure parts with numbers, and parity with MediaPipe on the shared clips."""
+
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.conftest import shared
+
+from graph_server.cli.assets import ensure_clip
+from graph_server.cli.landmarks import FRAME_PERIOD, LandmarkExtractor, default_models, frames
+from graph_server.holistic.crops import Padding, crop, padded, projected, unpadded
+from graph_server.holistic.detection import FACE_DETECTOR, POSE_DETECTOR, Detector, anchor_centers
+from graph_server.holistic.drawing import Strokes, canvas_for, draw, holistic_strokes
+from graph_server.holistic.hands import LEFT, RIGHT, Hand, HandTracker
+from graph_server.holistic.pace import ABSENCE_LOOKS, EVERY_FRAME, Absence, Pace, Schedule
+from graph_server.holistic.pose import refined
+from graph_server.holistic.regions import (
+    HAND_TRACKING,
+    Region,
+    may_keep,
+    normalize_radians,
+    region_from_alignment_points,
+)
+from graph_server.holistic.smoothing import LowPassFilter, OneEuroFilter
+from graph_server.models.repository import ModelRepository
+
+SIZE = (640, 480)
+
+
+def test_detectors_have_as_many_anchors_as_their_models_have_boxes() -> None:
+    assert anchor_centers(POSE_DETECTOR.side, POSE_DETECTOR.strides).shape == (2254, 2)
+    assert anchor_centers(FACE_DETECTOR.side, FACE_DETECTOR.strides).shape == (896, 2)
+
+
+def test_overlapping_detections_are_averaged_by_score_and_far_ones_left_out() -> None:
+    boxes = np.zeros((896, 16), np.float32)
+    scores = np.full(896, -50.0, np.float32)
+    boxes[:, 2:4] = 64
+    # Neighbouring anchors of the first layer, and one far away.
+    scores[0], scores[1], scores[510] = 2.0, 2.0, 1.0
+    boxes[1, 4:] = 12.8
+    points = Detector(FACE_DETECTOR).best(boxes, scores)
+    assert points is not None
+    assert points == pytest.approx(np.full((6, 2), 0.5 / 16 + 0.05), abs=1e-6)
+    assert Detector(FACE_DETECTOR).best(boxes, np.full(896, -1.0, np.float32)) is None
+
+
+@given(st.floats(-100, 100))
+def test_angles_are_normalised_to_half_a_turn(angle: float) -> None:
+    turned = normalize_radians(angle)
+    assert -np.pi - 1e-9 <= turned <= np.pi + 1e-9
+    assert np.cos(turned) == pytest.approx(np.cos(angle), abs=1e-6)
+
+
+@settings(deadline=None)
+@given(
+    st.floats(0.2, 0.8), st.floats(0.2, 0.8), st.floats(0.05, 0.4), st.floats(-3, 3), st.floats(0, 1), st.floats(0, 1)
+)
+def test_a_crop_shows_its_region_and_landmarks_find_the_way_back(
+    x: float, y: float, width: float, rotation: float, u: float, v: float
+) -> None:
+    region = Region(x, y, width, width * SIZE[0] / SIZE[1], rotation)
+    point = projected(np.array([[u, v, 0.5, 0, 0]], np.float32), region)[0]
+    image = np.zeros((480, 640, 3), np.uint8)
+    columns, rows = np.meshgrid(np.arange(640), np.arange(480))
+    image[..., 0], image[..., 1] = columns * 255 // 640, rows * 255 // 480
+    out = np.zeros((101, 101, 3), np.uint8)
+    crop(image, region, out)
+    seen = out[min(100, int(v * 101)), min(100, int(u * 101)), :2].astype(int)
+    expected = np.clip([point[0] * 255, point[1] * 255], 0, 254)
+    assert np.abs(seen - expected).max() <= 4
+    assert point[2] == pytest.approx(0.5 * width, rel=1e-5)
+
+
+def test_a_crop_samples_where_opencv_3_did() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    region = Region(0.4, 0.55, 0.31, 0.37, 0.7)
+    out = np.zeros((64, 64, 3), np.uint8)
+    crop(image, region, out)
+    # Positions rounded to 1/32 pixel, weights of 15 bits.
+    turn = np.array([[np.cos(0.7), -np.sin(0.7)], [np.sin(0.7), np.cos(0.7)]])
+    columns, rows = np.meshgrid(np.arange(64), np.arange(64))
+    steps = (np.stack([columns, rows], axis=-1) / 64 - 0.5) * [0.31 * 640, 0.37 * 480]
+    positions = np.rint((steps @ turn.T + [0.4 * 640, 0.55 * 480]) * 32).astype(int)
+    (x, y), (u, v) = (positions >> 5).transpose(2, 0, 1), (positions & 31).transpose(2, 0, 1)[..., None]
+
+    def at(row: np.ndarray, column: np.ndarray) -> np.ndarray:
+        return image[row.clip(0, 479), column.clip(0, 639)].astype(int)
+
+    top = at(y, x) * (32 - u) + at(y, x + 1) * u
+    bottom = at(y + 1, x) * (32 - u) + at(y + 1, x + 1) * u
+    expected = ((top * (32 - v) + bottom * v) * 32 + (1 << 14)) >> 15
+    assert (out != expected).mean() < 1e-3
+
+
+def test_letterboxes_are_added_and_removed() -> None:
+    region, padding = padded(Region(0.5, 0.5, 1, 1), SIZE, (224, 224))
+    assert region.height * 480 == pytest.approx(640)
+    assert padding == Padding(top=0.125, bottom=0.125)
+    inside = unpadded(np.array([[0.0, 0.125, 0.2, 0, 0], [1.0, 0.875, 0.2, 0, 0]], np.float32), padding)
+    assert inside[:, 1].tolist() == pytest.approx([0.0, 1.0])
+
+
+def test_a_region_stands_on_its_alignment_points() -> None:
+    region = region_from_alignment_points((0.5, 0.5), (0.5, 0.25), SIZE, target_degrees=90)
+    assert (region.width * 640, region.height * 480) == pytest.approx((240, 240))
+    assert region.rotation == pytest.approx(0)
+    lying = region_from_alignment_points((0.5, 0.5), (0.7, 0.5), SIZE, target_degrees=90)
+    assert lying.rotation == pytest.approx(np.pi / 2)
+    moved = lying.transformed(SIZE, scale=2.0, shift_y=-0.5)
+    assert moved.x_center > lying.x_center
+    assert moved.width == pytest.approx(2 * lying.width)
+
+
+def test_a_hand_is_followed_until_it_turns_moves_or_leaves() -> None:
+    now = Region(0.5, 0.5, 0.2, 0.2 * 640 / 480)
+    inside = np.full((21, 5), 0.5, np.float32)
+    outside = inside.copy()
+    outside[3, 0] = 0.9
+    turned = Region(0.5, 0.5, now.width, now.height, 0.8)
+    moved = Region(0.56, 0.5, now.width, now.height)
+    grown = Region(0.5, 0.5, now.width * 1.5, now.height)
+    assert may_keep(now, inside, now, SIZE, HAND_TRACKING)
+    assert not may_keep(now, outside, now, SIZE, HAND_TRACKING)
+    for previous in (turned, moved, grown):
+        assert not may_keep(previous, inside, now, SIZE, HAND_TRACKING)
+
+
+def test_confident_heat_maps_move_landmarks_and_others_do_not() -> None:
+    landmarks = np.zeros((2, 5), np.float32)
+    landmarks[:, :2] = 0.5
+    heatmap = np.full((1, 64, 64, 2), -20.0, np.float32)
+    heatmap[0, 30, 33, 0] = 5.0
+    result = refined(landmarks, heatmap)
+    assert result[0, :2].tolist() == pytest.approx([33 / 64, 30 / 64], abs=1e-4)
+    assert result[1, :2].tolist() == [0.5, 0.5]
+
+
+def test_filters_smooth_what_is_slow_and_follow_what_is_fast() -> None:
+    low = LowPassFilter(0.1)
+    assert low.apply(np.zeros(1, np.float32))[0] == 0
+    assert low.apply(np.ones(1, np.float32))[0] == pytest.approx(0.1)
+    slow, fast = (OneEuroFilter(min_cutoff=0.05, beta=beta) for beta in (0.0, 80.0))
+    for timestamp, value in ((0, 0.0), (33_333, 1.0)):
+        values = np.array([value], np.float32)
+        a, b = slow.apply(values, timestamp, 1.0)[0], fast.apply(values, timestamp, 1.0)[0]
+    assert a < 0.02
+    assert b > 0.9
+
+
+def test_a_part_is_sought_at_once_when_lost_and_else_at_its_pace() -> None:
+    schedule = Schedule(Pace(confirm=3, search=2))
+    seen = [False, False, False, True, True, True, True, False, False]
+    assert [schedule.due(followed=followed) for followed in seen] == [
+        *(True, False, True),
+        *(False, False, True, False),
+        *(True, False),
+    ]
+    every = Schedule(EVERY_FRAME)
+    assert all(every.due(followed=followed) for followed in seen)
+
+
+def test_a_part_that_is_trusted_is_not_sought_until_it_is_lost() -> None:
+    schedule = Schedule(EVERY_FRAME)
+    assert schedule.due(followed=True)
+    schedule.rest(2)
+    assert [schedule.due(followed=True) for _ in range(3)] == [False, False, True]
+    schedule.rest(2)
+    assert [schedule.due(followed=followed) for followed in (True, False, False)] == [False, True, True]
+
+
+def test_only_what_is_clearly_absent_for_long_is_given_a_rest() -> None:
+    absence = Absence()
+    assert [absence.rest_after(0.005) for _ in range(ABSENCE_LOOKS)] == [0] * (ABSENCE_LOOKS - 1) + [2]
+    assert absence.rest_after(0.05) == 1
+    assert absence.rest_after(0.3) == 0
+    assert [absence.rest_after(0.005) for _ in range(ABSENCE_LOOKS)][-2:] == [0, 2]
+    absence.forget()
+    assert absence.rest_after(0.005) == 0
+
+
+SeenHand = tuple[ModelRepository, npt.NDArray[np.uint8], npt.NDArray[np.float32], Hand]
+
+
+@pytest.fixture
+def seen_hand(models_dir: Path) -> SeenHand:
+    """The models, a picture, the pose in it and a hand that can be seen."""
+    models = default_models(models_dir)
+    extractor = LandmarkExtractor(models)
+    image = next(islice(frames(ensure_clip()), 180, None))
+    extractor.process(image, 0)
+    found = extractor.finish()[0]
+    return models, image, found["pose"], LEFT if "left_hand" in found else RIGHT
+
+
+def test_a_hand_that_was_away_for_long_is_seen_two_frames_late_at_most(seen_hand: SeenHand) -> None:
+    models, image, pose, hand = seen_hand
+    tracker = HandTracker(hand, models.get("hand_recrop"), models.get("hand_landmark_full"))
+    nothing = np.zeros_like(image)
+    assert not any(tracker.process(nothing, pose) is not None for _ in range(ABSENCE_LOOKS))
+    late = [tracker.process(image, pose) is None for _ in range(4)]
+    assert late in ([True, False, False, False], [True, True, False, False])
+    # A wrist that comes into view is looked at at once.
+    assert not any(tracker.process(nothing, pose) is not None for _ in range(ABSENCE_LOOKS + 1))
+    assert tracker.process(image, None) is None
+    assert tracker.process(image, pose) is not None
+
+
+def test_a_hand_that_is_not_looked_at_is_carried_with_the_pose(seen_hand: SeenHand) -> None:
+    models, image, pose_there, hand = seen_hand
+    poses = [pose_there.copy() for _ in range(3)]
+    for pose, shift in zip(poses, (0.0, 0.01, 0.02), strict=True):
+        pose[:, 0] += shift
+    tracker = HandTracker(hand, models.get("hand_recrop"), models.get("hand_landmark_full"), Pace(look=2))
+    first, carried, seen = (tracker.process(image, pose) for pose in poses)
+    assert first is not None
+    assert seen is not None
+    np.testing.assert_allclose(carried, first + np.array([0.01, 0, 0, 0, 0], np.float32), atol=1e-6)
+    # The hand did not move, only its carried landmarks and the pose, and it is found where it is.
+    assert abs(seen - first)[:, 0].mean() < 0.005
+    assert tracker.process(image, None) is None
+
+
+def test_drawing_leaves_the_picture_alone_and_pads_rows_as_mediapipe_does() -> None:
+    image = np.zeros((48, 50, 3), np.uint8)
+    pose = np.full((33, 5), 0.5, np.float32)
+    drawn = canvas_for(image)
+    draw(drawn, holistic_strokes((50, 48), pose, None, None, None, None))
+    assert not image.any()
+    assert drawn.any()
+    assert drawn.strides == (160, 3, 1)
+
+
+@pytest.mark.parametrize("radius", [1, 2, 7])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_dots_are_opencv_s_circles_also_at_the_picture_s_edge(radius: int, channels: int) -> None:
+    points = np.random.default_rng(0).integers(-10, 60, (40, 2)).astype(np.int32)
+    drawn, circles = np.full((2, 48, 50, channels), 7, np.uint8)
+    draw(drawn, [Strokes(points, (255, 138, 9), radius, (), tuple(range(40)))])
+    for x, y in points.tolist():
+        cv2.circle(circles, (x, y), radius, (255, 138, 9), cv2.FILLED)
+    np.testing.assert_array_equal(drawn, circles)
+
+
+# Median distance a frame, in percent of the image diagonal; and on how many percent of frames presence agrees.
+DISTANCES = {"pose": 0.2, "face": 0.6, "left_hand": 0.6, "right_hand": 0.6}
+PRESENCE = {"pose": 97, "face": 97, "left_hand": 92, "right_hand": 92}
+# For some frames of dance the left hand's score wavers around the threshold, and MediaPipe's own answer changes with
+# single grey levels (benchmarks/README.md): over all frames 96 % agree, over the first 60 fewer.
+UNSTABLE = {("dance.webm", "left_hand")}
+
+
+@pytest.mark.parametrize("clip", ["sign-again.mkv", "dance.webm"])
+def test_landmarks_agree_with_mediapipe(clip: str, models_dir: Path) -> None:
+    golden = np.load(shared(f"golden/{Path(clip).stem}.npz"))
+    extractor = LandmarkExtractor(default_models(models_dir))
+    count = 60
+    for index, image in zip(range(count), frames(shared(f"clips/{clip}")), strict=False):
+        extractor.process(image, (index + 1) * FRAME_PERIOD)
+    found = extractor.finish()
+    ours = [found.get((index + 1) * FRAME_PERIOD, {}) for index in range(count)]
+    size = np.array([image.shape[1], image.shape[0]])
+    for part, bound in DISTANCES.items():
+        there = ~np.isnan(golden[part][:count, 0, 0])
+        here = np.array([part in landmarks for landmarks in ours])
+        if (clip, part) not in UNSTABLE:
+            assert 100 * (there == here).mean() >= PRESENCE[part], part
+        distances = [
+            np.median(np.linalg.norm((ours[i][part][:, :2] - golden[part][i][:, :2]) * size, axis=1))
+            for i in np.flatnonzero(there & here)
+        ]
+        if distances:
+            percent = 100 * np.array(distances) / np.linalg.norm(size)
+            assert np.median(percent) <= bound, part
+            if part == "pose":
+                assert np.percentile(percent, 95) <= 1.0

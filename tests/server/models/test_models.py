@@ -1,0 +1,263 @@
+"""Models on OpenVINO: versions, policies, names, shapes, layouts, formats and what is said when they do not fit."""
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import pytest
+from tests.support.graph_server import write_onnx
+
+from graph_server.errors import ConfigError, UnknownModelError, UnknownVersionError
+from graph_server.metrics.registry import Registry, metrics_config
+from graph_server.metrics.servables import ServableMetrics
+from graph_server.models.copies import IN_CALLER, Copies
+from graph_server.models.model import Model, ModelConfig
+from graph_server.models.preparation import Preparation, partial_shape
+from graph_server.models.repository import ModelRepository
+from graph_server.models.runtime import Runtime
+from graph_server.models.versions import VersionPolicy, parse_policy
+
+X = {"x": (1, 2)}
+
+
+def repository(base: Path, **settings: Any) -> ModelRepository:
+    return ModelRepository(Runtime(), (ModelConfig("m", base, **settings),))
+
+
+def model(base: Path, **settings: Any) -> Model:
+    return repository(base, **settings).get("m")
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Path:
+    for version in (1, 2, 10):
+        write_onnx(tmp_path / "m" / str(version) / "model.onnx", inputs=X, factor=float(version))
+    (tmp_path / "m" / "0").mkdir()
+    (tmp_path / "m" / "draft").mkdir()
+    return tmp_path / "m"
+
+
+@pytest.mark.parametrize(
+    ("policy", "versions"),
+    [
+        ({"latest": {"num_versions": 1}}, (10,)),
+        ({"latest": {"num_versions": 2}}, (2, 10)),
+        ({"all": {}}, (1, 2, 10)),
+        ({"specific": {"versions": [10, 1, 4]}}, (1, 10)),
+    ],
+)
+def test_a_policy_chooses_versions_by_number(three: Path, policy: Any, versions: tuple[int, ...]) -> None:
+    models = repository(three, policy=parse_policy(policy))
+    assert models.versions("m") == versions
+    assert models.get("m").version == versions[-1]
+    ones = {"x": np.ones((1, 2), np.float32)}
+    assert [models.get("m", version).infer(ones)["x_out"][0, 0] for version in versions] == list(versions)
+    with pytest.raises(UnknownVersionError, match="model m has no version 3"):
+        models.get("m", 3)
+
+
+def test_a_model_that_is_not_there_is_told_from_one_that_cannot_be_loaded(tmp_path: Path, three: Path) -> None:
+    with pytest.raises(UnknownModelError, match="no model named 'x'"):
+        repository(three).get("x")
+    with pytest.raises(ConfigError, match=r"model m: no version folder .* \(fetch the models"):
+        model(tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match=r"has no version 7 \(model_version_policy\)"):
+        model(three, policy=VersionPolicy("specific", versions=(7,)))
+    other = tmp_path / "other" / "1"
+    other.mkdir(parents=True)
+    (other / "model.pdmodel").write_bytes(b"")
+    with pytest.raises(ConfigError, match=r"holds model\.pdmodel; \.xml, \.onnx and \.tflite are served here"):
+        model(tmp_path / "other")
+    (other / "model.onnx").write_bytes(b"nothing")
+    with pytest.raises(ConfigError, match=r"model\.onnx cannot be read"):
+        model(tmp_path / "other")
+
+
+def test_openvinos_own_format_is_served(tmp_path: Path, three: Path) -> None:
+    folder = tmp_path / "ir" / "1"
+    folder.mkdir(parents=True)
+    ov.save_model(Runtime().core.read_model(str(three / "2" / "model.onnx")), str(folder / "model.xml"))
+    made = model(tmp_path / "ir")
+    assert made.path.name == "model.xml"
+    assert made.infer({"x": np.array([[1, 2]], np.float32)})["x_out"].tolist() == [[2.0, 4.0]]
+
+
+def test_a_tflite_model_is_served(models_dir: Path) -> None:
+    made = model(models_dir / "face_landmark")
+    assert made.path.suffix == ".tflite"
+    assert made.inputs[0].shape == (1, 192, 192, 3)
+
+
+def test_a_mapping_renames_tensors(three: Path) -> None:
+    mapping = three / "10" / "mapping_config.json"
+    mapping.write_text(json.dumps({"inputs": {"x": "given"}, "outputs": {"x_out": "scaled"}}))
+    ten = parse_policy({"specific": {"versions": [10]}})
+    made = model(three, policy=ten)
+    assert ([info.name for info in made.inputs], [info.name for info in made.outputs]) == (["given"], ["scaled"])
+    assert made.infer({"given": np.ones((1, 2), np.float32)})["scaled"].tolist() == [[10.0, 10.0]]
+    mapping.write_text(json.dumps({"inputs": {"y": "given"}}))
+    with pytest.raises(ConfigError, match="renames 'y', which the model does not have"):
+        model(three, policy=ten)
+    mapping.write_text("[]")
+    with pytest.raises(ConfigError, match="is not a mapping of inputs and outputs"):
+        model(three, policy=ten)
+
+
+def test_a_version_that_cannot_be_read_makes_way_for_the_next(three: Path) -> None:
+    (three / "10" / "model.onnx").write_bytes(b"cut off")
+    assert repository(three).versions("m") == (2,)
+    assert repository(three, policy=parse_policy({"latest": {"num_versions": 2}})).versions("m") == (1, 2)
+    assert repository(three, policy=parse_policy({"specific": {"versions": [10, 1]}})).versions("m") == (1,)
+    with pytest.raises(ConfigError, match=r"10/model\.onnx cannot be read"):
+        model(three, policy=parse_policy({"specific": {"versions": [10]}}))
+
+
+@pytest.mark.parametrize(
+    ("settings", "shape"),
+    [
+        ({"shapes": {"": "(4,2)"}}, (4, 2)),
+        ({"shapes": {"x": "( -1 , 1:8 )"}}, (-1, -1)),
+        ({"batch_size": "3"}, (3, 2)),
+        ({"batch_size": "1:8"}, (-1, 2)),
+        ({"batch_size": "-1"}, (-1, 2)),
+    ],
+)
+def test_shapes_and_batch_sizes_are_set(tmp_path: Path, settings: Any, shape: tuple[int, ...]) -> None:
+    write_onnx(tmp_path / "m" / "1" / "model.onnx", inputs={"x": (-1, -1) if "shapes" in settings else (1, 2)})
+    made = model(tmp_path / "m", preparation=Preparation(**settings))
+    assert made.inputs[0].shape == shape
+    values = np.ones([4 if size < 0 else size for size in shape], np.float32)
+    assert made.infer({"x": values})["x_out"].shape == values.shape
+
+
+def test_a_layout_turns_images_for_the_model(tmp_path: Path) -> None:
+    write_onnx(tmp_path / "m" / "1" / "model.onnx", inputs={"x": (1, 3, 4, 5)}, factor=1.0)
+    made = model(tmp_path / "m", preparation=Preparation(layouts={"x": "nhwc:nchw"}))
+    assert made.inputs[0].shape == (1, 4, 5, 3)
+    image = np.random.default_rng(0).random((1, 4, 5, 3), np.float32)
+    assert np.array_equal(made.infer({"x": image})["x_out"], image.transpose(0, 3, 1, 2))
+    both = model(tmp_path / "m", preparation=Preparation(layouts={"x": "NHWC:NCHW", "x_out": "NHWC:NCHW"}))
+    assert np.array_equal(both.infer({"x": image})["x_out"], image)
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"shapes": {"y": "(1,2)"}}, "shape names 'y', which is no tensor of the model"),
+        ({"shapes": {"": "one"}}, "model m: shape: 'one' is not a shape such as"),
+        ({"shapes": {"": "auto"}}, "model m: shape auto is not served here"),
+        ({"layouts": {"": "NHWC:NCHW"}}, "shape, batch_size or layout does not fit"),
+        ({"batch_size": "many"}, "model m: batch_size: '(many)' is not a shape"),
+    ],
+)
+def test_what_does_not_fit_the_model_is_named(tmp_path: Path, settings: Any, text: str) -> None:
+    write_onnx(tmp_path / "m" / "1" / "model.onnx", inputs={"x": (1, 2)})
+    with pytest.raises(ConfigError) as caught:
+        model(tmp_path / "m", preparation=Preparation(**settings))
+    assert text in str(caught.value)
+
+
+def test_a_shape_without_a_name_needs_a_model_with_one_input(tmp_path: Path) -> None:
+    write_onnx(tmp_path / "m" / "1" / "model.onnx", inputs={"x": (1,), "y": (1,)})
+    with pytest.raises(ConfigError, match="shape without a tensor's name, but it has 2 inputs"):
+        model(tmp_path / "m", preparation=Preparation(shapes={"": "(1)"}))
+
+
+def test_shapes_are_read_as_ovms_writes_them() -> None:
+    assert str(partial_shape("(1,3,224:448,-1)", "x")) == str(ov.PartialShape([1, 3, ov.Dimension(224, 448), -1]))
+    assert str(partial_shape("()", "x")) == str(ov.PartialShape([]))
+
+
+def test_a_wrong_plugin_configuration_or_device_is_told_with_the_model(three: Path) -> None:
+    with pytest.raises(ConfigError, match=r"model m: .*NO_SUCH_KEY"):
+        model(three, plugin_config={"NO_SUCH_KEY": "1"}).infer({"x": np.ones((1, 2), np.float32)})
+    with pytest.raises(ConfigError, match=r"model m: .*NPX"):
+        model(three, device="NPX").infer({"x": np.ones((1, 2), np.float32)})
+
+
+def test_more_threads_than_infer_requests_take_turns(three: Path) -> None:
+    made = model(three, nireq=1)
+    results: list[float] = []
+
+    def infer(number: int) -> None:
+        values = np.full((1, 2), number, np.float32)
+        results.extend(float(made.infer({"x": values})["x_out"][0, 0]) for _ in range(20))
+
+    threads = [threading.Thread(target=infer, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == sorted(10.0 * number for number in range(4) for _ in range(20))
+
+
+def test_what_has_not_changed_is_not_loaded_again(three: Path, tmp_path: Path) -> None:
+    write_onnx(tmp_path / "n" / "1" / "model.onnx", inputs=X)
+    runtime, policy = Runtime(), VersionPolicy("all")
+    kept, changed = ModelConfig("m", three, policy=policy), ModelConfig("n", tmp_path / "n")
+    first = ModelRepository(runtime, (kept, changed))
+    write_onnx(three / "11" / "model.onnx", inputs=X)
+    second = ModelRepository(runtime, (kept, ModelConfig("n", tmp_path / "n", nireq=2)), None, first)
+    assert second.versions("m") == (1, 2, 10, 11)
+    assert all(second.get("m", version) is first.get("m", version) for version in (1, 2, 10))
+    assert second.get("n") is not first.get("n")
+
+
+IN_WORKERS = {"PERFORMANCE_HINT": "THROUGHPUT"}
+
+
+def threads_of(request: ov.InferRequest) -> tuple[int, int]:
+    compiled = request.get_compiled_model()
+    return compiled.get_property("NUM_STREAMS"), compiled.get_property("INFERENCE_NUM_THREADS")
+
+
+def whole(model: ov.Model) -> ov.Model:
+    return model
+
+
+@pytest.mark.parametrize(
+    ("plugin_config", "threads"),
+    [
+        (IN_WORKERS, (1, 1)),  # so that it runs in the thread that calls
+        ({"NUM_STREAMS": 2, "INFERENCE_NUM_THREADS": 2}, (2, 2)),
+        ({**IN_WORKERS, "NUM_STREAMS": 2, "INFERENCE_NUM_THREADS": 2}, (2, 2)),
+        ({"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": 2}, (1, 2)),
+    ],
+)
+def test_threads_that_are_configured_are_used(three: Path, plugin_config: Any, threads: tuple[int, int]) -> None:
+    assert threads_of(model(three, plugin_config=plugin_config).request("whole", whole)) == threads
+
+
+def test_requests_share_as_many_copies_as_they_may_and_take_those_that_were_left(three: Path) -> None:
+    made: list[ov.CompiledModel] = []
+
+    def compile_one() -> ov.CompiledModel:
+        made.append(ov.Core().compile_model(str(three / "10" / "model.onnx"), "CPU", IN_CALLER))
+        return made[-1]
+
+    copies = Copies(compile_one, most=2)
+    for _ in range(3):
+        request = copies.request()
+        del request
+    assert len(made) == 1
+    kept = [copies.request() for _ in range(4)]
+    assert len(made) == 2
+    results = []
+    for value, request in enumerate(kept):
+        request.infer({"x": np.full((1, 2), value, np.float32)})
+        results.append(request.get_output_tensor(0).data[0, 0])
+    assert results == [0, 10, 20, 30]
+
+
+def test_copies_are_made_after_the_source_was_let_go_and_counted(three: Path) -> None:
+    registry = Registry(metrics_config(True, None))
+    served = ModelRepository(Runtime(), (ModelConfig("m", three, IN_WORKERS),), ServableMetrics(registry)).get("m")
+    served.forget_source()
+    kept = [served.request("whole", whole, most_copies=3) for _ in range(4)]
+    assert 'ovms_streams{name="m",version="10"} 3' in registry.text()
+    for request in kept:
+        request.infer({"x": np.ones((1, 2), np.float32)})
+        assert request.get_output_tensor(0).data[0, 0] == 10

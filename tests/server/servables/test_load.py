@@ -1,0 +1,44 @@
+"""Loading: a defective graph is not ready, says why, and disturbs no other."""
+
+from pathlib import Path
+
+import pytest
+
+from graph_server.config.read import GraphConfig, ServerConfig
+from graph_server.models.runtime import Runtime
+from graph_server.servables import load as servables
+
+GOOD = 'input_stream: "a" output_stream: "b" node { calculator: "PassThroughCalculator" input_stream: "a" '
+GOOD += 'output_stream: "b" }'
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"\xff\xfe", "is not UTF-8 text"),
+        (b'input_stream: "a" output_stream: "b" node { calculator: "Nope" }', 'node "Nope" (line 1)'),
+    ],
+)
+def test_a_defective_graph_is_not_ready_and_disturbs_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes, text: str
+) -> None:
+    (tmp_path / "bad.pbtxt").write_bytes(content)
+    (tmp_path / "good.pbtxt").write_text(GOOD)
+    config = ServerConfig((), tuple(GraphConfig(name, tmp_path / f"{name}.pbtxt") for name in ("bad", "good")))
+    loaded = servables.load(config, Runtime())
+    assert loaded.graphs["bad"] is None
+    assert loaded.graphs["good"] is not None
+    assert text in caplog.text
+
+
+def test_whatever_goes_wrong_in_loading_becomes_an_error_of_the_server(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: object, **keywords: object) -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    monkeypatch.setattr(servables, "parse_graph", broken)
+    (tmp_path / "good.pbtxt").write_text(GOOD)
+    config = ServerConfig((), (GraphConfig("good", tmp_path / "good.pbtxt"),))
+    assert servables.load(config, Runtime()).graphs == {"good": None}
+    assert "good.pbtxt cannot be loaded: RuntimeError: nobody foresaw this" in caplog.text
