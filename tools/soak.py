@@ -27,10 +27,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from stream_client import StreamClient, TransportOptions  # noqa: E402
 from tests.support.ports import free_port  # noqa: E402
 from tests.support.rtsp_server import RtspServer  # noqa: E402
-
-from stream_client import StreamClient, TransportOptions  # noqa: E402
 
 MAX_GROWTH, MAX_RETURN_SECONDS = 0.03, 3.0
 

@@ -10,8 +10,6 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from tests.support.kserve_server import ScriptedServer, answer, gate, image_and_label
-from tests.support.video import picture
 
 from stream_client import Result, RunOptions, StreamClient, Summary, TransportOptions
 from stream_client.errors import (
@@ -27,6 +25,8 @@ from stream_client.errors import (
 from stream_client.frames import StreamInfo
 from stream_client.sinks.file import FileSink
 from stream_client.transport.session import Api
+from tests.support.kserve_server import ScriptedServer, answer, gate, image_and_label
+from tests.support.video import picture
 
 
 def _run(source: Any, sinks: Any, address: str, api: Any = "stream", **options: Any) -> Summary:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+
 from tests.conformance.wire import Wire
 from tests.conftest import ASSUMPTION
 

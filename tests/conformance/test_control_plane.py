@@ -1,6 +1,7 @@
 """Health, readiness and metadata."""
 
 import pytest
+
 from tests.conformance.wire import INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE, Wire, echo
 
 NO_MODEL = (NOT_FOUND, "Model with requested name is not found")

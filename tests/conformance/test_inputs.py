@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tests.conformance.wire import DATATYPES, INVALID_ARGUMENT, OK, Wire, echo, image, request, stamp, tensor
 
 pytestmark = pytest.mark.graphs("passThrough")

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tests.conformance.wire import INVALID_ARGUMENT, NOT_FOUND, TIMESTAMP, Wire, request
 
 WHERE = "; input name: input name: pose_landmarks"  # twice: OVMS's own slip

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tests.conformance.wire import (
     FAILED_PRECONDITION,
     INVALID_ARGUMENT,

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tests.conformance.wire import FAILED_PRECONDITION, OK, UNKNOWN, Wire, echo, parameter, tensor
 
 pytestmark = pytest.mark.graphs("passThrough")

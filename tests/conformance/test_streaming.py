@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from tests.conformance.wire import (
     INVALID_ARGUMENT,
     NOT_FOUND,

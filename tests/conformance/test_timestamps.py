@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import pytest
+
 from tests.conformance.wire import INVALID_ARGUMENT, OK, TIMESTAMP, UNKNOWN, Wire, echo, parameter, stamp
 
 pytestmark = pytest.mark.graphs("passThrough")

@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+
 from tests.conformance.wire import (
     FAILED_PRECONDITION,
     INVALID_ARGUMENT,

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.client import run_client, run_here
-from tests.support.kserve_server import ScriptedServer, answer, echo, slow
 
 from stream_client.monitoring.stages import STAGES
+from tests.support.client import run_client, run_here
+from tests.support.kserve_server import ScriptedServer, answer, echo, slow
 
 
 def test_the_report_has_every_stage_outcome_and_the_environment(

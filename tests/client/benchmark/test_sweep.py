@@ -11,10 +11,10 @@ from typing import Any
 import grpc
 import pytest
 from PIL import Image as PillowImage
-from tests.support.kserve_server import ScriptedServer, echo
 
 from stream_client.benchmark.sweep import Point, points, read_pictures
 from stream_client.cli.benchmark import main
+from tests.support.kserve_server import ScriptedServer, echo
 
 QUICK = ("--limit_stream_duration", 0.5, "--benchmark_window", 0.2, "--warmup_frames", 2)
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from tests.support.client import run_client, run_here
 from tests.support.kserve_server import ScriptedServer
 from tests.support.video import write_video

@@ -10,12 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+
+from stream_client.cli.command import main
 from tests.conftest import ROOT
 from tests.support.client import run_client
 from tests.support.kserve_server import ScriptedServer, slow
 from tests.support.video import read_back, write_video
-
-from stream_client.cli.command import main
 
 
 def test_a_run_writes_its_outputs_one_summary_line_and_one_verdict(

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.kserve_server import ScriptedServer
-from tests.support.video import picture, read_back
 
 from stream_client import StreamClient
+from tests.support.kserve_server import ScriptedServer
+from tests.support.video import picture, read_back
 
 
 @pytest.mark.parametrize("streaming", [True, False])

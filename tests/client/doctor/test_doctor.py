@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
+
 from tests.support.client import run_client, run_here
 from tests.support.kserve_server import ScriptedServer
 from tests.support.rtsp_server import PATTERN, RtspServer

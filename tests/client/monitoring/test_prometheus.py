@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
-from tests.support.kserve_server import ScriptedServer, answer
-from tests.support.prometheus import program, pushgateway
 
 from stream_client import RunOptions, StreamClient, TransportOptions
 from stream_client.cli.command import main
@@ -20,6 +18,8 @@ from stream_client.monitoring.prometheus import Metrics, MetricsError, MetricsSe
 from stream_client.monitoring.stages import STAGES
 from stream_client.monitoring.statistics import Statistics
 from stream_client.sinks.callable import NullSink
+from tests.support.kserve_server import ScriptedServer, answer
+from tests.support.prometheus import program, pushgateway
 
 OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
 

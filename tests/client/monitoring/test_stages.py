@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.support.kserve_server import ScriptedServer, image_and_label, slow
 
 from stream_client import Result, RunOptions, StreamClient, TransportOptions
 from stream_client.frames import Frame, Stamps, Tensor
@@ -17,6 +16,7 @@ from stream_client.pipeline.exchange import Exchange, SendFrame
 from stream_client.pipeline.flow import FixedWindow, frame_queue
 from stream_client.pipeline.joiner import Joiner
 from stream_client.transport.base import Answer, Request
+from tests.support.kserve_server import ScriptedServer, image_and_label, slow
 
 PICTURE = np.zeros((2, 2, 3), np.uint8)
 

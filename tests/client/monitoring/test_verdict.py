@@ -9,9 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.support.kserve_server import ScriptedServer, answer, slow
-from tests.support.narrow_link import NarrowLink
-from tests.support.video import picture
 
 from stream_client import RunOptions, StreamClient, TransportOptions
 from stream_client.cli.command import main
@@ -19,6 +16,9 @@ from stream_client.frames import Stamps
 from stream_client.monitoring.stages import STAGES
 from stream_client.monitoring.statistics import HistogramSnapshot, Statistics, StatisticsSnapshot
 from stream_client.monitoring.verdict import Setting, Verdict, verdict
+from tests.support.kserve_server import ScriptedServer, answer, slow
+from tests.support.narrow_link import NarrowLink
+from tests.support.video import picture
 
 
 def judge(

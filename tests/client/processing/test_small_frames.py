@@ -8,11 +8,11 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.kserve_server import ScriptedServer, answer
 
 from stream_client import Result, RunOptions, StreamClient, TransportOptions
 from stream_client.errors import ConfigurationError
 from stream_client.processing.small_frames import put_back, shrink, shrunk_size
+from tests.support.kserve_server import ScriptedServer, answer
 
 sides = st.integers(1, 5000)
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from tests.support.scripted_rtsp import ScriptedRtsp
 
 from stream_client.rtsp.connection import RtspConnection
+from tests.support.scripted_rtsp import ScriptedRtsp
 
 
 @pytest.fixture

@@ -11,9 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.support.publisher import watch
-from tests.support.rtsp_server import RtspServer
-from tests.support.video import picture
 
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Frame, Image, Result, StreamInfo
@@ -21,6 +18,9 @@ from stream_client.monitoring.observer import ConnectionState
 from stream_client.sinks.encoder import PyavEncoder
 from stream_client.sinks.factory import SinkOptions, open_sink
 from stream_client.sinks.rtsp import RtspSink
+from tests.support.publisher import watch
+from tests.support.rtsp_server import RtspServer
+from tests.support.video import picture
 
 
 def result(image: Image, index: int = 0) -> Result:

@@ -13,7 +13,6 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from tests.support.video import picture, read_back, write_video
 
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Frame, Label, Result, Stamps, StreamInfo
@@ -23,6 +22,7 @@ from stream_client.sinks.file import FileSink
 from stream_client.sinks.labels import LabelsSink
 from stream_client.sinks.screen import ScreenSink
 from stream_client.sources.file import FileSource
+from tests.support.video import picture, read_back, write_video
 
 INFO = StreamInfo("test", 64, 48, Fraction(30))
 

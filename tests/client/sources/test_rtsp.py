@@ -11,10 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.ports import free_port
-from tests.support.publisher import Publisher
-from tests.support.rtsp_server import PATTERN, SOUND_ONLY, UNKNOWN_CODEC, RtspServer
-from tests.support.scripted_rtsp import ScriptedRtsp
 
 from stream_client.errors import (
     SourceAuthenticationError,
@@ -35,6 +31,10 @@ from stream_client.sources.network import network_connection, network_source
 from stream_client.sources.reconnecting import ReconnectingSource
 from stream_client.util.backoff import Backoff
 from stream_client.util.urls import PASSWORD_VARIABLE, USER_VARIABLE
+from tests.support.ports import free_port
+from tests.support.publisher import Publisher
+from tests.support.rtsp_server import PATTERN, SOUND_ONLY, UNKNOWN_CODEC, RtspServer
+from tests.support.scripted_rtsp import ScriptedRtsp
 
 USER, PASSWORD = "me", "p@ss/w"
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from tests.support.video import picture, write_video
 
 from stream_client.errors import (
     ConfigurationError,
@@ -26,6 +25,7 @@ from stream_client.sources.file import FileSource
 from stream_client.sources.live import LiveSource
 from stream_client.sources.network import network_source
 from stream_client.util.redact import redact
+from tests.support.video import picture, write_video
 
 
 def _frames(source: Source) -> list[Frame]:

@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-from tests.client.training.movements import write_annotations
 
 from stream_client.errors import ConfigurationError, SourceNotFoundError
 from stream_client.training.clips import (
@@ -11,6 +10,7 @@ from stream_client.training.clips import (
     read_annotations,
 )
 from stream_client.training.windows import unlabelled
+from tests.client.training.movements import write_annotations
 
 
 def test_annotations_are_about_the_video_that_they_name_or_that_has_their_stem(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.dummy import DummyClassifier
-from tests.client.training.movements import waving, write_annotations
 
 from stream_client.classify import UNKNOWN, FeatureSchema, WindowSpec
 from stream_client.classify.models import schema_document
@@ -14,6 +13,7 @@ from stream_client.cli.evaluate import run
 from stream_client.errors import ConfigurationError
 from stream_client.training.clips import Span
 from stream_client.training.evaluate import TimelinePoint, agreement, compare, timeline_picture
+from tests.client.training.movements import waving, write_annotations
 
 
 def points(labels: str, step: float = 0.1) -> list[TimelinePoint]:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.video import write_video
 
 from stream_client.errors import ConnectError, SourceCodecError, SourceNotFoundError
 from stream_client.training.landmarks import GraphServerLandmarks
+from tests.support.video import write_video
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import shared
 
 from stream_client.classify import TrainedModel, WindowSpec
 from stream_client.training.clips import LandmarkFinder, chosen, read_annotations
@@ -13,6 +12,7 @@ from stream_client.training.estimators import Scores, cross_validate, grouped_fo
 from stream_client.training.evaluate import compare, timeline
 from stream_client.training.landmarks import GraphServerLandmarks
 from stream_client.training.train import Training, load_dataset, train
+from tests.conftest import shared
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.client.training.movements import FRAME_RATE, waving, write_annotations
-from tests.client.training.test_tables import poses
 
 from stream_client.classify import UNKNOWN, DecisionOptions, FeatureSchema, TrainedModel, WindowSpec
 from stream_client.cli import train as train_command
@@ -24,6 +22,8 @@ from stream_client.training.landmarks import GraphServerLandmarks
 from stream_client.training.result import Training
 from stream_client.training.serve import add_to_configuration
 from stream_client.training.train import load_dataset, train
+from tests.client.training.movements import FRAME_RATE, waving, write_annotations
+from tests.client.training.test_tables import poses
 
 WINDOW = WindowSpec(length_ms=600, overlap_ms=400, rate=20)
 LABELS = {"waving left": "left", "waving right": "right", "standing": None}

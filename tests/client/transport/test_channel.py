@@ -9,13 +9,13 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tests.support.kserve_server import ScriptedServer
-from tests.support.video import picture
 
 from stream_client import StreamClient, TransportOptions
 from stream_client.errors import ConfigurationError, ConnectError
 from stream_client.transport.channel import ChannelOptions, Connection, TlsOptions
 from stream_client.transport.streaming import StreamingTransport
+from tests.support.kserve_server import ScriptedServer
+from tests.support.video import picture
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from tests.support.video import picture
 
 from stream_client.errors import BadInputError, ConfigurationError, ProtocolError
 from stream_client.frames import Frame, Image, Tensor
 from stream_client.transport.image_format import ImageFormat, Layout, image_format
 from stream_client.transport.servable import Servable, TensorSpec
+from tests.support.video import picture
 
 
 def frame(image: Image) -> Frame:

@@ -10,7 +10,6 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from tests.support.kserve_server import ScriptedServer, answer
 
 from stream_client.errors import ConfigurationError, ProtocolError, ServerError, TransportError
 from stream_client.frames import Tensor
@@ -20,6 +19,7 @@ from stream_client.transport.messages import message_class
 from stream_client.transport.session import Api, TransportOptions, connect
 from stream_client.transport.streaming import StreamingTransport
 from stream_client.transport.unary import UnaryTransport
+from tests.support.kserve_server import ScriptedServer, answer
 
 IMAGE = Tensor("image", "UINT8", np.zeros((16, 16, 3), np.uint8))
 Make = Callable[[str], Transport]

@@ -6,8 +6,6 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from tests.conftest import shared
-from tests.support.graphs import run_graph, simple_registry
 
 from graph_server.calculators import REGISTRY
 from graph_server.calculators.detection import Detection, suppressed
@@ -19,6 +17,8 @@ from graph_server.graph.runtime import Graph
 from graph_server.holistic.crops import Padding
 from graph_server.holistic.detection import POSE_DETECTOR, anchor_centers
 from graph_server.holistic.regions import Region
+from tests.conftest import shared
+from tests.support.graphs import run_graph, simple_registry
 
 SIZE = (640, 480)
 POSE_ANCHORS = """

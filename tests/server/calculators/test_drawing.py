@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from tests.support.graphs import run_graph
 
 from graph_server.calculators import REGISTRY
 from graph_server.calculators.detection import Detection
@@ -16,6 +15,7 @@ from graph_server.errors import ConfigError, GraphError
 from graph_server.graph.definition import parse_graph
 from graph_server.holistic.connections import FACE, HAND, POSE, Chains
 from graph_server.holistic.regions import Region
+from tests.support.graphs import run_graph
 
 SIZE = (160, 96)
 BLANK = np.full((SIZE[1], SIZE[0], 3), 40, np.uint8)

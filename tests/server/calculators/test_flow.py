@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from tests.support.graphs import new_graph, run_graph
 
 from graph_server.errors import ConfigError
+from tests.support.graphs import new_graph, run_graph
 
 
 def test_presence_is_told_for_absence_too() -> None:

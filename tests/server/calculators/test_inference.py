@@ -5,8 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.support.graph_server import write_onnx
-from tests.support.graphs import run_graph
 
 from graph_server.calculators import REGISTRY
 from graph_server.errors import ConfigError, GraphError
@@ -15,6 +13,8 @@ from graph_server.models.model import ModelConfig
 from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
 from graph_server.models.versions import parse_policy
+from tests.support.graph_server import write_onnx
+from tests.support.graphs import run_graph
 
 ONE = np.ones((1, 2), np.float32)
 

@@ -8,7 +8,6 @@ import numpy as np
 import openvino as ov
 import pytest
 from openvino import opset13 as op
-from tests.support.graphs import run_graph
 
 from graph_server.calculators import REGISTRY
 from graph_server.errors import ConfigError, GraphError
@@ -16,6 +15,7 @@ from graph_server.graph.definition import parse_graph
 from graph_server.models.model import ModelConfig
 from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
+from tests.support.graphs import run_graph
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (30, 40, 3), np.uint8)
 DEMO = """

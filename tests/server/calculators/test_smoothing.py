@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from tests.support.graphs import run_graph
 
 TEXT = """

@@ -3,9 +3,8 @@
 import threading
 from typing import Any
 
-from tests.support.graphs import new_graph, run_graph, simple_registry
-
 from graph_server.graph.calculator import Calculator, Registry
+from tests.support.graphs import new_graph, run_graph, simple_registry
 
 LOOP = """
   input_stream: "a" input_stream: "x" output_stream: "before" output_stream: "x_again"

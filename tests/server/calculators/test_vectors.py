@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.support.graphs import run_graph
 
 from graph_server.errors import ConfigError
+from tests.support.graphs import run_graph
 
 
 def _concatenate(kind: str, options: str, packets: Any) -> Any:

@@ -9,14 +9,14 @@ from typing import Any
 
 import grpc
 import pytest
-from tests.conftest import ROOT
-from tests.support.graph_server import UNARY, graph_server_process, http, request, write_onnx
 
 from graph_server.cli.command import main
 from graph_server.config.read import single_servable
 from graph_server.errors import ConfigError
 from graph_server.models.versions import find_versions
 from graph_server.tls import server_credentials
+from tests.conftest import ROOT
+from tests.support.graph_server import UNARY, graph_server_process, http, request, write_onnx
 
 ECHO = ("--model_name", "passThrough", "--model_path", str(ROOT / "graphs" / "pass_through"))
 

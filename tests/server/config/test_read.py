@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.conftest import ROOT
 
 from graph_server.config.read import ServerConfig, read_config, single_servable
 from graph_server.config.schema import check_config
 from graph_server.errors import ConfigError
 from graph_server.metrics.registry import DEFAULT_FAMILIES
 from graph_server.models.versions import VersionPolicy
+from tests.conftest import ROOT
 
 
 def written(folder: Path, content: Any, name: str = "config.json") -> Path:

@@ -12,12 +12,12 @@ import pytest
 import tritonclient.grpc as triton
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.graph_server import graph_server, pass_through, request, stamps, stream, unary
-from tests.support.video import picture
 
 from graph_server.errors import ConfigError
 from graph_server.faults.plan import REORDER_HOLD, FaultLine, FaultOptions, parse_faults
 from graph_server.server import GraphServer, ServerOptions
+from tests.support.graph_server import graph_server, pass_through, request, stamps, stream, unary
+from tests.support.video import picture
 
 FRAMES = [request(1000 * number) for number in range(40)]
 SENT = [1000 * number for number in range(40)]

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from tests.conftest import ROOT
-from tests.support.graphs import NO_MODELS, run_graph
 
 from graph_server.calculators import REGISTRY
 from graph_server.errors import ConfigError
 from graph_server.graph.definition import parse_graph
 from graph_server.graph.runtime import Graph
+from tests.conftest import ROOT
+from tests.support.graphs import NO_MODELS, run_graph
 
 AB = 'input_stream: "a" output_stream: "b"\n'
 

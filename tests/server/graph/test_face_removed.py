@@ -6,14 +6,14 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
-from tests.conftest import ROOT, shared
-from tests.support.graphs import run_graph
 
 from graph_server.calculators import REGISTRY
 from graph_server.cli.landmarks import default_models
 from graph_server.errors import ConfigError
 from graph_server.graph.definition import parse_graph
 from graph_server.models.repository import UsedModels
+from tests.conftest import ROOT, shared
+from tests.support.graphs import run_graph
 
 TEXT = (ROOT / "graphs" / "holistic_classifier" / "graph.pbtxt").read_text()
 FACE_INPUT = '  input_stream: "FACE_LANDMARKS:face_landmarks"\n'

@@ -7,8 +7,6 @@ import av
 import numpy as np
 import openvino as ov
 import pytest
-from tests.conftest import shared
-from tests.support.graphs import run_graph
 
 from graph_server.calculators import REGISTRY
 from graph_server.cli.assets import ensure_clip
@@ -20,6 +18,8 @@ from graph_server.models.repository import ModelRepository
 from graph_server.resources import project_file
 from stream_client.frames import Tensor
 from stream_client.landmarks.decoder import LandmarkDecoder, coordinate_picture
+from tests.conftest import shared
+from tests.support.graphs import run_graph
 
 Values = dict[int, dict[str, Any]]
 SIZES = {"pose": 1081, "left_hand": 832, "right_hand": 832, "face": 2173}

@@ -1,10 +1,10 @@
 """MediaPipe's input policies: when a node runs, and with what."""
 
 import pytest
-from tests.support.graphs import run_graph, simple_registry
 
 from graph_server.errors import GraphError
 from graph_server.graph.calculator import NOTHING, Calculator, Registry
+from tests.support.graphs import run_graph, simple_registry
 
 TWO = """
   input_stream: "a" input_stream: "b" output_stream: "seen"

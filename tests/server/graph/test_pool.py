@@ -8,8 +8,6 @@ from typing import Any
 import grpc
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.conftest import ROOT
-from tests.support.graph_server import graph_server, http, request, stream, unary
 
 from graph_server.config.read import read_config, single_servable
 from graph_server.graph.runtime import Graph
@@ -18,6 +16,8 @@ from graph_server.metrics.servables import ServableMetrics
 from graph_server.models.runtime import Runtime
 from graph_server.servables.live import LiveServables
 from graph_server.server import GraphServer
+from tests.conftest import ROOT
+from tests.support.graph_server import graph_server, http, request, stream, unary
 
 ECHO = (ROOT / "graphs" / "pass_through" / "graph.pbtxt").read_text()
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from tests.support.graphs import NO_MODELS, new_graph, run_graph, simple_registry
 
 from graph_server.errors import GraphError
 from graph_server.graph.calculator import Calculator, Emission, Services, TimedCalculator
 from graph_server.graph.node import Node
 from graph_server.graph.policies import NodeState
+from tests.support.graphs import NO_MODELS, new_graph, run_graph, simple_registry
 
 CHAIN = """
   input_stream: "a" output_stream: "c"

@@ -9,7 +9,6 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import shared
 
 from graph_server.cli.assets import ensure_clip
 from graph_server.cli.landmarks import FRAME_PERIOD, LandmarkExtractor, default_models, frames
@@ -28,6 +27,7 @@ from graph_server.holistic.regions import (
 )
 from graph_server.holistic.smoothing import LowPassFilter, OneEuroFilter
 from graph_server.models.repository import ModelRepository
+from tests.conftest import shared
 
 SIZE = (640, 480)
 

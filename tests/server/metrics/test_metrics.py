@@ -7,12 +7,12 @@ from typing import Any
 import grpc
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.support.graph_server import graph_server, http, pass_through, request, stream, unary, write_onnx
 
 from graph_server.config.read import single_servable
 from graph_server.errors import ConfigError
 from graph_server.metrics.registry import BUCKETS, DEFAULT_FAMILIES, LATENCY, Histogram, Registry, metrics_config
 from graph_server.server import GraphServer
+from tests.support.graph_server import graph_server, http, pass_through, request, stream, unary, write_onnx
 
 STREAMING = {"name": "passThrough", "api": "KServe", "interface": "gRPC", "method": "ModelInferStream"}
 UNARY = STREAMING | {"method": "ModelInfer"}

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import openvino as ov
 import pytest
-from tests.support.graph_server import write_onnx
 
 from graph_server.errors import ConfigError, UnknownModelError, UnknownVersionError
 from graph_server.metrics.registry import Registry, metrics_config
@@ -19,6 +18,7 @@ from graph_server.models.preparation import Preparation, partial_shape
 from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
 from graph_server.models.versions import VersionPolicy, parse_policy
+from tests.support.graph_server import write_onnx
 
 X = {"x": (1, 2)}
 

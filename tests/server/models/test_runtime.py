@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 import pytest
-from tests.support.graph_server import write_onnx
 
 from graph_server.models.runtime import Runtime
+from tests.support.graph_server import write_onnx
 
 
 def _answer(runtime: Runtime, model: ov.Model) -> npt.NDArray[np.float32]:

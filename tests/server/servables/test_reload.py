@@ -11,8 +11,6 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from tests.conftest import ROOT
-from tests.support.graph_server import TIMESTAMP, http, request, stream, unary, write_onnx
 
 from graph_server.config.read import read_config
 from graph_server.errors import ConfigError
@@ -23,6 +21,8 @@ from graph_server.servables.load import load
 from graph_server.servables.reload import ConfigWatcher
 from graph_server.server import GraphServer, ServerOptions
 from graph_server.service.messages import message_class
+from tests.conftest import ROOT
+from tests.support.graph_server import TIMESTAMP, http, request, stream, unary, write_onnx
 
 ECHO = (ROOT / "graphs" / "pass_through" / "graph.pbtxt").read_text()
 BODY = b'{"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}]}'

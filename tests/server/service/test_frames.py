@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import tritonclient.grpc as triton
-from tests.support.graph_server import graph_server, write_onnx
 from tritonclient.utils import InferenceServerException
 
 from graph_server.config.read import ServerConfig
@@ -16,6 +15,7 @@ from graph_server.models.model import ModelConfig, TensorInfo
 from graph_server.models.preparation import Preparation
 from graph_server.service.pictures import decoded
 from graph_server.service.status import UnmappedRefusal
+from tests.support.graph_server import graph_server, write_onnx
 
 MODELS = {
     "plain": ((1, 4, 5, 3), ""),

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.conftest import ROOT
-from tests.support.graph_server import graph_server, graph_server_process, http, request, unary, write_onnx
-from tests.support.video import picture
 
 from graph_server.service.admission import Budget, Limits
 from graph_server.service.rest.answers import HttpResponse
 from graph_server.service.rest.server import RestServer
 from graph_server.service.rest.tensors import decode_http_request
 from graph_server.service.status import Refusal
+from tests.conftest import ROOT
+from tests.support.graph_server import graph_server, graph_server_process, http, request, unary, write_onnx
+from tests.support.video import picture
 
 
 @pytest.fixture(scope="module")

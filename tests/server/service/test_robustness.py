@@ -16,7 +16,6 @@ from typing import Any, ClassVar
 import grpc
 import numpy as np
 import pytest
-from tests.support.graph_server import STREAM, UNARY, graph_server, request, stamps, stream, unary
 
 from graph_server.calculators import REGISTRY
 from graph_server.cli.command import build_parser
@@ -32,6 +31,7 @@ from graph_server.server import GraphServer
 from graph_server.service.admission import Limits
 from graph_server.service.messages import message_class
 from graph_server.service.session import StreamSession
+from tests.support.graph_server import STREAM, UNARY, graph_server, request, stamps, stream, unary
 
 LIVE = "/inference.GRPCInferenceService/ServerLive"
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED

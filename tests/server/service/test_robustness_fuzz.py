@@ -6,6 +6,8 @@ from pathlib import Path
 
 import grpc
 import pytest
+
+from graph_server.service.admission import Limits
 from tools.fuzz_graph_server import (
     SERVICE,
     Mutator,
@@ -17,8 +19,6 @@ from tools.fuzz_graph_server import (
     resident_mib,
     server,
 )
-
-from graph_server.service.admission import Limits
 
 
 @pytest.fixture(scope="module")

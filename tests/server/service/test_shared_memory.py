@@ -8,12 +8,12 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from tests.support.graph_server import graph_server, request, stream, unary
-from tests.support.video import picture
 
 from graph_server.server import GraphServer
 from graph_server.service.admission import Limits
 from graph_server.service.messages import message_class
+from tests.support.graph_server import graph_server, request, stream, unary
+from tests.support.video import picture
 
 SERVICE = "/inference.GRPCInferenceService/"
 FOLDER = Path("/dev/shm")

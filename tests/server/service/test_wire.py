@@ -17,12 +17,12 @@ import grpc
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
-from tests.conftest import ROOT
-from tests.support.graph_server import STREAM, UNARY, stream_over
-from tests.support.video import picture
 from tritonclient.utils import InferenceServerException
 
 from graph_server.service.messages import message_class
+from tests.conftest import ROOT
+from tests.support.graph_server import STREAM, UNARY, stream_over
+from tests.support.video import picture
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import tritonclient.grpc as triton
-from tests.support.video import picture
-from tools.fuzz_graph_server import server
 from tritonclient.utils import InferenceServerException
 
 from graph_server.cli.assets import ensure_clip
+from tests.support.video import picture
+from tools.fuzz_graph_server import server
 
 TIMESTAMP = "OVMS_MP_TIMESTAMP"
 Answers = dict[str, list[tuple[int, bytes]]]
