@@ -29,7 +29,7 @@ from holistic_parity import CLIPS, SHARED, measure, print_table
 
 from graph_server.cli.landmarks import FRAME_PERIOD, LandmarkExtractor, default_models, frames
 from graph_server.holistic.pace import EVERY_FRAME, FAST, Pace
-from graph_server.memory import keep_frame_memory
+from kserve_wire.malloc import keep_frame_memory
 
 CLIPS_HERE = ("sign-again", "dance")
 Images = list[npt.NDArray[np.uint8]]

@@ -6,6 +6,7 @@ COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY protos protos
 COPY client client
 COPY server server
+COPY wire wire
 COPY graphs graphs
 COPY models models
 COPY server_config server_config

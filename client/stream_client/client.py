@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 
+from kserve_wire.malloc import keep_frame_memory
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.frames import Image, Result, StreamInfo
@@ -24,7 +25,6 @@ from stream_client.sources.factory import SourceLike, as_source
 from stream_client.transport.session import Session, TransportOptions, connect
 from stream_client.util.bounded_queue import BoundedQueue
 from stream_client.util.events import Event, Unsubscribe
-from stream_client.util.malloc import keep_frame_memory
 
 
 class StreamClient:

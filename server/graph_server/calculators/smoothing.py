@@ -12,7 +12,8 @@ from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.node import Node
-from graph_server.holistic.smoothing import LowPassFilter, OneEuroFilter
+from graph_server.holistic.smoothing import LowPassFilter
+from kserve_wire.one_euro import OneEuroFilter
 
 
 def _one_list(node: Node) -> bool:

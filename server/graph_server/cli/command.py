@@ -15,11 +15,11 @@ from graph_server.cli.assets import main as assets_main
 from graph_server.config.read import ServerConfig, read_config, single_servable
 from graph_server.errors import ConfigError, GraphServerError
 from graph_server.faults.plan import parse_faults
-from graph_server.memory import keep_frame_memory
 from graph_server.metrics.registry import MetricsConfig, metrics_config
 from graph_server.resources import cache_folder, project_file
 from graph_server.server import GraphServer, ServerOptions, label_files
 from graph_server.service.admission import Limits
+from kserve_wire.malloc import keep_frame_memory
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,59 +1,16 @@
 """Filters over time: One-Euro for coordinates, low-pass for visibility; vectorised over all landmarks.
 
-Sources: util/filtering/{one_euro_filter,low_pass_filter}.cc,
-calculators/util/{landmarks_smoothing,visibility_smoothing}_calculator*.cc. The One-Euro filter is that of
-Casiez, Roussel and Vogel (CHI 2012).
+Sources: util/filtering/low_pass_filter.cc, calculators/util/{landmarks_smoothing,visibility_smoothing}_calculator*.cc.
 """
-
-import math
 
 import numpy as np
 import numpy.typing as npt
 
+from kserve_wire.one_euro import OneEuroFilter
+
 Array = npt.NDArray[np.float32]
 
 _MIN_OBJECT_SCALE = 1e-6
-
-
-class OneEuroFilter:
-    """Smooths an array of values; the faster they change, the less. Cut-off frequencies are in hertz."""
-
-    def __init__(self, *, min_cutoff: float, beta: float, derivative_cutoff: float = 1.0) -> None:
-        self._min_cutoff = min_cutoff
-        self._beta = beta
-        self._derivative_cutoff = derivative_cutoff
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything: the next values pass unchanged."""
-        self._time: int | None = None
-        self._raw: npt.NDArray[np.float64] | None = None
-        self._value: npt.NDArray[np.float64] | None = None
-        self._change: npt.NDArray[np.float64] | None = None
-
-    def apply(self, values: Array, timestamp: int, value_scale: float) -> Array:
-        """The smoothed values. ``timestamp`` in µs; ``value_scale`` makes velocities relative to the object."""
-        if self._time is not None and timestamp <= self._time:
-            return values
-        current = values.astype(np.float64)
-        if self._raw is None or self._value is None or self._change is None or self._time is None:
-            self._change = np.zeros_like(current)
-            self._value = current
-        else:
-            period = (timestamp - self._time) * 1e-6
-            change = (current - self._raw) * (value_scale / period)
-            alpha = _alpha(self._derivative_cutoff, period)
-            self._change = alpha * change + (1.0 - alpha) * self._change
-            cutoff = self._min_cutoff + self._beta * np.abs(self._change)
-            weight = 1.0 / (1.0 + 1.0 / (2.0 * math.pi * cutoff) / period)
-            self._value = weight * current + (1.0 - weight) * self._value
-        self._raw = current
-        self._time = timestamp
-        return self._value.astype(np.float32)
-
-
-def _alpha(cutoff: float, period: float) -> float:
-    return 1.0 / (1.0 + 1.0 / (2.0 * math.pi * cutoff) / period)
 
 
 class LowPassFilter:

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from stream_client.util.malloc import keep_frame_memory
+from kserve_wire.malloc import keep_frame_memory
 
 _FAULTS = """
 import resource, sys
-from stream_client.util.malloc import keep_frame_memory
+from kserve_wire.malloc import keep_frame_memory
 if sys.argv[1] == "kept":
     assert keep_frame_memory()
 frame = 6_000_000
