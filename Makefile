@@ -25,7 +25,7 @@ conformance: $(VENV)/dev
 
 # 100,000 mutated requests and 200 connections that break off.
 fuzz: $(VENV)/dev
-	$(RUN) tools/fuzz_graph_server.py
+	$(RUN) -m tests.fuzz
 
 lint: $(VENV)/dev
 	$(VENV)/bin/ruff check .
@@ -42,7 +42,7 @@ bench: $(VENV)/dev
 
 # Fifteen minutes of relaying with cuts; needs GStreamer's RTSP server (see .ci/run). Not part of CI.
 soak: $(VENV)/dev
-	$(RUN) tools/soak.py
+	$(RUN) -m tests.soak
 
 # The marker files say which extras are installed and from which pyproject.toml.
 $(VENV)/dev $(VENV)/embedded: $(VENV)/%: pyproject.toml hatch_build.py $(wildcard protos/*.proto)

@@ -2,17 +2,16 @@
 
 import json
 import platform
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+
+from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 
 GRAPH = Path(__file__).resolve().parents[1] / "graphs" / "pass_through"
 
@@ -33,15 +32,11 @@ def make_clip(path: Path, width: int, height: int, frames: int) -> None:
         container.mux(stream.encode(None))
 
 
-@contextmanager
-def echo_server(*flags: str) -> Iterator[str]:
-    """A graph server of its own that sends each picture back as ``passThrough``; its address."""
-    command = [sys.executable, "-m", "graph_server", "--port", "0", "--exit_with_stdin", *flags]
-    command += ["--model_name", "passThrough", "--model_path", str(GRAPH)]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as server:
-        assert server.stdout is not None
-        yield str(json.loads(server.stdout.readline())["grpc"])  # it ends when its standard input is closed
+def echo_server(*flags: str) -> EmbeddedServer:
+    """A graph server of its own that sends each frame back as ``passThrough``; to be entered."""
+    return EmbeddedServer(
+        EmbeddedOptions(arguments=("--model_name", "passThrough", "--model_path", str(GRAPH), *flags))
+    )
 
 
 class HostPause:

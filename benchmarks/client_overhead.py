@@ -119,10 +119,10 @@ def main() -> None:
         clip = Path(scratch) / "clip.mp4"
         make_clip(clip, 1920, 1080, options.frames)
         rows: dict[str, list[tuple[float, float, float]]] = {name: [] for name in options.rows}
-        with echo_server() as address:
+        with echo_server() as server:
             for turn in range(options.rounds):
                 for name in options.rows[:: -1 if turn % 2 else 1]:
-                    rows[name].append(measure(SCRIPTS[name], str(clip), address, str(options.frames)))
+                    rows[name].append(measure(SCRIPTS[name], str(clip), server.address, str(options.frames)))
     middle = {
         name: [statistics.median(column) for column in zip(*values, strict=True)] for name, values in rows.items()
     }

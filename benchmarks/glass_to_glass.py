@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from client_bench import echo_server
+
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = {"metrics_p50": 13, "readback_p50": 14, "peer_p50": 10}
 CLIENT = [sys.executable, str(ROOT / "client" / "client.py")]
@@ -51,8 +53,9 @@ print(json.dumps(distribution(latencies).p50))
 
 
 @contextmanager
-def served(command: list[str]) -> Iterator[str]:
-    """A server that prints a line once it is ready and ends with its standard input: that line."""
+def rtsp_server() -> Iterator[str]:
+    """GStreamer's RTSP server, which takes and plays ``live``: its port."""
+    command = ["/usr/bin/python3", str(ROOT / "tests" / "support" / "gst_rtsp_server.py"), "--publish", "live"]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as server:
         try:
@@ -63,12 +66,9 @@ def served(command: list[str]) -> Iterator[str]:
 
 def measure(size: str, rate: int, seconds: int, folder: Path) -> dict:
     """One run: the client publishes while readback and the peer watch."""
-    graph = ["--model_name", "passThrough", "--model_path", str(ROOT / "graphs" / "pass_through")]
-    grpc = [sys.executable, "-m", "graph_server", "--port", "0", *graph, "--exit_with_stdin"]
-    rtsp = ["/usr/bin/python3", str(ROOT / "tests" / "support" / "gst_rtsp_server.py"), "--publish", "live"]
-    with served(grpc) as ready, served(rtsp) as port:
+    with echo_server() as server, rtsp_server() as port:
         url = f"rtsp://127.0.0.1:{port}"
-        run = [*CLIENT, "--grpc_address", json.loads(ready)["grpc"], "--model_name", "passThrough"]
+        run = [*CLIENT, "--grpc_address", server.address, "--model_name", "passThrough"]
         run += ["--input_stream", f"testsrc:{size}@{rate}", "--limit_frames", str(seconds * rate)]
         run += ["--output_stream", f"{url}/publish/live", "--max_inflight", "4"]
         run += ["--benchmark", "--benchmark_until", "end", "--report", str(folder / "report.json")]

@@ -80,8 +80,8 @@ print(json.dumps({"ages": ages[30:], "delivered": len(ages), "dropped": {}, "fai
 
 def measure(script: str, clip: Path, speed: float, seconds: float) -> dict:
     """One client against a server of its own."""
-    with echo_server("--fault", f"rate={speed * RATE:g}") as address:
-        arguments = [sys.executable, "-c", script, str(clip), address, str(seconds)]
+    with echo_server("--fault", f"rate={speed * RATE:g}") as server:
+        arguments = [sys.executable, "-c", script, str(clip), server.address, str(seconds)]
         done = subprocess.run(arguments, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
 

@@ -6,8 +6,6 @@ The peer is a limit: 3 s with OpenVINO's cache warm, 600 MB with 4 sessions. Rat
 import argparse
 import json
 import platform
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +15,8 @@ from typing import Any
 import av
 import numpy as np
 import tritonclient.grpc as triton
+
+from stream_client.embedded import EmbeddedServer
 
 START_SECONDS, MEMORY_MB = 3.0, 600.0
 WINDOW = 4
@@ -48,44 +48,30 @@ def main() -> None:
         options.json.write_text(json.dumps(found, indent=2))
 
 
-class Server:
-    """A graph server on any port; its peak of memory."""
-
-    def __enter__(self) -> "Server":
-        command = [sys.executable, "-m", "graph_server", "--port", "0", "--exit_with_stdin"]
-        begun = time.perf_counter()
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        assert self._process.stdout is not None
-        self.address = json.loads(self._process.stdout.readline())["grpc"]
-        self.seconds = time.perf_counter() - begun
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.communicate(timeout=20)
-
-    def peak_mb(self) -> float:
-        lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+def peak_mb(server: EmbeddedServer) -> float:
+    """The most memory that the server's process has had so far."""
+    lines = Path(f"/proc/{server.pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
 
 
 def started() -> float:
-    with Server() as server:
-        return server.seconds
+    """Seconds until a server is ready."""
+    begun = time.perf_counter()
+    with EmbeddedServer():
+        return time.perf_counter() - begun
 
 
 def footprint(frames: list[Any], most: int) -> dict[int, float]:
     peaks = {}
-    with Server() as server:
-        peaks[0] = server.peak_mb()
+    with EmbeddedServer() as server:
+        peaks[0] = peak_mb(server)
         for sessions in dict.fromkeys((1, most)):
             threads = [threading.Thread(target=run_session, args=(server.address, frames)) for _ in range(sessions)]
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
-            peaks[sessions] = server.peak_mb()
+            peaks[sessions] = peak_mb(server)
     return peaks
 
 

@@ -53,10 +53,10 @@ def server() -> Iterator[ScriptedServer]:
 @pytest.fixture(scope="module")
 def pass_through_server() -> Iterator[str]:
     """The gRPC address of our graph server with the graph that gives the picture back, in a process of its own."""
-    from tests.support.graph_server import graph_server_process
+    from tests.support.graph_server import ECHO, graph_server_process
 
-    with graph_server_process("--model_name", "passThrough", "--model_path", "graphs/pass_through") as ready:
-        yield str(ready["grpc"])
+    with graph_server_process(*ECHO) as server:
+        yield server.address
 
 
 @pytest.fixture(autouse=True)

@@ -19,24 +19,24 @@ logger = logging.getLogger(__name__)
 class EmbeddedOptions:
     """How to start the graph server. ``None`` takes its own defaults.
 
-    ``arguments`` are further flags of ``python -m graph_server``. ``start_timeout`` is in seconds: it
-    covers the first fetch of the models over a slow line.
+    ``arguments`` are further flags of ``python -m graph_server``. Timeouts are in seconds: ``start_timeout``
+    covers the first fetch of the models over a slow line; a server that has not ended after ``stop_timeout``
+    is killed.
     """
 
     config_path: Path | None = None
     models_dir: Path | None = None
     arguments: tuple[str, ...] = ()
     start_timeout: float = 600.0
+    stop_timeout: float = 1.0
 
 
 class EmbeddedServer:
-    """Owns the child process and the two threads that read its output.
+    """Owns the child process and the two threads that read its output. A context manager: started, closed.
 
     The child holds the read end of a pipe as its standard input and ends when that closes: so it does not
     outlive this process even when this process is killed.
     """
-
-    STOP_SECONDS = 1.0
 
     def __init__(self, options: EmbeddedOptions | None = None) -> None:
         self._options = options or EmbeddedOptions()
@@ -46,10 +46,30 @@ class EmbeddedServer:
         self._last_words: list[str] = []
         self.address = ""
         """``host:port`` of its gRPC service, once started."""
+        self.rest_address: str | None = None
+        """``host:port`` of its REST service, once started, if ``--rest_port`` is among the arguments."""
         self.label_files: dict[str, Path] = {}
         """The label names of its servables, by servable."""
         self.servables: tuple[str, ...] = ()
         """What it serves: graphs, and models that no graph uses."""
+
+    def __enter__(self) -> "EmbeddedServer":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        """The process id of the child, once launched."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def exit_status(self) -> int | None:
+        """The exit status of the child, ``None`` while it runs; negative: the signal that ended it."""
+        return None if self._process is None else self._process.poll()
 
     def launch(self) -> None:
         """Start the child, if it has not been, without waiting for it."""
@@ -100,6 +120,7 @@ class EmbeddedServer:
         try:
             ready = json.loads(line)
             self.address = str(ready["grpc"])
+            self.rest_address = ready.get("rest")
             labels = ready.get("labels") or {}
             self.servables = tuple(labels)
             self.label_files = {name: Path(path) for name, path in labels.items() if path is not None}
@@ -117,7 +138,7 @@ class EmbeddedServer:
         if process.stdin is not None:
             process.stdin.close()
         try:
-            process.wait(self.STOP_SECONDS)
+            process.wait(self._options.stop_timeout)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

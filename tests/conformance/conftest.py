@@ -1,19 +1,15 @@
 """The server that the rules are checked against: ``OVMS_ADDRESS``, or our own with this folder's configuration."""
 
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import grpc
 import pytest
 
 from tests.conformance.wire import Wire
 from tests.conftest import ASSUMPTION
+from tests.support.graph_server import CONFORMANCE, graph_server_process
 
-CONFIG = Path(__file__).with_name("config.json")
 FOREIGN = os.environ.get("OVMS_ADDRESS")
 """``host:port`` of a server to check instead of our own."""
 
@@ -40,11 +36,8 @@ def address(request: pytest.FixtureRequest) -> Iterator[str]:
         yield FOREIGN
         return
     request.getfixturevalue("models_dir")
-    command = [sys.executable, "-m", "graph_server", "--config_path", str(CONFIG), "--port", "0", "--exit_with_stdin"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        assert process.stdout is not None
-        yield json.loads(process.stdout.readline())["grpc"]
-        process.communicate(timeout=20)
+    with graph_server_process(*CONFORMANCE) as server:
+        yield server.address
 
 
 @pytest.fixture

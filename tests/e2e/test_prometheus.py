@@ -90,10 +90,12 @@ def run(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[
     config = ROOT / "server_config" / "config.json"
     flags = ("--config_path", str(config), "--models_dir", str(models_dir))
     with ExitStack() as stack:
-        ready = stack.enter_context(graph_server_process(*flags, "--metrics_enable", "--metrics_list", LATENCY_TOO))
+        graph_server = stack.enter_context(
+            graph_server_process(*flags, "--metrics_enable", "--metrics_list", LATENCY_TOO)
+        )
         tally = Statistics()
         served = stack.enter_context(MetricsServer(Metrics([tally]), port=0))
-        targets = {"stream-client": host(served.url), "ovms": str(ready["rest"])}
+        targets = {"stream-client": host(served.url), "ovms": str(graph_server.rest_address)}
         start = time.time()
         scraped = Scraped(stack.enter_context(Prometheus.start(folder, targets)), start)
         for api, seconds in (("unary", 1.0), ("stream", 4.0)):
@@ -101,7 +103,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[
             StreamClient(
                 FileSource(ensure_clip(), realtime=True, loop=True),
                 sinks,
-                TransportOptions(ready["grpc"], api=api, model_name="holisticClassifier", request_timeout=30),
+                TransportOptions(graph_server.address, api=api, model_name="holisticClassifier", request_timeout=30),
                 options=RunOptions(limit_stream_duration=seconds, max_side=320),
                 observers=[tally],
             ).run()

@@ -1,6 +1,7 @@
 """From an RTSP server through the client to an RTSP server, and on when any of the three servers dies."""
 
-import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -14,8 +15,10 @@ import pytest
 
 from graph_server.cli.assets import ensure_clip
 from stream_client import RunOptions, StreamClient, TransportOptions
+from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.frames import Result
 from tests.conftest import ROOT
+from tests.support.graph_server import ECHO
 from tests.support.kserve_server import ScriptedServer
 from tests.support.ports import free_port
 from tests.support.publisher import Publisher, watch
@@ -98,34 +101,30 @@ def test_a_run_survives_every_cut_of_source_and_sink(server: ScriptedServer) -> 
     assert {peer.state for peer in summary.connections.values()} == {"ended"}
 
 
-class GraphServer:
-    """A graph server of our own in a process that can be killed, always at the same port."""
+class KilledServer:
+    """A graph server that is killed and started again, always at the same port."""
 
     def __init__(self) -> None:
         port = free_port()
         self.address = f"127.0.0.1:{port}"
-        graph = ["--model_name", "passThrough", "--model_path", str(ROOT / "graphs" / "pass_through")]
-        self._command = [sys.executable, "-m", "graph_server", "--port", str(port), *graph, "--exit_with_stdin"]
-        self._process: subprocess.Popen[bytes] | None = None
+        self._options = EmbeddedOptions(arguments=(*ECHO, "--port", str(port)))
+        self.start()
 
     def start(self) -> None:
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
-        assert self._process.stdout is not None
-        assert json.loads(self._process.stdout.readline())["grpc"] == self.address
+        self._server = EmbeddedServer(self._options)
+        self._server.start()
+        assert self._server.address == self.address
 
     def kill(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.communicate()
+        if self._server.exit_status is None:
+            os.kill(self._server.pid, signal.SIGKILL)
+        self._server.close()
 
 
 @pytest.mark.timeout(120)
 def test_a_file_comes_out_whole_however_often_the_server_is_killed(tmp_path: Path) -> None:
     clip = write_video(tmp_path / "clip.mp4", frames=FRAMES)
-    server = GraphServer()
-    server.start()
+    server = KilledServer()
     kill_at = {FRAMES * (kill + 1) // (KILLS + 1) for kill in range(KILLS)}
     restarts: list[threading.Thread] = []
     indices: list[int] = []

@@ -1,8 +1,5 @@
-"""The graph server in this process, and requests for its pass-through graph."""
+"""The graph server in this process or in one of its own, and requests for its pass-through graph."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -15,12 +12,17 @@ from graph_server.config.read import ServerConfig, single_servable
 from graph_server.faults.plan import parse_faults
 from graph_server.server import GraphServer, ServerOptions
 from graph_server.service.messages import message_class
+from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from tests.conftest import ROOT
 from tests.support.video import picture
 
 STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
 UNARY = "/inference.GRPCInferenceService/ModelInfer"
 TIMESTAMP = "OVMS_MP_TIMESTAMP"
+ECHO = ("--model_name", "passThrough", "--model_path", str(ROOT / "graphs" / "pass_through"))
+"""Flags of a server with only the graph that gives the frame back."""
+CONFORMANCE = ("--config_path", str(ROOT / "tests" / "conformance" / "config.json"))
+"""Flags of a server with every graph that the rules of the wire need."""
 
 
 def pass_through() -> ServerConfig:
@@ -108,13 +110,9 @@ def write_onnx(path: Path, *, inputs: dict[str, tuple[int, ...]], factor: float 
 
 
 @contextmanager
-def graph_server_process(*flags: str) -> Iterator[dict[str, Any]]:
-    """``python -m graph_server`` on any ports; gives what it says when it is ready."""
-    command = [sys.executable, "-m", "graph_server", "--port", "0", "--rest_port", "0", "--exit_with_stdin", *flags]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        try:
-            yield json.loads(line)
-        finally:
-            process.communicate(timeout=20)
+def graph_server_process(*flags: str) -> Iterator[EmbeddedServer]:
+    """A graph server in a process of its own, with REST, on any ports; it has to end by itself."""
+    options = EmbeddedOptions(arguments=("--rest_port", "0", *flags), stop_timeout=20)
+    with EmbeddedServer(options) as server:
+        yield server
+    assert server.exit_status == 0

@@ -16,9 +16,7 @@ from graph_server.errors import ConfigError
 from graph_server.models.versions import find_versions
 from graph_server.tls import server_credentials
 from tests.conftest import ROOT
-from tests.support.graph_server import UNARY, graph_server_process, http, request, write_onnx
-
-ECHO = ("--model_name", "passThrough", "--model_path", str(ROOT / "graphs" / "pass_through"))
+from tests.support.graph_server import ECHO, UNARY, graph_server_process, http, request, write_onnx
 
 
 def refused_here(capsys: pytest.CaptureFixture[str], *flags: str) -> tuple[object, str]:
@@ -106,15 +104,16 @@ def test_metrics_configured_twice_are_refused_as_by_ovms(
         "metrics are configured twice" in refused("--config_path", str(path), "--rest_port", "0", "--metrics_enable")[1]
     )
     assert "--rest_port is missing" in refused("--config_path", str(path))[1]
-    with graph_server_process("--config_path", str(path)) as ready:
-        assert http(ready["rest"], "GET", "/metrics")[0] == 200
+    with graph_server_process("--config_path", str(path)) as server:
+        assert http(server.rest_address, "GET", "/metrics")[0] == 200
 
 
 def test_the_projects_configuration_takes_metrics_enable(models_dir: Path) -> None:
-    flags = ("--config_path", "server_config/config.json", "--metrics_enable", "--metrics_list", "ovms_current_graphs")
-    with graph_server_process(*flags) as ready:
-        page = http(ready["rest"], "GET", "/metrics")[2].decode()
-    assert Path(ready["labels"]["holisticClassifier"]).is_absolute()
+    config = str(ROOT / "server_config" / "config.json")
+    flags = ("--config_path", config, "--metrics_enable", "--metrics_list", "ovms_current_graphs")
+    with graph_server_process(*flags) as server:
+        page = http(server.rest_address, "GET", "/metrics")[2].decode()
+    assert server.label_files["holisticClassifier"].is_absolute()
     assert 'ovms_current_graphs{name="holisticClassifier"} 0\n' in page
     assert "ovms_responses" not in page
 
@@ -125,8 +124,8 @@ def test_one_model_is_served_with_settings_and_the_log_goes_to_a_file(tmp_path: 
     settings = ("--shape", "(3,2)", "--model_version_policy", '{"all": {}}', "--nireq", "1", "--target_device", "CPU")
     log = tmp_path / "server.log"
     flags = ("--model_name", "m", "--model_path", str(tmp_path / "m"), *settings, "--grpc_workers", "2")
-    with graph_server_process(*flags, "--log_level", "TRACE", "--log_path", str(log)) as ready:
-        metadata = json.loads(http(ready["rest"], "GET", "/v2/models/m")[2])
+    with graph_server_process(*flags, "--log_level", "TRACE", "--log_path", str(log)) as server:
+        metadata = json.loads(http(server.rest_address, "GET", "/v2/models/m")[2])
     assert metadata["versions"] == ["1", "2"]
     assert metadata["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [3, 2]}]
     assert log.exists()
@@ -160,13 +159,12 @@ def test_only_clients_with_a_certificate_of_the_authority_are_admitted(tmp_path:
     other_cert, other_key = certificate(tmp_path, "other")
     root = authority.read_bytes()
     flags = ("--tls_cert", str(server_cert), "--tls_key", str(server_key), "--tls_client_ca", str(authority))
-    with graph_server_process(*ECHO, *flags) as ready:
-        address = ready["grpc"]
+    with graph_server_process(*ECHO, *flags) as server:
         known = grpc.ssl_channel_credentials(root, client_key.read_bytes(), client_cert.read_bytes())
         other = grpc.ssl_channel_credentials(root, other_key.read_bytes(), other_cert.read_bytes())
-        assert answered(address, known) is None
-        assert answered(address, other) is grpc.StatusCode.UNAVAILABLE
-        assert answered(address, grpc.ssl_channel_credentials(root)) is grpc.StatusCode.UNAVAILABLE
+        assert answered(server.address, known) is None
+        assert answered(server.address, other) is grpc.StatusCode.UNAVAILABLE
+        assert answered(server.address, grpc.ssl_channel_credentials(root)) is grpc.StatusCode.UNAVAILABLE
 
 
 def test_an_authority_that_is_no_certificate_and_a_key_of_another_are_named(tmp_path: Path) -> None:
@@ -217,8 +215,8 @@ def test_a_server_whose_output_nobody_reads_ends_with_a_line_about_it() -> None:
 
 
 def test_several_addresses_are_bound_to_one_port() -> None:
-    with graph_server_process(*ECHO, "--grpc_bind_address", "127.0.0.1,127.0.0.2") as ready:
-        host, _, port = str(ready["grpc"]).rpartition(":")
+    with graph_server_process(*ECHO, "--grpc_bind_address", "127.0.0.1,127.0.0.2") as server:
+        host, _, port = server.address.rpartition(":")
         assert host == "127.0.0.1"
         for address in (f"127.0.0.1:{port}", f"127.0.0.2:{port}"):
             with grpc.insecure_channel(address) as channel:

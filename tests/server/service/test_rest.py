@@ -41,8 +41,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterat
     }
     (folder / "config.json").write_text(json.dumps(content))
     flags = ("--config_path", str(folder / "config.json"), "--models_dir", str(models_dir))
-    with graph_server_process(*flags) as ready:
-        yield str(ready["rest"])
+    with graph_server_process(*flags) as server:
+        yield str(server.rest_address)
 
 
 def ask(server: str, method: str, path: str, body: Any = b"", **headers: str) -> tuple[int, Any]:

@@ -2,10 +2,7 @@
 
 import contextlib
 import gc
-import json
 import queue
-import subprocess
-import sys
 import threading
 import time
 import weakref
@@ -31,7 +28,7 @@ from graph_server.server import GraphServer
 from graph_server.service.admission import Limits
 from graph_server.service.messages import message_class
 from graph_server.service.session import StreamSession
-from tests.support.graph_server import STREAM, UNARY, graph_server, request, stamps, stream, unary
+from tests.support.graph_server import STREAM, UNARY, graph_server, graph_server_process, request, stamps, stream, unary
 
 LIVE = "/inference.GRPCInferenceService/ServerLive"
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -455,25 +452,21 @@ def test_a_server_that_stops_ends_silent_streams_and_full_sessions(config: Serve
 def test_limits_are_flags_of_the_server(tmp_path: Path) -> None:
     graph = tmp_path / "graph.pbtxt"
     graph.write_text(graph_of("PassThroughCalculator"))
-    command = [sys.executable, "-m", "graph_server", "--model_name", "passThrough", "--model_path", str(graph)]
-    command += ["--port", "0", "--exit_with_stdin", "--max_sessions", "1", "--max_message_bytes", "100000"]
-    command += ["--grpc_channel_arguments", "grpc.max_concurrent_streams=7,grpc.primary_user_agent=x"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        assert process.stdout is not None
-        address = json.loads(process.stdout.readline())["grpc"]
-        with grpc.insecure_channel(address) as channel:
-            requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-            first = channel.stream_stream(STREAM)(iter(requests.get, None))
-            requests.put(to("passThrough", 1))
-            next(first)
-            assert stream(address, request(1))[1:] == (
-                EXHAUSTED,
-                "Too many sessions are open; the limit is 1 (--max_sessions)",
-            )
-            assert stream(address, request(1, image=np.zeros((200, 200, 3), np.uint8)))[1] is EXHAUSTED
-            requests.put(None)
-            assert not list(first)
-        process.communicate(timeout=20)
+    flags = ["--model_name", "passThrough", "--model_path", str(graph)]
+    flags += ["--max_sessions", "1", "--max_message_bytes", "100000"]
+    flags += ["--grpc_channel_arguments", "grpc.max_concurrent_streams=7,grpc.primary_user_agent=x"]
+    with graph_server_process(*flags) as server, grpc.insecure_channel(server.address) as channel:
+        requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        first = channel.stream_stream(STREAM)(iter(requests.get, None))
+        requests.put(to("passThrough", 1))
+        next(first)
+        assert stream(server.address, request(1))[1:] == (
+            EXHAUSTED,
+            "Too many sessions are open; the limit is 1 (--max_sessions)",
+        )
+        assert stream(server.address, request(1, image=np.zeros((200, 200, 3), np.uint8)))[1] is EXHAUSTED
+        requests.put(None)
+        assert not list(first)
 
 
 @pytest.mark.parametrize(

@@ -8,24 +8,16 @@ import grpc
 import pytest
 
 from graph_server.service.admission import Limits
-from tools.fuzz_graph_server import (
-    SERVICE,
-    Mutator,
-    break_off,
-    echo,
-    fuzz_in_parallel,
-    is_served,
-    recorded_requests,
-    resident_mib,
-    server,
-)
+from tests.fuzz.attack import SERVICE, break_off, echo, fuzz_in_parallel, is_served, resident_mib
+from tests.fuzz.mutator import Mutator, recorded_requests
+from tests.support.graph_server import CONFORMANCE, graph_server_process
 
 
 @pytest.fixture(scope="module")
 def running(models_dir: Path) -> Iterator[tuple[str, int]]:
     """Address and process id of a server of its own process."""
-    with server() as made:
-        yield made
+    with graph_server_process(*CONFORMANCE) as server:
+        yield server.address, server.pid
 
 
 def all_sessions_are_free(address: str) -> None:

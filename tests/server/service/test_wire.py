@@ -20,29 +20,27 @@ import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
 from graph_server.service.messages import message_class
+from stream_client.embedded import EmbeddedServer
 from tests.conftest import ROOT
-from tests.support.graph_server import STREAM, UNARY, stream_over
+from tests.support.graph_server import ECHO, STREAM, UNARY, graph_server_process, stream_over
 from tests.support.video import picture
 
 
 @pytest.fixture(scope="module")
-def ready(models_dir: Path) -> Iterator[dict[str, Any]]:
-    command = [sys.executable, "-m", "graph_server", "--port", "0", "--rest_port", "0", "--exit_with_stdin"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        yield json.loads(process.stdout.readline())
-        process.communicate(timeout=20)
-
-
-@pytest.fixture
-def client(ready: dict[str, Any]) -> Iterator[triton.InferenceServerClient]:
-    with triton.InferenceServerClient(ready["grpc"]) as made:
+def server(models_dir: Path) -> Iterator[EmbeddedServer]:
+    with graph_server_process() as made:
         yield made
 
 
 @pytest.fixture
-def channel(ready: dict[str, Any]) -> Iterator[grpc.Channel]:
-    with grpc.insecure_channel(ready["grpc"]) as made:
+def client(server: EmbeddedServer) -> Iterator[triton.InferenceServerClient]:
+    with triton.InferenceServerClient(server.address) as made:
+        yield made
+
+
+@pytest.fixture
+def channel(server: EmbeddedServer) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(server.address) as made:
         yield made
 
 
@@ -224,9 +222,9 @@ def test_any_bytes_get_a_clear_status_and_the_next_client_is_served(channel: grp
     assert (len(answers), code) == (1, grpc.StatusCode.OK)
 
 
-def test_clients_that_vanish_free_their_sessions(ready: dict[str, Any], channel: grpc.Channel) -> None:
+def test_clients_that_vanish_free_their_sessions(server: EmbeddedServer, channel: grpc.Channel) -> None:
     for _ in range(50):
-        with grpc.insecure_channel(ready["grpc"]) as short:
+        with grpc.insecure_channel(server.address) as short:
             call = short.stream_stream(STREAM)(iter([request().SerializeToString()] * 3))
             next(call)
             call.cancel()
@@ -235,9 +233,8 @@ def test_clients_that_vanish_free_their_sessions(ready: dict[str, Any], channel:
 
 @contextmanager
 def child() -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
-    """A server of its own process, that does not outlive its test, and its address."""
-    command = [sys.executable, "-m", "graph_server", "--model_name", "passThrough", "--port", "0"]
-    command += ["--model_path", str(ROOT / "graphs" / "pass_through")]
+    """A server as a person starts it, which signals end and not its standard input, and its address."""
+    command = [sys.executable, "-m", "graph_server", *ECHO, "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         try:
             assert process.stdout is not None
@@ -282,10 +279,10 @@ def test_a_width_that_is_no_multiple_of_16_comes_back_sheared_as_from_ovms(chann
     assert response.raw_output_contents[0] == rows.tobytes()[: 40 * 50 * 3]
 
 
-def test_rest_answers_health_and_metadata(ready: dict[str, Any]) -> None:
+def test_rest_answers_health_and_metadata(server: EmbeddedServer) -> None:
     def get(path: str) -> tuple[int, Any]:
         try:
-            with urllib.request.urlopen(f"http://{ready['rest']}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://{server.rest_address}{path}", timeout=10) as answer:
                 body = answer.read()
                 return answer.status, json.loads(body) if body else None
         except urllib.error.HTTPError as error:

@@ -14,8 +14,8 @@ import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
 from graph_server.cli.assets import ensure_clip
+from tests.support.graph_server import CONFORMANCE, graph_server_process
 from tests.support.video import picture
-from tools.fuzz_graph_server import server
 
 TIMESTAMP = "OVMS_MP_TIMESTAMP"
 Answers = dict[str, list[tuple[int, bytes]]]
@@ -24,8 +24,8 @@ Answers = dict[str, list[tuple[int, bytes]]]
 @pytest.fixture(scope="module")
 def address(models_dir: Path) -> Iterator[str]:
     """A server with all graphs."""
-    with server() as (made, _):
-        yield made
+    with graph_server_process(*CONFORMANCE) as server:
+        yield server.address
 
 
 @pytest.fixture

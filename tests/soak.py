@@ -1,6 +1,6 @@
 """A long run of the whole relay under cuts: does it come back, and does it leak?
 
-    python tools/soak.py [--minutes 15] [--cuts 20] [--size 640x480] [--json FILE]
+    python -m tests.soak [--minutes 15] [--cuts 20] [--size 640x480] [--json FILE]
 
 GStreamer's RTSP server plays a test picture at 30 frames a second, the client relays it through the graph
 server's pass-through graph to a second RTSP server, and a viewer watches there. The servers of source and output
@@ -17,19 +17,15 @@ import gc
 import json
 import os
 import statistics
-import subprocess
 import sys
 import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from stream_client import StreamClient, TransportOptions  # noqa: E402
-from tests.support.ports import free_port  # noqa: E402
-from tests.support.rtsp_server import RtspServer  # noqa: E402
+from stream_client import StreamClient, TransportOptions
+from tests.support.graph_server import ECHO, graph_server_process
+from tests.support.rtsp_server import RtspServer
 
 MAX_GROWTH, MAX_RETURN_SECONDS = 0.03, 3.0
 
@@ -100,21 +96,16 @@ class Cutter:
 
 def run(options: argparse.Namespace) -> dict:
     """The run itself; what it measured."""
-    port = free_port()
-    graph = ["--model_name", "passThrough", "--model_path", str(ROOT / "graphs" / "pass_through")]
-    command = [sys.executable, "-m", "graph_server", "--port", str(port), *graph, "--exit_with_stdin"]
-    pipe = subprocess.PIPE
     before = sample(time.monotonic())
     with (
         RtspServer(play={"camera": pattern(options.size)}) as source,
         RtspServer(publish=["out"]) as output,
-        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as server,
+        graph_server_process(*ECHO) as server,
     ):
-        server.stdout.readline()
         client = StreamClient(
             source.url("camera"),
             output.url("publish/out"),
-            TransportOptions(f"127.0.0.1:{port}", model_name="passThrough"),
+            TransportOptions(server.address, model_name="passThrough"),
         )
         cutter = Cutter(client, {"source": source, output.url("publish/out"): output})
         client.start()
@@ -137,7 +128,6 @@ def run(options: argparse.Namespace) -> dict:
         watcher.join()
         client.stop()
         summary = client.wait()
-        server.stdin.close()
     gc.collect()
     return {"cutter": cutter, "samples": samples, "summary": summary, "before": before, "after": sample(started)}
 
