@@ -12,13 +12,12 @@ from graph_server.config.read import ServerConfig, single_servable
 from graph_server.faults.plan import parse_faults
 from graph_server.server import GraphServer, ServerOptions
 from graph_server.service.messages import message_class
+from kserve_wire.names import TIMESTAMP, method_path
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from tests.conftest import ROOT
 from tests.support.video import picture
 
-STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
-UNARY = "/inference.GRPCInferenceService/ModelInfer"
-TIMESTAMP = "OVMS_MP_TIMESTAMP"
+STREAM, UNARY = method_path("ModelStreamInfer"), method_path("ModelInfer")
 ECHO = ("--model_name", "passThrough", "--model_path", str(ROOT / "graphs" / "pass_through"))
 """Flags of a server with only the graph that gives the frame back."""
 CONFORMANCE = ("--config_path", str(ROOT / "tests" / "conformance" / "config.json"))

@@ -10,9 +10,9 @@ from typing import Any
 
 import grpc
 
+from kserve_wire.names import SERVICE, TIMESTAMP
 from stream_client.transport.messages import message_class
 
-TIMESTAMP = "OVMS_MP_TIMESTAMP"
 Script = Callable[[Any, int], Iterator[Any]]
 """From a request and its number to what is sent back: responses, texts of errors, or a status to end with."""
 
@@ -80,7 +80,7 @@ class ScriptedServer:
         methods: dict[str, Any] = {name: grpc.unary_unary_rpc_method_handler(method) for name, method in unary.items()}
         methods["ModelInfer"] = grpc.unary_unary_rpc_method_handler(self._infer)
         methods["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(self._stream)
-        handler = grpc.method_handlers_generic_handler("inference.GRPCInferenceService", methods)
+        handler = grpc.method_handlers_generic_handler(SERVICE, methods)
         self._server.add_generic_rpc_handlers((handler,))
         if self._credentials is not None:
             self.port = self._server.add_secure_port(self.address, self._credentials)

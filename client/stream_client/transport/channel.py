@@ -8,6 +8,7 @@ from pathlib import Path
 
 import grpc
 
+from kserve_wire.names import method_path
 from stream_client.errors import ConfigurationError, ConnectError
 from stream_client.util.checks import check_above_zero
 
@@ -65,7 +66,6 @@ _OPTIONS: list[tuple[str, int]] = [
 ]
 
 
-_LIVE = "/inference.GRPCInferenceService/ServerLive"
 _SILENT = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
@@ -90,7 +90,7 @@ class Connection:
             channel = grpc.insecure_channel(options.address, options=_OPTIONS)
         else:
             channel = grpc.secure_channel(options.address, _credentials(options.tls), options=_OPTIONS)
-        live: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(_LIVE)
+        live: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method_path("ServerLive"))
         probe = live.future(b"", timeout=timeout, wait_for_ready=True)
         with self._lock:
             self._channel, self._probe = channel, probe

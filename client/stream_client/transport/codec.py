@@ -12,13 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from kserve_wire.datatypes import CONTENTS
 from stream_client.errors import ProtocolError
 from stream_client.frames import Tensor
 from stream_client.transport.datatypes import bytes_of, dtype_of, in_shape, tensor_from_bytes
 from stream_client.transport.messages import message_class
-
-TIMESTAMP = "OVMS_MP_TIMESTAMP"
-"""OVMS's request and response parameter: the packet's timestamp, int64, microseconds."""
 
 Parameter = bool | int | str
 
@@ -30,20 +28,6 @@ _RAW_OUTPUT_FIELD = 6
 _ERROR_FIELD = 1
 _RESPONSE_FIELD = 2
 _VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
-_CONTENTS = {
-    "BOOL": "bool_contents",
-    "INT8": "int_contents",
-    "INT16": "int_contents",
-    "INT32": "int_contents",
-    "INT64": "int64_contents",
-    "UINT8": "uint_contents",
-    "UINT16": "uint_contents",
-    "UINT32": "uint_contents",
-    "UINT64": "uint64_contents",
-    "FP32": "fp32_contents",
-    "FP64": "fp64_contents",
-    "BYTES": "bytes_contents",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +156,7 @@ def _response(message: Any, raw: list[memoryview], shared: Callable[[Place], mem
 
 def _typed_contents(output: Any) -> Any:
     """A tensor whose values stand in the message itself, as small answers of some servers do."""
-    contents = _CONTENTS.get(output.datatype)
+    contents = CONTENTS.get(output.datatype)
     if contents is None:
         raise ProtocolError(f"output {output.name!r} of {output.datatype} has no raw contents")
     values = list(getattr(output.contents, contents))

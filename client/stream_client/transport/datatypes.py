@@ -1,30 +1,16 @@
-"""KServe's datatype names and NumPy's dtypes."""
+"""Tensors to bytes and bytes to tensors."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from kserve_wire.datatypes import DTYPES, join_elements, split_elements
 from stream_client.errors import ProtocolError
 
-# BF16 has no NumPy dtype: its bits are given as uint16.
-_DTYPES: dict[str, np.dtype[Any]] = {
-    "BOOL": np.dtype(np.bool_),
-    "UINT8": np.dtype(np.uint8),
-    "UINT16": np.dtype("<u2"),
-    "UINT32": np.dtype("<u4"),
-    "UINT64": np.dtype("<u8"),
-    "INT8": np.dtype(np.int8),
-    "INT16": np.dtype("<i2"),
-    "INT32": np.dtype("<i4"),
-    "INT64": np.dtype("<i8"),
-    "FP16": np.dtype("<f2"),
-    "BF16": np.dtype("<u2"),
-    "FP32": np.dtype("<f4"),
-    "FP64": np.dtype("<f8"),
-}
+_DTYPES: Mapping[str, np.dtype[Any]] = {**DTYPES, "BF16": np.dtype("<u2")}  # its bits, for lack of a dtype
 DATATYPES = frozenset(_DTYPES)
 """Fixed-size datatypes; ``BYTES`` is the only other one."""
 
@@ -58,16 +44,10 @@ def tensor_from_bytes(name: str, datatype: str, shape: Sequence[int], data: memo
 
 
 def _bytes_tensor(name: str, shape: Sequence[int], count: int, data: memoryview) -> npt.NDArray[Any]:
-    """``BYTES``: each element is preceded by its length, 4 bytes, little endian."""
-    elements: list[bytes] = []
-    position = 0
-    while position < len(data):
-        end = position + 4
-        size = int.from_bytes(data[position:end], "little")
-        if end > len(data) or end + size > len(data):
-            raise ProtocolError(f"tensor {name!r} of BYTES is cut off after {len(elements)} elements")
-        elements.append(bytes(data[end : end + size]))
-        position = end + size
+    try:
+        elements = split_elements(data)
+    except ValueError as error:
+        raise ProtocolError(f"tensor {name!r} of BYTES is {error}") from error
     if len(elements) != count:
         raise ProtocolError(f"tensor {name!r} of BYTES {list(shape)} has {len(elements)} elements, not {count}")
     array = np.empty(count, dtype=object)
@@ -88,7 +68,6 @@ def in_shape(name: str, array: npt.NDArray[Any], shape: Sequence[int]) -> npt.ND
 def bytes_of(datatype: str, array: npt.NDArray[Any]) -> memoryview | bytes:
     """The raw bytes of a tensor: a view where ``array`` is contiguous, one copy where it is not."""
     if datatype == "BYTES":
-        items = [item if isinstance(item, bytes) else str(item).encode() for item in array.reshape(-1)]
-        return b"".join(len(item).to_bytes(4, "little") + item for item in items)
+        return join_elements(item if isinstance(item, bytes) else str(item).encode() for item in array.reshape(-1))
     contiguous = np.ascontiguousarray(array, dtype=dtype_of(datatype))
     return contiguous.reshape(-1).view(np.uint8).data

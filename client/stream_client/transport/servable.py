@@ -6,11 +6,11 @@ from typing import Any
 
 import grpc
 
+from kserve_wire.names import method_path
 from stream_client.errors import ServerError, StreamClientError, UnknownServableError
 from stream_client.transport.messages import message_class
 from stream_client.transport.status import error_of_status
 
-_SERVICE = "/inference.GRPCInferenceService"
 _TIMEOUT = 10.0
 COORDINATES = "coordinates"
 """A graph's second input: the picture that tells where its crops lie. See ``landmark_tensors``."""
@@ -129,7 +129,7 @@ class ControlPlane:
 
     def _call(self, method: str, **fields: Any) -> Any:
         call: grpc.UnaryUnaryMultiCallable[Any, Any] = self._channel.unary_unary(
-            f"{_SERVICE}/{method}",
+            method_path(method),
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=message_class(f"{method}Response").FromString,
         )

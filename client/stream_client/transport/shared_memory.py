@@ -20,6 +20,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 
+from kserve_wire.names import method_path
 from stream_client.errors import ProtocolError
 from stream_client.frames import Tensor
 from stream_client.transport.codec import Place
@@ -32,7 +33,6 @@ EXTENSION = "system_shared_memory"
 """The name under which servers announce it in their metadata."""
 
 _FOLDER = Path("/dev/shm")  # where Linux keeps POSIX shared memory
-_SERVICE = "/inference.GRPCInferenceService/SystemSharedMemory"
 _REGISTER_TIMEOUT = 2.0
 _UNREGISTER_TIMEOUT = 0.5
 
@@ -109,8 +109,12 @@ class SharedMemory:
 
     def __init__(self, channel: grpc.Channel, outputs: Sequence[str]) -> None:
         self._names = tuple(outputs)
-        self._register: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"{_SERVICE}Register")
-        self._unregister: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"{_SERVICE}Unregister")
+        self._register: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
+            method_path("SystemSharedMemoryRegister")
+        )
+        self._unregister: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
+            method_path("SystemSharedMemoryUnregister")
+        )
         self._regions: dict[str, Slots] = {}
         self._inputs: Slots | None = None
         self._outputs: Slots | None = None

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import grpc
 
+from kserve_wire.names import TIMESTAMP, method_path
 from stream_client.errors import ProtocolError, StreamClientError, TransportError, as_error
 from stream_client.transport.base import Answer, Closed, Event, Failure, Listener, Request
 from stream_client.transport.channel import ChannelOptions, Connection
 from stream_client.transport.codec import (
-    TIMESTAMP,
     InferResponse,
     Parameter,
     decode_stream_response,
@@ -22,8 +22,6 @@ from stream_client.transport.codec import (
 from stream_client.transport.shared_memory import SharedMemory
 from stream_client.transport.status import error_of_status, error_of_text
 from stream_client.util.bounded_queue import BoundedQueue
-
-METHOD = "/inference.GRPCInferenceService/ModelStreamInfer"
 
 
 class StreamingTransport:
@@ -78,7 +76,7 @@ class StreamingTransport:
         self._in_order = False
         self._first = True
         self._memory = SharedMemory(channel, self._shared_outputs) if self._shared_outputs else None
-        start: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(METHOD)
+        start: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(method_path("ModelStreamInfer"))
         self._call = start(self._drain(self._requests))
         self._reader = threading.Thread(
             target=self._read, args=(self._call, listener), name="stream reader", daemon=True

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 
 import grpc
 
+from kserve_wire.names import TIMESTAMP, method_path
 from stream_client.errors import DeadlineError, StreamClientError, TransportError, as_error
 from stream_client.transport.base import Answer, Closed, Failure, Listener, Request
 from stream_client.transport.channel import ChannelOptions, Connection
-from stream_client.transport.codec import TIMESTAMP, Parameter, decode_response, encode_request, nowhere
+from stream_client.transport.codec import Parameter, decode_response, encode_request, nowhere
 from stream_client.transport.shared_memory import SharedMemory
 from stream_client.transport.status import error_of_status
 
-METHOD = "/inference.GRPCInferenceService/ModelInfer"
 _BROKEN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
@@ -56,7 +56,7 @@ class UnaryTransport:
     def open(self, listener: Listener, *, within: float = math.inf) -> None:
         """Connect."""
         channel = self._connection.open(within)
-        self._infer: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
+        self._infer: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method_path("ModelInfer"))
         self._memory = SharedMemory(channel, self._shared_outputs) if self._shared_outputs else None
         self._finishing = self._closed = False
         self._listener = listener

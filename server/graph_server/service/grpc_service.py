@@ -14,10 +14,10 @@ from graph_server.service.servable_calls import ServableCalls
 from graph_server.service.session import StreamSession
 from graph_server.service.shared_memory import EXTENSION, SharedMemoryRegions
 from graph_server.service.status import Refusal, UnmappedRefusal, final_text
+from kserve_wire.names import SERVICE
 
 logger = logging.getLogger(__name__)
 
-SERVICE = "inference.GRPCInferenceService"
 SERVER_NAME = "OpenVINO Model Server"
 
 

@@ -14,14 +14,13 @@ from graph_server.service.pictures import decoded, pictures_of
 from graph_server.service.shared_memory import deliver
 from graph_server.service.status import Refusal
 from graph_server.service.tensors import (
-    DTYPES,
-    TYPED_FIELDS,
     check_contents,
     describe_output,
     input_value,
     listed,
     output_bytes,
 )
+from kserve_wire.datatypes import CONTENTS, DTYPES
 
 _PRECISIONS = {"FP": "FP", "INT": "I", "UINT": "U"}
 
@@ -88,7 +87,7 @@ def _check_size(info: TensorInfo, item: Any, raw: memoryview | None) -> None:
             "Invalid content size of tensor proto",
             f"Expected: {count * size} bytes; Actual: {len(raw)} bytes; {where}",
         )
-    given = len(getattr(item.contents, TYPED_FIELDS[info.datatype])) if info.datatype in TYPED_FIELDS else 0
+    given = len(getattr(item.contents, CONTENTS[info.datatype])) if info.datatype in CONTENTS else 0
     if raw is None and given != count:
         raise Refusal(
             "Invalid number of values in tensor proto container",

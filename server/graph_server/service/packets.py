@@ -31,8 +31,8 @@ from graph_server.service.tensors import (
     not_an_array,
     output_bytes,
 )
+from kserve_wire.names import TIMESTAMP
 
-TIMESTAMP = "OVMS_MP_TIMESTAMP"
 _RESERVED = "py"
 _SPECIAL = {
     UNSET: "Timestamp::Unset()",

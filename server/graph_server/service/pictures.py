@@ -4,7 +4,7 @@ Source: src/tensor_conversion.hpp, src/tensor_conversion_common.cpp, src/kfs_fro
 """
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from graph_server.models.model import TensorInfo
 from graph_server.models.preparation import last_line
 from graph_server.service.status import Refusal, UnmappedRefusal
-from graph_server.service.tensors import DTYPES
+from kserve_wire.datatypes import DTYPES, split_elements
 
 MOST_PIXELS = 1 << 24
 """More are not decoded for a request: a few kilobytes may hold a picture of any size. OVMS has OpenCV's 2**30."""
@@ -23,7 +23,7 @@ MOST_PIXELS = 1 << 24
 def pictures_of(info: TensorInfo, item: Any, raw: memoryview | None) -> list[bytes]:
     """The encoded pictures of an input for ``info``, with OVMS's checks; raises :class:`Refusal`."""
     where = f"input name: input name: {info.name}"
-    encoded = list(item.contents.bytes_contents) if raw is None else list(_parts(raw))
+    encoded = list(item.contents.bytes_contents) if raw is None else _elements(raw)
     if len(info.shape) != 4:
         raise UnmappedRefusal("Functionality not implemented")
     if len(item.shape) != 1:
@@ -70,17 +70,12 @@ def decoded(info: TensorInfo, encoded: Sequence[bytes]) -> npt.NDArray[Any]:
     return np.stack(images)
 
 
-def _parts(raw: memoryview) -> Iterator[bytes]:
-    """What stands behind each length of 4 bytes; raises :class:`Refusal`."""
-    position = 0
-    while position + 4 <= len(raw):
-        size = int.from_bytes(raw[position : position + 4], "little")
-        position += 4 + size
-        if position > len(raw):
-            break
-        yield bytes(raw[position - size : position])
-    if position != len(raw):
-        raise Refusal("Inputs inside buffer does not match expected format.")
+def _elements(raw: memoryview) -> list[bytes]:
+    """Raises :class:`Refusal`."""
+    try:
+        return split_elements(raw)
+    except ValueError as error:
+        raise Refusal("Inputs inside buffer does not match expected format.") from error
 
 
 def _pixels(data: bytes, most: int) -> npt.NDArray[Any]:

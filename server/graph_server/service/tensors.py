@@ -13,15 +13,8 @@ import numpy.typing as npt
 
 from graph_server.service.messages import InferRequest
 from graph_server.service.status import Refusal
+from kserve_wire.datatypes import CONTENTS, DATATYPES, DTYPES
 
-DTYPES: dict[str, np.dtype[Any]] = {
-    name: np.dtype(code)
-    for name, code in {
-        "BOOL": "?", "UINT8": "u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8", "INT8": "i1",
-        "INT16": "<i2", "INT32": "<i4", "INT64": "<i8", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8",
-    }.items()
-}  # fmt: skip
-_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _IMAGE_CHANNELS = {
     "UINT8": (1, 3, 4), "INT8": (1, 3, 4), "UINT16": (1, 3, 4), "INT16": (1, 3, 4), "FP16": (1, 3, 4),
     "FP32": (1, 2, 4),
@@ -29,11 +22,6 @@ _IMAGE_CHANNELS = {
 # What OVMS counts for each element of BYTES: a character, but std::string for what a tensor has to have.
 _CHARACTER, _STRING = 1, 32
 _PIXELS: dict[int, np.dtype[Any]] = {1: np.dtype("u1"), 2: np.dtype("<u2")}
-TYPED_FIELDS = {
-    "BOOL": "bool_contents", "INT8": "int_contents", "INT16": "int_contents", "INT32": "int_contents",
-    "INT64": "int64_contents", "UINT8": "uint_contents", "UINT16": "uint_contents", "UINT32": "uint_contents",
-    "UINT64": "uint64_contents", "FP32": "fp32_contents", "FP64": "fp64_contents", "BYTES": "bytes_contents",
-}  # fmt: skip
 _MEDIAPIPE_DATATYPES = ("FP32", "FP16", "INT32", "INT8", "UINT8", "BOOL")
 _SHAPE, _SIZE = "Invalid input shape", "Invalid content size of tensor proto"
 
@@ -145,7 +133,7 @@ def _shaped(values: npt.NDArray[Any], item: Any) -> npt.NDArray[Any]:
 
 
 def _typed(item: Any, expected: int) -> npt.NDArray[Any]:
-    field = TYPED_FIELDS.get(item.datatype)
+    field = CONTENTS.get(item.datatype)
     values = [] if field is None else list(getattr(item.contents, field))
     actual = len(values) * _element_bytes(item.datatype, _CHARACTER)
     if actual != expected or item.datatype not in DTYPES or field is None:
@@ -162,7 +150,7 @@ def _typed(item: Any, expected: int) -> npt.NDArray[Any]:
 def describe_output(output: Any, name: str, value: npt.NDArray[Any]) -> None:
     """Fill an ``InferOutputTensor``."""
     output.name = name
-    output.datatype = _NAMES.get(value.dtype.newbyteorder("="), _NAMES.get(value.dtype, "INVALID"))
+    output.datatype = DATATYPES.get(value.dtype.newbyteorder("="), DATATYPES.get(value.dtype, "INVALID"))
     output.shape.extend(value.shape)
 
 

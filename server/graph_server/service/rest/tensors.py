@@ -14,7 +14,7 @@ import numpy as np
 
 from graph_server.service.messages import InferRequest, message_class
 from graph_server.service.status import Refusal
-from graph_server.service.tensors import DTYPES
+from kserve_wire.datatypes import CONTENTS, DTYPES
 
 _INPUT = "Could not parse input content. Not valid ndarray detected"
 _OUTPUT = "Could not parse output content."
@@ -42,13 +42,11 @@ def _is_uint(value: Any) -> bool:
 
 
 # Integers beyond 32 bits are refused in JSON whatever the datatype, as in OVMS.
-_KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "FP32": ("fp32_contents", _is_number), "FP64": ("fp64_contents", _is_number),
-    "INT8": ("int_contents", _is_int), "INT16": ("int_contents", _is_int), "INT32": ("int_contents", _is_int),
-    "INT64": ("int64_contents", _is_int), "UINT8": ("uint_contents", _is_uint), "UINT16": ("uint_contents", _is_uint),
-    "UINT32": ("uint_contents", _is_uint), "UINT64": ("uint64_contents", _is_uint),
-    "BOOL": ("bool_contents", lambda value: isinstance(value, bool)),
-    "BYTES": ("bytes_contents", lambda value: isinstance(value, str)),
+_FITS: dict[str, Callable[[Any], bool]] = {
+    "FP32": _is_number, "FP64": _is_number,
+    "INT8": _is_int, "INT16": _is_int, "INT32": _is_int, "INT64": _is_int,
+    "UINT8": _is_uint, "UINT16": _is_uint, "UINT32": _is_uint, "UINT64": _is_uint,
+    "BOOL": lambda value: isinstance(value, bool), "BYTES": lambda value: isinstance(value, str),
 }  # fmt: skip
 
 
@@ -142,12 +140,11 @@ def _fill_input(message: Any, item: Any, only: bool) -> bool:
         data = _typed(fields["data"], list, _INPUT)
         if made.datatype in ("FP16", "BF16"):
             raise Refusal(_INPUT)
-        if made.datatype not in _KINDS:
+        if made.datatype not in _FITS:
             raise Refusal(_PRECISION)
-        field, fits = _KINDS[made.datatype]
-        values = list(_flat(data, fits))
+        values = list(_flat(data, _FITS[made.datatype]))
         encoded = [value.encode() for value in values] if made.datatype == "BYTES" else values
-        getattr(made.contents, field).extend(encoded)
+        getattr(made.contents, CONTENTS[made.datatype]).extend(encoded)
         return bool(values)
     if (
         "binary_data_size" not in made.parameters

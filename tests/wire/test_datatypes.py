@@ -1,0 +1,38 @@
+"""Datatypes: what NumPy makes of them, and the form of BYTES."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kserve_wire.datatypes import CONTENTS, DATATYPES, DTYPES, join_elements, split_elements
+
+
+def test_each_datatype_has_a_dtype_of_its_own() -> None:
+    assert {dtype: name for name, dtype in DTYPES.items()} == DATATYPES
+    assert len(DATATYPES) == len(DTYPES) == 12
+    assert DATATYPES[np.zeros(1, np.float32).dtype] == "FP32"
+
+
+@pytest.mark.parametrize(("datatype", "size"), [("BOOL", 1), ("UINT16", 2), ("FP16", 2), ("INT32", 4), ("FP64", 8)])
+def test_a_dtype_has_the_size_of_its_datatype(datatype: str, size: int) -> None:
+    assert DTYPES[datatype].itemsize == size
+
+
+def test_all_but_half_floats_have_a_field_for_typed_values() -> None:
+    assert set(CONTENTS) == {*DTYPES, "BYTES"} - {"FP16"}
+
+
+@given(st.lists(st.binary(max_size=300)))
+def test_elements_come_back_as_they_were(elements: list[bytes]) -> None:
+    assert split_elements(memoryview(join_elements(elements))) == elements
+
+
+@pytest.mark.parametrize("data", [b"\x00", b"\x01\x00\x00\x00", b"\x00\x00\x00\x00\x02\x00\x00\x00x", b"\xff" * 7])
+def test_elements_that_are_cut_off_are_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="cut off after"):
+        split_elements(memoryview(data))
+
+
+def test_the_length_is_little_endian() -> None:
+    assert join_elements([b"ab", b""]) == b"\x02\x00\x00\x00ab\x00\x00\x00\x00"

@@ -1,0 +1,64 @@
+"""Datatypes of KServe v2: their NumPy dtypes, where typed values lie in a message, and the form of BYTES."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+DTYPES: Mapping[str, np.dtype[Any]] = {
+    "BOOL": np.dtype("?"),
+    "UINT8": np.dtype("u1"),
+    "UINT16": np.dtype("<u2"),
+    "UINT32": np.dtype("<u4"),
+    "UINT64": np.dtype("<u8"),
+    "INT8": np.dtype("i1"),
+    "INT16": np.dtype("<i2"),
+    "INT32": np.dtype("<i4"),
+    "INT64": np.dtype("<i8"),
+    "FP16": np.dtype("<f2"),
+    "FP32": np.dtype("<f4"),
+    "FP64": np.dtype("<f8"),
+}
+"""The dtype of each datatype whose values have a fixed size. NumPy has none for BF16."""
+
+DATATYPES: Mapping[np.dtype[Any], str] = {dtype: name for name, dtype in DTYPES.items()}
+"""The datatype of each dtype."""
+
+CONTENTS: Mapping[str, str] = {
+    "BOOL": "bool_contents",
+    "UINT8": "uint_contents",
+    "UINT16": "uint_contents",
+    "UINT32": "uint_contents",
+    "UINT64": "uint64_contents",
+    "INT8": "int_contents",
+    "INT16": "int_contents",
+    "INT32": "int_contents",
+    "INT64": "int64_contents",
+    "FP32": "fp32_contents",
+    "FP64": "fp64_contents",
+    "BYTES": "bytes_contents",
+}
+"""The field of ``InferTensorContents`` that holds typed values of each datatype. FP16 has no field."""
+
+_LENGTH_BYTES = 4
+
+
+def split_elements(data: memoryview) -> list[bytes]:
+    """The elements of a BYTES tensor: each follows its length, 4 bytes, little endian.
+
+    Raises :class:`ValueError` where the last element is cut off.
+    """
+    elements: list[bytes] = []
+    position = 0
+    while position < len(data):
+        start = position + _LENGTH_BYTES
+        position = start + int.from_bytes(data[position:start], "little")
+        if position > len(data):
+            raise ValueError(f"cut off after {len(elements)} elements")
+        elements.append(bytes(data[start:position]))
+    return elements
+
+
+def join_elements(elements: Iterable[bytes]) -> bytes:
+    """The bytes of a BYTES tensor with these elements."""
+    return b"".join(len(element).to_bytes(_LENGTH_BYTES, "little") + element for element in elements)
