@@ -16,11 +16,16 @@
      │    ├── DeadlineError              no answer within the bound
      │    └── ConnectionLostError        the connection broke
      ├── ProtocolError               an answer that is not KServe v2, or lies about its content
-     └── ServerError                 the server answered with an error
-          ├── UnknownServableError       it serves no model or graph of that name
-          └── BadInputError              it refuses the input's name, shape or type
+     ├── ServerError                 the server answered with an error
+     │    ├── UnknownServableError       it serves no model or graph of that name
+     │    └── BadInputError              it refuses the input's name, shape or type
+     ├── PredictionError             a classifier beside the stream gives no predictions
+     ├── MetricsError                metrics cannot be served or pushed
+     ├── RtspError                   an RTSP server refuses, or does not speak RTSP
+     └── LedgerError                 the counts of frames do not add up: a bug of this package
 
-Every message is one line that names what was tried and what to do about it.
+Every message is one line that names the input and the remedy. ``RtspError`` stays inside the package: the source or
+the sink raises a ``SourceError`` or a ``SinkError`` instead.
 """
 
 
@@ -98,6 +103,29 @@ class UnknownServableError(ServerError):
 
 class BadInputError(ServerError):
     """The server refuses the input's name, shape or datatype."""
+
+
+class PredictionError(StreamClientError):
+    """The classifier beside the stream is unreachable, or its answer is no prediction."""
+
+
+class MetricsError(StreamClientError):
+    """Metrics cannot be served or pushed."""
+
+
+class RtspError(StreamClientError):
+    """An RTSP server answered with an error, or with something that is not RTSP.
+
+    ``status`` is the response's status code, or 0.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class LedgerError(StreamClientError):
+    """The counts of frames do not add up: a bug of this package, never of its user."""
 
 
 def as_error(exception: BaseException, kind: type[StreamClientError], what: str) -> StreamClientError:

@@ -9,6 +9,8 @@
      │    └── UnknownVersionError   a model of that name, but not of that version
      ├── GraphError            a graph that failed to start or run
      └── Refusal               a request that is refused, with OVMS's text and code (service/status.py)
+          ├── UnmappedRefusal       OVMS maps no code to it
+          └── NotJson               a REST request that is not JSON (service/rest/tensors.py)
 
 Every message is one line that names what was tried and what to do about it.
 """

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stream_client.errors import ConfigurationError
+from stream_client.errors import ConfigurationError, LedgerError
 from stream_client.frames import Label
-from stream_client.monitoring.ledger import Ledger, LedgerError
+from stream_client.monitoring.ledger import Ledger
 from stream_client.monitoring.observer import NullObserver
 from stream_client.processing.labels import decode_scores, read_label_names
 from stream_client.processing.overlay import draw_label

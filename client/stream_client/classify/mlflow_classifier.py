@@ -15,7 +15,7 @@ from stream_client.classify.features import FeatureSchema
 from stream_client.classify.models import TrainedModel
 from stream_client.classify.pose_classifier import Landmarks, PoseClassifier
 from stream_client.classify.windows import WindowSpec
-from stream_client.errors import ConfigurationError, StreamClientError
+from stream_client.errors import ConfigurationError, PredictionError
 from stream_client.frames import Frame
 from stream_client.util.redact import redact
 
@@ -23,10 +23,6 @@ logger = logging.getLogger(__name__)
 
 PredictFunction = Callable[[npt.NDArray[np.float32]], Any]
 """Rows, float32 [rows, columns], to predictions: a label or probabilities for each row."""
-
-
-class PredictionError(StreamClientError):
-    """The scoring server did not answer, or not with predictions."""
 
 
 class MLflowScorer:

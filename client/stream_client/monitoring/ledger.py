@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stream_client.errors import StreamClientError
+from stream_client.errors import LedgerError
 from stream_client.monitoring.observer import Observer
 
 DROP_REASONS = {
@@ -22,10 +22,6 @@ FAIL_REASONS = {
     "connection_lost": "lost with the connection",
     "stopped": "unanswered at the stop",
 }
-
-
-class LedgerError(StreamClientError):
-    """The books do not balance: a bug of ours, never of the user's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import basic_auth_handler, default_handler
 from prometheus_client.registry import Collector
 
-from stream_client.errors import ConfigurationError, StreamClientError
+from stream_client.errors import ConfigurationError, MetricsError
 from stream_client.monitoring.ledger import DROP_REASONS, FAIL_REASONS
 from stream_client.monitoring.observer import ConnectionState
 from stream_client.monitoring.statistics import HistogramSnapshot, Statistics, StatisticsSnapshot
@@ -41,10 +41,6 @@ _LABELS = ("stream", "model")
 _STATES: tuple[ConnectionState, ...] = get_args(ConnectionState)
 _PEERS = ("source", "server")
 _Family = TypeVar("_Family", bound=Metric)
-
-
-class MetricsError(StreamClientError):
-    """Metrics could not be served or pushed."""
 
 
 class Metrics(Collector):

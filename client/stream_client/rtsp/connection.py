@@ -9,11 +9,11 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
+from stream_client.errors import RtspError
 from stream_client.rtsp.authentication import Authenticator
 from stream_client.rtsp.messages import (
     Packet,
     Response,
-    RtspError,
     parse_packet,
     parse_response,
     request_bytes,

@@ -3,18 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from stream_client.errors import RtspError
+
 MAX_HEADER_BYTES = 65_536
-
-
-class RtspError(Exception):
-    """The server answered with an error, or with something that is not RTSP.
-
-    ``status`` is the response's status code, or 0.
-    """
-
-    def __init__(self, message: str, status: int = 0) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator
 
+from stream_client.errors import RtspError
 from stream_client.rtsp.connection import RtspConnection
 from stream_client.rtsp.depacketiser import AccessUnit, Depacketiser
 from stream_client.rtsp.description import H264Track, h264_track
-from stream_client.rtsp.messages import Packet, RtspError
+from stream_client.rtsp.messages import Packet
 
 _CHANNELS = re.compile(r"interleaved=(\d+)")
 _BYE = 203

@@ -3,9 +3,10 @@
 import math
 import time
 
+from stream_client.errors import RtspError
 from stream_client.rtsp.connection import RtspConnection
 from stream_client.rtsp.h264 import RtpPacketiser, parameter_sets, session_description
-from stream_client.rtsp.messages import RtspError, interleaved
+from stream_client.rtsp.messages import interleaved
 
 _REPORT_SECONDS = 5.0
 

@@ -8,11 +8,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stream_client.errors import SinkError, StreamClientError
+from stream_client.errors import RtspError, SinkError, StreamClientError
 from stream_client.frames import Image, Result, StreamInfo
 from stream_client.monitoring.observer import ConnectionState
 from stream_client.rtsp.h264 import CLOCK_RATE, split_access_unit
-from stream_client.rtsp.messages import RtspError
 from stream_client.rtsp.publisher import Publisher
 from stream_client.sinks.encoder import Encoder
 from stream_client.util.backoff import Backoff, TimeLimit

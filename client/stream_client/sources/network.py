@@ -5,6 +5,7 @@ from typing import Literal
 import av.error
 
 from stream_client.errors import (
+    RtspError,
     SourceAuthenticationError,
     SourceCodecError,
     SourceError,
@@ -12,7 +13,6 @@ from stream_client.errors import (
     SourceTimeoutError,
     SourceTlsError,
 )
-from stream_client.rtsp.messages import RtspError
 from stream_client.sources.feed import FfmpegFeed, LiveInput
 from stream_client.sources.live import LiveSource
 from stream_client.sources.reconnecting import ReconnectingSource

@@ -6,9 +6,8 @@ from fractions import Fraction
 import av
 import av.error
 
-from stream_client.errors import SourceError
+from stream_client.errors import RtspError, SourceError
 from stream_client.rtsp.description import H264Track
-from stream_client.rtsp.messages import RtspError
 from stream_client.rtsp.player import Player
 from stream_client.sources.feed import FeedProperties, FfmpegFeed, LiveInput
 

@@ -11,8 +11,8 @@ import pytest
 
 from stream_client.classify import UNKNOWN, DecisionOptions, FeatureSchema, MLflowClassifier, WindowSpec
 from stream_client.classify.joints import JOINT
-from stream_client.classify.mlflow_classifier import MLflowScorer, PredictionError, as_probabilities
-from stream_client.errors import ConfigurationError
+from stream_client.classify.mlflow_classifier import MLflowScorer, as_probabilities
+from stream_client.errors import ConfigurationError, PredictionError
 
 SCHEMA = FeatureSchema((), (), (), (), (), coordinates=("left_wrist",))
 WINDOW = WindowSpec(length_ms=500, overlap_ms=250, rate=20, pooling=("mean",))

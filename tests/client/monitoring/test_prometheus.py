@@ -13,8 +13,8 @@ from prometheus_client.samples import Sample
 
 from stream_client import RunOptions, StreamClient, TransportOptions
 from stream_client.cli.command import main
-from stream_client.errors import ConfigurationError
-from stream_client.monitoring.prometheus import Metrics, MetricsError, MetricsServer, Monitor, Pushgateway
+from stream_client.errors import ConfigurationError, MetricsError
+from stream_client.monitoring.prometheus import Metrics, MetricsServer, Monitor, Pushgateway
 from stream_client.monitoring.stages import STAGES
 from stream_client.monitoring.statistics import Statistics
 from stream_client.sinks.callable import NullSink

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_client.rtsp.messages import Packet, RtspError, interleaved, parse_packet, parse_response, request_bytes
+from stream_client.errors import RtspError
+from stream_client.rtsp.messages import Packet, interleaved, parse_packet, parse_response, request_bytes
 
 RESPONSE = (
     b"RTSP/1.0 401 Unauthorized\r\nCSeq: 2\r\nWWW-Authenticate: Basic realm=x\r\n"
