@@ -1,8 +1,9 @@
 """A local stand-in for OpenVINO Model Server: same files, same models, same behaviour on the wire."""
 
 import sys
+from importlib.metadata import version
 
-__version__ = "0.1.0"
+__version__ = version("ovms-stream-client")
 
 # Importing OpenVINO reports a usage event to Google Analytics. Nobody asked the user, whose video this is:
 # without its telemetry package it falls back to a stub that sends nothing.
