@@ -20,7 +20,7 @@ from stream_client.pipeline.reader import Reader
 from stream_client.pipeline.run import Run
 from stream_client.pipeline.sink_worker import SinkWorker
 from stream_client.processing.results import LandmarkClassifier, Postprocess, label_on_image
-from stream_client.sinks.factory import SinkLike, as_list, as_sink
+from stream_client.sinks.factory import SinkLike, as_sinks
 from stream_client.sources.factory import SourceLike, as_source
 from stream_client.transport.session import Session, TransportOptions, connect
 from stream_client.util.bounded_queue import BoundedQueue
@@ -60,7 +60,7 @@ class StreamClient:
         observers: Sequence[Observer] = (),
     ) -> None:
         self._source = as_source(source)
-        self._sinks = [as_sink(sink) for sink in as_list(sinks)]
+        self._sinks = as_sinks(sinks)
         self._options = options or RunOptions()
         if isinstance(transport, str):
             transport = TransportOptions(transport, request_timeout=self._options.request_timeout)

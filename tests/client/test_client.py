@@ -24,8 +24,10 @@ from stream_client.errors import (
 )
 from stream_client.frames import StreamInfo
 from stream_client.sinks.file import FileSink
+from stream_client.sinks.landmarks import LandmarksSink
+from stream_client.training.buffer import TrainingBuffer
 from stream_client.transport.session import Api
-from tests.support.kserve_server import ScriptedServer, answer, gate, image_and_label
+from tests.support.kserve_server import ScriptedServer, answer, gate, image_and_label, slow
 from tests.support.video import picture
 
 
@@ -194,7 +196,7 @@ def test_no_server_is_an_error_within_the_connect_timeout(clip: Path) -> None:
 
 def test_a_width_that_ovms_would_shear_is_padded_and_cropped(server: ScriptedServer) -> None:
     results: list[Result] = []
-    _run((picture(index, width=50) for index in range(3)), results.append, server.address, drop_policy="block")
+    _run((picture(index, width=50) for index in range(3)), results.append, server.address)
     assert [list(request.inputs[0].shape) for request in server.requests] == [[48, 64, 3]] * 3
     assert [result.image.shape for result in results] == [(48, 50, 3)] * 3
 
@@ -214,7 +216,7 @@ def test_a_model_with_batch_and_floats_gets_what_its_metadata_says(server: Scrip
 
     server.script = script
     results: list[Result] = []
-    _run(pictures(3), results.append, server.address, "unary", drop_policy="block")
+    _run(pictures(3), results.append, server.address, "unary")
     assert [list(request.inputs[0].shape) for request in server.requests] == [[1, 3, 48, 64]] * 3
     assert all(np.array_equal(result.image, result.frame.image) for result in results)
 
@@ -226,6 +228,20 @@ def test_a_frame_of_the_wrong_size_for_the_model_is_refused(server: ScriptedServ
     server.metadata.inputs.add(name="x", datatype="UINT8", shape=[1, 224, 224, 3])
     with pytest.raises(BadInputError, match=r"224x224.*64x48"):
         _run(pictures(3), (), server.address, "unary")
+
+
+def test_an_iterator_loses_nothing_however_slow_the_server(server: ScriptedServer) -> None:
+    server.script = slow(0.01)
+    assert _run(pictures(40), (), server.address, max_inflight=1).ledger.delivered == 40
+
+
+def test_a_sink_that_needs_landmarks_is_refused_before_it_opens(server: ScriptedServer, tmp_path: Path) -> None:
+    path = tmp_path / "landmarks.jsonl"
+    path.write_text("kept")
+    for sink in (LandmarksSink(path), TrainingBuffer()):
+        with pytest.raises(ConfigurationError, match="'graph' gives no landmarks"):
+            _run(pictures(1), sink, server.address)
+    assert path.read_text() == "kept"
 
 
 def test_latest_drops_what_the_server_is_too_slow_for_and_counts_it(server: ScriptedServer) -> None:
@@ -243,7 +259,7 @@ def test_latest_drops_what_the_server_is_too_slow_for_and_counts_it(server: Scri
     def sink(result: Result) -> None:
         seen.set()
 
-    summary = _run(source(), sink, server.address, max_inflight=1)
+    summary = _run(source(), sink, server.address, max_inflight=1, drop_policy="latest")
     ledger = summary.ledger
     assert ledger.entered == 40
     assert ledger.dropped["replaced"] >= 20
@@ -403,7 +419,7 @@ def test_a_run_closes_its_session_rather_than_cancel_it(server: ScriptedServer, 
         results.append(result)
         came.release()
 
-    _run(source(), take, server.address, drop_policy="block")
+    _run(source(), take, server.address)
     assert len(results) == 5
     assert server.ends.get(timeout=10) == "closed"
 
@@ -558,6 +574,7 @@ def test_repeated_runs_leave_no_descriptor_open(server: ScriptedServer) -> None:
 
 
 def test_enforce_fps_thins_out_a_live_source_and_counts_it(server: ScriptedServer) -> None:
-    summary = _run(pictures(60), (), server.address, enforce_fps=5.0)
+    images = pictures(60)
+    summary = _run(lambda: next(images, None), (), server.address, enforce_fps=5.0)
     assert summary.ledger.dropped["max_fps"] > 40
     assert summary.ledger.delivered >= 1

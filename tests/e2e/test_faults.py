@@ -1,6 +1,5 @@
 """StreamClient against the graph server with injected faults: every frame is accounted for."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,9 +23,7 @@ FRAMES = 30
     ],
 )
 def test_every_frame_is_accounted_for_whatever_the_server_does(faults: tuple[str, ...], api: Any) -> None:
-    def pictures() -> Iterator[Any]:
-        return (picture(index) for index in range(FRAMES))
-
+    images = (picture(index) for index in range(FRAMES))
     results: list[Result] = []
     lossy = any(fault.startswith(("drop", "error")) for fault in faults)
     with graph_server(*faults) as server:
@@ -34,7 +31,7 @@ def test_every_frame_is_accounted_for_whatever_the_server_does(faults: tuple[str
         # What does come is waited for, however loaded the machine.
         times = {"request_timeout": 1.0} if lossy else {"request_timeout": 20.0, "join_timeout": 20.0}
         options = RunOptions(max_inflight=4, drop_policy="block", **times)  # type: ignore[arg-type]
-        ledger = StreamClient(pictures(), results.append, transport, options=options).run().ledger
+        ledger = StreamClient(lambda: next(images, None), results.append, transport, options=options).run().ledger
     assert ledger.entered == FRAMES
     assert ledger.delivered == len(results)
     assert ledger.delivered + sum(ledger.dropped.values()) + sum(ledger.failed.values()) == FRAMES

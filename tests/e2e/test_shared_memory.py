@@ -68,7 +68,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 def run(address: str, *, shared_memory: bool = True, api: Literal["stream", "unary"] = "stream") -> list[Result]:
     options = TransportOptions(address, model_name="passThrough", api=api, shared_memory=shared_memory)
     kept: list[Result] = []
-    StreamClient(frames(), kept.append, options, options=RunOptions(drop_policy="block")).run()
+    StreamClient(frames(), kept.append, options).run()
     return kept
 
 
@@ -93,7 +93,7 @@ def test_slots_are_used_again(server: GraphServer, calls: dict[str, int]) -> Non
         seen += 1
 
     options = TransportOptions(server.address, model_name="passThrough")
-    StreamClient(frames(), look, options, options=RunOptions(drop_policy="block", max_inflight=2)).run()
+    StreamClient(frames(), look, options, options=RunOptions(max_inflight=2)).run()
     assert seen == COUNT
     assert calls["outputs"] > SharedMemory.OUTPUT_SLOTS
 
@@ -163,7 +163,7 @@ def test_it_can_be_left_out(server: GraphServer, calls: dict[str, int]) -> None:
 def test_a_server_that_does_not_announce_it_gets_frames_in_messages(calls: dict[str, int]) -> None:
     with ScriptedServer() as server:
         options = TransportOptions(server.address, model_name="graph")
-        summary = StreamClient(frames(5), (), options, options=RunOptions(drop_policy="block")).run()
+        summary = StreamClient(frames(5), (), options).run()
         assert summary.ledger.delivered == 5
     assert calls["inputs"] == 0
 
@@ -190,7 +190,7 @@ def test_larger_pictures_in_mid_stream_get_larger_slots(server: GraphServer, cal
     images = [*frames(10), *frames(10, width=320)]
     kept: list[Result] = []
     options = TransportOptions(server.address, model_name="passThrough")
-    StreamClient(iter(images), kept.append, options, options=RunOptions(drop_policy="block")).run()
+    StreamClient(iter(images), kept.append, options).run()
     assert all(np.array_equal(result.image, image) for result, image in zip(kept, images, strict=True))
     assert calls["inputs"] == 20
 

@@ -15,7 +15,7 @@ from stream_client.errors import SourceError, StreamClientError
 from stream_client.frames import Image
 from stream_client.options import RunOptions
 from stream_client.sinks.callable import NullSink
-from stream_client.sources.callable import CallableSource
+from stream_client.sources.arrays import ArraySource
 from stream_client.sources.factory import open_source
 from stream_client.transport.session import Api, TransportOptions
 from stream_client.util.table import table
@@ -85,7 +85,7 @@ def measure(point: Point, pictures: Sequence[Image], options: SweepOptions) -> R
         on_stable=lambda: client.finish(),  # noqa: PLW0108 - there is no client yet
     )
     client = StreamClient(
-        CallableSource(itertools.cycle(pictures), frame_rate=_RATE, name=options.source),
+        ArraySource(itertools.cycle(pictures), frame_rate=_RATE, name=options.source),
         NullSink(),
         replace(options.transport, api=point.api),
         options=RunOptions(

@@ -112,7 +112,7 @@ class CompatibleStreamClient(StreamClient):
 
     def __init__(
         self,
-        source: SourceLike = None,
+        source: SourceLike = "",
         sinks: SinkLike | Sequence[SinkLike] = (),
         *args: Any,
         preprocess_callback: Callable[[Any], Any] | None = None,

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 from stream_client.monitoring.observer import ConnectionState, NullObserver, Observer
 
@@ -54,10 +55,17 @@ class Connections(NullObserver):
             return dict(self._connections)
 
 
+@runtime_checkable
+class Reconnecting(Protocol):
+    """A source or sink that reconnects by itself, and says so. Optional for both."""
+
+    def watch(self, on_state: Callable[[ConnectionState], None]) -> None:
+        """Call ``on_state`` at every change of state, from the part's own thread; called before ``open``."""
+
+
 def watch(connection: str, part: object, observer: Observer) -> None:
     """Let ``observer`` hear the states of ``part``, a source or sink, if it reconnects."""
-    subscribe = getattr(part, "watch", None)
-    if subscribe is None:
+    if not isinstance(part, Reconnecting):
         return
     lost = False
 
@@ -68,4 +76,4 @@ def watch(connection: str, part: object, observer: Observer) -> None:
             observer.reconnected(connection)
         lost = state == "lost" or (lost and state == "connecting")
 
-    subscribe(on_state)
+    part.watch(on_state)

@@ -23,8 +23,7 @@ from stream_client.processing.labels import read_label_names
 from stream_client.processing.requests import Converter, converter
 from stream_client.processing.results import LandmarkClassifier, OutputFinder, Postprocess, ResultBuilder
 from stream_client.processing.small_frames import SmallFrames, restorer
-from stream_client.sinks.base import Sink
-from stream_client.sinks.landmarks import LandmarksSink
+from stream_client.sinks.base import LandmarksUser, Sink
 from stream_client.transport.servable import Servable
 from stream_client.transport.session import Session
 
@@ -184,7 +183,9 @@ def _window(options: RunOptions, policy: DropPolicy) -> Window:
 
 
 def _check_landmarks(processing: Processing, sinks: Sequence[Sink], servable: Servable) -> None:
-    wanted = processing.classifier is not None or any(isinstance(sink, LandmarksSink) for sink in sinks)
+    wanted = processing.classifier is not None or any(
+        isinstance(sink, LandmarksUser) and sink.needs_landmarks for sink in sinks
+    )
     if wanted and not servable.gives_landmarks:
         raise ConfigurationError(
             f"{servable.name!r} gives no landmarks: graphs/holistic_landmarks does (--model_name holisticLandmarks)"

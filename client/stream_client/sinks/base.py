@@ -1,12 +1,17 @@
 """The seam for sinks."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from stream_client.frames import Result, StreamInfo
 
 
+@runtime_checkable
 class Sink(Protocol):
-    """Where results go. One thread owns a sink from :meth:`open` to :meth:`close`."""
+    """Where results go. One thread owns a sink from :meth:`open` to :meth:`close`.
+
+    A sink may also be a :class:`LandmarksUser`, and one that reconnects has the method of
+    :class:`~stream_client.monitoring.connections.Reconnecting`.
+    """
 
     name: str
     """What to call it in messages and metrics, without secrets: ``"screen"``, ``"file out.mp4"``."""
@@ -19,3 +24,11 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Finalise what was written, so that it is playable; safe after a failed open, and twice."""
+
+
+@runtime_checkable
+class LandmarksUser(Protocol):
+    """A sink that says whether it can work without landmarks. Optional: other sinks can."""
+
+    needs_landmarks: bool
+    """With ``True`` a run is refused at its start if the server's graph gives no landmarks."""

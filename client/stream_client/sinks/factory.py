@@ -1,5 +1,6 @@
 """From what a user types to a sink."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,8 +20,10 @@ from stream_client.sinks.screen import ScreenSink
 from stream_client.util.checks import check_not_negative
 from stream_client.util.urls import check_url
 
-SinkLike = Sink | str | Callable[[Result], object]
-"""A sink, what ``--output_stream`` takes, or a callable that takes results."""
+SinkName = str | os.PathLike[str]
+"""What :func:`open_sink` takes: ``screen``, ``none``, an RTSP URL, or a video file's path."""
+SinkLike = Sink | SinkName | Callable[[Result], object]
+"""A sink, the name of one, or a function that takes results; ``False`` from it ends the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,14 @@ def encoder_factory(options: SinkOptions) -> EncoderFactory:
     return partial(PyavEncoder, codec=codec, quality=options.quality)
 
 
-def open_sink(spec: str, options: SinkOptions | None = None) -> Sink:
-    """The sink that ``spec`` names: ``screen``, ``none``, or a video file."""
+def open_sink(name: SinkName, options: SinkOptions | None = None) -> Sink:
+    """The sink of that name: ``screen``, ``none``, an RTSP URL, or a video file.
+
+    A :class:`~pathlib.Path` always means a file. Raises :class:`ConfigurationError` for a name or options that cannot
+    be.
+    """
     options = options or SinkOptions()
+    spec = name if isinstance(name, str) else os.path.join(os.curdir, name)  # a file may be called screen
     if not spec:
         raise ConfigurationError("no output named (--output_stream)")
     if spec == "none":
@@ -81,15 +89,22 @@ def open_sink(spec: str, options: SinkOptions | None = None) -> Sink:
 
 def as_sink(sink: SinkLike) -> Sink:
     """The sink that ``sink`` means; raises :class:`ConfigurationError`."""
-    if isinstance(sink, str):
+    if isinstance(sink, type):
+        raise ConfigurationError(f"{sink.__name__} is a class: give an object of it as the sink")
+    if isinstance(sink, Sink):
+        return sink
+    if isinstance(sink, str | os.PathLike):
         return open_sink(sink)
-    if hasattr(sink, "open") and hasattr(sink, "write"):
-        return sink  # type: ignore[return-value,unused-ignore]
     if callable(sink):
         return CallableSink(sink)
-    raise ConfigurationError(f"{type(sink).__name__} is not a sink: name one, or give a callable")
+    raise ConfigurationError(
+        f"{type(sink).__name__} is not a sink: give screen, none, a path, a URL, a function of a result, or an object "
+        "with name, open, write and close"
+    )
 
 
-def as_list(sinks: SinkLike | Sequence[SinkLike]) -> list[SinkLike]:
-    """One sink or several, as a list."""
-    return list(sinks) if isinstance(sinks, list | tuple) else [sinks]  # type: ignore[list-item,unused-ignore]
+def as_sinks(sinks: SinkLike | Sequence[SinkLike]) -> list[Sink]:
+    """One sink or several; raises :class:`ConfigurationError`."""
+    if isinstance(sinks, Sequence) and not isinstance(sinks, str):
+        return [as_sink(sink) for sink in sinks]
+    return [as_sink(sinks)]

@@ -25,6 +25,8 @@ class LandmarksSink:
     one by one; Parquet needs pyarrow and can be read once it is closed.
     """
 
+    needs_landmarks = True
+
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
         self.name = f"landmarks {self._path.name}"

@@ -1,12 +1,16 @@
 """The seam for sources."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from stream_client.frames import Frame, StreamInfo
 
 
+@runtime_checkable
 class Source(Protocol):
-    """Where frames come from. One thread owns a source from :meth:`open` to :meth:`close`."""
+    """Where frames come from. One thread owns a source from :meth:`open` to :meth:`close`.
+
+    A source that reconnects also has the method of :class:`~stream_client.monitoring.connections.Reconnecting`.
+    """
 
     def open(self) -> StreamInfo:
         """Connect and learn the stream's properties; raises :class:`~stream_client.errors.SourceError`."""

@@ -1,12 +1,13 @@
 """From what a user types to a source."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from stream_client.errors import ConfigurationError
+from stream_client.frames import Image
+from stream_client.sources.arrays import ArraySource, CallableSource
 from stream_client.sources.base import Source
-from stream_client.sources.callable import CallableSource
 from stream_client.sources.camera import camera_source, is_camera
 from stream_client.sources.file import FileSource
 from stream_client.sources.network import RtspTransport, is_network, network_source
@@ -14,8 +15,10 @@ from stream_client.test_source.pattern import TestPatternSource, is_test_pattern
 from stream_client.util.checks import check_above_zero, check_not_negative
 from stream_client.util.urls import check_url
 
-SourceLike = Source | str | Callable[[], Any] | Any
-"""A source, what ``--input_stream`` takes, or a callable or iterator of RGB uint8 arrays."""
+SourceName = str | int | os.PathLike[str]
+"""What :func:`open_source` takes: a camera's number or name, a URL, ``testsrc``, or a file's path."""
+SourceLike = Source | SourceName | Callable[[], Image | None] | Iterable[Image | None]
+"""A source, the name of one, or a program's frames: a function (live) or an iterable (loses nothing) of RGB arrays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,14 @@ class SourceOptions:
         check_not_negative(self, "reconnect_timeout")
 
 
-def open_source(spec: str, options: SourceOptions | None = None) -> Source:
-    """The source that ``spec`` names: a camera (``0``, ``webcam``, ``/dev/video0``), a URL, ``testsrc``, or a file.
+def open_source(name: SourceName, options: SourceOptions | None = None) -> Source:
+    """The source of that name: a camera (``0``, ``webcam``, ``/dev/video0``), a URL, ``testsrc``, or a file.
 
-    Raises :class:`ConfigurationError` for a name or options that cannot be.
+    A :class:`~pathlib.Path` always means a file or a device. Raises :class:`ConfigurationError` for a name or options
+    that cannot be.
     """
     options = options or SourceOptions()
+    spec = _text(name)
     if not spec:
         raise ConfigurationError("no source named (--input_stream)")
     if not is_camera(spec) and (options.camera_width or options.camera_height or options.camera_fps):
@@ -74,12 +79,29 @@ def open_source(spec: str, options: SourceOptions | None = None) -> Source:
     return FileSource(spec, realtime=options.realtime, loop=options.loop)
 
 
+def _text(name: SourceName) -> str:
+    if isinstance(name, str):
+        return name
+    if isinstance(name, os.PathLike):
+        return os.path.join(os.curdir, name)  # a file that is called 0 is no camera
+    if isinstance(name, bool) or name < 0:
+        raise ConfigurationError(f"{name} is not a camera's number: cameras are numbered from 0")
+    return str(name)
+
+
 def as_source(source: SourceLike) -> Source:
     """The source that ``source`` means; raises :class:`ConfigurationError`."""
-    if isinstance(source, str):
+    if isinstance(source, type):
+        raise ConfigurationError(f"{source.__name__} is a class: give an object of it as the source")
+    if isinstance(source, Source):
+        return source
+    if isinstance(source, str | int | os.PathLike):
         return open_source(source)
-    if hasattr(source, "open") and hasattr(source, "read"):
-        return source  # type: ignore[return-value,no-any-return,unused-ignore]
-    if callable(source) or hasattr(source, "__iter__"):
+    if callable(source):
         return CallableSource(source)
-    raise ConfigurationError(f"{type(source).__name__} is not a source: name one, or give a callable or iterator")
+    if isinstance(source, Iterable) and not isinstance(source, bytes | bytearray):
+        return ArraySource(source)
+    raise ConfigurationError(
+        f"{type(source).__name__} is not a source: give a camera's number, a path, a URL, a function or an iterable "
+        "of RGB arrays, or an object with open, read, interrupt and close"
+    )

@@ -87,6 +87,7 @@ class TrainingBuffer:
         if capacity < 1:
             raise ConfigurationError(f"a training buffer holds at least one sample, not {capacity}")
         self.name = "training buffer"
+        self.needs_landmarks = landmarks is landmarks_of_result
         self._landmarks = landmarks
         self._label = label
         self._crop = crop

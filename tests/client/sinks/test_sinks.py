@@ -17,7 +17,6 @@ import pytest
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Frame, Label, Result, Stamps, StreamInfo
 from stream_client.sinks.base import Sink
-from stream_client.sinks.factory import open_sink
 from stream_client.sinks.file import FileSink
 from stream_client.sinks.labels import LabelsSink
 from stream_client.sinks.screen import ScreenSink
@@ -243,9 +242,3 @@ def test_without_a_display_the_error_names_the_flag(monkeypatch: pytest.MonkeyPa
     with pytest.raises(SinkError, match=r"no display.*--output_stream"):
         sink.open(INFO)
     sink.close()
-
-
-def test_outputs_are_told_apart() -> None:
-    assert open_sink("none").name == "none"
-    assert open_sink("screen").name == "screen"
-    assert open_sink("a/out.mp4").name == "file out.mp4"
