@@ -18,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import av
 import mediapipe_peer
@@ -56,7 +57,7 @@ def main() -> None:
         sys.exit(f"{SHARED} is not here: the clips are needed")
     clip = SHARED / "clips" / CLIPS[options.clip]
     peer = [str(mediapipe_peer.python()), str(Path(mediapipe_peer.__file__)), "draw"]
-    rows = []
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         ours_file, peer_file = Path(folder) / "ours.mp4", Path(folder) / "peer.mp4"
         ours = [sys.executable, str(CLIENT), "--input_stream", str(clip), "--output_stream", str(ours_file)]

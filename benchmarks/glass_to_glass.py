@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from client_bench import echo_server
 
@@ -58,13 +59,15 @@ def rtsp_server() -> Iterator[str]:
     command = ["/usr/bin/python3", str(ROOT / "tests" / "support" / "gst_rtsp_server.py"), "--publish", "live"]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
         try:
             yield server.stdout.readline().strip()
         finally:
             server.stdin.close()
 
 
-def measure(size: str, rate: int, seconds: int, folder: Path) -> dict:
+def measure(size: str, rate: int, seconds: int, folder: Path) -> dict[str, Any]:
     """One run: the client publishes while readback and the peer watch."""
     with echo_server() as server, rtsp_server() as port:
         url = f"rtsp://127.0.0.1:{port}"

@@ -58,7 +58,7 @@ def compared(
         here = np.array([part in landmarks for landmarks in ours])
         distances = [
             np.median(np.linalg.norm((ours[i][part][:, :2] - golden[part][i][:, :2]) * size, axis=1))
-            for i in np.flatnonzero(there & here)
+            for i in np.flatnonzero(there & here).tolist()
         ]
         percent = 100 * np.array(distances or [np.nan]) / np.linalg.norm(size)
         rows[part] = {

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from client_bench import HostPause, echo_server, make_clip, tell_ratios
 
@@ -78,12 +79,13 @@ print(json.dumps({"ages": ages[30:], "delivered": len(ages), "dropped": {}, "fai
 """
 
 
-def measure(script: str, clip: Path, speed: float, seconds: float) -> dict:
+def measure(script: str, clip: Path, speed: float, seconds: float) -> dict[str, Any]:
     """One client against a server of its own."""
     with echo_server("--fault", f"rate={speed * RATE:g}") as server:
         arguments = [sys.executable, "-c", script, str(clip), server.address, str(seconds)]
         done = subprocess.run(arguments, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout)
+    measured: dict[str, Any] = json.loads(done.stdout)
+    return measured
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import venv
+from collections.abc import Callable
 from pathlib import Path
 
 VERSION = "0.10.21"
@@ -57,7 +58,7 @@ def run_draw(source: str, target: str) -> None:
     draw, holistic_module = mediapipe.solutions.drawing_utils, mediapipe.solutions.holistic
     capture = cv2.VideoCapture(source)
     size = (int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)))
-    writer = cv2.VideoWriter(target, cv2.VideoWriter_fourcc(*"mp4v"), capture.get(cv2.CAP_PROP_FPS), size)
+    writer = cv2.VideoWriter(target, cv2.VideoWriter.fourcc(*"mp4v"), capture.get(cv2.CAP_PROP_FPS), size)
     parts = {
         "face_landmarks": holistic_module.FACEMESH_TESSELATION,
         "pose_landmarks": holistic_module.POSE_CONNECTIONS,
@@ -99,8 +100,9 @@ def run_noise(source: str, target: str, frames: str, seed: str, rate: str) -> No
                 landmarks = getattr(results, f"{part}_landmarks")
                 points = [(point.x, point.y, point.z) for point in landmarks.landmark] if landmarks else np.nan
                 found[part].append(np.broadcast_to(np.array(points, np.float32), (count, 3)))
-    np.savez(target, **{part: np.stack(arrays) for part, arrays in found.items()})
+    np.savez(target, **{part: np.stack(arrays) for part, arrays in found.items()})  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":
-    {"speed": run_speed, "draw": run_draw, "noise": run_noise}[sys.argv[1]](*sys.argv[2:])
+    runs: dict[str, Callable[..., None]] = {"speed": run_speed, "draw": run_draw, "noise": run_noise}
+    runs[sys.argv[1]](*sys.argv[2:])

@@ -20,17 +20,19 @@ import statistics
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stream_client import StreamClient, TransportOptions
+from stream_client.monitoring.ledger import LedgerSnapshot
 from tests.support.graph_server import ECHO, graph_server_process
 from tests.support.rtsp_server import RtspServer
 
 MAX_GROWTH, MAX_RETURN_SECONDS = 0.03, 3.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """The client's process at one moment."""
 
@@ -86,7 +88,7 @@ class Cutter:
         self.returns[name].append(time.monotonic() - back)
 
     @staticmethod
-    def _wait(holds) -> None:
+    def _wait(holds: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 60
         while not holds():
             if time.monotonic() > deadline:
@@ -94,7 +96,18 @@ class Cutter:
             time.sleep(0.01)
 
 
-def run(options: argparse.Namespace) -> dict:
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run measured; ``returns`` are the seconds after each cut, by name of the server."""
+
+    returns: dict[str, list[float]]
+    samples: list[Sample]
+    ledger: LedgerSnapshot
+    before: Sample
+    after: Sample
+
+
+def run(options: argparse.Namespace) -> Run:
     """The run itself; what it measured."""
     before = sample(time.monotonic())
     with (
@@ -110,7 +123,8 @@ def run(options: argparse.Namespace) -> dict:
         cutter = Cutter(client, {"source": source, output.url("publish/out"): output})
         client.start()
         started = time.monotonic()
-        samples, stop = [], threading.Event()
+        samples: list[Sample] = []
+        stop = threading.Event()
 
         def watch() -> None:
             while not stop.wait(1.0):
@@ -129,22 +143,22 @@ def run(options: argparse.Namespace) -> dict:
         client.stop()
         summary = client.wait()
     gc.collect()
-    return {"cutter": cutter, "samples": samples, "summary": summary, "before": before, "after": sample(started)}
+    return Run(cutter.returns, samples, summary.ledger, before, sample(started))
 
 
-def report(found: dict, options: argparse.Namespace) -> bool:
+def report(found: Run, options: argparse.Namespace) -> bool:
     """Print what was measured; whether all of it is within bounds."""
-    samples: list[Sample] = found["samples"]
+    samples = found.samples
     fifth = max(1, len(samples) // 5)
     early, late = samples[fifth : 2 * fifth], samples[-fifth:]
-    print(found["summary"].ledger.line())
+    print(found.ledger.line())
     columns = {}
     for name in ("resident_mb", "threads", "descriptors"):
         first, last = (statistics.mean(getattr(one, name) for one in part) for part in (early, late))
         columns[name] = (first, last)
         print(f"{name:12} second fifth {first:8.1f}  last fifth {last:8.1f}  growth {last / first - 1:+.1%}")
     slowest = 0.0
-    for name, returns in found["cutter"].returns.items():
+    for name, returns in found.returns.items():
         if returns:
             slowest = max(slowest, *returns)
             what = "source" if name == "source" else "output"
@@ -152,15 +166,15 @@ def report(found: dict, options: argparse.Namespace) -> bool:
                 f"{what}: {len(returns)} cuts, live again after {statistics.median(returns):.2f} s "
                 f"(median), {max(returns):.2f} s (longest)"
             )
-    before, after = found["before"], found["after"]
+    before, after = found.before, found.after
     print(
         f"before and after the run: {before.threads} and {after.threads} threads, "
         f"{before.descriptors} and {after.descriptors} descriptors"
     )
     if options.json:
         content = {
-            "ledger": asdict(found["summary"].ledger),
-            "returns": list(found["cutter"].returns.values()),
+            "ledger": asdict(found.ledger),
+            "returns": list(found.returns.values()),
             "samples": [asdict(one) for one in samples],
         }
         options.json.write_text(json.dumps(content, indent=2))

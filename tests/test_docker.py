@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from graph_server.cli.command import build_parser as server_parser
+from graph_server.cli.arguments import build_parser as server_parser
 from stream_client.cli.flags import build_parser as client_parser
 from tests.conftest import ROOT
 
@@ -38,7 +38,7 @@ def test_the_dockerfiles_pass_the_linter() -> None:
 
 
 def test_the_compose_file_follows_the_specification() -> None:
-    command = [TOOLS / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", DOCKER / "compose.yaml"]
+    command = [str(TOOLS / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(DOCKER / "compose.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -7,7 +7,6 @@ docs/decisions/landmarks.md says what the tensors mean.
 """
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -160,4 +159,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -8,7 +8,6 @@ repository should be tens of KB. The model card beside it is written by hand and
 
 import argparse
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
@@ -47,4 +46,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

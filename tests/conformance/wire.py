@@ -8,9 +8,10 @@ import grpc
 import numpy as np
 import numpy.typing as npt
 
+from kserve_wire.names import method_path
 from stream_client.transport.messages import message_class
+from tests.support.calls import calling, refusal, streaming
 
-SERVICE = "/inference.GRPCInferenceService/"
 TIMESTAMP = "OVMS_MP_TIMESTAMP"
 SECONDS = 50.0  # a deadline instead of a test that hangs
 
@@ -88,9 +89,7 @@ class Conversation:
 
     def __init__(self, channel: grpc.Channel) -> None:
         self._requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._call = channel.stream_stream(SERVICE + "ModelStreamInfer")(
-            iter(self._requests.get, None), timeout=SECONDS
-        )
+        self._call = streaming(channel)(iter(self._requests.get, None), timeout=SECONDS)
 
     def send(self, *made: Any) -> None:
         for item in made:
@@ -137,12 +136,12 @@ class Wire:
     def call(self, method: str, **fields: Any) -> Any:
         """A call of the control plane; raises :class:`grpc.RpcError`."""
         data = message_class(f"{method}Request")(**fields).SerializeToString()
-        answer = self._channel.unary_unary(SERVICE + method)(data, timeout=SECONDS)
+        answer = calling(self._channel, method_path(method))(data, timeout=SECONDS)
         return message_class(f"{method}Response").FromString(answer)
 
     def infer(self, made: Any) -> Any:
         """A unary inference; raises :class:`grpc.RpcError`."""
-        answer = self._channel.unary_unary(SERVICE + "ModelInfer")(made.SerializeToString(), timeout=SECONDS)
+        answer = calling(self._channel)(made.SerializeToString(), timeout=SECONDS)
         return message_class("ModelInferResponse").FromString(answer)
 
     def refusal(self, made: Any) -> tuple[grpc.StatusCode, str]:
@@ -150,7 +149,7 @@ class Wire:
         try:
             self.infer(made)
         except grpc.RpcError as error:
-            return error.code(), error.details()
+            return refusal(error)
         return OK, ""
 
     def refused_call(self, method: str, **fields: Any) -> tuple[grpc.StatusCode, str]:
@@ -158,7 +157,7 @@ class Wire:
         try:
             self.call(method, **fields)
         except grpc.RpcError as error:
-            return error.code(), error.details()
+            return refusal(error)
         return OK, ""
 
     def converse(self) -> Conversation:

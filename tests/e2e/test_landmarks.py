@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from graph_server.resources import project_file
 from stream_client import Result, RunOptions, StreamClient, TransportOptions
-from stream_client.classify import PoseClassifier, TrainedModel, WindowSpec
+from stream_client.classify import LabelChange, PoseClassifier, TrainedModel, WindowSpec
 from stream_client.training.buffer import TrainingBuffer
 from stream_client.training.landmarks import GraphServerLandmarks
 from stream_client.transport.servable import LANDMARK_GRAPH
@@ -57,21 +57,10 @@ def test_what_is_learnt_from_is_what_a_stream_of_the_clip_gives(
     person: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models_dir: Path
 ) -> None:
     rotated = tmp_path / "rotated.mp4"  # as a telephone held upright records it
-    command = ["ffmpeg", "-v", "error", "-i", person, "-vf", "transpose=1", "-crf", "10", tmp_path / "side.mp4"]
-    subprocess.run(command, check=True)
-    command = [
-        "ffmpeg",
-        "-v",
-        "error",
-        "-i",
-        tmp_path / "side.mp4",
-        "-c",
-        "copy",
-        "-metadata:s:v:0",
-        "rotate=90",
-        rotated,
-    ]
-    subprocess.run(command, check=True)
+    side = tmp_path / "side.mp4"
+    ffmpeg = ("ffmpeg", "-v", "error", "-i")
+    subprocess.run([*ffmpeg, person, "-vf", "transpose=1", "-crf", "10", side], check=True)
+    subprocess.run([*ffmpeg, side, "-c", "copy", "-metadata:s:v:0", "rotate=90", rotated], check=True)
     graph = TransportOptions("embedded", model_name=LANDMARK_GRAPH)
     with StreamClient(str(rotated), transport=graph) as client:
         streamed = [result.landmarks for result in client]
@@ -111,7 +100,7 @@ def test_a_classifier_in_the_client_labels_counts_and_tells_changes(person: Path
 
 def test_changes_are_events_of_the_classifier_in_a_running_stream(person: Path) -> None:
     classifier = PoseClassifier(TrainedModel.load(CLASSIFIER))
-    changes = []
+    changes: list[LabelChange] = []
     classifier.on_label_change.subscribe(changes.append)
     graph = TransportOptions("embedded", model_name=LANDMARK_GRAPH)
     client = StreamClient(str(person), transport=graph, classifier=classifier)

@@ -48,7 +48,7 @@ class Server:
     def __init__(self, python: Path, model: Path, log: Path) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        command = [python, "-m", "mlflow", "models", "serve", "--model-uri", model, "--env-manager", "local"]
+        command = [str(python), "-m", "mlflow", "models", "serve", "--model-uri", str(model), "--env-manager", "local"]
         command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
         environment = {**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}"}
         with log.open("w") as output:

@@ -36,7 +36,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     }
     (folder / "model-settings.json").write_text(json.dumps(model))
     (folder / "runtime.py").write_text((Path(__file__).parent / "mlserver" / "runtime.py").read_text())
-    command = [interpreter_with("mlserver", "mlserver==1.7.1"), "-m", "mlserver.cli.main", "start", str(folder)]
+    python = interpreter_with("mlserver", "mlserver==1.7.1")
+    command = [str(python), "-m", "mlserver.cli.main", "start", str(folder)]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
         try:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -98,7 +98,8 @@ def run(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[
         targets = {"stream-client": host(served.url), "ovms": str(graph_server.rest_address)}
         start = time.time()
         scraped = Scraped(stack.enter_context(Prometheus.start(folder, targets)), start)
-        for api, seconds in (("unary", 1.0), ("stream", 4.0)):
+        runs: tuple[tuple[Literal["unary", "stream"], float], ...] = (("unary", 1.0), ("stream", 4.0))
+        for api, seconds in runs:
             sinks = [open_sink(str(folder / f"{api}.mp4"), SinkOptions())]
             StreamClient(
                 FileSource(ensure_clip(), realtime=True, loop=True),
@@ -150,7 +151,7 @@ def test_the_client_and_the_server_count_the_same_frames(run: Scraped) -> None:
 def test_alerts_fire_on_a_slow_server_that_goes_away(tmp_path: Path) -> None:
     """Real faults: latency above the target, frames dropped, the server lost; each as its rule sees it."""
     clip = write_video(tmp_path / "clip.mp4", frames=30)
-    rules: dict[str, Any] = {param.id: param.values[0] for param in ALERTS}
+    rules: dict[str, Any] = {str(param.id): param.values[0] for param in ALERTS}
     tally = Statistics()
     with ScriptedServer() as server, MetricsServer(Metrics([tally]), port=0) as served:
         server.script = slow(0.7)

@@ -40,8 +40,8 @@ def wait_until(holds: Callable[[], bool]) -> None:
 @pytest.mark.timeout(120)
 def test_a_viewer_sees_the_annotated_stream(models_dir: Path, tmp_path: Path) -> None:
     still = tmp_path / "still.png"
-    command = ["ffmpeg", "-v", "error", "-ss", "4", "-i", ensure_clip(), "-vf", "scale=320:-2", "-frames:v", "1", still]
-    subprocess.run(command, check=True)
+    ffmpeg = ("ffmpeg", "-v", "error", "-ss", "4", "-i")
+    subprocess.run([*ffmpeg, ensure_clip(), "-vf", "scale=320:-2", "-frames:v", "1", still], check=True)
     with RtspServer(publish=["camera", "annotated"]) as rtsp:
         size = subprocess.check_output(["identify", "-format", "%w %h", still], text=True)
         width, height = map(int, size.split())

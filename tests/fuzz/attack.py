@@ -12,9 +12,10 @@ from pathlib import Path
 import grpc
 
 from graph_server.service.messages import message_class
+from kserve_wire.names import method_path
 from tests.fuzz.mutator import Mutator, recorded_requests
+from tests.support.calls import calling, streaming
 
-SERVICE = "/inference.GRPCInferenceService/"
 _DEADLINE = 30.0
 
 
@@ -45,10 +46,10 @@ def fuzz(address: str, number: int, seed: int, report: Report) -> None:
             made += len(requests)
             try:
                 if method == "ModelStreamInfer":
-                    for _ in channel.stream_stream(SERVICE + method)(iter(requests), timeout=_DEADLINE):
+                    for _ in streaming(channel)(iter(requests), timeout=_DEADLINE):
                         pass
                 else:
-                    channel.unary_unary(SERVICE + method)(requests[0], timeout=_DEADLINE)
+                    calling(channel, method_path(method))(requests[0], timeout=_DEADLINE)
             except grpc.RpcError as error:
                 report.add(error)
             else:
@@ -82,7 +83,7 @@ def is_served(address: str, frames: int = 5) -> bool:
     """Whether a new client's session is answered wholly."""
     with grpc.insecure_channel(address) as channel:
         requests = iter([echo(timestamp) for timestamp in range(frames)])
-        answers = channel.stream_stream(SERVICE + "ModelStreamInfer")(requests, timeout=_DEADLINE)
+        answers = streaming(channel)(requests, timeout=_DEADLINE)
         return sum(1 for _ in answers) == frames
 
 
@@ -102,7 +103,7 @@ def session_bytes(address: str) -> bytes:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         with grpc.insecure_channel(f"127.0.0.1:{listener.getsockname()[1]}") as channel:
             requests = iter([echo(timestamp) for timestamp in range(20)])
-            call = channel.stream_stream(SERVICE + "ModelStreamInfer")(requests, timeout=_DEADLINE)
+            call = streaming(channel)(requests, timeout=_DEADLINE)
             client, _ = listener.accept()
             server = socket.create_connection((host, int(port)))
             threads = [

@@ -14,11 +14,13 @@ from typing import Any
 import av
 import grpc
 import numpy as np
+import numpy.typing as npt
 import tritonclient.grpc as triton
 from tritonclient.utils import np_to_triton_dtype
 
 from tests.conftest import ROOT
 from tests.fuzz.mutator import RECORDED, Recorded
+from tests.support.calls import refusal, streaming
 from tests.support.graph_server import CONFORMANCE, graph_server_process
 
 
@@ -40,9 +42,9 @@ class Relay(grpc.GenericRpcHandler):  # type: ignore[misc,unused-ignore]
                     yield data
 
             try:
-                yield from self._channel.stream_stream(method)(kept())
+                yield from streaming(self._channel, method)(kept())
             except grpc.RpcError as error:
-                context.abort(error.code(), error.details())
+                context.abort(*refusal(error))
 
         return grpc.stream_stream_rpc_method_handler(forward)
 
@@ -68,7 +70,7 @@ def use_tritonclient(address: str) -> None:
     """The control plane, unary calls and a stream."""
     chance = np.random.default_rng(0)
     image = chance.integers(0, 255, (32, 48, 3), np.uint8)
-    inputs = {
+    inputs: dict[str, dict[str, npt.NDArray[Any]]] = {
         "passThrough": {"image": image},
         "holisticTracking": {"first_input_video": image},
         "holisticClassifier": {"first_input_video": image},

@@ -15,7 +15,7 @@ def interpreter_with(name: str, *requirements: str) -> Path:
     python, done = folder / "bin" / "python", folder / " ".join(requirements)
     if not done.exists():
         venv.create(folder, with_pip=True, clear=True)
-        command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        command: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*command, *requirements], check=True)
         done.touch()
     return python

@@ -12,12 +12,12 @@ from graph_server.config.read import ServerConfig, single_servable
 from graph_server.faults.plan import parse_faults
 from graph_server.server import GraphServer, ServerOptions
 from graph_server.service.messages import message_class
-from kserve_wire.names import TIMESTAMP, method_path
+from kserve_wire.names import TIMESTAMP
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from tests.conftest import ROOT
+from tests.support.calls import calling, streaming
 from tests.support.video import picture
 
-STREAM, UNARY = method_path("ModelStreamInfer"), method_path("ModelInfer")
 ECHO = ("--model_name", "passThrough", "--model_path", str(ROOT / "graphs" / "pass_through"))
 """Flags of a server with only the graph that gives the frame back."""
 CONFORMANCE = ("--config_path", str(ROOT / "tests" / "conformance" / "config.json"))
@@ -57,7 +57,7 @@ def stream(address: str, *requests: Any) -> tuple[list[Any], grpc.StatusCode, st
 def stream_over(channel: grpc.Channel, *requests: Any) -> tuple[list[Any], grpc.StatusCode, str]:
     """The same over a channel that is there."""
     answers = []
-    call = channel.stream_stream(STREAM)(iter([made.SerializeToString() for made in requests]))
+    call = streaming(channel)(iter([made.SerializeToString() for made in requests]))
     try:
         for data in call:
             answers.append(message_class("ModelStreamInferResponse").FromString(data))
@@ -70,7 +70,7 @@ def unary(address: str, made: Any, timeout: float | None = None) -> Any:
     """The answer of a unary call; raises :class:`grpc.RpcError`."""
     with grpc.insecure_channel(address) as channel:
         return message_class("ModelInferResponse").FromString(
-            channel.unary_unary(UNARY)(made.SerializeToString(), timeout=timeout)
+            calling(channel)(made.SerializeToString(), timeout=timeout)
         )
 
 

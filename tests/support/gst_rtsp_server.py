@@ -15,7 +15,7 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstApp", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
+from gi.repository import Gio, GLib, Gst, GstApp, GstRtsp, GstRtspServer  # noqa: E402
 
 RECORD = "( rtph264depay name=depay0 ! h264parse config-interval=-1 ! {caps} ! appsink name=sink sync=false )"
 PLAY = "( appsrc name=source is-live=true format=time do-timestamp=true ! h264parse ! rtph264pay name=pay0 pt=96 )"
@@ -29,9 +29,9 @@ class Relay:
         self.server = server
         self.name = name
         self.lock = threading.Lock()
-        self.players = {}
+        self.players: dict[GstApp.AppSrc, bool] = {}  # whether it has had a key frame
 
-    def recording(self, factory, media) -> None:
+    def recording(self, factory: GstRtspServer.RTSPMediaFactory, media: GstRtspServer.RTSPMedia) -> None:
         """A publisher comes."""
         sink = media.get_element().get_by_name("sink")
         sink.set_property("emit-signals", True)
@@ -39,7 +39,7 @@ class Relay:
         media.connect("unprepared", self.gone)
         self.started = False
 
-    def sample(self, sink):
+    def sample(self, sink: GstApp.AppSink) -> Gst.FlowReturn:
         """A picture of the publisher."""
         sample = sink.emit("pull-sample")
         if not self.started:
@@ -56,20 +56,20 @@ class Relay:
                     source.emit("push-buffer", copied)
         return Gst.FlowReturn.OK
 
-    def playing(self, factory, media) -> None:
+    def playing(self, factory: GstRtspServer.RTSPMediaFactory, media: GstRtspServer.RTSPMedia) -> None:
         """A viewer comes."""
         source = media.get_element().get_by_name("source")
         source.set_property("caps", Gst.Caps.from_string(CAPS))
         with self.lock:
             self.players[source] = False
 
-        def leave(media) -> None:
+        def leave(media: GstRtspServer.RTSPMedia) -> None:
             with self.lock:
                 self.players.pop(source, None)
 
         media.connect("unprepared", leave)
 
-    def gone(self, media) -> None:
+    def gone(self, media: GstRtspServer.RTSPMedia) -> None:
         """The publisher has left: its viewers are cut off."""
         self.server.mounts.remove_factory("/" + self.name)
         with self.lock:
@@ -101,7 +101,7 @@ class Server:
             name, _, pipeline = spec.partition("=")
             self.mounts.add_factory("/" + name, self.factory(pipeline))
 
-    def auth(self):
+    def auth(self) -> GstRtspServer.RTSPAuth:
         """Who may do what."""
         auth = GstRtspServer.RTSPAuth()
         if self.options.certificate:
@@ -120,7 +120,7 @@ class Server:
             auth.set_default_token(token)
         return auth
 
-    def factory(self, pipeline: str):
+    def factory(self, pipeline: str) -> GstRtspServer.RTSPMediaFactory:
         """A factory for ``pipeline`` that only speaks TCP, shared by its viewers."""
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(pipeline)

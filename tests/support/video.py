@@ -44,7 +44,7 @@ def write_video(
             frame.pts, frame.time_base = round(seconds * 90_000), Fraction(1, 90_000)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-        if sound is not None:
+        if isinstance(sound, av.AudioStream):
             for position in range(round(48_000 * audio_start), 48_000 * frames // rate, 1024):
                 samples = np.full((1, 1024), 0.1, np.float32)
                 samples[:, ::100] = -0.1
@@ -55,10 +55,12 @@ def write_video(
     return path
 
 
+def rgb(frame: av.VideoFrame, width: int | None = None, height: int | None = None) -> npt.NDArray[np.uint8]:
+    """A decoded frame as RGB [height, width, 3], by default in its own size."""
+    return np.asarray(frame.to_ndarray(width=width, height=height, format="rgb24"), np.uint8)
+
+
 def read_back(path: Path) -> list[tuple[float, npt.NDArray[np.uint8]]]:
-    """Every frame of a file: time in seconds and picture."""
+    """Every frame of a file: time in seconds and RGB."""
     with av.open(str(path)) as container:
-        return [
-            (float(frame.pts * frame.time_base), np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
-            for frame in container.decode(video=0)
-        ]
+        return [(frame.time, rgb(frame)) for frame in container.decode(video=0)]

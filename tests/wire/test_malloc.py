@@ -33,12 +33,12 @@ def faults(how: str) -> int:
     return int(done.stdout)
 
 
-def test_buffers_of_a_frame_are_not_mapped_anew_for_every_frame():
+def test_buffers_of_a_frame_are_not_mapped_anew_for_every_frame() -> None:
     pages = 20 * 4 * 6_000_000 // resource.getpagesize()
     assert faults("default") > pages / 2
     assert faults("kept") < pages / 20
 
 
-def test_telling_glibc_twice_does_no_harm():
+def test_telling_glibc_twice_does_no_harm() -> None:
     assert keep_frame_memory()
     assert keep_frame_memory()

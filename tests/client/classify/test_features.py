@@ -21,7 +21,8 @@ def body(seed: int = 0, steps: int = 4, points: int = 75) -> Array:
     shape = rng.normal(0, 60, (points, 3))
     shape[[JOINT["left_shoulder"], JOINT["right_shoulder"]]] = [[-30, -100, 0], [30, -100, 5]]
     shape[[JOINT["left_hip"], JOINT["right_hip"]]] = [[-20, 0, 0], [20, 0, 3]]
-    return shape + rng.normal(0, 3, (steps, points, 3)).cumsum(axis=0)
+    moved: Array = shape + rng.normal(0, 3, (steps, points, 3)).cumsum(axis=0)
+    return moved
 
 
 TIMES = np.arange(4) * 0.05

@@ -15,13 +15,16 @@ from stream_client.errors import ConfigurationError
 SCHEMA = FeatureSchema()
 SPEC = WindowSpec(length_ms=1000, overlap_ms=500, rate=20, max_gap_ms=300)
 
+Array = npt.NDArray[np.float64]
 
-def pose(time: float) -> npt.NDArray[np.float64]:
+
+def pose(time: float) -> Array:
     """A person who waves once a second and walks."""
     points = np.random.default_rng(1).normal(0, 0.3, (33, 3))
     points[[JOINT["left_shoulder"], JOINT["right_shoulder"]], 1] -= 2
     points[JOINT["left_wrist"], 0] += np.sin(2 * np.pi * time)
-    return points + np.array([0.2 * time, 0, 0])
+    walked: Array = points + np.array([0.2 * time, 0, 0])
+    return walked
 
 
 def windows_at(rate: float, seconds: float = 4.0) -> list[Window]:

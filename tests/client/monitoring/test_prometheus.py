@@ -30,7 +30,7 @@ def scrape(url: str) -> dict[str, list[Sample]]:
         assert response.headers["Content-Type"].startswith("application/openmetrics-text")
         text = response.read().decode()
     samples: dict[str, list[Sample]] = {}
-    for family in text_string_to_metric_families(text):
+    for family in text_string_to_metric_families(text):  # type: ignore[no-untyped-call]
         for sample in family.samples:
             samples.setdefault(sample.name, []).append(sample)
     return samples

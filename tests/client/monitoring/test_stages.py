@@ -12,9 +12,10 @@ from stream_client.frames import Frame, Stamps, Tensor
 from stream_client.monitoring.ledger import Ledger
 from stream_client.monitoring.observer import NullObserver
 from stream_client.monitoring.stages import STAGES, stage_durations
-from stream_client.pipeline.exchange import Exchange, SendFrame
+from stream_client.pipeline.exchange import Exchange
 from stream_client.pipeline.flow import FixedWindow, frame_queue
 from stream_client.pipeline.joiner import Joiner
+from stream_client.pipeline.steps import SendFrame
 from stream_client.transport.base import Answer, Request
 from tests.support.kserve_server import ScriptedServer, image_and_label, slow
 

@@ -160,12 +160,13 @@ def test_the_last_picture_is_repeated_when_nothing_new_comes(rtsp: RtspServer) -
 def test_a_lost_server_is_found_again_and_the_writer_never_waits(rtsp: RtspServer) -> None:
     with Show(RtspSink(rtsp.url("publish/out"), PyavEncoder), picture(20)) as show:
         show.wait_for("live")
+        cut: tuple[ConnectionState, ...] = ("live", "lost")
         for count in (1, 2):
             rtsp.kill()
-            show.wait_for(*["live", "lost"] * count)
+            show.wait_for(*cut * count)
             show.image = picture(20 + 10 * count)
             rtsp.start()
-            show.wait_for(*["live", "lost"] * count, "live")
+            show.wait_for(*cut * count, "live")
             assert_similar(watch(rtsp.url("out"), 3, (64, 48))[-1], show.image)
 
 

@@ -93,6 +93,7 @@ def test_audio_that_begins_late_stays_with_its_pictures(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "out.mkv")) as container:
         first = next(container.decode(audio=0))
     assert first.pts is not None
+    assert first.time_base is not None
     assert float(first.pts * first.time_base) == pytest.approx(0.5, abs=0.03)
 
 

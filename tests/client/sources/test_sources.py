@@ -62,8 +62,8 @@ def test_rotated_files_come_upright(tmp_path: Path, degrees: int, shape: tuple[i
 
     plain = write_video(tmp_path / "plain.mp4", frames=2)
     turned = tmp_path / "turned.mp4"
-    command = ["ffmpeg", "-v", "error", "-i", plain, "-c", "copy", "-metadata:s:v:0", f"rotate={degrees}", turned]
-    subprocess.run(command, check=True)
+    ffmpeg = ("ffmpeg", "-v", "error", "-i")
+    subprocess.run([*ffmpeg, plain, "-c", "copy", "-metadata:s:v:0", f"rotate={degrees}", turned], check=True)
     upright = tmp_path / "upright.png"
     subprocess.run(["ffmpeg", "-v", "error", "-i", turned, "-frames:v", "1", upright], check=True)
     with av.open(str(upright)) as container:

@@ -11,7 +11,8 @@ from stream_client.training.clips import LandmarkFinder, chosen, read_annotation
 from stream_client.training.estimators import Scores, cross_validate, grouped_folds
 from stream_client.training.evaluate import compare, timeline
 from stream_client.training.landmarks import GraphServerLandmarks
-from stream_client.training.train import Training, load_dataset, train
+from stream_client.training.result import Training
+from stream_client.training.train import load_dataset, train
 from tests.conftest import shared
 
 pytestmark = pytest.mark.timeout(180)

@@ -34,7 +34,7 @@ def test_a_request_has_the_bytes_that_protobuf_would_write(datatype: str, shape:
 
 def test_parameters_keep_their_types() -> None:
     tensor = Tensor("x", "UINT8", np.zeros(1, np.uint8))
-    parameters = {"flag": True, "number": -5, "text": "hello", "OVMS_MP_TIMESTAMP": 123}
+    parameters: dict[str, bool | int | str] = {"flag": True, "number": -5, "text": "hello", "OVMS_MP_TIMESTAMP": 123}
     parsed = message_class("ModelInferRequest").FromString(encode_request("m", [tensor], parameters=parameters))
     assert parsed.parameters["flag"].bool_param is True
     assert parsed.parameters["number"].int64_param == -5

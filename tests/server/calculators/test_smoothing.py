@@ -1,5 +1,7 @@
 """Smoothing by primitive nodes, against the fused subgraph."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -37,7 +39,7 @@ TEXT = """
 
 def test_landmarks_are_smoothed_by_primitive_nodes_as_by_the_subgraph() -> None:
     random = np.random.default_rng(1)
-    packets = []
+    packets: list[tuple[str, int, Any]] = []
     for step in range(12):
         if step == 6:
             packets.append(("size", step * 33_333, (640, 480)))  # lost in this frame

@@ -16,7 +16,8 @@ from graph_server.errors import ConfigError
 from graph_server.models.versions import find_versions
 from graph_server.tls import server_credentials
 from tests.conftest import ROOT
-from tests.support.graph_server import ECHO, UNARY, graph_server_process, http, request, write_onnx
+from tests.support.calls import calling
+from tests.support.graph_server import ECHO, graph_server_process, http, request, write_onnx
 
 
 def refused_here(capsys: pytest.CaptureFixture[str], *flags: str) -> tuple[object, str]:
@@ -145,7 +146,7 @@ def certificate(folder: Path, name: str, *signed_by: str) -> tuple[Path, Path]:
 def answered(address: str, credentials: grpc.ChannelCredentials) -> Any:
     with grpc.secure_channel(address, credentials) as channel:
         try:
-            channel.unary_unary(UNARY)(request(1).SerializeToString(), timeout=10)
+            calling(channel)(request(1).SerializeToString(), timeout=10)
         except grpc.RpcError as error:
             return error.code()
     return None
@@ -220,4 +221,4 @@ def test_several_addresses_are_bound_to_one_port() -> None:
         assert host == "127.0.0.1"
         for address in (f"127.0.0.1:{port}", f"127.0.0.2:{port}"):
             with grpc.insecure_channel(address) as channel:
-                channel.unary_unary(UNARY)(request(1).SerializeToString(), timeout=20)
+                calling(channel)(request(1).SerializeToString(), timeout=20)

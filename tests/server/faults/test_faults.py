@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from graph_server.errors import ConfigError
 from graph_server.faults.plan import REORDER_HOLD, FaultLine, FaultOptions, parse_faults
 from graph_server.server import GraphServer, ServerOptions
+from tests.support.calls import streaming
 from tests.support.graph_server import graph_server, pass_through, request, stamps, stream, unary
 from tests.support.video import picture
 
@@ -221,7 +222,7 @@ def test_unary_calls_fail_are_lost_and_are_closed_now_and_then() -> None:
         unary(made.address, FRAMES[0], timeout=0.5)
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     with graph_server("close_after=2", "delay=5") as made:
-        codes = []
+        codes: list[grpc.StatusCode | None] = []
         for frame in FRAMES[:6]:
             try:
                 assert unary(made.address, frame).id == frame.id
@@ -241,9 +242,7 @@ def test_a_client_that_vanishes_in_the_middle_of_a_delay_holds_nothing_back() ->
     with graph_server("delay=60000", "rate=100") as made:
         for _ in range(5):
             with grpc.insecure_channel(made.address) as channel:
-                call = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")(
-                    iter([frame.SerializeToString() for frame in FRAMES])
-                )
+                call = streaming(channel)(iter([frame.SerializeToString() for frame in FRAMES]))
                 call.cancel()
     # Leaving the block joined every thread; the delay is a minute.
 
@@ -258,7 +257,7 @@ def test_stopping_a_server_ends_sessions_that_wait_for_their_delay() -> None:
     made = GraphServer(pass_through(), ServerOptions(port=0, faults=parse_faults(["delay=60000"])))
     made.start()
     with grpc.insecure_channel(made.address) as channel:
-        call = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")(requests())
+        call = streaming(channel)(requests())
         while not any(thread.name == "faults" for thread in threading.enumerate()):
             time.sleep(0.01)
         made.stop(0)

@@ -14,6 +14,7 @@ from graph_server.graph.definition import parse_graph
 from graph_server.models.repository import UsedModels
 from tests.conftest import ROOT, shared
 from tests.support.graphs import run_graph
+from tests.support.video import rgb
 
 TEXT = (ROOT / "graphs" / "holistic_classifier" / "graph.pbtxt").read_text()
 FACE_INPUT = '  input_stream: "FACE_LANDMARKS:face_landmarks"\n'
@@ -31,7 +32,7 @@ def _picture(text: str, frame: npt.NDArray[np.uint8], models: UsedModels) -> npt
 
 def test_without_the_face_node_there_is_no_face_in_the_picture_and_none_of_its_models_at_work(models_dir: Path) -> None:
     with av.open(str(shared("clips/sign-again.mkv"))) as container:
-        frame = next(container.decode(video=0)).to_ndarray(format="rgb24")
+        frame = rgb(next(container.decode(video=0)))
     whole, part = UsedModels(default_models(models_dir)), UsedModels(default_models(models_dir))
     with_face = _picture(TEXT, frame, whole)
     without = _picture(_without_face_node().replace(FACE_INPUT, ""), frame, part)

@@ -211,7 +211,11 @@ def test_a_graph_that_only_ever_gets_one_of_two_inputs_fails_with_mediapipes_wor
 def test_adding_waits_while_as_many_timestamps_are_under_way_as_the_queue_holds() -> None:
     graph = new_graph("max_queue_size: 2" + CHAIN)
     opened = threading.Event()
-    graph.start({}, lambda name, value, timestamp: opened.wait(20) and None)
+
+    def hold(name: str, value: object, timestamp: int) -> None:
+        opened.wait(20)
+
+    graph.start({}, hold)
     added: list[int] = []
 
     def feed() -> None:

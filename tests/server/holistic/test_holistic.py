@@ -30,6 +30,7 @@ from graph_server.models.repository import ModelRepository
 from tests.conftest import shared
 
 SIZE = (640, 480)
+Indices = npt.NDArray[np.int64]
 
 
 def test_detectors_have_as_many_anchors_as_their_models_have_boxes() -> None:
@@ -89,8 +90,9 @@ def test_a_crop_samples_where_opencv_3_did() -> None:
     positions = np.rint((steps @ turn.T + [0.4 * 640, 0.55 * 480]) * 32).astype(int)
     (x, y), (u, v) = (positions >> 5).transpose(2, 0, 1), (positions & 31).transpose(2, 0, 1)[..., None]
 
-    def at(row: np.ndarray, column: np.ndarray) -> np.ndarray:
-        return image[row.clip(0, 479), column.clip(0, 639)].astype(int)
+    def at(row: Indices, column: Indices) -> Indices:
+        sampled: Indices = image[row.clip(0, 479), column.clip(0, 639)].astype(int)
+        return sampled
 
     top = at(y, x) * (32 - u) + at(y, x + 1) * u
     bottom = at(y + 1, x) * (32 - u) + at(y + 1, x + 1) * u
@@ -213,6 +215,7 @@ def test_a_hand_that_is_not_looked_at_is_carried_with_the_pose(seen_hand: SeenHa
     tracker = HandTracker(hand, models.get("hand_recrop"), models.get("hand_landmark_full"), Pace(look=2))
     first, carried, seen = (tracker.process(image, pose) for pose in poses)
     assert first is not None
+    assert carried is not None
     assert seen is not None
     np.testing.assert_allclose(carried, first + np.array([0.01, 0, 0, 0, 0], np.float32), atol=1e-6)
     # The hand did not move, only its carried landmarks and the pose, and it is found where it is.

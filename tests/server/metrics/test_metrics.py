@@ -12,6 +12,7 @@ from graph_server.config.read import single_servable
 from graph_server.errors import ConfigError
 from graph_server.metrics.registry import BUCKETS, DEFAULT_FAMILIES, LATENCY, Histogram, Registry, metrics_config
 from graph_server.server import GraphServer
+from tests.support.calls import streaming
 from tests.support.graph_server import graph_server, http, pass_through, request, stream, unary, write_onnx
 
 STREAMING = {"name": "passThrough", "api": "KServe", "interface": "gRPC", "method": "ModelInferStream"}
@@ -129,7 +130,7 @@ def test_a_session_counts_as_a_graph_while_it_lasts() -> None:
             ended.wait(20)
 
         with grpc.insecure_channel(server.address) as channel:
-            call = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")(requests())
+            call = streaming(channel)(requests())
             next(call)
             assert value(scraped(server), "ovms_current_graphs", name="passThrough") == 1
             ended.set()

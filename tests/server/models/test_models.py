@@ -20,7 +20,7 @@ from graph_server.models.runtime import Runtime
 from graph_server.models.versions import VersionPolicy, parse_policy
 from tests.support.graph_server import write_onnx
 
-X = {"x": (1, 2)}
+X: dict[str, tuple[int, ...]] = {"x": (1, 2)}
 
 
 def repository(base: Path, **settings: Any) -> ModelRepository:

@@ -21,8 +21,10 @@ from graph_server.servables.load import load
 from graph_server.servables.reload import ConfigWatcher
 from graph_server.server import GraphServer, ServerOptions
 from graph_server.service.messages import message_class
+from kserve_wire.names import TIMESTAMP
 from tests.conftest import ROOT
-from tests.support.graph_server import TIMESTAMP, http, request, stream, unary, write_onnx
+from tests.support.calls import streaming
+from tests.support.graph_server import http, request, stream, unary, write_onnx
 
 ECHO = (ROOT / "graphs" / "pass_through" / "graph.pbtxt").read_text()
 BODY = b'{"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}]}'
@@ -168,7 +170,7 @@ def test_a_changed_graph_is_loaded_and_an_open_session_keeps_its_own(server: Gra
         yield echo(2).SerializeToString()
 
     with grpc.insecure_channel(server.address) as channel:
-        call = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")(requests())
+        call = streaming(channel)(requests())
         parse: Callable[[bytes], Any] = message_class("ModelStreamInferResponse").FromString
         assert parse(next(call)).infer_response.outputs[0].name == "output"
         files.graph.write_text(ECHO.replace('"output"', '"changed"').replace("IMAGE:output", "IMAGE:changed"))

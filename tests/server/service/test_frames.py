@@ -78,6 +78,7 @@ def test_a_picture_is_made_as_large_as_an_input_whose_layout_is_known(client: tr
 def test_a_jpeg_of_any_size_keeps_it_where_the_model_leaves_it_open(client: triton.InferenceServerClient) -> None:
     data = encoded(pixels(32, 48), ".jpg")
     read = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert read is not None
     assert np.array_equal(infer(client, "any_size", [data])[0], read.astype(np.float32))
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from graph_server.calculators import REGISTRY
-from graph_server.cli.command import build_parser
+from graph_server.cli.arguments import build_parser
 from graph_server.config.read import GraphConfig, ServerConfig
 from graph_server.errors import GraphError
 from graph_server.graph.calculator import Calculator, Services
@@ -28,7 +28,8 @@ from graph_server.server import GraphServer
 from graph_server.service.admission import Limits
 from graph_server.service.messages import message_class
 from graph_server.service.session import StreamSession
-from tests.support.graph_server import STREAM, UNARY, graph_server, graph_server_process, request, stamps, stream, unary
+from tests.support.calls import UNARY, calling, refusal, streaming
+from tests.support.graph_server import graph_server, graph_server_process, request, stamps, stream, unary
 
 LIVE = "/inference.GRPCInferenceService/ServerLive"
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -125,15 +126,15 @@ class Client:
             yield from requests
             self._open.wait()
 
-        return self.channel.stream_stream(STREAM)(feed())
+        return streaming(self.channel)(feed())
 
     def call(self, method: str, data: bytes = b"") -> bytes:
-        return bytes(self.channel.unary_unary(method)(data, timeout=SECONDS))
+        return bytes(calling(self.channel, method)(data, timeout=SECONDS))
 
     def refusal(self, data: bytes) -> tuple[grpc.StatusCode, str]:
         with pytest.raises(grpc.RpcError) as caught:
             self.call(UNARY, data)
-        return caught.value.code(), caught.value.details()
+        return refusal(caught.value)
 
 
 def ended(calls: Sequence[Any], number: int) -> list[Any]:
@@ -238,7 +239,7 @@ def test_inference_calls_beyond_the_limit_are_refused_and_health_is_answered(
     config: ServerConfig, hold: type[Hold]
 ) -> None:
     with graph_server(config=config, limits=Limits(calls=8, running=1)) as server, Client(server) as client:
-        futures = [client.channel.unary_unary(UNARY).future(to("hold", 1)) for _ in range(5)]
+        futures = [calling(client.channel).future(to("hold", 1)) for _ in range(5)]
         over = ended(futures, 2)
         assert {(call.code(), call.details()) for call in over} == {
             (EXHAUSTED, "Too many inference calls are under way; the limit is 3 (3/8 of --grpc_max_threads)")
@@ -254,15 +255,15 @@ def test_calls_that_wait_for_a_pools_graph_do_not_keep_others_waiting_and_leave_
     with graph_server(config=config, limits=Limits(calls=8, running=1)) as server, Client(server) as client:
         session = client.open(to("pooled", 1))
         next(session)
-        waiting = [client.channel.unary_unary(UNARY).future(to("pooled", 5)) for _ in range(2)]
+        waiting = [calling(client.channel).future(to("pooled", 5)) for _ in range(2)]
         assert client.call(UNARY, to("passThrough", 1))
-        more = [client.channel.unary_unary(UNARY).future(to("pooled", 5)) for _ in range(2)]
+        more = [calling(client.channel).future(to("pooled", 5)) for _ in range(2)]
         assert [call.code() for call in ended(more, 1)] == [EXHAUSTED]
         for call in (*waiting, *more):
             call.cancel()
 
         def is_served() -> bool:
-            call = client.channel.unary_unary(UNARY).future(to("passThrough", 1))
+            call = calling(client.channel).future(to("passThrough", 1))
             return bool(call.code() is grpc.StatusCode.OK)
 
         until(is_served)
@@ -301,7 +302,7 @@ def test_a_message_beyond_the_limit_is_refused_and_the_next_one_served(config: S
 def test_unary_calls_share_the_memory_quota(config: ServerConfig, hold: type[Hold]) -> None:
     image = np.zeros((100, 100, 3), np.uint8)
     with graph_server(config=config, limits=Limits(memory_bytes=50_000)) as server, Client(server) as client:
-        first = client.channel.unary_unary(UNARY).future(to("hold", 1, image))
+        first = calling(client.channel).future(to("hold", 1, image))
         assert hold.entered.acquire(timeout=SECONDS)
         assert client.refusal(to("passThrough", 1, image)) == (
             EXHAUSTED,
@@ -326,7 +327,7 @@ def test_a_slow_reader_holds_up_its_own_sending_and_gets_everything(config: Serv
 
     limits = Limits(sessions=4, memory_bytes=32 << 20)
     with graph_server(config=config, limits=limits) as server, Client(server) as client:
-        call = client.channel.stream_stream(STREAM)(feed())
+        call = streaming(client.channel)(feed())
         seen = -1
         while seen != sent:  # until nothing moves any more
             seen = sent
@@ -349,7 +350,7 @@ def test_a_session_that_fails_does_not_disturb_the_others(config: ServerConfig) 
         def poisoned() -> None:
             wrong = request(2)
             wrong.inputs[0].shape[:] = [2**62, 7, 3]
-            call = client.channel.stream_stream(STREAM)(
+            call = streaming(client.channel)(
                 iter([to("fail", 1), to("fail", 3), b"\xff", wrong.SerializeToString(), *[to("fail", 4)] * 20])
             )
             with pytest.raises(grpc.RpcError, match="three is too much"):
@@ -457,7 +458,7 @@ def test_limits_are_flags_of_the_server(tmp_path: Path) -> None:
     flags += ["--grpc_channel_arguments", "grpc.max_concurrent_streams=7,grpc.primary_user_agent=x"]
     with graph_server_process(*flags) as server, grpc.insecure_channel(server.address) as channel:
         requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        first = channel.stream_stream(STREAM)(iter(requests.get, None))
+        first = streaming(channel)(iter(requests.get, None))
         requests.put(to("passThrough", 1))
         next(first)
         assert stream(server.address, request(1))[1:] == (
@@ -494,11 +495,11 @@ def test_what_a_call_took_is_freed_at_its_end_and_not_when_garbage_is_collected(
         gc.collect()
         gc.disable()
         try:
-            call = client.channel.stream_stream(STREAM)(iter([to("fail", timestamp) for timestamp in timestamps]))
+            call = streaming(client.channel)(iter([to("fail", timestamp) for timestamp in timestamps]))
             with contextlib.suppress(grpc.RpcError):
                 list(call)
             for timestamp in timestamps:
-                client.channel.unary_unary(UNARY).future(to("fail", timestamp)).code()
+                calling(client.channel).future(to("fail", timestamp)).code()
             vanished = client.open(to("fail", 1))
             next(vanished)
             vanished.cancel()

@@ -8,8 +8,9 @@ import grpc
 import pytest
 
 from graph_server.service.admission import Limits
-from tests.fuzz.attack import SERVICE, break_off, echo, fuzz_in_parallel, is_served, resident_mib
+from tests.fuzz.attack import break_off, echo, fuzz_in_parallel, is_served, resident_mib
 from tests.fuzz.mutator import Mutator, recorded_requests
+from tests.support.calls import streaming
 from tests.support.graph_server import CONFORMANCE, graph_server_process
 
 
@@ -23,7 +24,7 @@ def running(models_dir: Path) -> Iterator[tuple[str, int]]:
 def all_sessions_are_free(address: str) -> None:
     """As many sessions as the limit allows are served at once: none is lost."""
     with grpc.insecure_channel(address) as channel:
-        gate = channel.stream_stream(SERVICE + "ModelStreamInfer")
+        gate = streaming(channel)
         for _ in range(100):
             calls = [gate(iter([echo()]), timeout=30) for _ in range(Limits().sessions)]
             for call in calls:

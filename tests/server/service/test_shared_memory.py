@@ -12,10 +12,11 @@ import pytest
 from graph_server.server import GraphServer
 from graph_server.service.admission import Limits
 from graph_server.service.messages import message_class
+from kserve_wire.names import method_path
+from tests.support import calls
 from tests.support.graph_server import graph_server, request, stream, unary
 from tests.support.video import picture
 
-SERVICE = "/inference.GRPCInferenceService/"
 FOLDER = Path("/dev/shm")
 SIZE = 1 << 16
 
@@ -38,7 +39,7 @@ def memory() -> Iterator[Path]:
 def call(server: GraphServer, method: str, **fields: Any) -> Any:
     with grpc.insecure_channel(server.address) as channel:
         made = message_class(f"{method}Request")(**fields)
-        answer = channel.unary_unary(SERVICE + method)(made.SerializeToString(), timeout=20)
+        answer = calls.calling(channel, method_path(method))(made.SerializeToString(), timeout=20)
     return message_class(f"{method}Response").FromString(answer)
 
 
@@ -67,7 +68,7 @@ def placed_request(timestamp: int, image: np.ndarray[Any, Any], memory: Path, *,
 def refusal(server: GraphServer, method: str, **fields: Any) -> tuple[grpc.StatusCode, str]:
     with pytest.raises(grpc.RpcError) as caught:
         call(server, method, **fields)
-    return caught.value.code(), caught.value.details()  # type: ignore[attr-defined,unused-ignore]
+    return calls.refusal(caught.value)
 
 
 def test_a_server_on_loopback_announces_shared_memory(server: GraphServer) -> None:

@@ -22,7 +22,8 @@ from tritonclient.utils import InferenceServerException
 from graph_server.service.messages import message_class
 from stream_client.embedded import EmbeddedServer
 from tests.conftest import ROOT
-from tests.support.graph_server import ECHO, STREAM, UNARY, graph_server_process, stream_over
+from tests.support.calls import calling, refusal, streaming
+from tests.support.graph_server import ECHO, graph_server_process, stream_over
 from tests.support.video import picture
 
 
@@ -61,8 +62,8 @@ def request(image: Any = None, timestamp: Any = None, **changes: Any) -> Any:
 
 def unary_error(channel: grpc.Channel, made: Any) -> tuple[grpc.StatusCode, str]:
     with pytest.raises(grpc.RpcError) as caught:
-        channel.unary_unary(UNARY)(made.SerializeToString())
-    return caught.value.code(), caught.value.details()
+        calling(channel)(made.SerializeToString())
+    return refusal(caught.value)
 
 
 def test_the_control_plane_answers_as_ovms_does(client: triton.InferenceServerClient) -> None:
@@ -216,7 +217,7 @@ def test_any_bytes_get_a_clear_status_and_the_next_client_is_served(channel: grp
             if damaged:
                 damaged[noise.integers(0, len(damaged))] = noise.integers(0, 256)
         with pytest.raises(grpc.RpcError) as caught:
-            channel.unary_unary(UNARY)(bytes(damaged))
+            calling(channel)(bytes(damaged))
         assert caught.value.code() is not grpc.StatusCode.UNAVAILABLE
     answers, code, _ = stream_over(channel, request())
     assert (len(answers), code) == (1, grpc.StatusCode.OK)
@@ -225,7 +226,7 @@ def test_any_bytes_get_a_clear_status_and_the_next_client_is_served(channel: grp
 def test_clients_that_vanish_free_their_sessions(server: EmbeddedServer, channel: grpc.Channel) -> None:
     for _ in range(50):
         with grpc.insecure_channel(server.address) as short:
-            call = short.stream_stream(STREAM)(iter([request().SerializeToString()] * 3))
+            call = streaming(short)(iter([request().SerializeToString()] * 3))
             next(call)
             call.cancel()
     assert stream_over(channel, request())[1] is grpc.StatusCode.OK
@@ -247,14 +248,14 @@ def test_sigterm_takes_nothing_new_and_lets_sessions_end() -> None:
     with child() as (process, address):
         requests: queue.Queue[bytes | None] = queue.Queue()
         with grpc.insecure_channel(address) as channel:
-            call = channel.stream_stream(STREAM)(iter(requests.get, None))
+            call = streaming(channel)(iter(requests.get, None))
             requests.put(request(timestamp=1).SerializeToString())
             next(call)
             process.send_signal(signal.SIGTERM)
             code = grpc.StatusCode.OK
             while code is grpc.StatusCode.OK:  # until the server takes nothing new
                 with grpc.insecure_channel(address) as other:
-                    code = other.unary_unary(UNARY).future(request().SerializeToString(), timeout=20).code()
+                    code = calling(other).future(request().SerializeToString(), timeout=20).code()
             assert code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
             requests.put(request(timestamp=2).SerializeToString())
             requests.put(None)
@@ -273,7 +274,7 @@ def test_a_signal_that_reaches_another_thread_than_the_first_ends_the_server() -
 def test_a_width_that_is_no_multiple_of_16_comes_back_sheared_as_from_ovms(channel: grpc.Channel) -> None:
     image = np.random.default_rng(0).integers(0, 255, (40, 50, 3), dtype=np.uint8)
     made = request(image, name="first_input_video", model_name="holisticTracking")
-    response = message_class("ModelInferResponse").FromString(channel.unary_unary(UNARY)(made.SerializeToString()))
+    response = message_class("ModelInferResponse").FromString(calling(channel)(made.SerializeToString()))
     rows = np.zeros((40, 160), np.uint8)
     rows[:, :150] = image.reshape(40, 150)
     assert response.raw_output_contents[0] == rows.tobytes()[: 40 * 50 * 3]

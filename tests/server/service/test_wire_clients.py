@@ -15,7 +15,7 @@ from tritonclient.utils import InferenceServerException
 
 from graph_server.cli.assets import ensure_clip
 from tests.support.graph_server import CONFORMANCE, graph_server_process
-from tests.support.video import picture
+from tests.support.video import picture, rgb
 
 TIMESTAMP = "OVMS_MP_TIMESTAMP"
 Answers = dict[str, list[tuple[int, bytes]]]
@@ -146,10 +146,7 @@ def session(address: str, frames: Sequence[npt.NDArray[np.uint8]]) -> Answers:
 
 def test_two_clients_at_once_get_the_same_as_each_alone(address: str) -> None:
     with av.open(str(ensure_clip())) as container:
-        frames = [
-            frame.to_ndarray(width=384, height=216, format="rgb24")
-            for frame, _ in zip(container.decode(video=0), range(150), strict=False)
-        ]
+        frames = [rgb(frame, 384, 216) for frame, _ in zip(container.decode(video=0), range(150), strict=False)]
     # Two people's walks, or two parts of one: each session has regions and smoothing of its own.
     parts = (frames[90:105], frames[140:125:-1])
     alone = [session(address, part) for part in parts]
