@@ -3,7 +3,7 @@
 ::
 
     StreamClientError
-     ├── ConfigurationError          flags or arguments that cannot work
+     ├── ConfigurationError          options or arguments that cannot work
      ├── SourceError                 frames cannot be read
      │    ├── SourceNotFoundError        no such file, device or path on the server
      │    ├── SourceAuthenticationError  credentials refused
@@ -30,11 +30,26 @@ the sink raises a ``SourceError`` or a ``SinkError`` instead.
 
 
 class StreamClientError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base of every error this package raises on purpose.
+
+    ``message`` is one line. ``option`` names the setting to look at, as ``"join_timeout"``, and ``value`` what to try
+    for it. Names are those of the command line's flags, without their dashes; ``str(error)`` has them in brackets.
+    """
+
+    def __init__(self, message: str, *, option: str | None = None, value: object = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.option = option
+        self.value = value
+
+    def __str__(self) -> str:
+        if self.option is None:
+            return self.message
+        return f"{self.message} ({self.option}{'' if self.value is None else f'={self.value}'})"
 
 
 class ConfigurationError(StreamClientError):
-    """Flags or arguments that cannot work."""
+    """Options or arguments that cannot work."""
 
 
 class SourceError(StreamClientError):
@@ -92,8 +107,10 @@ class ServerError(StreamClientError):
     inside a stream, which carries none.
     """
 
-    def __init__(self, message: str, *, code: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, *, option: str | None = None, value: object = None, code: str | None = None
+    ) -> None:
+        super().__init__(message, option=option, value=value)
         self.code = code
 
 

@@ -40,8 +40,12 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         if self.max_inflight != "auto" and self.max_inflight < 1:
-            raise ConfigurationError(f"{self.max_inflight} frames in flight: at least 1, or auto (--max_inflight)")
+            raise ConfigurationError(
+                f"{self.max_inflight} frames in flight: at least 1, or auto", option="max_inflight"
+            )
         check_above_zero(self, "latency_target", "request_timeout", "join_timeout", "enforce_fps")
         check_not_negative(self, "limit_frames", "limit_stream_duration", "reconnect_timeout")
         if self.max_side is not None and self.max_side < 16:
-            raise ConfigurationError(f"{self.max_side} pixels are too few to see anything: at least 16 (--max_side)")
+            raise ConfigurationError(
+                f"{self.max_side} pixels are too few to see anything: at least 16", option="max_side"
+            )

@@ -173,7 +173,7 @@ def test_a_unary_call_without_a_packet_is_explained(clip: Path, server: Scripted
 
 def test_a_server_that_streams_bare_responses_is_recognised(clip: Path, server: ScriptedServer) -> None:
     server.script = lambda request, number: iter([answer(request, "output").SerializeToString()])
-    with pytest.raises(ProtocolError, match="--api unary"):
+    with pytest.raises(ProtocolError, match=r"make unary calls \(api=unary\)"):
         _run(str(clip), (), server.address)
 
 

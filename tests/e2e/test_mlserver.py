@@ -69,7 +69,7 @@ def test_its_streaming_is_recognised_and_explained(address: str, clip: Path) -> 
     )
     assert done.returncode == 1
     assert "streams bare ModelInferResponse messages" in done.stderr
-    assert "use --api unary" in done.stderr
+    assert "make unary calls (--api unary)" in done.stderr
 
 
 @pytest.mark.timeout(240)
@@ -82,4 +82,4 @@ def test_the_doctor_finds_what_the_server_offers_and_what_not(address: str) -> N
     done = run_client(*given)
     assert done.returncode == 1
     assert "failed  probe, stream" in done.stdout
-    assert "use --api unary" in done.stdout
+    assert "(--api unary)" in done.stdout

@@ -17,9 +17,9 @@ class Benchmark:
 
     def __init__(self, settings: Settings, on_stable: Callable[[], None], report: Path | None = None) -> None:
         if report is not None and report.suffix == ".csv":
-            raise ConfigurationError("--report names the JSON file; the CSV file is written beside it")
+            raise ConfigurationError("a report names the JSON file; the CSV file is written beside it", option="report")
         if report is not None and not report.parent.is_dir():
-            raise ConfigurationError(f"there is no folder {report.parent} to write {report.name} into (--report)")
+            raise ConfigurationError(f"there is no folder {report.parent} to write {report.name} into", option="report")
         self._settings = settings
         self._path = report
         self._totals = DemoTotals()

@@ -13,13 +13,13 @@ def check_plot(path: Path) -> None:
     """Raise :class:`ConfigurationError` unless :func:`draw` can write ``path``; call it before the work."""
     if importlib.util.find_spec("matplotlib") is None:
         raise ConfigurationError(
-            "--plot needs matplotlib, which is not installed: pip install 'ovms-stream-client[bench]', "
-            "or leave --plot out"
+            "a plot needs matplotlib, which is not installed: pip install 'ovms-stream-client[bench]', or leave it out",
+            option="plot",
         )
     if path.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise ConfigurationError(f"{path}: a plot is a .png, .svg or .pdf file (--plot)")
+        raise ConfigurationError(f"{path}: a plot is a .png, .svg or .pdf file", option="plot")
     if not path.parent.is_dir():
-        raise ConfigurationError(f"there is no folder {path.parent} to write {path.name} into (--plot)")
+        raise ConfigurationError(f"there is no folder {path.parent} to write {path.name} into", option="plot")
 
 
 def draw(outcomes: Sequence[Outcome], path: Path) -> None:
@@ -55,7 +55,7 @@ def draw(outcomes: Sequence[Outcome], path: Path) -> None:
     try:
         figure.savefig(path, dpi=120)
     except OSError as error:
-        raise ConfigurationError(f"cannot write {path}: {error.strerror} (--plot)") from error
+        raise ConfigurationError(f"cannot write {path}: {error.strerror}", option="plot") from error
 
 
 def _line(outcome: Outcome) -> tuple[str, int, int]:

@@ -90,7 +90,7 @@ def report_table(report: Report) -> str:
     if not measured.frames:
         return (
             f"{head}: nothing was measured, {report.outcomes.delivered} results came and the first "
-            f"{settings.warmup_frames} are warm-up: lower --warmup_frames, or run longer"
+            f"{settings.warmup_frames} are warm-up: lower warmup_frames, or run longer"
         )
     how = "stable" if measured.stable else "not stable yet at the end of the run"
     seconds = measured.seconds
@@ -148,7 +148,7 @@ def write_report(path: Path, values: object, reports: Sequence[Report]) -> None:
         path.write_text(json.dumps(values, indent=2) + "\n", "utf-8")
         path.with_suffix(".csv").write_text(report_csv(reports), "utf-8")
     except OSError as error:
-        raise ConfigurationError(f"cannot write {error.filename}: {error.strerror} (--report)") from error
+        raise ConfigurationError(f"cannot write {error.filename}: {error.strerror}", option="report") from error
 
 
 def _microseconds(seconds: float) -> str:

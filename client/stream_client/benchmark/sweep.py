@@ -113,7 +113,7 @@ def read_pictures(spec: str) -> list[Image]:
     finally:
         source.close()
     if not pictures:
-        raise SourceError(f"{spec} has no picture (--input_stream)")
+        raise SourceError(f"{spec} has no picture", option="input_stream")
     return pictures
 
 
@@ -127,7 +127,7 @@ def _row(outcome: Outcome) -> tuple[str, ...]:
     point, report = outcome.point, outcome.report
     what = (point.api, f"{point.width}x{point.height}", str(point.max_inflight))
     if report is None or report.measurement.request is None:
-        return (*what, *("",) * 6, outcome.error or "nothing but warm-up: raise --limit_stream_duration")
+        return (*what, *("",) * 6, outcome.error or "nothing but warm-up: raise limit_stream_duration")
     measured, in_ms = report.measurement, report.measurement.request.times(1000)
     times = (f"{value:.1f}" for value in (in_ms.mean, in_ms.p50, in_ms.p90, in_ms.p99))
     notes = [] if measured.stable else ["not stable"]

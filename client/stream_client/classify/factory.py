@@ -27,7 +27,7 @@ def open_classifier(
     counter = None if count is None else RepetitionCounter(count)
     if spec.startswith(("http://", "https://")):
         if not labels:
-            raise ConfigurationError("a scoring server does not tell its labels: name them in a file (--labels)")
+            raise ConfigurationError("a scoring server does not tell its labels: name them in a file", option="labels")
         known = tuple(labels)
         features, window, _ = read_schema(schema) if schema is not None else (None, None, "")
         if features is not None and not isinstance(features, FeatureSchema):
@@ -35,10 +35,12 @@ def open_classifier(
         classifier: PoseClassifier = MLflowClassifier(spec, known, schema=features, window=window, counter=counter)
     else:
         if schema is not None:
-            raise ConfigurationError("--classifier_schema is for a scoring server: a model directory has its own")
+            raise ConfigurationError(
+                "a schema is for a scoring server: a model directory has its own", option="classifier_schema"
+            )
         model = TrainedModel.load(spec, allow_pickle=allow_pickle)
         known = model.labels
         classifier = PoseClassifier(model, counter=counter)
     if count is not None and count not in known:
-        raise ConfigurationError(f"the model knows no {count!r}, only {', '.join(known)} (--count_repetitions)")
+        raise ConfigurationError(f"the model knows no {count!r}, only {', '.join(known)}", option="count_repetitions")
     return classifier

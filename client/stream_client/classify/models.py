@@ -113,7 +113,9 @@ class TrainedModel:
         """
         folder = Path(path)
         if not folder.is_dir():
-            raise ConfigurationError(f"no model directory at {folder}: name one that `train --out` has written")
+            raise ConfigurationError(
+                f"no model directory at {folder}: name one that `train` has written", option="classifier"
+            )
         labels = read_label_names(folder / "labels.txt")
         schema, window, digest = read_schema(folder / "schema.json")
         found = sorted(folder.glob("[0-9]*/*.onnx"), key=lambda file: int(file.parent.name))
@@ -124,7 +126,7 @@ class TrainedModel:
             raise ConfigurationError(f"no model in {folder}: 1/NAME.onnx is expected")
         if not allow_pickle:
             raise ConfigurationError(
-                f"{pickled} is a pickle, which runs code when read: --allow_pickle if you trust it"
+                f"{pickled} is a pickle, which runs code when read: allow it if you trust it", option="allow_pickle"
             )
         warnings.warn(f"reading {pickled} runs the code in it", RuntimeWarning, stacklevel=2)
         try:

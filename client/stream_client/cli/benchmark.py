@@ -12,13 +12,13 @@ from stream_client.benchmark.plot import check_plot, draw
 from stream_client.benchmark.report import report_json, write_report
 from stream_client.benchmark.sweep import Outcome, SweepOptions, points, sweep, sweep_table
 from stream_client.cli.flags import add_server_flags
+from stream_client.cli.messages import error_line
 from stream_client.cli.parser import Parser
 from stream_client.cli.settings import transport_options
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.transport.session import Api, TransportOptions, connect
 from stream_client.util.checks import check_above_zero, check_not_negative
-from stream_client.util.redact import redact
 
 _EPILOG = """
 Each combination is a run of its own, which ends when three windows agree within 10 % in throughput and latency, or at
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if flags.plot is not None:
             draw(outcomes, flags.plot)
     except StreamClientError as error:
-        print(f"error: {redact(str(error))}", file=sys.stderr)
+        print(f"error: {error_line(error)}", file=sys.stderr)
         return 2 if isinstance(error, ConfigurationError) else 1
     return 1 if any(outcome.report is None for outcome in outcomes) else 0
 
@@ -83,7 +83,7 @@ def _check(flags: argparse.Namespace) -> None:
     if flags.plot is not None:
         check_plot(flags.plot)
     if flags.report is not None and not flags.report.parent.is_dir():
-        raise ConfigurationError(f"there is no folder {flags.report.parent} to write into (--report)")
+        raise ConfigurationError(f"there is no folder {flags.report.parent} to write into", option="report")
     check_above_zero(flags, "limit_stream_duration", "benchmark_window")
     check_not_negative(flags, "warmup_frames")
 

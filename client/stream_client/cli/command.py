@@ -8,8 +8,10 @@ import sys
 from collections.abc import Sequence
 
 from stream_client.cli.flags import build_parser
+from stream_client.cli.messages import error_line
 from stream_client.cli.parser import USAGE_ERROR
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
+from stream_client.errors import StreamClientError
 from stream_client.util.redact import redact
 
 _COMMANDS = {
@@ -37,12 +39,15 @@ def _command(name: str, arguments: Sequence[str]) -> int:
         return 128 + signal.SIGINT
 
 
-class _RedactingFormatter(logging.Formatter):
-    """Tracebacks and the messages of libraries may hold URLs with credentials."""
+class _Formatter(logging.Formatter):
+    """Prints our errors with their flags, and everything without credentials: tracebacks may hold URLs."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record's text, without them."""
-        return redact(super().format(record))
+        """The record's text."""
+        shown = logging.makeLogRecord(record.__dict__)
+        if isinstance(shown.args, tuple):
+            shown.args = tuple(error_line(arg) if isinstance(arg, StreamClientError) else arg for arg in shown.args)
+        return redact(super().format(shown))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _command(given[0], given[1:])
     flags = build_parser().parse_args(given)
     log = logging.StreamHandler(sys.stderr)
-    log.setFormatter(_RedactingFormatter("%(levelname)s: %(message)s"))
+    log.setFormatter(_Formatter("%(levelname)s: %(message)s"))
     logging.basicConfig(level=logging.INFO if flags.verbose else logging.WARNING, handlers=[log])
     server = _embedded_server(flags)
     try:

@@ -6,10 +6,11 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from stream_client.cli.flags import build_parser
+from stream_client.cli.messages import error_line, with_flag
 from stream_client.cli.settings import run_transport, sink_options, source_options
 from stream_client.doctor import machine
 from stream_client.doctor.finding import Finding, amiss, ok, skipped
@@ -21,7 +22,6 @@ from stream_client.frames import Image
 from stream_client.test_source.code import FrameCode
 from stream_client.test_source.pattern import TestPattern
 from stream_client.transport.session import TransportOptions
-from stream_client.util.redact import redact
 
 _EPILOG = """
 Takes the flags of the run to be examined; without --input_stream it looks at the test pattern. Exit status: 0 when
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
         if flags.json is not None:
             _write(flags.json, findings)
     except ConfigurationError as error:
-        print(f"error: {redact(str(error))}", file=sys.stderr)
+        print(f"error: {error_line(error)}", file=sys.stderr)
         return 2
     failed = sum(finding.status == "failed" for finding in findings)
     warnings = sum(finding.status == "warning" for finding in findings)
@@ -84,14 +84,18 @@ def examine(flags: argparse.Namespace, stack: ExitStack) -> Iterator[Finding]:
     yield machine.display(needed="screen" in flags.output_stream)
     metrics_port = getattr(flags, "metrics_port", None)
     if metrics_port:
-        yield machine.own_port("--metrics_port", metrics_port)
+        yield machine.metrics_port(metrics_port)
     yield machine.usual_ports()
 
 
 def line(finding: Finding) -> str:
     """A row of the table, and the remedy below it."""
     row = f"{finding.status:8}{finding.check:28}{finding.found}".rstrip()
-    return f"{row}\n{'':8}{'':28}-> {finding.remedy}" if finding.remedy else row
+    return f"{row}\n{'':8}{'':28}-> {_remedy(finding)}" if finding.remedy else row
+
+
+def _remedy(finding: Finding) -> str:
+    return with_flag(finding.remedy, finding.option, finding.value)
 
 
 def _embedded(
@@ -116,10 +120,12 @@ def _pattern() -> Image:
 
 
 def _write(path: Path, findings: Sequence[Finding]) -> None:
+    rows = [
+        {"check": finding.check, "status": finding.status, "found": finding.found, "remedy": _remedy(finding)}
+        for finding in findings
+    ]
     values = {"failed": any(finding.status == "failed" for finding in findings)}
     try:
-        path.write_text(
-            json.dumps({**values, "findings": [asdict(finding) for finding in findings]}, indent=2) + "\n", "utf-8"
-        )
+        path.write_text(json.dumps({**values, "findings": rows}, indent=2) + "\n", "utf-8")
     except OSError as error:
-        raise ConfigurationError(f"cannot write {path}: {error.strerror} (--json)") from error
+        raise ConfigurationError(f"cannot write {path}: {error.strerror}", option="json") from error

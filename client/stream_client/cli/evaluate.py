@@ -57,7 +57,7 @@ def run(arguments: Sequence[str], *, find: LandmarkFinder | None = None) -> dict
         try:
             options.json.write_text(json.dumps({name: asdict(result) for name, result in results.items()}, indent=2))
         except OSError as error:
-            raise ConfigurationError(f"cannot write {options.json}: {error.strerror} (--json)") from error
+            raise ConfigurationError(f"cannot write {options.json}: {error.strerror}", option="json") from error
     return results
 
 
@@ -66,7 +66,7 @@ def _evaluate(
 ) -> Evaluation:
     annotations = options.annotations or video.with_suffix(".annotations.json")
     if not annotations.is_file():
-        raise ConfigurationError(f"no annotations of {video}: {annotations} does not exist (--annotations)")
+        raise ConfigurationError(f"no annotations of {video}: {annotations} does not exist", option="annotations")
     spans = chosen(read_annotations(annotations), model.labels, annotations)
     if not spans:
         raise ConfigurationError(f"{annotations} has none of the model's labels: {', '.join(model.labels)}")
@@ -83,7 +83,7 @@ def _evaluate(
         try:
             timeline_picture(points, spans, model.labels, options.timeline)
         except (OSError, ValueError) as error:
-            raise ConfigurationError(f"cannot write {options.timeline}: {error} (--timeline)") from error
+            raise ConfigurationError(f"cannot write {options.timeline}: {error}", option="timeline") from error
     return result
 
 

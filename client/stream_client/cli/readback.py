@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
+from stream_client.cli.messages import error_line
 from stream_client.cli.parser import Parser
 from stream_client.errors import SourceError, StreamClientError
 from stream_client.frames import StreamInfo
@@ -22,6 +23,7 @@ from stream_client.test_source.readings import ReadbackReport, Reading, Tally
 from stream_client.util.redact import redact
 from stream_client.util.table import table
 
+_FLAGS = {"input_stream": "input"}
 _EPILOG = """
 Start it while a run with --input_stream testsrc publishes, for instance:
 
@@ -67,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
         source = open_source(flags.input, options)
         info, report = _read(source, flags.limit_frames, flags.limit_stream_duration)
     except StreamClientError as error:
-        print(f"error: {redact(str(error)).replace('--input_stream', 'input')}", file=sys.stderr)
+        print(f"error: {error_line(error, flags=_FLAGS)}", file=sys.stderr)
         return 1
     if not report.read:
         print(
@@ -152,7 +154,7 @@ def _tally(source: Source, info: StreamInfo, limit_frames: int) -> ReadbackRepor
         except SourceError as error:
             if not count:
                 raise
-            print(f"the stream broke off: {redact(str(error))}", file=sys.stderr)
+            print(f"the stream broke off: {error_line(error, flags=_FLAGS)}", file=sys.stderr)
             break
         if frame is None:
             break

@@ -7,6 +7,7 @@ import sys
 from types import FrameType
 
 from stream_client.classify.pose_classifier import PoseClassifier
+from stream_client.cli.messages import error_line, with_flag
 from stream_client.cli.parser import RUN_ERROR, USAGE_ERROR
 from stream_client.cli.settings import make_benchmark, make_client, make_monitor
 from stream_client.embedded import EmbeddedServer
@@ -93,7 +94,7 @@ def _print_summary(summary: Summary) -> None:
 def _print_last_failure(summary: Summary) -> None:
     """Of a run that went well otherwise."""
     if summary.ledger.delivered and sum(summary.ledger.failed.values()) and summary.last_failure is not None:
-        print(f"last failure: {redact(str(summary.last_failure))}", file=sys.stderr, flush=True)
+        print(f"last failure: {error_line(summary.last_failure)}", file=sys.stderr, flush=True)
 
 
 def _print_verdict(tally: Statistics, summary: Summary, flags: argparse.Namespace) -> None:
@@ -104,7 +105,7 @@ def _print_verdict(tally: Statistics, summary: Summary, flags: argparse.Namespac
     setting = Setting(width, height, flags.max_inflight == "auto", summary.info.live, summary.upload_rate)
     found = verdict(tally.snapshot(), setting)
     if found is not None:
-        print(f"verdict: {found.sentence}", file=sys.stderr, flush=True)
+        print(f"verdict: {with_flag(found.sentence, found.option, found.value)}", file=sys.stderr, flush=True)
 
 
 def _print_classifier(classifier: LandmarkClassifier | None) -> None:
@@ -120,5 +121,5 @@ def _print_classifier(classifier: LandmarkClassifier | None) -> None:
 def _report(error: StreamClientError, verbose: bool, status: int) -> int:
     if verbose:
         logging.getLogger(__name__).error("", exc_info=error)
-    print(f"error: {redact(' '.join(str(error).split()))}", file=sys.stderr, flush=True)
+    print(f"error: {error_line(error)}", file=sys.stderr, flush=True)
     return status

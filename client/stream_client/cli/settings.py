@@ -184,7 +184,7 @@ def run_options(flags: argparse.Namespace) -> RunOptions:
         window = "auto" if flags.max_inflight == "auto" else int(flags.max_inflight)
     except ValueError:
         raise ConfigurationError(
-            f"{flags.max_inflight!r} is not a number of frames, nor auto (--max_inflight)"
+            f"{flags.max_inflight!r} is not a number of frames, nor auto", option="max_inflight"
         ) from None
     if flags.latency_target is not None and window != "auto":
         raise ConfigurationError("--latency_target needs --max_inflight auto")

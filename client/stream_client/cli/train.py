@@ -9,6 +9,7 @@ from stream_client.classify.decision import UNKNOWN
 from stream_client.classify.features import FeatureSchema
 from stream_client.classify.joints import HANDS
 from stream_client.classify.windows import WindowSpec
+from stream_client.cli.messages import error_line
 from stream_client.cli.parser import Parser
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.training.estimators import CANDIDATES
@@ -28,7 +29,7 @@ def status_of(run: Callable[[Sequence[str]], object], arguments: Sequence[str]) 
     try:
         run(arguments)
     except StreamClientError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error_line(error)}", file=sys.stderr)
         return 2 if isinstance(error, ConfigurationError) else 1
     return 0
 

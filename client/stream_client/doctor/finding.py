@@ -4,18 +4,27 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from stream_client.errors import StreamClientError
+from stream_client.util.redact import redact
+
 Status = Literal["ok", "warning", "failed", "skipped"]
 """``failed``: the run would fail. ``warning``: something that it does not need, or can do without, is amiss."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the table; ``remedy`` says what to do, and is never empty for ``warning`` and ``failed``."""
+    """One line of the table.
+
+    ``remedy`` says what to do, and is never empty for ``warning`` and ``failed``. ``option`` is the setting that it
+    speaks of, ``value`` what to try for it.
+    """
 
     check: str
     status: Status
     found: str
     remedy: str = ""
+    option: str | None = None
+    value: object = None
 
 
 def ok(check: str, found: str) -> Finding:
@@ -23,9 +32,19 @@ def ok(check: str, found: str) -> Finding:
     return Finding(check, "ok", found)
 
 
-def amiss(check: str, found: object, remedy: str, *, needed: bool) -> Finding:
-    """A check that did not pass: it fails the examination if the run needs it."""
-    return Finding(check, "failed" if needed else "warning", " ".join(str(found).split()), remedy)
+def amiss(
+    check: str, found: object, remedy: str, *, needed: bool, option: str | None = None, value: object = None
+) -> Finding:
+    """A check that did not pass: it fails the examination if the run needs it.
+
+    Where ``found`` is an error of ours, the remedy's ``option`` is that error's, unless another is named.
+    """
+    if isinstance(found, StreamClientError):
+        if option is None:
+            option, value = found.option, found.value
+        found = found.message
+    status: Status = "failed" if needed else "warning"
+    return Finding(check, status, redact(" ".join(str(found).split())), remedy, option, value)
 
 
 def skipped(checks: Iterable[str], why: str) -> Iterator[Finding]:

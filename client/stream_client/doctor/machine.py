@@ -55,8 +55,9 @@ def display(*, needed: bool) -> Finding:
     except ImportError:
         return amiss("display", "pygame-ce is not installed", "pip install 'ovms-stream-client[screen]'", needed=needed)
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        remedy = "log in to a desktop, set DISPLAY, or write a file: --output_stream out.mp4"
-        return amiss("display", "neither DISPLAY nor WAYLAND_DISPLAY is set", remedy, needed=needed)
+        remedy = "log in to a desktop, set DISPLAY, or write a file"
+        found = "neither DISPLAY nor WAYLAND_DISPLAY is set"
+        return amiss("display", found, remedy, needed=needed, option="output_stream", value="out.mp4")
     try:
         pygame.display.init()
         driver = pygame.display.get_driver()
@@ -76,7 +77,7 @@ def output(spec: str, options: SinkOptions) -> Finding:
     try:
         open_sink(spec, options)  # not opened: only understood
     except StreamClientError as error:
-        return amiss(check, redact(str(error)), "correct --output_stream or --encoder", needed=True)
+        return amiss(check, error, "correct the output's options", needed=True)
     if "://" in spec:
         return _publishing(check, spec)
     return folder(check, Path(spec))
@@ -96,11 +97,11 @@ def folder(check: str, path: Path) -> Finding:
     return ok(check, f"writable, {free / 2**30:.0f} GiB free")
 
 
-def own_port(flag: str, port: int) -> Finding:
-    """Whether this program can listen on ``port``."""
+def metrics_port(port: int) -> Finding:
+    """Whether this program can serve metrics on ``port``."""
     if listens(port):
-        return amiss(f"port {port}", "in use", f"name another with {flag}", needed=True)
-    return ok(f"port {port}", f"free ({flag})")
+        return amiss(f"port {port}", "in use", "name another", needed=True, option="metrics_port")
+    return ok(f"port {port}", "free, for metrics")
 
 
 def usual_ports() -> Finding:
@@ -134,8 +135,8 @@ def _publishing(check: str, url: str) -> Finding:
         host, port = parts.hostname or "", parts.port or default
         socket.create_connection((host, port), 5.0).close()
     except (OSError, ValueError) as error:
-        remedy = "start an RTSP server there (mediamtx, for instance), or correct --output_stream"
-        return amiss(check, error, remedy, needed=True)
+        remedy = "start an RTSP server there (mediamtx, for instance), or correct its URL"
+        return amiss(check, error, remedy, needed=True, option="output_stream")
     return ok(check, f"something listens at {host}:{port}")
 
 

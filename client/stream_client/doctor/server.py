@@ -22,8 +22,9 @@ from stream_client.transport.channel import Connection
 from stream_client.transport.servable import KNOWN_GRAPHS, ControlPlane, Servable, TensorSpec
 from stream_client.transport.session import Api, TransportOptions, connect
 
+_ADDRESS = "grpc_address"
 _AFTER_ADDRESS = ("gRPC", "server live", "server ready", "server name", "servable", "probe")
-_OFFERS_NOTHING = "nothing to do if the probe succeeds; otherwise name a KServe v2 server with --grpc_address"
+_OFFERS_NOTHING = "nothing to do if the probe succeeds; otherwise name a KServe v2 server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,9 @@ class ServerChecks:
             channel = connection.open()
         except StreamClientError as error:
             connection.close()
-            tls = "leave --tls out if the server has none" if self.options.tls else "add --tls if the server has TLS"
-            remedy = f"name the gRPC port (OVMS: --port), not the REST port; {tls}; see --tls_ca for own certificates"
-            yield amiss("gRPC", error, remedy, needed=True)
+            tls = "leave tls out if the server has none" if self.options.tls else "add tls if the server has TLS"
+            remedy = f"name the gRPC port (OVMS: --port), not the REST port; {tls}; see tls_ca for own certificates"
+            yield amiss("gRPC", error, remedy, needed=True, option=_ADDRESS)
             yield from skipped(_AFTER_ADDRESS[1:], "no gRPC")
             return
         yield ok("gRPC", "connected, with TLS" if self.options.tls else "connected, without TLS")
@@ -64,7 +65,7 @@ class ServerChecks:
             try:
                 answer = ask()
             except StreamClientError as error:
-                yield amiss(check, error, _OFFERS_NOTHING, needed=False)
+                yield amiss(check, error, _OFFERS_NOTHING, needed=False, option=_ADDRESS)
                 continue
             wait = "wait until its models are loaded, and look into its log"
             yield ok(check, "yes") if answer else amiss(check, "no", wait, needed=False)
@@ -72,7 +73,7 @@ class ServerChecks:
             info = control.server_info()
             yield ok("server name", f"{info.name} {info.version}".strip())
         except StreamClientError as error:
-            yield amiss("server name", error, _OFFERS_NOTHING, needed=False)
+            yield amiss("server name", error, _OFFERS_NOTHING, needed=False, option=_ADDRESS)
         yield from self._servables(control)
 
     def _servables(self, control: ControlPlane) -> Iterator[Finding]:
@@ -88,8 +89,8 @@ class ServerChecks:
             except StreamClientError as failed:
                 error = failed
         if not found:
-            remedy = "name what the server serves with --model_name (OVMS lists it at http://HOST:REST_PORT/v1/config)"
-            yield amiss("servable", error, remedy, needed=True)
+            remedy = "name what the server serves (OVMS lists it at http://HOST:REST_PORT/v1/config)"
+            yield amiss("servable", error, remedy, needed=True, option="model_name")
 
     def _probe(self, api: Api) -> Finding:
         check = f"probe, {api}"
@@ -98,7 +99,8 @@ class ServerChecks:
             session = connect(options)
             result = probe(session, self.image, timeout=options.request_timeout)
         except StreamClientError as error:
-            return amiss(check, error, _remedy(error, api), needed=api == self.options.api)
+            remedy, option, value = _remedy(error, api)
+            return amiss(check, error, remedy, needed=api == self.options.api, option=option, value=value)
         outputs = ", ".join(_shown(tensor) for tensor in result.outputs.values())
         missing = [spec.name for spec in session.servable.outputs if spec.name not in result.outputs]
         without = f"; without {', '.join(missing)}" if missing else ""
@@ -112,7 +114,7 @@ class ServerChecks:
 def reachable(address: str, timeout: float = 5.0) -> Finding:
     """Whether something listens at ``host:port`` or ``unix:path``."""
     check = f"server {address}"
-    start = "start the server, or leave --grpc_address out for the embedded one"
+    start = "start the server, or leave its address out for the embedded one"
     try:
         if address.startswith("unix:"):
             with socket.socket(socket.AF_UNIX) as client:
@@ -122,12 +124,12 @@ def reachable(address: str, timeout: float = 5.0) -> Finding:
             host, _, port = address.rpartition(":")
             socket.create_connection((host.strip("[]"), int(port)), timeout).close()
     except socket.gaierror as error:
-        return amiss(check, f"unknown host: {error.strerror}", "correct the host in --grpc_address", needed=True)
+        return amiss(check, f"unknown host: {error.strerror}", "correct the host", needed=True, option=_ADDRESS)
     except TimeoutError:
         remedy = "look whether the host is up, and a firewall lets this port through"
         return amiss(check, f"no answer within {timeout:g} s", remedy, needed=True)
     except OSError as error:
-        return amiss(check, error.strerror or error, f"{start}; correct --grpc_address", needed=True)
+        return amiss(check, error.strerror or error, f"{start}; correct it", needed=True, option=_ADDRESS)
     return ok(check, "something listens")
 
 
@@ -148,15 +150,16 @@ def _shown(tensor: Tensor) -> str:
     return f"{tensor.name} {tensor.datatype} {list(tensor.array.shape)}"
 
 
-def _remedy(error: StreamClientError, api: Api) -> str:
+def _remedy(error: StreamClientError, api: Api) -> tuple[str, str | None, str | None]:
+    """What to do, the option that it speaks of, and a value for it."""
     other = "unary" if api == "stream" else "stream"
     match error:
         case UnknownServableError():
-            return "name what the server serves with --model_name"
+            return "name what the server serves", "model_name", None
         case ConfigurationError() | BadInputError():
-            return "set --input_name, --input_layout or --input_dtype as the servable takes them"
+            return "set input_name, input_layout or input_dtype as the servable takes them", error.option, None
         case ConnectError():
-            return "look into the server's log: it answered before"
+            return "look into the server's log: it answered before", None, None
         case DeadlineError():
-            return "raise --request_timeout, or look into the server's log for what holds it up"
-    return f"use --api {other} if its probe succeeds; otherwise look into the server's log"
+            return "look into the server's log for what holds it up, or wait longer", "request_timeout", None
+    return "look into the server's log, or use the other API if its probe succeeds", "api", other

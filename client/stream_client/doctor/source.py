@@ -19,12 +19,15 @@ from stream_client.sources.factory import SourceOptions, open_source
 from stream_client.util.redact import redact
 
 _REMEDIES: tuple[tuple[type[StreamClientError], str], ...] = (
-    (SourceNotFoundError, "correct --input_stream; for a stream, start what publishes it"),
+    (SourceNotFoundError, "correct the name; for a stream, start what publishes it"),
     (SourceAuthenticationError, "put user and password into the URL or the environment; for a camera, join its group"),
     (SourceTlsError, "look at the server's certificate and clock, or use rtsp:// inside a trusted network"),
-    (SourceTimeoutError, "look whether it is switched on and reachable; raise --source_timeout; try --rtsp_transport"),
+    (
+        SourceTimeoutError,
+        "look whether it is switched on and reachable; raise source_timeout; try another rtsp_transport",
+    ),
     (SourceCodecError, "convert it: ffmpeg -i INPUT -c:v libx264 -pix_fmt yuv420p OUTPUT.mp4"),
-    (SourceError, "correct --input_stream, and look whether the device or server is free and running"),
+    (SourceError, "correct the name, and look whether the device or server is free and running"),
 )
 _NOT_THE_TRANSPORT = (SourceNotFoundError, SourceAuthenticationError, SourceTlsError)
 _MEASURE_FRAMES, _MEASURE_SECONDS = 30, 1.5
@@ -53,7 +56,7 @@ class SourceChecks:
         try:
             look = self._read(self.options)
         except StreamClientError as error:
-            yield amiss(check, redact(str(error)), remedy(error), needed=True)
+            yield amiss(check, error, remedy(error), needed=True)
             if self.spec.startswith("rtsp") and not isinstance(error, _NOT_THE_TRANSPORT):
                 yield self._other_transport()
             return
@@ -92,7 +95,9 @@ class SourceChecks:
             how = f"neither {self.options.rtsp_transport} nor {other.rtsp_transport} works"
             return amiss(check, how, remedy(error), needed=True)
         found = f"{other.rtsp_transport} works, {self.options.rtsp_transport} does not"
-        return amiss(check, found, f"use --rtsp_transport {other.rtsp_transport}", needed=True)
+        return amiss(
+            check, found, "use the one that works", needed=True, option="rtsp_transport", value=other.rtsp_transport
+        )
 
 
 def describe(info: StreamInfo) -> str:
@@ -108,7 +113,7 @@ def remedy(error: StreamClientError) -> str:
     for kind, text in _REMEDIES:
         if isinstance(error, kind):
             return text
-    return "correct the flag that the message names"
+    return "correct the option"
 
 
 def _declared(info: StreamInfo) -> str:

@@ -12,7 +12,7 @@ DROP_REASONS = {
     "overwritten": "decoded while the client was busy",
     "stopped": "not sent before the stop",
     "in_graph": "dropped by the graph",
-    "max_fps": "above --enforce_fps",
+    "max_fps": "above enforce_fps",
     "connection_lost": "not sent while the server was away",
 }
 FAIL_REASONS = {

@@ -4,6 +4,7 @@ Names follow OpenMetrics (base units, ``_total`` for counters); every series car
 name, without passwords) and ``model`` (the servable's). docs/metrics.md lists them.
 """
 
+import errno
 import logging
 import socket
 import threading
@@ -70,15 +71,16 @@ class MetricsServer:
 
     def __init__(self, metrics: Metrics, *, port: int, address: str = "127.0.0.1") -> None:
         if not 0 <= port <= 65535:
-            raise ConfigurationError(f"{port} is no port: 0 (any free one) to 65535 (--metrics_port)")
+            raise ConfigurationError(f"{port} is no port: 0 (any free one) to 65535", option="metrics_port")
         try:
             self._server: WSGIServer
             self._thread: threading.Thread
             self._server, self._thread = start_http_server(port, address, metrics.registry)
         except OSError as error:
+            taken = error.errno in (errno.EADDRINUSE, errno.EACCES)
             raise ConfigurationError(
-                f"metrics cannot be served on {address}, port {port}: {error.strerror} "
-                "(--metrics_address, --metrics_port)"
+                f"metrics cannot be served on {address}, port {port}: {error.strerror}",
+                option="metrics_port" if taken else "metrics_address",
             ) from error
         host = f"[{address}]" if ":" in address else address
         self.url = f"http://{host}:{self._server.server_port}/metrics"
@@ -111,7 +113,7 @@ class Pushgateway:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(parts):
             raise ConfigurationError(
-                f"{redact(url)!r} is no address of a Pushgateway: http://host:9091 (--pushgateway)"
+                f"{redact(url)!r} is no address of a Pushgateway: http://host:9091", option="pushgateway"
             )
         # prometheus_client takes no credentials in the URL.
         self._url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
@@ -134,7 +136,7 @@ class Pushgateway:
         except (OSError, HTTPException) as error:  # urllib's own errors are OSErrors too
             if isinstance(error, HTTPError):
                 error.close()
-            raise MetricsError(f"metrics could not be pushed to {self._url}: {error} (--pushgateway)") from error
+            raise MetricsError(f"metrics could not be pushed to {self._url}: {error}", option="pushgateway") from error
 
 
 def _has_port(parts: SplitResult) -> bool:

@@ -7,7 +7,7 @@ stage is put to the account of what causes it, and the largest account is named.
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from stream_client.monitoring.statistics import StatisticsSnapshot
 from stream_client.util.redact import redact
@@ -24,6 +24,8 @@ WANTED_DROPS = ("max_fps", "stopped")
 FEWEST_FRAMES = 5
 _SMALLEST_SIDE = 320
 _LARGE_SIDE = 640
+_Cause: TypeAlias = tuple[str, str | None, object]
+"""Words with a remedy, the option that it speaks of, and a value for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,16 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``share`` is 0…1: of the run's time for source, sink and window, of the latency for the others."""
+    """``share`` is 0…1: of the run's time for source, sink and window, of the latency for the others.
+
+    ``option`` is the setting that the sentence's remedy speaks of, and ``value`` what to try for it.
+    """
 
     culprit: Culprit
     share: float
     sentence: str
+    option: str | None = None
+    value: object = None
 
 
 def verdict(run: StatisticsSnapshot, setting: Setting) -> Verdict | None:
@@ -81,7 +88,9 @@ def _busiest(run: StatisticsSnapshot, setting: Setting) -> Verdict | None:
             "window",
             share,
             f"{share:.0%} of the time frames wait though only {run.flow.window} {frames} may be in flight and the "
-            "server has no queue: try --max_inflight auto",
+            "server has no queue: let the window find itself",
+            "max_inflight",
+            "auto",
         )
     return None
 
@@ -91,7 +100,7 @@ def _source(run: StatisticsSnapshot, setting: Setting, share: float) -> str:
     sentence = f"{share:.0%} of the time is waiting for the source, which gives {rate:.1f} frames/s: "
     if setting.live:
         return sentence + "everything else keeps up"
-    return sentence + "decoding or --enforce_fps is the limit, everything else keeps up"
+    return sentence + "decoding or enforce_fps is the limit, everything else keeps up"
 
 
 def _largest(run: StatisticsSnapshot, setting: Setting) -> Verdict:
@@ -109,7 +118,8 @@ def _largest(run: StatisticsSnapshot, setting: Setting) -> Verdict:
     waiting = seconds["queue"] / max(sum(accounts.values()), 1e-9)
     culprit = max(accounts, key=accounts.__getitem__)
     share = min(1.0, accounts[culprit] * (1 + waiting) / total)
-    return Verdict(culprit, share, f"{share:.0%} of the latency is {_cause(culprit, run, setting, seconds)}")
+    cause, option, value = _cause(culprit, run, setting, seconds)
+    return Verdict(culprit, share, f"{share:.0%} of the latency is {cause}", option, value)
 
 
 def _moving(run: StatisticsSnapshot, setting: Setting) -> float:
@@ -120,24 +130,26 @@ def _moving(run: StatisticsSnapshot, setting: Setting) -> float:
     return min(1.0, bytes_a_frame / setting.upload_rate / run.shortest_round_trip)
 
 
-def _cause(culprit: Culprit, run: StatisticsSnapshot, setting: Setting, seconds: dict[str, float]) -> str:
+def _cause(culprit: Culprit, run: StatisticsSnapshot, setting: Setting, seconds: dict[str, float]) -> _Cause:
     if culprit == "server":
         side = _half(setting)
-        smaller = f", or send smaller frames (--max_side {side})" if side >= _LARGE_SIDE else ""
-        return f"the server: add replicas or a smaller model{smaller}"
+        remedy = "the server: add replicas or a smaller model"
+        return (f"{remedy}, or send smaller frames", "max_side", side) if side >= _LARGE_SIDE else (remedy, None, None)
     if culprit == "frame_size":
         doing = max(("convert", "serialise", "capture", "deserialise"), key=seconds.__getitem__)
         doing = {"convert": "converting", "serialise": "serialising"}.get(doing, "copying")
         side = _half(setting)
-        remedy = f"try --max_side {side}" if side >= _SMALLEST_SIDE else "use a faster machine or network"
-        return f"{doing} and moving frames of {setting.width}x{setting.height}: {remedy}"
+        cause = f"{doing} and moving frames of {setting.width}x{setting.height}"
+        if side >= _SMALLEST_SIDE:
+            return f"{cause}: send smaller frames", "max_side", side
+        return f"{cause}: use a faster machine or network", None, None
     if culprit == "sink":
         slowest = max(run.sink_writes, key=lambda sink: run.sink_writes[sink].total, default="")
         who = f"waiting for {redact(slowest)}" if slowest else "waiting for callbacks"
-        return f"{who}: give it fewer pixels or lighter code"
+        return f"{who}: give it fewer pixels or lighter code", None, None
     if culprit == "postprocess":
-        return "postprocessing: make that function cheaper, or leave it out (--no_label_text)"
-    return "waiting for labels or for earlier frames: try a --join_timeout"
+        return "postprocessing: make that function cheaper, or leave it out", "postprocess", None
+    return "waiting for labels or for earlier frames: wait for a shorter time", "join_timeout", None
 
 
 def _half(setting: Setting) -> int:

@@ -188,5 +188,7 @@ def _check_landmarks(processing: Processing, sinks: Sequence[Sink], servable: Se
     )
     if wanted and not servable.gives_landmarks:
         raise ConfigurationError(
-            f"{servable.name!r} gives no landmarks: graphs/holistic_landmarks does (--model_name holisticLandmarks)"
+            f"{servable.name!r} gives no landmarks: graphs/holistic_landmarks does",
+            option="model_name",
+            value="holisticLandmarks",
         )

@@ -207,7 +207,7 @@ class Joiner:
             elif pending.deadline < pending.sent + self._request_timeout:
                 self._end(pending, "dropped", "in_graph", None)
             else:
-                error = DeadlineError(f"no answer within {self._request_timeout:g} s (--request_timeout)")
+                error = DeadlineError(f"no answer within {self._request_timeout:g} s", option="request_timeout")
                 self._fail(pending, "deadline", error)
 
     def overdue(self, now: float) -> bool:

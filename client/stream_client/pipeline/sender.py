@@ -153,5 +153,9 @@ class Sender:
             return True
         self._exchange.give_up_unanswered("connection_lost", error)
         if not self._stopping.is_set():
-            self._on_error(ConnectionLostError(f"{error}; not back within {self._retry_timeout:g} s"))
+            self._on_error(
+                ConnectionLostError(
+                    f"{error.message}; not back within {self._retry_timeout:g} s", option="reconnect_timeout"
+                )
+            )
         return False

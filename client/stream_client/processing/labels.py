@@ -16,12 +16,14 @@ def read_label_names(path: Path) -> tuple[str, ...]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise ConfigurationError(f"cannot read label names from {path}: {error.strerror} (--labels)") from error
+        raise ConfigurationError(f"cannot read label names from {path}: {error.strerror}", option="labels") from error
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"cannot read label names from {path}: it is no text in UTF-8 (--labels)") from error
+        raise ConfigurationError(
+            f"cannot read label names from {path}: it is no text in UTF-8", option="labels"
+        ) from error
     names = tuple(line.strip() for line in lines if line.strip())
     if not names:
-        raise ConfigurationError(f"no label names in {path}: one a line is expected (--labels)")
+        raise ConfigurationError(f"no label names in {path}: one a line is expected", option="labels")
     return names
 
 

@@ -48,10 +48,10 @@ class OutputFinder:
         scores: str | None,
     ) -> None:
         names = {spec.name for spec in servable.outputs}
-        for flag, name in (("output_name", image), ("label_output_name", scores)):
+        for option, name in (("output_name", image), ("label_output_name", scores)):
             if name is not None and names and name not in names:
                 raise ConfigurationError(
-                    f"{servable.name!r} has no output {name!r}, only {', '.join(sorted(names))} (--{flag})"
+                    f"{servable.name!r} has no output {name!r}, only {', '.join(sorted(names))}", option=option
                 )
         self._image = image
         self._scores = scores

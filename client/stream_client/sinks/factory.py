@@ -40,7 +40,7 @@ class SinkOptions:
 
     def __post_init__(self) -> None:
         if not 0 <= self.quality <= 51:
-            raise ConfigurationError(f"{self.quality} is no quality: 0 (best) to 51 (--quality)")
+            raise ConfigurationError(f"{self.quality} is no quality: 0 (best) to 51", option="quality")
         check_not_negative(self, "reconnect_timeout")
 
 
@@ -52,13 +52,13 @@ def encoder_factory(options: SinkOptions) -> EncoderFactory:
         ffmpeg_command(codec, 2, 2)  # says now what is missing
         return partial(FfmpegEncoder, codec=codec, quality=options.quality)
     if kind != "pyav":
-        raise ConfigurationError(f"{options.encoder!r} is no encoder: pyav[:NAME] or ffmpeg[:NAME] (--encoder)")
+        raise ConfigurationError(f"{options.encoder!r} is no encoder: pyav[:NAME] or ffmpeg[:NAME]", option="encoder")
     try:
         encodes_h264 = Codec(codec, "w").canonical_name == "h264"
     except UnknownCodecError:
         encodes_h264 = False
     if not encodes_h264:
-        raise ConfigurationError(f"PyAV has no H.264 encoder {codec!r} here: libx264, for instance (--encoder)")
+        raise ConfigurationError(f"PyAV has no H.264 encoder {codec!r} here: libx264, for instance", option="encoder")
     return partial(PyavEncoder, codec=codec, quality=options.quality)
 
 
@@ -71,18 +71,18 @@ def open_sink(name: SinkName, options: SinkOptions | None = None) -> Sink:
     options = options or SinkOptions()
     spec = name if isinstance(name, str) else os.path.join(os.curdir, name)  # a file may be called screen
     if not spec:
-        raise ConfigurationError("no output named (--output_stream)")
+        raise ConfigurationError("no output named", option="output_stream")
     if spec == "none":
         return NullSink()
     if spec == "screen":
         return ScreenSink()
     scheme, separator, _ = spec.partition("://")
     if scheme in ("rtsp", "rtsps") and separator:
-        check_url(spec, "--output_stream")
+        check_url(spec, "output_stream")
         return RtspSink(spec, encoder_factory(options), reconnect_timeout=options.reconnect_timeout)
     if separator:
         raise ConfigurationError(
-            f"{scheme}:// output is not supported: screen, none, a file or rtsp:// (--output_stream)"
+            f"{scheme}:// output is not supported: screen, none, a file or rtsp://", option="output_stream"
         )
     return FileSink(spec, quality=options.quality)
 

@@ -28,10 +28,12 @@ def ffmpeg_command(codec: str, width: int, height: int, *, quality: int = 20) ->
         import ffmpeg
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            "--encoder ffmpeg needs ffmpeg-python: pip install 'ovms-stream-client[ffmpeg]'"
+            "the encoder ffmpeg needs ffmpeg-python: pip install 'ovms-stream-client[ffmpeg]'", option="encoder"
         ) from error
     if shutil.which("ffmpeg") is None:
-        raise ConfigurationError("--encoder ffmpeg needs the program ffmpeg, which is not on the PATH")
+        raise ConfigurationError(
+            "the encoder ffmpeg needs the program ffmpeg, which is not on the PATH", option="encoder"
+        )
     before: dict[str, object] = {"format": "rawvideo", "pix_fmt": "rgb24", "s": f"{width}x{height}"}
     after: dict[str, object] = {
         "format": "flv",
@@ -91,7 +93,7 @@ class FfmpegEncoder:
             self._process.wait()
             self._threads[1].join()
             words = "; ".join(self._last_words[-2:]) or f"exit status {self._process.returncode}"
-            raise SinkError(f"ffmpeg cannot encode with {self._codec}: {words} (--encoder)") from error
+            raise SinkError(f"ffmpeg cannot encode with {self._codec}: {words}", option="encoder") from error
         units = []
         unit = self._units.get_within(self.WAIT_SECONDS)
         while unit is not None:

@@ -31,8 +31,8 @@ class FileSink:
         self.name = f"file {self._path.name}"
         if self._path.suffix.lower() not in _CONTAINERS:
             raise ConfigurationError(
-                f"{self._path}: unknown extension {self._path.suffix!r}; "
-                f"{', '.join(_CONTAINERS)} can be written (--output_stream)"
+                f"{self._path}: unknown extension {self._path.suffix!r}; {', '.join(_CONTAINERS)} can be written",
+                option="output_stream",
             )
         # No B-frames: in a fragmented file they would shift every timestamp by their delay.
         # Motion in whole pixels (subq) takes a third off the encoder's time, for 0.2 dB and a tenth of the size.
@@ -50,7 +50,7 @@ class FileSink:
     def open(self, info: StreamInfo) -> None:
         """Create the file."""
         if info.path is not None and self._path.exists() and Path(info.path).samefile(self._path):
-            raise SinkError(f"{self._path} is the input as well (--output_stream)")
+            raise SinkError(f"{self._path} is the input as well", option="output_stream")
         self._info = info
         suffix = self._path.suffix.lower()
         container = _CONTAINERS[suffix]
@@ -63,7 +63,7 @@ class FileSink:
             self._path.open("wb").close()
             self._container = av.open(f"file:{self._path}", "w", format=container, options=options)
         except (OSError, av.error.FFmpegError) as error:
-            raise SinkError(f"cannot write {self._path}: {error.strerror} (--output_stream)") from error
+            raise SinkError(f"cannot write {self._path}: {error.strerror}", option="output_stream") from error
 
     def write(self, result: Result) -> bool:
         """Encode a picture at the frame's own time."""
@@ -88,7 +88,7 @@ class FileSink:
         except (OSError, av.error.FFmpegError) as error:
             self._failed = True
             raise SinkError(
-                f"writing {self._path} failed: {error.strerror}; what was written is kept (--output_stream)"
+                f"writing {self._path} failed: {error.strerror}; what was written is kept", option="output_stream"
             ) from error
         return True
 
@@ -110,7 +110,7 @@ class FileSink:
             container.close()
         except (OSError, av.error.FFmpegError) as error:
             if not self._failed:
-                raise SinkError(f"finishing {self._path} failed: {error.strerror} (--output_stream)") from error
+                raise SinkError(f"finishing {self._path} failed: {error.strerror}", option="output_stream") from error
 
     def _start(self, image: Image) -> None:
         assert self._container is not None

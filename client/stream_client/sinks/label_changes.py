@@ -20,7 +20,7 @@ class LabelChangesSink:
 
     def open(self, info: StreamInfo) -> None:
         """Create the file."""
-        self._lines = JsonLines(self._path, "--label_changes_output")
+        self._lines = JsonLines(self._path, "label_changes_output")
 
     def write(self, result: Result) -> bool:
         """Append a line where there is a change."""

@@ -22,7 +22,7 @@ class LabelsSink:
 
     def open(self, info: StreamInfo) -> None:
         """Create the file."""
-        self._lines = JsonLines(self._path, "--labels_output")
+        self._lines = JsonLines(self._path, "labels_output")
 
     def write(self, result: Result) -> bool:
         """Append a line."""

@@ -10,7 +10,7 @@ from stream_client.errors import ConfigurationError
 from stream_client.frames import Landmarks, Result, StreamInfo
 from stream_client.sinks.files import JsonLines, sink_errors
 
-_FLAG = "--landmarks_output"
+_OPTION = "landmarks_output"
 _PARTS = {"pose": 5, "pose_world": 3, "left_hand": 3, "right_hand": 3, "face": 3}
 """The parts, with the numbers that a point of each has."""
 _ROWS = 256
@@ -32,7 +32,7 @@ class LandmarksSink:
         self.name = f"landmarks {self._path.name}"
         suffix = self._path.suffix.lower()
         if suffix not in (".jsonl", ".parquet"):
-            raise ConfigurationError(f"{self._path}: .jsonl and .parquet can be written (--landmarks_output)")
+            raise ConfigurationError(f"{self._path}: .jsonl and .parquet can be written", option=_OPTION)
         if suffix == ".parquet":
             _pyarrow()
         self._writer: JsonLines | _Parquet | None = None
@@ -40,7 +40,7 @@ class LandmarksSink:
     def open(self, info: StreamInfo) -> None:
         """Create the file."""
         kind = _Parquet if self._path.suffix.lower() == ".parquet" else JsonLines
-        self._writer = kind(self._path, _FLAG)
+        self._writer = kind(self._path, _OPTION)
 
     def write(self, result: Result) -> bool:
         """Append a row."""
@@ -68,26 +68,26 @@ def _points(landmarks: Landmarks | None, part: str) -> list[list[float]] | None:
 class _Parquet:
     """Rows for a Parquet file; an error of the operating system is a :class:`~stream_client.errors.SinkError`."""
 
-    def __init__(self, path: Path, flag: str) -> None:
+    def __init__(self, path: Path, option: str) -> None:
         self._path = path
-        self._flag = flag
+        self._option = option
         pa, parquet = _pyarrow()
         whole = [("frame", pa.int64()), ("time", pa.float64()), ("width", pa.int32()), ("height", pa.int32())]
         lists = [(part, pa.list_(pa.list_(pa.float32()))) for part in _PARTS]
         self._schema = pa.schema([*whole, *lists])
         self._table = pa.Table
         self._rows: list[Mapping[str, Any]] = []
-        with sink_errors(f"cannot write {path}", flag):
+        with sink_errors(f"cannot write {path}", option):
             self._writer = parquet.ParquetWriter(str(path), self._schema)
 
     def write(self, row: Mapping[str, Any]) -> None:
         self._rows.append(row)
         if len(self._rows) >= _ROWS:
-            with sink_errors(f"writing {self._path} failed", self._flag):
+            with sink_errors(f"writing {self._path} failed", self._option):
                 self._flush()
 
     def close(self) -> None:
-        with sink_errors(f"finishing {self._path} failed", self._flag):
+        with sink_errors(f"finishing {self._path} failed", self._option):
             try:
                 self._flush()
             finally:
@@ -105,6 +105,7 @@ def _pyarrow() -> tuple[Any, Any]:
         from pyarrow import parquet
     except ImportError as error:
         raise ConfigurationError(
-            "Parquet needs pyarrow: pip install 'ovms-stream-client[parquet]', or name a .jsonl (--landmarks_output)"
+            "Parquet needs pyarrow: pip install 'ovms-stream-client[parquet]', or name a .jsonl",
+            option=_OPTION,
         ) from error
     return pyarrow, parquet

@@ -177,7 +177,7 @@ class RtspSink:
 
     def _sink_error(self, error: Exception) -> SinkError:
         if isinstance(error, RtspError) and error.status in (401, 403):
-            return SinkError(f"{self.name} refuses the credentials: put them in the URL (--output_stream)")
+            return SinkError(f"{self.name} refuses the credentials: put them in the URL", option="output_stream")
         if isinstance(error, ssl.SSLCertVerificationError):
             return SinkError(f"{self.name}: the server's certificate is not trusted: {error.verify_message}")
         if isinstance(error, ssl.SSLError):

@@ -28,7 +28,8 @@ class ScreenSink:
             import pygame
         except ImportError as error:
             raise SinkError(
-                f"the screen needs pygame-ce: pip install 'ovms-stream-client[screen]' ({error}) (--output_stream)"
+                f"the screen needs pygame-ce: pip install 'ovms-stream-client[screen]' ({error})",
+                option="output_stream",
             ) from error
         try:
             if sys.platform == "linux" and not any(name in os.environ for name in _DISPLAYS):
@@ -40,7 +41,9 @@ class ScreenSink:
         except pygame.error as error:
             pygame.display.quit()
             raise SinkError(
-                f"no display to open a window on ({error}): set DISPLAY, or name a file with --output_stream out.mp4"
+                f"no display to open a window on ({error}): set DISPLAY, or write a file",
+                option="output_stream",
+                value="out.mp4",
             ) from error
         pygame.display.set_caption(self._title)
         self._pygame = pygame

@@ -30,7 +30,7 @@ def camera_input(
     """What FFmpeg opens for a camera on this operating system; sizes in pixels, rate in frames a second."""
     index = 0 if spec == "webcam" else int(spec.removeprefix("/dev/video"))
     if (width is None) != (height is None):
-        raise ConfigurationError("--camera_width and --camera_height go together")
+        raise ConfigurationError("camera_width and camera_height go together", option="camera_width")
     options: dict[str, str] = {}
     if width is not None:
         options["video_size"] = f"{width}x{height}"
@@ -48,10 +48,12 @@ def camera_error(live: LiveInput, error: OSError | av.error.FFmpegError) -> Sour
     """What FFmpeg's error means for a camera."""
     there = ", ".join(sorted(str(path) for path in Path("/dev").glob("video*"))) or "none"
     if isinstance(error, FileNotFoundError):
-        return SourceNotFoundError(f"{live.name} ({live.url}) is not there; cameras found: {there} (--input_stream)")
+        return SourceNotFoundError(
+            f"{live.name} ({live.url}) is not there; cameras found: {there}", option="input_stream"
+        )
     if isinstance(error, PermissionError):
         return SourceAuthenticationError(f"{live.name} ({live.url}) may not be read: join the group video")
-    return SourceError(f"{live.name} ({live.url}): {error.strerror or error} (--input_stream)")
+    return SourceError(f"{live.name} ({live.url}): {error.strerror or error}", option="input_stream")
 
 
 def camera_source(

@@ -48,11 +48,13 @@ def open_source(name: SourceName, options: SourceOptions | None = None) -> Sourc
     options = options or SourceOptions()
     spec = _text(name)
     if not spec:
-        raise ConfigurationError("no source named (--input_stream)")
+        raise ConfigurationError("no source named", option="input_stream")
     if not is_camera(spec) and (options.camera_width or options.camera_height or options.camera_fps):
-        raise ConfigurationError("--camera_width, --camera_height and --camera_fps are for cameras only")
+        raise ConfigurationError(
+            "camera_width, camera_height and camera_fps are for cameras only", option="input_stream"
+        )
     if (options.realtime or options.loop) and (is_camera(spec) or is_network(spec) or is_test_pattern(spec)):
-        raise ConfigurationError("--realtime and --loop are for files only")
+        raise ConfigurationError("realtime and loop are for files only", option="input_stream")
     if is_test_pattern(spec):
         return TestPatternSource(pattern_options(spec))
     if is_camera(spec):
@@ -64,7 +66,7 @@ def open_source(name: SourceName, options: SourceOptions | None = None) -> Sourc
             reconnect_timeout=options.reconnect_timeout,
         )
     if is_network(spec):
-        check_url(spec, "--input_stream")
+        check_url(spec, "input_stream")
         return network_source(
             spec,
             rtsp_transport=options.rtsp_transport,
@@ -74,7 +76,8 @@ def open_source(name: SourceName, options: SourceOptions | None = None) -> Sourc
     scheme, separator, _ = spec.partition("://")
     if separator:
         raise ConfigurationError(
-            f"{scheme}:// input is not supported: a camera, a file, rtsp://, rtsps:// or http(s):// (--input_stream)"
+            f"{scheme}:// input is not supported: a camera, a file, rtsp://, rtsps:// or http(s)://",
+            option="input_stream",
         )
     return FileSource(spec, realtime=options.realtime, loop=options.loop)
 

@@ -99,10 +99,12 @@ class FfmpegFeed:
     def _video(self, container: av.container.InputContainer) -> av.VideoStream:
         if not container.streams.video:
             kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-            raise SourceCodecError(f"{self.live.name} has no video track, only {kinds} (--input_stream)")
+            raise SourceCodecError(f"{self.live.name} has no video track, only {kinds}", option="input_stream")
         stream = container.streams.video[0]
         if stream.codec_context is None:
-            raise SourceCodecError(f"{self.live.name} has video in a codec that FFmpeg cannot decode (--input_stream)")
+            raise SourceCodecError(
+                f"{self.live.name} has video in a codec that FFmpeg cannot decode", option="input_stream"
+            )
         stream.thread_type = "SLICE"  # frame threads would hold back a frame a thread
         rate = stream.average_rate
         self.properties = FeedProperties(

@@ -48,13 +48,13 @@ class FileSource:
     def open(self) -> StreamInfo:
         """Open the file and decode its first frame."""
         if self._path.is_dir():
-            raise SourceError(f"{self._path} is a folder: name a video file in it (--input_stream)")
+            raise SourceError(f"{self._path} is a folder: name a video file in it", option="input_stream")
         if not self._path.exists():
-            raise SourceNotFoundError(f"{self._path} does not exist (--input_stream)")
+            raise SourceNotFoundError(f"{self._path} does not exist", option="input_stream")
         stream = self._open_container()
         self._first = next(self._frames, None)
         if self._first is None:
-            raise SourceCodecError(f"{self._path} has no frame that can be decoded (--input_stream)")
+            raise SourceCodecError(f"{self._path} has no frame that can be decoded", option="input_stream")
         rate = stream.average_rate
         frame_rate = Fraction(rate) if rate and 0 < rate < _MAX_PLAUSIBLE_RATE else None
         if frame_rate:
@@ -104,12 +104,12 @@ class FileSource:
             self._container = av.open(f"file:{self._path}")  # of a:b.mp4 FFmpeg would take a for a protocol
         except av.error.FFmpegError as error:
             raise SourceCodecError(
-                f"{self._path} is not a video that can be read: {error.strerror} (--input_stream)"
+                f"{self._path} is not a video that can be read: {error.strerror}", option="input_stream"
             ) from error
         except OSError as error:
-            raise SourceError(f"cannot open {self._path}: {error.strerror} (--input_stream)") from error
+            raise SourceError(f"cannot open {self._path}: {error.strerror}", option="input_stream") from error
         if not self._container.streams.video:
-            raise SourceCodecError(f"{self._path} has no video stream (--input_stream)")
+            raise SourceCodecError(f"{self._path} has no video stream", option="input_stream")
         stream = self._container.streams.video[0]
         stream.thread_type = "AUTO"
         self._frames = self._decode(self._container)
@@ -131,7 +131,7 @@ class FileSource:
             # A recording that broke off: what is there has been read.
             logger.warning("%s is damaged after frame %d: %s", self._path, self._index, error.strerror)
         if damaged and self._index == 0:
-            raise SourceCodecError(f"{self._path} cannot be decoded: {last} (--input_stream)")
+            raise SourceCodecError(f"{self._path} cannot be decoded: {last}", option="input_stream")
         if damaged:
             logger.warning("%s: %d packets cannot be decoded (%s): frames are missing", self._path, damaged, last)
         self._check_end(container)

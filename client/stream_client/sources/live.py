@@ -72,10 +72,10 @@ class LiveSource:
                 raise SourceError(f"{self._live.name}: stopped before the first frame")
             if not self._decoded:
                 if self._error is None and self._ended:
-                    self._error = SourceError(f"{self._live.name} ended before the first frame (--input_stream)")
+                    self._error = SourceError(f"{self._live.name} ended before the first frame", option="input_stream")
                 self._feed.abort()
                 raise self._error or SourceTimeoutError(
-                    f"{self._live.name}: no frame within {timeout:.3g} s (--input_stream)"
+                    f"{self._live.name}: no frame within {timeout:.3g} s", option="input_stream"
                 )
             first = self._decoded[0].picture
         height, width = self._image(first).shape[:2]

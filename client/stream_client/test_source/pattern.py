@@ -44,20 +44,21 @@ def pattern_options(spec: str) -> PatternOptions:
     if match is None:
         raise ConfigurationError(
             f"{spec!r} is not a test pattern: testsrc, testsrc:640x360 or testsrc:640x360@30 is expected, "
-            "@max for as fast as possible (--input_stream)"
+            "@max for as fast as possible",
+            option="input_stream",
         )
     width, height = int(match["width"] or 640), int(match["height"] or 360)
     if not (MIN_WIDTH <= width <= _MAX_SIDE and MIN_HEIGHT <= height <= _MAX_SIDE):
         raise ConfigurationError(
-            f"a test pattern of {width}x{height}: {MIN_WIDTH}x{MIN_HEIGHT} to {_MAX_SIDE}x{_MAX_SIDE} "
-            "can be painted (--input_stream)"
+            f"a test pattern of {width}x{height}: {MIN_WIDTH}x{MIN_HEIGHT} to {_MAX_SIDE}x{_MAX_SIDE} can be painted",
+            option="input_stream",
         )
     if match["rate"] == "max":
         return PatternOptions(width, height, None)
     rate = Fraction(match["rate"] or _NOMINAL_RATE)
     if not 0 < rate <= _MAX_RATE:
         raise ConfigurationError(
-            f"a test pattern of {float(rate):g} frames a second: above 0 to {_MAX_RATE}, or max (--input_stream)"
+            f"a test pattern of {float(rate):g} frames a second: above 0 to {_MAX_RATE}, or max", option="input_stream"
         )
     return PatternOptions(width, height, rate)
 

@@ -62,7 +62,7 @@ def find_clips(data: Path) -> list[LabelledClip]:
     if data.is_file() and data.suffix == ".json":
         return [LabelledClip(_annotated_video(data), read_annotations(data), whole=False)]
     if not data.is_dir():
-        raise ConfigurationError(f"{data} is neither a folder of clips nor an annotation file (--data)")
+        raise ConfigurationError(f"{data} is neither a folder of clips nor an annotation file", option="data")
     clips = [
         LabelledClip(path, (Span(0.0, float("inf"), one_line(folder.name)),), whole=True)
         for folder in sorted(data.iterdir())
@@ -72,7 +72,7 @@ def find_clips(data: Path) -> list[LabelledClip]:
     ]
     clips += [clip for path in sorted(data.glob("*.json")) for clip in find_clips(path)]
     if not clips:
-        raise ConfigurationError(f"{data} holds no clips: one folder a class, with videos in them (--data)")
+        raise ConfigurationError(f"{data} holds no clips: one folder a class, with videos in them", option="data")
     return clips
 
 
@@ -111,7 +111,8 @@ def chosen(spans: Sequence[Span], labels: Sequence[str] | None, where: Path) -> 
             names = ", ".join(sorted({span.label for span in spans}))
             raise ConfigurationError(
                 f"{where}: {first.label!r} and {second.label!r} overlap at {second.start:g} s: "
-                f"choose labels that exclude each other out of {names} (--labels)"
+                f"choose labels that exclude each other out of {names}",
+                option="labels",
             )
     return tuple(kept)
 

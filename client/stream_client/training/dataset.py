@@ -56,9 +56,9 @@ def group_of(name: str, pattern: str) -> str:
     try:
         found = re.search(pattern, name)
     except re.error as error:
-        raise ConfigurationError(f"{pattern!r} is no regular expression: {error} (--group_by)") from error
+        raise ConfigurationError(f"{pattern!r} is no regular expression: {error}", option="group_by") from error
     if found is None:
-        raise ConfigurationError(f"{pattern!r} is not found in {name!r} (--group_by)")
+        raise ConfigurationError(f"{pattern!r} is not found in {name!r}", option="group_by")
     return found[found.re.groups and 1] or ""
 
 

@@ -79,7 +79,7 @@ class GraphServerLandmarks:
                     frame = replace(result.frame, image=_NO_IMAGE)
                     results.append(replace(result, frame=frame, image=_NO_IMAGE, outputs={}))
         except SourceError as error:
-            raise type(error)(str(error).removesuffix(" (--input_stream)")) from error
+            raise type(error)(error.message) from error  # a clip is no ``input_stream``
         assert client.summary is not None
         if client.summary.ledger.delivered < client.summary.ledger.entered:
             raise StreamClientError(f"no landmarks of {path}: {client.summary.last_failure}")

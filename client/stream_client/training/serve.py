@@ -24,7 +24,7 @@ def add_to_configuration(training: Training, config: Path) -> list[str]:
         entries = content.setdefault("model_config_list", [])
         by_name = {entry["config"]["name"]: entry["config"] for entry in entries}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigurationError(f"cannot read {config}: {type(error).__name__}: {error} (--serve)") from error
+        raise ConfigurationError(f"cannot read {config}: {type(error).__name__}: {error}", option="serve") from error
     places = {training.out.name: training.out}
     if training.model.graph.input[0].name == POSE_INPUT:
         zeros = training.out.parent / f"{training.out.name}_{NO_PERSON}"
@@ -48,5 +48,5 @@ def add_to_configuration(training: Training, config: Path) -> list[str]:
         scratch.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         os.replace(scratch, config)
     except OSError as error:
-        raise ConfigurationError(f"cannot write {config}: {error.strerror} (--serve)") from error
+        raise ConfigurationError(f"cannot write {config}: {error.strerror}", option="serve") from error
     return list(places)

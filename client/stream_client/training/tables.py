@@ -29,18 +29,19 @@ def read_table(path: Path, names: Mapping[str, str] | None = None, group_by: str
         with path.open(newline="", encoding="utf-8") as file:
             rows = [row for row in csv.reader(file) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigurationError(f"cannot read {path}: {error} (--data)") from error
+        raise ConfigurationError(f"cannot read {path}: {error}", option="data") from error
     if not rows:
-        raise ConfigurationError(f"{path} is empty (--data)")
+        raise ConfigurationError(f"{path} is empty", option="data")
     if len(rows[0]) == _POSE_COLUMNS:
         return pose_dataset(rows, path, names or {}, group_by)
     if len(rows[0]) >= 5 and len(rows[0]) % 2 == 1:
         if group_by:
-            raise ConfigurationError(f"{path} has trajectories, which have no name to group by (--group_by)")
+            raise ConfigurationError(f"{path} has trajectories, which have no name to group by", option="group_by")
         return trajectory_dataset(rows, path, names or {})
     raise ConfigurationError(
         f"{path}: {len(rows[0])} columns are neither a pose (name, class, 33 x (x, y, z)) "
-        "nor a trajectory (class number, n x (dx, dy)) (--data)"
+        "nor a trajectory (class number, n x (dx, dy))",
+        option="data",
     )
 
 
@@ -119,7 +120,7 @@ def trajectory_dataset(rows: list[list[str]], path: Path, names: Mapping[str, st
     numbers = _numbers(rows, path, first_column=1)
     given = numbers[:, 0]
     if not np.array_equal(given, np.round(given)) or given.min() < 0:
-        raise ConfigurationError(f"{path}: the first column has to be the class's number, from 0 (--data)")
+        raise ConfigurationError(f"{path}: the first column has to be the class's number, from 0", option="data")
     classes = np.unique(given)
     targets = np.searchsorted(classes, given).astype(np.intp)
     groups = np.zeros(len(rows), dtype=np.intp)
@@ -145,11 +146,11 @@ def _numbers(rows: list[list[str]], path: Path, *, first_column: int) -> Array:
     width = len(rows[0])
     for line, row in enumerate(rows, 1):
         if len(row) != width:
-            raise ConfigurationError(f"{path}: line {line} has another number of columns than line 1 (--data)")
+            raise ConfigurationError(f"{path}: line {line} has another number of columns than line 1", option="data")
     try:
         numbers = np.array(rows, dtype=np.float64)
     except ValueError as error:
-        raise ConfigurationError(f"{path}: {error}, from column {first_column} on (--data)") from error
+        raise ConfigurationError(f"{path}: {error}, from column {first_column} on", option="data") from error
     if not np.isfinite(numbers).all():
         raise ConfigurationError(f"{path}: line {int(np.argwhere(~np.isfinite(numbers))[0][0]) + 1} has no number")
     return numbers

@@ -55,7 +55,7 @@ def load_dataset(
     :class:`~stream_client.errors.StreamClientError`.
     """
     if not data.exists():
-        raise ConfigurationError(f"{data} does not exist (--data)")
+        raise ConfigurationError(f"{data} does not exist", option="data")
     if data.suffix.lower() == ".csv":
         return read_table(data, names, group_by)
     schema = schema or FeatureSchema()
@@ -112,7 +112,7 @@ def train(dataset: Dataset, out: Path, *, data: str, models: Sequence[str] = (),
         _write(out / "README.md", card.encode())
         confusion_picture(best.confusion, dataset.labels, out / "confusion.png")
     except OSError as error:
-        raise ConfigurationError(f"cannot write {out}: {error.strerror} (--out)") from error
+        raise ConfigurationError(f"cannot write {out}: {error.strerror}", option="out") from error
     return Training(out, dataset.labels, best, tuple(results), careless, steady, model)
 
 

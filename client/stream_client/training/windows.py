@@ -112,7 +112,7 @@ def clips_dataset(
 def _check_labels(names: Sequence[str], clips: Sequence[LabelledClip]) -> None:
     there = {span.label for clip in clips for span in clip.spans}
     if absent := [name for name in names if name not in there]:
-        raise ConfigurationError(f"no {', '.join(absent)} among the labels {', '.join(sorted(there))} (--labels)")
+        raise ConfigurationError(f"no {', '.join(absent)} among the labels {', '.join(sorted(there))}", option="labels")
 
 
 def _in_several_clips(names: Sequence[str], prepared: Sequence[tuple[tuple[Span, ...], LabelledClip, Track]]) -> bool:

@@ -34,13 +34,14 @@ class ChannelOptions:
         check_above_zero(self, "connect_timeout")
         if self.address.startswith("unix:"):
             if len(self.address) == len("unix:"):
-                raise ConfigurationError("unix: needs a path, as in unix:/run/ovms.sock (--grpc_address)")
+                raise ConfigurationError("unix: needs a path, as in unix:/run/ovms.sock", option="grpc_address")
             return
         host, colon, port = self.address.rpartition(":")
         is_port = port.isascii() and port.isdigit() and 0 < int(port) < 65536
         if not colon or not host or not is_port or host.startswith(("http:", "https:")):
             raise ConfigurationError(
-                f"{self.address!r} is not an address: host:port, unix:path or embedded is expected (--grpc_address)"
+                f"{self.address!r} is not an address: host:port, unix:path or embedded is expected",
+                option="grpc_address",
             )
 
 
@@ -106,7 +107,8 @@ class Connection:
             what = "with TLS" if options.tls else "without TLS"
             raise ConnectError(
                 f"no gRPC server answers at {options.address} ({what}) within {timeout:g} s: "
-                "is it running, and is the address right? (--grpc_address, --connect_timeout)"
+                "is it running, and is the address right?",
+                option="grpc_address",
             )
         return channel
 
@@ -129,23 +131,25 @@ class Connection:
 
 def _credentials(tls: TlsOptions) -> grpc.ChannelCredentials:
     if (tls.certificate is None) != (tls.key is None):
-        raise ConfigurationError("--tls_cert and --tls_key go together")
+        raise ConfigurationError(
+            "a certificate and its key go together", option="tls_cert" if tls.certificate is None else "tls_key"
+        )
     credentials = grpc.ssl_channel_credentials(
-        root_certificates=_read(tls.ca, "--tls_ca"),
-        private_key=_read(tls.key, "--tls_key"),
-        certificate_chain=_read(tls.certificate, "--tls_cert"),
+        root_certificates=_read(tls.ca, "tls_ca"),
+        private_key=_read(tls.key, "tls_key"),
+        certificate_chain=_read(tls.certificate, "tls_cert"),
     )
     _check_pem(tls)
     return credentials
 
 
-def _read(path: Path | None, flag: str) -> bytes | None:
+def _read(path: Path | None, option: str) -> bytes | None:
     if path is None:
         return None
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ConfigurationError(f"cannot read {path}: {error.strerror} ({flag})") from error
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}", option=option) from error
 
 
 def _check_pem(tls: TlsOptions) -> None:
@@ -155,12 +159,12 @@ def _check_pem(tls: TlsOptions) -> None:
         if tls.ca is not None:
             context.load_verify_locations(tls.ca)
     except ssl.SSLError as error:
-        raise ConfigurationError(f"{tls.ca} has no certificate in PEM form (--tls_ca)") from error
+        raise ConfigurationError(f"{tls.ca} has no certificate in PEM form", option="tls_ca") from error
     try:
         if tls.certificate is not None:
             context.load_cert_chain(tls.certificate, tls.key, password="")
     except ssl.SSLError as error:
         raise ConfigurationError(
-            f"{tls.certificate} and {tls.key} are no certificate and key in PEM form that belong together "
-            "(--tls_cert, --tls_key)"
+            f"{tls.certificate} and {tls.key} are no certificate and key in PEM form that belong together",
+            option="tls_cert",
         ) from error

@@ -119,7 +119,8 @@ def image_format(
     spec = _input(servable, input_name)
     if datatype is not None and datatype not in _PICTURE_DATATYPES:
         raise ConfigurationError(
-            f"{datatype!r} is not a datatype for pictures: {', '.join(sorted(_PICTURE_DATATYPES))} (--input_dtype)"
+            f"{datatype!r} is not a datatype for pictures: {', '.join(sorted(_PICTURE_DATATYPES))}",
+            option="input_dtype",
         )
     if datatype is None and spec.datatype in ("BOOL", "INT8", "BF16", "BYTES"):
         raise BadInputError(
@@ -141,13 +142,15 @@ def _input(servable: Servable, name: str | None) -> TensorSpec:
         if len(names) == 1:
             return inputs[0]
         if not names:
-            raise ConfigurationError(f"{servable.name!r} does not describe its inputs: name it (--input_name)")
-        raise ConfigurationError(f"{servable.name!r} has several inputs, {', '.join(names)}: name one (--input_name)")
+            raise ConfigurationError(f"{servable.name!r} does not describe its inputs: name it", option="input_name")
+        raise ConfigurationError(
+            f"{servable.name!r} has several inputs, {', '.join(names)}: name one", option="input_name"
+        )
     for spec in inputs:
         if spec.name == name:
             return spec
     if names:
-        raise BadInputError(f"{servable.name!r} has no input {name!r}, only {', '.join(names)} (--input_name)")
+        raise BadInputError(f"{servable.name!r} has no input {name!r}, only {', '.join(names)}", option="input_name")
     return TensorSpec(name, "", ())
 
 

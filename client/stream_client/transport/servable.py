@@ -90,7 +90,8 @@ class ControlPlane:
             return self._servable(name)
         except UnknownServableError as error:
             raise UnknownServableError(
-                f"{self._address} has no model or graph named {name!r}; {self._hint()} (--model_name)",
+                f"{self._address} has no model or graph named {name!r}; {self._hint()}",
+                option="model_name",
                 code=error.code,
             ) from error
 
@@ -102,7 +103,7 @@ class ControlPlane:
             except UnknownServableError:
                 continue
         hint = f"{self._hint()}: name one" if self._servables else "name what it serves"
-        raise UnknownServableError(f"{self._address} has none of {', '.join(names)}; {hint} with --model_name")
+        raise UnknownServableError(f"{self._address} has none of {', '.join(names)}; {hint}", option="model_name")
 
     def _hint(self) -> str:
         if self._servables:
@@ -139,15 +140,16 @@ class ControlPlane:
             code, details = error.code(), error.details() or ""  # type: ignore[attr-defined,unused-ignore]
             if code is grpc.StatusCode.UNIMPLEMENTED:
                 raise ServerError(
-                    f"{self._address} does not offer KServe v2's {method}: is it a KServe v2 server? (--grpc_address)",
+                    f"{self._address} does not offer KServe v2's {method}: is it a KServe v2 server?",
+                    option="grpc_address",
                     code=code.name,
                 ) from error
             if method == "ModelMetadata" and _says_not_found(code, details):
                 raise UnknownServableError(details, code=code.name) from error
             if code is grpc.StatusCode.UNAVAILABLE and "not loaded" in details:
                 raise ServerError(
-                    f"{self._address} says: {details}: is it loading still, or does its log tell a fault? "
-                    "(--verbose shows the embedded server's)",
+                    f"{self._address} says: {details}: is it loading still, or does its log tell a fault?",
+                    option="verbose",
                     code=code.name,
                 ) from error
             raise error_of_status(code, details, self._address) from error

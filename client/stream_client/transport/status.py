@@ -20,13 +20,16 @@ def error_of_status(code: grpc.StatusCode, details: str, address: str) -> Stream
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.ABORTED):
         return ConnectionLostError(f"the connection to {address} was lost: {text}")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return DeadlineError(f"{address} did not answer in time (--request_timeout)")
+        return DeadlineError(f"{address} did not answer in time", option="request_timeout")
     if code is grpc.StatusCode.NOT_FOUND:
         if "graph definition" in text:  # the servable itself was found when its metadata was asked for
-            text += "; OVMS streams to graphs only, a single model takes --api unary"
-        return UnknownServableError(f"the server says: {text} (--model_name)", code=code.name)
+            text += "; OVMS streams to graphs only, a single model takes unary calls"
+            return UnknownServableError(f"the server says: {text}", option="api", value="unary", code=code.name)
+        return UnknownServableError(f"the server says: {text}", option="model_name", code=code.name)
     if code is grpc.StatusCode.UNIMPLEMENTED:
-        return ServerError(f"the server does not offer this call ({text}): try the other --api", code=code.name)
+        return ServerError(
+            f"the server does not offer this call ({text}): try the other API", option="api", code=code.name
+        )
     return error_of_text(text, code.name)
 
 
@@ -35,8 +38,10 @@ def error_of_text(text: str, code: str | None = None) -> StreamClientError:
     if _NO_PACKET in text:
         return ServerError(
             f"the server says: {text}. OVMS fails a unary call when an output of the graph has no packet, "
-            "as label scores have none without a person: use --api stream, or a graph that gives all its "
-            "outputs for every frame (--model_name)",
+            "as label scores have none without a person: stream, or name a graph that gives all its "
+            "outputs for every frame",
+            option="api",
+            value="stream",
             code=code,
         )
     graph_failed = "Mediapipe execution failed. MP status - " in text

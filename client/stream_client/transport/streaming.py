@@ -168,7 +168,9 @@ class StreamingTransport:
         if message.foreign:
             raise ProtocolError(
                 f"the server at {self._options.address} streams bare ModelInferResponse messages, without the "
-                "wrapper that OVMS and Triton use (MLServer does so): use --api unary"
+                "wrapper that OVMS and Triton use (MLServer does so): make unary calls",
+                option="api",
+                value="unary",
             )
         if message.error or message.response is None:
             failed = self._failed(message.response)

@@ -1,4 +1,4 @@
-"""What numbers an option takes. Messages name it as the flag that it is on the command line."""
+"""Range checks of options."""
 
 from stream_client.errors import ConfigurationError
 
@@ -11,7 +11,7 @@ def check_above_zero(options: object, *names: str) -> None:
     for name in names:
         value = getattr(options, name)
         if value is not None and not 0 < value <= _MOST:
-            raise ConfigurationError(f"--{name} has to be above 0, not {value:g}")
+            raise ConfigurationError(f"a number above 0 is expected, not {value:g}", option=name)
 
 
 def check_not_negative(options: object, *names: str) -> None:
@@ -19,4 +19,4 @@ def check_not_negative(options: object, *names: str) -> None:
     for name in names:
         value = getattr(options, name)
         if value is not None and not 0 <= value <= _MOST:
-            raise ConfigurationError(f"--{name} has to be 0 or more, not {value:g}")
+            raise ConfigurationError(f"a number from 0 is expected, not {value:g}", option=name)

@@ -22,11 +22,11 @@ class Credentials:
     password: str
 
 
-def check_url(url: str, flag: str) -> None:
-    """Raise :class:`ConfigurationError`, which names ``flag``, for a URL without a host or with a port that is none."""
+def check_url(url: str, option: str) -> None:
+    """Raise :class:`ConfigurationError`, with that ``option``, for a URL without a host or with a port that is none."""
     authority = re.split(r"[/?#]", split_credentials(url)[0].partition("://")[2], maxsplit=1)[0]
     if not _HOST.fullmatch(authority):
-        raise ConfigurationError(f"{redact(url)} is no URL: rtsp://host:port/path, for instance ({flag})")
+        raise ConfigurationError(f"{redact(url)} is no URL: rtsp://host:port/path, for instance", option=option)
 
 
 def split_credentials(url: str) -> tuple[str, Credentials | None]:

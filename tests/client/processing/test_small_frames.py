@@ -113,5 +113,5 @@ def test_a_run_sends_small_frames_and_shows_large_ones(server: ScriptedServer, w
 
 
 def test_sides_too_small_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match="--max_side"):
+    with pytest.raises(ConfigurationError, match=r"\(max_side\)$"):
         RunOptions(max_side=8)

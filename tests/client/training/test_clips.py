@@ -36,7 +36,7 @@ def test_a_folder_a_class_and_annotation_files_may_stand_side_by_side(tmp_path: 
 
 def test_labels_that_overlap_have_to_be_chosen_from() -> None:
     spans = [Span(0, 2, "left"), Span(0, 2, "good"), Span(2, 3, "right")]
-    with pytest.raises(ConfigurationError, match=r"out of good, left, right \(--labels\)"):
+    with pytest.raises(ConfigurationError, match=r"out of good, left, right \(labels\)"):
         chosen(spans, None, Path("x.json"))
     assert chosen(spans, ["left", "right"], Path("x.json")) == (spans[0], spans[2])
 

@@ -64,18 +64,18 @@ def test_an_authority_that_is_not_trusted_is_a_connect_error(secure: ScriptedSer
 
 
 def test_tls_files_are_checked(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="--tls_cert and --tls_key go together"):
+    with pytest.raises(ConfigurationError, match=r"a certificate and its key go together \(tls_key\)"):
         Connection(ChannelOptions("localhost:1", TlsOptions(certificate=tmp_path))).open()
-    with pytest.raises(ConfigurationError, match=r"cannot read .*missing\.pem: No such file.* \(--tls_ca\)"):
+    with pytest.raises(ConfigurationError, match=r"cannot read .*missing\.pem: No such file.* \(tls_ca\)"):
         Connection(ChannelOptions("localhost:1", TlsOptions(ca=tmp_path / "missing.pem"))).open()
 
 
 def test_tls_files_without_a_certificate_or_the_key_to_it_are_told(tmp_path: Path, certificates: Path) -> None:
     certificate, text = certificates / "cert.pem", tmp_path / "text.pem"
     text.write_text("no certificate")
-    with pytest.raises(ConfigurationError, match=r"text\.pem has no certificate in PEM form \(--tls_ca\)"):
+    with pytest.raises(ConfigurationError, match=r"text\.pem has no certificate in PEM form \(tls_ca\)"):
         Connection(ChannelOptions("localhost:1", TlsOptions(ca=text))).open()
-    with pytest.raises(ConfigurationError, match=r"belong together \(--tls_cert, --tls_key\)"):
+    with pytest.raises(ConfigurationError, match=r"belong together \(tls_cert\)"):
         Connection(ChannelOptions("localhost:1", TlsOptions(certificate=certificate, key=text))).open()
 
 

@@ -1,0 +1,51 @@
+"""The library's errors as the command line prints them."""
+
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+
+from stream_client.cli.messages import error_line, with_flag
+from stream_client.errors import ConfigurationError, DeadlineError, ServerError
+from tests.conftest import ROOT
+
+
+def test_an_option_is_named_in_python_and_its_flag_on_the_command_line() -> None:
+    error = DeadlineError("no answer within 10 s", option="request_timeout")
+    assert str(error) == "no answer within 10 s (request_timeout)"
+    assert error_line(error) == "no answer within 10 s (--request_timeout)"
+
+
+def test_a_value_to_try_is_named_with_its_option() -> None:
+    error = ServerError("a model takes unary calls", option="api", value="unary", code="NOT_FOUND")
+    assert str(error) == "a model takes unary calls (api=unary)"
+    assert error_line(error) == "a model takes unary calls (--api unary)"
+
+
+def test_an_error_without_an_option_is_its_message() -> None:
+    assert str(ConfigurationError("no")) == error_line(ConfigurationError("no")) == "no"
+
+
+def test_a_flag_of_another_name_than_its_option_is_printed_as_it_is_called() -> None:
+    assert with_flag("leave it out", "postprocess") == "leave it out (--no_label_text)"
+    error = ConfigurationError("no source named", option="input_stream")
+    assert error_line(error, flags={"input_stream": "input"}) == "no source named (input)"
+
+
+def test_a_message_is_one_line_without_credentials() -> None:
+    assert error_line(OSError("rtsp://me:secret@host/\n  is away")) == "rtsp://***@host/ is away"
+
+
+def test_errors_keep_their_option_between_processes() -> None:
+    error = pickle.loads(pickle.dumps(ServerError("no", option="api", value="unary", code="ABORTED")))
+    assert (str(error), error.option, error.value, error.code) == ("no (api=unary)", "api", "unary", "ABORTED")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "client" / "stream_client").rglob("*.py")), ids=lambda path: path.stem)
+def test_only_the_command_line_names_flags(path: Path) -> None:
+    folder = path.relative_to(ROOT / "client" / "stream_client").parts[0]
+    if folder in ("cli", "embedded.py"):  # the latter starts the server by its command line
+        return
+    strings = re.findall(r'"[^"\n]*(?<![\w-])--[a-z]+_[a-z_]+[^"\n]*"', path.read_text("utf-8"))
+    assert not strings
