@@ -18,6 +18,17 @@ from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError, GraphError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.node import Node
+from graph_server.graph.packet_types import (
+    DETECTION,
+    IMAGE_FRAME,
+    MATRIX,
+    MP_TENSOR,
+    NORM_LANDMARKS,
+    OV_TENSOR,
+    PADDING,
+    NodeTypes,
+    vector_of,
+)
 from graph_server.graph.text import options_named
 from graph_server.holistic.crops import projected, unpadded
 from graph_server.holistic.networks import sigmoid
@@ -35,8 +46,8 @@ def _decoding(node: Node) -> Any:
 class TensorsToDetections(Calculator):
     """Boxes [1, n, coordinates] and scores [1, n, classes], with the anchors of a side packet, as detections."""
 
-    inputs = Ports(required=("TENSORS",))
-    outputs = Ports(required=("DETECTIONS",))
+    inputs = Ports(required={"TENSORS": vector_of(MP_TENSOR)})
+    outputs = Ports(required={"DETECTIONS": vector_of(DETECTION)})
 
     @classmethod
     def check(cls, node: Node) -> None:
@@ -52,6 +63,12 @@ class TensorsToDetections(Calculator):
             raise ConfigError(f"{node.calculator}: one class a detection is implemented")
         if not any(port.tag == "ANCHORS" for port in node.input_side_packets):
             raise ConfigError(f"{node.calculator} needs input side packet ANCHORS")
+
+    @classmethod
+    def types(cls, node: Node) -> NodeTypes:
+        """OpenVINO's variant takes its own tensors."""
+        tensor = OV_TENSOR if node.calculator.startswith("OpenVINO") else MP_TENSOR
+        return NodeTypes([vector_of(tensor)], [vector_of(DETECTION)])
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
@@ -123,8 +140,8 @@ class TensorsToDetections(Calculator):
 class NonMaxSuppression(Calculator):
     """The best of detections that overlap: alone, or averaged with the others by score."""
 
-    inputs = Ports(required=("",), optional=("IMAGE",))
-    outputs = Ports(required=("",))
+    inputs = Ports(required={"": vector_of(DETECTION)}, optional={"IMAGE": IMAGE_FRAME})
+    outputs = Ports(required={"": vector_of(DETECTION)})
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
@@ -155,7 +172,7 @@ class NonMaxSuppression(Calculator):
 class _MovedDetections(Calculator):
     """Detections in other coordinates."""
 
-    outputs = Ports(required=("DETECTIONS",))
+    outputs = Ports(required={"DETECTIONS": vector_of(DETECTION)})
     other: str
 
     def __init__(self, node: Node, services: Services) -> None:
@@ -179,7 +196,7 @@ class _MovedDetections(Calculator):
 class DetectionLetterboxRemoval(_MovedDetections):
     """Without the crop's bars."""
 
-    inputs = Ports(required=("DETECTIONS", "LETTERBOX_PADDING"))
+    inputs = Ports(required={"DETECTIONS": vector_of(DETECTION), "LETTERBOX_PADDING": PADDING})
     other = "LETTERBOX_PADDING"
 
     def move(self, points: Array, other: Any) -> Array:
@@ -191,7 +208,7 @@ class DetectionLetterboxRemoval(_MovedDetections):
 class DetectionProjection(_MovedDetections):
     """From the region that ImageToTensorCalculator's MATRIX stands for to the image."""
 
-    inputs = Ports(required=("DETECTIONS", "PROJECTION_MATRIX"))
+    inputs = Ports(required={"DETECTIONS": vector_of(DETECTION), "PROJECTION_MATRIX": MATRIX})
     other = "PROJECTION_MATRIX"
 
     def move(self, points: Array, other: Any) -> Array:
@@ -203,8 +220,8 @@ class DetectionProjection(_MovedDetections):
 class LandmarksToDetection(Calculator):
     """All landmarks, or those chosen, as the keypoints of a detection and the box around them."""
 
-    inputs = Ports(required=("NORM_LANDMARKS",))
-    outputs = Ports(required=("DETECTION",))
+    inputs = Ports(required={"NORM_LANDMARKS": NORM_LANDMARKS})
+    outputs = Ports(required={"DETECTION": DETECTION})
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
@@ -226,8 +243,8 @@ class LandmarksToDetection(Calculator):
 class ClipDetections(Calculator):
     """At most so many."""
 
-    inputs = Ports(required=("",))
-    outputs = Ports(required=("",))
+    inputs = Ports(required={"": vector_of(DETECTION)})
+    outputs = Ports(required={"": vector_of(DETECTION)})
     brief = True
 
     def __init__(self, node: Node, services: Services) -> None:
@@ -247,8 +264,8 @@ class ClipDetections(Calculator):
 class DetectionLabels(Calculator):
     """Detections with the names of their classes: by a file with a name a line, or by the options."""
 
-    inputs = Ports(required=("",))
-    outputs = Ports(required=("",))
+    inputs = Ports(required={"": vector_of(DETECTION)})
+    outputs = Ports(required={"": vector_of(DETECTION)})
     brief = True
 
     def __init__(self, node: Node, services: Services) -> None:

@@ -17,6 +17,17 @@ from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError, GraphError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.node import Node
+from graph_server.graph.packet_types import (
+    DETECTION,
+    FLOAT,
+    IMAGE_FRAME,
+    LANDMARKS,
+    NORM_LANDMARKS,
+    NORM_RECT,
+    RENDER_DATA,
+    SIZE,
+    vector_of,
+)
 from graph_server.graph.text import options_named
 from graph_server.holistic.drawing import WHITE, Color, canvas_for, holistic_strokes
 from graph_server.holistic.regions import Region
@@ -30,16 +41,16 @@ class HolisticRenderData(Calculator):
     """What to draw for pose, hands and face: the whole subgraph."""
 
     inputs = Ports(
-        required=("IMAGE_SIZE",),
-        optional=(
-            "POSE_LANDMARKS",
-            "POSE_ROI",
-            "LEFT_HAND_LANDMARKS",
-            "RIGHT_HAND_LANDMARKS",
-            "FACE_LANDMARKS",
-        ),
+        required={"IMAGE_SIZE": SIZE},
+        optional={
+            "POSE_LANDMARKS": NORM_LANDMARKS,
+            "POSE_ROI": NORM_RECT,
+            "LEFT_HAND_LANDMARKS": NORM_LANDMARKS,
+            "RIGHT_HAND_LANDMARKS": NORM_LANDMARKS,
+            "FACE_LANDMARKS": NORM_LANDMARKS,
+        },
     )
-    outputs = Ports(required=("RENDER_DATA_VECTOR",))
+    outputs = Ports(required={"RENDER_DATA_VECTOR": vector_of(RENDER_DATA)})
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
@@ -58,8 +69,8 @@ class HolisticRenderData(Calculator):
 class LandmarksToRenderData(Calculator):
     """Landmarks as dots and the lines between them, brighter and larger where they are near."""
 
-    inputs = Ports(optional=("LANDMARKS", "NORM_LANDMARKS", "RENDER_SCALE"))
-    outputs = Ports(required=("RENDER_DATA",))
+    inputs = Ports(optional={"LANDMARKS": LANDMARKS, "NORM_LANDMARKS": NORM_LANDMARKS, "RENDER_SCALE": FLOAT})
+    outputs = Ports(required={"RENDER_DATA": RENDER_DATA})
 
     @classmethod
     def check(cls, node: Node) -> None:
@@ -132,8 +143,8 @@ class LandmarksToRenderData(Calculator):
 class RectToRenderScale(Calculator):
     """How large to draw: the longer side of a region in pixels, times ``multiplier``; without one, that alone."""
 
-    inputs = Ports(required=("NORM_RECT", "IMAGE_SIZE"))
-    outputs = Ports(required=("RENDER_SCALE",))
+    inputs = Ports(required={"NORM_RECT": NORM_RECT, "IMAGE_SIZE": SIZE})
+    outputs = Ports(required={"RENDER_SCALE": FLOAT})
     brief = True
 
     @classmethod
@@ -161,8 +172,8 @@ class RectToRenderScale(Calculator):
 class RectToRenderData(Calculator):
     """Regions as rectangles or ovals."""
 
-    inputs = Ports(optional=("NORM_RECT", "NORM_RECTS"))
-    outputs = Ports(required=("RENDER_DATA",))
+    inputs = Ports(optional={"NORM_RECT": NORM_RECT, "NORM_RECTS": vector_of(NORM_RECT)})
+    outputs = Ports(required={"RENDER_DATA": RENDER_DATA})
 
     @classmethod
     def check(cls, node: Node) -> None:
@@ -199,8 +210,8 @@ class RectToRenderData(Calculator):
 class DetectionsToRenderData(Calculator):
     """Detections as boxes with label, score and keypoints."""
 
-    inputs = Ports(optional=("DETECTION", "DETECTIONS"))
-    outputs = Ports(required=("RENDER_DATA",))
+    inputs = Ports(optional={"DETECTION": DETECTION, "DETECTIONS": vector_of(DETECTION)})
+    outputs = Ports(required={"RENDER_DATA": RENDER_DATA})
 
     @classmethod
     def check(cls, node: Node) -> None:
@@ -248,8 +259,8 @@ class DetectionsToRenderData(Calculator):
 class AnnotationOverlay(Calculator):
     """A copy of the image with what is to be drawn: single render data without tag, lists of them as VECTOR."""
 
-    inputs = Ports(required=("IMAGE",), optional=("VECTOR", ""))
-    outputs = Ports(required=("IMAGE",))
+    inputs = Ports(required={"IMAGE": IMAGE_FRAME}, optional={"VECTOR": vector_of(RENDER_DATA), "": RENDER_DATA})
+    outputs = Ports(required={"IMAGE": IMAGE_FRAME})
 
     @classmethod
     def check(cls, node: Node) -> None:

@@ -11,6 +11,7 @@ from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.node import Node
+from graph_server.graph.packet_types import ANY, BOOL, DOUBLE, FLOAT, IMAGE_FRAME, SIZE, NodeTypes, with_data_alike
 from graph_server.graph.text import options_named
 
 
@@ -25,6 +26,12 @@ class PassThrough(Calculator):
         """As many outputs as inputs."""
         if len(node.inputs) != len(node.outputs):
             raise ConfigError("PassThroughCalculator needs as many outputs as inputs")
+
+    @classmethod
+    def types(cls, node: Node) -> NodeTypes:
+        """Each output has the type of the input in its place."""
+        anything = [ANY] * len(node.inputs)
+        return NodeTypes(anything, anything, {place: place for place in range(len(node.inputs))})
 
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
         """Side packets are passed on, too."""
@@ -67,8 +74,8 @@ class ConstantSidePacket(Calculator):
 class ImageProperties(Calculator):
     """The size of an image: (width, height)."""
 
-    inputs = Ports(optional=("IMAGE", "IMAGE_CPU"))
-    outputs = Ports(required=("SIZE",))
+    inputs = Ports(optional={"IMAGE": IMAGE_FRAME, "IMAGE_CPU": IMAGE_FRAME})
+    outputs = Ports(required={"SIZE": SIZE})
     brief = True
 
     @classmethod
@@ -87,8 +94,8 @@ class ImageProperties(Calculator):
 class PacketPresence(Calculator):
     """Whether the stream has a packet, also told where it is settled that there is none."""
 
-    inputs = Ports(required=("PACKET",))
-    outputs = Ports(required=("PRESENCE",))
+    inputs = Ports(required={"PACKET": ANY})
+    outputs = Ports(required={"PRESENCE": BOOL})
     every_timestamp = True
     brief = True
 
@@ -101,8 +108,8 @@ class PacketPresence(Calculator):
 class Gate(Calculator):
     """Passes its data streams while ALLOW is true, or DISALLOW is not; the control is a stream or a side packet."""
 
-    inputs = Ports(optional=("", "ALLOW", "DISALLOW"))
-    outputs = Ports(optional=("", "STATE_CHANGE"))
+    inputs = Ports(optional={"": ANY, "ALLOW": BOOL, "DISALLOW": BOOL})
+    outputs = Ports(optional={"": ANY, "STATE_CHANGE": BOOL})
     brief = True
 
     @classmethod
@@ -113,6 +120,11 @@ class Gate(Calculator):
             raise ConfigError("Number of data output streams must match with data input streams.")
         if sum(1 for port in (*node.inputs, *node.input_side_packets) if port.tag in ("ALLOW", "DISALLOW")) > 1:
             raise ConfigError("GateCalculator takes one control, ALLOW or DISALLOW, from a stream or a side packet")
+
+    @classmethod
+    def types(cls, node: Node) -> NodeTypes:
+        """Each data output has the type of its data input."""
+        return with_data_alike(super().types(node), node)
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
@@ -152,8 +164,8 @@ class Gate(Calculator):
 class Merge(Calculator):
     """The first input that has a packet."""
 
-    inputs = Ports(required=("",))
-    outputs = Ports(required=("",))
+    inputs = Ports(required={"": ANY})
+    outputs = Ports(required={"": ANY})
     brief = True
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
@@ -165,8 +177,8 @@ class Merge(Calculator):
 class Thresholding(Calculator):
     """Whether a number is above a threshold: FLAG for both answers, ACCEPT for yes alone, REJECT for no alone."""
 
-    inputs = Ports(required=("FLOAT",), optional=("THRESHOLD",))
-    outputs = Ports(optional=("FLAG", "ACCEPT", "REJECT"))
+    inputs = Ports(required={"FLOAT": FLOAT}, optional={"THRESHOLD": DOUBLE})
+    outputs = Ports(optional={"FLAG": BOOL, "ACCEPT": BOOL, "REJECT": BOOL})
     brief = True
 
     def __init__(self, node: Node, services: Services) -> None:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from graph_server.calculators.registry import REGISTRY
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services, Subgraph
 from graph_server.graph.node import Node, Port
+from graph_server.graph.packet_types import DETECTION, IMAGE_FRAME, LANDMARKS, NORM_LANDMARKS, NORM_RECT
 from graph_server.holistic.face import FaceTracker
 from graph_server.holistic.hands import LEFT, RIGHT, Hand, HandTracker
 from graph_server.holistic.pace import EVERY_FRAME, Pace
@@ -15,8 +16,8 @@ from graph_server.holistic.pace import EVERY_FRAME, Pace
 class _HandLandmarks(Calculator):
     hand: ClassVar[Hand]
     slack = 1  # the pose of the next frame waits for that of this one, and everything waits for a pose
-    inputs = Ports(required=("IMAGE", "POSE_LANDMARKS"))
-    outputs = Ports(required=("HAND_LANDMARKS",))
+    inputs = Ports(required={"IMAGE": IMAGE_FRAME, "POSE_LANDMARKS": NORM_LANDMARKS})
+    outputs = Ports(required={"HAND_LANDMARKS": NORM_LANDMARKS})
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
@@ -49,8 +50,8 @@ class RightHandLandmarks(_HandLandmarks):
 class HandLandmarksLeftAndRight(Subgraph):
     """Both hands, each by a node of its own, so that they are sought side by side."""
 
-    inputs = Ports(required=("IMAGE", "POSE_LANDMARKS"))
-    outputs = Ports(optional=("LEFT_HAND_LANDMARKS", "RIGHT_HAND_LANDMARKS"))
+    inputs = Ports(required={"IMAGE": IMAGE_FRAME, "POSE_LANDMARKS": NORM_LANDMARKS})
+    outputs = Ports(optional={"LEFT_HAND_LANDMARKS": NORM_LANDMARKS, "RIGHT_HAND_LANDMARKS": NORM_LANDMARKS})
 
     @classmethod
     def nodes(cls, node: Node) -> Sequence[Node]:
@@ -69,8 +70,8 @@ class HandLandmarksLeftAndRight(Subgraph):
 class FaceLandmarks(Calculator):
     """The face, found from the pose."""
 
-    inputs = Ports(required=("IMAGE", "FACE_LANDMARKS_FROM_POSE"))
-    outputs = Ports(required=("FACE_LANDMARKS",))
+    inputs = Ports(required={"IMAGE": IMAGE_FRAME, "FACE_LANDMARKS_FROM_POSE": NORM_LANDMARKS})
+    outputs = Ports(required={"FACE_LANDMARKS": NORM_LANDMARKS})
     slack = _HandLandmarks.slack
 
     def __init__(self, node: Node, services: Services) -> None:
@@ -94,17 +95,17 @@ class HolisticLandmarks(Subgraph):
     ``HolisticPaceOptions`` (ours) hands and face are sought and looked at more rarely.
     """
 
-    inputs = Ports(required=("IMAGE",))
+    inputs = Ports(required={"IMAGE": IMAGE_FRAME})
     outputs = Ports(
-        optional=(
-            "POSE_LANDMARKS",
-            "WORLD_LANDMARKS",
-            "POSE_ROI",
-            "POSE_DETECTION",
-            "FACE_LANDMARKS",
-            "LEFT_HAND_LANDMARKS",
-            "RIGHT_HAND_LANDMARKS",
-        )
+        optional={
+            "POSE_LANDMARKS": NORM_LANDMARKS,
+            "WORLD_LANDMARKS": LANDMARKS,
+            "POSE_ROI": NORM_RECT,
+            "POSE_DETECTION": DETECTION,
+            "FACE_LANDMARKS": NORM_LANDMARKS,
+            "LEFT_HAND_LANDMARKS": NORM_LANDMARKS,
+            "RIGHT_HAND_LANDMARKS": NORM_LANDMARKS,
+        }
     )
 
     @classmethod

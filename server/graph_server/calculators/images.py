@@ -15,6 +15,7 @@ from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.node import Node
+from graph_server.graph.packet_types import IMAGE_FRAME, PADDING
 from graph_server.graph.text import options_named
 from graph_server.holistic.crops import Padding
 
@@ -34,6 +35,9 @@ _CONVERSIONS = {
 @REGISTRY.register("ColorConvertCalculator")
 class ColorConvert(Calculator):
     """A picture with its channels in another order or number; images are [height, width, channels]."""
+
+    inputs = Ports(optional={...: IMAGE_FRAME})
+    outputs = Ports(optional={...: IMAGE_FRAME})
 
     @classmethod
     def check(cls, node: Node) -> None:
@@ -64,8 +68,8 @@ _FIT, _FILL_AND_CROP, _NEAREST = 2, 3, 2
 class ImageTransformation(Calculator):
     """A picture scaled, turned by right angles, then mirrored, as the options say."""
 
-    inputs = Ports(required=("IMAGE",))
-    outputs = Ports(required=("IMAGE",), optional=("LETTERBOX_PADDING",))
+    inputs = Ports(required={"IMAGE": IMAGE_FRAME})
+    outputs = Ports(required={"IMAGE": IMAGE_FRAME}, optional={"LETTERBOX_PADDING": PADDING})
 
     @classmethod
     def check(cls, node: Node) -> None:

@@ -17,21 +17,44 @@ import openvino as ov
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError, GraphError, UnknownModelError, UnknownVersionError
 from graph_server.graph.calculator import Calculator, Ports, Services
-from graph_server.graph.node import Node
+from graph_server.graph.node import Node, Port
+from graph_server.graph.packet_types import (
+    IMAGE_FRAME,
+    MATRIX,
+    MP_TENSOR,
+    NORM_RECT,
+    OV_TENSOR,
+    PADDING,
+    TF_TENSOR,
+    NodeTypes,
+    PacketType,
+    vector_of,
+)
 from graph_server.graph.text import options_named
 from graph_server.holistic.crops import WHOLE, crop, padded
 from graph_server.holistic.networks import only_outputs, scaled
 from graph_server.models.model import Model
 
 _VECTOR_TAGS = ("TENSORS", "OVTENSORS", "TFTENSORS")
+# mediapipe/calculators/ovms/openvinoinferencecalculator.cc, GetContract; the longer tags go first.
+_TYPES_BY_TAG = {
+    "OVTENSORS": vector_of(OV_TENSOR),
+    "OVTENSOR": OV_TENSOR,
+    "TENSORS": vector_of(MP_TENSOR),
+    "TENSOR": MP_TENSOR,
+    "TFTENSORS": vector_of(TF_TENSOR),
+    "TFTENSOR": TF_TENSOR,
+}
 
 
 @REGISTRY.register("ImageToTensorCalculator")
 class ImageToTensor(Calculator):
     """A region of an image, or all of it, as a tensor."""
 
-    inputs = Ports(required=("IMAGE",), optional=("NORM_RECT",))
-    outputs = Ports(required=("TENSORS",), optional=("LETTERBOX_PADDING", "MATRIX"))
+    inputs = Ports(required={"IMAGE": IMAGE_FRAME}, optional={"NORM_RECT": NORM_RECT})
+    outputs = Ports(
+        required={"TENSORS": vector_of(MP_TENSOR)}, optional={"LETTERBOX_PADDING": PADDING, "MATRIX": MATRIX}
+    )
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
@@ -72,8 +95,8 @@ class ImageToTensor(Calculator):
 class Converter(Calculator):
     """A picture as a tensor [1, height, width, channels]: as it is, or with its grey levels mapped to a range."""
 
-    inputs = Ports(required=("IMAGE",))
-    outputs = Ports(required=("TENSORS",))
+    inputs = Ports(required={"IMAGE": IMAGE_FRAME})
+    outputs = Ports(required={"TENSORS": vector_of(OV_TENSOR)})
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
@@ -147,6 +170,11 @@ class Inference(Calculator):
                 raise ConfigError(f"Use tag_to_{what}_tensor_names or {what}_order_list not both at once")
         if any(port.tag.startswith(_VECTOR_TAGS) for port in node.inputs) and not options.input_order_list:
             raise ConfigError(f"{node.calculator} needs input_order_list for vectors of tensors")
+
+    @classmethod
+    def types(cls, node: Node) -> NodeTypes:
+        """By the beginning of the tag, ``ov::Tensor`` where it says nothing."""
+        return NodeTypes([_type_of(port) for port in node.inputs], [_type_of(port) for port in node.outputs])
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
@@ -242,6 +270,10 @@ class Inference(Calculator):
     def _output_names(self, port: Any) -> list[str]:
         assert self._model is not None
         return _names(port, self._options, "output", [info.name for info in self._model.outputs])
+
+
+def _type_of(port: Port) -> PacketType:
+    return next((kind for tag, kind in _TYPES_BY_TAG.items() if port.tag.startswith(tag)), OV_TENSOR)
 
 
 def _version(text: str) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from graph_server.calculators.registry import REGISTRY
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.node import Node
+from graph_server.graph.packet_types import LANDMARKS, MP_TENSOR, NORM_LANDMARKS, NORM_RECT, PADDING, vector_of
 from graph_server.holistic.crops import projected, turned, unpadded
 from graph_server.holistic.networks import sigmoid
 from graph_server.holistic.pose import refined
@@ -18,8 +19,8 @@ from graph_server.holistic.pose import refined
 class TensorsToLandmarks(Calculator):
     """The first tensor as landmarks [n, 5]; NORM_LANDMARKS are relative to the input's size."""
 
-    inputs = Ports(required=("TENSORS",))
-    outputs = Ports(optional=("LANDMARKS", "NORM_LANDMARKS"))
+    inputs = Ports(required={"TENSORS": vector_of(MP_TENSOR)})
+    outputs = Ports(optional={"LANDMARKS": LANDMARKS, "NORM_LANDMARKS": NORM_LANDMARKS})
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
@@ -45,8 +46,8 @@ class TensorsToLandmarks(Calculator):
 class TensorsToFaceLandmarks(Calculator):
     """The face network's tensor as landmarks [468, 5], relative to its crop of 192 pixels."""
 
-    inputs = Ports(required=("TENSORS",))
-    outputs = Ports(required=("LANDMARKS",))
+    inputs = Ports(required={"TENSORS": vector_of(MP_TENSOR)})
+    outputs = Ports(required={"LANDMARKS": NORM_LANDMARKS})
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         """Convert."""
@@ -59,8 +60,8 @@ class TensorsToFaceLandmarks(Calculator):
 class RefineLandmarks(Calculator):
     """x and y from the heat map."""
 
-    inputs = Ports(required=("NORM_LANDMARKS", "TENSORS"))
-    outputs = Ports(required=("NORM_LANDMARKS",))
+    inputs = Ports(required={"NORM_LANDMARKS": NORM_LANDMARKS, "TENSORS": vector_of(MP_TENSOR)})
+    outputs = Ports(required={"NORM_LANDMARKS": NORM_LANDMARKS})
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
@@ -83,6 +84,16 @@ class RefineLandmarks(Calculator):
 @REGISTRY.register("VisibilityCopyCalculator")
 class VisibilityCopy(Calculator):
     """Visibility and presence of one list for another."""
+
+    inputs = Ports(
+        optional={
+            "LANDMARKS_FROM": LANDMARKS,
+            "NORM_LANDMARKS_FROM": NORM_LANDMARKS,
+            "LANDMARKS_TO": LANDMARKS,
+            "NORM_LANDMARKS_TO": NORM_LANDMARKS,
+        }
+    )
+    outputs = Ports(optional={"LANDMARKS_TO": LANDMARKS, "NORM_LANDMARKS_TO": NORM_LANDMARKS})
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
@@ -132,6 +143,8 @@ class _Paired(Calculator):
 class LandmarkLetterboxRemoval(_Paired):
     """Without the crop's bars."""
 
+    inputs = Ports(required={"LETTERBOX_PADDING": PADDING, "LANDMARKS": NORM_LANDMARKS})
+    outputs = Ports(required={"LANDMARKS": NORM_LANDMARKS})
     other = "LETTERBOX_PADDING"
 
     def apply(self, landmarks: Any, other: Any) -> Any:
@@ -143,6 +156,8 @@ class LandmarkLetterboxRemoval(_Paired):
 class LandmarkProjection(_Paired):
     """From the region to the image."""
 
+    inputs = Ports(required={"NORM_RECT": NORM_RECT}, optional={...: NORM_LANDMARKS})
+    outputs = Ports(required={"NORM_LANDMARKS": NORM_LANDMARKS})
     other = "NORM_RECT"
 
     def __init__(self, node: Node, services: Services) -> None:
@@ -159,6 +174,8 @@ class LandmarkProjection(_Paired):
 class WorldLandmarkProjection(_Paired):
     """Turned with the region."""
 
+    inputs = Ports(required={"NORM_RECT": NORM_RECT, "LANDMARKS": LANDMARKS})
+    outputs = Ports(required={"LANDMARKS": LANDMARKS})
     other = "NORM_RECT"
 
     def apply(self, landmarks: Any, other: Any) -> Any:

@@ -8,6 +8,15 @@ from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.node import Node
+from graph_server.graph.packet_types import (
+    DETECTION,
+    IMAGE_FRAME,
+    LANDMARKS,
+    NORM_LANDMARKS,
+    NORM_RECT,
+    SIZE,
+    vector_of,
+)
 from graph_server.holistic.pose import (
     NoPoseSmoother,
     Pose,
@@ -27,8 +36,15 @@ class PoseLandmarks(Calculator):
     those that change what comes out are obeyed: OVMS has one model, whatever ``MODEL_COMPLEXITY`` says.
     """
 
-    inputs = Ports(required=("IMAGE",))
-    outputs = Ports(optional=("LANDMARKS", "WORLD_LANDMARKS", "ROI_FROM_LANDMARKS", "DETECTION"))
+    inputs = Ports(required={"IMAGE": IMAGE_FRAME})
+    outputs = Ports(
+        optional={
+            "LANDMARKS": NORM_LANDMARKS,
+            "WORLD_LANDMARKS": LANDMARKS,
+            "ROI_FROM_LANDMARKS": NORM_RECT,
+            "DETECTION": DETECTION,
+        }
+    )
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
@@ -59,8 +75,8 @@ class PoseLandmarks(Calculator):
 class PoseDetection(Calculator):
     """Detections in a whole image: a list with the best one, or no packet."""
 
-    inputs = Ports(required=("IMAGE",))
-    outputs = Ports(required=("DETECTIONS",))
+    inputs = Ports(required={"IMAGE": IMAGE_FRAME})
+    outputs = Ports(required={"DETECTIONS": vector_of(DETECTION)})
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
@@ -76,8 +92,8 @@ class PoseDetection(Calculator):
 class PoseRegion(Calculator):
     """The region of a detection's keypoints or of the auxiliary landmarks: two points give it either way."""
 
-    inputs = Ports(required=("IMAGE_SIZE",), optional=("DETECTION", "LANDMARKS"))
-    outputs = Ports(required=("ROI",))
+    inputs = Ports(required={"IMAGE_SIZE": SIZE}, optional={"DETECTION": DETECTION, "LANDMARKS": NORM_LANDMARKS})
+    outputs = Ports(required={"ROI": NORM_RECT})
     brief = True
 
     @classmethod
@@ -102,8 +118,21 @@ class PoseRegion(Calculator):
 class PoseLandmarkFiltering(Calculator):
     """Smooths a pose over time; forgets it when it is lost."""
 
-    inputs = Ports(required=("IMAGE_SIZE", "NORM_LANDMARKS", "AUX_NORM_LANDMARKS", "WORLD_LANDMARKS"))
-    outputs = Ports(optional=("FILTERED_NORM_LANDMARKS", "FILTERED_AUX_NORM_LANDMARKS", "FILTERED_WORLD_LANDMARKS"))
+    inputs = Ports(
+        required={
+            "IMAGE_SIZE": SIZE,
+            "NORM_LANDMARKS": NORM_LANDMARKS,
+            "AUX_NORM_LANDMARKS": NORM_LANDMARKS,
+            "WORLD_LANDMARKS": LANDMARKS,
+        }
+    )
+    outputs = Ports(
+        optional={
+            "FILTERED_NORM_LANDMARKS": NORM_LANDMARKS,
+            "FILTERED_AUX_NORM_LANDMARKS": NORM_LANDMARKS,
+            "FILTERED_WORLD_LANDMARKS": LANDMARKS,
+        }
+    )
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)

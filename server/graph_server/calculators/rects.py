@@ -14,6 +14,7 @@ from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError, GraphError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.node import Node
+from graph_server.graph.packet_types import ANY, DETECTION, NORM_RECT, SIZE, vector_of
 from graph_server.holistic.regions import (
     ImageSize,
     Region,
@@ -27,8 +28,8 @@ from graph_server.holistic.regions import (
 class DetectionsToRects(Calculator):
     """The region of each detection, or of the first: its box, or that of its keypoints; turned by two of them."""
 
-    inputs = Ports(optional=("DETECTION", "DETECTIONS", "IMAGE_SIZE"))
-    outputs = Ports(optional=("NORM_RECT", "NORM_RECTS"))
+    inputs = Ports(optional={"DETECTION": DETECTION, "DETECTIONS": vector_of(DETECTION), "IMAGE_SIZE": SIZE})
+    outputs = Ports(optional={"NORM_RECT": NORM_RECT, "NORM_RECTS": vector_of(NORM_RECT)})
 
     @classmethod
     def check(cls, node: Node) -> None:
@@ -123,8 +124,8 @@ class AlignmentPointsRects(DetectionsToRects):
 class RectTransformation(Calculator):
     """Regions turned, shifted along their own axes, made square and scaled, in this order."""
 
-    inputs = Ports(required=("IMAGE_SIZE",), optional=("NORM_RECT", "NORM_RECTS"))
-    outputs = Ports(required=("",))
+    inputs = Ports(required={"IMAGE_SIZE": SIZE}, optional={"NORM_RECT": NORM_RECT, "NORM_RECTS": vector_of(NORM_RECT)})
+    outputs = Ports(required={"": ANY})
     brief = True
 
     @classmethod

@@ -14,6 +14,15 @@ import numpy as np
 from graph_server.calculators.registry import REGISTRY
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.node import Node
+from graph_server.graph.packet_types import (
+    BOOL,
+    DETECTION,
+    IMAGE_FRAME,
+    NORM_LANDMARKS,
+    NORM_RECT,
+    SIZE,
+    vector_of,
+)
 from graph_server.holistic.crops import crop, padded, projected
 from graph_server.holistic.detection import FACE_DETECTOR, Detector
 from graph_server.holistic.networks import Network
@@ -37,8 +46,8 @@ _RECROP_SIDE = 256
 class HandVisibility(Calculator):
     """Whether the wrist, the first of three landmarks of the pose, is visible."""
 
-    inputs = Ports(required=("HAND_LANDMARKS_FROM_POSE",))
-    outputs = Ports(required=("VISIBILITY",))
+    inputs = Ports(required={"HAND_LANDMARKS_FROM_POSE": NORM_LANDMARKS})
+    outputs = Ports(required={"VISIBILITY": BOOL})
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         """Compare."""
@@ -49,7 +58,7 @@ class _RegionOf(Calculator):
     """A region of landmarks (or of a detection's keypoints)."""
 
     source: str
-    outputs = Ports(required=("ROI",))
+    outputs = Ports(required={"ROI": NORM_RECT})
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
@@ -70,8 +79,8 @@ class _RegionOf(Calculator):
 class HandWristForPose(Calculator):
     """A hand's wrist as a landmark of the pose that is always visible."""
 
-    inputs = Ports(required=("HAND_LANDMARKS",))
-    outputs = Ports(required=("WRIST_LANDMARK",))
+    inputs = Ports(required={"HAND_LANDMARKS": NORM_LANDMARKS})
+    outputs = Ports(required={"WRIST_LANDMARK": NORM_LANDMARKS})
     brief = True
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
@@ -86,7 +95,7 @@ class HandRegionFromPose(_RegionOf):
     """Of the pose's wrist, pinky and index."""
 
     source = "HAND_LANDMARKS_FROM_POSE"
-    inputs = Ports(required=("HAND_LANDMARKS_FROM_POSE", "IMAGE_SIZE"))
+    inputs = Ports(required={"HAND_LANDMARKS_FROM_POSE": NORM_LANDMARKS, "IMAGE_SIZE": SIZE})
 
     def region(self, points: Any, size: ImageSize) -> Region:
         """The rule."""
@@ -98,7 +107,7 @@ class HandRegionFromLandmarks(_RegionOf):
     """Of the hand's own landmarks."""
 
     source = "LANDMARKS"
-    inputs = Ports(required=("LANDMARKS", "IMAGE_SIZE"))
+    inputs = Ports(required={"LANDMARKS": NORM_LANDMARKS, "IMAGE_SIZE": SIZE})
 
     def region(self, points: Any, size: ImageSize) -> Region:
         """The rule."""
@@ -110,7 +119,7 @@ class FaceRegionFromPose(_RegionOf):
     """Of the pose's eleven points of the face."""
 
     source = "FACE_LANDMARKS_FROM_POSE"
-    inputs = Ports(required=("FACE_LANDMARKS_FROM_POSE", "IMAGE_SIZE"))
+    inputs = Ports(required={"FACE_LANDMARKS_FROM_POSE": NORM_LANDMARKS, "IMAGE_SIZE": SIZE})
 
     def region(self, points: Any, size: ImageSize) -> Region:
         """The rule."""
@@ -122,7 +131,7 @@ class FaceRegionFromDetection(_RegionOf):
     """Of the first detection's keypoints."""
 
     source = "DETECTIONS"
-    inputs = Ports(required=("DETECTIONS", "IMAGE_SIZE"))
+    inputs = Ports(required={"DETECTIONS": vector_of(DETECTION), "IMAGE_SIZE": SIZE})
 
     def region(self, points: Any, size: ImageSize) -> Region:
         """The rule."""
@@ -134,7 +143,7 @@ class FaceRegionFromLandmarks(_RegionOf):
     """Of the face's own landmarks."""
 
     source = "LANDMARKS"
-    inputs = Ports(required=("LANDMARKS", "IMAGE_SIZE"))
+    inputs = Ports(required={"LANDMARKS": NORM_LANDMARKS, "IMAGE_SIZE": SIZE})
 
     def region(self, points: Any, size: ImageSize) -> Region:
         """The rule."""
@@ -144,7 +153,7 @@ class FaceRegionFromLandmarks(_RegionOf):
 class _Regional(Calculator):
     """Looks at a region of the image."""
 
-    inputs = Ports(required=("IMAGE", "ROI"))
+    inputs = Ports(required={"IMAGE": IMAGE_FRAME, "ROI": NORM_RECT})
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
@@ -168,7 +177,7 @@ class _Regional(Calculator):
 class HandRecrop(_Regional):
     """A closer region of a hand, by its own network."""
 
-    outputs = Ports(required=("HAND_ROI_FROM_RECROP",))
+    outputs = Ports(required={"HAND_ROI_FROM_RECROP": NORM_RECT})
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
@@ -191,7 +200,7 @@ class HandRecrop(_Regional):
 class FaceDetection(_Regional):
     """Faces in a region: a list with the best one's keypoints, or no packet."""
 
-    outputs = Ports(required=("DETECTIONS",))
+    outputs = Ports(required={"DETECTIONS": vector_of(DETECTION)})
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
@@ -217,8 +226,15 @@ class FaceDetection(_Regional):
 class RoiTracking(Calculator):
     """The region of the last frame's landmarks while it fits the current one, else that."""
 
-    inputs = Ports(required=("PREV_LANDMARKS", "PREV_LANDMARKS_RECT", "RECROP_RECT", "IMAGE_SIZE"))
-    outputs = Ports(required=("TRACKING_RECT",))
+    inputs = Ports(
+        required={
+            "PREV_LANDMARKS": NORM_LANDMARKS,
+            "PREV_LANDMARKS_RECT": NORM_RECT,
+            "RECROP_RECT": NORM_RECT,
+            "IMAGE_SIZE": SIZE,
+        }
+    )
+    outputs = Ports(required={"TRACKING_RECT": NORM_RECT})
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)

@@ -12,6 +12,7 @@ from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.node import Node
+from graph_server.graph.packet_types import LANDMARKS, NORM_LANDMARKS, NORM_RECT, RECT, SIZE
 from graph_server.holistic.smoothing import LowPassFilter
 from kserve_wire.one_euro import OneEuroFilter
 
@@ -31,8 +32,8 @@ def _one_list(node: Node) -> bool:
 class VisibilitySmoothing(Calculator):
     """Visibility by a low-pass; like MediaPipe's it does not notice that the object was lost."""
 
-    inputs = Ports(optional=("NORM_LANDMARKS", "LANDMARKS"))
-    outputs = Ports(optional=("NORM_FILTERED_LANDMARKS", "FILTERED_LANDMARKS"))
+    inputs = Ports(optional={"NORM_LANDMARKS": NORM_LANDMARKS, "LANDMARKS": LANDMARKS})
+    outputs = Ports(optional={"NORM_FILTERED_LANDMARKS": NORM_LANDMARKS, "FILTERED_LANDMARKS": LANDMARKS})
 
     @classmethod
     def check(cls, node: Node) -> None:
@@ -64,8 +65,15 @@ class LandmarksSmoothing(Calculator):
     Velocities are relative to the object: the mean side of OBJECT_SCALE_ROI, or of the landmarks' own box.
     """
 
-    inputs = Ports(optional=("NORM_LANDMARKS", "LANDMARKS", "IMAGE_SIZE", "OBJECT_SCALE_ROI"))
-    outputs = Ports(optional=("NORM_FILTERED_LANDMARKS", "FILTERED_LANDMARKS"))
+    inputs = Ports(
+        optional={
+            "NORM_LANDMARKS": NORM_LANDMARKS,
+            "LANDMARKS": LANDMARKS,
+            "IMAGE_SIZE": SIZE,
+            "OBJECT_SCALE_ROI": NORM_RECT | RECT,
+        }
+    )
+    outputs = Ports(optional={"NORM_FILTERED_LANDMARKS": NORM_LANDMARKS, "FILTERED_LANDMARKS": LANDMARKS})
 
     @classmethod
     def check(cls, node: Node) -> None:

@@ -12,6 +12,7 @@ from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError
 from graph_server.graph.calculator import Emission, Ports, Services, TimedCalculator
 from graph_server.graph.node import Node
+from graph_server.graph.packet_types import ANY, BOOL, NodeTypes, with_data_alike
 from graph_server.graph.timestamps import MAX_TIMESTAMP, UNSET, UNSTARTED, next_allowed
 
 
@@ -19,8 +20,15 @@ from graph_server.graph.timestamps import MAX_TIMESTAMP, UNSET, UNSTARTED, next_
 class PreviousLoopback(TimedCalculator):
     """For every MAIN packet, what LOOP had at the timestamp of the MAIN packet before."""
 
-    inputs = Ports(required=("MAIN", "LOOP"))
-    outputs = Ports(required=("PREV_LOOP",))
+    inputs = Ports(required={"MAIN": ANY, "LOOP": ANY})
+    outputs = Ports(required={"PREV_LOOP": ANY})
+
+    @classmethod
+    def types(cls, node: Node) -> NodeTypes:
+        """PREV_LOOP has the type of LOOP."""
+        found = super().types(node)
+        return NodeTypes(found.inputs, found.outputs, {0: node.input_index("LOOP") or 0})
+
     every_timestamp = True
     brief = True
 
@@ -69,8 +77,8 @@ class FlowLimiter(TimedCalculator):
     The first stream without a tag decides; those after it follow. ALLOW tells what became of each frame.
     """
 
-    inputs = Ports(required=("", "FINISHED"))
-    outputs = Ports(required=("",), optional=("ALLOW",))
+    inputs = Ports(required={"": ANY, "FINISHED": ANY})
+    outputs = Ports(required={"": ANY}, optional={"ALLOW": BOOL})
     every_timestamp = True
     brief = True
 
@@ -80,6 +88,11 @@ class FlowLimiter(TimedCalculator):
         data = sum(1 for port in node.inputs if not port.tag)
         if data != sum(1 for port in node.outputs if not port.tag):
             raise ConfigError("FlowLimiterCalculator needs as many data outputs as data inputs")
+
+    @classmethod
+    def types(cls, node: Node) -> NodeTypes:
+        """Each data output has the type of its data input."""
+        return with_data_alike(super().types(node), node)
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)

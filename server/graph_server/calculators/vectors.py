@@ -11,7 +11,37 @@ from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError, GraphError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.node import Node
+from graph_server.graph.packet_types import (
+    ANY,
+    BOOL,
+    DETECTION,
+    FLOAT,
+    IMAGE,
+    INT,
+    LANDMARK,
+    LANDMARKS,
+    MP_TENSOR,
+    NORM_LANDMARK,
+    NORM_LANDMARKS,
+    NORM_RECT,
+    RENDER_DATA,
+    STRING,
+    NodeTypes,
+    vector_of,
+)
 from graph_server.graph.text import options_named
+
+_SPLIT_TYPES = {
+    "SplitDetectionVectorCalculator": (vector_of(DETECTION), DETECTION),
+    "SplitNormalizedLandmarkListCalculator": (NORM_LANDMARKS, NORM_LANDMARK),
+    "SplitLandmarkListCalculator": (LANDMARKS, LANDMARK),
+    "SplitNormalizedRectVectorCalculator": (vector_of(NORM_RECT), NORM_RECT),
+    "SplitNormalizedLandmarkListVectorCalculator": (vector_of(NORM_LANDMARKS), NORM_LANDMARKS),
+    "SplitLandmarkVectorCalculator": (vector_of(LANDMARK), LANDMARK),
+    "SplitFloatVectorCalculator": (vector_of(FLOAT), FLOAT),
+    "SplitTensorVectorCalculator": (vector_of(MP_TENSOR), MP_TENSOR),
+}
+"""A calculator's vector, and an element of it."""
 
 
 @REGISTRY.register(
@@ -26,8 +56,8 @@ from graph_server.graph.text import options_named
 class SplitVector(Calculator):
     """Ranges of a vector: slices, or elements where ``element_only`` says so."""
 
-    inputs = Ports(required=("",))
-    outputs = Ports(required=("",))
+    inputs = Ports(required={"": ANY})
+    outputs = Ports(required={"": ANY})
     brief = True
     takes: ClassVar[bool] = False
     """Whether elements leave the vector instead of being copied."""
@@ -48,6 +78,13 @@ class SplitVector(Calculator):
         ordered = sorted(ranges)
         if (options.combine_outputs or cls.takes) and any(a[1] > b[0] for a, b in itertools.pairwise(ordered)):
             raise ConfigError(f"the ranges of {node.calculator} must not overlap")
+
+    @classmethod
+    def types(cls, node: Node) -> NodeTypes:
+        """Vectors of the calculator's elements, or those elements."""
+        options = options_named(node, "SplitVectorCalculatorOptions")
+        vector, element = _SPLIT_TYPES[node.calculator]
+        return NodeTypes([vector] * len(node.inputs), [element if options.element_only else vector] * len(node.outputs))
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
@@ -88,30 +125,47 @@ class SplitTensorVector(SplitVector):
         return {}
 
 
-@REGISTRY.register(
-    *(
-        f"Concatenate{kind}Calculator"
-        for kind in (
-            "DetectionVector", "TensorVector", "FloatVector", "Int32Vector", "BoolVector", "StringVector",
-            "NormalizedLandmarkList", "LandmarkList", "NormalizedLandmarkListVector", "LandmarkListVector",
-            "LandmarkVector", "RenderDataVector", "ImageVector", "NormalizedRectVector",
-        )
-    )
-)  # fmt: skip
+_LANDMARK_LISTS = {
+    "ConcatenateNormalizedLandmarkListCalculator": NORM_LANDMARKS,
+    "ConcatenateLandmarkListCalculator": LANDMARKS,
+}
+_ELEMENTS = {
+    "ConcatenateDetectionVectorCalculator": DETECTION,
+    "ConcatenateTensorVectorCalculator": MP_TENSOR,
+    "ConcatenateFloatVectorCalculator": FLOAT,
+    "ConcatenateInt32VectorCalculator": INT,
+    "ConcatenateBoolVectorCalculator": BOOL,
+    "ConcatenateStringVectorCalculator": STRING,
+    "ConcatenateNormalizedLandmarkListVectorCalculator": NORM_LANDMARKS,
+    "ConcatenateLandmarkListVectorCalculator": LANDMARKS,
+    "ConcatenateLandmarkVectorCalculator": LANDMARK,
+    "ConcatenateRenderDataVectorCalculator": RENDER_DATA,
+    "ConcatenateImageVectorCalculator": IMAGE,
+    "ConcatenateNormalizedRectVectorCalculator": NORM_RECT,
+}
+
+
+@REGISTRY.register(*_LANDMARK_LISTS, *_ELEMENTS)
 class ConcatenateVector(Calculator):
     """Vectors and single elements, one after the other; landmark lists stay arrays [n, 5]."""
 
-    inputs = Ports(required=("",))
-    outputs = Ports(required=("",))
+    inputs = Ports(required={"": ANY})
+    outputs = Ports(required={"": ANY})
+
+    @classmethod
+    def types(cls, node: Node) -> NodeTypes:
+        """Each input is a vector or an element; lists of landmarks take lists alone."""
+        whole = _LANDMARK_LISTS.get(node.calculator)
+        if whole is not None:
+            return NodeTypes([whole] * len(node.inputs), [whole])
+        element = _ELEMENTS[node.calculator]
+        return NodeTypes([element | vector_of(element)] * len(node.inputs), [vector_of(element)])
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
         options = node.options.get("ConcatenateVectorCalculatorOptions")
         self._all_or_none = options is not None and options.only_emit_if_all_present
-        self._arrays = node.calculator in (
-            "ConcatenateNormalizedLandmarkListCalculator",
-            "ConcatenateLandmarkListCalculator",
-        )
+        self._arrays = node.calculator in _LANDMARK_LISTS
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         """Join."""
@@ -129,6 +183,9 @@ class ConcatenateVector(Calculator):
 @REGISTRY.register("TensorsToFloatsCalculator")
 class TensorsToFloats(Calculator):
     """The first tensor's values: one as FLOAT, all as FLOATS."""
+
+    inputs = Ports(required={"TENSORS": vector_of(MP_TENSOR)})
+    outputs = Ports(optional={"FLOAT": FLOAT, "FLOATS": vector_of(FLOAT)})
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import EllipsisType
 from typing import Any, ClassVar
 
 from graph_server.errors import ConfigError
 from graph_server.graph.node import Node, Port
+from graph_server.graph.packet_types import ANY, NodeTypes, PacketType
 from graph_server.models.repository import ModelRepository
 
 NOTHING: tuple[Any, ...] = ()
@@ -14,10 +16,10 @@ NOTHING: tuple[Any, ...] = ()
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """A contract: the tags that a calculator must and may have. ``...`` in ``optional`` admits any."""
+    """A contract: the tags that a calculator must and may have, with their types. ``...`` admits any other tag."""
 
-    required: tuple[str, ...] = ()
-    optional: tuple[object, ...] = ()
+    required: Mapping[str, PacketType] = field(default_factory=dict)
+    optional: Mapping[str | EllipsisType, PacketType] = field(default_factory=dict)
 
     def check(self, node: Node, what: str, tags: Sequence[str]) -> None:
         """Raise :class:`ConfigError`, naming the node and line, where ``tags`` break the contract."""
@@ -27,6 +29,10 @@ class Ports:
         for tag in tags:
             if tag not in self.required and tag not in self.optional and ... not in self.optional:
                 raise ConfigError(f"{node.where()}: {node.calculator} has no {what} {tag or '(without tag)'}")
+
+    def type_of(self, tag: str) -> PacketType:
+        """What a port with that tag takes or gives."""
+        return self.required.get(tag, self.optional.get(tag, self.optional.get(..., ANY)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +55,8 @@ class Calculator:
     first; but what need not wait for a calculator with ``slack`` goes that many timestamps ahead of it.
     """
 
-    inputs: ClassVar[Ports] = Ports(optional=(...,))
-    outputs: ClassVar[Ports] = Ports(optional=(...,))
+    inputs: ClassVar[Ports] = Ports(optional={...: ANY})
+    outputs: ClassVar[Ports] = Ports(optional={...: ANY})
     every_timestamp: ClassVar[bool] = False
     brief: ClassVar[bool] = False
     slack: ClassVar[int] = 0
@@ -58,6 +64,14 @@ class Calculator:
     @classmethod
     def check(cls, node: Node) -> None:
         """Raise :class:`ConfigError` where a node's ports or options cannot work; called when a graph is read."""
+
+    @classmethod
+    def types(cls, node: Node) -> NodeTypes:
+        """The types of the node's ports: those of the contract, where they do not depend on the node."""
+        return NodeTypes(
+            [cls.inputs.type_of(port.tag) for port in node.inputs],
+            [cls.outputs.type_of(port.tag) for port in node.outputs],
+        )
 
     def __init__(self, node: Node, services: Services) -> None:
         self.node = node
@@ -100,8 +114,8 @@ class TimedCalculator(Calculator):
 class Subgraph:
     """A node that stands for others."""
 
-    inputs: ClassVar[Ports] = Ports(optional=(...,))
-    outputs: ClassVar[Ports] = Ports(optional=(...,))
+    inputs: ClassVar[Ports] = Ports(optional={...: ANY})
+    outputs: ClassVar[Ports] = Ports(optional={...: ANY})
 
     @classmethod
     def nodes(cls, node: Node) -> Sequence[Node]:

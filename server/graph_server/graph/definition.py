@@ -9,6 +9,7 @@ from typing import Any
 from graph_server.errors import ConfigError
 from graph_server.graph.calculator import Registry
 from graph_server.graph.node import Node, Port, find_port
+from graph_server.graph.packet_types import StreamTypes, check_types
 from graph_server.graph.text import node_at, node_lines, options_of, parse_text, unknown_options
 
 _QUEUE_DIRECTIVE = re.compile(r"^\s*#\s*OVMS_GRAPH_QUEUE_MAX_SIZE\s*:\s*(\S+)\s*$", re.MULTILINE)
@@ -29,6 +30,7 @@ class GraphDefinition:
     output_streams: tuple[Port, ...]
     input_side_packets: tuple[Port, ...]
     order: tuple[Node, ...]
+    stream_types: StreamTypes
     max_queue_size: int
     report_deadlock: bool
     num_threads: int
@@ -66,16 +68,21 @@ def _definition(config: Any, text: str, source: str, registry: Registry) -> Grap
     for name, start, _ in unknown_options(text):
         line = text.count("\n", 0, start) + 1
         raise ConfigError(f"{node_at(text, line)}options of type {name!r} are not known here")
+    _check_passthrough(inputs, outputs)
     _check_streams(nodes, inputs, outputs)
     _check_side_packets(nodes, side)
     if config.max_queue_size < -1:
         raise ConfigError(f"max_queue_size {config.max_queue_size} is neither -1, for no bound, nor positive")
+    order = _ordered(nodes)
+    types = {node.name: registry.find(node).types(node) for node in order}
+    stream_types = check_types(order, types, inputs, outputs)
     return GraphDefinition(
         source=source,
         input_streams=inputs,
         output_streams=outputs,
         input_side_packets=side,
-        order=tuple(_ordered(nodes)),
+        order=tuple(order),
+        stream_types=stream_types,
         max_queue_size=UNBOUNDED if config.max_queue_size == -1 else config.max_queue_size or DEFAULT_QUEUE_SIZE,
         report_deadlock=config.report_deadlock,
         num_threads=max(0, config.num_threads),
@@ -152,6 +159,16 @@ def _sync_sets(handler: Any, inputs: Sequence[Port]) -> tuple[tuple[int, ...], .
                 f"input_stream_handler {name!r} is not implemented here; DefaultInputStreamHandler, "
                 "ImmediateInputStreamHandler and SyncSetInputStreamHandler are"
             )
+
+
+def _check_passthrough(inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
+    """A graph takes whole requests only together with giving whole responses."""
+    takes = any(port.tag.startswith("REQUEST") for port in inputs)
+    gives = any(port.tag.startswith("RESPONSE") for port in outputs)
+    if takes and not gives:
+        raise ConfigError("an input_stream REQUEST needs an output_stream with the tag RESPONSE")
+    if gives and not takes:
+        raise ConfigError("an output_stream RESPONSE needs an input_stream with the tag REQUEST")
 
 
 def _check_streams(nodes: Sequence[Node], inputs: Sequence[Port], outputs: Sequence[Port]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from graph_server.errors import GraphError
+from graph_server.graph.packet_types import ANY, PacketType
 from graph_server.graph.runtime import Graph, OutputListener
 
 
@@ -26,7 +27,7 @@ class CallGraph(Protocol):
     def start(self, side_packets: Mapping[str, Any], listener: OutputListener) -> None:
         """Make it ready for packets."""
 
-    def add_packet(self, stream: str, value: Any, timestamp: int) -> None:
+    def add_packet(self, stream: str, value: Any, timestamp: int, holds: PacketType = ANY) -> None:
         """Give it a packet."""
 
     def close_inputs(self) -> None:
@@ -146,9 +147,9 @@ class PooledGraph:
         if aborted:
             started.graph.abort()
 
-    def add_packet(self, stream: str, value: Any, timestamp: int) -> None:
+    def add_packet(self, stream: str, value: Any, timestamp: int, holds: PacketType = ANY) -> None:
         """Give it a packet."""
-        self._graph.add_packet(stream, value, timestamp)
+        self._graph.add_packet(stream, value, timestamp, holds)
 
     def close_inputs(self) -> None:
         """The graph's inputs stay open for the next call."""

@@ -15,6 +15,7 @@ from graph_server.graph.calculator import NOTHING, Calculator, Registry, Service
 from graph_server.graph.dataflow import Dataflow, mismatch
 from graph_server.graph.definition import GraphDefinition
 from graph_server.graph.node import Node, Port
+from graph_server.graph.packet_types import ANY, PacketType, consistent, named
 from graph_server.graph.policies import NodeState
 from graph_server.graph.timestamps import MIN_TIMESTAMP, next_allowed
 from graph_server.models.repository import ModelRepository
@@ -118,8 +119,10 @@ class Graph:
         outlets = [_Outlet(port.name, listener) for port in self._definition.output_streams]
         self._flow = Dataflow([*self._calculators, *outlets], self._bounds)
 
-    def add_packet(self, stream: str, value: Any, timestamp: int) -> None:
+    def add_packet(self, stream: str, value: Any, timestamp: int, holds: PacketType = ANY) -> None:
         """Give a packet to an input stream; waits while as many as ``max_queue_size`` timestamps are under way.
+
+        ``holds`` is the type of the value; one that the stream's consumers do not take puts the graph into error.
 
         Where nothing can move without more packets it does not wait, as MediaPipe does not: then a thousand
         timestamps more, or more bytes than :meth:`limit_queue` allows, put the graph into error. Raises
@@ -133,6 +136,14 @@ class Graph:
                 # Once for each calculator that receives from the stream, as MediaPipe has it.
                 texts = ["; " + mismatch(stream, bound, timestamp)] * max(1, len(self._flow.inputs[stream]))
                 self._break(GraphError("CalculatorGraph::Run() failed: \n" + "".join(texts), "INVALID_ARGUMENT"))
+                self._raise_error()
+            wanted = self._definition.stream_types.inputs[stream]
+            if not consistent(holds, wanted):
+                text = (
+                    f'Packet type mismatch on a calculator receiving from stream "{stream}": '
+                    f'The Packet stores "{named(holds)}", but "{named(wanted)}" was requested.'
+                )
+                self._break(GraphError(f"CalculatorGraph::Run() failed: \n; {text}", "INVALID_ARGUMENT"))
                 self._raise_error()
             if not self._has_room():
                 self._throttled += 1

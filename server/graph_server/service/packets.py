@@ -12,6 +12,7 @@ import numpy as np
 from graph_server.errors import GraphError
 from graph_server.graph.definition import GraphDefinition
 from graph_server.graph.node import Port
+from graph_server.graph.packet_types import consistent, named, of_graph_port
 from graph_server.graph.pool import CallGraph
 from graph_server.graph.timestamps import DONE, MAX_TIMESTAMP, MIN_TIMESTAMP, PRE_STREAM, UNSET, UNSTARTED
 from graph_server.servables.load import Servables
@@ -29,6 +30,7 @@ from graph_server.service.tensors import (
     describe_output,
     input_value,
     not_an_array,
+    not_of_type,
     output_bytes,
 )
 from kserve_wire.names import TIMESTAMP
@@ -98,8 +100,8 @@ def timestamp_of(request: InferRequest) -> int:
     return timestamp
 
 
-def packets_of(request: InferRequest, ports: Mapping[str, Port]) -> Iterator[tuple[str, Any]]:
-    """The request's inputs as stream names and values, in order; raises :class:`Refusal`."""
+def packets_of(request: InferRequest, ports: Mapping[str, Port]) -> Iterator[tuple[Port, Any]]:
+    """The request's inputs as streams of the graph and values, in order; raises :class:`Refusal`."""
     check_contents(request)
     places: dict[str, int] = {}
     for index, item in enumerate(request.message.inputs):
@@ -107,7 +109,7 @@ def packets_of(request: InferRequest, ports: Mapping[str, Port]) -> Iterator[tup
         if port is None:
             raise Refusal("Unexpected input", f"{item.name} is unexpected")
         # OVMS looks inputs up by name: a second one of the same name has the value of the first.
-        yield port.name, input_value(request, places.setdefault(item.name, index), port.tag)
+        yield port, input_value(request, places.setdefault(item.name, index), port.tag)
 
 
 def push(graph: CallGraph, request: InferRequest, ports: Mapping[str, Port], timestamp: int) -> int:
@@ -117,10 +119,10 @@ def push(graph: CallGraph, request: InferRequest, ports: Mapping[str, Port], tim
     error; packets that come when it is in error are refused.
     """
     count = 0
-    for stream, value in packets_of(request, ports):
+    for port, value in packets_of(request, ports):
         sound = graph.error is None
         try:
-            graph.add_packet(stream, value, timestamp)
+            graph.add_packet(port.name, value, timestamp, of_graph_port(port))
         except GraphError as error:
             if not (sound and error.code == "INVALID_ARGUMENT"):
                 details = f"{error.code}: {str(error).replace(_RUN_FAILED, _HAS_ERRORS, 1)}"
@@ -137,7 +139,11 @@ def output_message(
     message = message_class("ModelInferResponse")(model_name=name, model_version="1")
     message.parameters[TIMESTAMP].int64_param = timestamp
     raw = []
+    ports = {port.name: port for port in definition.output_streams}
     for stream, value in outputs.items():
+        holds, wanted = definition.stream_types.outputs[stream], of_graph_port(ports[stream])
+        if not consistent(holds, wanted):
+            raise not_of_type(stream, named(holds), named(wanted))
         if not isinstance(value, np.ndarray):
             raise not_an_array(stream)
         output = message.outputs.add()

@@ -175,3 +175,12 @@ def not_an_array(name: str) -> Refusal:
         f"output {name} is not a tensor or image",
         code=grpc.StatusCode.INVALID_ARGUMENT,
     )
+
+
+def not_of_type(name: str, holds: str, wanted: str) -> Refusal:
+    """A packet of another type than the output's tag stands for. OVMS ends its process there: ``Packet::Get()``."""
+    return Refusal(
+        "Mediapipe execution failed. MP status",
+        f"output {name} holds {holds}, and its tag stands for {wanted}: OVMS would abort here",
+        code=grpc.StatusCode.INVALID_ARGUMENT,
+    )
