@@ -11,6 +11,7 @@ import grpc
 import numpy as np
 import pytest
 
+from kserve_wire.messages import ModelMetadataResponse
 from stream_client import Result, RunOptions, StreamClient, Summary, TransportOptions
 from stream_client.errors import (
     BadInputError,
@@ -202,9 +203,7 @@ def test_a_width_that_ovms_would_shear_is_padded_and_cropped(server: ScriptedSer
 
 
 def test_a_model_with_batch_and_floats_gets_what_its_metadata_says(server: ScriptedServer) -> None:
-    from stream_client.transport.messages import message_class
-
-    server.metadata = message_class("ModelMetadataResponse")(name="graph", platform="other")
+    server.metadata = ModelMetadataResponse(name="graph", platform="other")
     server.metadata.inputs.add(name="x", datatype="FP32", shape=[1, 3, 48, 64])
     server.metadata.outputs.add(name="y", datatype="FP32", shape=[1, 3, 48, 64])
 
@@ -222,9 +221,7 @@ def test_a_model_with_batch_and_floats_gets_what_its_metadata_says(server: Scrip
 
 
 def test_a_frame_of_the_wrong_size_for_the_model_is_refused(server: ScriptedServer) -> None:
-    from stream_client.transport.messages import message_class
-
-    server.metadata = message_class("ModelMetadataResponse")(name="graph", platform="other")
+    server.metadata = ModelMetadataResponse(name="graph", platform="other")
     server.metadata.inputs.add(name="x", datatype="UINT8", shape=[1, 224, 224, 3])
     with pytest.raises(BadInputError, match=r"224x224.*64x48"):
         _run(pictures(3), (), server.address, "unary")

@@ -8,8 +8,9 @@ import grpc
 import numpy as np
 import numpy.typing as npt
 
+from kserve_wire import messages
+from kserve_wire.messages import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
 from kserve_wire.names import method_path
-from stream_client.transport.messages import message_class
 from tests.support.calls import calling, refusal, streaming
 
 TIMESTAMP = "OVMS_MP_TIMESTAMP"
@@ -33,7 +34,7 @@ def request(
     graph: str, *inputs: tuple[str, npt.NDArray[Any]], timestamp: Any = None, version: str = "", identity: str = ""
 ) -> Any:
     """A request with raw contents; a ``timestamp`` that is a text or bool is sent as that type."""
-    made = message_class("ModelInferRequest")(model_name=graph, model_version=version, id=identity)
+    made = ModelInferRequest(model_name=graph, model_version=version, id=identity)
     for name, value in inputs:
         made.inputs.add(name=name, datatype=DATATYPES[value.dtype], shape=value.shape)
         made.raw_input_contents.append(value.tobytes())
@@ -97,7 +98,7 @@ class Conversation:
 
     def receive(self) -> Any:
         """The next message."""
-        return message_class("ModelStreamInferResponse").FromString(next(self._call))
+        return ModelStreamInferResponse.FromString(next(self._call))
 
     def close(self) -> Ended:
         """Close the client's side and read the rest."""
@@ -109,7 +110,7 @@ class Conversation:
         answers = []
         try:
             for data in self._call:
-                answers.append(message_class("ModelStreamInferResponse").FromString(data))
+                answers.append(ModelStreamInferResponse.FromString(data))
         except grpc.RpcError:
             pass
         finally:
@@ -135,14 +136,14 @@ class Wire:
 
     def call(self, method: str, **fields: Any) -> Any:
         """A call of the control plane; raises :class:`grpc.RpcError`."""
-        data = message_class(f"{method}Request")(**fields).SerializeToString()
+        data = getattr(messages, f"{method}Request")(**fields).SerializeToString()
         answer = calling(self._channel, method_path(method))(data, timeout=SECONDS)
-        return message_class(f"{method}Response").FromString(answer)
+        return getattr(messages, f"{method}Response").FromString(answer)
 
     def infer(self, made: Any) -> Any:
         """A unary inference; raises :class:`grpc.RpcError`."""
         answer = calling(self._channel)(made.SerializeToString(), timeout=SECONDS)
-        return message_class("ModelInferResponse").FromString(answer)
+        return ModelInferResponse.FromString(answer)
 
     def refusal(self, made: Any) -> tuple[grpc.StatusCode, str]:
         """How a unary inference is refused."""

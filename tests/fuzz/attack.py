@@ -11,7 +11,7 @@ from pathlib import Path
 
 import grpc
 
-from graph_server.service.messages import message_class
+from kserve_wire.messages import ModelInferRequest
 from kserve_wire.names import method_path
 from tests.fuzz.mutator import Mutator, recorded_requests
 from tests.support.calls import calling, streaming
@@ -72,7 +72,7 @@ def fuzz_in_parallel(address: str, number: int, seed: int, workers: int = 2) -> 
 
 def echo(timestamp: int = 1) -> bytes:
     """A sound request for the pass-through graph."""
-    made = message_class("ModelInferRequest")(model_name="passThrough")
+    made = ModelInferRequest(model_name="passThrough")
     made.inputs.add(name="image", datatype="UINT8", shape=[48, 64, 3])
     made.raw_input_contents.append(bytes(48 * 64 * 3))
     made.parameters["OVMS_MP_TIMESTAMP"].int64_param = timestamp

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from graph_server.service.messages import message_class
+from kserve_wire.messages import ModelInferRequest
 from tests.conftest import ROOT
 
 RECORDED = ROOT / "tests" / "data" / "recorded_requests.json"
@@ -87,7 +87,7 @@ class Mutator:
 
     def _restructured(self, data: bytes) -> bytes:
         chance = self._random
-        message = message_class("ModelInferRequest").FromString(data)
+        message = ModelInferRequest.FromString(data)
         for _ in range(chance.randint(1, 3)):
             match chance.randrange(9):
                 case 0:

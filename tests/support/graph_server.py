@@ -11,7 +11,7 @@ import grpc
 from graph_server.config.read import ServerConfig, single_servable
 from graph_server.faults.plan import parse_faults
 from graph_server.server import GraphServer, ServerOptions
-from graph_server.service.messages import message_class
+from kserve_wire.messages import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
 from kserve_wire.names import TIMESTAMP
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from tests.conftest import ROOT
@@ -41,7 +41,7 @@ def graph_server(*faults: str, config: ServerConfig | None = None, **options: An
 
 def request(timestamp: int, name: str = "image", image: Any = None) -> Any:
     image = picture(timestamp % 100) if image is None else image
-    made = message_class("ModelInferRequest")(model_name="passThrough", id=str(timestamp))
+    made = ModelInferRequest(model_name="passThrough", id=str(timestamp))
     made.inputs.add(name=name, datatype="UINT8", shape=image.shape)
     made.raw_input_contents.append(image.tobytes())
     made.parameters[TIMESTAMP].int64_param = timestamp
@@ -60,7 +60,7 @@ def stream_over(channel: grpc.Channel, *requests: Any) -> tuple[list[Any], grpc.
     call = streaming(channel)(iter([made.SerializeToString() for made in requests]))
     try:
         for data in call:
-            answers.append(message_class("ModelStreamInferResponse").FromString(data))
+            answers.append(ModelStreamInferResponse.FromString(data))
     except grpc.RpcError:
         pass
     return answers, call.code(), call.details()
@@ -69,9 +69,7 @@ def stream_over(channel: grpc.Channel, *requests: Any) -> tuple[list[Any], grpc.
 def unary(address: str, made: Any, timeout: float | None = None) -> Any:
     """The answer of a unary call; raises :class:`grpc.RpcError`."""
     with grpc.insecure_channel(address) as channel:
-        return message_class("ModelInferResponse").FromString(
-            calling(channel)(made.SerializeToString(), timeout=timeout)
-        )
+        return ModelInferResponse.FromString(calling(channel)(made.SerializeToString(), timeout=timeout))
 
 
 def stamps(answers: list[Any]) -> list[int]:

@@ -10,8 +10,15 @@ from typing import Any
 
 import grpc
 
+from kserve_wire.messages import (
+    ModelInferRequest,
+    ModelInferResponse,
+    ModelMetadataRequest,
+    ModelMetadataResponse,
+    ModelStreamInferResponse,
+    ServerMetadataResponse,
+)
 from kserve_wire.names import SERVICE, TIMESTAMP
-from stream_client.transport.messages import message_class
 
 Script = Callable[[Any, int], Iterator[Any]]
 """From a request and its number to what is sent back: responses, texts of errors, or a status to end with."""
@@ -19,7 +26,7 @@ Script = Callable[[Any, int], Iterator[Any]]
 
 def answer(request: Any, *outputs: str, timestamp: int | None = None) -> Any:
     """A response with the request's image, or scores, under each of the names in ``outputs``."""
-    response = message_class("ModelInferResponse")(model_name=request.model_name, model_version="1")
+    response = ModelInferResponse(model_name=request.model_name, model_version="1")
     key = request.parameters[TIMESTAMP].int64_param if timestamp is None else timestamp
     response.parameters[TIMESTAMP].int64_param = key
     for name in outputs:
@@ -95,22 +102,22 @@ class ScriptedServer:
             self._server = None
 
     def _server_metadata(self, data: bytes, context: grpc.ServicerContext) -> bytes:
-        return bytes(message_class("ServerMetadataResponse")(name="scripted", version="1").SerializeToString())
+        return bytes(ServerMetadataResponse(name="scripted", version="1").SerializeToString())
 
     def _model_metadata(self, data: bytes, context: grpc.ServicerContext) -> bytes:
-        request = message_class("ModelMetadataRequest").FromString(data)
+        request = ModelMetadataRequest.FromString(data)
         if request.name not in ("holisticClassifier", "graph"):
             context.abort(grpc.StatusCode.NOT_FOUND, "Model with requested name is not found")
         if self.metadata is not None:
             return bytes(self.metadata.SerializeToString())
-        made = message_class("ModelMetadataResponse")(name=request.name, platform="OpenVINO", versions=["1"])
+        made = ModelMetadataResponse(name=request.name, platform="OpenVINO", versions=["1"])
         made.inputs.add(name="image", datatype="INVALID")
         for name in self.outputs:
             made.outputs.add(name=name, datatype="INVALID")
         return bytes(made.SerializeToString())
 
     def _infer(self, data: bytes, context: grpc.ServicerContext) -> bytes:
-        request = message_class("ModelInferRequest").FromString(data)
+        request = ModelInferRequest.FromString(data)
         self.requests.append(request)
         merged: Any = None
         for item in self.script(request, len(self.requests) - 1):
@@ -125,10 +132,10 @@ class ScriptedServer:
 
     def _stream(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         self.sessions += 1
-        wrapper = message_class("ModelStreamInferResponse")
+        wrapper = ModelStreamInferResponse
         try:
             for data in requests:
-                request = message_class("ModelInferRequest").FromString(data)
+                request = ModelInferRequest.FromString(data)
                 self.requests.append(request)
                 for item in self.script(request, len(self.requests) - 1):
                     if isinstance(item, tuple):

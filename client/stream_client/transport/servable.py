@@ -2,16 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import grpc
+from google.protobuf.message import Message
 
+from kserve_wire.messages import (
+    ModelMetadataRequest,
+    ModelMetadataResponse,
+    ServerLiveRequest,
+    ServerLiveResponse,
+    ServerMetadataRequest,
+    ServerMetadataResponse,
+    ServerReadyRequest,
+    ServerReadyResponse,
+)
 from kserve_wire.names import method_path
 from stream_client.errors import ServerError, StreamClientError, UnknownServableError
-from stream_client.transport.messages import message_class
 from stream_client.transport.status import error_of_status
 
 _TIMEOUT = 10.0
+_Response = TypeVar("_Response", bound=Message)
 COORDINATES = "coordinates"
 """A graph's second input: the picture that tells where its crops lie. See ``landmark_tensors``."""
 LANDMARK_GRAPH = "holisticLandmarks"
@@ -73,15 +84,15 @@ class ControlPlane:
 
     def server_live(self) -> bool:
         """Whether the server says that it is live."""
-        return bool(self._call("ServerLive").live)
+        return self._call("ServerLive", ServerLiveRequest(), ServerLiveResponse).live
 
     def server_ready(self) -> bool:
         """Whether the server says that it is ready."""
-        return bool(self._call("ServerReady").ready)
+        return self._call("ServerReady", ServerReadyRequest(), ServerReadyResponse).ready
 
     def server_info(self) -> ServerInfo:
         """The server's own metadata."""
-        answer = self._call("ServerMetadata")
+        answer = self._call("ServerMetadata", ServerMetadataRequest(), ServerMetadataResponse)
         return ServerInfo(answer.name, answer.version, tuple(answer.extensions))
 
     def servable(self, name: str) -> Servable:
@@ -121,21 +132,21 @@ class ControlPlane:
         return True
 
     def _servable(self, name: str) -> Servable:
-        answer = self._call("ModelMetadata", name=name)
+        answer = self._call("ModelMetadata", ModelMetadataRequest(name=name), ModelMetadataResponse)
         inputs, outputs = (
             tuple(TensorSpec(spec.name, spec.datatype, tuple(spec.shape)) for spec in specs)
             for specs in (answer.inputs, answer.outputs)
         )
         return Servable(name=name, platform=answer.platform, inputs=inputs, outputs=outputs)
 
-    def _call(self, method: str, **fields: Any) -> Any:
-        call: grpc.UnaryUnaryMultiCallable[Any, Any] = self._channel.unary_unary(
+    def _call(self, method: str, request: Message, response: type[_Response]) -> _Response:
+        call: grpc.UnaryUnaryMultiCallable[Message, _Response] = self._channel.unary_unary(
             method_path(method),
             request_serializer=lambda message: message.SerializeToString(),
-            response_deserializer=message_class(f"{method}Response").FromString,
+            response_deserializer=response.FromString,
         )
         try:
-            return call(message_class(f"{method}Request")(**fields), timeout=_TIMEOUT)
+            return call(request, timeout=_TIMEOUT)
         except grpc.RpcError as error:
             code, details = error.code(), error.details() or ""  # type: ignore[attr-defined,unused-ignore]
             if code is grpc.StatusCode.UNIMPLEMENTED:

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from kserve_wire.shared_memory import EXTENSION
 from stream_client.errors import StreamClientError
 from stream_client.transport.base import Transport
 from stream_client.transport.channel import ChannelOptions, Connection, TlsOptions
 from stream_client.transport.codec import Parameter
 from stream_client.transport.image_format import ImageFormat, Layout, image_format
 from stream_client.transport.servable import KNOWN_GRAPHS, ControlPlane, Servable
-from stream_client.transport.shared_memory import EXTENSION, can_share
+from stream_client.transport.shared_memory import can_share
 from stream_client.transport.streaming import StreamingTransport
 from stream_client.transport.unary import UnaryTransport
 

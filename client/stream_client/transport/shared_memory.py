@@ -20,17 +20,14 @@ from pathlib import Path
 import grpc
 import numpy as np
 
+from kserve_wire.messages import SystemSharedMemoryRegisterRequest, SystemSharedMemoryUnregisterRequest
 from kserve_wire.names import method_path
+from kserve_wire.shared_memory import Place
 from stream_client.errors import ProtocolError
 from stream_client.frames import Tensor
-from stream_client.transport.codec import Place
 from stream_client.transport.datatypes import bytes_of
-from stream_client.transport.messages import message_class
 
 logger = logging.getLogger(__name__)
-
-EXTENSION = "system_shared_memory"
-"""The name under which servers announce it in their metadata."""
 
 _FOLDER = Path("/dev/shm")  # where Linux keeps POSIX shared memory
 _REGISTER_TIMEOUT = 2.0
@@ -214,7 +211,7 @@ class SharedMemory:
         """Tell the server to forget the regions; arrays that look into them stay valid."""
         calls = []
         for name in self._regions:
-            request = message_class("SystemSharedMemoryUnregisterRequest")(name=name)
+            request = SystemSharedMemoryUnregisterRequest(name=name)
             calls.append(self._unregister.future(request.SerializeToString(), timeout=_UNREGISTER_TIMEOUT))
         for call in calls:
             call.exception()  # a server that is gone has forgotten them
@@ -242,9 +239,7 @@ class SharedMemory:
             logger.info("no shared memory: %s", error)
             self._refused = True
             return None
-        request = message_class("SystemSharedMemoryRegisterRequest")(
-            name=slots.name, key=f"/{slots.name}", byte_size=slots.byte_size
-        )
+        request = SystemSharedMemoryRegisterRequest(name=slots.name, key=f"/{slots.name}", byte_size=slots.byte_size)
         try:
             self._register(request.SerializeToString(), timeout=_REGISTER_TIMEOUT)
         except grpc.RpcError as error:

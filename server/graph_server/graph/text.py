@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 
 from graph_server.errors import ConfigError
 from graph_server.graph.node import Node
-from graph_server.schema import Schema, load_schema
+from kserve_wire.schema import Schema, load_schema
 
 _TYPE = re.compile(r"\[\s*(?:[\w.]+\s*/\s*)?(?P<name>[A-Za-z_]\w*(?:\s*\.\s*\w+)+)\s*\]\s*:?\s*(?=[{<])")
 _CALCULATOR = re.compile(r"\bcalculator\s*:\s*[\"'](?P<name>\w+)[\"']")

@@ -3,20 +3,37 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any
+from typing import TypeVar
 
 import grpc
+from google.protobuf.message import Message
 
 import graph_server
 from graph_server.errors import GraphServerError
-from graph_server.service.messages import InferRequest, decode_request, message_class
+from graph_server.service.messages import InferRequest, decode_request
 from graph_server.service.servable_calls import ServableCalls
 from graph_server.service.session import StreamSession
-from graph_server.service.shared_memory import EXTENSION, SharedMemoryRegions
+from graph_server.service.shared_memory import SharedMemoryRegions
 from graph_server.service.status import Refusal, UnmappedRefusal, final_text
+from kserve_wire.messages import (
+    ModelMetadataRequest,
+    ModelReadyRequest,
+    ModelReadyResponse,
+    ServerLiveResponse,
+    ServerMetadataResponse,
+    ServerReadyResponse,
+    SystemSharedMemoryRegisterRequest,
+    SystemSharedMemoryRegisterResponse,
+    SystemSharedMemoryStatusRequest,
+    SystemSharedMemoryStatusResponse,
+    SystemSharedMemoryUnregisterRequest,
+    SystemSharedMemoryUnregisterResponse,
+)
 from kserve_wire.names import SERVICE
+from kserve_wire.shared_memory import EXTENSION
 
 logger = logging.getLogger(__name__)
+_Request = TypeVar("_Request", bound=Message)
 
 SERVER_NAME = "OpenVINO Model Server"
 
@@ -58,24 +75,24 @@ class InferenceService:
         return call
 
     def _server_live(self, data: bytes) -> bytes:
-        return _bytes("ServerLiveResponse", live=True)
+        return ServerLiveResponse(live=True).SerializeToString()
 
     def _server_ready(self, data: bytes) -> bytes:
-        return _bytes("ServerReadyResponse", ready=True)
+        return ServerReadyResponse(ready=True).SerializeToString()
 
     def _server_metadata(self, data: bytes) -> bytes:
         extensions = [EXTENSION] if self._shared is not None else []
-        return _bytes(
-            "ServerMetadataResponse", name=SERVER_NAME, version=graph_server.__version__, extensions=extensions
-        )
+        answer = ServerMetadataResponse(name=SERVER_NAME, version=graph_server.__version__, extensions=extensions)
+        return answer.SerializeToString()
 
     def _model_ready(self, data: bytes) -> bytes:
-        request = _parse("ModelReadyRequest", data)
-        return _bytes("ModelReadyResponse", ready=self._calls.ready(request.name, request.version, "gRPC"))
+        request = _parse(ModelReadyRequest, data)
+        ready = self._calls.ready(request.name, request.version, "gRPC")
+        return ModelReadyResponse(ready=ready).SerializeToString()
 
     def _model_metadata(self, data: bytes) -> bytes:
-        request = _parse("ModelMetadataRequest", data)
-        return bytes(self._calls.metadata(request.name, request.version, "gRPC").SerializeToString())
+        request = _parse(ModelMetadataRequest, data)
+        return self._calls.metadata(request.name, request.version, "gRPC").SerializeToString()
 
     def _model_infer(self, data: bytes, context: grpc.ServicerContext) -> bytes:
         def decode() -> InferRequest:
@@ -119,21 +136,21 @@ class InferenceService:
         return session
 
     def _region_status(self, data: bytes) -> bytes:
-        answer = message_class("SystemSharedMemoryStatusResponse")()
-        for region in self._regions.status(_parse("SystemSharedMemoryStatusRequest", data).name):
+        answer = SystemSharedMemoryStatusResponse()
+        for region in self._regions.status(_parse(SystemSharedMemoryStatusRequest, data).name):
             entry = answer.regions[region.name]
             entry.name, entry.key = region.name, region.key
             entry.offset, entry.byte_size = region.offset, region.byte_size
-        return bytes(answer.SerializeToString())
+        return answer.SerializeToString()
 
     def _region_register(self, data: bytes) -> bytes:
-        request = _parse("SystemSharedMemoryRegisterRequest", data)
+        request = _parse(SystemSharedMemoryRegisterRequest, data)
         self._regions.register(request.name, request.key, request.offset, request.byte_size)
-        return _bytes("SystemSharedMemoryRegisterResponse")
+        return SystemSharedMemoryRegisterResponse().SerializeToString()
 
     def _region_unregister(self, data: bytes) -> bytes:
-        self._regions.unregister(_parse("SystemSharedMemoryUnregisterRequest", data).name)
-        return _bytes("SystemSharedMemoryUnregisterResponse")
+        self._regions.unregister(_parse(SystemSharedMemoryUnregisterRequest, data).name)
+        return SystemSharedMemoryUnregisterResponse().SerializeToString()
 
 
 def _answer(answer: Callable[[], bytes], context: grpc.ServicerContext) -> bytes:
@@ -145,12 +162,8 @@ def _answer(answer: Callable[[], bytes], context: grpc.ServicerContext) -> bytes
         context.abort(grpc.StatusCode.INTERNAL, str(error))
 
 
-def _parse(name: str, data: bytes) -> Any:
+def _parse(kind: type[_Request], data: bytes) -> _Request:
     try:
-        return message_class(name).FromString(data)
+        return kind.FromString(data)
     except Exception as error:  # protobuf's DecodeError differs between its implementations
-        raise Refusal(f"the request is not a KServe v2 {name}: {error}") from error
-
-
-def _bytes(message: str, /, **fields: Any) -> bytes:
-    return bytes(message_class(message)(**fields).SerializeToString())
+        raise Refusal(f"the request is not a KServe v2 {kind.DESCRIPTOR.name}: {error}") from error

@@ -6,10 +6,9 @@ OVMS's.
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from graph_server.models.model import Model, TensorInfo
-from graph_server.service.messages import InferRequest, encode_response, message_class
+from graph_server.service.messages import InferRequest, encode_response
 from graph_server.service.pictures import decoded, pictures_of
 from graph_server.service.shared_memory import deliver
 from graph_server.service.status import Refusal
@@ -21,6 +20,7 @@ from graph_server.service.tensors import (
     output_bytes,
 )
 from kserve_wire.datatypes import CONTENTS, DTYPES
+from kserve_wire.messages import ModelInferRequest, ModelInferResponse
 
 _PRECISIONS = {"FP": "FP", "INT": "I", "UINT": "U"}
 
@@ -45,7 +45,7 @@ def infer_model(model: Model, request: InferRequest) -> bytes:
         _check(info, item)
         _check_size(info, item, given)
         values[info.name] = input_value(request, index, "OVTENSOR")
-    answer = message_class("ModelInferResponse")(model_name=model.name, model_version=str(model.version), id=message.id)
+    answer = ModelInferResponse(model_name=model.name, model_version=str(model.version), id=message.id)
     raw = []
     for name, value in sorted(model.infer(values).items()):
         describe_output(answer.outputs.add(), name, value)
@@ -53,7 +53,7 @@ def infer_model(model: Model, request: InferRequest) -> bytes:
     return encode_response(answer, deliver(answer, raw, request.places))
 
 
-def _check_signs(info: TensorInfo, item: Any) -> None:
+def _check_signs(info: TensorInfo, item: ModelInferRequest.InferInputTensor) -> None:
     if any(size < 0 for size in item.shape):
         details = (
             f"Negative dimension size is not acceptable: {listed(item.shape)}; input name: input name: {info.name}"
@@ -61,7 +61,7 @@ def _check_signs(info: TensorInfo, item: Any) -> None:
         raise Refusal("Invalid input shape", details)
 
 
-def _check(info: TensorInfo, item: Any) -> None:
+def _check(info: TensorInfo, item: ModelInferRequest.InferInputTensor) -> None:
     where = f"input name: input name: {info.name}"
     shape = tuple(item.shape)
     if item.datatype != info.datatype:
@@ -77,7 +77,7 @@ def _check(info: TensorInfo, item: Any) -> None:
         raise Refusal("Invalid input shape", expected)
 
 
-def _check_size(info: TensorInfo, item: Any, raw: memoryview | None) -> None:
+def _check_size(info: TensorInfo, item: ModelInferRequest.InferInputTensor, raw: memoryview | None) -> None:
     where = f"input name: input name: {info.name}"
     count, size = math.prod(item.shape), DTYPES[info.datatype].itemsize
     if count * size >= 2**64:

@@ -16,7 +16,7 @@ from graph_server.graph.packet_types import consistent, named, of_graph_port
 from graph_server.graph.pool import CallGraph
 from graph_server.graph.timestamps import DONE, MAX_TIMESTAMP, MIN_TIMESTAMP, PRE_STREAM, UNSET, UNSTARTED
 from graph_server.servables.load import Servables
-from graph_server.service.messages import InferRequest, message_class
+from graph_server.service.messages import InferRequest
 from graph_server.service.status import (
     Refusal,
     UnmappedRefusal,
@@ -33,6 +33,7 @@ from graph_server.service.tensors import (
     not_of_type,
     output_bytes,
 )
+from kserve_wire.messages import ModelInferResponse
 from kserve_wire.names import TIMESTAMP
 
 _RESERVED = "py"
@@ -94,7 +95,7 @@ def timestamp_of(request: InferRequest) -> int:
             "Malformed packet timestamp",
             f"Invalid timestamp format in request parameter {TIMESTAMP}. Should be int64",
         )
-    timestamp = int(parameter.int64_param)
+    timestamp = parameter.int64_param
     if not MIN_TIMESTAMP <= timestamp <= MAX_TIMESTAMP:
         raise UnmappedRefusal("Malformed packet timestamp", _SPECIAL[timestamp])
     return timestamp
@@ -133,10 +134,10 @@ def push(graph: CallGraph, request: InferRequest, ports: Mapping[str, Port], tim
 
 def output_message(
     name: str, definition: GraphDefinition, outputs: Mapping[str, Any], timestamp: int
-) -> tuple[Any, list[memoryview]]:
+) -> tuple[ModelInferResponse, list[memoryview]]:
     """A ``ModelInferResponse`` without its raw contents, and those."""
     images = {port.name for port in definition.output_streams if port.tag.startswith("IMAGE")}
-    message = message_class("ModelInferResponse")(model_name=name, model_version="1")
+    message = ModelInferResponse(model_name=name, model_version="1")
     message.parameters[TIMESTAMP].int64_param = timestamp
     raw = []
     ports = {port.name: port for port in definition.output_streams}

@@ -15,12 +15,13 @@ from graph_server.models.model import TensorInfo
 from graph_server.models.preparation import last_line
 from graph_server.service.status import Refusal, UnmappedRefusal
 from kserve_wire.datatypes import DTYPES, split_elements
+from kserve_wire.messages import ModelInferRequest
 
 MOST_PIXELS = 1 << 24
 """More are not decoded for a request: a few kilobytes may hold a picture of any size. OVMS has OpenCV's 2**30."""
 
 
-def pictures_of(info: TensorInfo, item: Any, raw: memoryview | None) -> list[bytes]:
+def pictures_of(info: TensorInfo, item: ModelInferRequest.InferInputTensor, raw: memoryview | None) -> list[bytes]:
     """The encoded pictures of an input for ``info``, with OVMS's checks; raises :class:`Refusal`."""
     where = f"input name: input name: {info.name}"
     encoded = list(item.contents.bytes_contents) if raw is None else _elements(raw)

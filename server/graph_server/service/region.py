@@ -1,4 +1,4 @@
-"""A registered part of a shared memory file, and a place in it for an output."""
+"""A registered part of a shared memory file, and a place in it for a tensor."""
 
 import os
 import time
@@ -59,8 +59,8 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where an output is to be put."""
+class RegionPlace:
+    """A place in a registered region, of a tensor."""
 
     region: Region
     offset: int

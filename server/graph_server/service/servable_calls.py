@@ -7,14 +7,13 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
 
 from graph_server.errors import ConfigError, GraphServerError, UnknownModelError, UnknownVersionError
 from graph_server.metrics.servables import Interface
 from graph_server.models.model import Model
 from graph_server.servables.load import Servables
 from graph_server.service.admission import Budgets
-from graph_server.service.messages import InferRequest, message_class
+from graph_server.service.messages import InferRequest
 from graph_server.service.model_call import infer_model
 from graph_server.service.session import Watch, infer_once
 from graph_server.service.status import (
@@ -25,6 +24,7 @@ from graph_server.service.status import (
     unknown_version,
     version_not_loaded,
 )
+from kserve_wire.messages import ModelMetadataResponse
 
 
 class ServableCalls:
@@ -50,10 +50,10 @@ class ServableCalls:
             return True
         return False
 
-    def metadata(self, name: str, version: str, interface: Interface) -> Any:
-        """A ``ModelMetadataResponse``."""
+    def metadata(self, name: str, version: str, interface: Interface) -> ModelMetadataResponse:
+        """The metadata of a graph or a model."""
         servables = self._current()
-        answer = message_class("ModelMetadataResponse")(name=name, platform="OpenVINO")
+        answer = ModelMetadataResponse(name=name, platform="OpenVINO")
         if name in servables.graphs:
             definition = servables.graphs[name]
             servables.metrics.request(definition is not None, name, None, interface, "ModelMetadata")

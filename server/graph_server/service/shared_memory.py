@@ -11,21 +11,17 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any
 
 import grpc
 
 from graph_server.service.messages import InferRequest
-from graph_server.service.region import Place, Region, refused
+from graph_server.service.region import Region, RegionPlace, refused
 from graph_server.service.status import Refusal
-
-EXTENSION = "system_shared_memory"
-"""The name under which the server's metadata announces it."""
+from kserve_wire.messages import InferParameter, ModelInferResponse
+from kserve_wire.shared_memory import Place, place_of, set_place
 
 IDLE_SECONDS = 60.0
 MAX_REGIONS = 256
-
-_REGION, _OFFSET, _BYTE_SIZE = "shared_memory_region", "shared_memory_offset", "shared_memory_byte_size"
 
 
 class SharedMemoryRegions:
@@ -69,14 +65,18 @@ class SharedMemoryRegions:
 
         Raises :class:`Refusal`.
         """
-        places = {item.name: self._place(item.parameters) for item in request.message.outputs if _is_placed(item)}
+        places = {}
+        for output in request.message.outputs:
+            place = self._place(output.parameters)
+            if place is not None:
+                places[output.name] = place
         regions = {place.region for place in places.values()}
         given = iter(request.raw)
         raw: list[memoryview] = []
         size = 0
         for item in request.message.inputs:
-            if _is_placed(item):
-                place = self._place(item.parameters)
+            place = self._place(item.parameters)
+            if place is not None:
                 size += place.byte_size
                 if size > self._max_bytes:
                     raise refused(f"a request of {size} bytes in shared memory; the limit is {self._max_bytes}")
@@ -101,15 +101,17 @@ class SharedMemoryRegions:
                     if region.unlinked and self._regions.get(region.name) is region:
                         del self._regions[region.name]
 
-    def _place(self, parameters: Any) -> Place:
+    def _place(self, parameters: Mapping[str, InferParameter]) -> RegionPlace | None:
+        """Where the tensor with these parameters lies; ``None`` for one inside its message."""
+        place = place_of(parameters)
+        if place is None:
+            return None
         with self._lock:
-            region = self._find(parameters[_REGION].string_param)
-        offset = parameters[_OFFSET].int64_param if _OFFSET in parameters else 0
-        size = parameters[_BYTE_SIZE].int64_param if _BYTE_SIZE in parameters else 0
-        region.check(offset, size)
-        if size > self._max_bytes:
-            raise refused(f"a tensor of {size} bytes in shared memory; the limit is {self._max_bytes}")
-        return Place(region, offset, size)
+            region = self._find(place.region)
+        region.check(place.offset, place.byte_size)
+        if place.byte_size > self._max_bytes:
+            raise refused(f"a tensor of {place.byte_size} bytes in shared memory; the limit is {self._max_bytes}")
+        return RegionPlace(region, place.offset, place.byte_size)
 
     def _find(self, name: str) -> Region:
         if name not in self._regions:
@@ -134,7 +136,7 @@ class SessionPlaces:
 
     def __init__(self, regions: SharedMemoryRegions) -> None:
         self._regions = regions
-        self._places: dict[int, Mapping[str, Place]] = {}
+        self._places: dict[int, Mapping[str, RegionPlace]] = {}
         self._used: set[Region] = set()
 
     def expect(self, request: InferRequest, timestamp: int) -> None:
@@ -147,7 +149,7 @@ class SessionPlaces:
         while len(self._places) > self.MAX_AWAITED:
             self._places.pop(next(iter(self._places)), None)
 
-    def of(self, timestamp: int) -> Mapping[str, Place]:
+    def of(self, timestamp: int) -> Mapping[str, RegionPlace]:
         """The places for outputs of that timestamp."""
         return self._places.get(timestamp, {})
 
@@ -156,19 +158,15 @@ class SessionPlaces:
         self._regions.release(self._used)
 
 
-def deliver(message: Any, raw: Sequence[memoryview], places: Mapping[str, Place]) -> list[memoryview]:
+def deliver(
+    message: ModelInferResponse, raw: Sequence[memoryview], places: Mapping[str, RegionPlace]
+) -> list[memoryview]:
     """Write the outputs that have a place and note it in ``message``; the raw contents of the others."""
     left = []
     for output, data in zip(message.outputs, raw, strict=True):
         place = places.get(output.name)
         if place is not None and len(data) <= place.byte_size and place.region.write(place.offset, data):
-            output.parameters[_REGION].string_param = place.region.name
-            output.parameters[_OFFSET].int64_param = place.offset
-            output.parameters[_BYTE_SIZE].int64_param = len(data)
+            set_place(output.parameters, Place(place.region.name, place.offset, len(data)))
         else:
             left.append(data)
     return left
-
-
-def _is_placed(item: Any) -> bool:
-    return _REGION in item.parameters

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from graph_server.service.messages import InferRequest
 from graph_server.service.status import Refusal
 from kserve_wire.datatypes import CONTENTS, DATATYPES, DTYPES
+from kserve_wire.messages import ModelInferRequest, ModelInferResponse
 
 _IMAGE_CHANNELS = {
     "UINT8": (1, 3, 4), "INT8": (1, 3, 4), "UINT16": (1, 3, 4), "INT16": (1, 3, 4), "FP16": (1, 3, 4),
@@ -62,7 +63,7 @@ def listed(shape: Sequence[int]) -> str:
     return f"({','.join(str(size) for size in shape)})"
 
 
-def _check_mediapipe_tensor(item: Any) -> None:
+def _check_mediapipe_tensor(item: ModelInferRequest.InferInputTensor) -> None:
     """MediaPipe's own tensors have fewer datatypes than OpenVINO's, and no empty dimension."""
     if item.datatype not in _MEDIAPIPE_DATATYPES:
         raise Refusal(
@@ -76,7 +77,7 @@ def _check_mediapipe_tensor(item: Any) -> None:
         )
 
 
-def _image(item: Any, raw: memoryview | None) -> npt.NDArray[Any]:
+def _image(item: ModelInferRequest.InferInputTensor, raw: memoryview | None) -> npt.NDArray[Any]:
     if raw is None:
         raise Refusal("Mediapipe execution failed. MP status")
     shape = tuple(item.shape)
@@ -104,7 +105,7 @@ def _image(item: Any, raw: memoryview | None) -> npt.NDArray[Any]:
     return np.frombuffer(raw, _PIXELS.get(dtype.itemsize, dtype)).reshape(shape)
 
 
-def _tensor(item: Any, raw: memoryview | None) -> npt.NDArray[Any]:
+def _tensor(item: ModelInferRequest.InferInputTensor, raw: memoryview | None) -> npt.NDArray[Any]:
     shape = tuple(item.shape)
     if any(size < 0 for size in shape):
         raise Refusal(_SHAPE, f"Negative dimension size is not acceptable: {listed(shape)}; input name: {item.name}")
@@ -125,14 +126,14 @@ def _element_bytes(datatype: str, text: int) -> int:
     return text if datatype == "BYTES" else 0 if dtype is None else dtype.itemsize
 
 
-def _shaped(values: npt.NDArray[Any], item: Any) -> npt.NDArray[Any]:
+def _shaped(values: npt.NDArray[Any], item: ModelInferRequest.InferInputTensor) -> npt.NDArray[Any]:
     try:
         return values.reshape(tuple(item.shape))
     except ValueError as error:  # more dimensions, or larger empty ones, than NumPy has
         raise Refusal(_SHAPE, f"{error}; input name: {item.name}") from error
 
 
-def _typed(item: Any, expected: int) -> npt.NDArray[Any]:
+def _typed(item: ModelInferRequest.InferInputTensor, expected: int) -> npt.NDArray[Any]:
     field = CONTENTS.get(item.datatype)
     values = [] if field is None else list(getattr(item.contents, field))
     actual = len(values) * _element_bytes(item.datatype, _CHARACTER)
@@ -147,7 +148,7 @@ def _typed(item: Any, expected: int) -> npt.NDArray[Any]:
     return _shaped(np.array(values, wide).astype(dtype), item)
 
 
-def describe_output(output: Any, name: str, value: npt.NDArray[Any]) -> None:
+def describe_output(output: ModelInferResponse.InferOutputTensor, name: str, value: npt.NDArray[Any]) -> None:
     """Fill an ``InferOutputTensor``."""
     output.name = name
     output.datatype = DATATYPES.get(value.dtype.newbyteorder("="), DATATYPES.get(value.dtype, "INVALID"))

@@ -11,11 +11,11 @@ import grpc
 import numpy as np
 import pytest
 
+from kserve_wire.messages import ModelInferResponse, ModelStreamInferResponse
 from stream_client.errors import ConfigurationError, ProtocolError, ServerError, TransportError
 from stream_client.frames import Tensor
 from stream_client.transport.base import Answer, Closed, Event, Failure, Request, Transport
 from stream_client.transport.channel import ChannelOptions
-from stream_client.transport.messages import message_class
 from stream_client.transport.session import Api, TransportOptions, connect
 from stream_client.transport.streaming import StreamingTransport
 from stream_client.transport.unary import UnaryTransport
@@ -101,8 +101,8 @@ def test_an_error_in_the_stream_takes_its_own_place_in_the_order(server: Scripte
 def test_an_error_with_an_id_beside_it_belongs_to_that_frame(server: ScriptedServer) -> None:
     def fail(request: Any, number: int) -> Iterator[Any]:
         if number == 1:
-            response = message_class("ModelInferResponse")(id=request.id)
-            wrapper = message_class("ModelStreamInferResponse")(error_message="no", infer_response=response)
+            response = ModelInferResponse(id=request.id)
+            wrapper = ModelStreamInferResponse(error_message="no", infer_response=response)
             yield wrapper.SerializeToString()
 
     server.script = fail

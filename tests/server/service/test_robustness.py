@@ -26,8 +26,8 @@ from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
 from graph_server.server import GraphServer
 from graph_server.service.admission import Limits
-from graph_server.service.messages import message_class
 from graph_server.service.session import StreamSession
+from kserve_wire.messages import ModelInferRequest, ModelStreamInferResponse
 from tests.support.calls import UNARY, calling, refusal, streaming
 from tests.support.graph_server import graph_server, graph_server_process, request, stamps, stream, unary
 
@@ -335,7 +335,7 @@ def test_a_slow_reader_holds_up_its_own_sending_and_gets_everything(config: Serv
         assert 0 < sent < number
         # Meanwhile another session is served.
         assert stamps(stream(server.address, request(1), request(2))[0]) == [1, 2]
-        answers = [message_class("ModelStreamInferResponse").FromString(data) for data in call]
+        answers = [ModelStreamInferResponse.FromString(data) for data in call]
         assert stamps(answers) == list(range(number))
         assert [item.infer_response.raw_output_contents[0][0] for item in answers] == [i % 256 for i in range(number)]
 
@@ -365,7 +365,7 @@ def test_a_session_that_fails_does_not_disturb_the_others(config: ServerConfig) 
 
 
 def test_a_million_empty_contents_are_refused_before_they_use_up_memory(config: ServerConfig) -> None:
-    bomb = message_class("ModelInferRequest")(model_name="passThrough").SerializeToString() + b"\x3a\x00" * (1 << 20)
+    bomb = ModelInferRequest(model_name="passThrough").SerializeToString() + b"\x3a\x00" * (1 << 20)
     with graph_server(config=config) as server, Client(server) as client:
         code, text = client.refusal(bomb)
         assert code is grpc.StatusCode.INVALID_ARGUMENT
@@ -506,12 +506,3 @@ def test_what_a_call_took_is_freed_at_its_end_and_not_when_garbage_is_collected(
             until(lambda: not Fail.made)
         finally:
             gc.enable()
-
-
-def test_classes_of_messages_are_never_dropped_and_made_again() -> None:
-    # protobuf makes a nested message's class on the way; when two threads did, the server crashed.
-    made = message_class("ModelInferRequest")()
-    classes = [weakref.ref(type(item)) for item in (made.inputs.add(), made.parameters["x"], made.outputs.add())]
-    del made
-    gc.collect()
-    assert [kind() is not None for kind in classes] == [True] * 3

@@ -11,7 +11,7 @@ import pytest
 
 from graph_server.server import GraphServer
 from graph_server.service.admission import Limits
-from graph_server.service.messages import message_class
+from kserve_wire import messages
 from kserve_wire.names import method_path
 from tests.support import calls
 from tests.support.graph_server import graph_server, request, stream, unary
@@ -38,9 +38,9 @@ def memory() -> Iterator[Path]:
 
 def call(server: GraphServer, method: str, **fields: Any) -> Any:
     with grpc.insecure_channel(server.address) as channel:
-        made = message_class(f"{method}Request")(**fields)
+        made = getattr(messages, f"{method}Request")(**fields)
         answer = calls.calling(channel, method_path(method))(made.SerializeToString(), timeout=20)
-    return message_class(f"{method}Response").FromString(answer)
+    return getattr(messages, f"{method}Response").FromString(answer)
 
 
 def register(server: GraphServer, path: Path, name: str = "frames", **fields: int) -> None:

@@ -19,7 +19,7 @@ import pytest
 import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
-from graph_server.service.messages import message_class
+from kserve_wire.messages import ModelInferRequest, ModelInferResponse
 from stream_client.embedded import EmbeddedServer
 from tests.conftest import ROOT
 from tests.support.calls import calling, refusal, streaming
@@ -48,7 +48,7 @@ def channel(server: EmbeddedServer) -> Iterator[grpc.Channel]:
 def request(image: Any = None, timestamp: Any = None, **changes: Any) -> Any:
     """A request for the pass-through graph."""
     image = picture(1) if image is None else image
-    made = message_class("ModelInferRequest")(model_name=changes.pop("model_name", "passThrough"))
+    made = ModelInferRequest(model_name=changes.pop("model_name", "passThrough"))
     made.model_version = changes.pop("version", "")
     tensor = {"name": "image", "datatype": "UINT8", "shape": image.shape, **changes}
     made.inputs.add(**tensor)
@@ -201,7 +201,7 @@ def test_calls_end_with_the_codes_of_ovms(channel: grpc.Channel) -> None:
     assert unary_error(channel, request(model_name="x")) == (grpc.StatusCode.NOT_FOUND, not_found)
     assert unary_error(channel, request(timestamp="now")) == (grpc.StatusCode.UNKNOWN, "Unknown error")
     assert unary_error(channel, request(version="a"))[1] == "invalid model version format in request"
-    empty = message_class("ModelInferRequest")(model_name="passThrough")
+    empty = ModelInferRequest(model_name="passThrough")
     assert unary_error(channel, empty)[1] == "Invalid number of inputs - Not all input packets created"
     reserved = request()
     reserved.parameters["py"].string_param = "x"
@@ -274,7 +274,7 @@ def test_a_signal_that_reaches_another_thread_than_the_first_ends_the_server() -
 def test_a_width_that_is_no_multiple_of_16_comes_back_sheared_as_from_ovms(channel: grpc.Channel) -> None:
     image = np.random.default_rng(0).integers(0, 255, (40, 50, 3), dtype=np.uint8)
     made = request(image, name="first_input_video", model_name="holisticTracking")
-    response = message_class("ModelInferResponse").FromString(calling(channel)(made.SerializeToString()))
+    response = ModelInferResponse.FromString(calling(channel)(made.SerializeToString()))
     rows = np.zeros((40, 160), np.uint8)
     rows[:, :150] = image.reshape(40, 150)
     assert response.raw_output_contents[0] == rows.tobytes()[: 40 * 50 * 3]

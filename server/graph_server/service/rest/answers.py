@@ -18,10 +18,11 @@ from graph_server.errors import GraphServerError
 from graph_server.metrics.registry import Registry
 from graph_server.servables.live import LiveServables
 from graph_server.service.grpc_service import SERVER_NAME
-from graph_server.service.messages import InferRequest, message_class
+from graph_server.service.messages import InferRequest
 from graph_server.service.rest.tensors import NotJson, decode_http_request, encode_http_response
 from graph_server.service.servable_calls import ServableCalls
 from graph_server.service.status import Refusal, UnmappedRefusal
+from kserve_wire.messages import ModelInferResponse
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ class RestAnswers:
             return decoded[0]
 
         data = self._calls.infer(decode, len(body), "REST")
-        response = message_class("ModelInferResponse").FromString(data)
+        response = ModelInferResponse.FromString(data)
         content, json_size = encode_http_response(response, decoded[0].message)
         more = {} if json_size is None else {"Inference-Header-Content-Length": str(json_size)}
         return HttpResponse(200, content, _JSON if json_size is None else "application/octet-stream", more)

@@ -6,15 +6,16 @@ Source: src/rest_parser.cpp, src/rest_utils.cpp, src/http_rest_api_handler.cpp. 
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import grpc
 import numpy as np
 
-from graph_server.service.messages import InferRequest, message_class
+from graph_server.service.messages import InferRequest
 from graph_server.service.status import Refusal
 from kserve_wire.datatypes import CONTENTS, DTYPES
+from kserve_wire.messages import InferParameter, ModelInferRequest, ModelInferResponse
 
 _INPUT = "Could not parse input content. Not valid ndarray detected"
 _OUTPUT = "Could not parse output content."
@@ -71,14 +72,14 @@ def _refuse_constant(text: str) -> float:
 def _request(content: Any, tail: memoryview, name: str, version: str) -> InferRequest:
     if not isinstance(content, dict):
         raise Refusal("Request body should be JSON object")
-    message = message_class("ModelInferRequest")(model_name=name, model_version=version)
+    message = ModelInferRequest(model_name=name, model_version=version)
     message.id = _typed(content.get("id", ""), str, _INPUT)
-    _fill_parameters(message, content.get("parameters", {}))
+    _fill_parameters(message.parameters, content.get("parameters", {}))
     for item in _typed(content.get("outputs", []), list, _INPUT):
         # As in OVMS: of several requested outputs the last one counts.
         del message.outputs[:]
         output = message.outputs.add(name=_typed(_typed(item, dict, _OUTPUT).get("name"), str, _OUTPUT))
-        _fill_parameters(output, item.get("parameters", {}))
+        _fill_parameters(output.parameters, item.get("parameters", {}))
     inputs = _typed(content["inputs"], list, _INPUT) if "inputs" in content else []
     if not inputs:
         raise Refusal("Invalid JSON structure, missing inputs")
@@ -86,7 +87,7 @@ def _request(content: Any, tail: memoryview, name: str, version: str) -> InferRe
     return InferRequest(message, list(_tail(message, given, tail)))
 
 
-def encode_http_response(response: Any, request: Any) -> tuple[bytes, int | None]:
+def encode_http_response(response: ModelInferResponse, request: ModelInferRequest) -> tuple[bytes, int | None]:
     """The body for a ``ModelInferResponse``, and how much of it is JSON where a binary tail follows."""
     binary = _binary_outputs(request)
     content: dict[str, Any] = {"model_name": response.model_name}
@@ -100,7 +101,7 @@ def encode_http_response(response: Any, request: Any) -> tuple[bytes, int | None
     content["outputs"] = []
     tail: list[bytes] = []
     for output, raw in zip(response.outputs, response.raw_output_contents, strict=True):
-        item = {"name": output.name, "shape": list(output.shape), "datatype": output.datatype}
+        item: dict[str, Any] = {"name": output.name, "shape": list(output.shape), "datatype": output.datatype}
         if output.datatype not in DTYPES or output.datatype == "FP16":
             raise Refusal(_PRECISION, f"Unsupported precision{output.datatype}")
         if output.name in binary:
@@ -114,7 +115,7 @@ def encode_http_response(response: Any, request: Any) -> tuple[bytes, int | None
     return b"".join((head, *tail)), len(head) if any(tail) else None
 
 
-def _binary_outputs(request: Any) -> frozenset[str]:
+def _binary_outputs(request: ModelInferRequest) -> frozenset[str]:
     everything = (
         request.parameters["binary_data_output"].bool_param if "binary_data_output" in request.parameters else False
     )
@@ -125,7 +126,7 @@ def _binary_outputs(request: Any) -> frozenset[str]:
     )
 
 
-def _fill_input(message: Any, item: Any, only: bool) -> bool:
+def _fill_input(message: ModelInferRequest, item: Any, only: bool) -> bool:
     """Add an input; whether its values stand in the JSON."""
     fields = _typed(item, dict, _INPUT)
     made = message.inputs.add(
@@ -135,7 +136,7 @@ def _fill_input(message: Any, item: Any, only: bool) -> bool:
         if not _is_int(size) or size < 0:
             raise Refusal(_INPUT)
         made.shape.append(size)
-    _fill_parameters(made, fields.get("parameters", {}))
+    _fill_parameters(made.parameters, fields.get("parameters", {}))
     if "data" in fields:
         data = _typed(fields["data"], list, _INPUT)
         if made.datatype in ("FP16", "BF16"):
@@ -155,7 +156,7 @@ def _fill_input(message: Any, item: Any, only: bool) -> bool:
     return False
 
 
-def _tail(message: Any, given: list[bool], tail: memoryview) -> Iterator[memoryview]:
+def _tail(message: ModelInferRequest, given: list[bool], tail: memoryview) -> Iterator[memoryview]:
     """The bytes of each input that the JSON does not give."""
     for item, has_data in zip(message.inputs, given, strict=True):
         if "binary_data_size" in item.parameters:
@@ -188,14 +189,14 @@ def _flat(values: list[Any], fits: Callable[[Any], bool]) -> Iterator[Any]:
             raise Refusal(_INPUT)
 
 
-def _fill_parameters(owner: Any, parameters: Any) -> None:
+def _fill_parameters(target: Mapping[str, InferParameter], parameters: Any) -> None:
     for key, value in _typed(parameters, dict, _PARAMETERS).items():
         if isinstance(value, str):
-            owner.parameters[key].string_param = value
+            target[key].string_param = value
         elif isinstance(value, bool):
-            owner.parameters[key].bool_param = value
+            target[key].bool_param = value
         elif _is_int(value):
-            owner.parameters[key].int64_param = value
+            target[key].int64_param = value
         else:
             raise Refusal(_PARAMETERS)
 
