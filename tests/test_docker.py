@@ -83,9 +83,9 @@ def test_ovms_finds_its_configuration_its_graphs_and_its_models(services: dict[s
     mounts = dict(volume.split(":")[:2][::-1] for volume in ovms["volumes"])
     command = substituted(ovms["command"])
     config = Path(command[command.index("--config_path") + 1])
-    assert mounts[str(config.parent)] == "../server_config"
-    assert mounts[str(config.parent.parent / "graphs")] == "../graphs"
-    assert mounts[str(config.parent.parent / "models")] == services["models"]["volumes"][0].split(":")[0]
+    assert mounts[str(config)] == "../server_config/config.json"
+    assert mounts[str(config.parent / "graphs")] == "../graphs"
+    assert mounts[str(config.parent / "models")] == services["models"]["volumes"][0].split(":")[0]
     # OVMS refuses --metrics_enable beside a section of its own in the file.
     assert "--metrics_enable" in command
     assert "monitoring" not in (ROOT / "server_config" / "config.json").read_text()

@@ -4,6 +4,7 @@
 
     GraphServerError
      ├── ConfigError           a configuration, graph or model file that cannot work
+     │    └── LoadError        a model that cannot be served, with OVMS's name of the reason
      ├── AssetError            models or clips that cannot be fetched
      ├── UnknownModelError     no model of that name
      │    └── UnknownVersionError   a model of that name, but not of that version
@@ -22,6 +23,14 @@ class GraphServerError(Exception):
 
 class ConfigError(GraphServerError):
     """A configuration, graph or model file that cannot work."""
+
+
+class LoadError(ConfigError):
+    """A model that cannot be served; ``status`` is OVMS's name of the reason (src/status.hpp)."""
+
+    def __init__(self, message: str, status: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class AssetError(GraphServerError):

@@ -10,6 +10,7 @@ import grpc
 
 from graph_server.config.read import ServerConfig, single_servable
 from graph_server.faults.plan import parse_faults
+from graph_server.resources import cache_folder
 from graph_server.server import GraphServer, ServerOptions
 from kserve_wire.messages import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
 from kserve_wire.names import TIMESTAMP
@@ -20,12 +21,15 @@ from tests.support.video import picture
 
 ECHO = ("--model_name", "passThrough", "--model_path", str(ROOT / "graphs" / "pass_through"))
 """Flags of a server with only the graph that gives the frame back."""
-CONFORMANCE = ("--config_path", str(ROOT / "tests" / "conformance" / "config.json"))
+CONFORMANCE = (
+    *("--config_path", str(ROOT / "tests" / "conformance" / "config.json")),
+    *("--mount", f"models={cache_folder() / 'models'}", "--mount", f"project={ROOT / 'graphs'}"),
+)
 """Flags of a server with every graph that the rules of the wire need."""
 
 
 def pass_through() -> ServerConfig:
-    return single_servable("passThrough", ROOT / "graphs" / "pass_through", Path("nowhere"))
+    return single_servable("passThrough", ROOT / "graphs" / "pass_through")
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def add_to_configuration(training: Training, config: Path) -> list[str]:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(no_person_model(training.labels).SerializeToString())
         for name, folder in places.items():
-            base_path = os.path.relpath(folder.resolve(), config.resolve().parent)
+            base_path = _base_path(folder.resolve(), config.resolve().parent)
             if name in by_name:
                 by_name[name]["base_path"] = base_path
                 # The model was evaluated in float32, and a server may compute in bfloat16 unless it is asked not to.
@@ -50,3 +50,8 @@ def add_to_configuration(training: Training, config: Path) -> list[str]:
     except OSError as error:
         raise ConfigurationError(f"cannot write {config}: {error.strerror}", option="serve") from error
     return list(places)
+
+
+def _base_path(folder: Path, root: Path) -> str:
+    """``folder`` as OVMS takes it, which refuses ``..``: relative where it lies below the configuration's, else in full."""
+    return str(folder.relative_to(root) if folder.is_relative_to(root) else folder)

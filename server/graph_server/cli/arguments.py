@@ -35,7 +35,19 @@ def build_parser() -> argparse.ArgumentParser:
     what.add_argument("--model_name", help="serve one graph or model under this name")
     what.add_argument("--model_path", type=Path, help="its folder, or a .pbtxt file")
     _add_model(parser.add_argument_group("settings of the one model, as in config.json"))
-    what.add_argument("--models_dir", type=Path, help="model repository (default: the user's cache, filled if need be)")
+    what.add_argument(
+        "--models_dir",
+        type=Path,
+        help="models of the project's configuration (default: the user's cache, filled if need be)",
+    )
+    what.add_argument(
+        "--mount",
+        type=_mount,
+        action="append",
+        default=[],
+        metavar="PATH=FOLDER",
+        help="FOLDER stands for PATH of the configuration, as a container's volume does; repeatable",
+    )
     where = parser.add_argument_group("where to serve it")
     where.add_argument("--port", type=_port, default=9000, help="gRPC port, 0 for any (default: 9000)")
     where.add_argument("--rest_port", type=_port, help="REST port, 0 for any (default: no REST)")
@@ -131,6 +143,13 @@ def _one_address(text: str) -> str:
     if "," in text:
         raise argparse.ArgumentTypeError(f"{text!r}: REST is bound to one address here, not to several as in OVMS")
     return text
+
+
+def _mount(text: str) -> tuple[str, Path]:
+    name, equals, folder = text.partition("=")
+    if not name or not equals or not Path(folder).is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is not PATH=FOLDER with a FOLDER that is there")
+    return name, Path(folder).absolute()
 
 
 def _seconds(text: str) -> float:

@@ -78,6 +78,14 @@ def ensure_models(models_dir: Path | None = None) -> Path:
     return folder
 
 
+def shipped_mounts(models_dir: Path | None = None) -> dict[str, Path]:
+    """The folders that the shipped configuration finds beside itself; raises :class:`AssetError`.
+
+    In a container they are mounted there; here the graphs lie in the project, and the models are fetched if need be.
+    """
+    return {"models": ensure_models(models_dir), "graphs": project_file("graphs")}
+
+
 def ensure_clip() -> Path:
     """The sample clip of the demo, fetched if need be; raises :class:`AssetError`."""
     folder = cache_folder() / "clips"

@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable, Sequence
 
 from graph_server.cli.arguments import MODEL_SETTINGS, build_parser
-from graph_server.cli.assets import ensure_models
 from graph_server.cli.assets import main as assets_main
+from graph_server.cli.assets import shipped_mounts
 from graph_server.config.read import ServerConfig, read_config, single_servable
 from graph_server.errors import ConfigError, GraphServerError
 from graph_server.faults.plan import parse_faults
@@ -73,11 +73,12 @@ def _read(options: argparse.Namespace) -> Callable[[], ServerConfig]:
     """What to serve, to be read now and again when it has changed."""
     if options.model_name is not None:
         settings = {key: getattr(options, key) for key in MODEL_SETTINGS if getattr(options, key) is not None}
-        folder = options.models_dir or cache_folder() / "models"
-        return lambda: single_servable(options.model_name, options.model_path, folder, settings)
-    models = ensure_models(options.models_dir)
-    path = options.config_path or project_file("server_config/config.json")
-    return lambda: read_config(path, models)
+        return lambda: single_servable(options.model_name, options.model_path, settings)
+    shipped = project_file("server_config/config.json")
+    path = options.config_path or shipped
+    given = shipped_mounts(options.models_dir) if path.resolve() == shipped.resolve() else {}
+    mounts = {**given, **dict(options.mount)}
+    return lambda: read_config(path, mounts)
 
 
 def _metrics(options: argparse.Namespace, config: ServerConfig) -> MetricsConfig | None:

@@ -1,35 +1,28 @@
-"""Configuration files as OVMS reads them."""
+"""Configuration files as OVMS reads them.
+
+Source: src/modelmanager.cpp (loadConfig, startFromConfig).
+"""
 
 import json
-import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from graph_server.config.schema import check_config, check_subconfig
+from graph_server.config.entries import PREPROCESSING
+from graph_server.config.findings import Finding
+from graph_server.config.paths import Folder
+from graph_server.config.reader import GraphConfig, Reader
+from graph_server.config.schema import config_fault, entry_fault
 from graph_server.errors import ConfigError
 from graph_server.metrics.registry import MetricsConfig, metrics_config
 from graph_server.models.model import ModelConfig
-from graph_server.models.preparation import Preparation
-from graph_server.models.versions import VersionPolicy, parse_policy
 
-logger = logging.getLogger(__name__)
-
-_REMOTE = ("s3://", "gs://", "az://", "azfs://")
 _NOT_SERVED = {
-    "pipeline_config_list": "pipelines of models are not served here: write a graph",
-    "custom_loader_config_list": "custom loaders are not used here",
-    "custom_node_library_config_list": "custom nodes are not used here",
+    "pipeline_config_list": "pipelines of models are served by OVMS, not by the graph server: write a graph",
+    "custom_loader_config_list": "custom loaders are used by OVMS, not by the graph server",
+    "custom_node_library_config_list": "custom nodes are used by OVMS, not by the graph server",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class GraphConfig:
-    """A graph as the configuration names it."""
-
-    name: str
-    graph_path: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +30,8 @@ class ServerConfig:
     """Everything that a configuration serves. ``metrics`` is ``None`` where it says nothing about them.
 
     ``files``: what was read, to notice changes. ``required``: a model or graph that cannot be loaded is fatal,
-    as with ``--model_name``.
+    as with ``--model_name``. ``findings``: what OVMS refuses of it or reads otherwise. ``invalid``: the names of
+    models with entries that are refused.
     """
 
     models: tuple[ModelConfig, ...]
@@ -45,137 +39,86 @@ class ServerConfig:
     metrics: MetricsConfig | None = None
     files: tuple[Path, ...] = ()
     required: bool = False
+    findings: tuple[Finding, ...] = ()
+    invalid: tuple[str, ...] = ()
 
 
-def read_config(path: Path, models_dir: Path) -> ServerConfig:
-    """Read ``config.json`` and the subconfigs beside its graphs; raises :class:`ConfigError`.
+def read_config(path: Path, mounts: Mapping[str, Path] | None = None) -> ServerConfig:
+    """Read ``config.json`` and the subconfigs of its graphs.
 
-    Relative paths are relative to the file that names them. A model's folder that is not there is looked for
-    in ``models_dir`` under its last component.
+    ``mounts``: see :class:`Folder`. Raises :class:`ConfigError` where OVMS
+    refuses the whole file; what it refuses of the rest is in ``findings``.
     """
-    content = _read_json(path)
-    check_config(content, path)
-    for key, text in _NOT_SERVED.items():
-        if content.get(key):
-            logger.warning("%s: %s: %s", path, key, text)
+    content = read_json(path)
+    fault = config_fault(content)
+    if fault is not None:
+        raise ConfigError(f"{path}: {fault}")
     metrics = None
     if "monitoring" in content:
         monitored = content["monitoring"]["metrics"]
         metrics = metrics_config(monitored["enable"], monitored.get("metrics_list"))
-    reader = _Reader(models_dir)
-    reader.models(content["model_config_list"], path)
-    for entry in content.get("mediapipe_config_list", ()):
-        reader.graph(entry, path)
-    return ServerConfig(tuple(reader.found_models.values()), tuple(reader.graphs()), metrics, (path, *reader.files))
+    reader = Reader(Folder.of(path, mounts), read_json)
+    for key, text in _NOT_SERVED.items():
+        if content.get(key):
+            reader.remark(f"{path}: {key}").add("note", text)
+    for index, entry in enumerate(content.get("mediapipe_config_list", ())):
+        reader.graph(entry, reader.remark(f"{path}: mediapipe_config_list[{index}] ({entry['name']})"))
+    reader.models(content["model_config_list"], f"{path}: model_config_list", reader.folder)
+    reader.subconfigs()
+    return _config(reader, metrics=metrics, files=(path, *reader.files))
 
 
-def single_servable(name: str, path: Path, models_dir: Path, settings: Mapping[str, Any] | None = None) -> ServerConfig:
-    """What ``--model_name`` and ``--model_path`` serve: a graph's folder, or a model's with its versions.
+def single_servable(name: str, path: Path, settings: Mapping[str, Any] | None = None) -> ServerConfig:
+    """What ``--model_name`` and ``--model_path`` serve: a graph's folder, a model's with its versions, or one file.
 
-    ``settings``: a model's, under the keys of ``config.json``.
+    ``settings``: a model's, under the keys of ``config.json``. Raises :class:`ConfigError` for what OVMS refuses.
     """
-    reader = _Reader(models_dir)
-    graph = path if path.suffix == ".pbtxt" else path / "graph.pbtxt"
-    if graph.is_file():
-        for key in settings or ():
-            logger.warning("--%s is for a model and %s is a graph: set it in the graph's subconfig.json", key, name)
-        reader.graph({"name": name, "base_path": str(graph.parent.absolute()), "graph_path": graph.name}, path)
-    elif path.is_dir():
-        entry = {"name": name, "base_path": str(path.absolute()), **(settings or {})}
-        where = Path("the command line")
-        check_config({"model_config_list": [{"config": entry}]}, where)
-        reader.models([{"config": entry}], where)
+    settings = settings or {}
+    reader = Reader(Folder.of("--model_path"), read_json)
+    remarks = reader.remark(f"{name} (--model_path {path})")
+    entry = {"name": name, "base_path": str(path)}
+    if reader.graph_among_models(entry, reader.folder, remarks):
+        wrong = ", ".join(f"--{key}" for key in settings if key != "plugin_config")
+        if wrong:
+            raise ConfigError(f"{name} is a graph and takes no {wrong}: set that in the graph's subconfig.json")
+        reader.subconfigs()
     else:
-        raise ConfigError(f"{path} is neither a graph nor a model's folder of versions (--model_path)")
+        fault = entry_fault({key: value for key, value in settings.items() if key not in PREPROCESSING})
+        if fault is not None:
+            raise ConfigError(f"the command line: {fault}")
+        reader.model({**entry, **settings}, reader.folder, remarks)
+        refused = next((finding for finding in remarks.found if finding.effect == "refused"), None)
+        if refused is not None:
+            raise ConfigError(f"{refused.place}: {refused.reason}")
+    return _config(reader, files=tuple(reader.files), required=True)
+
+
+def _config(reader: Reader, **more: Any) -> ServerConfig:
+    for name in reader.found_graphs.keys() & reader.found_models.keys():
+        reader.remark(f"graph {name}").add("refused", "a model has that name already", "", "MODEL_NAME_OCCUPIED")
     return ServerConfig(
-        tuple(reader.found_models.values()), tuple(reader.graphs()), files=tuple(reader.files), required=True
+        models=tuple(reader.found_models.values()),
+        graphs=tuple(reader.found_graphs.values()),
+        findings=reader.findings(),
+        invalid=tuple(reader.invalid),
+        **more,
     )
 
 
-class _Reader:
-    """Collects models and graphs; of a name that comes twice the first counts, as in OVMS."""
-
-    def __init__(self, models_dir: Path) -> None:
-        self._models_dir = models_dir
-        self.found_models: dict[str, ModelConfig] = {}
-        self._graphs: dict[str, GraphConfig] = {}
-        self.files: list[Path] = []
-
-    def graphs(self) -> Iterable[GraphConfig]:
-        """The graphs whose names are free."""
-        for graph in self._graphs.values():
-            if graph.name in self.found_models:
-                logger.error("graph %s: a model has that name already", graph.name)
-            else:
-                yield graph
-
-    def models(self, items: Iterable[Mapping[str, Any]], path: Path) -> None:
-        """The entries of a ``model_config_list``; one with a graph in its folder is a graph."""
-        for item in items:
-            entry = item["config"]
-            if "graph_path" in entry or (_base(entry, path) / "graph.pbtxt").is_file():
-                self.graph(entry, path)
-            elif entry["name"] in self.found_models:
-                logger.warning("%s: %s comes twice; only the first is served", path, entry["name"])
-            else:
-                self.found_models[entry["name"]] = self._model(entry, path)
-
-    def graph(self, entry: Mapping[str, Any], path: Path) -> None:
-        """An entry of a ``mediapipe_config_list``, and the models of its subconfig."""
-        name = entry["name"]
-        if name in self._graphs:
-            logger.warning("%s: %s comes twice; only the first is served", path, name)
-            return
-        base = _base(entry, path)
-        graph = base / entry.get("graph_path", "graph.pbtxt")
-        self._graphs[name] = GraphConfig(name, graph)
-        subconfig = base / entry.get("subconfig", "subconfig.json")
-        self.files += [graph, subconfig]
-        if subconfig.is_file():
-            content = _read_json(subconfig)
-            check_subconfig(content, subconfig)
-            self.models(content["model_config_list"], subconfig)
-
-    def _model(self, entry: Mapping[str, Any], path: Path) -> ModelConfig:
-        name = entry["name"]
-        if "base_path" not in entry:
-            raise ConfigError(f"{path}: {name}: base_path is missing")
-        if entry["base_path"].startswith(_REMOTE):
-            raise ConfigError(f"{path}: {name}: base_path {entry['base_path']}: only local folders are served here")
-        if "custom_loader_options" in entry:
-            raise ConfigError(f"{path}: {name}: custom_loader_options: custom loaders are not used here")
-        base = _base(entry, path)
-        if not base.is_dir():
-            base = self._models_dir / base.name
-        plugin = dict(entry.get("plugin_config", {}))
-        if entry.get("allow_cache") is False:
-            plugin.setdefault("CACHE_DIR", "")
-        batch = entry.get("batch_size", "")
-        if str(batch).lower() == "auto":
-            raise ConfigError(f"{path}: {name}: batch_size auto is not served here: write -1 for any")
-        return ModelConfig(
-            name,
-            base,
-            plugin,
-            parse_policy(entry["model_version_policy"]) if "model_version_policy" in entry else VersionPolicy(),
-            Preparation(str(batch or ""), _per_tensor(entry.get("shape", {})), _per_tensor(entry.get("layout", {}))),
-            entry.get("target_device", "CPU"),
-            entry.get("nireq", 0),
-        )
-
-
-def _base(entry: Mapping[str, Any], path: Path) -> Path:
-    return path.parent / str(entry.get("base_path", entry["name"]))
-
-
-def _per_tensor(value: Any) -> dict[str, str]:
-    return {"": value} if isinstance(value, str) and value else dict(value or {})
-
-
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """A file's content as OVMS's JSON library reads it; raises :class:`ConfigError`."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_first_of_each, parse_constant=_refuse)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror} (--config_path)") from error
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid JSON: {error}") from error
+
+
+def _first_of_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of a key that comes twice the first is found."""
+    return dict(reversed(pairs))
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number in JSON")

@@ -1,9 +1,10 @@
-"""What may stand in ``config.json`` and ``subconfig.json``, as OVMS's JSON schema has it (src/schema.cpp)."""
+"""What may stand in ``config.json``, as OVMS's JSON schema has it (src/schema.cpp).
 
-from pathlib import Path
+A subconfig is not checked: OVMS's schema for it misses a brace and lets everything through.
+"""
+
+from collections.abc import Mapping
 from typing import Any
-
-from graph_server.errors import ConfigError
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _PER_TENSOR: dict[str, Any] = {"oneOf": [{"type": "object", "additionalProperties": _TEXT}, _TEXT]}
@@ -41,11 +42,14 @@ _MODEL = _object(
         "allow_cache": {"type": "boolean"},
         "plugin_config": {"type": "object", "additionalProperties": {"type": ["string", "boolean", "number"]}},
         "custom_loader_options": {"type": "object", "required": ["loader_name"]},
+        "group_name": _TEXT,
     },
     "name",
 )
 _MODELS = {"type": "array", "items": _object({"config": _MODEL}, "config")}
-_GRAPH = _object({"name": _TEXT, "base_path": _TEXT, "graph_path": _TEXT, "subconfig": _TEXT}, "name")
+_GRAPH = _object(
+    {"name": _TEXT, "base_path": _TEXT, "graph_path": _TEXT, "subconfig": _TEXT, "group_name": _TEXT}, "name"
+)
 _METRICS = _object({"enable": {"type": "boolean"}, "metrics_list": {"type": "array", "items": _TEXT}}, "enable")
 _OBJECTS = {"type": "array", "items": {"type": "object"}}
 
@@ -60,26 +64,33 @@ _CONFIG = _object(
     },
     "model_config_list",
 )
-_SUBCONFIG = _object({"model_config_list": _MODELS}, "model_config_list")
 
 
-def check_config(content: Any, path: Path) -> None:
-    """Raise :class:`ConfigError` that names the place, for a ``config.json`` that OVMS would refuse."""
-    _check(_CONFIG, content, path)
+def config_fault(content: Any) -> str | None:
+    """The first place for which OVMS refuses the whole file, and what is wrong there."""
+    return _told(_fault(_CONFIG, content, ""))
 
 
-def check_subconfig(content: Any, path: Path) -> None:
-    """The same for a ``subconfig.json``."""
-    _check(_SUBCONFIG, content, path)
+def entry_fault(entry: Mapping[str, Any], *required: str) -> str | None:
+    """What is wrong with the values of a model's keys; keys that are not known count for nothing."""
+    return _told(_fault({**_MODEL, "required": required, "additionalProperties": True}, entry, ""))
 
 
-def _check(schema: dict[str, Any], content: Any, path: Path) -> None:
-    fault = _fault(schema, content, "")
-    if fault is not None:
-        place, text = fault
-        raise ConfigError(f"{path}: {place.lstrip('.') or 'the file'} {text}")
+def _told(fault: tuple[str, str] | None) -> str | None:
+    if fault is None:
+        return None
+    place, text = fault
+    return f"{place.lstrip('.') or 'it'} {text}"
 
 
+_COMMAND_LINE = ", which OVMS takes from its command line and from subconfigs only"
+_STATEFUL = ": OVMS has no stateful models any more (since 2026.3)"
+_HINTS = {
+    **dict.fromkeys(("mean", "scale", "color_format", "precision"), _COMMAND_LINE),
+    **dict.fromkeys(
+        ("stateful", "max_sequence_number", "idle_sequence_cleanup", "low_latency_transformation"), _STATEFUL
+    ),
+}
 _TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,), "array": (list,), "string": (str,), "boolean": (bool,), "integer": (int,),
     "number": (int, float),
@@ -119,7 +130,7 @@ def _object_fault(schema: dict[str, Any], value: dict[str, Any], place: str) -> 
     for name, item in value.items():
         inner = schema.get("properties", {}).get(name, schema.get("additionalProperties", True))
         if inner is False:
-            return place, f"has no key {name!r}"
+            return place, f"has no key {name!r}{_HINTS.get(name, '')}"
         if inner is not True and (fault := _fault(inner, item, f"{place}.{name}")) is not None:
             return fault
     return None

@@ -33,7 +33,8 @@ _HINTS = ("PERFORMANCE_HINT", "NUM_STREAMS")
 class ModelConfig:
     """A model as the configuration names it. ``plugin_config`` goes to OpenVINO as it is.
 
-    ``nireq``: infer requests of the model served by itself, 0 for as many as OpenVINO advises.
+    ``nireq``: infer requests of the model served by itself, 0 for as many as OpenVINO advises. ``cached``: whether
+    what is compiled may be kept. ``unusable``: why nothing can be served from ``base_path``, empty where it can.
     """
 
     name: str
@@ -43,6 +44,8 @@ class ModelConfig:
     preparation: Preparation = field(default_factory=Preparation)
     device: str = "CPU"
     nireq: int = 0
+    cached: bool = True
+    unusable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,11 @@ class Model:
         self.metrics = metrics.model(config.name, version)
         # OVMS's default (src/modelinstance.cpp), unless the configuration says how many streams it wants.
         hinted = any(key in config.plugin_config for key in _HINTS)
-        self.plugin_config = {**({} if hinted else {"PERFORMANCE_HINT": "LATENCY"}), **config.plugin_config}
+        self.plugin_config = {
+            **({} if hinted else {"PERFORMANCE_HINT": "LATENCY"}),
+            **({} if config.cached else {"CACHE_DIR": ""}),
+            **config.plugin_config,
+        }
         self._lock = threading.Lock()
         self._copies: dict[str, Copies] = {}
         self._forgotten = False

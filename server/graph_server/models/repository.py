@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from graph_server.errors import ConfigError, UnknownModelError, UnknownVersionError
+from graph_server.errors import ConfigError, LoadError, UnknownModelError, UnknownVersionError
 from graph_server.metrics.servables import ServableMetrics
 from graph_server.models.model import Model, ModelConfig
 from graph_server.models.runtime import Runtime
@@ -93,6 +93,8 @@ def _readable(
 
     As in OVMS, one that cannot be read, perhaps since it is still being copied, makes way for the next.
     """
+    if config.unusable:
+        raise LoadError(f"model {config.name}: {config.unusable}", "PATH_INVALID")
     paths = find_versions(config.name, config.base_path)
     found: dict[int, Model] = {}
     failures: list[ConfigError] = []

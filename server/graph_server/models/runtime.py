@@ -3,9 +3,25 @@
 import hashlib
 import os
 import tempfile
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import openvino as ov
+
+
+@cache
+def supported_keys(device: str) -> frozenset[str]:
+    """The keys that ``plugin_config`` may have on a device, ``AUTO:GPU,CPU`` and the like included.
+
+    Source: src/ov_utils.cpp (validatePluginConfiguration). A device that is not there has none of its own.
+    """
+    plugin, _, devices = device.partition(":")
+    keys = {"ENABLE_MMAP"}
+    for name in (plugin, *devices.split(",")):
+        with suppress(RuntimeError):
+            keys |= set(ov.Core().get_property(name.partition("(")[0], "SUPPORTED_PROPERTIES"))
+    return frozenset(keys)
 
 
 class Runtime:

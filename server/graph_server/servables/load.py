@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from graph_server.calculators import REGISTRY
-from graph_server.config.read import GraphConfig, ServerConfig
+from graph_server.config.findings import Effect
+from graph_server.config.read import ServerConfig
+from graph_server.config.reader import GraphConfig
 from graph_server.errors import ConfigError, GraphServerError
 from graph_server.graph.definition import GraphDefinition, parse_graph
 from graph_server.graph.pool import CallGraph, GraphPool, PooledGraph, pool_size
@@ -18,6 +20,8 @@ from graph_server.models.repository import ModelRepository, UsedModels
 from graph_server.models.runtime import Runtime
 
 logger = logging.getLogger(__name__)
+
+_LEVELS: Mapping[Effect, int] = {"refused": logging.ERROR, "read otherwise": logging.WARNING, "note": logging.INFO}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +81,13 @@ def load(
     requires what failed.
     """
     metrics = metrics or ServableMetrics()
+    for finding in config.findings:
+        logger.log(_LEVELS[finding.effect], "%s", finding)
     models = ModelRepository(runtime, config.models, metrics, before.models if before else None)
     loaded: dict[str, LoadedGraph] = {}
     for graph in config.graphs:
+        if graph.name in models.names:
+            continue  # among the findings
         metrics.add_graph(graph.name)
         try:
             loaded[graph.name] = _load_graph(graph, models, before.loaded.get(graph.name) if before else None)
@@ -96,7 +104,7 @@ def load(
             models.compile(name)
         _report(f"model {name}", models.failure(name), config.required)
     models.forget_sources()
-    names = {graph.name for graph in config.graphs}
+    names = {graph.name for graph in config.graphs} - set(models.names)
     retired = ((before.retired | before.graphs.keys() | set(before.models.names)) if before else set()) - names
     return Servables(
         graphs={name: loaded[name].definition if name in loaded else None for name in sorted(names)},
