@@ -104,7 +104,7 @@ def test_slots_of_frames_that_a_graph_drops_are_used_again(calls: dict[str, int]
     count = 8 * SharedMemory.OUTPUT_SLOTS
     seen: list[int] = []
     events: queue.Queue[Event] = queue.Queue()
-    with graph_server(config=single_servable("sparse", tmp_path, Path("nowhere"))) as server:
+    with graph_server(config=single_servable("sparse", tmp_path)) as server:
         transport = connect(
             TransportOptions(server.address, model_name="sparse", api="stream", input_name="image")
         ).transport

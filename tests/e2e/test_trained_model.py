@@ -1,6 +1,5 @@
 """A trained model, entered in a configuration, answers in the graph."""
 
-import json
 from pathlib import Path
 
 from graph_server.resources import project_file
@@ -18,17 +17,16 @@ def test_the_graph_answers_with_the_labels_that_were_trained(tmp_path: Path, mod
     lines = [pose_line(f"frame__v{index}__0.jpg", labels[index % 3], index) for index in range(30)]
     dataset = load_dataset(write(tmp_path / "poses.csv", lines))
     training = train(dataset, tmp_path / "trained", data="made up", models=["extra trees"])
-    content = json.loads(project_file("server_config/config.json").read_text())
-    for graph in content["mediapipe_config_list"]:
-        graph["base_path"] = str(project_file(f"graphs/{Path(graph['base_path']).name}"))
     config = tmp_path / "config" / "config.json"
     config.parent.mkdir()
-    config.write_text(json.dumps(content))
+    config.write_text(project_file("server_config/config.json").read_text())
+    (config.parent / "graphs").symlink_to(project_file("graphs"))
+    (config.parent / "models").symlink_to(models_dir)
     assert add_to_configuration(training, config) == ["pose_classifier", "no_person_scores"]
 
     client = StreamClient(
         str(shared("clips/sign-again.mkv")),
-        embedded=EmbeddedOptions(config_path=config, models_dir=models_dir),
+        embedded=EmbeddedOptions(config_path=config),
         options=RunOptions(limit_frames=6),
     )
     with client:

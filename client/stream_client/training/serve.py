@@ -53,5 +53,5 @@ def add_to_configuration(training: Training, config: Path) -> list[str]:
 
 
 def _base_path(folder: Path, root: Path) -> str:
-    """``folder`` as OVMS takes it, which refuses ``..``: relative where it lies below the configuration's, else in full."""
+    """``folder`` as OVMS takes it, which refuses ``..``: relative to ``root`` where it lies below it, else in full."""
     return str(folder.relative_to(root) if folder.is_relative_to(root) else folder)

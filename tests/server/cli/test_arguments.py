@@ -11,7 +11,6 @@ import grpc
 import pytest
 
 from graph_server.cli.command import main
-from graph_server.config.read import single_servable
 from graph_server.errors import ConfigError
 from graph_server.models.versions import find_versions
 from graph_server.tls import server_credentials
@@ -176,11 +175,6 @@ def test_an_authority_that_is_no_certificate_and_a_key_of_another_are_named(tmp_
         server_credentials(cert, other_key, None)
     with pytest.raises(ConfigError, match=r"server\.key holds no PEM certificate \(--tls_client_ca\)"):
         server_credentials(cert, key, key)
-
-
-def test_a_models_settings_for_a_graph_are_warned_about(caplog: pytest.LogCaptureFixture) -> None:
-    single_servable("echo", ROOT / "graphs" / "pass_through", Path("nowhere"), {"nireq": 2})
-    assert "--nireq is for a model and echo is a graph" in caplog.text
 
 
 def test_a_models_file_without_a_version_folder_is_told_where_it_belongs(tmp_path: Path) -> None:

@@ -23,14 +23,13 @@ ECHO = (ROOT / "graphs" / "pass_through" / "graph.pbtxt").read_text()
 
 
 def pooled(folder: Path, size: str = "1", text: str = ECHO) -> Path:
-    path = folder / "graph.pbtxt"
-    path.write_text(f"{text}\n# OVMS_GRAPH_QUEUE_MAX_SIZE: {size}\n")
-    return path
+    (folder / "graph.pbtxt").write_text(f"{text}\n# OVMS_GRAPH_QUEUE_MAX_SIZE: {size}\n")
+    return folder
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[GraphServer]:
-    config = single_servable("passThrough", pooled(tmp_path), tmp_path)
+    config = single_servable("passThrough", pooled(tmp_path))
     with graph_server(config=config, rest_port=0, metrics=metrics_config(True, None)) as made:
         yield made
 
@@ -48,7 +47,7 @@ def test_a_unary_call_of_a_pooled_graph_may_lack_an_output_and_others_fail(tmp_p
           node_options: { [type.googleapis.com/mediapipe.GateCalculatorOptions] { allow: false } }
         }
     """
-    config = single_servable("passThrough", pooled(tmp_path, text=text), tmp_path)
+    config = single_servable("passThrough", pooled(tmp_path, text=text))
     with graph_server(config=config) as server:
         for timestamp in (1, 2):
             assert [output.name for output in unary(server.address, request(timestamp)).outputs] == ["output"]
@@ -57,7 +56,7 @@ def test_a_unary_call_of_a_pooled_graph_may_lack_an_output_and_others_fail(tmp_p
         with pytest.raises(grpc.RpcError, match="Not all input packets created"):
             unary(server.address, empty)
         assert unary(server.address, request(1)).outputs[0].name == "output"  # in a new graph
-    config = single_servable("passThrough", pooled(tmp_path, "0", text), tmp_path)
+    config = single_servable("passThrough", pooled(tmp_path, "0", text))
     with graph_server(config=config) as server, pytest.raises(grpc.RpcError, match="Unknown error during mediapipe"):
         unary(server.address, request(1))
 
@@ -95,7 +94,7 @@ def test_a_changed_graph_gets_another_pool_and_the_old_ones_graphs_are_ended(
     path.write_text(json.dumps({"model_config_list": [], "mediapipe_config_list": [{"name": "g"}]}))
 
     def read() -> Any:
-        return read_config(path, tmp_path)
+        return read_config(path)
 
     live = LiveServables(read(), read, Runtime(), ServableMetrics())
     turn = live.current.graph_for_call("g")

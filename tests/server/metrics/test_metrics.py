@@ -151,7 +151,7 @@ def test_questions_about_a_graph_are_counted_without_a_version() -> None:
 
 def test_a_model_reports_its_requests_and_inferences(tmp_path: Path) -> None:
     write_onnx(tmp_path / "scaled" / "3" / "model.onnx", inputs={"x": (1, 2)})
-    config = single_servable("scaled", tmp_path / "scaled", tmp_path, {"nireq": 2})
+    config = single_servable("scaled", tmp_path / "scaled", {"nireq": 2})
     families = [*DEFAULT_FAMILIES, "ovms_infer_req_queue_size", "ovms_infer_req_active"]
     with graph_server(config=config, rest_port=0, metrics=metrics_config(True, families)) as server:
         body = b'{"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}]}'

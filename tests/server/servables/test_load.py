@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from graph_server.config.read import GraphConfig, ServerConfig
+from graph_server.config.read import ServerConfig
+from graph_server.config.reader import GraphConfig
 from graph_server.models.runtime import Runtime
 from graph_server.servables import load as servables
 

@@ -61,7 +61,7 @@ def files(tmp_path: Path) -> Repository:
 @pytest.fixture
 def server(files: Repository) -> Iterator[GraphServer]:
     def read() -> Any:
-        return read_config(files.config, files.folder)
+        return read_config(files.config)
 
     made = GraphServer(read(), ServerOptions(port=0, rest_port=0), read)
     made.start()
@@ -72,7 +72,7 @@ def server(files: Repository) -> Iterator[GraphServer]:
 @pytest.fixture
 def live(files: Repository) -> LiveServables:
     def read() -> Any:
-        return read_config(files.config, files.folder)
+        return read_config(files.config)
 
     return LiveServables(read(), read, Runtime(), ServableMetrics())
 
@@ -216,7 +216,7 @@ def test_a_model_whose_folder_empties_is_not_loaded_any_more(server: GraphServer
 
 def test_the_watcher_notices_by_itself(files: Repository) -> None:
     def read() -> Any:
-        return read_config(files.config, files.folder)
+        return read_config(files.config)
 
     server = GraphServer(read(), ServerOptions(port=0, rest_port=0, poll_seconds=0.02), read)
     server.start()
@@ -261,12 +261,12 @@ def test_a_model_that_does_not_compile_is_told_at_load_and_the_others_go_on(
 ) -> None:
     content = json.loads(files.config.read_text())
     content["model_config_list"].append(
-        {"config": {"name": "wrong", "base_path": "scaled", "plugin_config": {"NO_SUCH_KEY": 1}}}
+        {"config": {"name": "wrong", "base_path": "scaled", "target_device": "NPX"}}
     )
     files.config.write_text(json.dumps(content))
-    live = LiveServables(read_config(files.config, files.folder), None, Runtime(), ServableMetrics())
+    live = LiveServables(read_config(files.config), None, Runtime(), ServableMetrics())
     assert "model wrong: " in caplog.text
-    assert "NO_SUCH_KEY" in str(live.current.models.failure("wrong"))
+    assert "NPX" in str(live.current.models.failure("wrong"))
     assert live.current.models.failure("scaled") is None
 
 
@@ -282,7 +282,7 @@ def test_graphs_whose_models_change_are_loaded_again(files: Repository) -> None:
     files.config.write_text(json.dumps(content))
 
     def read() -> Any:
-        return read_config(files.config, files.folder)
+        return read_config(files.config)
 
     live = LiveServables(read(), read, Runtime(), ServableMetrics())
     before = live.current

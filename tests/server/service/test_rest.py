@@ -40,8 +40,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterat
         ],
     }
     (folder / "config.json").write_text(json.dumps(content))
-    flags = ("--config_path", str(folder / "config.json"), "--models_dir", str(models_dir))
-    with graph_server_process(*flags) as server:
+    with graph_server_process("--config_path", str(folder / "config.json")) as server:
         yield str(server.rest_address)
 
 
