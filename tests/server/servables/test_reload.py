@@ -260,9 +260,7 @@ def test_a_model_that_does_not_compile_is_told_at_load_and_the_others_go_on(
     files: Repository, caplog: pytest.LogCaptureFixture
 ) -> None:
     content = json.loads(files.config.read_text())
-    content["model_config_list"].append(
-        {"config": {"name": "wrong", "base_path": "scaled", "target_device": "NPX"}}
-    )
+    content["model_config_list"].append({"config": {"name": "wrong", "base_path": "scaled", "target_device": "NPX"}})
     files.config.write_text(json.dumps(content))
     live = LiveServables(read_config(files.config), None, Runtime(), ServableMetrics())
     assert "model wrong: " in caplog.text
