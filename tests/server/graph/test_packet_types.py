@@ -141,7 +141,7 @@ def test_a_call_fails_where_a_node_gets_another_type_than_it_takes(tmp_path: Pat
     size = passing("IMAGE:image", "SIZE:s", "ImagePropertiesCalculator")
     graph.write_text(f'input_stream: "image" output_stream: "OVTENSOR:s" {size}')
     tensor = np.zeros((4, 4, 3), np.uint8)
-    with graph_server(config=single_servable("passThrough", tmp_path, Path("nowhere"))) as server:
+    with graph_server(config=single_servable("passThrough", tmp_path)) as server:
         with pytest.raises(grpc.RpcError) as refused:
             unary(server.address, request(1, image=tensor))
         answers, code, details = stream(server.address, request(1, image=tensor))
@@ -155,7 +155,7 @@ def test_a_call_fails_where_a_node_gets_another_type_than_it_takes(tmp_path: Pat
 def test_an_output_of_another_type_than_its_tag_says_that_ovms_would_abort(tmp_path: Path) -> None:
     graph = tmp_path / "graph.pbtxt"
     graph.write_text(f'input_stream: "IMAGE:image" output_stream: "out" {passing("image", "out")}')
-    with graph_server(config=single_servable("passThrough", tmp_path, Path("nowhere"))) as server:
+    with graph_server(config=single_servable("passThrough", tmp_path)) as server:
         with pytest.raises(grpc.RpcError) as refused:
             unary(server.address, request(1))
         _, code, details = stream(server.address, request(1))
