@@ -12,6 +12,7 @@ import numpy as np
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError
 from graph_server.graph.calculator import Calculator, Ports, Services
+from graph_server.graph.messages import SsdAnchorsCalculatorOptions
 from graph_server.graph.node import Node
 
 
@@ -24,7 +25,7 @@ class SsdAnchors(Calculator):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        options = node.options.get("SsdAnchorsCalculatorOptions")
+        options = node.options.get(SsdAnchorsCalculatorOptions)
         if options is None or len(options.strides) != options.num_layers or not options.num_layers:
             raise ConfigError("SsdAnchorsCalculator needs num_layers and as many strides")
         if options.multiscale_anchor_generation or options.feature_map_width or options.fixed_anchors:

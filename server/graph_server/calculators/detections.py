@@ -17,6 +17,14 @@ from graph_server.calculators.detection import Detection, Detections, suppressed
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError, GraphError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
+from graph_server.graph.messages import (
+    ClipVectorSizeCalculatorOptions,
+    DetectionLabelIdToTextCalculatorOptions,
+    LandmarksToDetectionCalculatorOptions,
+    NonMaxSuppressionCalculatorOptions,
+    OpenVINOTensorsToDetectionsCalculatorOptions,
+    TensorsToDetectionsCalculatorOptions,
+)
 from graph_server.graph.node import Node
 from graph_server.graph.packet_types import (
     DETECTION,
@@ -29,17 +37,18 @@ from graph_server.graph.packet_types import (
     NodeTypes,
     vector_of,
 )
-from graph_server.graph.text import options_named
 from graph_server.holistic.crops import projected, unpadded
 from graph_server.holistic.networks import sigmoid
 
 Array = npt.NDArray[np.float32]
 
 
-def _decoding(node: Node) -> Any:
-    return options_named(
-        node, "TensorsToDetectionsCalculatorOptions", alias="OpenVINOTensorsToDetectionsCalculatorOptions"
-    )
+def _decoding(node: Node) -> TensorsToDetectionsCalculatorOptions:
+    theirs = node.options.get(OpenVINOTensorsToDetectionsCalculatorOptions)
+    if theirs is not None and node.options.get(TensorsToDetectionsCalculatorOptions) is None:
+        # OVMS's type has the same fields by the same numbers.
+        return TensorsToDetectionsCalculatorOptions.FromString(theirs.SerializeToString())
+    return node.options.of(TensorsToDetectionsCalculatorOptions)
 
 
 @REGISTRY.register("TensorsToDetectionsCalculator", "OpenVINOTensorsToDetectionsCalculator")
@@ -145,7 +154,7 @@ class NonMaxSuppression(Calculator):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        options = node.options.get("NonMaxSuppressionCalculatorOptions")
+        options = node.options.get(NonMaxSuppressionCalculatorOptions)
         if options is None:
             raise ConfigError("NonMaxSuppressionCalculator needs its options")
         self._options = options
@@ -225,7 +234,7 @@ class LandmarksToDetection(Calculator):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        options = node.options.get("LandmarksToDetectionCalculatorOptions")
+        options = node.options.get(LandmarksToDetectionCalculatorOptions)
         self._chosen = list(options.selected_landmark_indices) if options is not None else []
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
@@ -249,7 +258,7 @@ class ClipDetections(Calculator):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        options = node.options.get("ClipVectorSizeCalculatorOptions")
+        options = node.options.get(ClipVectorSizeCalculatorOptions)
         if options is None or options.max_vec_size < 1:
             raise ConfigError("ClipDetectionVectorSizeCalculator needs a positive max_vec_size")
         self._most = options.max_vec_size
@@ -270,10 +279,10 @@ class DetectionLabels(Calculator):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        options = options_named(node, "DetectionLabelIdToTextCalculatorOptions")
+        options = node.options.of(DetectionLabelIdToTextCalculatorOptions)
         if bool(options.label_map_path) + bool(options.label) + bool(options.label_items) > 1:
             raise ConfigError(f"{node.calculator} takes only one of label_map_path, label and label_items")
-        self._names = {number: item.name for number, item in options.label_items.items()}
+        self._names: dict[int | None, str] = {number: item.name for number, item in options.label_items.items()}
         names: Sequence[str] = options.label
         if options.label_map_path:
             # Relative to the working directory, as in OVMS.

@@ -15,7 +15,15 @@ from graph_server.calculators.annotations import Annotation, Box, Gradient, Mark
 from graph_server.calculators.detection import Detection
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError, GraphError
+from graph_server.graph import messages
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
+from graph_server.graph.messages import (
+    AnnotationOverlayCalculatorOptions,
+    DetectionsToRenderDataCalculatorOptions,
+    LandmarksToRenderDataCalculatorOptions,
+    RectToRenderDataCalculatorOptions,
+    RectToRenderScaleCalculatorOptions,
+)
 from graph_server.graph.node import Node
 from graph_server.graph.packet_types import (
     DETECTION,
@@ -28,7 +36,6 @@ from graph_server.graph.packet_types import (
     SIZE,
     vector_of,
 )
-from graph_server.graph.text import options_named
 from graph_server.holistic.drawing import WHITE, Color, canvas_for, holistic_strokes
 from graph_server.holistic.regions import Region
 
@@ -77,12 +84,12 @@ class LandmarksToRenderData(Calculator):
         """One list; connections come in pairs."""
         if sum(port.tag.endswith("LANDMARKS") for port in node.inputs) != 1:
             raise ConfigError(f"{node.calculator} needs one of LANDMARKS and NORM_LANDMARKS")
-        if len(options_named(node, "LandmarksToRenderDataCalculatorOptions").landmark_connections) % 2:
+        if len(node.options.of(LandmarksToRenderDataCalculatorOptions).landmark_connections) % 2:
             raise ConfigError("Number of entries in landmark connections must be a multiple of 2")
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        self._options = options = options_named(node, "LandmarksToRenderDataCalculatorOptions")
+        self._options = options = node.options.of(LandmarksToRenderDataCalculatorOptions)
         self._scale = node.input_index("RENDER_SCALE")
         relative = node.input_index("NORM_LANDMARKS")
         self._relative = relative is not None
@@ -150,12 +157,12 @@ class RectToRenderScale(Calculator):
     @classmethod
     def check(cls, node: Node) -> None:
         """Options that are not implemented."""
-        if options_named(node, "RectToRenderScaleCalculatorOptions").process_timestamp_bounds:
+        if node.options.of(RectToRenderScaleCalculatorOptions).process_timestamp_bounds:
             raise ConfigError(f"{node.calculator}: process_timestamp_bounds is not implemented here")
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        self._multiplier = options_named(node, "RectToRenderScaleCalculatorOptions").multiplier
+        self._multiplier = node.options.of(RectToRenderScaleCalculatorOptions).multiplier
         self._region, self._size = node.input_index("NORM_RECT") or 0, node.input_index("IMAGE_SIZE") or 0
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
@@ -180,13 +187,13 @@ class RectToRenderData(Calculator):
         """One input, and a corner only where there is one."""
         if len(node.inputs) != 1:
             raise ConfigError(f"{node.calculator} needs one of NORM_RECT and NORM_RECTS")
-        options = options_named(node, "RectToRenderDataCalculatorOptions")
+        options = node.options.of(RectToRenderDataCalculatorOptions)
         if options.HasField("top_left_thickness") and (options.filled or options.oval):
             raise ConfigError(f"{node.calculator}: top_left_thickness goes neither with filled nor with oval")
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        self._options = options_named(node, "RectToRenderDataCalculatorOptions")
+        self._options = node.options.of(RectToRenderDataCalculatorOptions)
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         """Collect."""
@@ -216,14 +223,14 @@ class DetectionsToRenderData(Calculator):
     @classmethod
     def check(cls, node: Node) -> None:
         """Something to draw, and nothing that is not implemented."""
-        if options_named(node, "DetectionsToRenderDataCalculatorOptions").render_detection_id:
+        if node.options.of(DetectionsToRenderDataCalculatorOptions).render_detection_id:
             raise ConfigError(f"{node.calculator}: detections have no id here (render_detection_id)")
         if not node.inputs:
             raise ConfigError(f"{node.calculator} needs DETECTION or DETECTIONS")
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        self._options = options_named(node, "DetectionsToRenderDataCalculatorOptions")
+        self._options = node.options.of(DetectionsToRenderDataCalculatorOptions)
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         """Collect."""
@@ -265,7 +272,7 @@ class AnnotationOverlay(Calculator):
     @classmethod
     def check(cls, node: Node) -> None:
         """Options that are not implemented."""
-        if options_named(node, "AnnotationOverlayCalculatorOptions").flip_text_vertically:
+        if node.options.of(AnnotationOverlayCalculatorOptions).flip_text_vertically:
             raise ConfigError(f"{node.calculator}: flip_text_vertically is not implemented here")
 
     def __init__(self, node: Node, services: Services) -> None:
@@ -288,7 +295,7 @@ class AnnotationOverlay(Calculator):
         return (canvas,)
 
 
-def _color(color: Any) -> Color:
+def _color(color: messages.Color) -> Color:
     return color.r, color.g, color.b
 
 

@@ -10,9 +10,13 @@ from typing import Any
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
+from graph_server.graph.messages import (
+    ConstantSidePacketCalculatorOptions,
+    GateCalculatorOptions,
+    ThresholdingCalculatorOptions,
+)
 from graph_server.graph.node import Node
 from graph_server.graph.packet_types import ANY, BOOL, DOUBLE, FLOAT, IMAGE_FRAME, SIZE, NodeTypes, with_data_alike
-from graph_server.graph.text import options_named
 
 
 @REGISTRY.register("PassThroughCalculator")
@@ -49,7 +53,7 @@ class ConstantSidePacket(Calculator):
     @classmethod
     def check(cls, node: Node) -> None:
         """A value for each."""
-        packets = options_named(node, "ConstantSidePacketCalculatorOptions").packet
+        packets = node.options.of(ConstantSidePacketCalculatorOptions).packet
         if len(node.output_side_packets) != len(packets):
             raise ConfigError(
                 "Number of output side packets has to be same as number of packets configured in options."
@@ -62,7 +66,7 @@ class ConstantSidePacket(Calculator):
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
         """Hand them over."""
         made = {}
-        packets = options_named(self.node, "ConstantSidePacketCalculatorOptions").packet
+        packets = self.node.options.of(ConstantSidePacketCalculatorOptions).packet
         for port, packet in zip(self.node.output_side_packets, packets, strict=True):
             kind = packet.WhichOneof("value")
             value = getattr(packet, kind)
@@ -128,7 +132,7 @@ class Gate(Calculator):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        options = node.options.get("GateCalculatorOptions")
+        options = node.options.get(GateCalculatorOptions)
         self._default = bool(options.empty_packets_as_allow) if options is not None else False
         allow, disallow = node.input_index("ALLOW"), node.input_index("DISALLOW")
         self._control = allow if allow is not None else disallow
@@ -183,7 +187,7 @@ class Thresholding(Calculator):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        options = node.options.get("ThresholdingCalculatorOptions")
+        options = node.options.get(ThresholdingCalculatorOptions)
         self._threshold = options.threshold if options is not None else 0.0
         self._float = node.input_index("FLOAT") or 0
         self._given = node.input_index("THRESHOLD")

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from graph_server.calculators.registry import REGISTRY
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services, Subgraph
+from graph_server.graph.messages import HolisticPaceOptions
 from graph_server.graph.node import Node, Port
 from graph_server.graph.packet_types import DETECTION, IMAGE_FRAME, LANDMARKS, NORM_LANDMARKS, NORM_RECT
 from graph_server.holistic.face import FaceTracker
@@ -136,7 +137,7 @@ class HolisticLandmarks(Subgraph):
 
 
 def _pace(node: Node) -> Pace:
-    options = node.options.get("HolisticPaceOptions")
+    options = node.options.get(HolisticPaceOptions)
     return EVERY_FRAME if options is None else Pace(options.confirm_every, options.search_every, options.look_every)
 
 

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
+from graph_server.graph.messages import ImageTransformationCalculatorOptions
 from graph_server.graph.node import Node
 from graph_server.graph.packet_types import IMAGE_FRAME, PADDING
-from graph_server.graph.text import options_named
 from graph_server.holistic.crops import Padding
 
 Image = npt.NDArray[Any]
@@ -79,7 +79,7 @@ class ImageTransformation(Calculator):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        self._options = options = options_named(node, "ImageTransformationCalculatorOptions")
+        self._options = options = node.options.of(ImageTransformationCalculatorOptions)
         self._degrees = _DEGREES.get(options.rotation_mode, 0)
         self._size = (options.output_width, options.output_height) if options.output_width > 0 else (0, 0)
         self._scaled = min(self._size) > 0

@@ -17,6 +17,13 @@ import openvino as ov
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError, GraphError, UnknownModelError, UnknownVersionError
 from graph_server.graph.calculator import Calculator, Ports, Services
+from graph_server.graph.messages import (
+    ImageToTensorCalculatorOptions,
+    OpenVINOConverterCalculatorOptions,
+    OpenVINOInferenceCalculatorOptions,
+    OpenVINOModelServerSessionCalculatorOptions,
+    SplitVectorCalculatorOptions,
+)
 from graph_server.graph.node import Node, Port
 from graph_server.graph.packet_types import (
     IMAGE_FRAME,
@@ -30,7 +37,6 @@ from graph_server.graph.packet_types import (
     PacketType,
     vector_of,
 )
-from graph_server.graph.text import options_named
 from graph_server.holistic.crops import WHOLE, crop, padded
 from graph_server.holistic.networks import only_outputs, scaled
 from graph_server.models.model import Model
@@ -58,7 +64,7 @@ class ImageToTensor(Calculator):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        options = node.options.get("ImageToTensorCalculatorOptions")
+        options = node.options.get(ImageToTensorCalculatorOptions)
         if options is None or not options.output_tensor_width or not options.output_tensor_height:
             raise ConfigError("ImageToTensorCalculator needs the tensor's width and height")
         self._size = (options.output_tensor_width, options.output_tensor_height)
@@ -100,7 +106,7 @@ class Converter(Calculator):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        options = options_named(node, "OpenVINOConverterCalculatorOptions")
+        options = node.options.of(OpenVINOConverterCalculatorOptions)
         self._range: tuple[float, float] | None = None
         given = options.output_tensor_float_range
         if options.enable_normalization and options.zero_center:
@@ -133,7 +139,7 @@ class Session(Calculator):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        options = node.options.get("OpenVINOModelServerSessionCalculatorOptions")
+        options = node.options.get(OpenVINOModelServerSessionCalculatorOptions)
         if options is None or not options.servable_name:
             raise ConfigError("a session needs a servable_name")
         try:
@@ -164,7 +170,7 @@ class Inference(Calculator):
             raise ConfigError(f"{node.calculator} needs input side packet SESSION")
         if not node.inputs or not node.outputs:
             raise ConfigError(f"{node.calculator} needs input and output streams")
-        options = options_named(node, "OpenVINOInferenceCalculatorOptions")
+        options = node.options.of(OpenVINOInferenceCalculatorOptions)
         for what in ("input", "output"):
             if getattr(options, f"tag_to_{what}_tensor_names") and getattr(options, f"{what}_order_list"):
                 raise ConfigError(f"Use tag_to_{what}_tensor_names or {what}_order_list not both at once")
@@ -178,7 +184,7 @@ class Inference(Calculator):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        self._options = options_named(node, "OpenVINOInferenceCalculatorOptions")
+        self._options = node.options.of(OpenVINOInferenceCalculatorOptions)
         self._model: Model | None = None
         self._request: ov.InferRequest | None = None
         self._kept: list[str] = []
@@ -243,7 +249,7 @@ class Inference(Calculator):
             used = set(range(len(names)))
             if len(consumers) == 1 and consumers[0][0].calculator == "SplitTensorVectorCalculator":
                 split = consumers[0][0]
-                ranges = split.options["SplitVectorCalculatorOptions"].ranges
+                ranges = split.options.needed(SplitVectorCalculatorOptions).ranges
                 used = {
                     index
                     for item, output in zip(ranges, split.outputs, strict=False)
@@ -263,11 +269,11 @@ class Inference(Calculator):
         place = next(index for index, port in enumerate(data) if port.name == stream)
         return place >= len(gate.outputs) or bool(self.services.consumers.get(gate.outputs[place].name))
 
-    def _input_names(self, port: Any) -> list[str]:
+    def _input_names(self, port: Port) -> list[str]:
         assert self._model is not None
         return _names(port, self._options, "input", [info.name for info in self._model.inputs])
 
-    def _output_names(self, port: Any) -> list[str]:
+    def _output_names(self, port: Port) -> list[str]:
         assert self._model is not None
         return _names(port, self._options, "output", [info.name for info in self._model.outputs])
 
@@ -291,7 +297,7 @@ def _check_type(name: str, value: npt.NDArray[Any], request: ov.InferRequest) ->
         )
 
 
-def _names(port: Any, options: Any, what: str, of_model: list[str]) -> list[str]:
+def _names(port: Port, options: OpenVINOInferenceCalculatorOptions, what: str, of_model: list[str]) -> list[str]:
     """The tensors that a stream carries: a vector's by order list, or all by name; else by the map for its tag."""
     if port.tag.startswith(_VECTOR_TAGS):
         return list(getattr(options, f"{what}_order_list")) or sorted(of_model)

@@ -8,6 +8,12 @@ import numpy as np
 
 from graph_server.calculators.registry import REGISTRY
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
+from graph_server.graph.messages import (
+    LandmarkProjectionCalculatorOptions,
+    RefineLandmarksFromHeatmapCalculatorOptions,
+    TensorsToLandmarksCalculatorOptions,
+    VisibilityCopyCalculatorOptions,
+)
 from graph_server.graph.node import Node
 from graph_server.graph.packet_types import LANDMARKS, MP_TENSOR, NORM_LANDMARKS, NORM_RECT, PADDING, vector_of
 from graph_server.holistic.crops import projected, turned, unpadded
@@ -24,7 +30,7 @@ class TensorsToLandmarks(Calculator):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        options = node.options["TensorsToLandmarksCalculatorOptions"]
+        options = node.options.needed(TensorsToLandmarksCalculatorOptions)
         self._count = options.num_landmarks
         self._scale = np.ones(3, np.float32)
         if node.output_index("NORM_LANDMARKS") is not None:
@@ -65,7 +71,7 @@ class RefineLandmarks(Calculator):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        options = node.options["RefineLandmarksFromHeatmapCalculatorOptions"]
+        options = node.options.needed(RefineLandmarksFromHeatmapCalculatorOptions)
         self._kernel = options.kernel_size
         self._confidence = options.min_confidence_to_refine
         self._landmarks = node.input_index("NORM_LANDMARKS") or 0
@@ -97,7 +103,7 @@ class VisibilityCopy(Calculator):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        options = node.options.get("VisibilityCopyCalculatorOptions")
+        options = node.options.get(VisibilityCopyCalculatorOptions)
         self._columns = [
             column
             for column, copy in ((3, "copy_visibility"), (4, "copy_presence"))
@@ -162,7 +168,7 @@ class LandmarkProjection(_Paired):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        options = node.options.get("LandmarkProjectionCalculatorOptions")
+        options = node.options.get(LandmarkProjectionCalculatorOptions)
         self._upright = options is not None and options.ignore_rotation
 
     def apply(self, landmarks: Any, other: Any) -> Any:

@@ -7,6 +7,7 @@ from graph_server.calculators.detection import keypoints_of
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
+from graph_server.graph.messages import RefineLandmarksFromHeatmapCalculatorOptions
 from graph_server.graph.node import Node
 from graph_server.graph.packet_types import (
     DETECTION,
@@ -49,7 +50,7 @@ class PoseLandmarks(Calculator):
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
         models = services.models
-        refinement = node.options.get("RefineLandmarksFromHeatmapCalculatorOptions")
+        refinement = node.options.get(RefineLandmarksFromHeatmapCalculatorOptions)
         kernel = 7 if refinement is None else refinement.kernel_size
         self._detector = PoseDetector(models.get("pose_detection"))
         self._estimator = PoseEstimator(models.get("pose_landmark_full"), kernel=kernel)

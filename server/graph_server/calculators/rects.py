@@ -13,6 +13,7 @@ from graph_server.calculators.detection import keypoints_of
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError, GraphError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
+from graph_server.graph.messages import DetectionsToRectsCalculatorOptions, RectTransformationCalculatorOptions
 from graph_server.graph.node import Node
 from graph_server.graph.packet_types import ANY, DETECTION, NORM_RECT, SIZE, vector_of
 from graph_server.holistic.regions import (
@@ -37,7 +38,7 @@ class DetectionsToRects(Calculator):
         tags = {port.tag for port in node.inputs}
         if len(tags & {"DETECTION", "DETECTIONS"}) != 1 or len(node.outputs) != 1:
             raise ConfigError(f"{node.calculator} needs DETECTION or DETECTIONS, and NORM_RECT or NORM_RECTS")
-        options = node.options.get("DetectionsToRectsCalculatorOptions")
+        options = node.options.get(DetectionsToRectsCalculatorOptions)
         if options is None or not options.HasField("rotation_vector_start_keypoint_index"):
             return
         if not options.HasField("rotation_vector_end_keypoint_index") or "IMAGE_SIZE" not in tags:
@@ -45,7 +46,7 @@ class DetectionsToRects(Calculator):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        options = node.options.get("DetectionsToRectsCalculatorOptions")
+        options = node.options.get(DetectionsToRectsCalculatorOptions)
         self._start = self._end = None
         self._target = 0.0
         if options is not None and options.HasField("rotation_vector_start_keypoint_index"):
@@ -104,7 +105,7 @@ class AlignmentPointsRects(DetectionsToRects):
     def check(cls, node: Node) -> None:
         """Two keypoints."""
         super().check(node)
-        options = node.options.get("DetectionsToRectsCalculatorOptions")
+        options = node.options.get(DetectionsToRectsCalculatorOptions)
         if options is None or not options.HasField("rotation_vector_start_keypoint_index"):
             raise ConfigError("AlignmentPointsRectsCalculator needs the indices of two keypoints")
 
@@ -133,7 +134,7 @@ class RectTransformation(Calculator):
         """One source of regions, and no two ways to say the same."""
         if len(node.inputs) != 2:
             raise ConfigError("RectTransformationCalculator needs IMAGE_SIZE and one of NORM_RECT and NORM_RECTS")
-        options = node.options.get("RectTransformationCalculatorOptions")
+        options = node.options.get(RectTransformationCalculatorOptions)
         if options is not None and (
             (options.HasField("rotation") and options.HasField("rotation_degrees"))
             or (options.HasField("square_long") and options.HasField("square_short"))
@@ -142,7 +143,7 @@ class RectTransformation(Calculator):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        self._options = node.options.get("RectTransformationCalculatorOptions")
+        self._options = node.options.get(RectTransformationCalculatorOptions)
         one, several = node.input_index("NORM_RECT"), node.input_index("NORM_RECTS")
         self._one = one is not None
         self._source = one if one is not None else several or 0

@@ -13,6 +13,7 @@ import numpy as np
 
 from graph_server.calculators.registry import REGISTRY
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
+from graph_server.graph.messages import RoiTrackingCalculatorOptions
 from graph_server.graph.node import Node
 from graph_server.graph.packet_types import (
     BOOL,
@@ -238,7 +239,7 @@ class RoiTracking(Calculator):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        options = node.options["RoiTrackingCalculatorOptions"]
+        options = node.options.needed(RoiTrackingCalculatorOptions)
         rect = options.rect_requirements
         self._rule = TrackingRule(
             rect.rotation_degrees,

@@ -11,6 +11,7 @@ import numpy as np
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
+from graph_server.graph.messages import LandmarksSmoothingCalculatorOptions, VisibilitySmoothingCalculatorOptions
 from graph_server.graph.node import Node
 from graph_server.graph.packet_types import LANDMARKS, NORM_LANDMARKS, NORM_RECT, RECT, SIZE
 from graph_server.holistic.smoothing import LowPassFilter
@@ -42,7 +43,7 @@ class VisibilitySmoothing(Calculator):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        options = node.options.get("VisibilitySmoothingCalculatorOptions")
+        options = node.options.get(VisibilitySmoothingCalculatorOptions)
         kind = None if options is None else options.WhichOneof("filter_options")
         if options is None or kind is None:
             raise ConfigError("VisibilitySmoothingCalculator needs no_filter or low_pass_filter")
@@ -83,7 +84,7 @@ class LandmarksSmoothing(Calculator):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        options = node.options.get("LandmarksSmoothingCalculatorOptions")
+        options = node.options.get(LandmarksSmoothingCalculatorOptions)
         kind = None if options is None else options.WhichOneof("filter_options")
         if options is None or kind not in ("no_filter", "one_euro_filter"):
             raise ConfigError(

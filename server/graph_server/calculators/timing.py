@@ -11,6 +11,7 @@ from typing import Any
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError
 from graph_server.graph.calculator import Emission, Ports, Services, TimedCalculator
+from graph_server.graph.messages import FlowLimiterCalculatorOptions
 from graph_server.graph.node import Node
 from graph_server.graph.packet_types import ANY, BOOL, NodeTypes, with_data_alike
 from graph_server.graph.timestamps import MAX_TIMESTAMP, UNSET, UNSTARTED, next_allowed
@@ -96,7 +97,7 @@ class FlowLimiter(TimedCalculator):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        options = node.options.get("FlowLimiterCalculatorOptions")
+        options = node.options.get(FlowLimiterCalculatorOptions)
         self._most_in_flight = options.max_in_flight if options is not None else 1
         self._most_in_queue = options.max_in_queue if options is not None else 0
         self._timeout = options.in_flight_timeout if options is not None else 0

@@ -10,6 +10,11 @@ import numpy as np
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError, GraphError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
+from graph_server.graph.messages import (
+    ConcatenateVectorCalculatorOptions,
+    SplitVectorCalculatorOptions,
+    TensorsToFloatsCalculatorOptions,
+)
 from graph_server.graph.node import Node
 from graph_server.graph.packet_types import (
     ANY,
@@ -29,7 +34,6 @@ from graph_server.graph.packet_types import (
     NodeTypes,
     vector_of,
 )
-from graph_server.graph.text import options_named
 
 _SPLIT_TYPES = {
     "SplitDetectionVectorCalculator": (vector_of(DETECTION), DETECTION),
@@ -65,7 +69,7 @@ class SplitVector(Calculator):
     @classmethod
     def check(cls, node: Node) -> None:
         """Ranges that fit the outputs and, where elements are put together or taken out, one another."""
-        options = options_named(node, "SplitVectorCalculatorOptions")
+        options = node.options.of(SplitVectorCalculatorOptions)
         ranges = [(item.begin, item.end) for item in options.ranges]
         if any(not 0 <= begin < end for begin, end in ranges) or not ranges:
             raise ConfigError(f"{node.calculator} needs ranges whose indices are non-negative, begin less than end")
@@ -82,13 +86,13 @@ class SplitVector(Calculator):
     @classmethod
     def types(cls, node: Node) -> NodeTypes:
         """Vectors of the calculator's elements, or those elements."""
-        options = options_named(node, "SplitVectorCalculatorOptions")
+        options = node.options.of(SplitVectorCalculatorOptions)
         vector, element = _SPLIT_TYPES[node.calculator]
         return NodeTypes([vector] * len(node.inputs), [element if options.element_only else vector] * len(node.outputs))
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        options = options_named(node, "SplitVectorCalculatorOptions")
+        options = node.options.of(SplitVectorCalculatorOptions)
         self._ranges = [(item.begin, item.end) for item in options.ranges]
         self._element_only = options.element_only
         self._combine = options.combine_outputs
@@ -163,7 +167,7 @@ class ConcatenateVector(Calculator):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        options = node.options.get("ConcatenateVectorCalculatorOptions")
+        options = node.options.get(ConcatenateVectorCalculatorOptions)
         self._all_or_none = options is not None and options.only_emit_if_all_present
         self._arrays = node.calculator in _LANDMARK_LISTS
 
@@ -189,7 +193,7 @@ class TensorsToFloats(Calculator):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        options = node.options.get("TensorsToFloatsCalculatorOptions")
+        options = node.options.get(TensorsToFloatsCalculatorOptions)
         self._sigmoid = options is not None and options.activation == 1
         self._one = node.output_index("FLOAT") is not None
 

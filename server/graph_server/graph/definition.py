@@ -4,13 +4,18 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from graph_server.errors import ConfigError
 from graph_server.graph.calculator import Registry
+from graph_server.graph.messages import (
+    CalculatorGraphConfig,
+    InputStreamHandlerConfig,
+    SyncSetInputStreamHandlerOptions,
+)
 from graph_server.graph.node import Node, Port, find_port
+from graph_server.graph.options import options_of
 from graph_server.graph.packet_types import StreamTypes, check_types
-from graph_server.graph.text import node_at, node_lines, options_of, parse_text, unknown_options
+from graph_server.graph.text import node_at, node_lines, parse_text, unknown_options
 
 _QUEUE_DIRECTIVE = re.compile(r"^\s*#\s*OVMS_GRAPH_QUEUE_MAX_SIZE\s*:\s*(\S+)\s*$", re.MULTILINE)
 DEFAULT_QUEUE_SIZE = 100  # MediaPipe's (framework/calculator_graph.cc)
@@ -45,7 +50,7 @@ def parse_graph(text: str, *, source: str, registry: Registry) -> GraphDefinitio
         raise ConfigError(f"{source}: {error}") from error
 
 
-def _definition(config: Any, text: str, source: str, registry: Registry) -> GraphDefinition:
+def _definition(config: CalculatorGraphConfig, text: str, source: str, registry: Registry) -> GraphDefinition:
     nodes = list(registry.expanded(_nodes(config, text)))
     inputs = Port.parse_all(config.input_stream, "input_stream")
     outputs = Port.parse_all(config.output_stream, "output_stream")
@@ -106,7 +111,7 @@ def _pool_size(text: str) -> int | str | None:
     return size or None
 
 
-def _nodes(config: Any, text: str) -> Iterator[Node]:
+def _nodes(config: CalculatorGraphConfig, text: str) -> Iterator[Node]:
     given = [item.name or item.calculator for item in config.node]
     count = Counter(given)
     seen: Counter[str] = Counter()
@@ -120,7 +125,7 @@ def _nodes(config: Any, text: str) -> Iterator[Node]:
             raise ConfigError(f'node "{unique}" (line {line}): {error}') from error
 
 
-def _node(item: Any, line: int, name: str, graph_handler: Any) -> Node:
+def _node(item: CalculatorGraphConfig.Node, line: int, name: str, graph_handler: InputStreamHandlerConfig) -> Node:
     inputs = Port.parse_all(item.input_stream, "input_stream")
     return Node(
         name=name,
@@ -138,7 +143,7 @@ def _node(item: Any, line: int, name: str, graph_handler: Any) -> Node:
     )
 
 
-def _sync_sets(handler: Any, inputs: Sequence[Port]) -> tuple[tuple[int, ...], ...] | None:
+def _sync_sets(handler: InputStreamHandlerConfig, inputs: Sequence[Port]) -> tuple[tuple[int, ...], ...] | None:
     """Which inputs wait for one another under an input stream handler; raises :class:`ValueError`."""
     match handler.input_stream_handler:
         case "" | "DefaultInputStreamHandler":
@@ -146,8 +151,7 @@ def _sync_sets(handler: Any, inputs: Sequence[Port]) -> tuple[tuple[int, ...], .
         case "ImmediateInputStreamHandler":
             return tuple((place,) for place in range(len(inputs)))
         case "SyncSetInputStreamHandler":
-            options = options_of(handler).get("SyncSetInputStreamHandlerOptions")
-            given = () if options is None else options.sync_set
+            given = options_of(handler).of(SyncSetInputStreamHandlerOptions).sync_set
             sets = [tuple(find_port(inputs, text) for text in item.tag_index) for item in given]
             grouped = [place for members in sets for place in members]
             if len(grouped) != len(set(grouped)):

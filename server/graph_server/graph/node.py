@@ -1,9 +1,10 @@
 """Nodes and their ports, as the text of a graph describes them."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+
+from graph_server.graph.options import Options
 
 # framework/tool/validate_name.cc
 _PORT = re.compile(r"(?:(?P<tag>[A-Z_][A-Z0-9_]*)(?::(?P<index>0|[1-9][0-9]*))?:)?(?P<name>[a-z_][a-z0-9_]*)")
@@ -63,7 +64,7 @@ def find_port(ports: Iterable[Port], tag_index: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node. ``options`` maps the short names of option messages (``"GateCalculatorOptions"``) to them.
+    """A node.
 
     ``back_edges`` holds positions of inputs. ``sync_sets`` groups positions of inputs that wait for one another;
     ``None`` where all do.
@@ -78,7 +79,7 @@ class Node:
     output_side_packets: tuple[Port, ...] = ()
     back_edges: frozenset[int] = frozenset()
     sync_sets: tuple[tuple[int, ...], ...] | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Options = field(default_factory=Options)
 
     def where(self) -> str:
         """For messages: ``node "GateCalculator" (line 12)``."""

@@ -2,15 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from functools import cache
-from typing import Any
 
 from google.protobuf import text_format
-from google.protobuf.message import DecodeError
 
 from graph_server.errors import ConfigError
-from graph_server.graph.node import Node
-from kserve_wire.schema import Schema, load_schema
+from graph_server.graph.messages import SCHEMA, CalculatorGraphConfig
 
 _TYPE = re.compile(r"\[\s*(?:[\w.]+\s*/\s*)?(?P<name>[A-Za-z_]\w*(?:\s*\.\s*\w+)+)\s*\]\s*:?\s*(?=[{<])")
 _CALCULATOR = re.compile(r"\bcalculator\s*:\s*[\"'](?P<name>\w+)[\"']")
@@ -20,21 +16,15 @@ _TOKEN = re.compile(
 )
 
 
-@cache
-def _schema() -> Schema:
-    return load_schema("graph_server.graph", "mediapipe_graph.binpb")
-
-
-def parse_text(text: str) -> Any:
+def parse_text(text: str) -> CalculatorGraphConfig:
     """A ``CalculatorGraphConfig``, without options whose type is unknown; raises :class:`ConfigError`.
 
     :func:`unknown_options` tells those. Their calculators are unknown, too, as a rule, and that is what to complain of.
     """
-    config = _schema().classes["mediapipe.CalculatorGraphConfig"]()
     for _, start, end in unknown_options(text):
         text = text[:start] + re.sub(r"[^\n]", " ", text[start:end]) + text[end:]
     try:
-        return text_format.Parse(text, config, descriptor_pool=_schema().pool)
+        return text_format.Parse(text, CalculatorGraphConfig(), descriptor_pool=SCHEMA.pool)
     except text_format.ParseError as error:
         raise ConfigError(f"{node_at(text, error.GetLine())}{error}") from error
     except RecursionError as error:
@@ -67,45 +57,13 @@ def unknown_options(text: str) -> Iterator[tuple[str, int, int]]:
 
 
 def _is_known(name: str) -> bool:
-    schema = _schema()
-    if name in schema.classes:
+    if name in SCHEMA.classes:
         return True
     try:
-        schema.pool.FindExtensionByName(name)
+        SCHEMA.pool.FindExtensionByName(name)
     except KeyError:
         return False
     return True
-
-
-def options_of(item: Any) -> dict[str, Any]:
-    """The options of a node, or of an input stream handler, by their short names; raises :class:`ValueError`."""
-    options = {}
-    for extension, message in item.options.ListFields():
-        if extension.is_extension:
-            options[extension.message_type.name] = message
-    for packed in getattr(item, "node_options", ()):
-        if not packed.type_url:
-            continue
-        try:
-            message = _schema().classes[packed.TypeName()]()
-            packed.Unpack(message)
-        except (KeyError, DecodeError) as error:
-            raise ValueError(f"node_options of type {packed.type_url!r} are not implemented here") from error
-        options[message.DESCRIPTOR.name] = message
-    return options
-
-
-def options_named(node: Node, name: str, *, alias: str | None = None) -> Any:
-    """A node's options of the type ``mediapipe.NAME``; defaults where it has none.
-
-    ``alias`` is another type for the same, whose fields have the same numbers.
-    """
-    if name in node.options:
-        return node.options[name]
-    message = _schema().classes[f"mediapipe.{name}"]()
-    if alias is not None and alias in node.options:
-        message.ParseFromString(node.options[alias].SerializeToString())
-    return message
 
 
 def node_lines(text: str) -> Iterator[int]:
