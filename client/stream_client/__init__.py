@@ -1,45 +1,182 @@
-"""Real-time video analysis against OpenVINO Model Server."""
+"""Real-time video analysis against OpenVINO Model Server.
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+:class:`StreamClient` is the way in. The rest of this module is what its arguments are made of, what it gives, and every
+error that it raises. Fakes for tests are in :mod:`stream_client.testing`.
+"""
+
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stream_client.compat.ovms_demo import CompatibleStreamClient as StreamClient
-    from stream_client.embedded import EmbeddedOptions
-    from stream_client.errors import StreamClientError
-    from stream_client.frames import Frame, Label, Landmarks, Result, StreamInfo, Tensor
+    from importlib.metadata import version
+
+    from stream_client.client import StreamClient
+    from stream_client.embedded import EmbeddedOptions, EmbeddedServer
+    from stream_client.errors import (
+        BadInputError,
+        ConfigurationError,
+        ConnectError,
+        ConnectionLostError,
+        DeadlineError,
+        LedgerError,
+        MetricsError,
+        PredictionError,
+        ProtocolError,
+        RtspError,
+        ServerError,
+        SinkError,
+        SourceAuthenticationError,
+        SourceCodecError,
+        SourceError,
+        SourceNotFoundError,
+        SourceTimeoutError,
+        SourceTlsError,
+        StreamClientError,
+        TransportError,
+        UnknownServableError,
+    )
+    from stream_client.frames import Frame, Image, Label, Landmarks, Result, Stamps, StreamInfo, Tensor
+    from stream_client.monitoring.connections import ConnectionSummary, Reconnecting
+    from stream_client.monitoring.ledger import LedgerSnapshot
+    from stream_client.monitoring.observer import ConnectionState, FlowSnapshot, Observer
     from stream_client.monitoring.summary import Summary
-    from stream_client.options import RunOptions
-    from stream_client.transport.session import TransportOptions
+    from stream_client.options import DropPolicy, RunOptions, ServerLossPolicy
+    from stream_client.processing.results import LandmarkClassifier, Postprocess
+    from stream_client.sinks.base import LandmarksUser, Sink
+    from stream_client.sinks.factory import SinkLike, SinkOptions, open_sink
+    from stream_client.sinks.label_changes import LabelChangesSink
+    from stream_client.sinks.labels import LabelsSink
+    from stream_client.sinks.landmarks import LandmarksSink
+    from stream_client.sources.arrays import ArraySource
+    from stream_client.sources.base import Source
+    from stream_client.sources.factory import SourceLike, SourceOptions, open_source
+    from stream_client.transport.base import Answer, Closed, Failure, Listener, Request, Transport
+    from stream_client.transport.channel import TlsOptions
+    from stream_client.transport.image_format import ImageFormat
+    from stream_client.transport.servable import Servable, TensorSpec
+    from stream_client.transport.session import Session, TransportOptions
+    from stream_client.util.events import Unsubscribe
+
+    __version__ = version("ovms-stream-client")
 
 __all__ = [
+    "Answer",
+    "ArraySource",
+    "BadInputError",
+    "Closed",
+    "ConfigurationError",
+    "ConnectError",
+    "ConnectionLostError",
+    "ConnectionState",
+    "ConnectionSummary",
+    "DeadlineError",
+    "DropPolicy",
     "EmbeddedOptions",
+    "EmbeddedServer",
+    "Failure",
+    "FlowSnapshot",
     "Frame",
+    "Image",
+    "ImageFormat",
     "Label",
+    "LabelChangesSink",
+    "LabelsSink",
+    "LandmarkClassifier",
     "Landmarks",
+    "LandmarksSink",
+    "LandmarksUser",
+    "LedgerError",
+    "LedgerSnapshot",
+    "Listener",
+    "MetricsError",
+    "Observer",
+    "Postprocess",
+    "PredictionError",
+    "ProtocolError",
+    "Reconnecting",
+    "Request",
     "Result",
+    "RtspError",
     "RunOptions",
+    "Servable",
+    "ServerError",
+    "ServerLossPolicy",
+    "Session",
+    "Sink",
+    "SinkError",
+    "SinkLike",
+    "SinkOptions",
+    "Source",
+    "SourceAuthenticationError",
+    "SourceCodecError",
+    "SourceError",
+    "SourceLike",
+    "SourceNotFoundError",
+    "SourceOptions",
+    "SourceTimeoutError",
+    "SourceTlsError",
+    "Stamps",
     "StreamClient",
     "StreamClientError",
     "StreamInfo",
     "Summary",
     "Tensor",
+    "TensorSpec",
+    "TlsOptions",
+    "Transport",
+    "TransportError",
     "TransportOptions",
+    "UnknownServableError",
+    "Unsubscribe",
+    "__version__",
+    "open_sink",
+    "open_source",
 ]
 
-_MODULES = {
-    "EmbeddedOptions": "embedded",
-    "RunOptions": "options",
-    "StreamClient": "compat.ovms_demo",
-    "StreamClientError": "errors",
-    "Summary": "monitoring.summary",
-    "TransportOptions": "transport.session",
-}
+_MODULES = (
+    "errors",
+    "options",
+    "embedded",
+    "util.events",
+    "frames",
+    "monitoring.connections",
+    "monitoring.ledger",
+    "monitoring.observer",
+    "sinks.base",
+    "sources.arrays",
+    "sources.base",
+    "transport.base",
+    "transport.channel",
+    "transport.image_format",
+    "transport.servable",
+    "transport.session",
+    "monitoring.summary",
+    "processing.results",
+    "sinks.label_changes",
+    "sinks.labels",
+    "sinks.landmarks",
+    "sinks.factory",
+    "sources.factory",
+    "client",
+)
+"""Where the names are; what loads fast comes first."""
 
 
-def __getattr__(name: str) -> Any:
-    """Import at first use (PEP 562): the command line has to see to Ctrl-C before gRPC and FFmpeg are loaded."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f"{__name__}.{_MODULES.get(name, 'frames')}")
-    return getattr(module, "CompatibleStreamClient" if name == "StreamClient" else name)
+if not TYPE_CHECKING:  # a type checker would take any name for one of this module
+
+    def __getattr__(name):
+        """Import at first use (PEP 562): the command line handles Ctrl-C before gRPC and FFmpeg are loaded."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("ovms-stream-client")
+        from importlib import import_module
+
+        modules = (import_module(f"{__name__}.{module}") for module in _MODULES)
+        globals()[name] = value = next(getattr(module, name) for module in modules if hasattr(module, name))
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,47 +1,54 @@
-"""StreamClient: wires source, transport and sinks, owns the threads, keeps the books."""
+"""StreamClient: takes what a user names, and runs it."""
 
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from contextlib import ExitStack
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from kserve_wire.malloc import keep_frame_memory
+from stream_client.compat.ovms_demo import Datatypes, DemoClient, OutputBackends
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
-from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.frames import Image, Result, StreamInfo
-from stream_client.monitoring.connections import Connections, ConnectionSummary
-from stream_client.monitoring.ledger import Ledger
-from stream_client.monitoring.observer import Observer, Observers
+from stream_client.monitoring.connections import ConnectionSummary
+from stream_client.monitoring.observer import Observer
 from stream_client.monitoring.summary import Summary
 from stream_client.options import RunOptions
-from stream_client.pipeline.assembly import Callbacks, Connection, Processing, open_run
-from stream_client.pipeline.reader import Reader
-from stream_client.pipeline.run import Run
+from stream_client.pipeline.assembly import Plan, Processing
+from stream_client.pipeline.connector import Connector
 from stream_client.pipeline.sink_worker import SinkWorker
+from stream_client.pipeline.supervisor import RunEvents, Supervisor
 from stream_client.processing.results import LandmarkClassifier, Postprocess, label_on_image
 from stream_client.sinks.factory import SinkLike, as_sinks
 from stream_client.sources.factory import SourceLike, as_source
-from stream_client.transport.session import Session, TransportOptions, connect
+from stream_client.transport.session import Session, TransportOptions
 from stream_client.util.bounded_queue import BoundedQueue
-from stream_client.util.events import Event, Unsubscribe
+from stream_client.util.events import Unsubscribe
 
 
 class StreamClient:
     """Sends the frames of ``source`` to a server and its answers to ``sinks``.
 
-    ``transport`` is ``"embedded"`` (a local graph server of its own, started as ``embedded`` says, or ``embedded``
-    itself), an address, :class:`TransportOptions`, or a ready :class:`Session`. ``label_names`` name the scores in
-    their order.
-    ``preprocess`` changes the picture before it is sent (RGB uint8 in and out); ``postprocess`` makes the picture
-    to show of a result (default: the server's, with the label on it). ``classifier`` labels frames by the
-    landmarks of a graph that gives them (``holisticLandmarks``).
-    A client runs once.
+    ``source``: a camera's number, a path, a URL, a function or an iterable of frames (RGB uint8 [height, width, 3]),
+    or a :class:`~stream_client.Source`. ``sinks``: ``"screen"``, a path, an RTSP URL, a function of a
+    :class:`~stream_client.Result`, a :class:`~stream_client.Sink`, or a list of these. ``transport``: ``"embedded"``
+    (a local graph server, started as ``embedded`` says, or ``embedded`` itself), a server's ``host:port``,
+    :class:`~stream_client.TransportOptions`, or a ready :class:`~stream_client.Session`.
+
+    ``label_names`` name the scores in their order. ``output_name`` and ``label_output_name`` choose outputs of the
+    server; without them the client looks for a frame and for scores. ``preprocess`` changes a frame before it is sent
+    (RGB uint8 in and out); ``postprocess`` makes the frame to show of a result (default: the server's, with the label
+    on it). ``classifier`` labels frames by the landmarks of a graph that gives them (``holisticLandmarks``).
+    ``on_start``, ``on_result`` and ``on_stop`` are subscribed as by the methods of these names.
+
+    A client runs once. With the keyword ``postprocess_callback`` the result is a
+    :class:`~stream_client.compat.ovms_demo.DemoClient` instead, for scripts of OVMS's demo.
 
     >>> with StreamClient("in.mp4", ["out.mp4"]) as client:  # doctest: +SKIP
     ...     for result in client:
     ...         print(result.frame.index, result.label)
     """
+
+    OutputBackends = OutputBackends
+    Datatypes = Datatypes
 
     def __init__(
         self,
@@ -58,13 +65,11 @@ class StreamClient:
         postprocess: Postprocess = label_on_image,
         classifier: LandmarkClassifier | None = None,
         observers: Sequence[Observer] = (),
+        on_start: Callable[[StreamInfo], object] | None = None,
+        on_result: Callable[[Result], object] | None = None,
+        on_stop: Callable[[Summary], object] | None = None,
     ) -> None:
-        self._source = as_source(source)
-        self._sinks = as_sinks(sinks)
-        self._options = options or RunOptions()
-        if isinstance(transport, str):
-            transport = TransportOptions(transport, request_timeout=self._options.request_timeout)
-        self._transport = transport
+        options = options or RunOptions()
         self._processing = Processing(
             label_names=label_names,
             output_name=output_name,
@@ -73,39 +78,46 @@ class StreamClient:
             postprocess=postprocess,
             classifier=classifier,
         )
-        self._connections = Connections()
-        self._observer = Observers([self._connections, *observers])
-        self._embedded: EmbeddedServer | None = None
-        if isinstance(transport, TransportOptions) and transport.address == "embedded":
-            self._embedded = embedded if isinstance(embedded, EmbeddedServer) else EmbeddedServer(embedded)
-        self._run: Run | None = None
-        self._results: BoundedQueue[Result] | None = None
-        self._lock = threading.Lock()
-        self._error: StreamClientError | None = None
-        self._stop_requested = threading.Event()
-        self._over = threading.Event()
-        self._reader: Reader | None = None
-        self._summary: Summary | None = None
-        self._began = self._ended = 0.0
-        self._started: Event[[StreamInfo]] = Event()
-        self._resulted: Event[[Result]] = Event()
-        self._stopped: Event[[Summary]] = Event()
+        plan = Plan(
+            source=as_source(source),
+            sinks=as_sinks(sinks),
+            server=_connector(transport, embedded, options),
+            processing=self._processing,
+            options=options,
+            observers=observers,
+        )
+        self._events = RunEvents()
+        self._supervisor = Supervisor(plan, self._events)
+        if on_start is not None:
+            self.on_start(on_start)
+        if on_result is not None:
+            self.on_result(on_result)
+        if on_stop is not None:
+            self.on_stop(on_stop)
+
+    if not TYPE_CHECKING:  # typed code cannot give the demo's keywords: it calls DemoClient
+
+        def __new__(cls, *arguments, **keywords):
+            """Scripts of OVMS's demo get their own class. A metaclass could do this too, but would bind subclasses."""
+            if "postprocess_callback" in keywords:
+                return DemoClient(*arguments, **keywords)
+            return super().__new__(cls)
+
+        __new__.__wrapped__ = __init__  # help() and inspect.signature show the constructor's parameters
 
     # --- callbacks
 
     def on_start(self, callback: Callable[[StreamInfo], object]) -> Unsubscribe:
         """Call ``callback`` when the run starts; returns the function that takes it back."""
-        return self._started.subscribe(callback)
+        return self._events.started.subscribe(callback)
 
     def on_result(self, callback: Callable[[Result], object]) -> Unsubscribe:
         """Call ``callback`` with each result, in frame order, in the dispatcher's thread: keep it short."""
-        return self._resulted.subscribe(callback)
-
-    on_prediction = on_result
+        return self._events.resulted.subscribe(callback)
 
     def on_stop(self, callback: Callable[[Summary], object]) -> Unsubscribe:
         """Call ``callback`` once the run is over, however it ended."""
-        return self._stopped.subscribe(callback)
+        return self._events.stopped.subscribe(callback)
 
     # --- running
 
@@ -116,61 +128,29 @@ class StreamClient:
 
     def start(self) -> None:
         """Open everything and begin; returns once the run is under way. Raises what cannot be opened."""
-        if self._reader is not None:
-            raise ConfigurationError("a StreamClient runs once: make another one")
-        keep_frame_memory()
-        try:
-            run = self._run = self._open()
-            if self._stop_requested.is_set():
-                run.stop()
-            self._started(run.info)
-        except BaseException as error:
-            if self._run is not None:
-                self._run.stop()
-                self._run.join()
-            self._shut_down(error if isinstance(error, StreamClientError) else None)
-            raise
-        self._began = self._ended = time.monotonic()
-        run.start()
-        threading.Thread(target=self._supervise, args=(run,), name="supervisor").start()
+        self._supervisor.start()
 
     def wait(self) -> Summary:
         """Wait for the end; raises what ended the run, if it was not its source, a limit or a stop."""
-        # The system may hand a signal to another thread, which does not wake this one: Python runs its handler
-        # only when this thread comes around.
-        while not self._over.wait(0.2):
-            pass
-        if self._error is not None:
-            raise self._error
-        assert self._summary is not None
-        return self._summary
+        return self._supervisor.wait()
 
     def stop(self) -> None:
-        """End the run: nothing more is read, answers under way are waited for shortly. Returns at once."""
-        self._stop_requested.set()
-        reader, run = self._reader, self._run
-        if run is not None:
-            run.stop()
-        elif reader is not None:
-            reader.stop()
-        with self._lock:
-            if self._results is not None:
-                self._results.close()
+        """End the run: nothing more is read, answers in flight are waited for shortly. Returns at once."""
+        self._supervisor.stop()
 
     def finish(self) -> None:
         """Read nothing more, as at the source's end: what was read is still sent and answered. Returns at once."""
-        if self._reader is not None:
-            self._reader.stop()
+        self._supervisor.finish()
 
     @property
     def connections(self) -> Mapping[str, ConnectionSummary]:
         """The states of source, server and publishing sinks now: connecting, live, lost or ended."""
-        return self._connections.snapshot()
+        return self._supervisor.connections
 
     @property
     def opened(self) -> bool:
         """Whether source, server and sinks are open, or were: :meth:`start` has nothing left to wait for."""
-        return self._run is not None
+        return self._supervisor.opened
 
     @property
     def classifier(self) -> LandmarkClassifier | None:
@@ -180,7 +160,7 @@ class StreamClient:
     @property
     def summary(self) -> Summary | None:
         """How the run ended, or ``None`` while it goes on."""
-        return self._summary
+        return self._supervisor.summary
 
     def __enter__(self) -> "StreamClient":
         return self
@@ -188,99 +168,32 @@ class StreamClient:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._reader is not None:
-            self.stop()
-            self._over.wait()
+        self._supervisor.close()
 
     def __iter__(self) -> Iterator[Result]:
         """Results in frame order; starts the run if need be. Leaving the loop early leaves the run going."""
-        with self._lock:
-            self._results = results = BoundedQueue[Result](SinkWorker.CAPACITY)
-        unsubscribe = self.on_result(results.put)
-        try:
-            if self._reader is None:
+        results: BoundedQueue[Result] = BoundedQueue(SinkWorker.CAPACITY)
+        with ExitStack() as stack:
+            stack.callback(results.close)
+            stack.callback(self.on_result(results.put))
+            stack.callback(self._events.stopping.subscribe(results.close))
+            if not self._supervisor.started:
                 self.start()
+            elif self._supervisor.stopping:
+                results.close()
             while (result := results.get()) is not None:
                 yield result
-        finally:
-            unsubscribe()
-            results.close()
-        if self._over.is_set() or self._stop_requested.is_set():
+        if self._supervisor.stopping:
             self.wait()
 
-    # --- inside
 
-    def _open(self) -> Run:
-        options = self._options
-        if self._embedded is not None:
-            self._embedded.launch()
-        self._reader = reader = Reader(
-            self._source,
-            self._observer,
-            self._fail,
-            limit_frames=options.limit_frames,
-            max_fps=options.enforce_fps,
-        )
-        if self._stop_requested.is_set():
-            reader.stop()
-        callbacks = Callbacks(on_result=self._resulted, on_error=self._fail, on_sink_ended=self._sink_ended)
-        return open_run(reader, self._connect, self._sinks, self._processing, options, self._observer, callbacks)
-
-    def _connect(self) -> Connection:
-        if isinstance(self._transport, Session):
-            return Connection(session=self._transport, label_files={})
-        if self._embedded is None:
-            return Connection(session=connect(self._transport), label_files={})
-        self._embedded.start()
-        session = connect(replace(self._transport, address=self._embedded.address), self._embedded.servables)
-        return Connection(session=session, label_files=self._embedded.label_files)
-
-    def _fail(self, error: StreamClientError) -> None:
-        """A part of the run failed; called from any of its threads."""
-        with self._lock:
-            if self._error is None:
-                self._error = error
-        self.stop()
-
-    def _sink_ended(self, error: StreamClientError | None) -> None:
-        if error is None:
-            self.stop()
-        else:
-            self._fail(error)
-
-    def _supervise(self, run: Run) -> None:
-        run.join()
-        self._ended = time.monotonic()
-        self._shut_down(None)
-
-    def _shut_down(self, error: StreamClientError | None) -> None:
-        """Close what is left, check the books, tell whoever waits."""
-        run = self._run
-        if self._embedded is not None:
-            self._embedded.close()
-        self._error = self._error or error
-        ledger = run.ledger if run is not None else Ledger(self._observer).snapshot()
-        self._summary = Summary(
-            ledger=ledger,
-            info=run.info if run is not None else None,
-            servable=run.session.servable if run is not None else None,
-            last_failure=run.last_failure if run is not None else None,
-            started=self._began,
-            seconds=self._ended - self._began,
-            connections=self._connections.snapshot(),
-            upload_rate=run.session.transport.upload_rate if run is not None else None,
-        )
-        self._stop_requested.set()
-        try:
-            if run is not None:
-                ledger.check()
-            self._stopped(self._summary)
-        except StreamClientError as failure:
-            self._error = self._error or failure
-        except Exception as failure:  # noqa: BLE001 - raised by wait(), in the owner's thread
-            self._error = self._error or StreamClientError(f"an on_stop callback failed: {failure}")
-        finally:
-            with self._lock:
-                if self._results is not None:
-                    self._results.close()
-            self._over.set()
+def _connector(
+    transport: str | TransportOptions | Session,
+    embedded: EmbeddedOptions | EmbeddedServer | None,
+    options: RunOptions,
+) -> Connector:
+    if isinstance(transport, str):
+        transport = TransportOptions(transport, request_timeout=options.request_timeout)
+    if isinstance(transport, TransportOptions) and transport.address == "embedded":
+        return Connector(transport, embedded if isinstance(embedded, EmbeddedServer) else EmbeddedServer(embedded))
+    return Connector(transport)

@@ -466,7 +466,7 @@ def test_callbacks_are_called_and_can_be_taken_back(clip: Path, server: Scripted
     stopped: list[Summary] = []
     client = StreamClient(str(clip), (), TransportOptions(server.address, model_name="graph"))
     client.on_start(started.append)
-    client.on_prediction(results.append)
+    client.on_result(results.append)
     client.on_stop(stopped.append)
 
     def only_three(result: Result) -> None:
@@ -478,6 +478,27 @@ def test_callbacks_are_called_and_can_be_taken_back(clip: Path, server: Scripted
     summary = client.run()
     assert [info.width for info in started] == [64]
     assert (len(results), len(few), stopped) == (30, 3, [summary])
+
+
+def test_callbacks_can_be_given_to_the_constructor(clip: Path, server: ScriptedServer) -> None:
+    started: list[StreamInfo] = []
+    results: list[Result] = []
+    stopped: list[Summary] = []
+    summary = StreamClient(
+        str(clip),
+        transport=TransportOptions(server.address, model_name="graph"),
+        on_start=started.append,
+        on_result=results.append,
+        on_stop=stopped.append,
+    ).run()
+    assert [info.width for info in started] == [64]
+    assert (len(results), stopped) == (30, [summary])
+
+
+def test_iterating_a_run_that_is_over_gives_nothing(clip: Path, server: ScriptedServer) -> None:
+    client = StreamClient(str(clip), (), TransportOptions(server.address, model_name="graph"))
+    client.run()
+    assert list(client) == []
 
 
 def test_results_can_be_iterated(clip: Path, server: ScriptedServer) -> None:

@@ -4,9 +4,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from stream_client.benchmark.demo_line import DemoTotals
 from stream_client.benchmark.recorder import Recorder
 from stream_client.benchmark.report import Settings, make_report, report_json, report_table, write_report
+from stream_client.compat.demo_line import DemoTotals
 from stream_client.errors import ConfigurationError
 from stream_client.monitoring.observer import Observer
 from stream_client.monitoring.summary import Summary

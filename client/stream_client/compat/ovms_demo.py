@@ -1,26 +1,30 @@
 """OVMS's demo helper: scripts written for its ``StreamClient`` run unchanged.
 
-Its constructor and ``start`` are mapped onto :class:`stream_client.client.StreamClient`, with its faults
-mended: no frame of a file is lost, one lost answer stalls nothing, an error ends with an exception. Pictures
-are handed to its callbacks in OpenCV's order (blue, green, red), as the demo does.
+The faults of the original are mended: no frame of a file is lost, one lost answer stalls nothing, an error ends with
+an exception. Callbacks get frames in OpenCV's order (blue, green, red), as in the demo.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from stream_client.benchmark.demo_line import DemoTotals
-from stream_client.client import StreamClient
-from stream_client.errors import ConfigurationError
+from stream_client.compat.demo_line import DemoTotals
 from stream_client.frames import Image, Result
+from stream_client.monitoring.connections import ConnectionSummary
+from stream_client.monitoring.summary import Summary
 from stream_client.options import RunOptions
+from stream_client.pipeline.assembly import Plan, Processing
+from stream_client.pipeline.connector import Connector
+from stream_client.pipeline.supervisor import RunEvents, Supervisor
 from stream_client.sinks.base import Sink
 from stream_client.sinks.callable import NullSink
-from stream_client.sinks.factory import SinkLike, open_sink
+from stream_client.sinks.factory import open_sink
 from stream_client.sinks.screen import ScreenSink
-from stream_client.sources.factory import SourceLike, open_source
+from stream_client.sources.factory import SourceName, open_source
 from stream_client.transport.session import TransportOptions
 
 
@@ -89,22 +93,15 @@ class InferResult:
         return _Response("", {"OVMS_MP_TIMESTAMP": _Parameter(self._result.frame.timestamp)})
 
 
-@dataclass(frozen=True, slots=True)
-class _DemoOptions:
-    preprocess: Callable[[Any], Any] | None
-    postprocess: Callable[[Any, Any], Any]
-    sink: str
-    backend: OutputBackend
-    size: tuple[int | None, int | None]
-    benchmark: bool
-    max_inflight: int
+class DemoClient:
+    """The ``StreamClient`` of OVMS's demo helper, with its keywords and defaults.
 
-
-class CompatibleStreamClient(StreamClient):
-    """:class:`StreamClient` that takes the demo helper's keywords as well.
-
-    With ``postprocess_callback`` it is the demo's: ``start`` then takes ``ovms_address`` and the rest, and
-    returns at the end of the run.
+    ``postprocess_callback`` takes a frame, uint8 [height, width, 3] in blue, green, red, and an
+    :class:`InferResult`, and returns the frame to show; ``preprocess_callback`` changes a frame before it is sent.
+    ``source``: a camera's number, a file or a URL; ``sink``: a file or an RTSP URL for ``output_backend``.
+    ``ffmpeg_output_width`` and ``ffmpeg_output_height`` resize the output. ``benchmark`` prints a line of JSON at the
+    end of the run. ``max_inflight_packets``: frames sent and unanswered. ``verbose`` and ``exact`` are accepted and
+    change nothing: errors are always raised, and every frame is shown in order.
     """
 
     OutputBackends = OutputBackends
@@ -112,12 +109,11 @@ class CompatibleStreamClient(StreamClient):
 
     def __init__(
         self,
-        source: SourceLike = "",
-        sinks: SinkLike | Sequence[SinkLike] = (),
-        *args: Any,
+        *,
+        postprocess_callback: Callable[[Any, InferResult], Any],
+        source: SourceName,
+        sink: str,
         preprocess_callback: Callable[[Any], Any] | None = None,
-        postprocess_callback: Callable[[Any, Any], Any] | None = None,
-        sink: str = "",
         ffmpeg_output_width: int | None = None,
         ffmpeg_output_height: int | None = None,
         output_backend: OutputBackend = OutputBackends.ffmpeg,
@@ -125,35 +121,19 @@ class CompatibleStreamClient(StreamClient):
         exact: bool = True,
         benchmark: bool = False,
         max_inflight_packets: int = 4,
-        **kwargs: Any,
     ) -> None:
-        self._demo: _DemoOptions | None = None
-        if postprocess_callback is None:
-            super().__init__(source, sinks, *args, **kwargs)
-            return
-        self._demo = _DemoOptions(
-            preprocess_callback,
-            postprocess_callback,
-            sink,
-            output_backend,
-            (ffmpeg_output_width, ffmpeg_output_height),
-            benchmark,
-            max_inflight_packets,
+        self._source = source
+        self._make_sink = partial(output_backend.make, sink)
+        self._processing = Processing(
+            preprocess=_preprocess(preprocess_callback),
+            postprocess=_postprocess(postprocess_callback, ffmpeg_output_width, ffmpeg_output_height),
         )
-        self._demo_source = source
+        self._benchmark = benchmark
+        self._max_inflight = max_inflight_packets
+        self._run: Supervisor | None = None
 
-    def start(self, **demo: Any) -> None:
-        """Begin; with the demo's keywords: run to the end."""
-        if self._demo is None:
-            if demo:
-                raise ConfigurationError(f"start() takes no {', '.join(demo)}: give them to the constructor")
-            super().start()
-            return
-        self._start_demo(self._demo, **demo)
-
-    def _start_demo(
+    def start(
         self,
-        options: _DemoOptions,
         *,
         ovms_address: str,
         input_name: str,
@@ -164,44 +144,73 @@ class CompatibleStreamClient(StreamClient):
         limit_frames: int = 0,
         streaming_api: bool = False,
     ) -> None:
+        """Run to the end of the source, a limit (in seconds, in frames) or :meth:`stop`; raises what ended it else.
+
+        Frames go to ``input_name`` of ``model_name`` as ``datatype``, with a leading dimension of 1 if ``batch``.
+        """
         totals = DemoTotals()
-        client = StreamClient(
-            open_source(str(self._demo_source)),
-            [options.backend.make(options.sink)],
-            TransportOptions(
-                ovms_address,
-                api="stream" if streaming_api else "unary",
-                model_name=model_name,
-                input_name=input_name,
-                input_layout="nhwc" if batch else "hwc",
-                input_dtype=datatype.string(),
-            ),
+        transport = TransportOptions(
+            ovms_address,
+            api="stream" if streaming_api else "unary",
+            model_name=model_name,
+            input_name=input_name,
+            input_layout="nhwc" if batch else "hwc",
+            input_dtype=datatype.string(),
+        )
+        plan = Plan(
+            source=open_source(self._source),
+            sinks=[self._make_sink()],
+            server=Connector(transport),
+            processing=self._processing,
             options=RunOptions(
-                max_inflight=options.max_inflight,
+                max_inflight=self._max_inflight,
                 limit_frames=limit_frames,
                 limit_stream_duration=limit_stream_duration,
             ),
-            preprocess=_preprocess(options),
-            postprocess=_postprocess(options),
             observers=[totals],
         )
-        self.result = client.run()
-        if options.benchmark:
-            print(totals.line(self.result))
+        self._run = Supervisor(plan, RunEvents())
+        self._run.start()
+        summary = self._run.wait()
+        if self._benchmark:
+            print(totals.line(summary))
+
+    def stop(self) -> None:
+        """End the run that :meth:`start` waits for; from another thread or a signal handler. Returns at once."""
+        if self._run is not None:
+            self._run.stop()
+
+    @property
+    def connections(self) -> Mapping[str, ConnectionSummary]:
+        """The states of source, server and publishing sinks now; empty before :meth:`start`."""
+        return {} if self._run is None else self._run.connections
+
+    @property
+    def summary(self) -> Summary | None:
+        """How the last run ended, or ``None`` before its end."""
+        return None if self._run is None else self._run.summary
+
+    def __enter__(self) -> "DemoClient":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._run is not None:
+            self._run.close()
 
 
-def _preprocess(options: _DemoOptions) -> Callable[[Image], Image]:
-    if options.preprocess is None:
+def _preprocess(callback: Callable[[Any], Any] | None) -> Callable[[Image], Image]:
+    if callback is None:
         return _swapped
-    preprocess = options.preprocess
-    return lambda image: np.asarray(preprocess(_swapped(image)))
+    return lambda image: np.asarray(callback(_swapped(image)))
 
 
-def _postprocess(options: _DemoOptions) -> Callable[[Result], Image]:
-    width, height = options.size
-
+def _postprocess(
+    callback: Callable[[Any, InferResult], Any], width: int | None, height: int | None
+) -> Callable[[Result], Image]:
     def process(result: Result) -> Image:
-        shown = np.asarray(options.postprocess(_swapped(result.frame.image), InferResult(result)))
+        shown = np.asarray(callback(_swapped(result.frame.image), InferResult(result)))
         image = _swapped(shown.astype(np.uint8, copy=False))
         if (width or image.shape[1], height or image.shape[0]) != (image.shape[1], image.shape[0]):
             from PIL import Image as PillowImage

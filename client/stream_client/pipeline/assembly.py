@@ -11,6 +11,7 @@ from stream_client.landmarks.decoder import LandmarkDecoder
 from stream_client.monitoring.ledger import Ledger
 from stream_client.monitoring.observer import Observer
 from stream_client.options import DropPolicy, RunOptions, ServerLossPolicy
+from stream_client.pipeline.connector import Connector
 from stream_client.pipeline.dispatcher import Dispatcher
 from stream_client.pipeline.exchange import Exchange
 from stream_client.pipeline.flow import LONG_QUEUE, SHORT_QUEUE, AdaptiveWindow, FixedWindow, Window, frame_queue
@@ -21,9 +22,16 @@ from stream_client.pipeline.sender import Sender
 from stream_client.pipeline.sink_worker import SinkWorker
 from stream_client.processing.labels import read_label_names
 from stream_client.processing.requests import Converter, converter
-from stream_client.processing.results import LandmarkClassifier, OutputFinder, Postprocess, ResultBuilder
+from stream_client.processing.results import (
+    LandmarkClassifier,
+    OutputFinder,
+    Postprocess,
+    ResultBuilder,
+    label_on_image,
+)
 from stream_client.processing.small_frames import SmallFrames, restorer
 from stream_client.sinks.base import LandmarksUser, Sink
+from stream_client.sources.base import Source
 from stream_client.transport.servable import Servable
 from stream_client.transport.session import Session
 
@@ -32,12 +40,12 @@ from stream_client.transport.session import Session
 class Processing:
     """What is done with frames and answers; :class:`~stream_client.client.StreamClient` describes the fields."""
 
-    label_names: Sequence[str] | None
-    output_name: str | None
-    label_output_name: str | None
-    preprocess: Callable[[Image], Image] | None
-    postprocess: Postprocess
-    classifier: LandmarkClassifier | None
+    label_names: Sequence[str] | None = None
+    output_name: str | None = None
+    label_output_name: str | None = None
+    preprocess: Callable[[Image], Image] | None = None
+    postprocess: Postprocess = label_on_image
+    classifier: LandmarkClassifier | None = None
 
     def converter(self, session: Session, small_frames: SmallFrames | None) -> Converter:
         """Makes the tensors that ``session`` takes from a frame's image."""
@@ -75,28 +83,28 @@ class Callbacks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
-    """A session with the server, and files with label names that came with it, by servable."""
+class Plan:
+    """What a run is made of. Nothing of it is open yet."""
 
-    session: Session
-    label_files: Mapping[str, Path]
+    source: Source
+    sinks: Sequence[Sink]
+    server: Connector
+    processing: Processing
+    options: RunOptions
+    observers: Sequence[Observer] = ()
 
 
-def open_run(
-    reader: Reader,
-    connect: Callable[[], Connection],
-    sinks: Sequence[Sink],
-    processing: Processing,
-    options: RunOptions,
-    observer: Observer,
-    callbacks: Callbacks,
-) -> Run:
-    """Open everything in order: source, server, sinks. When one cannot be opened, those before it are closed."""
+def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callbacks) -> Run:
+    """Open everything in order: source, server, sinks. When one cannot be opened, those before it are closed.
+
+    ``reader`` reads the plan's source.
+    """
+    options, processing, sinks = plan.options, plan.processing, plan.sinks
     with ExitStack() as opened:
         opened.callback(reader.join)
         opened.callback(reader.stop)
         info = reader.open()
-        connection = connect()
+        connection = plan.server.connect()
         session = connection.session
         # A sink that opens empties its file. So refuse first what can be refused.
         _check_landmarks(processing, sinks, session.servable)

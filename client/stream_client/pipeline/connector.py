@@ -1,0 +1,50 @@
+"""The server of a run: one that is connected to, or one that the run starts and ends itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from stream_client.embedded import EmbeddedServer
+from stream_client.transport.session import Session, TransportOptions, connect
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A session with the server, and files with label names that came with it, by servable."""
+
+    session: Session
+    label_files: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """Makes the run's session with its server.
+
+    ``transport`` is a session that is ready, or how to make one; with ``embedded`` the address is that server's.
+    """
+
+    transport: TransportOptions | Session
+    embedded: EmbeddedServer | None = None
+
+    def launch(self) -> None:
+        """Start the embedded server, if there is one, without waiting for it."""
+        if self.embedded is not None:
+            self.embedded.launch()
+
+    def connect(self) -> Connection:
+        """Wait for the embedded server, and ask the server what it serves.
+
+        Raises what :func:`~stream_client.transport.session.connect` raises.
+        """
+        if isinstance(self.transport, Session):
+            return Connection(self.transport)
+        if self.embedded is None:
+            return Connection(connect(self.transport))
+        self.embedded.start()
+        session = connect(replace(self.transport, address=self.embedded.address), self.embedded.servables)
+        return Connection(session, self.embedded.label_files)
+
+    def close(self) -> None:
+        """End the embedded server."""
+        if self.embedded is not None:
+            self.embedded.close()
