@@ -4,7 +4,8 @@
 
     GraphServerError
      ├── ConfigError           a configuration, graph or model file that cannot work
-     │    └── LoadError        a model that cannot be served, with OVMS's name of the reason
+     │    ├── LoadError        a model that cannot be served, with OVMS's name of the reason
+     │    └── UnsupportedError  what OVMS has, or may have, and the graph server has not
      ├── AssetError            models or clips that cannot be fetched
      ├── UnknownModelError     no model of that name
      │    └── UnknownVersionError   a model of that name, but not of that version
@@ -31,6 +32,10 @@ class LoadError(ConfigError):
     def __init__(self, message: str, status: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class UnsupportedError(ConfigError):
+    """What OVMS has, or may have, and the graph server has not."""
 
 
 class AssetError(GraphServerError):

@@ -15,6 +15,7 @@ examples:
   python -m graph_server --config_path server_config/config.json --port 9000 --rest_port 8000
   python -m graph_server --model_name echo --model_path graphs/pass_through --port 9000
   python -m graph_server --port 9000 --fault delay=50 --fault drop=0.01
+  python -m graph_server check --config_path FILE      what OVMS would refuse of it, and why
   python -m graph_server assets                        fetch the models
   python -m graph_server landmarks in.mp4 --out out.npz
 """
@@ -40,14 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=Path,
         help="models of the project's configuration (default: the user's cache, filled if need be)",
     )
-    what.add_argument(
-        "--mount",
-        type=_mount,
-        action="append",
-        default=[],
-        metavar="PATH=FOLDER",
-        help="FOLDER stands for PATH of the configuration, as a container's volume does; repeatable",
-    )
+    add_mounts(what)
     where = parser.add_argument_group("where to serve it")
     where.add_argument("--port", type=_port, default=9000, help="gRPC port, 0 for any (default: 9000)")
     where.add_argument("--rest_port", type=_port, help="REST port, 0 for any (default: no REST)")
@@ -143,6 +137,18 @@ def _one_address(text: str) -> str:
     if "," in text:
         raise argparse.ArgumentTypeError(f"{text!r}: REST is bound to one address here, not to several as in OVMS")
     return text
+
+
+def add_mounts(group: Any) -> None:
+    """``--mount``, which is a subcommand's flag as well."""
+    group.add_argument(
+        "--mount",
+        type=_mount,
+        action="append",
+        default=[],
+        metavar="PATH=FOLDER",
+        help="FOLDER stands for PATH of the configuration, as a container's volume does; repeatable",
+    )
 
 
 def _mount(text: str) -> tuple[str, Path]:

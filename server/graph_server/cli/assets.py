@@ -78,12 +78,14 @@ def ensure_models(models_dir: Path | None = None) -> Path:
     return folder
 
 
-def shipped_mounts(models_dir: Path | None = None) -> dict[str, Path]:
-    """The folders that the shipped configuration finds beside itself; raises :class:`AssetError`.
+def shipped_mounts(config: Path, models: Path) -> dict[str, Path]:
+    """What stands for the folders beside the shipped configuration; nothing for another ``config``.
 
-    In a container they are mounted there; here the graphs lie in the project, and the models are fetched if need be.
+    In a container they are mounted there; here the graphs lie in the project, the ``models`` where they are fetched.
     """
-    return {"models": ensure_models(models_dir), "graphs": project_file("graphs")}
+    if config.resolve() != project_file("server_config/config.json").resolve():
+        return {}
+    return {"models": models, "graphs": project_file("graphs")}
 
 
 def ensure_clip() -> Path:

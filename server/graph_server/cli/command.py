@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable, Sequence
 
 from graph_server.cli.arguments import MODEL_SETTINGS, build_parser
+from graph_server.cli.assets import ensure_models, shipped_mounts
 from graph_server.cli.assets import main as assets_main
-from graph_server.cli.assets import shipped_mounts
 from graph_server.config.read import ServerConfig, read_config, single_servable
 from graph_server.errors import ConfigError, GraphServerError
 from graph_server.faults.plan import parse_faults
@@ -28,6 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if arguments[:1] == ["assets"]:
         return assets_main(arguments[1:])
+    if arguments[:1] == ["check"]:
+        from graph_server.cli.check import main as check_main
+
+        return check_main(arguments[1:])
     if arguments[:1] == ["landmarks"]:
         from graph_server.cli.landmarks import main as landmarks_main  # FFmpeg, which serving does not need
 
@@ -74,11 +78,11 @@ def _read(options: argparse.Namespace) -> Callable[[], ServerConfig]:
     if options.model_name is not None:
         settings = {key: getattr(options, key) for key in MODEL_SETTINGS if getattr(options, key) is not None}
         return lambda: single_servable(options.model_name, options.model_path, settings)
-    shipped = project_file("server_config/config.json")
-    path = options.config_path or shipped
-    given = shipped_mounts(options.models_dir) if path.resolve() == shipped.resolve() else {}
-    mounts = {**given, **dict(options.mount)}
-    return lambda: read_config(path, mounts)
+    path = options.config_path or project_file("server_config/config.json")
+    mounts = shipped_mounts(path, options.models_dir or cache_folder() / "models")
+    if mounts:
+        ensure_models(options.models_dir)
+    return lambda: read_config(path, {**mounts, **dict(options.mount)})
 
 
 def _metrics(options: argparse.Namespace, config: ServerConfig) -> MetricsConfig | None:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from graph_server.calculators import REGISTRY
-from graph_server.cli.assets import shipped_mounts
+from graph_server.cli.assets import ensure_models, shipped_mounts
 from graph_server.config.read import read_config
 from graph_server.errors import GraphServerError
 from graph_server.graph.definition import parse_graph
@@ -139,7 +139,8 @@ def timed_frames(path: Path) -> Iterator[tuple[npt.NDArray[np.uint8], int]]:
 
 def default_models(models_dir: Path | None = None) -> ModelRepository:
     """The project's models, fetched if need be."""
-    config = read_config(project_file("server_config/config.json"), shipped_mounts(models_dir))
+    path = project_file("server_config/config.json")
+    config = read_config(path, shipped_mounts(path, ensure_models(models_dir)))
     return ModelRepository(Runtime(cache_folder() / "openvino"), config.models)
 
 

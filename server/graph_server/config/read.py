@@ -30,7 +30,8 @@ class ServerConfig:
     """Everything that a configuration serves. ``metrics`` is ``None`` where it says nothing about them.
 
     ``files``: what was read, to notice changes. ``required``: a model or graph that cannot be loaded is fatal,
-    as with ``--model_name``. ``findings``: what OVMS refuses of it or reads otherwise. ``invalid``: the names of
+    as with ``--model_name``. ``places``: every entry, as ``findings`` name it, which tell what OVMS refuses or reads
+    otherwise. ``invalid``: the names of
     models with entries that are refused.
     """
 
@@ -39,6 +40,7 @@ class ServerConfig:
     metrics: MetricsConfig | None = None
     files: tuple[Path, ...] = ()
     required: bool = False
+    places: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     invalid: tuple[str, ...] = ()
 
@@ -99,6 +101,7 @@ def _config(reader: Reader, **more: Any) -> ServerConfig:
     return ServerConfig(
         models=tuple(reader.found_models.values()),
         graphs=tuple(reader.found_graphs.values()),
+        places=reader.places(),
         findings=reader.findings(),
         invalid=tuple(reader.invalid),
         **more,

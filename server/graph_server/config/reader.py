@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from graph_server.config.entries import Remarks, model_config
-from graph_server.config.findings import Finding
+from graph_server.config.findings import Effect, Finding
 from graph_server.config.paths import Folder, join
 from graph_server.config.schema import entry_fault
 from graph_server.errors import ConfigError
@@ -47,6 +47,10 @@ class Reader:
         """Where findings about a place go."""
         self._remarks.append(Remarks(place))
         return self._remarks[-1]
+
+    def places(self) -> tuple[str, ...]:
+        """Every place that was remarked upon or could have been."""
+        return tuple(dict.fromkeys(remarks.place for remarks in self._remarks))
 
     def findings(self) -> tuple[Finding, ...]:
         """All of them, in the order of the places."""
@@ -92,10 +96,7 @@ class Reader:
         """An entry of a ``mediapipe_config_list``, which is a graph even where its file is missing."""
         remarks.add("note", "this list is deprecated: write the graph into model_config_list", "2026.3")
         base = _graph_base(entry, self.folder)
-        path = self._graph_file(entry, base)
-        if not path.is_file():
-            remarks.add("note", f"there is no graph {path}")
-        self._add_graph(entry, base, path, remarks)
+        self._add_graph(entry, base, self._graph_file(entry, base), remarks)
 
     def _graph_file(self, entry: _Entry, base: str) -> Path:
         path = self.folder.locate(join(base, entry.get("graph_path", _GRAPH)))
@@ -141,10 +142,11 @@ class Reader:
             reason = f"plugin_config: {', '.join(sorted(unknown))} is no key of device {config.device}"
             remarks.add("refused", reason, "2022.2", "MODEL_CONFIG_INVALID")
             return False
-        if config.name in self.found_models:
+        first = self.found_models.setdefault(config.name, config)
+        if first is not config:
+            effect: Effect = "note" if first == config else "read otherwise"
             reason = "the name comes twice: the first model is served"
-            remarks.add("read otherwise", reason, "2021.2", "MODEL_NAME_OCCUPIED")
-        self.found_models.setdefault(config.name, config)
+            remarks.add(effect, reason, "2021.2", "MODEL_NAME_OCCUPIED")
         return True
 
 

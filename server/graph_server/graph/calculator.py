@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import EllipsisType
 from typing import Any, ClassVar
 
-from graph_server.errors import ConfigError
+from graph_server.errors import ConfigError, UnsupportedError
 from graph_server.graph.node import Node, Port
 from graph_server.graph.packet_types import ANY, NodeTypes, PacketType
 from graph_server.models.repository import ModelRepository
@@ -166,12 +166,12 @@ class Registry:
             yield from self.expanded(subgraph.nodes(node))
 
     def find(self, node: Node) -> type[Calculator]:
-        """The class for ``node``; raises :class:`ConfigError` that names what is close."""
+        """The class for ``node``; raises :class:`UnsupportedError` that names what is close."""
         found = self._classes.get(node.calculator)
         if found is None:
             import difflib
 
             close = difflib.get_close_matches(f"{node.calculator}Calculator", self._classes, n=1, cutoff=0.8)
             hint = f"; did you mean {close[0]}?" if close else ""
-            raise ConfigError(f"{node.where()}: calculator {node.calculator!r} is not implemented here{hint}")
+            raise UnsupportedError(f"{node.where()}: calculator {node.calculator!r} is not implemented here{hint}")
         return found

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from graph_server.errors import ConfigError
+from graph_server.errors import ConfigError, UnsupportedError
 from graph_server.graph.calculator import Registry
 from graph_server.graph.messages import (
     CalculatorGraphConfig,
@@ -47,7 +47,7 @@ def parse_graph(text: str, *, source: str, registry: Registry) -> GraphDefinitio
     try:
         return _definition(parse_text(text), text, source, registry)
     except (ConfigError, ValueError) as error:
-        raise ConfigError(f"{source}: {error}") from error
+        raise _placed(source, error) from error
 
 
 def _definition(config: CalculatorGraphConfig, text: str, source: str, registry: Registry) -> GraphDefinition:
@@ -72,7 +72,7 @@ def _definition(config: CalculatorGraphConfig, text: str, source: str, registry:
             raise ConfigError(f"{node.where()}: {error}") from error
     for name, start, _ in unknown_options(text):
         line = text.count("\n", 0, start) + 1
-        raise ConfigError(f"{node_at(text, line)}options of type {name!r} are not known here")
+        raise UnsupportedError(f"{node_at(text, line)}options of type {name!r} are not known here")
     _check_passthrough(inputs, outputs)
     _check_streams(nodes, inputs, outputs)
     _check_side_packets(nodes, side)
@@ -93,6 +93,12 @@ def _definition(config: CalculatorGraphConfig, text: str, source: str, registry:
         num_threads=max(0, config.num_threads),
         pool_size=_pool_size(text),
     )
+
+
+def _placed(place: str, error: Exception) -> ConfigError:
+    """The same error with its place before it."""
+    kind = UnsupportedError if isinstance(error, UnsupportedError) else ConfigError
+    return kind(f"{place}: {error}")
 
 
 def _pool_size(text: str) -> int | str | None:
@@ -121,8 +127,8 @@ def _nodes(config: CalculatorGraphConfig, text: str) -> Iterator[Node]:
         unique = name if count[name] == 1 else f"{name}_{seen[name]}"
         try:
             yield _node(item, line, unique, config.input_stream_handler)
-        except ValueError as error:
-            raise ConfigError(f'node "{unique}" (line {line}): {error}') from error
+        except (ConfigError, ValueError) as error:
+            raise _placed(f'node "{unique}" (line {line})', error) from error
 
 
 def _node(item: CalculatorGraphConfig.Node, line: int, name: str, graph_handler: InputStreamHandlerConfig) -> Node:
@@ -159,7 +165,7 @@ def _sync_sets(handler: InputStreamHandlerConfig, inputs: Sequence[Port]) -> tup
             rest = tuple(place for place in range(len(inputs)) if place not in grouped)
             return (*sets, rest) if rest else tuple(sets)
         case name:
-            raise ValueError(
+            raise UnsupportedError(
                 f"input_stream_handler {name!r} is not implemented here; DefaultInputStreamHandler, "
                 "ImmediateInputStreamHandler and SyncSetInputStreamHandler are"
             )

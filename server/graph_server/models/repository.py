@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from graph_server.errors import ConfigError, LoadError, UnknownModelError, UnknownVersionError
 from graph_server.metrics.servables import ServableMetrics
 from graph_server.models.model import Model, ModelConfig
 from graph_server.models.runtime import Runtime
-from graph_server.models.versions import find_versions
+from graph_server.models.versions import available_versions, model_file
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ def _readable(
     """
     if config.unusable:
         raise LoadError(f"model {config.name}: {config.unusable}", "PATH_INVALID")
-    paths = find_versions(config.name, config.base_path)
+    paths = _paths(config)
     found: dict[int, Model] = {}
     failures: list[ConfigError] = []
     while wanted := config.policy.choose(tuple(paths)):
@@ -118,6 +119,18 @@ def _readable(
         raise failures[0]
     versions = ", ".join(str(version) for version in config.policy.versions)
     raise ConfigError(f"model {config.name}: {config.base_path} has no version {versions} (model_version_policy)")
+
+
+def _paths(config: ModelConfig) -> dict[int, Path]:
+    paths, failure = {}, None
+    for version in available_versions(config.base_path):
+        try:
+            paths[version] = model_file(config.base_path, version)
+        except LoadError as error:
+            failure = error
+    if not paths:
+        raise failure or LoadError(f"model {config.name}: no version in {config.base_path}", "PATH_INVALID")
+    return paths
 
 
 class UsedModels(ModelRepository):

@@ -1,17 +1,20 @@
 """Versions of a model: NAME/VERSION/FILE, and the policy that chooses among them.
 
-Sources: src/model_version_policy.cpp, src/modelinstance.cpp (which files count as a model).
+Sources: src/model_version_policy.cpp, src/modelmanager.cpp (readAvailableVersions), src/modelinstance.cpp
+(fetchModelFilepaths), src/modelextensions.cpp.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from graph_server.errors import ConfigError
+from graph_server.errors import LoadError
 
-_PATTERNS = ("*.xml", "*.onnx", "*.tflite")
-_OTHERS = ("*.pdmodel", "*.pb", "*.bin")  # OVMS reads more; these are named when nothing else is there
+_FORMATS = ((".xml", ".bin"), (".onnx",), (".pdmodel", ".pdiparams"), (".pb",), (".tflite",))
+"""The files of each format, the one that is read first; formats in the order in which OVMS looks for them."""
+_SAVED_MODEL = "saved_model.pb"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,33 +42,43 @@ def parse_policy(value: Mapping[str, Any]) -> VersionPolicy:
     return VersionPolicy("latest", count=value["latest"]["num_versions"])
 
 
-def find_versions(name: str, base_path: Path) -> dict[int, Path]:
-    """The model file of every version that has one; raises :class:`ConfigError` where there is none."""
+def available_versions(base_path: Path) -> tuple[int, ...]:
+    """The versions for which ``base_path`` has a folder, whatever is in it; a file is version 1.
+
+    A folder counts by the number that its name begins with. Raises :class:`LoadError`.
+    """
+    if base_path.is_file():
+        if base_path.suffix not in {suffix for suffixes in _FORMATS for suffix in suffixes} - {".bin"}:
+            raise LoadError(f"{base_path} is no model: .xml, .onnx, .pdmodel, .pb and .tflite are", "FILE_INVALID")
+        return (1,)
     try:
-        folders = [
-            path
-            for path in (base_path.iterdir() if base_path.is_dir() else ())
-            if path.is_dir() and path.name.isdecimal() and int(path.name) > 0
-        ]
-        files = {int(folder.name): found for folder in folders if (found := _model_file(folder))}
+        names = [path.name for path in base_path.iterdir() if path.is_dir()]
     except OSError as error:
-        raise ConfigError(f"model {name}: cannot read {error.filename}: {error.strerror}") from error
-    if files:
-        return files
-    others = sorted(path.name for folder in folders for pattern in _OTHERS for path in folder.glob(pattern))
-    if others:
-        raise ConfigError(f"model {name}: {base_path} holds {others[0]}; .xml, .onnx and .tflite are served here")
-    if (model := _model_file(base_path)) is not None:
-        raise ConfigError(f"model {name}: {model} lies in no version folder: it belongs into {base_path}/1")
-    raise ConfigError(
-        f"model {name}: no version folder with an .xml, .onnx or .tflite file in {base_path} "
-        "(fetch the models with `python -m graph_server assets`)"
-    )
+        raise LoadError(f"cannot read {base_path}: {error.strerror}", "PATH_INVALID") from error
+    numbers = (int(found[0]) for name in names if (found := re.match(r"\s*[+-]?[0-9]+", name)))
+    return tuple(sorted({number for number in numbers if 0 < number < 2**63}))
 
 
-def _model_file(folder: Path) -> Path | None:
-    for pattern in _PATTERNS:
-        files = sorted(folder.glob(pattern))
-        if files:
-            return files[0]
-    return None
+def model_file(base_path: Path, version: int) -> Path:
+    """What OpenVINO reads for a version: a file, or a TensorFlow SavedModel's folder. Raises :class:`LoadError`."""
+    if base_path.is_file():
+        return _file(base_path.with_suffix(""), base_path)
+    folder = base_path / str(version)
+    try:
+        names = sorted(path.name for path in folder.iterdir() if not path.is_dir())
+    except OSError as error:
+        raise LoadError(f"{folder} is missing or cannot be read: {error.strerror}", "PATH_INVALID") from error
+    for suffixes in _FORMATS:
+        found = [next((name for name in names if name.endswith(suffix)), None) for suffix in suffixes]
+        if found[0] is not None and None not in found:
+            return folder if found[0].endswith(_SAVED_MODEL) else folder / found[0]
+    raise LoadError(f"{folder} holds no model: .xml with .bin, .onnx, .pdmodel, .pb or .tflite", "FILE_INVALID")
+
+
+def _file(stem: Path, given: Path) -> Path:
+    """The same for one file, which may need another of the same name beside it."""
+    suffixes = next(suffixes for suffixes in _FORMATS if given.suffix in suffixes)
+    for suffix in suffixes:
+        if not stem.with_suffix(suffix).is_file():
+            raise LoadError(f"{given} needs {stem.name}{suffix} beside it", "FILE_INVALID")
+    return given.parent if given.name == _SAVED_MODEL else stem.with_suffix(suffixes[0])

@@ -12,7 +12,6 @@ import pytest
 
 from graph_server.cli.command import main
 from graph_server.errors import ConfigError
-from graph_server.models.versions import find_versions
 from graph_server.tls import server_credentials
 from tests.conftest import ROOT
 from tests.support.calls import calling
@@ -175,12 +174,6 @@ def test_an_authority_that_is_no_certificate_and_a_key_of_another_are_named(tmp_
         server_credentials(cert, other_key, None)
     with pytest.raises(ConfigError, match=r"server\.key holds no PEM certificate \(--tls_client_ca\)"):
         server_credentials(cert, key, key)
-
-
-def test_a_models_file_without_a_version_folder_is_told_where_it_belongs(tmp_path: Path) -> None:
-    write_onnx(tmp_path / "m.onnx", inputs={"x": (1,)})
-    with pytest.raises(ConfigError, match=r"m\.onnx lies in no version folder: it belongs into .*/1"):
-        find_versions("m", tmp_path)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
