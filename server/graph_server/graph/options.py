@@ -6,7 +6,7 @@ from typing import TypeVar, cast
 
 from google.protobuf.message import DecodeError, Message
 
-from graph_server.errors import ConfigError
+from graph_server.errors import ConfigError, UnsupportedError
 from graph_server.graph.messages import SCHEMA, CalculatorGraphConfig, InputStreamHandlerConfig
 
 Kind = TypeVar("Kind", bound=Message)
@@ -48,6 +48,6 @@ def options_of(item: CalculatorGraphConfig.Node | InputStreamHandlerConfig) -> O
             unpacked = SCHEMA.classes[packed.TypeName()]()
             packed.Unpack(unpacked)
         except (KeyError, DecodeError) as error:
-            raise ValueError(f"node_options of type {packed.type_url!r} are not implemented here") from error
+            raise UnsupportedError(f"node_options of type {packed.type_url!r} are not implemented here") from error
         messages[type(unpacked)] = unpacked
     return Options(messages)
