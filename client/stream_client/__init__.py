@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from importlib.metadata import version
 
-    from stream_client.client import StreamClient
+    from stream_client.client import StreamClient, TransportLike
     from stream_client.embedded import EmbeddedOptions, EmbeddedServer
     from stream_client.errors import (
         BadInputError,
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from stream_client.sources.factory import SourceLike, SourceOptions, open_source
     from stream_client.transport.base import Answer, Closed, Failure, Listener, Request, Transport
     from stream_client.transport.channel import TlsOptions
+    from stream_client.transport.function import ModelFunction, Outputs
     from stream_client.transport.image_format import ImageFormat
     from stream_client.transport.servable import Servable, TensorSpec
     from stream_client.transport.session import Session, TransportOptions
@@ -88,7 +89,9 @@ __all__ = [
     "LedgerSnapshot",
     "Listener",
     "MetricsError",
+    "ModelFunction",
     "Observer",
+    "Outputs",
     "Postprocess",
     "PredictionError",
     "ProtocolError",
@@ -124,6 +127,7 @@ __all__ = [
     "TlsOptions",
     "Transport",
     "TransportError",
+    "TransportLike",
     "TransportOptions",
     "UnknownServableError",
     "Unsubscribe",
@@ -146,6 +150,7 @@ _MODULES = (
     "sources.base",
     "transport.base",
     "transport.channel",
+    "transport.function",
     "transport.image_format",
     "transport.servable",
     "transport.session",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stream_client.compat.ovms_demo import Datatypes, DemoClient, OutputBackends
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
+from stream_client.errors import ConfigurationError
 from stream_client.frames import Image, Result, StreamInfo
 from stream_client.monitoring.connections import ConnectionSummary
 from stream_client.monitoring.observer import Observer
@@ -19,9 +20,14 @@ from stream_client.pipeline.supervisor import RunEvents, Supervisor
 from stream_client.processing.results import LandmarkClassifier, Postprocess, label_on_image
 from stream_client.sinks.factory import SinkLike, as_sinks
 from stream_client.sources.factory import SourceLike, as_source
-from stream_client.transport.session import Session, TransportOptions
+from stream_client.transport.base import Transport
+from stream_client.transport.function import FunctionTransport, ModelFunction
+from stream_client.transport.session import Session, TransportOptions, own_session
 from stream_client.util.bounded_queue import BoundedQueue
 from stream_client.util.events import Unsubscribe
+
+TransportLike = str | TransportOptions | Session | Transport | ModelFunction
+"""A server's address or :class:`TransportOptions`, a session or transport of one's own, or a model as a function."""
 
 
 class StreamClient:
@@ -31,7 +37,8 @@ class StreamClient:
     or a :class:`~stream_client.Source`. ``sinks``: ``"screen"``, a path, an RTSP URL, a function of a
     :class:`~stream_client.Result`, a :class:`~stream_client.Sink`, or a list of these. ``transport``: ``"embedded"``
     (a local graph server, started as ``embedded`` says, or ``embedded`` itself), a server's ``host:port``,
-    :class:`~stream_client.TransportOptions`, or a ready :class:`~stream_client.Session`.
+    :class:`~stream_client.TransportOptions`, a model as a function from :class:`~stream_client.Request` to arrays by
+    output name, a :class:`~stream_client.Transport` or a :class:`~stream_client.Session`.
 
     ``label_names`` name the scores in their order. ``output_name`` and ``label_output_name`` choose outputs of the
     server; without them the client looks for a frame and for scores. ``preprocess`` changes a frame before it is sent
@@ -54,7 +61,7 @@ class StreamClient:
         self,
         source: SourceLike,
         sinks: SinkLike | Sequence[SinkLike] = (),
-        transport: str | TransportOptions | Session = "embedded",
+        transport: TransportLike = "embedded",
         *,
         options: RunOptions | None = None,
         embedded: EmbeddedOptions | EmbeddedServer | None = None,
@@ -188,12 +195,27 @@ class StreamClient:
 
 
 def _connector(
-    transport: str | TransportOptions | Session,
-    embedded: EmbeddedOptions | EmbeddedServer | None,
-    options: RunOptions,
+    transport: TransportLike, embedded: EmbeddedOptions | EmbeddedServer | None, options: RunOptions
 ) -> Connector:
     if isinstance(transport, str):
         transport = TransportOptions(transport, request_timeout=options.request_timeout)
     if isinstance(transport, TransportOptions) and transport.address == "embedded":
         return Connector(transport, embedded if isinstance(embedded, EmbeddedServer) else EmbeddedServer(embedded))
-    return Connector(transport)
+    if embedded is not None:
+        raise ConfigurationError("embedded is for the transport 'embedded' only: leave one of them out")
+    if isinstance(transport, TransportOptions | Session):
+        return Connector(transport)
+    if isinstance(transport, type):
+        raise ConfigurationError(f"{transport.__name__} is a class: give an object of it as the transport")
+    if isinstance(transport, Transport):
+        return Connector(own_session(transport, type(transport).__name__))
+    if callable(transport):
+        return Connector(own_session(FunctionTransport(transport), _name(transport)))
+    raise ConfigurationError(
+        f"{type(transport).__name__} is not a transport: give an address, TransportOptions, a Session, a Transport, or "
+        "a function from a Request to arrays by output name"
+    )
+
+
+def _name(function: ModelFunction) -> str:
+    return getattr(function, "__name__", type(function).__name__)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from stream_client.errors import StreamClientError
 from stream_client.frames import Tensor
@@ -53,6 +53,7 @@ Listener = Callable[[Event], None]
 """Called from the transport's own thread, one event at a time; must not block."""
 
 
+@runtime_checkable
 class Transport(Protocol):
     """A session with a server. ``open`` … ``close`` may be repeated to reconnect."""
 

@@ -10,7 +10,7 @@ from stream_client.transport.base import Transport
 from stream_client.transport.channel import ChannelOptions, Connection, TlsOptions
 from stream_client.transport.codec import Parameter
 from stream_client.transport.image_format import ImageFormat, Layout, image_format
-from stream_client.transport.servable import KNOWN_GRAPHS, ControlPlane, Servable
+from stream_client.transport.servable import KNOWN_GRAPHS, ControlPlane, Servable, TensorSpec
 from stream_client.transport.shared_memory import can_share
 from stream_client.transport.streaming import StreamingTransport
 from stream_client.transport.unary import UnaryTransport
@@ -52,6 +52,12 @@ class Session:
     transport: Transport
     servable: Servable
     image_format: ImageFormat
+
+
+def own_session(transport: Transport, name: str) -> Session:
+    """A session for a transport that is not to a server: ``image`` takes frames as they are, outputs are not known."""
+    frame = TensorSpec("image", "UINT8", (-1, -1, 3))
+    return Session(transport, Servable(name, "", (frame,), ()), ImageFormat(frame.name))
 
 
 def connect(options: TransportOptions, servables: Sequence[str] = ()) -> Session:
