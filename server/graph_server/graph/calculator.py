@@ -100,8 +100,11 @@ class Emission:
 class TimedCalculator(Calculator):
     """A calculator that answers at timestamps of its own choice.
 
-    Its inputs do not wait for one another (MediaPipe's ``ImmediateInputStreamHandler``).
+    Its inputs do not wait for one another (MediaPipe's ``ImmediateInputStreamHandler``), or, with ``waits_as_told``,
+    as the node's text says.
     """
+
+    waits_as_told: ClassVar[bool] = False
 
     def process_timed(self, inputs: Sequence[tuple[int, Any]], timestamp: int) -> Sequence[Emission]:
         """Handle what is new: each input as a timestamp and its value, ``None`` where it is only settled so far.

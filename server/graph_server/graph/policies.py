@@ -176,12 +176,15 @@ class SyncSetState(NodeState):
 
 
 class TimedState(SyncSetState):
-    """A node that answers at timestamps of its own choice, with every input a set of its own."""
+    """A node that answers at timestamps of its own choice."""
 
     __slots__ = ()
 
-    def __init__(self, calculator: Calculator, place: int) -> None:
-        super().__init__(calculator, place, [[index] for index in range(len(calculator.node.inputs))])
+    def __init__(self, calculator: TimedCalculator, place: int) -> None:
+        everything = range(len(calculator.node.inputs))
+        alone = [(index,) for index in everything]
+        told = calculator.node.sync_sets or (tuple(everything),)
+        super().__init__(calculator, place, told if calculator.waits_as_told else alone)
 
     def take(self, timestamp: int) -> list[Any]:
         """Pairs of a timestamp and a value; without a value: how far the input is settled."""

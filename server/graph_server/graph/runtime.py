@@ -50,15 +50,22 @@ class Graph:
     """One instance of a graph, with its own state and its own worker threads. ``each`` makes its calculators.
 
     Outputs are given to the listener from the workers. ``THREADS`` bounds those, unless ``num_threads`` in the
-    graph's text does: one for each processor, since they compute and do not wait. Raises :class:`ConfigError` where
-    a calculator cannot be made.
+    graph's text does: one for each processor, since they compute and do not wait. ``own`` are side packets that the
+    server gives to every run. Raises :class:`ConfigError` where a calculator cannot be made.
     """
 
     THREADS = min(max(2, os.cpu_count() or 1), 8)
 
     def __init__(
-        self, definition: GraphDefinition, registry: Registry, models: ModelRepository, each: Each = map
+        self,
+        definition: GraphDefinition,
+        registry: Registry,
+        models: ModelRepository,
+        each: Each = map,
+        *,
+        own: Mapping[str, Any] | None = None,
     ) -> None:
+        self._own = own or {}
         self._definition = definition
         consumers: dict[str, list[Any]] = {}
         for node in definition.order:
@@ -101,7 +108,7 @@ class Graph:
 
     def start(self, side_packets: Mapping[str, Any], listener: OutputListener) -> None:
         """Open every calculator; raises :class:`GraphError` ``FAILED_PRECONDITION``."""
-        packets: dict[str, Any] = dict(side_packets)
+        packets: dict[str, Any] = {**side_packets, **self._own}
         for port in self._definition.input_side_packets:
             if port.name not in packets:
                 raise GraphError(f"side packet {port.name!r} is required but was not given", "FAILED_PRECONDITION")

@@ -18,6 +18,7 @@ from graph_server.metrics.servables import ServableMetrics
 from graph_server.models.model import Model
 from graph_server.models.repository import ModelRepository, UsedModels
 from graph_server.models.runtime import Runtime
+from graph_server.python_nodes.handlers import SIDE_PACKET, Handlers, load_handlers
 
 logger = logging.getLogger(__name__)
 
@@ -26,13 +27,25 @@ _LEVELS: Mapping[Effect, int] = {"refused": logging.ERROR, "read otherwise": log
 
 @dataclass(frozen=True, slots=True)
 class LoadedGraph:
-    """A valid graph, the text it was read from, the models it opens, and its pool if its text asks for one."""
+    """A valid graph, the text it was read from, the models it opens, the scripts of its Python nodes, and its pool."""
 
     definition: GraphDefinition
     text: str
     models: Mapping[str, Model]
     label_file: Path | None
+    handlers: Handlers
     pool: GraphPool | None = None
+
+    @property
+    def side_packets(self) -> Mapping[str, Handlers]:
+        """What the server gives to every instance."""
+        return {SIDE_PACKET: self.handlers}
+
+    def close(self) -> None:
+        """End the pool; sessions that are under way keep the scripts of Python nodes."""
+        if self.pool is not None:
+            self.pool.close()
+        self.handlers.release()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +68,18 @@ class Servables:
         loaded = self.loaded[name]
         if loaded.pool is not None:
             return PooledGraph(loaded.pool)
-        return Graph(loaded.definition, REGISTRY, self.models)
+        return Graph(loaded.definition, REGISTRY, self.models, own=loaded.side_packets)
 
     def is_pooled(self, name: str) -> bool:
         """Whether calls of that graph take turns."""
         return name in self.loaded and self.loaded[name].pool is not None
 
     def close(self, after: "Servables | None" = None) -> None:
-        """End the pools that ``after`` has not taken over."""
+        """End the graphs that ``after`` has not taken over."""
         kept = {id(graph) for graph in after.loaded.values()} if after is not None else set()
         for graph in self.loaded.values():
-            if graph.pool is not None and id(graph) not in kept:
-                graph.pool.close()
+            if id(graph) not in kept:
+                graph.close()
 
 
 def load(
@@ -140,17 +153,27 @@ def _load_graph(config: GraphConfig, models: ModelRepository, before: LoadedGrap
     ):
         return before
     definition = parse_graph(text, source=source, registry=REGISTRY)
+    handlers = load_handlers(definition.order, config.graph_path.parent)
+    try:
+        return _tried(definition, text, models, handlers)
+    except BaseException:
+        handlers.release()
+        raise
+
+
+def _tried(definition: GraphDefinition, text: str, models: ModelRepository, handlers: Handlers) -> LoadedGraph:
+    own = {SIDE_PACKET: handlers}
     # Making one opens every model: what is missing shows now, and the first session finds them compiled.
     noted = UsedModels(models)
     with ThreadPoolExecutor(2) as threads:  # OpenVINO compiles with one thread
-        trial = Graph(definition, REGISTRY, noted, threads.map)
+        trial = Graph(definition, REGISTRY, noted, threads.map, own=own)
     trial.start({port.name: None for port in definition.input_side_packets}, lambda name, value, timestamp: None)
     trial.close_inputs()
     trial.wait_until_done()
     pool = None
     if definition.pool_size is not None:
-        pool = GraphPool(lambda: Graph(definition, REGISTRY, models), pool_size(definition.pool_size))
-    return LoadedGraph(definition, text, noted.used, _label_file(noted.used.values()), pool)
+        pool = GraphPool(lambda: Graph(definition, REGISTRY, models, own=own), pool_size(definition.pool_size))
+    return LoadedGraph(definition, text, noted.used, _label_file(noted.used.values()), handlers, pool)
 
 
 def _label_file(models: Iterable[Model]) -> Path | None:

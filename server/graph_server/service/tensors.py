@@ -11,6 +11,7 @@ import grpc
 import numpy as np
 import numpy.typing as npt
 
+from graph_server.python_nodes.tensor import Tensor
 from graph_server.service.messages import InferRequest
 from graph_server.service.status import Refusal
 from kserve_wire.datatypes import CONTENTS, DATATYPES, DTYPES
@@ -53,6 +54,8 @@ def input_value(request: InferRequest, index: int, tag: str) -> npt.NDArray[Any]
     raw = request.raw[index] if request.raw else None
     if tag.startswith("IMAGE"):
         return _image(item, raw)
+    if tag.startswith("OVMS_PY_TENSOR"):
+        return _python_tensor(item, raw)
     if tag.startswith("TENSOR"):
         _check_mediapipe_tensor(item)
     return _tensor(item, raw)
@@ -120,6 +123,30 @@ def _tensor(item: ModelInferRequest.InferInputTensor, raw: memoryview | None) ->
     return _shaped(np.frombuffer(raw, dtype), item)
 
 
+def _python_tensor(item: ModelInferRequest.InferInputTensor, raw: memoryview | None) -> Tensor:
+    shape = tuple(item.shape)
+    if any(size < 0 for size in shape):
+        raise Refusal(_SHAPE, f"Negative dimension size is not acceptable: {listed(shape)}; input name: {item.name}")
+    size = math.prod(shape) * _element_bytes(item.datatype, _CHARACTER)
+    if size >= 2**64:
+        raise Refusal(_SIZE, "Provided shape and datatype declare too large buffer.")
+    if raw is not None:
+        # Other datatypes than KServe's numbers are raw bytes, whatever the shape says.
+        if item.datatype in DTYPES and len(raw) != size:
+            raise Refusal(_SIZE, f"Invalid Python tensor buffer size. Actual: {len(raw)}; Expected: {size}")
+        return Tensor.of_bytes(item.name, raw, shape, item.datatype)
+    if item.datatype == "BYTES":
+        texts = item.contents.bytes_contents
+        data = b"".join(len(text).to_bytes(4, "little") + text for text in texts)
+        return Tensor.of_bytes(item.name, data, shape, item.datatype)
+    if item.datatype not in DTYPES:
+        raise Refusal(
+            "Invalid input precision",
+            "Provided datatype is invalid, custom datatypes are allowed only when raw_input_contents is used.",
+        )
+    return Tensor.of_bytes(item.name, _typed(item, size).tobytes(), shape, item.datatype)
+
+
 def _element_bytes(datatype: str, text: int) -> int:
     """The size of an element, 0 where the datatype is unknown."""
     dtype = DTYPES.get(datatype)
@@ -151,6 +178,10 @@ def _typed(item: ModelInferRequest.InferInputTensor, expected: int) -> npt.NDArr
 def describe_output(output: ModelInferResponse.InferOutputTensor, name: str, value: npt.NDArray[Any]) -> None:
     """Fill an ``InferOutputTensor``."""
     output.name = name
+    if isinstance(value, Tensor):
+        output.datatype = value.datatype
+        output.shape.extend(value.shape)
+        return
     output.datatype = DATATYPES.get(value.dtype.newbyteorder("="), DATATYPES.get(value.dtype, "INVALID"))
     output.shape.extend(value.shape)
 
@@ -161,6 +192,8 @@ def output_bytes(value: npt.NDArray[Any]) -> memoryview:
     OVMS copies height x width x channels bytes from the start of an image whose rows may be padded: a picture
     whose width is not a multiple of 16 leaves sheared. So it does here.
     """
+    if isinstance(value, Tensor):
+        return value.contiguous()
     if value.ndim == 3 and value.dtype == np.uint8 and not value.flags.c_contiguous:
         rows = value.base
         if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.flags.c_contiguous:

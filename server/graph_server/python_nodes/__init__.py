@@ -1,0 +1,1 @@
+"""OVMS's Python nodes: ``pyovms.Tensor``, and the scripts with an ``OvmsPythonModel``."""

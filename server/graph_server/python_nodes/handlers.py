@@ -1,0 +1,110 @@
+"""The scripts of a graph's Python nodes: loaded with the graph, shared by its instances, finalised with it.
+
+Sources: src/python/pythonnoderesources.cpp, src/python/python_node_initializer.cpp.
+"""
+
+import importlib
+import logging
+import sys
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from graph_server.errors import ConfigError
+from graph_server.graph.node import Node
+from graph_server.python_nodes.tensor import Tensor, provide
+
+logger = logging.getLogger(__name__)
+
+CALCULATOR = "PythonExecutorCalculator"
+OPTIONS = "PythonExecutorCalculatorOptions"
+SIDE_PACKET = "py"
+"""The side packet in which a graph gets its handlers."""
+
+
+class Model(Protocol):
+    """What a script's class ``OvmsPythonModel`` has to have; ``initialize`` and ``finalize`` are optional."""
+
+    def execute(self, inputs: list[Tensor]) -> Any:
+        """A list of tensors, or a generator of such lists."""
+
+
+class Handlers:
+    """The models of a graph's Python nodes, by the name of the node.
+
+    Whoever uses them calls :meth:`retain` and :meth:`release`; the last release finalises them.
+    """
+
+    def __init__(self, models: Mapping[str, Model]) -> None:
+        self.models = models
+        self._lock = threading.Lock()
+        self._users = 1
+
+    def retain(self) -> None:
+        """Add a user."""
+        with self._lock:
+            self._users += 1
+
+    def release(self) -> None:
+        """Remove a user."""
+        with self._lock:
+            self._users -= 1
+            if self._users:
+                return
+        for name, model in self.models.items():
+            _finalize(name, model)
+
+
+def load_handlers(nodes: Iterable[Node], folder: Path) -> Handlers:
+    """Load the script of each Python node among ``nodes``; relative paths begin at ``folder``.
+
+    Raises :class:`ConfigError`; what has been loaded by then is finalised.
+    """
+    models: dict[str, Model] = {}
+    try:
+        for node in nodes:
+            if node.calculator == CALCULATOR:
+                models[node.name] = _load(node, folder)
+    except BaseException:
+        Handlers(models).release()
+        raise
+    return Handlers(models)
+
+
+def _load(node: Node, folder: Path) -> Model:
+    path = folder / node.options[OPTIONS].handler_path
+    if not path.is_file():
+        raise ConfigError(f"{node.where()}: handler_path {path} does not exist")
+    provide()
+    # As in OVMS: scripts of one name are one module, wherever they lie.
+    sys.path.append(str(path.parent))
+    try:
+        script = importlib.import_module(path.stem)
+        made: Model = script.OvmsPythonModel()
+        if not callable(getattr(made, "execute", None)):
+            raise AttributeError("OvmsPythonModel has no execute")
+        initialize = getattr(made, "initialize", None)
+        if initialize is not None:
+            initialize(
+                {
+                    "input_names": [port.name for port in node.inputs],
+                    "output_names": [port.name for port in node.outputs],
+                    "node_name": node.name,
+                    "base_path": str(path.parent),
+                }
+            )
+    except Exception as error:
+        logger.debug("%s", path, exc_info=error)
+        raise ConfigError(f"{node.where()}: {path} cannot be used: {type(error).__name__}: {error}") from error
+    return made
+
+
+def _finalize(name: str, model: Model) -> None:
+    finalize = getattr(model, "finalize", None)
+    if finalize is None:
+        return
+    try:
+        finalize()
+    except Exception as error:  # noqa: BLE001 - the script is the user's, and the graph goes on being unloaded
+        logger.error("node %r: finalize failed: %s: %s", name, type(error).__name__, error)
