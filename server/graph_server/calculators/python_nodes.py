@@ -12,11 +12,12 @@ import numpy as np
 
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError, GraphError
-from graph_server.graph.calculator import Emission, Ports, Services, TimedCalculator
+from graph_server.graph.calculator import Calculator, Emission, Ports, Services, TimedCalculator
+from graph_server.graph.messages import PyTensorOvTensorConverterCalculatorOptions, PythonExecutorCalculatorOptions
 from graph_server.graph.node import Node
 from graph_server.graph.packet_types import BOOL, OV_TENSOR, PY_TENSOR
 from graph_server.graph.timestamps import next_allowed
-from graph_server.python_nodes.handlers import CALCULATOR, OPTIONS, Handlers
+from graph_server.python_nodes.handlers import CALCULATOR, Handlers
 from graph_server.python_nodes.tensor import DTYPES, Tensor
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ class PythonExecutor(TimedCalculator):
             raise ConfigError("If LOOPBACK is used, it must be defined on both input and output of the node")
         if all(port.tag != _RESOURCES for port in node.input_side_packets):
             raise ConfigError(f"{node.calculator} needs input side packet {_RESOURCES}")
-        if OPTIONS not in node.options or not node.options[OPTIONS].handler_path:
+        if not node.options.of(PythonExecutorCalculatorOptions).handler_path:
             raise ConfigError(f"{node.calculator} needs its handler_path")
         if node.name == node.calculator or node.name.startswith(f"{node.calculator}_"):
             raise ConfigError(f"{node.calculator} needs a name")
@@ -177,8 +178,7 @@ class PyTensorConverter(Calculator):
 
 
 def _tensor_names(node: Node) -> Mapping[str, str]:
-    options = node.options.get("PyTensorOvTensorConverterCalculatorOptions")
-    return {} if options is None else dict(options.tag_to_output_tensor_names)
+    return node.options.of(PyTensorOvTensorConverterCalculatorOptions).tag_to_output_tensor_names
 
 
 def _array(tensor: Tensor) -> Any:

@@ -20,6 +20,8 @@ from graph_server.graph.text import node_at, node_lines, parse_text, unknown_opt
 _QUEUE_DIRECTIVE = re.compile(r"^\s*#\s*OVMS_GRAPH_QUEUE_MAX_SIZE\s*:\s*(\S+)\s*$", re.MULTILINE)
 DEFAULT_QUEUE_SIZE = 100  # MediaPipe's (framework/calculator_graph.cc)
 UNBOUNDED = 2**31
+PYTHON_NODES = "py"
+"""The side packet that the server gives to every graph: the scripts of its Python nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +198,7 @@ def _check_streams(nodes: Sequence[Node], inputs: Sequence[Port], outputs: Seque
 
 
 def _check_side_packets(nodes: Sequence[Node], side: Sequence[Port]) -> None:
-    given = dict.fromkeys((port.name for port in side), "the graph's input side packets")
+    given = dict.fromkeys((PYTHON_NODES, *(port.name for port in side)), "the graph's input side packets")
     producers = _producers("side packet", given, nodes, lambda node: node.output_side_packets)
     _check_produced("input side packet", producers, nodes, lambda node: node.input_side_packets)
 

@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from graph_server.errors import ConfigError
+from graph_server.graph.messages import PythonExecutorCalculatorOptions
 from graph_server.graph.node import Node
 from graph_server.python_nodes.tensor import Tensor, provide
 
 logger = logging.getLogger(__name__)
 
 CALCULATOR = "PythonExecutorCalculator"
-OPTIONS = "PythonExecutorCalculatorOptions"
-SIDE_PACKET = "py"
-"""The side packet in which a graph gets its handlers."""
 
 
 class Model(Protocol):
@@ -73,7 +71,7 @@ def load_handlers(nodes: Iterable[Node], folder: Path) -> Handlers:
 
 
 def _load(node: Node, folder: Path) -> Model:
-    path = folder / node.options[OPTIONS].handler_path
+    path = folder / node.options.of(PythonExecutorCalculatorOptions).handler_path
     if not path.is_file():
         raise ConfigError(f"{node.where()}: handler_path {path} does not exist")
     provide()

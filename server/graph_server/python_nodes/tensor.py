@@ -43,7 +43,7 @@ class Tensor(np.ndarray[Any, Any]):
         cls, name: str, buffer: Buffer, shape: Sequence[int] | None = None, datatype: str | None = None
     ) -> "Tensor":
         """Wrap ``buffer``, any object with the buffer protocol, without a copy."""
-        view = memoryview(buffer)
+        view = buffer.data if isinstance(buffer, np.ndarray) else memoryview(buffer)
         array = buffer if isinstance(buffer, np.ndarray) else np.asarray(view)
         known = _DATATYPES.get(view.format, view.format)
         return cls._made(name, array, array.shape if shape is None else shape, datatype or known, buffer)
@@ -54,6 +54,8 @@ class Tensor(np.ndarray[Any, Any]):
         raw = np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
         dtype = DTYPES.get(datatype)
         array = raw if dtype is None else raw.view(dtype).reshape(tuple(shape))
+        if not array.flags.aligned:  # NumPy gives such a buffer another format
+            array = array.copy()
         return cls._made(name, array, shape, datatype, None)
 
     @classmethod
@@ -75,8 +77,8 @@ class Tensor(np.ndarray[Any, Any]):
         """KServe's name, or any text that the nodes agree on."""
         return self._datatype
 
-    @property
-    def shape(self) -> tuple[int, ...]:  # type: ignore[misc]
+    @property  # type: ignore[misc]
+    def shape(self) -> tuple[int, ...]:
         """The shape as it was set."""
         return self._user_shape
 

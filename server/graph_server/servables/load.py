@@ -11,14 +11,14 @@ from graph_server.config.findings import Effect
 from graph_server.config.read import ServerConfig
 from graph_server.config.reader import GraphConfig
 from graph_server.errors import ConfigError, GraphServerError
-from graph_server.graph.definition import GraphDefinition, parse_graph
+from graph_server.graph.definition import PYTHON_NODES, GraphDefinition, parse_graph
 from graph_server.graph.pool import CallGraph, GraphPool, PooledGraph, pool_size
 from graph_server.graph.runtime import Graph
 from graph_server.metrics.servables import ServableMetrics
 from graph_server.models.model import Model
 from graph_server.models.repository import ModelRepository, UsedModels
 from graph_server.models.runtime import Runtime
-from graph_server.python_nodes.handlers import SIDE_PACKET, Handlers, load_handlers
+from graph_server.python_nodes.handlers import Handlers, load_handlers
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class LoadedGraph:
     @property
     def side_packets(self) -> Mapping[str, Handlers]:
         """What the server gives to every instance."""
-        return {SIDE_PACKET: self.handlers}
+        return {PYTHON_NODES: self.handlers}
 
     def close(self) -> None:
         """End the pool; sessions that are under way keep the scripts of Python nodes."""
@@ -162,7 +162,7 @@ def _load_graph(config: GraphConfig, models: ModelRepository, before: LoadedGrap
 
 
 def _tried(definition: GraphDefinition, text: str, models: ModelRepository, handlers: Handlers) -> LoadedGraph:
-    own = {SIDE_PACKET: handlers}
+    own = {PYTHON_NODES: handlers}
     # Making one opens every model: what is missing shows now, and the first session finds them compiled.
     noted = UsedModels(models)
     with ThreadPoolExecutor(2) as threads:  # OpenVINO compiles with one thread

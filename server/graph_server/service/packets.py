@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from graph_server.errors import GraphError
-from graph_server.graph.definition import GraphDefinition
+from graph_server.graph.definition import PYTHON_NODES, GraphDefinition
 from graph_server.graph.node import Port
 from graph_server.graph.packet_types import consistent, named, of_graph_port
 from graph_server.graph.pool import CallGraph
@@ -36,7 +36,6 @@ from graph_server.service.tensors import (
 from kserve_wire.messages import ModelInferResponse
 from kserve_wire.names import TIMESTAMP
 
-_RESERVED = "py"
 _SPECIAL = {
     UNSET: "Timestamp::Unset()",
     UNSTARTED: "Timestamp::Unstarted()",
@@ -69,7 +68,7 @@ def side_packets(request: InferRequest, definition: GraphDefinition) -> dict[str
     for name, value in request.message.parameters.items():
         if name == TIMESTAMP:
             continue
-        if name == _RESERVED:
+        if name == PYTHON_NODES:
             raise precondition_failed(
                 "Failed to initialize mediapipe graph",
                 "Incoming input side packet: py is special reserved name and cannot be used",
