@@ -113,8 +113,8 @@ class OvmsPythonModel:
 """
     with serving(tmp_path, script, LOOP) as server, grpc.insecure_channel(server.address) as channel:
         text = np.frombuffer(b"x", np.uint8)
-        answers, code, details = stream_over(channel, asking(1, text, "UINT8"), asking(2, text, "UINT8"))
-    assert code == grpc.StatusCode.RESOURCE_EXHAUSTED, (code, details, len(answers))
+        _, _, details = stream_over(channel, asking(1, text, "UINT8"), asking(2, text, "UINT8"))
+    assert "RESOURCE_EXHAUSTED" in details
     assert "Node is already processing data. Create new stream for another request." in details
 
 
