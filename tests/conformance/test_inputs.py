@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kserve_wire.messages import ModelInferRequest
 from tests.conformance.wire import DATATYPES, INVALID_ARGUMENT, OK, Wire, echo, image, request, stamp, tensor
 
 pytestmark = pytest.mark.graphs("passThrough")
@@ -14,7 +15,7 @@ BOTH = (
 )
 
 
-def refused(wire: Wire, made: Any, text: str) -> None:
+def refused(wire: Wire, made: ModelInferRequest, text: str) -> None:
     """The request is refused with ``text`` in a unary call and in a stream, which goes on."""
     assert wire.refusal(made) == (INVALID_ARGUMENT, text)
     ended = wire.stream(made)
@@ -22,7 +23,7 @@ def refused(wire: Wire, made: Any, text: str) -> None:
     assert (ended.answers, ended.code) == ([], OK)
 
 
-def changed(**fields: Any) -> Any:
+def changed(**fields: Any) -> ModelInferRequest:
     """An image whose description is changed."""
     made = echo(1)
     shape = fields.pop("shape", None)
@@ -233,7 +234,7 @@ TYPED = {
 }
 
 
-def typed(datatype: str, shape: list[int]) -> Any:
+def typed(datatype: str, shape: list[int]) -> ModelInferRequest:
     field, values = TYPED[datatype]
     made = tensor(np.zeros(0))
     del made.raw_input_contents[:]

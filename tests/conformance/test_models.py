@@ -5,12 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kserve_wire.messages import ModelInferRequest
 from tests.conformance.wire import INVALID_ARGUMENT, NOT_FOUND, TIMESTAMP, Wire, request
 
 WHERE = "; input name: input name: pose_landmarks"  # twice: OVMS's own slip
 
 
-def landmarks(value: Any = None, name: str = "pose_landmarks", **fields: Any) -> Any:
+def landmarks(value: Any = None, name: str = "pose_landmarks", **fields: Any) -> ModelInferRequest:
     return request("pose_classifier", (name, np.zeros((1, 195), np.float32) if value is None else value), **fields)
 
 

@@ -1,11 +1,11 @@
 """A graph whose text asks for a pool of instances; here it has one, for all calls."""
 
 import threading
-from typing import Any
 
 import numpy as np
 import pytest
 
+from kserve_wire.messages import ModelInferRequest
 from tests.conformance.wire import (
     FAILED_PRECONDITION,
     INVALID_ARGUMENT,
@@ -22,7 +22,7 @@ pytestmark = [
 ]
 
 
-def sound(timestamp: int) -> Any:
+def sound(timestamp: int) -> ModelInferRequest:
     return tensor(np.ones(3, np.float32), timestamp, graph="pooled")
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from kserve_wire.messages import ModelInferRequest
 from tests.conformance.wire import INVALID_ARGUMENT, OK, TIMESTAMP, UNKNOWN, Wire, echo, parameter, stamp
 
 pytestmark = pytest.mark.graphs("passThrough")
@@ -41,7 +42,7 @@ def test_any_value_of_mediapipes_range_may_come_first(wire: Wire, first: int) ->
 
 @pytest.mark.parametrize("value", ["now", True, None])
 def test_a_timestamp_of_another_type_is_refused_inside_the_stream(wire: Wire, value: Any) -> None:
-    def wrong() -> Any:
+    def wrong() -> ModelInferRequest:
         return parameter(echo(), TIMESTAMP, value)
 
     ended = wire.stream(wrong(), wrong(), echo(1))

@@ -32,7 +32,7 @@ DATATYPES = {
 
 def request(
     graph: str, *inputs: tuple[str, npt.NDArray[Any]], timestamp: Any = None, version: str = "", identity: str = ""
-) -> Any:
+) -> ModelInferRequest:
     """A request with raw contents; a ``timestamp`` that is a text or bool is sent as that type."""
     made = ModelInferRequest(model_name=graph, model_version=version, id=identity)
     for name, value in inputs:
@@ -43,7 +43,7 @@ def request(
     return made
 
 
-def parameter(made: Any, name: str, value: Any) -> Any:
+def parameter(made: ModelInferRequest, name: str, value: Any) -> ModelInferRequest:
     """Set a request's parameter; ``None`` sets one without a value."""
     kinds = {bool: "bool_param", int: "int64_param", str: "string_param"}
     if value is None:
@@ -58,26 +58,26 @@ def image(seed: int = 0, height: int = 48, width: int = 64, channels: int = 3) -
     return np.random.default_rng(seed).integers(0, 255, (height, width, channels), np.uint8)
 
 
-def echo(timestamp: Any = None, seed: int = 0, **fields: Any) -> Any:
+def echo(timestamp: Any = None, seed: int = 0, **fields: Any) -> ModelInferRequest:
     """A request for the graph that gives an image back."""
     return request("passThrough", ("image", image(seed)), timestamp=timestamp, **fields)
 
 
-def tensor(value: Any, timestamp: Any = None, graph: str = "tensor") -> Any:
+def tensor(value: Any, timestamp: Any = None, graph: str = "tensor") -> ModelInferRequest:
     """A request for the graph that gives a tensor back."""
     return request(graph, ("in", np.asarray(value)), timestamp=timestamp)
 
 
-def stamp(answer: Any) -> int:
+def stamp(answer: ModelStreamInferResponse | ModelInferResponse) -> int:
     """The timestamp of an answer in a stream, or of a unary one."""
-    response = getattr(answer, "infer_response", answer)
-    return int(response.parameters[TIMESTAMP].int64_param)
+    response = answer if isinstance(answer, ModelInferResponse) else answer.infer_response
+    return response.parameters[TIMESTAMP].int64_param
 
 
 class Ended:
     """How a stream went: its answers, and the status that it ended with."""
 
-    def __init__(self, answers: Sequence[Any], code: grpc.StatusCode, details: str) -> None:
+    def __init__(self, answers: Sequence[ModelStreamInferResponse], code: grpc.StatusCode, details: str) -> None:
         self.answers = [item.infer_response for item in answers if item.HasField("infer_response")]
         self.errors = [item.error_message for item in answers if item.error_message]
         self.messages = list(answers)
@@ -92,11 +92,11 @@ class Conversation:
         self._requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._call = streaming(channel)(iter(self._requests.get, None), timeout=SECONDS)
 
-    def send(self, *made: Any) -> None:
+    def send(self, *made: ModelInferRequest | bytes) -> None:
         for item in made:
-            self._requests.put(item.SerializeToString())
+            self._requests.put(item if isinstance(item, bytes) else item.SerializeToString())
 
-    def receive(self) -> Any:
+    def receive(self) -> ModelStreamInferResponse:
         """The next message."""
         return ModelStreamInferResponse.FromString(next(self._call))
 
@@ -140,12 +140,12 @@ class Wire:
         answer = calling(self._channel, method_path(method))(data, timeout=SECONDS)
         return getattr(messages, f"{method}Response").FromString(answer)
 
-    def infer(self, made: Any) -> Any:
+    def infer(self, made: ModelInferRequest) -> ModelInferResponse:
         """A unary inference; raises :class:`grpc.RpcError`."""
         answer = calling(self._channel)(made.SerializeToString(), timeout=SECONDS)
         return ModelInferResponse.FromString(answer)
 
-    def refusal(self, made: Any) -> tuple[grpc.StatusCode, str]:
+    def refusal(self, made: ModelInferRequest) -> tuple[grpc.StatusCode, str]:
         """How a unary inference is refused."""
         try:
             self.infer(made)
@@ -164,7 +164,7 @@ class Wire:
     def converse(self) -> Conversation:
         return Conversation(self._channel)
 
-    def stream(self, *made: Any) -> Ended:
+    def stream(self, *made: ModelInferRequest | bytes) -> Ended:
         """A whole session: everything is sent, the client's side closed, the rest read."""
         conversation = self.converse()
         conversation.send(*made)

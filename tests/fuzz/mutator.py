@@ -8,7 +8,6 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from kserve_wire.messages import ModelInferRequest
 from tests.conftest import ROOT
@@ -102,9 +101,9 @@ class Mutator:
                     message.raw_input_contents.append(chance.randbytes(chance.choice((0, 1, 780, 3000))))
                 case _:
                     self._change_input(message)
-        return bytes(message.SerializeToString())
+        return message.SerializeToString()
 
-    def _change_parameter(self, message: Any) -> None:
+    def _change_parameter(self, message: ModelInferRequest) -> None:
         chance = self._random
         parameter = message.parameters[chance.choice(_PARAMETERS)]
         match chance.randrange(4):
@@ -117,7 +116,7 @@ class Mutator:
             case _:
                 parameter.SetInParent()
 
-    def _change_input(self, message: Any) -> None:
+    def _change_input(self, message: ModelInferRequest) -> None:
         chance = self._random
         if not message.inputs or chance.random() < 0.1:
             message.inputs.add(name=chance.choice(_ODD_TEXTS), datatype="UINT8", shape=[1])

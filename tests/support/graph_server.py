@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import numpy.typing as npt
 
 from graph_server.config.read import ServerConfig, single_servable
 from graph_server.faults.plan import parse_faults
@@ -43,7 +44,7 @@ def graph_server(*faults: str, config: ServerConfig | None = None, **options: An
         made.stop(0)
 
 
-def request(timestamp: int, name: str = "image", image: Any = None) -> Any:
+def request(timestamp: int, name: str = "image", image: npt.NDArray[Any] | None = None) -> ModelInferRequest:
     image = picture(timestamp % 100) if image is None else image
     made = ModelInferRequest(model_name="passThrough", id=str(timestamp))
     made.inputs.add(name=name, datatype="UINT8", shape=image.shape)
@@ -52,13 +53,15 @@ def request(timestamp: int, name: str = "image", image: Any = None) -> Any:
     return made
 
 
-def stream(address: str, *requests: Any) -> tuple[list[Any], grpc.StatusCode, str]:
+def stream(address: str, *requests: ModelInferRequest) -> tuple[list[ModelStreamInferResponse], grpc.StatusCode, str]:
     """All answers of a session, and how it ended."""
     with grpc.insecure_channel(address) as channel:
         return stream_over(channel, *requests)
 
 
-def stream_over(channel: grpc.Channel, *requests: Any) -> tuple[list[Any], grpc.StatusCode, str]:
+def stream_over(
+    channel: grpc.Channel, *requests: ModelInferRequest
+) -> tuple[list[ModelStreamInferResponse], grpc.StatusCode, str]:
     """The same over a channel that is there."""
     answers = []
     call = streaming(channel)(iter([made.SerializeToString() for made in requests]))
@@ -70,13 +73,13 @@ def stream_over(channel: grpc.Channel, *requests: Any) -> tuple[list[Any], grpc.
     return answers, call.code(), call.details()
 
 
-def unary(address: str, made: Any, timeout: float | None = None) -> Any:
+def unary(address: str, made: ModelInferRequest, timeout: float | None = None) -> ModelInferResponse:
     """The answer of a unary call; raises :class:`grpc.RpcError`."""
     with grpc.insecure_channel(address) as channel:
         return ModelInferResponse.FromString(calling(channel)(made.SerializeToString(), timeout=timeout))
 
 
-def stamps(answers: list[Any]) -> list[int]:
+def stamps(answers: list[ModelStreamInferResponse]) -> list[int]:
     """The timestamps of the answers, -1 for an error."""
     return [-1 if item.error_message else item.infer_response.parameters[TIMESTAMP].int64_param for item in answers]
 

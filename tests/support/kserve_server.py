@@ -20,11 +20,13 @@ from kserve_wire.messages import (
 )
 from kserve_wire.names import SERVICE, TIMESTAMP
 
-Script = Callable[[Any, int], Iterator[Any]]
-"""From a request and its number to what is sent back: responses, texts of errors, or a status to end with."""
+Reply = ModelInferResponse | bytes | str | tuple[grpc.StatusCode, str]
+"""A response, a message's own bytes, the text of an error, or a status to end with."""
+Script = Callable[[ModelInferRequest, int], Iterator[Reply]]
+"""From a request and its number to what is sent back."""
 
 
-def answer(request: Any, *outputs: str, timestamp: int | None = None) -> Any:
+def answer(request: ModelInferRequest, *outputs: str, timestamp: int | None = None) -> ModelInferResponse:
     """A response with the request's image, or scores, under each of the names in ``outputs``."""
     response = ModelInferResponse(model_name=request.model_name, model_version="1")
     key = request.parameters[TIMESTAMP].int64_param if timestamp is None else timestamp
@@ -39,12 +41,12 @@ def answer(request: Any, *outputs: str, timestamp: int | None = None) -> Any:
     return response
 
 
-def echo(request: Any, number: int) -> Iterator[Any]:
+def echo(request: ModelInferRequest, number: int) -> Iterator[Reply]:
     """The image comes back."""
     yield answer(request, "output")
 
 
-def image_and_label(request: Any, number: int) -> Iterator[Any]:
+def image_and_label(request: ModelInferRequest, number: int) -> Iterator[Reply]:
     """Two outputs, each as its own message, the label first."""
     yield answer(request, "label_scores")
     yield answer(request, "output")
@@ -58,8 +60,8 @@ class ScriptedServer:
         self._credentials = credentials
         self.script: Script = echo
         self.outputs = ["output"]
-        self.requests: list[Any] = []
-        self.metadata: Any = None
+        self.requests: list[ModelInferRequest] = []
+        self.metadata: ModelMetadataResponse | None = None
         self._pool = ThreadPoolExecutor(16)
         self._server: grpc.Server | None = None
         self.port = 0
@@ -102,37 +104,34 @@ class ScriptedServer:
             self._server = None
 
     def _server_metadata(self, data: bytes, context: grpc.ServicerContext) -> bytes:
-        return bytes(ServerMetadataResponse(name="scripted", version="1").SerializeToString())
+        return ServerMetadataResponse(name="scripted", version="1").SerializeToString()
 
     def _model_metadata(self, data: bytes, context: grpc.ServicerContext) -> bytes:
         request = ModelMetadataRequest.FromString(data)
         if request.name not in ("holisticClassifier", "graph"):
             context.abort(grpc.StatusCode.NOT_FOUND, "Model with requested name is not found")
         if self.metadata is not None:
-            return bytes(self.metadata.SerializeToString())
+            return self.metadata.SerializeToString()
         made = ModelMetadataResponse(name=request.name, platform="OpenVINO", versions=["1"])
         made.inputs.add(name="image", datatype="INVALID")
         for name in self.outputs:
             made.outputs.add(name=name, datatype="INVALID")
-        return bytes(made.SerializeToString())
+        return made.SerializeToString()
 
     def _infer(self, data: bytes, context: grpc.ServicerContext) -> bytes:
         request = ModelInferRequest.FromString(data)
         self.requests.append(request)
-        merged: Any = None
+        merged = ModelInferResponse()
         for item in self.script(request, len(self.requests) - 1):
             if isinstance(item, tuple):
                 context.abort(*item)
-            if merged is None:
-                merged = item
-            else:
-                merged.MergeFrom(item)
+            assert isinstance(item, ModelInferResponse)
+            merged.MergeFrom(item)
         merged.id = request.id
-        return bytes(merged.SerializeToString())
+        return merged.SerializeToString()
 
     def _stream(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         self.sessions += 1
-        wrapper = ModelStreamInferResponse
         try:
             for data in requests:
                 request = ModelInferRequest.FromString(data)
@@ -141,11 +140,11 @@ class ScriptedServer:
                     if isinstance(item, tuple):
                         context.abort(*item)
                     elif isinstance(item, str):
-                        yield bytes(wrapper(error_message=item).SerializeToString())
+                        yield ModelStreamInferResponse(error_message=item).SerializeToString()
                     elif isinstance(item, bytes):
                         yield item
                     else:
-                        yield bytes(wrapper(infer_response=item).SerializeToString())
+                        yield ModelStreamInferResponse(infer_response=item).SerializeToString()
         except grpc.RpcError:
             self.ends.put("cancelled")
         else:
@@ -155,7 +154,7 @@ class ScriptedServer:
 def slow(seconds: float) -> Script:
     """Echo after a pause."""
 
-    def script(request: Any, number: int) -> Iterator[Any]:
+    def script(request: ModelInferRequest, number: int) -> Iterator[Reply]:
         time.sleep(seconds)
         yield answer(request, "output")
 
@@ -165,7 +164,7 @@ def slow(seconds: float) -> Script:
 def gate(opened: threading.Event) -> Script:
     """Echo once ``opened`` is set."""
 
-    def script(request: Any, number: int) -> Iterator[Any]:
+    def script(request: ModelInferRequest, number: int) -> Iterator[Reply]:
         opened.wait(10)
         yield answer(request, "output")
 

@@ -47,7 +47,7 @@ def test_an_array_that_is_not_contiguous_is_sent_in_order() -> None:
     assert parsed.raw_input_contents[0] == array.tobytes()
 
 
-def _response(datatype: str, shape: list[int], data: bytes) -> Any:
+def _response(datatype: str, shape: list[int], data: bytes) -> ModelInferResponse:
     response = ModelInferResponse(model_name="m", model_version="1", id="9")
     response.parameters["OVMS_MP_TIMESTAMP"].int64_param = 42
     response.outputs.add(name="output", datatype=datatype, shape=shape)

@@ -5,13 +5,12 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import grpc
 import numpy as np
 import pytest
 
-from kserve_wire.messages import ModelInferResponse, ModelStreamInferResponse
+from kserve_wire.messages import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
 from stream_client.errors import ConfigurationError, ProtocolError, ServerError, TransportError
 from stream_client.frames import Tensor
 from stream_client.transport.base import Answer, Closed, Event, Failure, Request, Transport
@@ -19,7 +18,7 @@ from stream_client.transport.channel import ChannelOptions
 from stream_client.transport.session import Api, TransportOptions, connect
 from stream_client.transport.streaming import StreamingTransport
 from stream_client.transport.unary import UnaryTransport
-from tests.support.kserve_server import ScriptedServer, answer
+from tests.support.kserve_server import Reply, ScriptedServer, answer
 
 IMAGE = Tensor("image", "UINT8", np.zeros((16, 16, 3), np.uint8))
 Make = Callable[[str], Transport]
@@ -62,7 +61,7 @@ class Session:
         return self.next()
 
 
-def anonymous(request: Any, number: int) -> Iterator[Any]:
+def anonymous(request: ModelInferRequest, number: int) -> Iterator[Reply]:
     """An answer that says neither timestamp nor id, as of a server that answers in order."""
     response = answer(request, "output")
     response.parameters.clear()
@@ -86,7 +85,7 @@ def test_servers_that_say_no_timestamp_answer_in_order(server: ScriptedServer) -
 
 
 def test_an_error_in_the_stream_takes_its_own_place_in_the_order(server: ScriptedServer) -> None:
-    def second_fails(request: Any, number: int) -> Iterator[Any]:
+    def second_fails(request: ModelInferRequest, number: int) -> Iterator[Reply]:
         yield from iter(["no"]) if number == 1 else anonymous(request, number)
 
     server.script = second_fails
@@ -99,7 +98,7 @@ def test_an_error_in_the_stream_takes_its_own_place_in_the_order(server: Scripte
 
 
 def test_an_error_with_an_id_beside_it_belongs_to_that_frame(server: ScriptedServer) -> None:
-    def fail(request: Any, number: int) -> Iterator[Any]:
+    def fail(request: ModelInferRequest, number: int) -> Iterator[Reply]:
         if number == 1:
             response = ModelInferResponse(id=request.id)
             wrapper = ModelStreamInferResponse(error_message="no", infer_response=response)
@@ -114,7 +113,7 @@ def test_an_error_with_an_id_beside_it_belongs_to_that_frame(server: ScriptedSer
 
 
 def test_an_error_that_may_be_of_any_frame_names_none(server: ScriptedServer) -> None:
-    def fail(request: Any, number: int) -> Iterator[Any]:
+    def fail(request: ModelInferRequest, number: int) -> Iterator[Reply]:
         if number == 1:
             yield "no"
 
@@ -157,7 +156,7 @@ def test_a_listener_that_raises_ends_the_session_with_its_error(server: Scripted
 
 @both
 def test_an_answer_of_an_impossible_shape_ends_the_session(server: ScriptedServer, make: Make) -> None:
-    def impossible(request: Any, number: int) -> Iterator[Any]:
+    def impossible(request: ModelInferRequest, number: int) -> Iterator[Reply]:
         response = answer(request)
         response.outputs.add(name="output", datatype="UINT8", shape=[1] * 65)
         response.raw_output_contents.append(b"a")

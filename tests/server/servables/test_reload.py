@@ -20,7 +20,7 @@ from graph_server.servables.live import LiveServables
 from graph_server.servables.load import load
 from graph_server.servables.reload import ConfigWatcher
 from graph_server.server import GraphServer, ServerOptions
-from kserve_wire.messages import ModelStreamInferResponse
+from kserve_wire.messages import ModelInferRequest, ModelStreamInferResponse
 from kserve_wire.names import TIMESTAMP
 from tests.conftest import ROOT
 from tests.support.calls import streaming
@@ -82,7 +82,7 @@ def post(server: GraphServer, path: str, body: bytes = b"") -> tuple[int, Any]:
     return status, json.loads(answer)
 
 
-def echo(timestamp: int, name: str = "echo") -> Any:
+def echo(timestamp: int, name: str = "echo") -> ModelInferRequest:
     made = request(timestamp)
     made.model_name = name
     return made
@@ -171,7 +171,7 @@ def test_a_changed_graph_is_loaded_and_an_open_session_keeps_its_own(server: Gra
 
     with grpc.insecure_channel(server.address) as channel:
         call = streaming(channel)(requests())
-        parse: Callable[[bytes], Any] = ModelStreamInferResponse.FromString
+        parse: Callable[[bytes], ModelStreamInferResponse] = ModelStreamInferResponse.FromString
         assert parse(next(call)).infer_response.outputs[0].name == "output"
         files.graph.write_text(ECHO.replace('"output"', '"changed"').replace("IMAGE:output", "IMAGE:changed"))
         assert post(server, "/v1/config/reload")[0] == 201
