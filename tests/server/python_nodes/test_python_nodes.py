@@ -105,10 +105,12 @@ class OvmsPythonModel:
 
 def test_a_request_while_a_generator_runs_is_refused(tmp_path: Path) -> None:
     script = """
+import time
 from pyovms import Tensor
 class OvmsPythonModel:
     def execute(self, inputs):
         while True:
+            time.sleep(0.001)  # as a model would, which lets others have the interpreter
             yield [Tensor("b", b"again")]
 """
     with serving(tmp_path, script, LOOP) as server, grpc.insecure_channel(server.address) as channel:
