@@ -99,7 +99,8 @@ def test_a_unary_call_without_a_person_is_explained_by_the_summary(tmp_path: Pat
     )
     assert done.returncode == 1
     assert "3 failed (refused by the server: 3)" in done.stderr
-    assert "label scores have none without a person: use --api stream" in done.stderr
+    assert "label scores have none without a person: stream, or name a graph" in done.stderr
+    assert "(--api stream)" in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
