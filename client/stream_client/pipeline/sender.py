@@ -1,6 +1,5 @@
 """The thread that owns the session with the server: converts, sends, and recovers when it breaks."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,9 +19,9 @@ from stream_client.options import ServerLossPolicy
 from stream_client.pipeline.exchange import Exchange
 from stream_client.pipeline.steps import Done, Finish, Lost, Resend, SendFrame
 from stream_client.transport.base import Request, Transport
-from stream_client.util.backoff import Backoff, TimeLimit
-
-logger = logging.getLogger(__name__)
+from stream_client.util.backoff import Backoff
+from stream_client.util.reconnector import Reconnector
+from stream_client.util.retry_plan import RetryPlan
 
 
 class Sender:
@@ -43,6 +42,7 @@ class Sender:
         *,
         on_server_loss: ServerLossPolicy,
         retry_timeout: float | None = None,
+        backoff: Backoff | None = None,
     ) -> None:
         self._transport = transport
         self._exchange = exchange
@@ -52,13 +52,19 @@ class Sender:
         self._policy = on_server_loss
         self._retry_timeout = retry_timeout
         self._stopping = threading.Event()
+        self._reconnector = Reconnector(
+            "server",
+            self._open_session,
+            RetryPlan(timeout=retry_timeout, backoff=backoff or Backoff()),
+            self._stopping,
+            lambda state: observer.state("server", state),
+            errors=(TransportError,),
+        )
         self._thread = threading.Thread(target=self._run, name="sender")
 
     def open(self) -> None:
         """Open the first session in the calling thread; raises when no server answers."""
-        self._observer.state("server", "connecting")
-        self._transport.open(self._exchange.listener())
-        self._observer.state("server", "live")
+        self._reconnector.connect_once()
 
     def start(self) -> None:
         """Begin to send."""
@@ -92,6 +98,13 @@ class Sender:
             self._on_error(as_error(exception, TransportError, "sending failed"))
         finally:
             self._close()
+
+    def _open_session(self, within: float) -> None:
+        try:
+            self._transport.open(self._exchange.listener(), within=within)
+        except TransportError:
+            self._transport.close()
+            raise
 
     def _close(self) -> None:
         self._transport.close()
@@ -132,24 +145,15 @@ class Sender:
             self._exchange.give_up_unanswered(reason, error)
             self._on_error(error)
             return False
-        logger.warning("server lost: %s; reconnecting", error)
-        self._observer.state("server", "lost")
         self._exchange.server_lost(error)
-        backoff = Backoff()
-        started = time.monotonic()
-        limit = TimeLimit(self._retry_timeout)
-        while not limit.passed and not self._stopping.wait(min(backoff.next(), limit.left)):
-            self._transport.close()
-            try:
-                self._observer.state("server", "connecting")
-                self._transport.open(self._exchange.listener(), within=limit.for_attempt)
-            except TransportError as failure:
-                logger.info("server still away: %s", failure)
-                continue
+        self._transport.close()
+        try:
+            back = self._reconnector.lost(error) and self._reconnector.connect()
+        except TransportError:
+            back = False
+        if back:
             self._exchange.carry_over()
-            self._observer.state("server", "live")
             self._observer.reconnected("server")
-            logger.warning("server live again after %.1f s", time.monotonic() - started)
             return True
         self._exchange.give_up_unanswered("connection_lost", error)
         if not self._stopping.is_set():

@@ -6,7 +6,6 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from stream_client.errors import RtspError, SinkError, StreamClientError
 from stream_client.frames import Image, Result, StreamInfo
@@ -14,9 +13,11 @@ from stream_client.monitoring.observer import ConnectionState
 from stream_client.rtsp.h264 import CLOCK_RATE, split_access_unit
 from stream_client.rtsp.publisher import Publisher
 from stream_client.sinks.encoder import Encoder
-from stream_client.util.backoff import Backoff, TimeLimit
+from stream_client.util.backoff import Backoff
 from stream_client.util.media import even
+from stream_client.util.reconnector import Reconnector
 from stream_client.util.redact import redact
+from stream_client.util.retry_plan import RetryPlan
 
 logger = logging.getLogger(__name__)
 
@@ -24,16 +25,49 @@ EncoderFactory = Callable[[int, int], Encoder]
 """Makes an encoder for pictures of a width and height in pixels."""
 
 
-@dataclass(slots=True)
-class _Trials:
-    """What the publishing thread remembers from attempt to attempt."""
+class _Stream:
+    """Pictures of one size on one connection. Used by one thread, but for :meth:`abort`."""
 
-    backoff: Backoff
-    limit: TimeLimit
-    live: bool = False
-    was_live: bool = False
-    refusals: int = 0
-    said: str = ""
+    def __init__(self, encoder: Encoder, publisher: Publisher, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+        self._encoder = encoder
+        self._publisher = publisher
+        self._began = time.monotonic()
+        self._last = -1
+        self._units: list[bytes] = []
+        self._presentation = 0
+
+    def begin(self, image: Image, within: float) -> None:
+        """Connect and announce the stream, in ``within`` seconds; nothing is sent before :meth:`flush`."""
+        while not self._units:
+            self._encode(image)
+        self._publisher.connect(within)
+        self._publisher.announce(split_access_unit(self._units[0]), "ovms-stream-client")
+
+    def send(self, image: Image) -> None:
+        """Encode and send a picture."""
+        self._encode(image)
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what is encoded."""
+        for unit in self._units:
+            self._publisher.send(split_access_unit(unit), self._presentation)
+
+    def abort(self) -> None:
+        """Make every waiting call fail now; called from another thread."""
+        self._publisher.abort()
+        self._encoder.abort()
+
+    def close(self) -> None:
+        """Leave the server and end the encoder."""
+        self._publisher.close()
+        self._encoder.close()
+
+    def _encode(self, image: Image) -> None:
+        # Wall clock since the stream began, in ticks of 90 kHz, strictly rising.
+        self._presentation = self._last = max(round((time.monotonic() - self._began) * CLOCK_RATE), self._last + 1)
+        self._units = self._encoder.encode(image, self._presentation)
 
 
 class RtspSink:
@@ -55,7 +89,13 @@ class RtspSink:
     REFUSALS = 3
 
     def __init__(
-        self, url: str, encoder: EncoderFactory, *, reconnect_timeout: float | None = None, timeout: float = 5.0
+        self,
+        url: str,
+        encoder: EncoderFactory,
+        *,
+        reconnect_timeout: float | None = None,
+        timeout: float = 5.0,
+        backoff: Backoff | None = None,
     ) -> None:
         self.name = redact(url)
         self._url = url
@@ -67,15 +107,25 @@ class RtspSink:
         self._newest: Image | None = None
         self._unseen = False
         self._repeated = self._skipped = 0
-        self._closing = False
         self._failure: StreamClientError | None = None
-        self._publisher: Publisher | None = None
-        self._encoder: Encoder | None = None
+        self._stream: _Stream | None = None
         self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._reconnector = Reconnector(
+            self.name,
+            self._begin_stream,
+            RetryPlan(
+                timeout=reconnect_timeout, backoff=backoff or Backoff(first=0.2, longest=1.0), refusals=self.REFUSALS
+            ),
+            self._stop,
+            self._report,
+            errors=(RtspError, OSError),
+            refuses=_refuses,
+            describe=self._reason,
+        )
+        self._last_taken = False
         self._paced = False
         self._start = 0.0
-        self._last = 0
-        self._began = 0.0
 
     def watch(self, on_state: Callable[[ConnectionState], None]) -> None:
         """Tell ``on_state`` of every change of state, from the publishing thread; call before :meth:`open`."""
@@ -105,16 +155,14 @@ class RtspSink:
         if thread is None:
             return
         with self._changed:
-            self._closing = True
+            self._stop.set()
             self._changed.notify_all()
         thread.join(self.CLOSE_SECONDS)
         if thread.is_alive():
             with self._changed:
-                publisher, encoder = self._publisher, self._encoder
-            if publisher is not None:
-                publisher.abort()
-            if encoder is not None:
-                encoder.abort()
+                stream = self._stream
+            if stream is not None:
+                stream.abort()
             thread.join(self.CLOSE_SECONDS)  # a name server that is silent cannot be interrupted
 
     def _wait_for(self, seconds: float) -> None:
@@ -126,24 +174,15 @@ class RtspSink:
             self._start -= pause - self.LONGEST_PAUSE
             pause = self.LONGEST_PAUSE
         with self._changed:
-            self._changed.wait_for(lambda: self._closing or self._failure is not None, max(0.0, pause))
+            self._changed.wait_for(lambda: self._stop.is_set() or self._failure is not None, max(0.0, pause))
 
     def _run(self) -> None:
-        self._wait_for_picture()
-        trials = _Trials(Backoff(first=0.2, longest=1.0), TimeLimit(self._reconnect_timeout))
         try:
-            while self._wait_for_picture():
-                self._on_state("connecting")
-                try:
-                    self._publish(trials)
-                    trials.limit = TimeLimit(self._reconnect_timeout)
-                except (RtspError, OSError) as error:
-                    # Handled here, where Python forgets it: kept in a variable, it would keep the encoder alive.
-                    if self._closing:
-                        return
-                    self._take_loss(error, trials)
-                    with self._changed:
-                        self._changed.wait_for(lambda: self._closing, min(trials.backoff.next(), trials.limit.left))
+            while self._wait_for_picture() and self._reconnector.connect() and self._publish():
+                pass
+        except (RtspError, OSError) as error:
+            option = "output_stream" if _unauthorised(error) else None
+            self._fail(SinkError(f"{self.name}: {self._reason(error)}", option=option))
         except StreamClientError as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 - raised by write(), in the owner's thread
@@ -154,95 +193,88 @@ class RtspSink:
             words = "%s: %d pictures were repeated since nothing new came, %d skipped for newer ones"
             logger.log(level, words, self.name, self._repeated, self._skipped)
 
-    def _take_loss(self, error: RtspError | OSError, trials: "_Trials") -> None:
-        """Say what happened; raises where there is no point in another attempt."""
-        if trials.live:
-            trials.live, trials.was_live, trials.refusals = False, True, 0
-            trials.said, trials.limit = "", TimeLimit(self._reconnect_timeout)
-            self._on_state("lost")
-        refused = isinstance(error, ssl.SSLError) or (isinstance(error, RtspError) and error.status in (401, 403))
-        trials.refusals = trials.refusals + 1 if refused else 0
-        if trials.limit.passed or trials.refusals >= (self.REFUSALS if trials.was_live else 1):
-            raise self._sink_error(error) from error
-        message = str(self._sink_error(error))
-        if message != trials.said:  # once, not at every attempt
-            trials.said = message
-            logger.warning("%s; trying again", message)
+    def _report(self, state: ConnectionState) -> None:
+        self._on_state(state)
 
     def _fail(self, error: StreamClientError) -> None:
         with self._changed:
-            if not self._closing:
+            if not self._stop.is_set():
                 self._failure = error
             self._changed.notify_all()
 
-    def _sink_error(self, error: Exception) -> SinkError:
-        if isinstance(error, RtspError) and error.status in (401, 403):
-            return SinkError(f"{self.name} refuses the credentials: put them in the URL", option="output_stream")
+    def _reason(self, error: Exception) -> str:
+        if _unauthorised(error):
+            return "the server refuses the credentials: put them in the URL"
         if isinstance(error, ssl.SSLCertVerificationError):
-            return SinkError(f"{self.name}: the server's certificate is not trusted: {error.verify_message}")
+            return f"the server's certificate is not trusted: {error.verify_message}"
         if isinstance(error, ssl.SSLError):
-            return SinkError(f"{self.name}: the TLS handshake failed: {error.reason or error}")
+            return f"the TLS handshake failed: {error.reason or error}"
         if isinstance(error, TimeoutError):
             longest = min(self._timeout, self._reconnect_timeout or math.inf)
-            return SinkError(f"{self.name} did not answer within {longest:g} s")
+            return f"the server did not answer within {longest:g} s"
         if isinstance(error, ConnectionRefusedError):
-            return SinkError(f"{self.name}: connection refused; is the server running?")
-        return SinkError(redact(f"{self.name}: {getattr(error, 'strerror', None) or error}"))
+            return "connection refused; is the server running?"
+        return redact(str(getattr(error, "strerror", None) or error))
 
     def _wait_for_picture(self) -> bool:
         with self._changed:
-            self._changed.wait_for(lambda: self._newest is not None or self._closing)
-            return not self._closing or self._unseen
+            self._changed.wait_for(lambda: self._newest is not None or self._stop.is_set())
+            return not self._stop.is_set() or self._unseen
 
-    def _publish(self, trials: "_Trials") -> None:
-        """Publish until pictures change their size or the sink is closed; raises when the server is lost."""
-        image, last = self._next_picture(wait=False)
-        shape = image.shape
-        self._began = time.monotonic()
-        self._last = -1
-        encoder = self._make_encoder(shape[1], shape[0])
-        publisher = Publisher(self._url, timeout=self._timeout)
+    def _begin_stream(self, within: float) -> None:
+        image, self._last_taken = self._next_picture(wait=False)
+        height, width = image.shape[:2]
+        stream = _Stream(self._make_encoder(width, height), Publisher(self._url, timeout=self._timeout), image.shape)
         with self._changed:
-            self._encoder, self._publisher = encoder, publisher
+            self._stream = stream
         try:
-            units: list[bytes] = []
-            while not units:
-                presentation = self._presentation()
-                units = encoder.encode(image, presentation)
-            # The very first attempt has its own time-outs only.
-            publisher.connect(trials.limit.for_attempt if trials.was_live or trials.said else math.inf)
-            publisher.announce(split_access_unit(units[0]), "ovms-stream-client")
-            trials.live = True
-            trials.backoff.reset()
-            self._on_state("live")
-            logger.info("%s: publishing %dx%d", self.name, shape[1], shape[0])
-            while True:
-                for unit in units:
-                    publisher.send(split_access_unit(unit), presentation)
-                if last:
-                    return
-                image, last = self._next_picture(wait=True)
-                if image.shape != shape:
-                    return
-                presentation = self._presentation()
-                units = encoder.encode(image, presentation)
+            stream.begin(image, within)
+        except BaseException:
+            self._close_stream(stream)
+            raise
+        logger.info("%s: publishing %dx%d", self.name, width, height)
+
+    def _publish(self) -> bool:
+        """Publish until pictures change their size or the server is lost; ``False`` when the sink was closed."""
+        stream = self._stream
+        assert stream is not None
+        try:
+            stream.flush()
+            while not self._last_taken:
+                image, self._last_taken = self._next_picture(wait=True)
+                if image.shape != stream.shape:
+                    return True
+                stream.send(image)
+            return False
+        except (RtspError, OSError) as error:
+            # Handled here, where Python forgets it: kept in a variable, it would keep the encoder alive.
+            if self._stop.is_set():
+                return False
+            if not self._reconnector.lost(error):
+                raise
+            return True
         finally:
-            with self._changed:
-                self._encoder = self._publisher = None
-            publisher.close()
-            encoder.close()
+            self._close_stream(stream)
+
+    def _close_stream(self, stream: _Stream) -> None:
+        with self._changed:
+            self._stream = None
+        stream.close()
 
     def _next_picture(self, *, wait: bool) -> tuple[Image, bool]:
         """The newest picture, or the last one once more; and whether it is the last that will be sent."""
         with self._changed:
             if wait:
-                self._changed.wait_for(lambda: self._unseen or self._closing, self.REPEAT_SECONDS)
+                self._changed.wait_for(lambda: self._unseen or self._stop.is_set(), self.REPEAT_SECONDS)
             assert self._newest is not None
             self._repeated += wait and not self._unseen
             self._unseen = False
-            return self._newest, self._closing
+            return self._newest, self._stop.is_set()
 
-    def _presentation(self) -> int:
-        """Wall clock since the stream began, in ticks of 90 kHz, strictly rising."""
-        self._last = max(round((time.monotonic() - self._began) * CLOCK_RATE), self._last + 1)
-        return self._last
+
+def _refuses(error: Exception) -> bool:
+    return isinstance(error, ssl.SSLError) or _unauthorised(error)
+
+
+def _unauthorised(error: Exception) -> bool:
+    return isinstance(error, RtspError) and error.status in (401, 403)

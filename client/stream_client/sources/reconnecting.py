@@ -1,9 +1,7 @@
-"""A live source that comes back: reconnects with exponential back-off when its connection is lost."""
+"""A live source that connects again when its connection is lost."""
 
-import logging
 import math
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
@@ -12,9 +10,9 @@ from stream_client.errors import SourceAuthenticationError, SourceCodecError, So
 from stream_client.frames import Frame, StreamInfo
 from stream_client.monitoring.observer import ConnectionState
 from stream_client.sources.base import Source
-from stream_client.util.backoff import Backoff, TimeLimit
-
-logger = logging.getLogger(__name__)
+from stream_client.util.backoff import Backoff
+from stream_client.util.reconnector import Reconnector
+from stream_client.util.retry_plan import RetryPlan
 
 
 class Connection(Source, Protocol):
@@ -32,18 +30,16 @@ class ReconnectingSource:
     """Reads connections that ``connect`` makes, one after another, as one stream.
 
     Frames keep counting and their timestamps keep rising across connections. After ``reconnect_timeout``
-    seconds without success (``None``: never; 0: at once) the error of the last attempt is raised, and no attempt
-    lasts longer but the very first, which has the connection's own time-outs.
+    seconds without success (``None``: never; 0: at once) the error of the last attempt is raised. Each attempt is cut
+    to what is left of them, except the very first, which has the connection's own timeouts.
 
-    Some errors do not mend themselves. ``hopeless`` ones end the first :meth:`open` at once; once the source
-    has been live, refused credentials, missing video and failed TLS are believed after
-    :attr:`HOPELESS_ATTEMPTS` attempts in a row, since a server that is starting may answer so.
+    A retry does not mend every error. ``hopeless`` ones end the first :meth:`open` at once. Once the source has been
+    live, refused credentials, missing video and failed TLS end it after :attr:`HOPELESS_ATTEMPTS` attempts in a row,
+    since a server that is starting may answer so.
     """
 
     HOPELESS: tuple[type[SourceError], ...] = (SourceAuthenticationError, SourceCodecError, SourceTlsError)
     HOPELESS_ATTEMPTS = 3
-    STABLE_SECONDS = 5.0
-    """A connection that held so long makes the back-off begin anew."""
 
     def __init__(
         self,
@@ -56,17 +52,28 @@ class ReconnectingSource:
     ) -> None:
         self._connect = connect
         self._name = name
-        self._reconnect_timeout = reconnect_timeout
         self._hopeless = hopeless
-        self._backoff = backoff or Backoff(first=0.2, longest=1.0)
         self._lock = threading.Lock()
         self._interrupted = threading.Event()
         self._connection: Connection | None = None
+        self._info: StreamInfo | None = None
         self._on_state: Callable[[ConnectionState], None] = lambda state: None
-        self._live_since = 0.0
         self._next_index = 0
         self._index_offset = 0
         self._last_timestamp = -1
+        self._reconnector = Reconnector(
+            "source",
+            self._attempt,
+            RetryPlan(
+                timeout=reconnect_timeout,
+                backoff=backoff or Backoff(first=0.2, longest=1.0),
+                refusals=self.HOPELESS_ATTEMPTS,
+            ),
+            self._interrupted,
+            self._report,
+            errors=(SourceError,),
+            refuses=self._refuses,
+        )
         self.reconnections = 0
         """How often the source was lost and found again."""
 
@@ -76,8 +83,9 @@ class ReconnectingSource:
 
     def open(self) -> StreamInfo:
         """Connect, and wait for the source as long as it takes."""
-        limit = TimeLimit(self._reconnect_timeout)
-        return self._reconnect(limit, self._hopeless, hopeless_attempts=1, within=math.inf)
+        if not self._connected() or self._info is None:
+            raise SourceError(f"{self._name}: stopped before it was found")
+        return self._info
 
     def read(self) -> Frame | None:
         """The next frame, of this connection or of a later one; ``None`` at a finite stream's end or a stop."""
@@ -111,64 +119,41 @@ class ReconnectingSource:
 
     def _recover(self, loss: SourceError) -> bool:
         """Find the source again; ``False`` at a stop. Raises when it is given up."""
-        lost_at = time.monotonic()
-        limit = TimeLimit(self._reconnect_timeout)
-        if lost_at - self._live_since > self.STABLE_SECONDS:
-            self._backoff.reset()
-        self._on_state("lost")
-        logger.warning("source lost: %s; reconnecting", loss)
         self._drop_connection()
-        if self._reconnect_timeout == 0 or self._interrupted.wait(min(self._backoff.next(), limit.left)):
-            if self._interrupted.is_set():
-                return False
+        if not self._reconnector.lost(loss):
             self._on_state("ended")
             raise loss
-        try:
-            self._reconnect(limit, self.HOPELESS, hopeless_attempts=self.HOPELESS_ATTEMPTS, within=limit.for_attempt)
-        except SourceError:
-            if self._interrupted.is_set():
-                return False
-            raise
+        if not self._connected():
+            return False
         self.reconnections += 1
         self._index_offset = self._next_index
-        logger.warning("source live again after %.1f s", time.monotonic() - lost_at)
         return True
 
-    def _reconnect(
-        self, limit: TimeLimit, hopeless: tuple[type[SourceError], ...], *, hopeless_attempts: int, within: float
-    ) -> StreamInfo:
-        refusals = 0
-        said = ""
-        while True:
-            self._on_state("connecting")
-            try:
-                info = self._attempt(within)
-            except SourceError as error:
-                self._drop_connection()
-                if self._interrupted.is_set():
-                    raise
-                refusals = refusals + 1 if isinstance(error, hopeless) else 0
-                if refusals >= hopeless_attempts or limit.passed:
-                    self._on_state("ended")
-                    raise
-                if str(error) != said:  # once, not at every attempt
-                    said = str(error)
-                    logger.warning("source: %s; trying again", said)
-            else:
-                self._live_since = time.monotonic()
-                self._on_state("live")
-                return info
-            if self._interrupted.wait(min(self._backoff.next(), limit.left)):
-                raise SourceError(f"{self._name}: stopped before it was found")
-            within = limit.for_attempt
+    def _connected(self) -> bool:
+        """Connect; ``False`` at a stop."""
+        try:
+            return self._reconnector.connect()
+        except SourceError:
+            self._on_state("ended")
+            raise
 
-    def _attempt(self, within: float) -> StreamInfo:
+    def _attempt(self, within: float) -> None:
         connection = self._connect()
         with self._lock:
             self._connection = connection
             if self._interrupted.is_set():
                 connection.interrupt()
-        return connection.open(within)
+        try:
+            self._info = connection.open(within)
+        except SourceError:
+            self._drop_connection()
+            raise
+
+    def _report(self, state: ConnectionState) -> None:
+        self._on_state(state)
+
+    def _refuses(self, error: Exception) -> bool:
+        return isinstance(error, self._hopeless if self._info is None else self.HOPELESS)
 
     def _drop_connection(self) -> None:
         with self._lock:

@@ -1,8 +1,6 @@
-"""When to make the next attempt, and how long to go on: exponential back-off with full jitter, and a limit."""
+"""Exponential back-off with jitter."""
 
-import math
 import random
-import time
 from dataclasses import dataclass, field
 
 
@@ -27,29 +25,3 @@ class Backoff:
     def reset(self) -> None:
         """Begin again with the shortest delay."""
         self.attempt = 0
-
-
-class TimeLimit:
-    """How long a peer is sought: for ``seconds`` from now, ``None`` for ever, 0 for a single attempt."""
-
-    SHORTEST_ATTEMPT = 0.5
-    """Seconds that every attempt has at least: enough for the peer to say why not."""
-
-    def __init__(self, seconds: float | None) -> None:
-        self._seconds = seconds
-        self._end = math.inf if seconds is None else time.monotonic() + seconds
-
-    @property
-    def left(self) -> float:
-        """Seconds until the limit, at least 0."""
-        return max(0.0, self._end - time.monotonic())
-
-    @property
-    def passed(self) -> bool:
-        """Whether the time is up."""
-        return self.left == 0.0
-
-    @property
-    def for_attempt(self) -> float:
-        """Seconds that an attempt may take now, beside its own time-outs."""
-        return max(self.left, self.SHORTEST_ATTEMPT) if self._seconds else math.inf

@@ -18,6 +18,7 @@ from stream_client.monitoring.observer import ConnectionState
 from stream_client.sinks.encoder import PyavEncoder
 from stream_client.sinks.factory import SinkOptions, open_sink
 from stream_client.sinks.rtsp import RtspSink
+from stream_client.util.backoff import Backoff
 from tests.support.publisher import watch
 from tests.support.rtsp_server import RtspServer
 from tests.support.video import picture
@@ -281,6 +282,29 @@ def test_what_the_server_says_is_one_line_of_the_log(
             connection.close()
             show.wait_for("connecting", "connecting")
     assert [record.message for record in caplog.records if text in record.message]
+
+
+def test_the_back_off_is_kept_for_a_server_that_takes_a_stream_and_closes_at_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    backoff = Backoff(first=0.001, longest=0.002)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sink = RtspSink(f"rtsp://127.0.0.1:{listener.getsockname()[1]}/x", PyavEncoder, backoff=backoff)
+        with Show(sink, picture(20)) as show:
+            for _ in range(9):
+                connection, _ = listener.accept()
+                with connection:
+                    for sequence in range(1, 4):  # ANNOUNCE, SETUP, RECORD
+                        connection.recv(4096)
+                        connection.sendall(b"RTSP/1.0 200 OK\r\nCSeq: %d\r\nSession: 1\r\n\r\n" % sequence)
+            cut: tuple[ConnectionState, ...] = ("live", "lost")
+            show.wait_for(*cut * 9)
+    assert backoff.attempt >= 9
+    losses = [record.message for record in caplog.records if " lost" in record.message]
+    assert [message.partition(": ")[0].partition("/x ")[2] for message in losses] == [
+        "lost",
+        *(f"lost ({count} times in a row)" for count in (2, 4, 8)),
+    ]
 
 
 def test_an_encoder_that_ffmpeg_lacks_ends_the_run_with_its_words(rtsp: RtspServer) -> None:

@@ -42,7 +42,10 @@ class Connection:
 
 
 def reconnecting(
-    *connections: Connection, reconnect_timeout: float | None = None, hopeless: tuple[type[SourceError], ...] = ()
+    *connections: Connection,
+    reconnect_timeout: float | None = None,
+    hopeless: tuple[type[SourceError], ...] = (),
+    backoff: Backoff | None = None,
 ) -> ReconnectingSource:
     waiting = iter(connections)
     return ReconnectingSource(
@@ -50,7 +53,7 @@ def reconnecting(
         "source",
         reconnect_timeout=reconnect_timeout,
         hopeless=hopeless or ReconnectingSource.HOPELESS,
-        backoff=Backoff(first=0.001, longest=0.002),
+        backoff=backoff or Backoff(first=0.001, longest=0.002),
     )
 
 
@@ -113,3 +116,10 @@ def test_no_attempt_is_made_with_a_reconnect_timeout_of_zero() -> None:
     assert source.read() is not None
     with pytest.raises(SourceError, match="source ended"):
         source.read()
+
+
+def test_the_back_off_is_kept_for_a_server_that_accepts_and_closes_at_once() -> None:
+    backoff = Backoff(first=0.001, longest=0.002)
+    connections = [Connection([0]) for _ in range(10)]
+    assert len(read_all(reconnecting(*connections, Connection([0], finite=True), backoff=backoff))) == 11
+    assert backoff.attempt == 10

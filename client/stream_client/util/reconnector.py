@@ -1,0 +1,90 @@
+"""The loop that opens a connection and opens it again when it is lost, for sources, the server and outputs."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from stream_client.util.retry_plan import RetryPlan
+
+logger = logging.getLogger(__name__)
+
+LinkState = Literal["connecting", "live", "lost"]
+
+
+class Reconnector:
+    """Makes attempts as a :class:`RetryPlan` says, in the thread that calls; ``stop`` ends its waits.
+
+    ``attempt`` opens the connection and takes the seconds it may last; it raises one of ``errors`` where another
+    attempt may succeed. ``refuses`` tells which of them do not mend themselves, ``describe`` makes a message of one.
+    ``name`` begins the lines of the log.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        attempt: Callable[[float], object],
+        plan: RetryPlan,
+        stop: threading.Event,
+        on_state: Callable[[LinkState], None],
+        *,
+        errors: tuple[type[Exception], ...],
+        refuses: Callable[[Exception], bool] = lambda error: False,
+        describe: Callable[[Exception], str] = str,
+    ) -> None:
+        self._name = name
+        self._attempt = attempt
+        self._plan = plan
+        self._stop = stop
+        self._on_state = on_state
+        self._errors = errors
+        self._refuses = refuses
+        self._describe = describe
+        self._delay = 0.0
+
+    def connect_once(self) -> None:
+        """Make a single attempt; raises its error."""
+        now = time.monotonic()
+        self._plan.begin(now)
+        self._on_state("connecting")
+        self._attempt(self._plan.attempt_seconds(now))
+        away = self._plan.connected(time.monotonic())
+        self._delay = 0.0
+        self._on_state("live")
+        if away is not None:
+            logger.warning("%s live again after %.1f s", self._name, away)
+
+    def connect(self) -> bool:
+        """Make attempts until one succeeds; after a loss, wait first. ``False`` when stopped.
+
+        Raises the error of the last attempt when there is no point in another one.
+        """
+        while not (self._delay and self._stop.wait(self._delay)):
+            try:
+                self.connect_once()
+            except self._errors as error:
+                if self._stop.is_set():
+                    return False
+                message = self._describe(error)
+                retry = self._plan.failed(message, time.monotonic(), refused=self._refuses(error))
+                if retry is None:
+                    raise
+                if retry.log:
+                    logger.warning("%s: %s; trying again", self._name, message)
+                self._delay = retry.delay
+            else:
+                return True
+        return False
+
+    def lost(self, error: Exception) -> bool:
+        """The connection broke with ``error``; :meth:`connect` makes the next attempt. ``False``: there is none."""
+        retry = self._plan.lost(time.monotonic())
+        self._on_state("lost")
+        if retry is None:
+            return False
+        if retry.log:
+            times = f" ({self._plan.losses} times in a row)" if self._plan.losses > 1 else ""
+            logger.warning("%s lost%s: %s; reconnecting", self._name, times, self._describe(error))
+        self._delay = retry.delay
+        return True
