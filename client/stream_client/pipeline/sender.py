@@ -13,7 +13,7 @@ from stream_client.errors import (
     UnknownServableError,
     as_error,
 )
-from stream_client.frames import Frame, Image, Stamps, Tensor
+from stream_client.frames import Frame, Stamps, Tensor
 from stream_client.monitoring.observer import Observer
 from stream_client.options import ServerLossPolicy
 from stream_client.pipeline.exchange import Exchange
@@ -27,7 +27,7 @@ from stream_client.util.retry_plan import RetryPlan
 class Sender:
     """Runs until every frame has ended. ``on_error`` is called from the sender's thread.
 
-    ``convert`` makes the request's tensors from a frame's picture. On loss of the server, policy ``retry``
+    ``convert`` makes the request's tensors from a frame. On loss of the server, policy ``retry``
     reopens the session for ever or for ``retry_timeout`` seconds; what becomes of unanswered frames then is the
     exchange's to say.
     """
@@ -36,7 +36,7 @@ class Sender:
         self,
         transport: Transport,
         exchange: Exchange,
-        convert: Callable[[Image], Sequence[Tensor]],
+        convert: Callable[[Frame], Sequence[Tensor]],
         observer: Observer,
         on_error: Callable[[StreamClientError], None],
         *,
@@ -124,7 +124,7 @@ class Sender:
 
     def _send(self, frame: Frame, dequeued: float) -> None:
         try:
-            request = Request(timestamp=frame.timestamp, inputs=self._convert(frame.image))
+            request = Request(timestamp=frame.timestamp, inputs=self._convert(frame))
             converted = time.monotonic()
             data = self._transport.encode(request)
         except Exception:

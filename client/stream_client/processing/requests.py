@@ -1,26 +1,31 @@
-"""From a frame's picture to the tensors of its request."""
+"""From a frame to the tensors of its request."""
 
 from collections.abc import Callable, Sequence
 
-from stream_client.frames import Image, Tensor
+import numpy as np
+
+from stream_client.frames import Frame, Image, Tensor
 from stream_client.landmarks.decoder import coordinate_picture
-from stream_client.transport.servable import COORDINATES
+from stream_client.transport.servable import COORDINATES, FRAME_TIMESTAMP
 from stream_client.transport.session import Session
 
-Converter = Callable[[Image], Sequence[Tensor]]
+Converter = Callable[[Frame], Sequence[Tensor]]
 
 
 def converter(session: Session, steps: Sequence[Callable[[Image], Image]]) -> Converter:
-    """What ``session`` takes of a picture that has gone through ``steps``."""
-    wants_coordinates = session.servable.gives_landmarks
+    """Makes what ``session`` takes: the frame's image after ``steps``, and what its graph wants beside it."""
+    servable = session.servable
 
-    def convert(image: Image) -> Sequence[Tensor]:
+    def convert(frame: Frame) -> Sequence[Tensor]:
+        image = frame.image
         for step in steps:
             image = step(image)
-        tensor = session.image_format.to_tensor(image)
-        if not wants_coordinates:
-            return (tensor,)
-        height, width = tensor.array.shape[:2]
-        return tensor, Tensor(COORDINATES, "UINT8", coordinate_picture(width, height))
+        tensors = [session.image_format.to_tensor(image)]
+        if servable.gives_landmarks:
+            height, width = tensors[0].array.shape[:2]
+            tensors.append(Tensor(COORDINATES, "UINT8", coordinate_picture(width, height)))
+        if servable.takes_timestamps:
+            tensors.append(Tensor(FRAME_TIMESTAMP, "INT64", np.array([frame.timestamp], np.int64)))
+        return tensors
 
     return convert

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from stream_client.errors import BadInputError, ConfigurationError, ProtocolError
 from stream_client.frames import Frame, Image, Tensor
 from stream_client.transport.datatypes import DATATYPES, dtype_of
-from stream_client.transport.servable import COORDINATES, Servable, TensorSpec
+from stream_client.transport.servable import Servable, TensorSpec
 
 Layout = Literal["hwc", "nhwc", "nchw"]
 
@@ -136,7 +136,7 @@ def image_format(
 
 
 def _input(servable: Servable, name: str | None) -> TensorSpec:
-    inputs = [spec for spec in servable.inputs if not (servable.gives_landmarks and spec.name == COORDINATES)]
+    inputs = servable.frame_inputs
     names = [spec.name for spec in inputs]
     if name is None:
         if len(names) == 1:

@@ -25,6 +25,8 @@ _TIMEOUT = 10.0
 _Response = TypeVar("_Response", bound=Message)
 COORDINATES = "coordinates"
 """A graph's second input: the picture that tells where its crops lie. See ``landmark_tensors``."""
+FRAME_TIMESTAMP = "frame_timestamp"
+"""A graph's second input: INT64 [1], the frame's timestamp in µs. OVMS keeps it from the code of Python nodes."""
 LANDMARK_GRAPH = "holisticLandmarks"
 """The graph to ask for landmarks, where none is named."""
 KNOWN_GRAPHS = ("holisticClassifier", "holisticTracking")
@@ -53,6 +55,17 @@ class Servable:
     def gives_landmarks(self) -> bool:
         """Whether this graph wants the picture of coordinates, and gives landmarks for it."""
         return self.is_graph and any(spec.name == COORDINATES for spec in self.inputs)
+
+    @property
+    def takes_timestamps(self) -> bool:
+        """Whether this graph wants each frame's timestamp as an input."""
+        return self.is_graph and any(spec.name == FRAME_TIMESTAMP for spec in self.inputs)
+
+    @property
+    def frame_inputs(self) -> tuple[TensorSpec, ...]:
+        """The inputs that may take frames: all but those that go with a frame."""
+        beside = (COORDINATES, FRAME_TIMESTAMP) if self.is_graph else ()
+        return tuple(spec for spec in self.inputs if spec.name not in beside)
 
     @property
     def is_graph(self) -> bool:

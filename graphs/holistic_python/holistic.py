@@ -1,0 +1,17 @@
+"""The handler that OVMS loads. It needs ``pip install 'ovms-stream-client[embedded]'`` in OVMS's Python."""
+
+from pathlib import Path
+
+from pyovms import Tensor
+
+from graph_server.python_nodes.holistic import HolisticModel
+
+MODELS = Path("/ovms/holistic_models")
+"""Where docker/ovms-holistic.Dockerfile puts the models; without it they lie in the user's cache."""
+
+
+class OvmsPythonModel(HolisticModel):
+    """The class that OVMS looks for."""
+
+    def __init__(self) -> None:
+        super().__init__(Tensor, MODELS if MODELS.is_dir() else None)

@@ -1,0 +1,144 @@
+"""The project's holistic inference as the code of a Python node, in OVMS or in the graph server.
+
+OVMS drops its holistic calculators after 2026.4. ``graphs/holistic_python`` has the same inputs and outputs
+as ``graphs/holistic_classifier``, and runs wherever OVMS has Python.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from graph_server.calculators import REGISTRY
+from graph_server.cli.assets import ensure_models, shipped_mounts
+from graph_server.config.read import read_config
+from graph_server.graph.definition import GraphDefinition, parse_graph
+from graph_server.graph.runtime import Graph
+from graph_server.models.repository import ModelRepository
+from graph_server.models.runtime import Runtime
+from graph_server.resources import cache_folder, project_file
+
+logger = logging.getLogger(__name__)
+
+IMAGE, TIMESTAMP = "first_input_video", "frame_timestamp"
+MOST_SESSIONS = 64
+"""Sessions with a state of their own; the one that has been idle longest makes room for another."""
+
+Array = npt.NDArray[Any]
+
+
+class PyTensor(Protocol):
+    """What the node uses of ``pyovms.Tensor``."""
+
+    name: str
+    data: memoryview
+
+
+class Session:
+    """One stream of frames: a graph of our own with its tracking and smoothing."""
+
+    def __init__(self, definition: GraphDefinition, models: ModelRepository) -> None:
+        self._found: dict[str, Array] = {}
+        self._graph = Graph(definition, REGISTRY, models)
+        self._graph.start({}, self._take)
+
+    def process(self, image: Array, timestamp: int) -> Mapping[str, Array]:
+        """The outputs for an RGB frame, uint8 [height, width, 3]; ``timestamp`` in µs has to rise.
+
+        Raises :class:`~graph_server.errors.GraphError`.
+        """
+        self._found = {}
+        self._graph.add_packet(IMAGE, image, timestamp)
+        self._graph.wait_until_idle()
+        return self._found
+
+    def close(self) -> None:
+        """End the graph."""
+        self._graph.cancel()
+
+    def _take(self, name: str, value: Array, timestamp: int) -> None:
+        self._found[name] = value
+
+
+class HolisticModel:
+    """``OvmsPythonModel`` for ``graphs/holistic_python``, whose ``num_threads`` has to be 1.
+
+    OVMS does not say which session a call belongs to. With ``num_threads: 1`` each session has a thread of its
+    own, so the thread tells. ``make_tensor`` is ``pyovms.Tensor``, ``models_dir`` a model repository
+    (default: the user's cache, filled if need be).
+    """
+
+    def __init__(self, make_tensor: Callable[[str, Array], Any], models_dir: Path | None = None) -> None:
+        self._make_tensor = make_tensor
+        self._models_dir = models_dir
+        self._lock = threading.Lock()
+        self._sessions: OrderedDict[int, Session] = OrderedDict()
+
+    def initialize(self, kwargs: Mapping[str, Any]) -> None:
+        """Load the models; raises :class:`~graph_server.errors.GraphServerError`."""
+        config = project_file("server_config/config.json")
+        served = read_config(config, shipped_mounts(config, ensure_models(self._models_dir)))
+        self._models = ModelRepository(Runtime(cache_folder() / "openvino"), served.models)
+        text = project_file("graphs/holistic_classifier/graph.pbtxt").read_text(encoding="utf-8")
+        self._definition = parse_graph(text, source="holistic_classifier", registry=REGISTRY)
+        Session(self._definition, self._models).close()  # compiles the networks before the first frame waits
+
+    def execute(self, inputs: Sequence[PyTensor]) -> list[Any]:
+        """The tensors ``output`` and ``label_scores`` for the frame in ``inputs``; raises on a wrong input."""
+        given = {tensor.name: np.asarray(tensor.data) for tensor in inputs}
+        image = given.get(IMAGE)
+        if image is None or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise ValueError(f"{IMAGE} has to be UINT8 [height, width, 3]")
+        timestamp = int(given[TIMESTAMP][0]) if TIMESTAMP in given else time.time_ns() // 1000
+        thread = threading.get_native_id()
+        session = self._session(thread)
+        try:
+            found = session.process(image, timestamp)
+        except Exception:
+            self._forget(thread)
+            raise
+        return [self._make_tensor(name, np.ascontiguousarray(value)) for name, value in found.items()]
+
+    def finalize(self) -> None:
+        """End all sessions."""
+        with self._lock:
+            sessions = list(self._sessions.values())
+            self._sessions.clear()
+        for session in sessions:
+            session.close()
+
+    def _session(self, thread: int) -> Session:
+        with self._lock:
+            session = self._sessions.get(thread)
+            if session is not None:
+                self._sessions.move_to_end(thread)
+                return session
+            gone = [other for other in self._sessions if not _alive(other)]
+            over = [self._sessions.pop(other) for other in gone]
+            if len(self._sessions) >= MOST_SESSIONS:
+                over.append(self._sessions.popitem(last=False)[1])
+        for ended in over:
+            ended.close()
+        session = Session(self._definition, self._models)
+        with self._lock:
+            self._sessions[thread] = session
+        return session
+
+    def _forget(self, thread: int) -> None:
+        with self._lock:
+            session = self._sessions.pop(thread, None)
+        if session is not None:
+            session.close()
+
+
+def _alive(thread: int) -> bool:
+    """Whether a thread of this process still runs; where the system does not tell, it may."""
+    tasks = Path("/proc/self/task")
+    return not tasks.is_dir() or os.path.exists(tasks / str(thread))
