@@ -23,9 +23,13 @@ COUNT = 80
 FOLDER = Path("/dev/shm")
 GATED = """
 input_stream: "IMAGE:image"
-input_stream: "OVTENSOR:allow"
+input_stream: "TENSOR:allow"
 output_stream: "IMAGE:output"
-node { calculator: "GateCalculator" input_stream: "image" input_stream: "ALLOW:allow" output_stream: "output" }
+node { calculator: "ConcatenateTensorVectorCalculator" input_stream: "allow" output_stream: "tensors" }
+node { calculator: "TensorsToFloatsCalculator" input_stream: "TENSORS:tensors" output_stream: "FLOAT:number" }
+node { calculator: "ThresholdingCalculator" input_stream: "FLOAT:number" output_stream: "FLAG:flag"
+  node_options: { [type.googleapis.com/mediapipe.ThresholdingCalculatorOptions]: { threshold: 0.5 } } }
+node { calculator: "GateCalculator" input_stream: "image" input_stream: "ALLOW:flag" output_stream: "output" }
 """
 
 
@@ -110,7 +114,7 @@ def test_slots_of_frames_that_a_graph_drops_are_used_again(calls: dict[str, int]
         ).transport
         transport.open(events.put)
         for timestamp, image in enumerate(frames(count)):
-            marked = Tensor("allow", "BOOL", np.array([timestamp % 4 == 0]))
+            marked = Tensor("allow", "FP32", np.array([timestamp % 4 == 0], np.float32))
             request = Request(timestamp, [Tensor("image", "UINT8", image), marked])
             transport.send(timestamp, transport.encode(request))
             if timestamp % 4 == 0:

@@ -31,7 +31,7 @@ def test_the_back_off_is_kept_for_a_server_that_accepts_sessions_and_closes_them
     sender = Sender(
         StreamingTransport(ChannelOptions(server.address), "graph"),
         exchange,
-        lambda image: [Tensor("image", "UINT8", image)],
+        lambda frame: [Tensor("image", "UINT8", frame.image)],
         NullObserver(),
         errors.append,
         on_server_loss="retry",

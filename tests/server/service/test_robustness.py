@@ -454,7 +454,7 @@ def test_a_server_that_stops_ends_silent_streams_and_full_sessions(config: Serve
 def test_limits_are_flags_of_the_server(tmp_path: Path) -> None:
     graph = tmp_path / "graph.pbtxt"
     graph.write_text(graph_of("PassThroughCalculator"))
-    flags = ["--model_name", "passThrough", "--model_path", str(graph)]
+    flags = ["--model_name", "passThrough", "--model_path", str(tmp_path)]
     flags += ["--max_sessions", "1", "--max_message_bytes", "100000"]
     flags += ["--grpc_channel_arguments", "grpc.max_concurrent_streams=7,grpc.primary_user_agent=x"]
     with graph_server_process(*flags) as server, grpc.insecure_channel(server.address) as channel:

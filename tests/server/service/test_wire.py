@@ -305,7 +305,7 @@ def test_rest_answers_health_and_metadata(server: EmbeddedServer) -> None:
         (["--config_path", "missing.json"], "cannot read missing.json"),
         (
             ["--model_name", "x", "--model_path", "missing"],
-            "missing is neither a graph nor a model's folder of versions",
+            "missing: No such file or directory",
         ),
     ],
 )
