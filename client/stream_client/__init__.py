@@ -42,19 +42,21 @@ if TYPE_CHECKING:
     from stream_client.options import DropPolicy, RunOptions, ServerLossPolicy
     from stream_client.processing.results import LandmarkClassifier, Postprocess
     from stream_client.sinks.base import LandmarksUser, Sink
-    from stream_client.sinks.factory import SinkLike, SinkOptions, open_sink
+    from stream_client.sinks.factory import SinkLike, open_sink
     from stream_client.sinks.label_changes import LabelChangesSink
     from stream_client.sinks.labels import LabelsSink
     from stream_client.sinks.landmarks import LandmarksSink
+    from stream_client.sinks.options import SinkOptions
     from stream_client.sources.arrays import ArraySource
     from stream_client.sources.base import Source
-    from stream_client.sources.factory import SourceLike, SourceOptions, open_source
+    from stream_client.sources.factory import SourceLike, open_source
+    from stream_client.sources.options import SourceOptions
     from stream_client.transport.base import Answer, Closed, Failure, Listener, Request, Transport
-    from stream_client.transport.channel import TlsOptions
     from stream_client.transport.function import ModelFunction, Outputs
     from stream_client.transport.image_format import ImageFormat
+    from stream_client.transport.options import TlsOptions, TransportOptions
     from stream_client.transport.servable import Servable, TensorSpec
-    from stream_client.transport.session import Session, TransportOptions
+    from stream_client.transport.session import Session
     from stream_client.util.events import Unsubscribe
 
     __version__ = version("ovms-stream-client")
@@ -149,7 +151,9 @@ _MODULES = (
     "sources.arrays",
     "sources.base",
     "transport.base",
-    "transport.channel",
+    "transport.options",
+    "sinks.options",
+    "sources.options",
     "transport.function",
     "transport.image_format",
     "transport.servable",

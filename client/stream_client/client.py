@@ -22,7 +22,8 @@ from stream_client.sinks.factory import SinkLike, as_sinks
 from stream_client.sources.factory import SourceLike, as_source
 from stream_client.transport.base import Transport
 from stream_client.transport.function import FunctionTransport, ModelFunction
-from stream_client.transport.session import Session, TransportOptions, own_session
+from stream_client.transport.options import EMBEDDED, TransportOptions
+from stream_client.transport.session import Session, own_session
 from stream_client.util.bounded_queue import BoundedQueue
 from stream_client.util.events import Unsubscribe
 
@@ -86,9 +87,9 @@ class StreamClient:
             classifier=classifier,
         )
         plan = Plan(
-            source=as_source(source),
-            sinks=as_sinks(sinks),
-            server=_connector(transport, embedded, options),
+            source=as_source(source, reconnect_timeout=options.reconnect_timeout),
+            sinks=as_sinks(sinks, reconnect_timeout=options.reconnect_timeout),
+            server=_connector(transport, embedded),
             processing=self._processing,
             options=options,
             observers=observers,
@@ -194,12 +195,10 @@ class StreamClient:
             self.wait()
 
 
-def _connector(
-    transport: TransportLike, embedded: EmbeddedOptions | EmbeddedServer | None, options: RunOptions
-) -> Connector:
+def _connector(transport: TransportLike, embedded: EmbeddedOptions | EmbeddedServer | None) -> Connector:
     if isinstance(transport, str):
-        transport = TransportOptions(transport, request_timeout=options.request_timeout)
-    if isinstance(transport, TransportOptions) and transport.address == "embedded":
+        transport = TransportOptions(transport)
+    if isinstance(transport, TransportOptions) and transport.address == EMBEDDED:
         return Connector(transport, embedded if isinstance(embedded, EmbeddedServer) else EmbeddedServer(embedded))
     if embedded is not None:
         raise ConfigurationError("embedded is for the transport 'embedded' only: leave one of them out")

@@ -6,11 +6,12 @@ import queue
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from stream_client.errors import ConfigurationError, ConnectError
+from stream_client.util.settings import setting
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +25,13 @@ class EmbeddedOptions:
     is killed.
     """
 
-    config_path: Path | None = None
-    models_dir: Path | None = None
+    config_path: Path | None = field(
+        default=None, metadata=setting("config.json of the embedded server", otherwise="the project's", metavar="FILE")
+    )
+    models_dir: Path | None = field(
+        default=None,
+        metadata=setting("model repository of the embedded server", otherwise="the user's cache", metavar="DIR"),
+    )
     arguments: tuple[str, ...] = ()
     start_timeout: float = 600.0
     stop_timeout: float = 1.0

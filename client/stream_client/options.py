@@ -1,10 +1,11 @@
-"""How a run behaves, as one value."""
+"""How a stream and its run behave, as values. Sources, sinks and the transport have options of their own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from stream_client.errors import ConfigurationError
-from stream_client.util.checks import check_above_zero, check_not_negative
+from stream_client.util.settings import check, setting
 
 DropPolicy = Literal["block", "latest"]
 """``block``: reading waits, nothing is dropped. ``latest``: a newer frame replaces the waiting one."""
@@ -18,34 +19,138 @@ class RunOptions:
 
     ``max_inflight``: frames sent and unanswered, or ``"auto"``. ``drop_policy``: ``None`` takes ``latest``
     for live sources and ``block`` for files. ``join_timeout``: how long a frame waits for its label once
-    its picture is there, ``None`` for what the server proves to need. ``on_server_loss``: ``None`` retries for live
-    sources and fails for files.
+    its frame is there, ``None`` for what the server proves to need. ``on_server_loss``: ``None`` retries for live
+    sources and fails for files. ``reconnect_timeout`` is for the server, and for live sources and RTSP sinks that the
+    client opens by their name; ``None`` never gives up.
     ``enforce_fps``: at most so many frames a second; files are held back, live sources thinned out.
     ``max_side``: larger frames are shrunk to so many pixels before they are sent, and what comes back is put on the
     full-size frame. ``stop_timeout``: how long a stopped run waits for answers. Zero limits mean none.
     """
 
-    max_inflight: int | Literal["auto"] = "auto"
-    latency_target: float | None = None
-    drop_policy: DropPolicy | None = None
-    request_timeout: float = 10.0
-    join_timeout: float | None = None
-    limit_frames: int = 0
-    limit_stream_duration: float = 0.0
-    enforce_fps: float | None = None
-    on_server_loss: ServerLossPolicy | None = None
-    reconnect_timeout: float | None = None
+    max_inflight: int | Literal["auto"] = field(
+        default="auto", metadata=setting("frames sent and unanswered: a number, or auto", minimum=1, metavar="N")
+    )
+    latency_target: float | None = field(
+        default=None,
+        metadata=setting("latency that an automatic window shall stay below", unit="ms", scale=1000, above=0),
+    )
+    drop_policy: DropPolicy | None = field(
+        default=None,
+        metadata=setting(
+            "block: wait, drop nothing; latest: newest frame wins", otherwise="block for files, latest for live sources"
+        ),
+    )
+    request_timeout: float = field(
+        default=10.0,
+        metadata=setting(
+            "time until a frame is given up; with on_server_loss retry, a file's frame is sent again", unit="s", above=0
+        ),
+    )
+    join_timeout: float | None = field(
+        default=None,
+        metadata=setting(
+            "how long a frame waits for its label",
+            unit="s",
+            above=0,
+            otherwise="what the server proves to need, 0.2 at least",
+        ),
+    )
+    limit_frames: int = field(default=0, metadata=setting("end after so many frames", minimum=0, otherwise="no limit"))
+    limit_stream_duration: float = field(
+        default=0.0, metadata=setting("end after so long", unit="s", minimum=0, otherwise="no limit")
+    )
+    enforce_fps: float | None = field(default=None, metadata=setting("at most so many frames a second", above=0))
+    on_server_loss: ServerLossPolicy | None = field(
+        default=None,
+        metadata=setting("reconnect, or end the run", otherwise="retry for live sources, fail for files"),
+    )
+    reconnect_timeout: float | None = field(
+        default=None,
+        metadata=setting(
+            "time until a lost server, live source or RTSP output is given up; 0: at once",
+            unit="s",
+            minimum=0,
+            otherwise="never",
+        ),
+    )
     stop_timeout: float = 1.0
-    max_side: int | None = None
+    max_side: int | None = field(
+        default=None,
+        metadata=setting(
+            "shrink larger frames to so many pixels before sending; results stay full-size", unit="px", minimum=16
+        ),
+    )
 
     def __post_init__(self) -> None:
-        if self.max_inflight != "auto" and self.max_inflight < 1:
+        check(self)
+        if self.latency_target is not None and self.max_inflight != "auto":
+            raise ConfigurationError("a latency_target needs an automatic window", option="max_inflight", value="auto")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """What a stream reads and writes, by name. ``None`` is found out, or left out.
+
+    ``output_stream`` are names of sinks; the three outputs after it are files, of which ``-`` is standard output.
+    """
+
+    input_stream: str = field(
+        metadata=setting(
+            "camera (0, webcam, /dev/video0), video file, URL (rtsp://, http://), or testsrc[:WxH@FPS] (see readback)"
+        )
+    )
+    output_stream: tuple[str, ...] = field(
+        default=(),
+        metadata=setting("screen, none, a video file (.mp4, .mov, .mkv) or rtsp://server/path"),
+    )
+    labels_output: Path | None = field(
+        default=None,
+        metadata=setting(
+            "JSON Lines file: label, scores and latency of each frame; - is standard output", metavar="FILE"
+        ),
+    )
+    label_changes_output: Path | None = field(
+        default=None,
+        metadata=setting("JSON Lines file of the label's changes; - is standard output", metavar="FILE"),
+    )
+    landmarks_output: Path | None = field(
+        default=None, metadata=setting("landmarks of each frame: .jsonl or .parquet", metavar="FILE")
+    )
+    label_text: bool = field(
+        default=True, metadata=setting("write the label on the frame", off="do not write the label on the frame")
+    )
+    output_name: str | None = field(
+        default=None, metadata=setting("image output of the servable", otherwise="found out")
+    )
+    label_output_name: str | None = field(
+        default=None, metadata=setting("output of the servable with label scores", otherwise="found out")
+    )
+    labels: Path | None = field(
+        default=None, metadata=setting("file with the names of the labels, one a line", metavar="FILE")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierOptions:
+    """A classifier in the client: a model directory, or the address of an MLflow scoring server."""
+
+    classifier: str | None = field(
+        default=None,
+        metadata=setting("label by landmarks: a model of `train`, or an MLflow scoring server", metavar="DIR|URL"),
+    )
+    classifier_schema: Path | None = field(
+        default=None, metadata=setting("schema.json of a scoring server's features", metavar="FILE")
+    )
+    allow_pickle: bool = field(
+        default=False, metadata=setting("load the classifier from a pickle: that runs the code in it")
+    )
+    count_repetitions: str | None = field(
+        default=None, metadata=setting("count how often the classifier's label comes and goes", metavar="LABEL")
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.classifier is None and (self.classifier_schema or self.allow_pickle or self.count_repetitions):
             raise ConfigurationError(
-                f"{self.max_inflight} frames in flight: at least 1, or auto", option="max_inflight"
-            )
-        check_above_zero(self, "latency_target", "request_timeout", "join_timeout", "enforce_fps")
-        check_not_negative(self, "limit_frames", "limit_stream_duration", "reconnect_timeout")
-        if self.max_side is not None and self.max_side < 16:
-            raise ConfigurationError(
-                f"{self.max_side} pixels are too few to see anything: at least 16", option="max_side"
+                "classifier_schema, allow_pickle and count_repetitions need a classifier", option="classifier"
             )

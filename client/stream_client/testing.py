@@ -48,10 +48,10 @@ class FakeTransport(FunctionTransport):
         self.sessions = 0
         """How often the client has connected."""
 
-    def open(self, listener: Listener, *, within: float = float("inf")) -> None:
+    def open(self, listener: Listener, *, within: float = float("inf"), request_timeout: float | None = None) -> None:
         """Begin a session."""
         self.sessions += 1
-        super().open(listener, within=within)
+        super().open(listener, within=within, request_timeout=request_timeout)
 
     def _keep(self, request: Request) -> Outputs | Answer:
         self.requests.append(request)

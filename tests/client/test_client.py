@@ -1,6 +1,7 @@
 """StreamClient against a real KServe server that does what a test tells it to."""
 
 import itertools
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -27,7 +28,8 @@ from stream_client.frames import StreamInfo
 from stream_client.sinks.file import FileSink
 from stream_client.sinks.landmarks import LandmarksSink
 from stream_client.training.buffer import TrainingBuffer
-from stream_client.transport.session import Api
+from stream_client.transport.options import Api
+from stream_client.transport.session import connect
 from tests.support.kserve_server import ScriptedServer, answer, gate, image_and_label, slow
 from tests.support.video import picture
 
@@ -341,7 +343,7 @@ def test_frames_of_a_file_that_are_not_answered_in_time_are_sent_again(
 
     server.script = script
     results: list[Result] = []
-    transport = TransportOptions(server.address, model_name="graph", api=api, request_timeout=1.5)
+    transport = TransportOptions(server.address, model_name="graph", api=api)
     options = RunOptions(on_server_loss="retry", max_inflight=4, request_timeout=1.5)
     try:
         summary = StreamClient(str(clip), results.append, transport, options=options).run()
@@ -349,6 +351,25 @@ def test_frames_of_a_file_that_are_not_answered_in_time_are_sent_again(
         over.set()
     assert [result.frame.index for result in results] == list(range(30))
     assert (dict(summary.ledger.failed), summary.connections["server"].reconnections) == ({}, 1)
+
+
+def test_the_runs_request_timeout_holds_for_unary_calls_however_the_server_is_named(
+    clip: Path, server: ScriptedServer
+) -> None:
+    transport = TransportOptions(server.address, api="unary", model_name="graph")
+    StreamClient(str(clip), (), transport, options=RunOptions(request_timeout=60)).run()
+    StreamClient(str(clip), (), connect(transport), options=RunOptions(request_timeout=60)).run()
+    assert len(server.deadlines) == 60
+    assert all(50 < seconds < 61 for seconds in server.deadlines)
+
+
+def test_the_runs_reconnect_timeout_holds_for_a_source_that_the_client_opens(server: ScriptedServer) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"rtsp://127.0.0.1:{nobody.getsockname()[1]}/live"
+        transport = TransportOptions(server.address, model_name="graph")
+        with pytest.raises(SourceError, match="refused"):
+            StreamClient(url, (), transport, options=RunOptions(reconnect_timeout=0)).run()
 
 
 def test_no_attempt_to_reach_a_lost_server_lasts_longer_than_the_reconnect_timeout(server: ScriptedServer) -> None:

@@ -17,6 +17,7 @@ from stream_client.classify import UNKNOWN, DecisionOptions, FeatureSchema, MLfl
 from stream_client.classify.factory import open_classifier
 from stream_client.classify.joints import JOINT
 from stream_client.classify.models import schema_document
+from stream_client.options import ClassifierOptions
 from stream_client.transport.servable import LANDMARK_GRAPH
 from tests.support.environments import interpreter_with, wait_until_ready
 from tests.support.ports import free_port
@@ -116,7 +117,9 @@ def test_a_scoring_server_killed_in_mid_run_leaves_a_stream_unknown(
     server: Server, models_dir: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "schema.json").write_text(schema_document(SCHEMA, WINDOW, ()))
-    classifier = open_classifier(server.url, labels=["up", "down"], schema=tmp_path / "schema.json")
+    classifier = open_classifier(
+        ClassifierOptions(server.url, classifier_schema=tmp_path / "schema.json"), ["up", "down"]
+    )
     results = []
 
     def take(result: Result) -> None:

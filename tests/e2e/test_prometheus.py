@@ -17,7 +17,8 @@ from graph_server.cli.assets import ensure_clip
 from stream_client import RunOptions, StreamClient, TransportOptions
 from stream_client.monitoring.prometheus import Metrics, MetricsServer
 from stream_client.monitoring.statistics import Statistics
-from stream_client.sinks.factory import SinkOptions, open_sink
+from stream_client.sinks.factory import open_sink
+from stream_client.sinks.options import SinkOptions
 from stream_client.sources.file import FileSource
 from tests.conftest import ROOT
 from tests.support.graph_server import graph_server_process
@@ -104,7 +105,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[
             StreamClient(
                 FileSource(ensure_clip(), realtime=True, loop=True),
                 sinks,
-                TransportOptions(graph_server.address, api=api, model_name="holisticClassifier", request_timeout=30),
+                TransportOptions(graph_server.address, api=api, model_name="holisticClassifier"),
                 options=RunOptions(limit_stream_duration=seconds, max_side=320),
                 observers=[tally],
             ).run()

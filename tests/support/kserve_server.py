@@ -61,6 +61,7 @@ class ScriptedServer:
         self.script: Script = echo
         self.outputs = ["output"]
         self.requests: list[ModelInferRequest] = []
+        self.deadlines: list[float] = []  # seconds that each unary call gives the server
         self.metadata: ModelMetadataResponse | None = None
         self._pool = ThreadPoolExecutor(16)
         self._server: grpc.Server | None = None
@@ -121,6 +122,7 @@ class ScriptedServer:
     def _infer(self, data: bytes, context: grpc.ServicerContext) -> bytes:
         request = ModelInferRequest.FromString(data)
         self.requests.append(request)
+        self.deadlines.append(context.time_remaining())
         merged = ModelInferResponse()
         for item in self.script(request, len(self.requests) - 1):
             if isinstance(item, tuple):

@@ -7,7 +7,6 @@ from pathlib import Path
 from stream_client.benchmark.recorder import Recorder
 from stream_client.benchmark.report import Settings, make_report, report_json, report_table, write_report
 from stream_client.compat.demo_line import DemoTotals
-from stream_client.errors import ConfigurationError
 from stream_client.monitoring.observer import Observer
 from stream_client.monitoring.summary import Summary
 
@@ -16,10 +15,6 @@ class Benchmark:
     """Observers for one run, and its report after it. ``on_stable`` ends the run; it must not wait."""
 
     def __init__(self, settings: Settings, on_stable: Callable[[], None], report: Path | None = None) -> None:
-        if report is not None and report.suffix == ".csv":
-            raise ConfigurationError("a report names the JSON file; the CSV file is written beside it", option="report")
-        if report is not None and not report.parent.is_dir():
-            raise ConfigurationError(f"there is no folder {report.parent} to write {report.name} into", option="report")
         self._settings = settings
         self._path = report
         self._totals = DemoTotals()

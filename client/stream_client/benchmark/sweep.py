@@ -8,16 +8,17 @@ from fractions import Fraction
 import numpy as np
 from PIL import Image as PillowImage
 
+from stream_client.benchmark.options import BenchmarkOptions
 from stream_client.benchmark.recorder import Recorder
 from stream_client.benchmark.report import Report, Settings, make_report
 from stream_client.client import StreamClient
-from stream_client.errors import SourceError, StreamClientError
+from stream_client.errors import ConfigurationError, SourceError, StreamClientError
 from stream_client.frames import Image
 from stream_client.options import RunOptions
 from stream_client.sinks.callable import NullSink
 from stream_client.sources.arrays import ArraySource
 from stream_client.sources.factory import open_source
-from stream_client.transport.session import Api, TransportOptions
+from stream_client.transport.options import Api, TransportOptions
 from stream_client.util.table import table
 
 PICTURES = 30
@@ -50,13 +51,16 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class SweepOptions:
-    """How each point is run. ``limit`` bounds a run in seconds; it ends before when it is stable."""
+    """How each point is run. A run ends when it is stable, or at the limits of ``run``."""
 
     transport: TransportOptions
-    source: str = "testsrc@max"
-    limit: float = 20.0
-    warmup_frames: int = 20
-    benchmark_window: float = 2.0
+    run: RunOptions
+    benchmark: BenchmarkOptions
+    source: str
+
+    def __post_init__(self) -> None:
+        if not self.run.limit_stream_duration:
+            raise ConfigurationError("a run of a sweep has to end: a limit above 0", option="limit_stream_duration")
 
 
 def points(apis: Sequence[Api], sizes: Sequence[tuple[int, int]], windows: Sequence[int]) -> list[Point]:
@@ -78,21 +82,18 @@ def sweep(chosen: Sequence[Point], options: SweepOptions) -> Iterator[Outcome]:
 
 def measure(point: Point, pictures: Sequence[Image], options: SweepOptions) -> Report:
     """One run, until it is stable or at its limit."""
-    settings = Settings(point.api, point.max_inflight, options.warmup_frames, options.benchmark_window)
+    warmup_frames, window = options.benchmark.warmup_frames, options.benchmark.benchmark_window
+    settings = Settings(point.api, point.max_inflight, warmup_frames, window)
     recorder = Recorder(
-        warmup_frames=options.warmup_frames,
-        window=options.benchmark_window,
+        warmup_frames=warmup_frames,
+        window=window,
         on_stable=lambda: client.finish(),  # noqa: PLW0108 - there is no client yet
     )
     client = StreamClient(
         ArraySource(itertools.cycle(pictures), frame_rate=_RATE, name=options.source),
         NullSink(),
         replace(options.transport, api=point.api),
-        options=RunOptions(
-            max_inflight=point.max_inflight,
-            limit_stream_duration=options.limit,
-            request_timeout=options.transport.request_timeout,
-        ),
+        options=replace(options.run, max_inflight=point.max_inflight),
         postprocess=lambda result: result.image,
         observers=[recorder],
     )

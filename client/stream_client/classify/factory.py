@@ -1,7 +1,6 @@
 """A classifier for a running stream, of what a user names."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from stream_client.classify.decision import RepetitionCounter
 from stream_client.classify.features import FeatureSchema
@@ -9,36 +8,36 @@ from stream_client.classify.mlflow_classifier import MLflowClassifier
 from stream_client.classify.models import TrainedModel, read_schema
 from stream_client.classify.pose_classifier import PoseClassifier
 from stream_client.errors import ConfigurationError
+from stream_client.options import ClassifierOptions
 
 
-def open_classifier(
-    spec: str,
-    *,
-    labels: Sequence[str] | None = None,
-    schema: Path | None = None,
-    allow_pickle: bool = False,
-    count: str | None = None,
-) -> PoseClassifier:
-    """The classifier that ``spec`` names: a model directory, or the address of an MLflow scoring server.
+def open_classifier(options: ClassifierOptions, labels: Sequence[str] | None = None) -> PoseClassifier:
+    """The classifier that ``options`` name; raises :class:`ConfigurationError`.
 
-    A server needs ``labels``, and the ``schema`` file of its features unless they are the usual ones. ``count``
-    names the label whose repetitions are counted. Raises :class:`ConfigurationError`.
+    A scoring server needs ``labels``, and the schema of its features unless they are the usual ones.
     """
+    if options.classifier is None:
+        raise ConfigurationError("no classifier named", option="classifier")
+    count, schema = options.count_repetitions, options.classifier_schema
     counter = None if count is None else RepetitionCounter(count)
-    if spec.startswith(("http://", "https://")):
+    if options.classifier.startswith(("http://", "https://")):
         if not labels:
             raise ConfigurationError("a scoring server does not tell its labels: name them in a file", option="labels")
         known = tuple(labels)
         features, window, _ = read_schema(schema) if schema is not None else (None, None, "")
         if features is not None and not isinstance(features, FeatureSchema):
-            raise ConfigurationError(f"{schema} is of a graph's model: a scoring server gets computed features")
-        classifier: PoseClassifier = MLflowClassifier(spec, known, schema=features, window=window, counter=counter)
+            raise ConfigurationError(
+                f"{schema} is of a graph's model: a scoring server gets computed features", option="classifier_schema"
+            )
+        classifier: PoseClassifier = MLflowClassifier(
+            options.classifier, known, schema=features, window=window, counter=counter
+        )
     else:
         if schema is not None:
             raise ConfigurationError(
                 "a schema is for a scoring server: a model directory has its own", option="classifier_schema"
             )
-        model = TrainedModel.load(spec, allow_pickle=allow_pickle)
+        model = TrainedModel.load(options.classifier, allow_pickle=options.allow_pickle)
         known = model.labels
         classifier = PoseClassifier(model, counter=counter)
     if count is not None and count not in known:

@@ -8,17 +8,21 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from stream_client.benchmark.options import BenchmarkOptions
 from stream_client.benchmark.plot import check_plot, draw
 from stream_client.benchmark.report import report_json, write_report
 from stream_client.benchmark.sweep import Outcome, SweepOptions, points, sweep, sweep_table
+from stream_client.cli.assembly import transport_options
 from stream_client.cli.flags import add_server_flags
 from stream_client.cli.messages import error_line
 from stream_client.cli.parser import Parser
-from stream_client.cli.settings import transport_options
+from stream_client.cli.setting_flags import add_settings
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError, StreamClientError
-from stream_client.transport.session import Api, TransportOptions, connect
-from stream_client.util.checks import check_above_zero, check_not_negative
+from stream_client.options import RunOptions
+from stream_client.transport.options import EMBEDDED, Api, TransportOptions
+from stream_client.transport.session import connect
+from stream_client.util.settings import read
 
 _EPILOG = """
 Each combination is a run of its own, which ends when three windows agree within 10 % in throughput and latency, or at
@@ -38,14 +42,11 @@ def build_parser() -> argparse.ArgumentParser:
     add("--max_inflight", type=_windows, default=[1, 2, 4, 8], help="frames in flight (default: 1,2,4,8)")
     add("--api", type=_apis, default=["stream"], help="stream, unary or both (default: stream)")
     add("--size", type=_sizes, default=[(640, 360)], help="sizes of the pictures (default: 640x360)")
-    add("--input_stream", default="testsrc@max", help="a file whose first pictures are sent (default: a test pattern)")
-    add("--limit_stream_duration", type=float, default=20.0, help="seconds of a run at most (default: 20)")
-    add("--warmup_frames", type=int, default=20, help="results to leave out at the beginning (default: 20)")
-    add("--benchmark_window", type=float, default=2.0, help="seconds of a window (default: 2)")
-    add("--report", type=Path, metavar="FILE", help="write all reports as JSON, and as CSV beside it")
+    add("--input_stream", default="testsrc@max", help="a file: its first frames are sent (default: a test pattern)")
+    add_settings(add, RunOptions, "limit_stream_duration", limit_stream_duration=20.0)
+    add_settings(add, BenchmarkOptions, "warmup_frames", "benchmark_window", "report")
     add("--plot", type=Path, metavar="FILE.png", help="draw throughput against latency; needs the extra bench")
-    add = add_server_flags(parser)
-    add("--request_timeout", type=float, default=10.0, help="seconds until a frame is given up (default: 10)")
+    add_settings(add_server_flags(parser), RunOptions, "request_timeout")
     return parser
 
 
@@ -55,21 +56,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = points(flags.api, flags.size, flags.max_inflight)
     outcomes: list[Outcome] = []
     try:
-        _check(flags)
+        if flags.plot is not None:
+            check_plot(flags.plot)
+        run, benchmark = read(RunOptions, {**vars(flags), "max_inflight": None}), read(BenchmarkOptions, vars(flags))
         with ExitStack() as stack:
-            options = SweepOptions(
-                _transport(flags, stack),
-                flags.input_stream,
-                flags.limit_stream_duration,
-                flags.warmup_frames,
-                flags.benchmark_window,
-            )
+            options = SweepOptions(_transport(flags, stack), run, benchmark, flags.input_stream)
             for outcome in sweep(chosen, options):
                 outcomes.append(outcome)
                 print(f"{len(outcomes)} of {len(chosen)}: {outcome.point}", file=sys.stderr, flush=True)
         print(sweep_table(outcomes))
-        if flags.report is not None:
-            _write(flags.report, outcomes)
+        if benchmark.report is not None:
+            _write(benchmark.report, outcomes)
         if flags.plot is not None:
             draw(outcomes, flags.plot)
     except StreamClientError as error:
@@ -78,23 +75,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if any(outcome.report is None for outcome in outcomes) else 0
 
 
-def _check(flags: argparse.Namespace) -> None:
-    """What would be found out too late otherwise."""
-    if flags.plot is not None:
-        check_plot(flags.plot)
-    if flags.report is not None and not flags.report.parent.is_dir():
-        raise ConfigurationError(f"there is no folder {flags.report.parent} to write into", option="report")
-    check_above_zero(flags, "limit_stream_duration", "benchmark_window")
-    check_not_negative(flags, "warmup_frames")
-
-
 def _transport(flags: argparse.Namespace, stack: ExitStack) -> TransportOptions:
     """One server, and one servable, for all points."""
     apis: list[Api] = flags.api
     flags.api = apis[0]
     options = transport_options(flags)
-    if options.address == "embedded":
-        server = EmbeddedServer(EmbeddedOptions(config_path=flags.config_path, models_dir=flags.models_dir))
+    if options.address == EMBEDDED:
+        server = EmbeddedServer(read(EmbeddedOptions, vars(flags)))
         stack.callback(server.close)
         server.start()
         options = replace(options, address=server.address)

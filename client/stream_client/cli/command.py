@@ -12,7 +12,9 @@ from stream_client.cli.messages import error_line
 from stream_client.cli.parser import USAGE_ERROR
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import StreamClientError
+from stream_client.transport.options import EMBEDDED
 from stream_client.util.redact import redact
+from stream_client.util.settings import read
 
 _COMMANDS = {
     "train": "stream_client.cli.train",
@@ -55,7 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given and given[0] in _COMMANDS:
         return _command(given[0], given[1:])
-    flags = build_parser().parse_args(given)
+    parser = build_parser()
+    flags = parser.parse_args(given)
+    if flags.input_stream is None:
+        parser.error("name a source with --input_stream")
     log = logging.StreamHandler(sys.stderr)
     log.setFormatter(_Formatter("%(levelname)s: %(message)s"))
     logging.basicConfig(level=logging.INFO if flags.verbose else logging.WARNING, handlers=[log])
@@ -76,6 +81,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _embedded_server(flags: argparse.Namespace) -> EmbeddedServer | None:
     """The embedded server, if it is that one."""
-    if flags.grpc_address != "embedded":
+    if flags.grpc_address != EMBEDDED:
         return None
-    return EmbeddedServer(EmbeddedOptions(config_path=flags.config_path, models_dir=flags.models_dir))
+    return EmbeddedServer(read(EmbeddedOptions, vars(flags)))

@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from stream_client.cli.assembly import run_transport
 from stream_client.cli.flags import build_parser
 from stream_client.cli.messages import error_line, with_flag
-from stream_client.cli.settings import run_transport, sink_options, source_options
 from stream_client.doctor import machine
 from stream_client.doctor.finding import Finding, amiss, ok, skipped
 from stream_client.doctor.server import ServerChecks
@@ -19,9 +19,12 @@ from stream_client.doctor.source import SourceChecks
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.frames import Image
+from stream_client.sinks.options import SinkOptions
+from stream_client.sources.options import SourceOptions
 from stream_client.test_source.code import FrameCode
 from stream_client.test_source.pattern import TestPattern
-from stream_client.transport.session import TransportOptions
+from stream_client.transport.options import EMBEDDED, TransportOptions
+from stream_client.util.settings import read
 
 _EPILOG = """
 Takes the flags of the run to be examined; without --input_stream it looks at the test pattern. Exit status: 0 when
@@ -39,14 +42,14 @@ def parser() -> argparse.ArgumentParser:
     built.usage = "%(prog)s [flags of the run] [--json FILE]"
     built.description = "Examine what a run needs: server, source, outputs, this machine."
     built.epilog = _EPILOG
+    built.set_defaults(input_stream="testsrc")
     built.add_argument("--json", type=Path, metavar="FILE", help="write the findings as JSON")
     return built
 
 
 def main(arguments: Sequence[str]) -> int:
     """Examine; see :data:`_EPILOG` for the exit status."""
-    # A run needs a source, an examination does not: what the user gives comes after this, and wins.
-    flags = parser().parse_args(["--input_stream", "testsrc", *arguments])
+    flags = parser().parse_args(arguments)
     findings = []
     print(f"{'status':8}{'check':28}found")
     try:
@@ -70,19 +73,19 @@ def examine(flags: argparse.Namespace, stack: ExitStack) -> Iterator[Finding]:
     transport = run_transport(flags)
     yield machine.versions()
     yield from machine.codecs(writes_video=any(spec not in ("screen", "none") for spec in flags.output_stream))
-    source = SourceChecks(flags.input_stream, replace(source_options(flags), reconnect_timeout=0))
+    source = SourceChecks(flags.input_stream, read(SourceOptions, vars(flags)))
     yield from source.run()
     image = source.image if source.image is not None else _pattern()
-    if flags.grpc_address == "embedded":
+    if flags.grpc_address == EMBEDDED:
         yield from _embedded(flags, transport, image, stack)
     else:
-        yield from ServerChecks(transport, image).run()
-    yield from machine.outputs(flags.output_stream, sink_options(flags))
+        yield from ServerChecks(transport, image, flags.request_timeout).run()
+    yield from machine.outputs(flags.output_stream, read(SinkOptions, vars(flags)))
     for path in (flags.labels_output, flags.label_changes_output, flags.landmarks_output):
         if path is not None and str(path) != "-":
             yield machine.folder(f"output {path}", Path(path))
     yield machine.display(needed="screen" in flags.output_stream)
-    metrics_port = getattr(flags, "metrics_port", None)
+    metrics_port = flags.metrics_port
     if metrics_port:
         yield machine.metrics_port(metrics_port)
     yield machine.usual_ports()
@@ -101,7 +104,7 @@ def _remedy(finding: Finding) -> str:
 def _embedded(
     flags: argparse.Namespace, transport: TransportOptions, image: Image, stack: ExitStack
 ) -> Iterator[Finding]:
-    server = EmbeddedServer(EmbeddedOptions(config_path=flags.config_path, models_dir=flags.models_dir))
+    server = EmbeddedServer(read(EmbeddedOptions, vars(flags)))
     stack.callback(server.close)
     started = time.monotonic()
     try:
@@ -112,7 +115,7 @@ def _embedded(
         yield from skipped(("servable", "probe"), "no server")
         return
     yield ok("embedded server", f"started in {time.monotonic() - started:.1f} s")
-    yield from ServerChecks(replace(transport, address=server.address), image).run()
+    yield from ServerChecks(replace(transport, address=server.address), image, flags.request_timeout).run()
 
 
 def _pattern() -> Image:

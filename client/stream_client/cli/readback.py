@@ -13,14 +13,18 @@ from types import FrameType
 
 from stream_client.cli.messages import error_line
 from stream_client.cli.parser import Parser
+from stream_client.cli.setting_flags import add_settings
 from stream_client.errors import SourceError, StreamClientError
 from stream_client.frames import StreamInfo
 from stream_client.monitoring.distribution import Distribution
+from stream_client.options import RunOptions
 from stream_client.sources.base import Source
-from stream_client.sources.factory import SourceOptions, open_source
+from stream_client.sources.factory import open_source
+from stream_client.sources.options import SourceOptions
 from stream_client.test_source.code import read_code
 from stream_client.test_source.readings import ReadbackReport, Reading, Tally
 from stream_client.util.redact import redact
+from stream_client.util.settings import read
 from stream_client.util.table import table
 
 _FLAGS = {"input_stream": "input"}
@@ -43,16 +47,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("input", help="URL (rtsp://, http://) or video file")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
-    parser.add_argument("--limit_frames", type=int, default=0, help="end after so many frames")
-    parser.add_argument("--limit_stream_duration", type=float, default=0.0, help="end after so many seconds")
-    parser.add_argument("--rtsp_transport", choices=("tcp", "udp"), default="tcp", help="default: tcp")
-    parser.add_argument("--source_timeout", type=float, default=10.0, help="seconds to wait for frames (default: 10)")
-    parser.add_argument(
-        "--reconnect_timeout",
-        type=float,
-        default=0.0,
-        help="seconds to wait for a stream that is not there, at the start or later (default: 0)",
-    )
+    add_settings(parser.add_argument, SourceOptions, "rtsp_transport", "source_timeout")
+    limits = ("limit_frames", "limit_stream_duration", "reconnect_timeout")
+    add_settings(parser.add_argument, RunOptions, *limits, reconnect_timeout=0.0)
     return parser
 
 
@@ -61,13 +58,9 @@ def main(arguments: Sequence[str]) -> int:
     flags = build_parser().parse_args(arguments)
     name = redact(flags.input)
     try:
-        options = SourceOptions(
-            rtsp_transport=flags.rtsp_transport,
-            source_timeout=flags.source_timeout,
-            reconnect_timeout=flags.reconnect_timeout,
-        )
-        source = open_source(flags.input, options)
-        info, report = _read(source, flags.limit_frames, flags.limit_stream_duration)
+        run = read(RunOptions, vars(flags))
+        source = open_source(flags.input, read(SourceOptions, vars(flags)), reconnect_timeout=run.reconnect_timeout)
+        info, report = _read(source, run.limit_frames, run.limit_stream_duration)
     except StreamClientError as error:
         print(f"error: {error_line(error, flags=_FLAGS)}", file=sys.stderr)
         return 1

@@ -6,10 +6,9 @@ import signal
 import sys
 from types import FrameType
 
-from stream_client.classify.pose_classifier import PoseClassifier
+from stream_client.cli.assembly import make_benchmark, make_client, make_monitor
 from stream_client.cli.messages import error_line, with_flag
 from stream_client.cli.parser import RUN_ERROR, USAGE_ERROR
-from stream_client.cli.settings import make_benchmark, make_client, make_monitor
 from stream_client.embedded import EmbeddedServer
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.monitoring.progress import Progress
@@ -109,6 +108,10 @@ def _print_verdict(tally: Statistics, summary: Summary, flags: argparse.Namespac
 
 
 def _print_classifier(classifier: LandmarkClassifier | None) -> None:
+    if classifier is None:
+        return
+    from stream_client.classify.pose_classifier import PoseClassifier
+
     if isinstance(classifier, PoseClassifier):
         if classifier.counter is not None:
             counter = classifier.counter

@@ -25,7 +25,7 @@ from stream_client.sinks.callable import NullSink
 from stream_client.sinks.factory import open_sink
 from stream_client.sinks.screen import ScreenSink
 from stream_client.sources.factory import SourceName, open_source
-from stream_client.transport.session import TransportOptions
+from stream_client.transport.options import TransportOptions
 
 
 @dataclass(frozen=True, slots=True)

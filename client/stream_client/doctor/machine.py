@@ -15,7 +15,8 @@ import av.codec
 
 from stream_client.doctor.finding import Finding, amiss, ok
 from stream_client.errors import StreamClientError
-from stream_client.sinks.factory import SinkOptions, open_sink
+from stream_client.sinks.factory import open_sink
+from stream_client.sinks.options import SinkOptions
 from stream_client.util.redact import redact
 
 _HARDWARE = ("h264_nvenc", "h264_qsv", "h264_vaapi", "h264_amf", "h264_videotoolbox", "h264_v4l2m2m")

@@ -75,7 +75,7 @@ def probe(session: Session, image: Image, *, timeout: float, patience: float = 0
     timestamp = time.time_ns() // 1000
     times: list[float] = []
     outputs: dict[str, Tensor] = {}
-    session.transport.open(answers)
+    session.transport.open(answers, request_timeout=timeout)
     try:
         for number in range(2):
             request = Request(timestamp + number * _INTERVAL, (tensor,))

@@ -19,8 +19,9 @@ from stream_client.errors import (
 )
 from stream_client.frames import Image, Tensor
 from stream_client.transport.channel import Connection
+from stream_client.transport.options import Api, TransportOptions
 from stream_client.transport.servable import KNOWN_GRAPHS, ControlPlane, Servable, TensorSpec
-from stream_client.transport.session import Api, TransportOptions, connect
+from stream_client.transport.session import connect
 
 _ADDRESS = "grpc_address"
 _AFTER_ADDRESS = ("gRPC", "server live", "server ready", "server name", "servable", "probe")
@@ -29,10 +30,12 @@ _OFFERS_NOTHING = "nothing to do if the probe succeeds; otherwise name a KServe 
 
 @dataclass(frozen=True, slots=True)
 class ServerChecks:
-    """What to examine: ``options`` say how the run would reach the server; ``image`` is the frame to send."""
+    """What to examine: ``options`` say how the run would reach the server; ``image`` is the frame to send, and
+    ``request_timeout`` the seconds until an answer is waited for no longer."""
 
     options: TransportOptions
     image: Image
+    request_timeout: float
 
     def run(self) -> Iterator[Finding]:
         """The findings, each as soon as it is known."""
@@ -41,7 +44,7 @@ class ServerChecks:
         if address.status == "failed":
             yield from skipped(_AFTER_ADDRESS, "no server")
             return
-        connection = Connection(self.options.channel)
+        connection = Connection(self.options)
         try:
             channel = connection.open()
         except StreamClientError as error:
@@ -97,7 +100,7 @@ class ServerChecks:
         options = replace(self.options, api=api)
         try:
             session = connect(options)
-            result = probe(session, self.image, timeout=options.request_timeout)
+            result = probe(session, self.image, timeout=self.request_timeout)
         except StreamClientError as error:
             remedy, option, value = _remedy(error, api)
             return amiss(check, error, remedy, needed=api == self.options.api, option=option, value=value)

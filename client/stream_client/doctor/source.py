@@ -15,7 +15,8 @@ from stream_client.errors import (
     StreamClientError,
 )
 from stream_client.frames import Image, StreamInfo
-from stream_client.sources.factory import SourceOptions, open_source
+from stream_client.sources.factory import open_source
+from stream_client.sources.options import SourceOptions
 from stream_client.util.redact import redact
 
 _REMEDIES: tuple[tuple[type[StreamClientError], str], ...] = (
@@ -68,7 +69,7 @@ class SourceChecks:
             yield ok("source's rate", f"{look.rate:.1f} frames/s measured, {_declared(look.info)}")
 
     def _read(self, options: SourceOptions) -> _Look:
-        source = open_source(self.spec, options)
+        source = open_source(self.spec, options, reconnect_timeout=0)
         try:
             info = source.open()
             first = last = source.read()

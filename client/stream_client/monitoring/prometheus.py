@@ -33,9 +33,11 @@ from prometheus_client.registry import Collector
 from stream_client.errors import ConfigurationError, MetricsError
 from stream_client.monitoring.ledger import DROP_REASONS, FAIL_REASONS
 from stream_client.monitoring.observer import ConnectionState
+from stream_client.monitoring.options import MetricsOptions
 from stream_client.monitoring.statistics import HistogramSnapshot, Statistics, StatisticsSnapshot
 from stream_client.util.redact import redact
 
+_LOOPBACK = MetricsOptions().metrics_address
 logger = logging.getLogger(__name__)
 
 _LABELS = ("stream", "model")
@@ -69,9 +71,7 @@ class MetricsServer:
     taken or the address is not this machine's.
     """
 
-    def __init__(self, metrics: Metrics, *, port: int, address: str = "127.0.0.1") -> None:
-        if not 0 <= port <= 65535:
-            raise ConfigurationError(f"{port} is no port: 0 (any free one) to 65535", option="metrics_port")
+    def __init__(self, metrics: Metrics, *, port: int, address: str = _LOOPBACK) -> None:
         try:
             self._server: WSGIServer
             self._thread: threading.Thread
@@ -149,14 +149,17 @@ def _has_port(parts: SplitResult) -> bool:
 class Monitor:
     """What a run was asked to tell the world: metrics served while it goes on, and pushed at its end.
 
-    ``port`` and ``pushgateway`` are ``None`` where they are not wanted. A push that fails is logged, since the
+    A push that fails is logged, since the
     run itself went well.
     """
 
-    def __init__(self, tally: Statistics, *, port: int | None, address: str, pushgateway: str | None) -> None:
+    def __init__(self, tally: Statistics, options: MetricsOptions) -> None:
         self._metrics = Metrics([tally])
-        self._gateway = None if pushgateway is None else Pushgateway(pushgateway)
-        self._server = None if port is None else MetricsServer(self._metrics, port=port, address=address)
+        port, gateway = options.metrics_port, options.pushgateway
+        self._gateway = None if gateway is None else Pushgateway(gateway)
+        self._server = (
+            None if port is None else MetricsServer(self._metrics, port=port, address=options.metrics_address)
+        )
 
     @property
     def url(self) -> str | None:

@@ -126,6 +126,7 @@ def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callback
             callbacks.on_error,
             on_server_loss=server_loss_policy(options, info),
             retry_timeout=options.reconnect_timeout,
+            request_timeout=options.request_timeout,
         )
         opened.callback(sender.join)
         sender.open()

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stream_client.embedded import EmbeddedServer
-from stream_client.transport.session import Session, TransportOptions, connect
+from stream_client.transport.options import TransportOptions
+from stream_client.transport.session import Session, connect
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ class Sender:
         *,
         on_server_loss: ServerLossPolicy,
         retry_timeout: float | None = None,
+        request_timeout: float | None = None,
         backoff: Backoff | None = None,
     ) -> None:
         self._transport = transport
@@ -51,6 +52,7 @@ class Sender:
         self._on_error = on_error
         self._policy = on_server_loss
         self._retry_timeout = retry_timeout
+        self._request_timeout = request_timeout
         self._stopping = threading.Event()
         self._reconnector = Reconnector(
             "server",
@@ -101,7 +103,7 @@ class Sender:
 
     def _open_session(self, within: float) -> None:
         try:
-            self._transport.open(self._exchange.listener(), within=within)
+            self._transport.open(self._exchange.listener(), within=within, request_timeout=self._request_timeout)
         except TransportError:
             self._transport.close()
             raise

@@ -8,6 +8,7 @@ from av.video.frame import PictureType
 
 from stream_client.frames import Image
 from stream_client.rtsp.h264 import CLOCK_RATE
+from stream_client.sinks.options import DEFAULTS
 from stream_client.util.media import YuvFrames
 
 KEY_SECONDS = 1.0
@@ -33,7 +34,7 @@ class Encoder(Protocol):
 class PyavEncoder:
     """FFmpeg's encoder ``codec`` within the process. ``quality`` is x264's constant rate factor, 0…51."""
 
-    def __init__(self, width: int, height: int, *, codec: str = "libx264", quality: int = 20) -> None:
+    def __init__(self, width: int, height: int, *, codec: str = "libx264", quality: int = DEFAULTS.quality) -> None:
         context = av.CodecContext.create(codec, "w")
         assert isinstance(context, av.VideoCodecContext)
         context.width, context.height, context.pix_fmt = width, height, "yuv420p"

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from av.codec import Codec
@@ -15,33 +14,15 @@ from stream_client.sinks.callable import CallableSink, NullSink
 from stream_client.sinks.encoder import PyavEncoder
 from stream_client.sinks.ffmpeg_encoder import FfmpegEncoder, ffmpeg_command
 from stream_client.sinks.file import FileSink
+from stream_client.sinks.options import SinkOptions
 from stream_client.sinks.rtsp import EncoderFactory, RtspSink
 from stream_client.sinks.screen import ScreenSink
-from stream_client.util.checks import check_not_negative
 from stream_client.util.urls import check_url
 
 SinkName = str | os.PathLike[str]
 """What :func:`open_sink` takes: ``screen``, ``none``, an RTSP URL, or a video file's path."""
 SinkLike = Sink | SinkName | Callable[[Result], object]
 """A sink, the name of one, or a function that takes results; ``False`` from it ends the run."""
-
-
-@dataclass(frozen=True, slots=True)
-class SinkOptions:
-    """Options of the several kinds of sinks. ``quality`` is x264's constant rate factor, 0…51.
-
-    ``encoder`` is for RTSP: ``pyav[:NAME]`` or ``ffmpeg[:NAME]``, NAME being FFmpeg's name of an H.264 encoder.
-    ``reconnect_timeout`` in seconds is for RTSP, too; ``None`` never gives up.
-    """
-
-    quality: int = 20
-    encoder: str = "pyav"
-    reconnect_timeout: float | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.quality <= 51:
-            raise ConfigurationError(f"{self.quality} is no quality: 0 (best) to 51", option="quality")
-        check_not_negative(self, "reconnect_timeout")
 
 
 def encoder_factory(options: SinkOptions) -> EncoderFactory:
@@ -62,10 +43,11 @@ def encoder_factory(options: SinkOptions) -> EncoderFactory:
     return partial(PyavEncoder, codec=codec, quality=options.quality)
 
 
-def open_sink(name: SinkName, options: SinkOptions | None = None) -> Sink:
+def open_sink(name: SinkName, options: SinkOptions | None = None, *, reconnect_timeout: float | None = None) -> Sink:
     """The sink of that name: ``screen``, ``none``, an RTSP URL, or a video file.
 
-    A :class:`~pathlib.Path` always means a file. Raises :class:`ConfigurationError` for a name or options that cannot
+    A :class:`~pathlib.Path` always means a file. An RTSP server that is lost is given up after ``reconnect_timeout``
+    seconds, or never. Raises :class:`ConfigurationError` for a name or options that cannot
     be.
     """
     options = options or SinkOptions()
@@ -79,7 +61,7 @@ def open_sink(name: SinkName, options: SinkOptions | None = None) -> Sink:
     scheme, separator, _ = spec.partition("://")
     if scheme in ("rtsp", "rtsps") and separator:
         check_url(spec, "output_stream")
-        return RtspSink(spec, encoder_factory(options), reconnect_timeout=options.reconnect_timeout)
+        return RtspSink(spec, encoder_factory(options), reconnect_timeout=reconnect_timeout)
     if separator:
         raise ConfigurationError(
             f"{scheme}:// output is not supported: screen, none, a file or rtsp://", option="output_stream"
@@ -87,14 +69,14 @@ def open_sink(name: SinkName, options: SinkOptions | None = None) -> Sink:
     return FileSink(spec, quality=options.quality)
 
 
-def as_sink(sink: SinkLike) -> Sink:
-    """The sink that ``sink`` means; raises :class:`ConfigurationError`."""
+def as_sink(sink: SinkLike, *, reconnect_timeout: float | None = None) -> Sink:
+    """The sink that ``sink`` means, see :func:`open_sink`; raises :class:`ConfigurationError`."""
     if isinstance(sink, type):
         raise ConfigurationError(f"{sink.__name__} is a class: give an object of it as the sink")
     if isinstance(sink, Sink):
         return sink
     if isinstance(sink, str | os.PathLike):
-        return open_sink(sink)
+        return open_sink(sink, reconnect_timeout=reconnect_timeout)
     if callable(sink):
         return CallableSink(sink)
     raise ConfigurationError(
@@ -103,8 +85,8 @@ def as_sink(sink: SinkLike) -> Sink:
     )
 
 
-def as_sinks(sinks: SinkLike | Sequence[SinkLike]) -> list[Sink]:
+def as_sinks(sinks: SinkLike | Sequence[SinkLike], *, reconnect_timeout: float | None = None) -> list[Sink]:
     """One sink or several; raises :class:`ConfigurationError`."""
     if isinstance(sinks, Sequence) and not isinstance(sinks, str):
-        return [as_sink(sink) for sink in sinks]
-    return [as_sink(sinks)]
+        return [as_sink(sink, reconnect_timeout=reconnect_timeout) for sink in sinks]
+    return [as_sink(sinks, reconnect_timeout=reconnect_timeout)]

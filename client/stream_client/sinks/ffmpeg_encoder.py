@@ -16,13 +16,14 @@ import numpy as np
 
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Image
+from stream_client.sinks.options import DEFAULTS
 from stream_client.util.bounded_queue import BoundedQueue
 
 _START_CODE = b"\x00\x00\x00\x01"
 _VIDEO_TAG, _CONFIGURATION, _PICTURE = 9, 0, 1
 
 
-def ffmpeg_command(codec: str, width: int, height: int, *, quality: int = 20) -> list[str]:
+def ffmpeg_command(codec: str, width: int, height: int, *, quality: int = DEFAULTS.quality) -> list[str]:
     """The command line for ``codec``, made by ffmpeg-python."""
     try:
         import ffmpeg
@@ -66,7 +67,7 @@ class FfmpegEncoder:
     WAIT_SECONDS = 0.1
     """How long a picture's access unit is waited for; a later one comes with the next picture."""
 
-    def __init__(self, width: int, height: int, *, codec: str = "libx264", quality: int = 20) -> None:
+    def __init__(self, width: int, height: int, *, codec: str = "libx264", quality: int = DEFAULTS.quality) -> None:
         command = ffmpeg_command(codec, width, height, quality=quality)
         self._codec = codec
         self._units: BoundedQueue[bytes] = BoundedQueue(8)

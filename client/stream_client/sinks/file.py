@@ -10,6 +10,7 @@ import av.error
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Image, Result, StreamInfo
 from stream_client.sinks.audio import AudioTrack, audio_track
+from stream_client.sinks.options import DEFAULTS
 from stream_client.util.media import YuvFrames, even, threads_for
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ class FileSink:
     factor, 0…51, lower is better.
     """
 
-    def __init__(self, path: str | Path, *, quality: int = 20) -> None:
+    def __init__(self, path: str | Path, *, quality: int = DEFAULTS.quality) -> None:
         self._path = Path(path)
         self.name = f"file {self._path.name}"
         if self._path.suffix.lower() not in _CONTAINERS:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from stream_client.errors import ConfigurationError
 from stream_client.frames import Image
@@ -10,9 +9,9 @@ from stream_client.sources.arrays import ArraySource, CallableSource
 from stream_client.sources.base import Source
 from stream_client.sources.camera import camera_source, is_camera
 from stream_client.sources.file import FileSource
-from stream_client.sources.network import RtspTransport, is_network, network_source
+from stream_client.sources.network import is_network, network_source
+from stream_client.sources.options import SourceOptions
 from stream_client.test_source.pattern import TestPatternSource, is_test_pattern, pattern_options
-from stream_client.util.checks import check_above_zero, check_not_negative
 from stream_client.util.urls import check_url
 
 SourceName = str | int | os.PathLike[str]
@@ -21,28 +20,13 @@ SourceLike = Source | SourceName | Callable[[], Image | None] | Iterable[Image |
 """A source, the name of one, or a program's frames: a function (live) or an iterable (loses nothing) of RGB arrays."""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceOptions:
-    """Options of the several kinds of sources; each takes its own."""
-
-    realtime: bool = False
-    loop: bool = False
-    camera_width: int | None = None
-    camera_height: int | None = None
-    camera_fps: float | None = None
-    rtsp_transport: RtspTransport = "tcp"
-    source_timeout: float = 10.0
-    reconnect_timeout: float | None = None
-
-    def __post_init__(self) -> None:
-        check_above_zero(self, "camera_width", "camera_height", "camera_fps", "source_timeout")
-        check_not_negative(self, "reconnect_timeout")
-
-
-def open_source(name: SourceName, options: SourceOptions | None = None) -> Source:
+def open_source(
+    name: SourceName, options: SourceOptions | None = None, *, reconnect_timeout: float | None = None
+) -> Source:
     """The source of that name: a camera (``0``, ``webcam``, ``/dev/video0``), a URL, ``testsrc``, or a file.
 
-    A :class:`~pathlib.Path` always means a file or a device. Raises :class:`ConfigurationError` for a name or options
+    A :class:`~pathlib.Path` always means a file or a device. A live source that is lost is given up after
+    ``reconnect_timeout`` seconds, or never. Raises :class:`ConfigurationError` for a name or options
     that cannot be.
     """
     options = options or SourceOptions()
@@ -63,7 +47,7 @@ def open_source(name: SourceName, options: SourceOptions | None = None) -> Sourc
             width=options.camera_width,
             height=options.camera_height,
             frame_rate=options.camera_fps,
-            reconnect_timeout=options.reconnect_timeout,
+            reconnect_timeout=reconnect_timeout,
         )
     if is_network(spec):
         check_url(spec, "input_stream")
@@ -71,7 +55,7 @@ def open_source(name: SourceName, options: SourceOptions | None = None) -> Sourc
             spec,
             rtsp_transport=options.rtsp_transport,
             timeout=options.source_timeout,
-            reconnect_timeout=options.reconnect_timeout,
+            reconnect_timeout=reconnect_timeout,
         )
     scheme, separator, _ = spec.partition("://")
     if separator:
@@ -92,14 +76,14 @@ def _text(name: SourceName) -> str:
     return str(name)
 
 
-def as_source(source: SourceLike) -> Source:
-    """The source that ``source`` means; raises :class:`ConfigurationError`."""
+def as_source(source: SourceLike, *, reconnect_timeout: float | None = None) -> Source:
+    """The source that ``source`` means, see :func:`open_source`; raises :class:`ConfigurationError`."""
     if isinstance(source, type):
         raise ConfigurationError(f"{source.__name__} is a class: give an object of it as the source")
     if isinstance(source, Source):
         return source
     if isinstance(source, str | int | os.PathLike):
-        return open_source(source)
+        return open_source(source, reconnect_timeout=reconnect_timeout)
     if callable(source):
         return CallableSource(source)
     if isinstance(source, Iterable) and not isinstance(source, bytes | bytearray):

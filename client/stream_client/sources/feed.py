@@ -10,6 +10,7 @@ import av
 import av.error
 
 from stream_client.errors import SourceCodecError, SourceError, SourceTimeoutError
+from stream_client.sources.options import DEFAULTS
 
 _MAX_PLAUSIBLE_RATE = 1000
 
@@ -22,8 +23,8 @@ class LiveInput:
     url: str = field(repr=False)
     format: str | None = None
     options: dict[str, str] = field(default_factory=dict)
-    open_timeout: float = 10.0
-    read_timeout: float = 10.0
+    open_timeout: float = DEFAULTS.source_timeout
+    read_timeout: float = DEFAULTS.source_timeout
 
 
 Classify = Callable[[LiveInput, OSError | av.error.FFmpegError], SourceError]

@@ -1,7 +1,5 @@
 """Network streams: RTSP, HTTP MJPEG, HLS."""
 
-from typing import Literal
-
 import av.error
 
 from stream_client.errors import (
@@ -15,12 +13,12 @@ from stream_client.errors import (
 )
 from stream_client.sources.feed import FfmpegFeed, LiveInput
 from stream_client.sources.live import LiveSource
+from stream_client.sources.options import DEFAULTS, RtspTransport
 from stream_client.sources.reconnecting import ReconnectingSource
 from stream_client.sources.rtsp import RtspFeed
 from stream_client.util.redact import redact
 from stream_client.util.urls import PASSWORD_VARIABLE, USER_VARIABLE, with_credentials
 
-RtspTransport = Literal["tcp", "udp"]
 _SCHEMES = ("rtsp", "rtsps", "http", "https")
 
 
@@ -30,7 +28,9 @@ def is_network(spec: str) -> bool:
     return bool(separator) and scheme.lower() in _SCHEMES
 
 
-def network_connection(url: str, *, rtsp_transport: RtspTransport = "tcp", timeout: float = 10.0) -> LiveSource:
+def network_connection(
+    url: str, *, rtsp_transport: RtspTransport = DEFAULTS.rtsp_transport, timeout: float = DEFAULTS.source_timeout
+) -> LiveSource:
     """One connection to a network stream; ``timeout`` in seconds bounds opening and each read."""
     scheme = url.partition("://")[0].lower()
     options = {"fflags": "nobuffer", "flags": "low_delay"}
@@ -45,8 +45,8 @@ def network_connection(url: str, *, rtsp_transport: RtspTransport = "tcp", timeo
 def network_source(
     url: str,
     *,
-    rtsp_transport: RtspTransport = "tcp",
-    timeout: float = 10.0,
+    rtsp_transport: RtspTransport = DEFAULTS.rtsp_transport,
+    timeout: float = DEFAULTS.source_timeout,
     reconnect_timeout: float | None = None,
 ) -> ReconnectingSource:
     """A network stream that is connected to again when it is lost; see :class:`ReconnectingSource`."""

@@ -18,8 +18,8 @@ from stream_client.monitoring.progress import Progress
 from stream_client.options import RunOptions
 from stream_client.sources.file import FileSource
 from stream_client.training.clips import Track
+from stream_client.transport.options import TransportOptions
 from stream_client.transport.servable import LANDMARK_GRAPH
-from stream_client.transport.session import TransportOptions
 
 _PATIENCE = 60.0
 """Seconds that a frame's landmarks may take: on a busy machine they come long after its picture."""

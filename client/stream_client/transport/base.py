@@ -57,10 +57,11 @@ Listener = Callable[[Event], None]
 class Transport(Protocol):
     """A session with a server. ``open`` … ``close`` may be repeated to reconnect."""
 
-    def open(self, listener: Listener, *, within: float = math.inf) -> None:
+    def open(self, listener: Listener, *, within: float = math.inf, request_timeout: float | None = None) -> None:
         """Start a session; raises :class:`~stream_client.errors.TransportError` when no server answers.
 
-        ``within`` bounds, in seconds, the transport's own time-out.
+        ``within`` bounds, in seconds, the transport's own timeout. After ``request_timeout`` seconds a request may be
+        given up; nobody waits for its answer any more.
         """
 
     @property

@@ -3,47 +3,13 @@
 import math
 import ssl
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 
 from kserve_wire.names import method_path
 from stream_client.errors import ConfigurationError, ConnectError
-from stream_client.util.checks import check_above_zero
-
-
-@dataclass(frozen=True, slots=True)
-class TlsOptions:
-    """TLS. ``ca`` verifies the server (default: the system's roots); ``certificate`` and ``key`` are ours."""
-
-    ca: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelOptions:
-    """Where the server is: ``host:port`` or ``unix:path``. ``connect_timeout`` is in seconds."""
-
-    address: str
-    tls: TlsOptions | None = None
-    connect_timeout: float = 5.0
-
-    def __post_init__(self) -> None:
-        check_above_zero(self, "connect_timeout")
-        if self.address.startswith("unix:"):
-            if len(self.address) == len("unix:"):
-                raise ConfigurationError("unix: needs a path, as in unix:/run/ovms.sock", option="grpc_address")
-            return
-        host, colon, port = self.address.rpartition(":")
-        is_port = port.isascii() and port.isdigit() and 0 < int(port) < 65536
-        if not colon or not host or not is_port or host.startswith(("http:", "https:")):
-            raise ConfigurationError(
-                f"{self.address!r} is not an address: host:port, unix:path or embedded is expected",
-                option="grpc_address",
-            )
-
+from stream_client.transport.options import TlsOptions, TransportOptions
 
 _OPTIONS: list[tuple[str, int]] = [
     ("grpc.max_send_message_length", -1),
@@ -76,7 +42,7 @@ class Connection:
     CLOSE_TIMEOUT = 0.5
     """Seconds. gRPC waits for what is being written; where the peer has stopped reading that takes its keepalive."""
 
-    def __init__(self, options: ChannelOptions) -> None:
+    def __init__(self, options: TransportOptions) -> None:
         self._options = options
         self._channel: grpc.Channel | None = None
         self._probe: grpc.Future[bytes] | None = None
@@ -130,10 +96,6 @@ class Connection:
 
 
 def _credentials(tls: TlsOptions) -> grpc.ChannelCredentials:
-    if (tls.certificate is None) != (tls.key is None):
-        raise ConfigurationError(
-            "a certificate and its key go together", option="tls_cert" if tls.certificate is None else "tls_key"
-        )
     credentials = grpc.ssl_channel_credentials(
         root_certificates=_read(tls.ca, "tls_ca"),
         private_key=_read(tls.key, "tls_key"),

@@ -24,8 +24,7 @@ from kserve_wire.shared_memory import Place, place_of, set_place
 from stream_client.errors import ProtocolError
 from stream_client.frames import Tensor
 from stream_client.transport.datatypes import bytes_of, dtype_of, in_shape, tensor_from_bytes
-
-Parameter = bool | int | str
+from stream_client.transport.options import Parameter
 
 _RAW_INPUT = delimited_tag(ModelInferRequest.RAW_INPUT_CONTENTS_FIELD_NUMBER)
 _RAW_OUTPUT = delimited_tag(ModelInferResponse.RAW_OUTPUT_CONTENTS_FIELD_NUMBER)

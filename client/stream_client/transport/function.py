@@ -46,7 +46,7 @@ class FunctionTransport:
         """None: there is no network."""
         return None
 
-    def open(self, listener: Listener, *, within: float = math.inf) -> None:
+    def open(self, listener: Listener, *, within: float = math.inf, request_timeout: float | None = None) -> None:
         """Start the thread."""
         self._encoded.clear()
         self._requests = BoundedQueue(self.QUEUE)

@@ -1,7 +1,7 @@
 """Pictures to input tensors and output tensors to pictures."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,9 +9,8 @@ import numpy.typing as npt
 from stream_client.errors import BadInputError, ConfigurationError, ProtocolError
 from stream_client.frames import Frame, Image, Tensor
 from stream_client.transport.datatypes import DATATYPES, dtype_of
+from stream_client.transport.options import Layout
 from stream_client.transport.servable import Servable, TensorSpec
-
-Layout = Literal["hwc", "nhwc", "nchw"]
 
 ROW_ALIGNMENT = 16
 """OVMS returns drawn pictures sheared unless the width is a multiple of this (spec: padded rows)."""

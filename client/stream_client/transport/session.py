@@ -1,48 +1,18 @@
 """From options to a transport and a description of what it talks to."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from kserve_wire.shared_memory import EXTENSION
 from stream_client.errors import StreamClientError
 from stream_client.transport.base import Transport
-from stream_client.transport.channel import ChannelOptions, Connection, TlsOptions
-from stream_client.transport.codec import Parameter
-from stream_client.transport.image_format import ImageFormat, Layout, image_format
+from stream_client.transport.channel import Connection
+from stream_client.transport.image_format import ImageFormat, image_format
+from stream_client.transport.options import TransportOptions
 from stream_client.transport.servable import KNOWN_GRAPHS, ControlPlane, Servable, TensorSpec
 from stream_client.transport.shared_memory import can_share
 from stream_client.transport.streaming import StreamingTransport
 from stream_client.transport.unary import UnaryTransport
-
-Api = Literal["stream", "unary"]
-
-
-@dataclass(frozen=True, slots=True)
-class TransportOptions:
-    """How to reach a servable. Time-outs are in seconds; ``None`` is found out from the server.
-
-    Without ``model_name``, the graphs of :data:`KNOWN_GRAPHS` are looked for; unary calls prefer
-    ``holisticTracking``, since OVMS fails a unary call when a label has no packet. Frames go through shared memory
-    where ``shared_memory`` allows it, the server is on this machine and announces Triton's extension for it.
-    """
-
-    address: str
-    api: Api = "stream"
-    model_name: str | None = None
-    input_name: str | None = None
-    input_layout: Layout | None = None
-    input_dtype: str | None = None
-    tls: TlsOptions | None = None
-    connect_timeout: float = 5.0
-    request_timeout: float = 10.0
-    parameters: Mapping[str, Parameter] = field(default_factory=dict)
-    shared_memory: bool = True
-
-    @property
-    def channel(self) -> ChannelOptions:
-        """The channel's part."""
-        return ChannelOptions(self.address, self.tls, self.connect_timeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +36,7 @@ def connect(options: TransportOptions, servables: Sequence[str] = ()) -> Session
     Raises :class:`~stream_client.errors.ConnectError`, :class:`~stream_client.errors.UnknownServableError`,
     :class:`~stream_client.errors.BadInputError`.
     """
-    connection = Connection(options.channel)
+    connection = Connection(options)
     try:
         control = ControlPlane(connection.open(), options.address, servables)
         if options.model_name is not None:
@@ -78,20 +48,11 @@ def connect(options: TransportOptions, servables: Sequence[str] = ()) -> Session
         shared = outputs if options.shared_memory and _takes_shared_memory(control, options.address) else ()
     finally:
         connection.close()
-    picture = image_format(
-        servable, input_name=options.input_name, layout=options.input_layout, datatype=options.input_dtype
-    )
-    transport: Transport
-    if options.api == "stream":
-        transport = StreamingTransport(options.channel, servable.name, options.parameters, shared_outputs=shared)
-    else:
-        transport = UnaryTransport(
-            options.channel,
-            servable.name,
-            options.parameters,
-            request_timeout=options.request_timeout,
-            shared_outputs=shared,
-        )
+    datatype = None if options.input_dtype is None else options.input_dtype.upper()
+    picture = image_format(servable, input_name=options.input_name, layout=options.input_layout, datatype=datatype)
+    made: type[StreamingTransport] | type[UnaryTransport]
+    made = StreamingTransport if options.api == "stream" else UnaryTransport
+    transport = made(options, servable.name, options.parameters, shared_outputs=shared)
     return Session(transport, servable, picture)
 
 

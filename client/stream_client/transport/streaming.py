@@ -11,14 +11,14 @@ import grpc
 from kserve_wire.names import TIMESTAMP, method_path
 from stream_client.errors import ProtocolError, StreamClientError, TransportError, as_error
 from stream_client.transport.base import Answer, Closed, Event, Failure, Listener, Request
-from stream_client.transport.channel import ChannelOptions, Connection
+from stream_client.transport.channel import Connection
 from stream_client.transport.codec import (
     InferResponse,
-    Parameter,
     decode_stream_response,
     encode_request,
     nowhere,
 )
+from stream_client.transport.options import Parameter, TransportOptions
 from stream_client.transport.shared_memory import SharedMemory
 from stream_client.transport.status import error_of_status, error_of_text
 from stream_client.util.bounded_queue import BoundedQueue
@@ -42,14 +42,14 @@ class StreamingTransport:
 
     def __init__(
         self,
-        channel: ChannelOptions,
+        options: TransportOptions,
         model_name: str,
         parameters: Mapping[str, Parameter] | None = None,
         *,
         shared_outputs: Sequence[str] = (),
     ) -> None:
-        self._options = channel
-        self._connection = Connection(channel)
+        self._options = options
+        self._connection = Connection(options)
         self._model_name = model_name
         self._parameters = dict(parameters or {})
         self._shared_outputs = tuple(shared_outputs)
@@ -68,7 +68,7 @@ class StreamingTransport:
         """Bytes a second of the request that the network took fastest."""
         return self._upload_rate
 
-    def open(self, listener: Listener, *, within: float = math.inf) -> None:
+    def open(self, listener: Listener, *, within: float = math.inf, request_timeout: float | None = None) -> None:
         """Connect and start the call."""
         channel = self._connection.open(within)
         self._requests = BoundedQueue(self.QUEUE)

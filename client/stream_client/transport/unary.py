@@ -10,8 +10,9 @@ import grpc
 from kserve_wire.names import TIMESTAMP, method_path
 from stream_client.errors import DeadlineError, StreamClientError, TransportError, as_error
 from stream_client.transport.base import Answer, Closed, Failure, Listener, Request
-from stream_client.transport.channel import ChannelOptions, Connection
-from stream_client.transport.codec import Parameter, decode_response, encode_request, nowhere
+from stream_client.transport.channel import Connection
+from stream_client.transport.codec import decode_response, encode_request, nowhere
+from stream_client.transport.options import Parameter, TransportOptions
 from stream_client.transport.shared_memory import SharedMemory
 from stream_client.transport.status import error_of_status
 
@@ -21,25 +22,24 @@ _BROKEN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 class UnaryTransport:
     """Many calls over one channel. Implements :class:`~stream_client.transport.base.Transport`.
 
-    ``request_timeout`` is in seconds. ``parameters`` are sent with every call: each has a graph of its own, and
+    ``parameters`` are sent with every call: each has a graph of its own, and
     OVMS makes input side packets of them. ``shared_outputs``: see
     :class:`~stream_client.transport.streaming.StreamingTransport`.
     """
 
     def __init__(
         self,
-        channel: ChannelOptions,
+        options: TransportOptions,
         model_name: str,
         parameters: Mapping[str, Parameter] | None = None,
         *,
-        request_timeout: float,
         shared_outputs: Sequence[str] = (),
     ) -> None:
-        self._options = channel
-        self._connection = Connection(channel)
+        self._options = options
+        self._connection = Connection(options)
         self._model_name = model_name
         self._parameters = dict(parameters or {})
-        self._request_timeout = request_timeout
+        self._request_timeout: float | None = None
         self._shared_outputs = tuple(shared_outputs)
         self._memory: SharedMemory | None = None
         self._listener: Listener | None = None
@@ -53,8 +53,9 @@ class UnaryTransport:
         """Not known: gRPC does not tell when a call's request is out."""
         return None
 
-    def open(self, listener: Listener, *, within: float = math.inf) -> None:
+    def open(self, listener: Listener, *, within: float = math.inf, request_timeout: float | None = None) -> None:
         """Connect."""
+        self._request_timeout = request_timeout
         channel = self._connection.open(within)
         self._infer: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method_path("ModelInfer"))
         self._memory = SharedMemory(channel, self._shared_outputs) if self._shared_outputs else None

@@ -35,7 +35,8 @@ def examine(tmp_path: Path, *arguments: object, run: Run = run_here) -> tuple[in
     """Exit status and findings by check; checks on the way that whatever is amiss has a remedy."""
     report = tmp_path / "findings.json"
     # The rate of a source is looked at for thirty frames: a fast one, where the test names none.
-    done = run("doctor", "--input_stream", "testsrc@1000", *arguments, "--json", report)
+    source = () if "--input_stream" in arguments else ("--input_stream", "testsrc@1000")
+    done = run("doctor", *source, *arguments, "--json", report)
     findings: Findings = {finding["check"]: finding for finding in json.loads(report.read_text())["findings"]}
     for name, finding in findings.items():
         assert f"{finding['status']:8}{name}" in done.stdout

@@ -14,6 +14,7 @@ from prometheus_client.samples import Sample
 from stream_client import RunOptions, StreamClient, TransportOptions
 from stream_client.cli.command import main
 from stream_client.errors import ConfigurationError, MetricsError
+from stream_client.monitoring.options import MetricsOptions
 from stream_client.monitoring.prometheus import Metrics, MetricsServer, Monitor, Pushgateway
 from stream_client.monitoring.stages import STAGES
 from stream_client.monitoring.statistics import Statistics
@@ -152,7 +153,7 @@ def test_a_port_that_is_taken_is_one_clear_line(
 )
 def test_ports_and_addresses_that_cannot_be_are_refused(port: int, address: str, option: str) -> None:
     with pytest.raises(ConfigurationError, match=rf" \({option}\)$"):
-        MetricsServer(Metrics([]), port=port, address=address)
+        Monitor(Statistics(), MetricsOptions(metrics_port=port, metrics_address=address))
 
 
 def test_a_closed_server_frees_its_port() -> None:
@@ -204,7 +205,7 @@ def test_a_pushgateway_that_is_away_is_a_warning_and_not_the_runs_failure(
 @pytest.mark.parametrize("url", ["ftp://host", "http://", "/a/path", "host:port", "host:99999"])
 def test_what_is_no_address_of_a_pushgateway_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"\(pushgateway\)$"):
-        Monitor(Statistics(), port=None, address="", pushgateway=url)
+        Monitor(Statistics(), MetricsOptions(pushgateway=url))
     with pytest.raises(MetricsError, match=r"\(pushgateway\)$"):
         Pushgateway("127.0.0.1:1").push(Metrics([]))
 

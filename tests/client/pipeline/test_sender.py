@@ -12,7 +12,7 @@ from stream_client.pipeline.exchange import Exchange
 from stream_client.pipeline.flow import FixedWindow, frame_queue
 from stream_client.pipeline.joiner import Joiner
 from stream_client.pipeline.sender import Sender
-from stream_client.transport.channel import ChannelOptions
+from stream_client.transport.options import TransportOptions
 from stream_client.transport.streaming import StreamingTransport
 from stream_client.util.backoff import Backoff
 from tests.support.kserve_server import ScriptedServer
@@ -29,7 +29,7 @@ def test_the_back_off_is_kept_for_a_server_that_accepts_sessions_and_closes_them
     exchange = Exchange(frame_queue("block"), FixedWindow(1), joiner, Ledger(NullObserver()), NullObserver())
     errors: list[StreamClientError] = []
     sender = Sender(
-        StreamingTransport(ChannelOptions(server.address), "graph"),
+        StreamingTransport(TransportOptions(server.address), "graph"),
         exchange,
         lambda frame: [Tensor("image", "UINT8", frame.image)],
         NullObserver(),

@@ -16,7 +16,8 @@ from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Frame, Image, Result, StreamInfo
 from stream_client.monitoring.observer import ConnectionState
 from stream_client.sinks.encoder import PyavEncoder
-from stream_client.sinks.factory import SinkOptions, open_sink
+from stream_client.sinks.factory import open_sink
+from stream_client.sinks.options import SinkOptions
 from stream_client.sinks.rtsp import RtspSink
 from stream_client.util.backoff import Backoff
 from tests.support.publisher import watch

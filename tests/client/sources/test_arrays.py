@@ -11,8 +11,9 @@ from stream_client.errors import ConfigurationError, SourceError, SourceNotFound
 from stream_client.frames import Frame
 from stream_client.sources.arrays import ArraySource, CallableSource
 from stream_client.sources.base import Source
-from stream_client.sources.factory import SourceOptions, as_source, open_source
+from stream_client.sources.factory import as_source, open_source
 from stream_client.sources.file import FileSource
+from stream_client.sources.options import SourceOptions
 from tests.support.video import picture, write_video
 
 

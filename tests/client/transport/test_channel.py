@@ -12,7 +12,8 @@ import pytest
 
 from stream_client import StreamClient, TransportOptions
 from stream_client.errors import ConfigurationError, ConnectError
-from stream_client.transport.channel import ChannelOptions, Connection, TlsOptions
+from stream_client.transport.channel import Connection
+from stream_client.transport.options import TlsOptions
 from stream_client.transport.streaming import StreamingTransport
 from tests.support.kserve_server import ScriptedServer
 from tests.support.video import picture
@@ -58,29 +59,29 @@ def test_tls_with_a_client_certificate(secure: ScriptedServer, certificates: Pat
 
 
 def test_an_authority_that_is_not_trusted_is_a_connect_error(secure: ScriptedServer) -> None:
-    options = ChannelOptions(f"localhost:{secure.port}", TlsOptions(), connect_timeout=0.5)
+    options = TransportOptions(f"localhost:{secure.port}", tls=TlsOptions(), connect_timeout=0.5)
     with pytest.raises(ConnectError, match="with TLS"):
         Connection(options).open()
 
 
 def test_tls_files_are_checked(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"a certificate and its key go together \(tls_key\)"):
-        Connection(ChannelOptions("localhost:1", TlsOptions(certificate=tmp_path))).open()
+        Connection(TransportOptions("localhost:1", tls=TlsOptions(certificate=tmp_path))).open()
     with pytest.raises(ConfigurationError, match=r"cannot read .*missing\.pem: No such file.* \(tls_ca\)"):
-        Connection(ChannelOptions("localhost:1", TlsOptions(ca=tmp_path / "missing.pem"))).open()
+        Connection(TransportOptions("localhost:1", tls=TlsOptions(ca=tmp_path / "missing.pem"))).open()
 
 
 def test_tls_files_without_a_certificate_or_the_key_to_it_are_told(tmp_path: Path, certificates: Path) -> None:
     certificate, text = certificates / "cert.pem", tmp_path / "text.pem"
     text.write_text("no certificate")
     with pytest.raises(ConfigurationError, match=r"text\.pem has no certificate in PEM form \(tls_ca\)"):
-        Connection(ChannelOptions("localhost:1", TlsOptions(ca=text))).open()
+        Connection(TransportOptions("localhost:1", tls=TlsOptions(ca=text))).open()
     with pytest.raises(ConfigurationError, match=r"belong together \(tls_cert\)"):
-        Connection(ChannelOptions("localhost:1", TlsOptions(certificate=certificate, key=text))).open()
+        Connection(TransportOptions("localhost:1", tls=TlsOptions(certificate=certificate, key=text))).open()
 
 
 def test_a_waiting_connection_can_be_given_up() -> None:
-    connection = Connection(ChannelOptions("localhost:1", connect_timeout=3600))
+    connection = Connection(TransportOptions("localhost:1", connect_timeout=3600))
     with ThreadPoolExecutor(1) as pool:
         opened = pool.submit(connection.open)
         connection.interrupt()
@@ -103,7 +104,7 @@ with ScriptedServer() as server:
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True
     ) as server:
         assert server.stdout is not None
-        transport = StreamingTransport(ChannelOptions(server.stdout.readline().strip()), "graph")
+        transport = StreamingTransport(TransportOptions(server.stdout.readline().strip()), "graph")
         transport.open(lambda event: None)
         server.send_signal(signal.SIGSTOP)
         transport.send(0, bytes(64 << 20))

@@ -5,7 +5,8 @@ import pytest
 
 from stream_client.errors import BadInputError, ConfigurationError, ProtocolError
 from stream_client.frames import Frame, Image, Tensor
-from stream_client.transport.image_format import ImageFormat, Layout, image_format
+from stream_client.transport.image_format import ImageFormat, image_format
+from stream_client.transport.options import Layout
 from stream_client.transport.servable import Servable, TensorSpec
 from tests.support.video import picture
 

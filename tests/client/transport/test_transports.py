@@ -14,8 +14,8 @@ from kserve_wire.messages import ModelInferRequest, ModelInferResponse, ModelStr
 from stream_client.errors import ConfigurationError, ProtocolError, ServerError, TransportError
 from stream_client.frames import Tensor
 from stream_client.transport.base import Answer, Closed, Event, Failure, Request, Transport
-from stream_client.transport.channel import ChannelOptions
-from stream_client.transport.session import Api, TransportOptions, connect
+from stream_client.transport.options import Api, TransportOptions
+from stream_client.transport.session import connect
 from stream_client.transport.streaming import StreamingTransport
 from stream_client.transport.unary import UnaryTransport
 from tests.support.kserve_server import Reply, ScriptedServer, answer
@@ -25,11 +25,11 @@ Make = Callable[[str], Transport]
 
 
 def streaming(address: str) -> Transport:
-    return StreamingTransport(ChannelOptions(address), "graph")
+    return StreamingTransport(TransportOptions(address), "graph")
 
 
 def unary(address: str) -> Transport:
-    return UnaryTransport(ChannelOptions(address), "graph", request_timeout=10)
+    return UnaryTransport(TransportOptions(address), "graph")
 
 
 both = pytest.mark.parametrize("make", [streaming, unary])
@@ -127,7 +127,7 @@ def test_an_error_that_may_be_of_any_frame_names_none(server: ScriptedServer) ->
 
 def test_frames_that_are_never_answered_are_not_remembered_for_ever(server: ScriptedServer) -> None:
     server.script = lambda request, number: iter([answer(request, "output")] if number == 599 else [])
-    transport = StreamingTransport(ChannelOptions(server.address), "graph")
+    transport = StreamingTransport(TransportOptions(server.address), "graph")
     with Session(transport) as session:
         session.send(*range(600))
         assert _timestamp(session.next()) == 599
@@ -198,12 +198,12 @@ def test_a_server_that_does_not_speak_kserve_is_recognised(name: str | None) -> 
 @pytest.mark.parametrize("address", ["", "host", "host:", ":9000", "host:0", "host:65536", "host:\u00b2", "unix:"])
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(ConfigurationError, match=r"\(grpc_address\)$"):
-        ChannelOptions(address)
+        TransportOptions(address)
 
 
 def test_an_url_is_no_address() -> None:
     with pytest.raises(ConfigurationError, match="host:port"):
-        ChannelOptions("http://host:9000")
+        TransportOptions("http://host:9000")
 
 
 @both

@@ -1,0 +1,33 @@
+"""How sources are opened, as a value."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from stream_client.util.settings import check, setting
+
+RtspTransport = Literal["tcp", "udp"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """Options of the several kinds of sources; each takes its own. ``source_timeout`` is in seconds."""
+
+    realtime: bool = field(default=False, metadata=setting("pace a file like a live source"))
+    loop: bool = field(default=False, metadata=setting("repeat a file for ever"))
+    camera_width: int | None = field(
+        default=None, metadata=setting("width to ask the camera for; with camera_height", unit="px", above=0)
+    )
+    camera_height: int | None = field(
+        default=None, metadata=setting("height to ask the camera for; with camera_width", unit="px", above=0)
+    )
+    camera_fps: float | None = field(default=None, metadata=setting("frames a second to ask the camera for", above=0))
+    rtsp_transport: RtspTransport = field(default="tcp", metadata=setting("how RTSP carries video"))
+    source_timeout: float = field(
+        default=10.0, metadata=setting("how long to wait for a live source", unit="s", above=0)
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+DEFAULTS = SourceOptions()

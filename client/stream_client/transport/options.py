@@ -1,0 +1,96 @@
+"""How a servable is reached, as values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from stream_client.errors import ConfigurationError
+from stream_client.util.settings import check, setting
+
+Api = Literal["stream", "unary"]
+Layout = Literal["hwc", "nhwc", "nchw"]
+Parameter = bool | int | str
+"""What KServe v2 takes as the value of a request's parameter."""
+
+EMBEDDED = "embedded"
+"""Instead of an address: a local graph server of the client's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsOptions:
+    """TLS. ``ca`` verifies the server; ``certificate`` and ``key`` are ours. All are PEM files."""
+
+    ca: Path | None = field(
+        default=None,
+        metadata=setting("PEM file with the authorities to trust", name="tls_ca", otherwise="the system's"),
+    )
+    certificate: Path | None = field(
+        default=None, metadata=setting("PEM file with the client's certificate", name="tls_cert")
+    )
+    key: Path | None = field(default=None, metadata=setting("PEM file with the client's key", name="tls_key"))
+
+    def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.key is None):
+            missing = "tls_cert" if self.certificate is None else "tls_key"
+            raise ConfigurationError("a certificate and its key go together", option=missing)
+
+
+@dataclass(frozen=True, slots=True)
+class TransportOptions:
+    """How to reach a servable. Timeouts are in seconds; ``None`` is found out from the server.
+
+    ``address`` is ``host:port``, ``unix:path`` or ``"embedded"``. Without ``model_name``, the usual graphs are looked
+    for; unary calls prefer ``holisticTracking``, since OVMS fails a unary call when a label has no packet. Frames go
+    through shared memory where ``shared_memory`` allows it, the server is on this machine and announces Triton's
+    extension for it. ``parameters`` are sent with requests: OVMS makes input side packets of them.
+    """
+
+    address: str = field(
+        default=EMBEDDED,
+        metadata=setting(
+            "host:port or unix:path of OVMS or another KServe v2 server; embedded: a local graph server",
+            name="grpc_address",
+            metavar="ADDRESS",
+        ),
+    )
+    api: Api = field(default="stream", metadata=setting("ModelStreamInfer or ModelInfer"))
+    model_name: str | None = field(
+        default=None,
+        metadata=setting("graph or model", otherwise="holisticClassifier or holisticTracking, what is there"),
+    )
+    input_name: str | None = field(default=None, metadata=setting("its image input", otherwise="found out"))
+    input_layout: Layout | None = field(default=None, metadata=setting("how it takes frames", otherwise="found out"))
+    input_dtype: str | None = field(
+        default=None, metadata=setting("KServe datatype of its input, as FP32", otherwise="found out", metavar="TYPE")
+    )
+    tls: TlsOptions | None = None
+    connect_timeout: float = field(default=5.0, metadata=setting("how long to wait for the server", unit="s", above=0))
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    shared_memory: bool = field(
+        default=True,
+        metadata=setting(
+            "use shared memory with a server on this machine that offers it",
+            off="send frames through gRPC also to a server on this machine that offers shared memory",
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.address != EMBEDDED:
+            _check_address(self.address)
+        elif self.tls is not None:
+            raise ConfigurationError("the embedded server is on loopback and has no TLS: leave it out", option="tls")
+
+
+def _check_address(address: str) -> None:
+    if address.startswith("unix:"):
+        if len(address) == len("unix:"):
+            raise ConfigurationError("unix: needs a path, as in unix:/run/ovms.sock", option="grpc_address")
+        return
+    host, colon, port = address.rpartition(":")
+    is_port = port.isascii() and port.isdigit() and 0 < int(port) < 65536
+    if not colon or not host or not is_port or host.startswith(("http:", "https:")):
+        raise ConfigurationError(
+            f"{address!r} is not an address: host:port, unix:path or embedded is expected", option="grpc_address"
+        )
