@@ -118,8 +118,9 @@ class GraphServer:
             self._watcher.start()
 
     def _start_rest(self, port: int) -> "RestServer":
-        # Python's HTTP server takes 50 ms to load, and most servers are without REST.
+        # asyncio and h11 take 50 ms to load, and most servers are without REST.
         from graph_server.service.rest.answers import RestAnswers
+        from graph_server.service.rest.connection import HttpLimits
         from graph_server.service.rest.server import RestServer
 
         options = self._options
@@ -129,9 +130,8 @@ class GraphServer:
                 host,
                 port,
                 RestAnswers(self._calls, self._live, self._metrics),
-                self._calls.budgets.rest_bytes,
+                HttpLimits(self._calls.budgets.rest_bytes, options.limits.message_bytes),
                 workers=options.rest_workers,
-                body_bytes=options.limits.message_bytes,
             )
         except OSError as error:
             self.stop()

@@ -87,7 +87,7 @@ def _add_limits(group: Any) -> None:
         group.add_argument(flag, type=_count, default=value, metavar="N", help=f"{text} (default: {value})")
 
     add("--grpc_workers", 1, "accepted for OVMS's sake: one gRPC server does it here")
-    add("--rest_workers", 32, "REST connections at once")
+    add("--rest_workers", 32, "REST inferences at once")
     add("--grpc_max_threads", default.calls, "calls at once, of which half may be streams")
     add("--max_sessions", default.sessions, "streams at once that have a graph")
     add("--grpc_memory_quota", default.memory_bytes, "bytes of frames under way, shared equally by the sessions")

@@ -12,9 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph_server.service.admission import Budget, Limits
-from graph_server.service.rest.answers import HttpResponse
-from graph_server.service.rest.server import RestServer
 from graph_server.service.rest.tensors import decode_http_request
 from graph_server.service.status import Refusal
 from tests.conftest import ROOT
@@ -233,61 +230,6 @@ def test_any_json_becomes_a_request_or_a_refusal(inputs: Any, outputs: Any, para
         decode_http_request(head + tail, len(head), "m", "")
 
 
-def test_one_connection_serves_many_requests_and_bad_ones_are_told(server: str) -> None:
-    host, _, port = server.rpartition(":")
-    with socket.create_connection((host, int(port)), 20) as connection:
-        reader = connection.makefile("rb")
-        for _ in range(3):
-            connection.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert reader.readline() == b"HTTP/1.1 200 OK\r\n"
-            while reader.readline() != b"\r\n":
-                pass
-        connection.sendall(b"POST /v2/models/scaled/infer HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
-        assert b" 411 " in reader.readline()
-    for length in (b"99999999999", b"9" * 5000):
-        with socket.create_connection((host, int(port)), 20) as connection:
-            connection.sendall(b"POST /v2/models/scaled/infer HTTP/1.1\r\nContent-Length: " + length + b"\r\n\r\n")
-            assert b" 413 " in connection.makefile("rb").readline()
-    with socket.create_connection((host, int(port)), 20) as connection:
-        connection.sendall(b"\x00\xff\r\n\r\n")
-        connection.shutdown(socket.SHUT_WR)
-        connection.makefile("rb").read()
-    assert ask(server, "GET", "/v2/health/live") == (200, None)
-
-
-def test_connections_beyond_the_workers_are_told_503_and_a_silent_one_does_not_hold_up_the_end() -> None:
-    with graph_server(rest_port=0, rest_workers=2) as server:
-        host, _, port = str(server.rest_address).rpartition(":")
-        silent = []
-        for _ in range(2):
-            silent.append(socket.create_connection((host, int(port)), 20))
-            silent[-1].sendall(b"GET /v2/health/live HTTP/1.1\r\n\r\n")
-            assert silent[-1].recv(15) == b"HTTP/1.1 200 OK"
-        with socket.create_connection((host, int(port)), 20) as third:
-            assert third.recv(20).startswith(b"HTTP/1.1 503")
-        silent.pop().close()
-        # The freed place is taken again as soon as its thread has noticed.
-        while http(server.rest_address, "GET", "/v2/health/live")[0] == 503:
-            pass
-    silent.pop().close()
-
-
-def test_bodies_together_have_the_memory_quota_and_one_beyond_it_is_told_503() -> None:
-    with graph_server(rest_port=0, limits=Limits(memory_bytes=1000)) as server:
-        host, _, port = str(server.rest_address).rpartition(":")
-        head = b"POST /v2/models/passThrough/infer HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 900\r\n\r\n"
-        with socket.create_connection((host, int(port)), 20) as slow:
-            slow.sendall(head)
-            assert slow.makefile("rb").readline() == b"HTTP/1.1 100 Continue\r\n"
-            # The server has answered just before it takes the slow one's part.
-            while True:
-                status, answer = ask(str(server.rest_address), "POST", "/v2/models/passThrough/infer", b" " * 900)
-                if status == 503:
-                    break
-            assert "the limit is 1000 (--grpc_memory_quota)" in answer["error"]
-            assert ask(str(server.rest_address), "GET", "/v2/health/live") == (200, None)
-
-
 def test_rest_is_served_on_an_address_of_ipv6() -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
@@ -297,30 +239,3 @@ def test_rest_is_served_on_an_address_of_ipv6() -> None:
         assert str(server.rest_address).startswith("[::1]:")
         assert http(server.rest_address, "GET", "/v2/health/live")[0] == 200
         assert unary(server.address, request(1)).id == "1"
-
-
-def test_a_client_that_sends_a_byte_now_and_then_is_cut_off() -> None:
-    class Answers:
-        def answer(self, method: str, target: str, headers: Any, body: bytes) -> HttpResponse:
-            return HttpResponse(200, b"answered")
-
-    answers: Any = Answers()
-    bodies = Budget(1000, "too many bytes", "--grpc_memory_quota")
-    server = RestServer("127.0.0.1", 0, answers, bodies, workers=4, body_bytes=1000, request_seconds=1.0)
-    server.start()
-    try:
-        host, _, port = server.address.rpartition(":")
-        with socket.create_connection((host, int(port)), 0.05) as slow:
-            assert http(server.address, "GET", "/")[2] == b"answered"
-            while True:
-                try:
-                    slow.sendall(b"G")
-                    if not slow.recv(1):
-                        break
-                except TimeoutError:
-                    continue
-                except OSError:
-                    break
-        assert http(server.address, "GET", "/")[2] == b"answered"
-    finally:
-        server.close()

@@ -66,7 +66,7 @@ class RestAnswers:
             ("GET", re.compile("/metrics"), self._page),
         )
 
-    def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> HttpResponse:
+    def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes | bytearray) -> HttpResponse:
         """The response; the names of ``headers`` are in lower case."""
         path = target.partition("?")[0]
         try:
@@ -84,15 +84,15 @@ class RestAnswers:
         except GraphServerError as error:
             return failed(500, str(error))
 
-    def _server(self, match: re.Match[str], headers: Mapping[str, str], body: bytes) -> HttpResponse:
+    def _server(self, match: re.Match[str], headers: Mapping[str, str], body: bytes | bytearray) -> HttpResponse:
         return _json({"name": SERVER_NAME, "version": graph_server.__version__})
 
-    def _ready(self, match: re.Match[str], headers: Mapping[str, str], body: bytes) -> HttpResponse:
+    def _ready(self, match: re.Match[str], headers: Mapping[str, str], body: bytes | bytearray) -> HttpResponse:
         if self._calls.ready(unquote(match[1]), match[2] or "", "REST"):
             return HttpResponse(200)
         return failed(404, "Model with requested version is not loaded yet")
 
-    def _metadata(self, match: re.Match[str], headers: Mapping[str, str], body: bytes) -> HttpResponse:
+    def _metadata(self, match: re.Match[str], headers: Mapping[str, str], body: bytes | bytearray) -> HttpResponse:
         answer = self._calls.metadata(unquote(match[1]), match[2] or "", "REST")
         tensors = {
             key: [{"name": item.name, "datatype": item.datatype, "shape": list(item.shape)} for item in items]
@@ -100,7 +100,7 @@ class RestAnswers:
         }
         return _json({"name": answer.name, "versions": list(answer.versions), "platform": answer.platform, **tensors})
 
-    def _infer(self, match: re.Match[str], headers: Mapping[str, str], body: bytes) -> HttpResponse:
+    def _infer(self, match: re.Match[str], headers: Mapping[str, str], body: bytes | bytearray) -> HttpResponse:
         length = headers.get("inference-header-content-length")
         if length is not None and (re.fullmatch("[0-9]{1,10}", length) is None or int(length) >= 2**31):
             raise Refusal("Inference-Header-Content-Length header is invalid and couldn't be parsed")
@@ -117,10 +117,10 @@ class RestAnswers:
         more = {} if json_size is None else {"Inference-Header-Content-Length": str(json_size)}
         return HttpResponse(200, content, _JSON if json_size is None else "application/octet-stream", more)
 
-    def _config(self, match: re.Match[str], headers: Mapping[str, str], body: bytes) -> HttpResponse:
+    def _config(self, match: re.Match[str], headers: Mapping[str, str], body: bytes | bytearray) -> HttpResponse:
         return _json(_statuses(self._calls))
 
-    def _reload(self, match: re.Match[str], headers: Mapping[str, str], body: bytes) -> HttpResponse:
+    def _reload(self, match: re.Match[str], headers: Mapping[str, str], body: bytes | bytearray) -> HttpResponse:
         try:
             reloaded = self._live.reload_if_needed()
         except GraphServerError as error:
@@ -128,7 +128,7 @@ class RestAnswers:
             return failed(412, "Reloading config file failed. Check server logs for more info.")
         return _json(_statuses(self._calls), 201 if reloaded else 200)
 
-    def _page(self, match: re.Match[str], headers: Mapping[str, str], body: bytes) -> HttpResponse:
+    def _page(self, match: re.Match[str], headers: Mapping[str, str], body: bytes | bytearray) -> HttpResponse:
         if not self._metrics.config.enabled:
             return failed(400, "Invalid request URL")
         return HttpResponse(200, self._metrics.text().encode(), _TEXT)

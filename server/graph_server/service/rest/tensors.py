@@ -51,7 +51,7 @@ _FITS: dict[str, Callable[[Any], bool]] = {
 }  # fmt: skip
 
 
-def decode_http_request(body: bytes, json_size: int | None, name: str, version: str) -> InferRequest:
+def decode_http_request(body: bytes | bytearray, json_size: int | None, name: str, version: str) -> InferRequest:
     """A request from an HTTP body of which the first ``json_size`` bytes are JSON; raises :class:`Refusal`."""
     size = len(body) if json_size is None else json_size
     if size > len(body):

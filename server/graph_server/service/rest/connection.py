@@ -1,0 +1,172 @@
+"""One HTTP/1.1 connection: h11 speaks the protocol, asyncio moves the bytes.
+
+A body that is too large, of unknown length or beyond the memory quota is refused before it is read.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from email.utils import formatdate
+from http import HTTPStatus
+
+import h11
+
+import graph_server
+from graph_server.service.admission import Budget
+from graph_server.service.rest.answers import HttpResponse, failed
+from graph_server.service.status import Refusal
+
+_HEAD_BYTES = 65536
+_LINGER_SECONDS = 1.0
+_SERVER = f"graph_server/{graph_server.__version__}"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A whole request; the names of ``headers`` are in lower case, ``target`` is as it was sent."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes | bytearray
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """Bounds of every connection. ``bodies`` is shared by all: bytes of the requests under way.
+
+    A client is cut off when it is silent for ``idle_seconds``, takes that long to read an answer, or takes
+    ``request_seconds`` to send a request.
+    """
+
+    bodies: Budget
+    body_bytes: int
+    idle_seconds: float = 30.0
+    request_seconds: float = 120.0
+
+
+class HttpConnection:
+    """Serves the requests of one client, one after the other. The socket does not block; its owner closes it."""
+
+    def __init__(
+        self, client: socket.socket, limits: HttpLimits, answer: Callable[[HttpRequest], Awaitable[HttpResponse]]
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.waiting_since: float | None = self._loop.time()
+        """The loop's time when the wait for the client began, ``None`` while a request is answered."""
+        self._socket = client
+        self._limits = limits
+        self._answer = answer
+        self._timer: asyncio.TimerHandle | None = None
+        self._protocol = h11.Connection(h11.SERVER)
+        self._received = b""  # of the next request
+
+    async def serve(self) -> None:
+        """Serve until the client leaves or breaks the protocol.
+
+        Raises :class:`OSError` for a client that is lost, :class:`asyncio.CancelledError` for one that is too slow.
+        """
+        try:
+            while await self._serve_one():
+                pass
+        finally:
+            self._expect(None)
+
+    async def _serve_one(self) -> bool:
+        """Whether another request may follow."""
+        self.waiting_since = self._loop.time()
+        deadline = self.waiting_since + self._limits.request_seconds
+        # h11 would copy a body three times: it reads heads only, and a new one is made for each request.
+        self._protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_BYTES)
+        try:
+            head = await self._read_head(deadline)
+        except h11.RemoteProtocolError as error:
+            return await self._refuse(error.error_status_hint, str(error))
+        if head is None:
+            return False
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
+        length = int(headers.get("content-length", "0"))
+        if "transfer-encoding" in headers:
+            return await self._refuse(411, "Content-Length is required")
+        if length > self._limits.body_bytes:
+            return await self._refuse(413, "the request is too large")
+        try:
+            with self._limits.bodies.take(length):
+                body = await self._read_body(length, deadline)
+                self._expect(None)
+                self.waiting_since = None
+                request = HttpRequest(head.method.decode(), head.target.decode("latin-1"), headers, body)
+                await self._send(await self._answer(request), with_body=head.method != b"HEAD")
+        except Refusal as refusal:
+            return await self._refuse(503, str(refusal))
+        return self._protocol.our_state is h11.DONE
+
+    async def _read_head(self, deadline: float) -> h11.Request | None:
+        """The head of the next request; ``None`` when the client has left."""
+        if self._received:
+            self._protocol.receive_data(self._received)
+        while (event := self._protocol.next_event()) is h11.NEED_DATA:
+            self._expect(min(deadline - self._loop.time(), self._limits.idle_seconds))
+            self._protocol.receive_data(await self._loop.sock_recv(self._socket, _HEAD_BYTES))
+        return event if isinstance(event, h11.Request) else None
+
+    async def _read_body(self, length: int, deadline: float) -> bytearray:
+        if self._protocol.they_are_waiting_for_100_continue:
+            await self._write(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue"))
+        begun, _ = self._protocol.trailing_data
+        body = bytearray(length)
+        self._received = begun[length:]
+        rest = memoryview(body)
+        rest[: len(begun)] = begun[:length]
+        rest = rest[len(begun) :]
+        while rest:
+            self._expect(min(deadline - self._loop.time(), self._limits.idle_seconds))
+            count = await self._loop.sock_recv_into(self._socket, rest)
+            if not count:
+                raise ConnectionResetError("the client left in the middle of a request")
+            rest = rest[count:]
+        return body
+
+    async def _refuse(self, status: int, text: str) -> bool:
+        """Send an error and read on until the client, which may still be sending, has seen it and leaves."""
+        await self._send(failed(status, text), closing=True)
+        self._socket.shutdown(socket.SHUT_WR)
+        self._expect(_LINGER_SECONDS)
+        while await self._loop.sock_recv(self._socket, _HEAD_BYTES):
+            pass
+        return False
+
+    async def _send(self, response: HttpResponse, *, with_body: bool = True, closing: bool = False) -> None:
+        self.waiting_since = self._loop.time()
+        headers = [
+            ("Content-Type", response.content_type),
+            ("Content-Length", str(len(response.body))),
+            ("Date", formatdate(usegmt=True)),
+            ("Server", _SERVER),
+            *response.headers.items(),
+        ]
+        if closing:
+            headers.append(("Connection", "close"))
+        reason = HTTPStatus(response.status).phrase
+        await self._write(
+            h11.Response(status_code=response.status, headers=headers, reason=reason),
+            *([h11.Data(data=response.body)] if with_body else []),
+            h11.EndOfMessage(),
+        )
+
+    async def _write(self, *events: h11.Event) -> None:
+        parts = [data for event in events if (data := self._protocol.send(event))]
+        if sum(map(len, parts)) < _HEAD_BYTES:
+            parts = [b"".join(parts)]
+        self._expect(self._limits.idle_seconds)
+        for part in parts:
+            await self._loop.sock_sendall(self._socket, part)
+
+    def _expect(self, seconds: float | None) -> None:
+        """Cut the client off after that time. One timer costs less than :func:`asyncio.wait_for` at each read."""
+        if self._timer is not None:
+            self._timer.cancel()
+        task = asyncio.current_task()
+        assert task is not None
+        self._timer = None if seconds is None else self._loop.call_later(seconds, task.cancel)
