@@ -10,7 +10,6 @@ import pytest
 from stream_client.errors import ConfigurationError, LedgerError
 from stream_client.frames import Label
 from stream_client.monitoring.ledger import Ledger
-from stream_client.monitoring.observer import NullObserver
 from stream_client.processing.labels import decode_scores, read_label_names
 from stream_client.processing.overlay import draw_label
 from stream_client.util.backoff import Backoff
@@ -47,7 +46,7 @@ def test_a_label_is_written_in_the_corner_of_a_copy() -> None:
 
 
 def test_a_ledger_that_does_not_add_up_says_so() -> None:
-    ledger = Ledger(NullObserver())
+    ledger = Ledger()
     ledger.enter()
     ledger.enter()
     ledger.deliver()

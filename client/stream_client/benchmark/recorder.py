@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from stream_client.benchmark.stability import Stability
 from stream_client.frames import Stamps
 from stream_client.monitoring.distribution import Distribution, distribution
-from stream_client.monitoring.observer import FlowSnapshot, NullObserver
+from stream_client.monitoring.observer import FlowSnapshot, Observer
 from stream_client.monitoring.stages import STAGES, stage_durations
 
 
@@ -39,7 +39,7 @@ class Measurement:
         return self.frames / self.seconds if self.seconds else 0.0
 
 
-class Recorder(NullObserver):
+class Recorder(Observer):
     """Leaves out the first ``warmup_frames`` results, and calls ``on_stable`` once windows of ``window`` seconds agree.
 
     ``on_stable`` is called from the dispatcher's thread and must not wait. Memory: about 100 bytes a frame.
@@ -82,7 +82,7 @@ class Recorder(NullObserver):
             self._stable = True
             self._on_stable()
 
-    def sink_written(self, sink: str, seconds: float) -> None:
+    def sink_written(self, sink: str, waited: float, seconds: float) -> None:
         """Note a sink's time."""
         if self._stability is not None:
             with self._lock:

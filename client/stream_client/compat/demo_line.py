@@ -5,22 +5,20 @@ import math
 import time
 
 from stream_client.frames import Stamps
-from stream_client.monitoring.observer import NullObserver
+from stream_client.monitoring.observer import Observer
 from stream_client.monitoring.summary import Summary
 
 
-class DemoTotals(NullObserver):
+class DemoTotals(Observer):
     """Adds up what the line needs, over the whole run."""
 
     def __init__(self) -> None:
         self._round_trips = 0.0
-        self._delivered = 0
         self._last_sent = math.nan
 
     def delivered(self, stamps: Stamps) -> None:
         """Add the time between sending and answer."""
         self._round_trips += stamps.received - stamps.sent
-        self._delivered += 1
 
     def bytes_sent(self, count: int) -> None:
         """A frame was sent."""
@@ -39,7 +37,7 @@ class DemoTotals(NullObserver):
         lost.pop("stopped", None)
         sent = None if math.isnan(self._last_sent) else self._last_sent - summary.started
         values = {
-            "average_inference_latency": self._round_trips / self._delivered if self._delivered else None,
+            "average_inference_latency": self._round_trips / ledger.delivered if ledger.delivered else None,
             "dropped_frames": sum(lost.values()),
             "frames": ledger.delivered,
             "fps": ledger.delivered / summary.seconds if summary.seconds else 0.0,

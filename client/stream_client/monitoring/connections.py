@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
-from stream_client.monitoring.observer import ConnectionState, NullObserver, Observer
+from stream_client.monitoring.observer import ConnectionState, Observer
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-class Connections(NullObserver):
+class Connections(Observer):
     """Follows the states that the run reports. Safe from any thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -65,15 +65,5 @@ class Reconnecting(Protocol):
 
 def watch(connection: str, part: object, observer: Observer) -> None:
     """Let ``observer`` hear the states of ``part``, a source or sink, if it reconnects."""
-    if not isinstance(part, Reconnecting):
-        return
-    lost = False
-
-    def on_state(state: ConnectionState) -> None:
-        nonlocal lost
-        observer.state(connection, state)
-        if state == "live" and lost:
-            observer.reconnected(connection)
-        lost = state == "lost" or (lost and state == "connecting")
-
-    part.watch(on_state)
+    if isinstance(part, Reconnecting):
+        part.watch(lambda state: observer.state(connection, state))

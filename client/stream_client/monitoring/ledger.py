@@ -2,10 +2,9 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stream_client.errors import LedgerError
-from stream_client.monitoring.observer import Observer
 
 DROP_REASONS = {
     "replaced": "replaced by a newer one",
@@ -28,13 +27,13 @@ FAIL_REASONS = {
 class LedgerSnapshot:
     """Counts of frames at one moment. ``late`` and ``duplicates`` count answers, not frames."""
 
-    entered: int
-    delivered: int
-    dropped: Mapping[str, int]
-    failed: Mapping[str, int]
-    resent: int
-    late: int
-    duplicates: int
+    entered: int = 0
+    delivered: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    failed: Mapping[str, int] = field(default_factory=dict)
+    resent: int = 0
+    late: int = 0
+    duplicates: int = 0
 
     @property
     def pending(self) -> int:
@@ -69,10 +68,9 @@ def _total(word: str, counts: Mapping[str, int], reasons: Mapping[str, str]) -> 
 
 
 class Ledger:
-    """Counts frames in and out, and tells ``observer``. Not thread-safe: the exchange calls it under its lock."""
+    """Counts frames in and out. Not thread-safe: the exchange calls it under its lock."""
 
-    def __init__(self, observer: Observer) -> None:
-        self._observer = observer
+    def __init__(self) -> None:
         self._entered = 0
         self._delivered = 0
         self._dropped: Counter[str] = Counter()
@@ -84,36 +82,30 @@ class Ledger:
     def enter(self) -> None:
         """A frame came out of the source."""
         self._entered += 1
-        self._observer.entered()
 
     def deliver(self) -> None:
-        """A frame's result was handed to the sinks, which the dispatcher tells with its stamps."""
+        """A frame's result was handed to the sinks."""
         self._delivered += 1
 
     def drop(self, reason: str) -> None:
         """A frame was given up by a policy, on purpose."""
         self._dropped[reason] += 1
-        self._observer.dropped(reason)
 
     def fail(self, reason: str) -> None:
         """A frame was lost to an error."""
         self._failed[reason] += 1
-        self._observer.failed(reason)
 
     def resend(self) -> None:
         """A frame is sent once more, to a new session."""
         self._resent += 1
-        self._observer.resent(1)
 
     def late(self) -> None:
         """An answer came for a frame that had already ended."""
         self._late += 1
-        self._observer.ignored("late")
 
     def duplicate(self) -> None:
         """An output came twice for the same frame."""
         self._duplicates += 1
-        self._observer.ignored("duplicate")
 
     def snapshot(self) -> LedgerSnapshot:
         """The counts now."""

@@ -1,10 +1,11 @@
-"""The seam for whoever watches a run: metrics, benchmark, progress."""
+"""What a run reports while it goes on, for metrics, benchmark and progress."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal
 
 from stream_client.frames import Stamps
+from stream_client.monitoring.ledger import LedgerSnapshot
 
 ConnectionState = Literal["connecting", "live", "lost", "ended"]
 
@@ -19,181 +20,58 @@ class FlowSnapshot:
     sink_queues: Mapping[str, int] = field(default_factory=dict)
 
 
-class Observer(Protocol):
-    """Called from the run's threads, often under its lock: each call must be cheap and must not block."""
+class Observer:
+    """Hears what happens in a run; each method does nothing until a subclass overrides it.
 
-    def started(self, stream: str, model: str) -> None:
-        """A run begins: names of the source and of the servable; states may have come before."""
+    The run's threads call it, some of them with the run's lock held: each call must be cheap and must not block.
+    Frames that are dropped, fail or are sent again are not reported one by one: the ledger counts them.
+    """
+
+    def started(self, stream: str, model: str, ledger: Callable[[], LedgerSnapshot], /) -> None:
+        """A run begins: the names of source and servable, and the counts of its frames at any later moment.
+
+        Connections may have reported states before. Do not call ``ledger`` with a lock held that another method of
+        the observer takes.
+        """
+
+    def source_read(self, seconds: float, /) -> None:
+        """Seconds between taking the previous frame and receiving this one."""
 
     def entered(self) -> None:
         """A frame came out of the source."""
 
-    def source_read(self, seconds: float) -> None:
-        """The source took that time for the frame, from when the client had taken the one before."""
-
-    def delivered(self, stamps: Stamps) -> None:
+    def delivered(self, stamps: Stamps, /) -> None:
         """A result was handed to the sinks."""
 
-    def dropped(self, reason: str) -> None:
-        """A frame was given up by a policy."""
+    def bytes_sent(self, count: int, /) -> None:
+        """A request of ``count`` bytes was handed to the transport."""
 
-    def failed(self, reason: str) -> None:
-        """A frame was lost to an error."""
+    def bytes_received(self, count: int, /) -> None:
+        """An answer of ``count`` bytes came."""
 
-    def resent(self, count: int) -> None:
-        """Frames were sent once more."""
+    def sink_written(self, sink: str, waited: float, seconds: float, /) -> None:
+        """A sink took a result in ``seconds``, which had ``waited`` seconds for it since its delivery."""
 
-    def ignored(self, reason: str) -> None:
-        """An answer was of no use: ``"late"`` or ``"duplicate"``."""
-
-    def bytes_sent(self, count: int) -> None:
-        """A request of so many bytes was handed to the transport."""
-
-    def bytes_received(self, count: int) -> None:
-        """An answer of so many bytes came."""
-
-    def sink_written(self, sink: str, seconds: float) -> None:
-        """A sink took a result, in that time."""
-
-    def sink_waited(self, sink: str, seconds: float) -> None:
-        """A result waited that time between delivery and its sink, which took it then."""
-
-    def gauges(self, snapshot: FlowSnapshot) -> None:
+    def gauges(self, snapshot: FlowSnapshot, /) -> None:
         """Frames moved: the counts after that."""
 
-    def state(self, connection: str, state: ConnectionState) -> None:
+    def state(self, connection: str, state: ConnectionState, /) -> None:
         """``"source"``, ``"server"`` or a sink changed its state."""
 
-    def reconnected(self, connection: str) -> None:
-        """A lost connection is back."""
 
-
-class NullObserver:
-    """Watches nothing; also the base for observers that care for some calls only."""
-
-    def delivered(self, stamps: Stamps) -> None:
-        """Ignore."""
-
-    def dropped(self, reason: str) -> None:
-        """Ignore."""
-
-    def failed(self, reason: str) -> None:
-        """Ignore."""
-
-    def resent(self, count: int) -> None:
-        """Ignore."""
-
-    def sink_written(self, sink: str, seconds: float) -> None:
-        """Ignore."""
-
-    def gauges(self, snapshot: FlowSnapshot) -> None:
-        """Ignore."""
-
-    def state(self, connection: str, state: ConnectionState) -> None:
-        """Ignore."""
-
-    def reconnected(self, connection: str) -> None:
-        """Ignore."""
-
-    def started(self, stream: str, model: str) -> None:
-        """Ignore."""
-
-    def entered(self) -> None:
-        """Ignore."""
-
-    def source_read(self, seconds: float) -> None:
-        """Ignore."""
-
-    def ignored(self, reason: str) -> None:
-        """Ignore."""
-
-    def bytes_sent(self, count: int) -> None:
-        """Ignore."""
-
-    def bytes_received(self, count: int) -> None:
-        """Ignore."""
-
-    def sink_waited(self, sink: str, seconds: float) -> None:
-        """Ignore."""
-
-
-class Observers:
-    """Passes every call on to each of several observers."""
+class Observers(Observer):
+    """Passes each call on to those of ``observers`` that override its method."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
-        self._observers = tuple(observers)
+        for name, default in vars(Observer).items():
+            if not name.startswith("_"):
+                calls = [getattr(each, name) for each in observers if getattr(type(each), name) is not default]
+                setattr(self, name, calls[0] if len(calls) == 1 else _all(calls))
 
-    def delivered(self, stamps: Stamps) -> None:
-        """Pass on."""
-        for observer in self._observers:
-            observer.delivered(stamps)
 
-    def dropped(self, reason: str) -> None:
-        """Pass on."""
-        for observer in self._observers:
-            observer.dropped(reason)
+def _all(calls: Sequence[Callable[..., None]]) -> Callable[..., None]:
+    def call(*arguments: object) -> None:
+        for each in calls:
+            each(*arguments)
 
-    def failed(self, reason: str) -> None:
-        """Pass on."""
-        for observer in self._observers:
-            observer.failed(reason)
-
-    def resent(self, count: int) -> None:
-        """Pass on."""
-        for observer in self._observers:
-            observer.resent(count)
-
-    def sink_written(self, sink: str, seconds: float) -> None:
-        """Pass on."""
-        for observer in self._observers:
-            observer.sink_written(sink, seconds)
-
-    def gauges(self, snapshot: FlowSnapshot) -> None:
-        """Pass on."""
-        for observer in self._observers:
-            observer.gauges(snapshot)
-
-    def state(self, connection: str, state: ConnectionState) -> None:
-        """Pass on."""
-        for observer in self._observers:
-            observer.state(connection, state)
-
-    def reconnected(self, connection: str) -> None:
-        """Pass on."""
-        for observer in self._observers:
-            observer.reconnected(connection)
-
-    def started(self, stream: str, model: str) -> None:
-        """Pass on."""
-        for observer in self._observers:
-            observer.started(stream, model)
-
-    def entered(self) -> None:
-        """Pass on."""
-        for observer in self._observers:
-            observer.entered()
-
-    def source_read(self, seconds: float) -> None:
-        """Pass on."""
-        for observer in self._observers:
-            observer.source_read(seconds)
-
-    def ignored(self, reason: str) -> None:
-        """Pass on."""
-        for observer in self._observers:
-            observer.ignored(reason)
-
-    def bytes_sent(self, count: int) -> None:
-        """Pass on."""
-        for observer in self._observers:
-            observer.bytes_sent(count)
-
-    def bytes_received(self, count: int) -> None:
-        """Pass on."""
-        for observer in self._observers:
-            observer.bytes_received(count)
-
-    def sink_waited(self, sink: str, seconds: float) -> None:
-        """Pass on."""
-        for observer in self._observers:
-            observer.sink_waited(sink, seconds)
+    return call

@@ -42,22 +42,22 @@ logger = logging.getLogger(__name__)
 
 _LABELS = ("stream", "model")
 _STATES: tuple[ConnectionState, ...] = get_args(ConnectionState)
-_PEERS = ("source", "server")
+_ALWAYS_THERE = ("source", "server")
 _Family = TypeVar("_Family", bound=Metric)
 
 
 class Metrics(Collector):
-    """Renders tallies when it is asked; a run costs nothing for being scraped. ``registry`` holds it."""
+    """Renders the statistics of runs when it is asked; a scrape costs a run nothing. ``registry`` holds it."""
 
-    def __init__(self, tallies: Sequence[Statistics]) -> None:
-        self._tallies = tuple(tallies)
+    def __init__(self, statistics: Sequence[Statistics]) -> None:
+        self._statistics = tuple(statistics)
         self.registry = CollectorRegistry(auto_describe=False)
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
 
     def collect(self) -> Iterator[Metric]:
         """Every metric of every run that has begun."""
-        runs = [tally.snapshot() for tally in self._tallies if tally.running]
+        runs = [run.snapshot() for run in self._statistics if run.running]
         yield InfoMetricFamily("stream_client", "The client.", value={"version": _version()})
         yield from _durations(runs)
         yield from _counters(runs)
@@ -153,8 +153,8 @@ class Monitor:
     run itself went well.
     """
 
-    def __init__(self, tally: Statistics, options: MetricsOptions) -> None:
-        self._metrics = Metrics([tally])
+    def __init__(self, statistics: Statistics, options: MetricsOptions) -> None:
+        self._metrics = Metrics([statistics])
         port, gateway = options.metrics_port, options.pushgateway
         self._gateway = None if gateway is None else Pushgateway(gateway)
         self._server = (
@@ -214,8 +214,11 @@ def _counters(runs: Sequence[StatisticsSnapshot]) -> Iterator[Metric]:
         "stream_client_frames", "Frames whose end is known.", labels=(*_LABELS, "outcome", "reason")
     )
     for run in runs:
-        frames.add_metric([*_names(run), "delivered", ""], run.delivered)
-        for outcome, counts, reasons in (("dropped", run.dropped, DROP_REASONS), ("failed", run.failed, FAIL_REASONS)):
+        frames.add_metric([*_names(run), "delivered", ""], run.ledger.delivered)
+        for outcome, counts, reasons in (
+            ("dropped", run.ledger.dropped, DROP_REASONS),
+            ("failed", run.ledger.failed, FAIL_REASONS),
+        ):
             for reason in sorted({*reasons, *counts}):
                 frames.add_metric([*_names(run), outcome, reason], counts.get(reason, 0))
     yield frames
@@ -224,15 +227,16 @@ def _counters(runs: Sequence[StatisticsSnapshot]) -> Iterator[Metric]:
         "stream_client_reconnects", "Times that a lost connection came back.", labels=(*_LABELS, "connection")
     )
     for run in runs:
-        for reason in ("late", "duplicate"):
-            answers.add_metric([*_names(run), reason], run.ignored.get(reason, 0))
-        for connection in sorted({*_PEERS, *run.reconnects}):
-            reconnects.add_metric([*_names(run), redact(connection)], run.reconnects.get(connection, 0))
+        for reason, count in (("late", run.ledger.late), ("duplicate", run.ledger.duplicates)):
+            answers.add_metric([*_names(run), reason], count)
+        returns = {name: connection.reconnections for name, connection in run.connections.items()}
+        for name in sorted({*_ALWAYS_THERE, *(name for name, count in returns.items() if count)}):
+            reconnects.add_metric([*_names(run), redact(name)], returns.get(name, 0))
     yield from (answers, reconnects)
     value: Callable[[StatisticsSnapshot], float]
     for name, unit, help_text, value in (
-        ("frames_entered", "", "Frames that came out of the source.", lambda run: run.entered),
-        ("frames_resent", "", "Frames sent once more after a loss of the server.", lambda run: run.resent),
+        ("frames_entered", "", "Frames that came out of the source.", lambda run: run.ledger.entered),
+        ("frames_resent", "", "Frames sent once more after a loss of the server.", lambda run: run.ledger.resent),
         ("sent_bytes", "bytes", "Requests handed to the transport.", lambda run: run.bytes_sent),
         ("received_bytes", "bytes", "Answers taken from the transport.", lambda run: run.bytes_received),
     ):
@@ -258,8 +262,8 @@ def _gauges(runs: Sequence[StatisticsSnapshot]) -> Iterator[Metric]:
         queues.add_metric([*_names(run), "send"], run.flow.queued)
         for sink, depth in run.flow.sink_queues.items():
             queues.add_metric([*_names(run), redact(sink)], depth)
-        for connection, state in run.states.items():
-            states.add_metric([*_names(run), redact(connection)], {each: each == state for each in _STATES})
+        for name, connection in run.connections.items():
+            states.add_metric([*_names(run), redact(name)], {each: each == connection.state for each in _STATES})
     yield from (queues, states)
 
 

@@ -4,12 +4,14 @@ import math
 import threading
 import time
 from bisect import bisect_left
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from stream_client.frames import Stamps
-from stream_client.monitoring.observer import ConnectionState, FlowSnapshot, NullObserver
+from stream_client.monitoring.connections import Connections, ConnectionSummary
+from stream_client.monitoring.ledger import LedgerSnapshot
+from stream_client.monitoring.observer import ConnectionState, FlowSnapshot, Observer
 from stream_client.monitoring.stages import STAGES, stage_durations
 
 BUCKETS = (
@@ -60,8 +62,9 @@ class Histogram:
 class StatisticsSnapshot:
     """A run so far. Durations are in seconds.
 
-    ``stages``, ``sink_writes`` and ``sink_waits`` map names to histograms. ``window_full`` is how long the
-    window was full while a frame waited for it. ``shortest_round_trip`` is ``inf`` before the first answer.
+    ``ledger`` has the counts of frames. ``stages``, ``sink_writes`` and ``sink_waits`` map names to histograms.
+    ``window_full`` is how long the window was full while a frame waited for it. ``shortest_round_trip`` is ``inf``
+    before the first answer.
     ``elapsed`` is from the first frame to the last delivery.
     """
 
@@ -72,16 +75,10 @@ class StatisticsSnapshot:
     source_reads: HistogramSnapshot
     sink_writes: Mapping[str, HistogramSnapshot]
     sink_waits: Mapping[str, HistogramSnapshot]
-    entered: int
-    delivered: int
-    dropped: Mapping[str, int]
-    failed: Mapping[str, int]
-    ignored: Mapping[str, int]
-    resent: int
+    ledger: LedgerSnapshot
     bytes_sent: int
     bytes_received: int
-    reconnects: Mapping[str, int]
-    states: Mapping[str, ConnectionState]
+    connections: Mapping[str, ConnectionSummary]
     flow: FlowSnapshot
     frame_rate: float
     window_full: float
@@ -89,20 +86,7 @@ class StatisticsSnapshot:
     elapsed: float
 
 
-@dataclass(slots=True)
-class _Counts:
-    entered: int = 0
-    delivered: int = 0
-    resent: int = 0
-    bytes_sent: int = 0
-    bytes_received: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)
-    failed: Counter[str] = field(default_factory=Counter)
-    ignored: Counter[str] = field(default_factory=Counter)
-    reconnects: Counter[str] = field(default_factory=Counter)
-
-
-class Statistics(NullObserver):
+class Statistics(Observer):
     """An observer that counts. ``clock`` is :func:`time.monotonic`, as the stamps are."""
 
     RATE_SECONDS = 5.0
@@ -112,14 +96,14 @@ class Statistics(NullObserver):
         self._clock = clock
         self._lock = threading.Lock()
         self._stream = self._model = ""
-        self._started = False
+        self._ledger: Callable[[], LedgerSnapshot] | None = None
         self._stages = {stage: Histogram() for stage in STAGES}
         self._latency = Histogram()
         self._source_reads = Histogram()
         self._sink_writes: dict[str, Histogram] = {}
         self._sink_waits: dict[str, Histogram] = {}
-        self._counts = _Counts()
-        self._states: dict[str, ConnectionState] = {}
+        self._bytes_sent = self._bytes_received = 0
+        self._connections = Connections(clock)
         self._flow = FlowSnapshot(in_flight=0, window=0, queued=0)
         self._flow_since = math.nan
         self._window_full = 0.0
@@ -130,13 +114,14 @@ class Statistics(NullObserver):
     @property
     def running(self) -> bool:
         """Whether a run has begun, so that stream and model are known."""
-        return self._started
+        return self._ledger is not None
 
     def snapshot(self) -> StatisticsSnapshot:
-        """Everything now, consistent in itself."""
+        """Everything now."""
         now = self._clock()
+        # Asked for without our lock: the run holds its own while it calls us.
+        ledger = LedgerSnapshot() if self._ledger is None else self._ledger()
         with self._lock:
-            counts = self._counts
             return StatisticsSnapshot(
                 stream=self._stream,
                 model=self._model,
@@ -145,21 +130,15 @@ class Statistics(NullObserver):
                 source_reads=self._source_reads.snapshot(),
                 sink_writes={sink: histogram.snapshot() for sink, histogram in self._sink_writes.items()},
                 sink_waits={sink: histogram.snapshot() for sink, histogram in self._sink_waits.items()},
-                entered=counts.entered,
-                delivered=counts.delivered,
-                dropped=dict(counts.dropped),
-                failed=dict(counts.failed),
-                ignored=dict(counts.ignored),
-                resent=counts.resent,
-                bytes_sent=counts.bytes_sent,
-                bytes_received=counts.bytes_received,
-                reconnects=dict(counts.reconnects),
-                states=dict(self._states),
+                ledger=ledger,
+                bytes_sent=self._bytes_sent,
+                bytes_received=self._bytes_received,
+                connections=self._connections.snapshot(),
                 flow=replace(self._flow, sink_queues=dict(self._flow.sink_queues)),
                 frame_rate=self._frame_rate(now),
                 window_full=self._window_full,
                 shortest_round_trip=self._shortest_round_trip,
-                elapsed=max(0.0, self._last_delivered - self._first_entered) if counts.delivered else 0.0,
+                elapsed=max(0.0, self._last_delivered - self._first_entered) if self._deliveries else 0.0,
             )
 
     def _frame_rate(self, now: float) -> float:
@@ -172,17 +151,15 @@ class Statistics(NullObserver):
 
     # --- Observer
 
-    def started(self, stream: str, model: str) -> None:
-        """Note the names."""
+    def started(self, stream: str, model: str, ledger: Callable[[], LedgerSnapshot]) -> None:
+        """Note the names, and where the counts are."""
         with self._lock:
-            self._stream, self._model, self._started = stream, model, True
+            self._stream, self._model, self._ledger = stream, model, ledger
 
     def entered(self) -> None:
-        """Count."""
-        with self._lock:
-            if not self._counts.entered:
-                self._first_entered = self._clock()
-            self._counts.entered += 1
+        """Note when the first frame came."""
+        if math.isnan(self._first_entered):
+            self._first_entered = self._clock()
 
     def source_read(self, seconds: float) -> None:
         """Count by bucket."""
@@ -197,49 +174,24 @@ class Statistics(NullObserver):
                 self._stages[stage].observe(seconds)
             self._latency.observe(stamps.delivered - stamps.captured)
             self._shortest_round_trip = min(self._shortest_round_trip, durations["round_trip"])
-            self._counts.delivered += 1
             self._last_delivered = stamps.delivered
             self._deliveries.append(stamps.delivered)
 
-    def dropped(self, reason: str) -> None:
-        """Count."""
-        with self._lock:
-            self._counts.dropped[reason] += 1
-
-    def failed(self, reason: str) -> None:
-        """Count."""
-        with self._lock:
-            self._counts.failed[reason] += 1
-
-    def ignored(self, reason: str) -> None:
-        """Count."""
-        with self._lock:
-            self._counts.ignored[reason] += 1
-
-    def resent(self, count: int) -> None:
-        """Count."""
-        with self._lock:
-            self._counts.resent += count
-
     def bytes_sent(self, count: int) -> None:
-        """Count."""
+        """Add up."""
         with self._lock:
-            self._counts.bytes_sent += count
+            self._bytes_sent += count
 
     def bytes_received(self, count: int) -> None:
-        """Count."""
+        """Add up."""
         with self._lock:
-            self._counts.bytes_received += count
+            self._bytes_received += count
 
-    def sink_written(self, sink: str, seconds: float) -> None:
-        """Count by bucket."""
+    def sink_written(self, sink: str, waited: float, seconds: float) -> None:
+        """Count both by bucket."""
         with self._lock:
+            self._sink_waits.setdefault(sink, Histogram()).observe(waited)
             self._sink_writes.setdefault(sink, Histogram()).observe(seconds)
-
-    def sink_waited(self, sink: str, seconds: float) -> None:
-        """Count by bucket."""
-        with self._lock:
-            self._sink_waits.setdefault(sink, Histogram()).observe(seconds)
 
     def gauges(self, snapshot: FlowSnapshot) -> None:
         """Keep the newest, and how long the window was what frames waited for."""
@@ -250,11 +202,5 @@ class Statistics(NullObserver):
             self._flow, self._flow_since = snapshot, now
 
     def state(self, connection: str, state: ConnectionState) -> None:
-        """Keep the newest."""
-        with self._lock:
-            self._states[connection] = state
-
-    def reconnected(self, connection: str) -> None:
-        """Count."""
-        with self._lock:
-            self._counts.reconnects[connection] += 1
+        """Follow the connection."""
+        self._connections.state(connection, state)

@@ -1,4 +1,4 @@
-"""What held a run back, in one sentence with a remedy. Pure: from a tally's snapshot to words.
+"""What held a run back, in one sentence with a remedy. Pure: from the statistics of a run to words.
 
 A pipeline is as fast as its slowest part, so first come the parts that were busy nearly all the time: the
 source, a sink, a window that was full though the server had no queue. Where none was, latency decides: each
@@ -56,15 +56,15 @@ class Verdict:
 
 def verdict(run: StatisticsSnapshot, setting: Setting) -> Verdict | None:
     """The verdict, or ``None`` for a run of too few frames to judge by."""
-    if run.delivered < FEWEST_FRAMES or not run.elapsed or not run.latency.total:
+    if run.ledger.delivered < FEWEST_FRAMES or not run.elapsed or not run.latency.total:
         return None
     return _busiest(run, setting) or _largest(run, setting)
 
 
 def _busiest(run: StatisticsSnapshot, setting: Setting) -> Verdict | None:
     # A live source is always waited for; it is the limit only where the rest takes what it gives.
-    skipped = sum(count for reason, count in run.dropped.items() if reason not in WANTED_DROPS)
-    reading = run.source_reads.total / run.elapsed if skipped <= MOST_SKIPPED * run.entered else 0.0
+    skipped = sum(count for reason, count in run.ledger.dropped.items() if reason not in WANTED_DROPS)
+    reading = run.source_reads.total / run.elapsed if skipped <= MOST_SKIPPED * run.ledger.entered else 0.0
     writing = {sink: histogram.total / run.elapsed for sink, histogram in run.sink_writes.items()}
     slowest = max(writing, key=writing.__getitem__, default="")
     full = run.window_full / run.elapsed
@@ -81,7 +81,7 @@ def _busiest(run: StatisticsSnapshot, setting: Setting) -> Verdict | None:
             f"{share:.0%} of the time is writing to {redact(slowest)}: "
             "give it fewer pixels, a faster encoder or disk, or lighter code",
         )
-    mean = run.stages["round_trip"].total / run.delivered
+    mean = run.stages["round_trip"].total / run.ledger.delivered
     if not setting.adaptive and mean < UNQUEUED * run.shortest_round_trip:
         frames = "frame" if run.flow.window == 1 else "frames"
         return Verdict(
@@ -96,7 +96,7 @@ def _busiest(run: StatisticsSnapshot, setting: Setting) -> Verdict | None:
 
 
 def _source(run: StatisticsSnapshot, setting: Setting, share: float) -> str:
-    rate = run.delivered / run.elapsed
+    rate = run.ledger.delivered / run.elapsed
     sentence = f"{share:.0%} of the time is waiting for the source, which gives {rate:.1f} frames/s: "
     if setting.live:
         return sentence + "everything else keeps up"
@@ -126,7 +126,7 @@ def _moving(run: StatisticsSnapshot, setting: Setting) -> float:
     """The share of the round trip, 0…1, that moves bytes: the best that was seen of both is compared."""
     if not setting.upload_rate or math.isinf(run.shortest_round_trip) or not run.shortest_round_trip:
         return 0.0
-    bytes_a_frame = (run.bytes_sent + run.bytes_received) / run.delivered
+    bytes_a_frame = (run.bytes_sent + run.bytes_received) / run.ledger.delivered
     return min(1.0, bytes_a_frame / setting.upload_rate / run.shortest_round_trip)
 
 

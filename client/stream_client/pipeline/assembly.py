@@ -111,13 +111,13 @@ def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callback
         small_frames = None if options.max_side is None else SmallFrames(options.max_side)
         convert = processing.converter(session, small_frames)
         builder = processing.builder(session, small_frames, info.start, connection.label_files)
-        observer.started(info.name, session.servable.name)
         workers = [SinkWorker(sink, observer, callbacks.on_sink_ended) for sink in sinks]
+        exchange = _exchange(options, info, session.servable, observer, processing.output_name, workers)
+        observer.started(info.name, session.servable.name, exchange.snapshot)
         for worker in workers:
             opened.callback(worker.join)
             opened.callback(worker.finish)
             worker.start(info)
-        exchange = _exchange(options, info, session.servable, observer, processing.output_name, workers)
         sender = Sender(
             session.transport,
             exchange,
@@ -135,7 +135,6 @@ def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callback
             builder,
             processing.postprocess,
             workers,
-            observer,
             callbacks.on_result,
             callbacks.on_error,
         )
@@ -176,7 +175,7 @@ def _exchange(
         frame_queue(policy),
         _window(options, policy),
         joiner,
-        Ledger(observer),
+        Ledger(),
         observer,
         resend=not info.live and server_loss_policy(options, info) == "retry",
         sink_queues=lambda: {worker.name: worker.depth for worker in workers},

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from stream_client.errors import StreamClientError, as_error
 from stream_client.frames import Result
-from stream_client.monitoring.observer import Observer
 from stream_client.pipeline.exchange import Exchange
 from stream_client.pipeline.joiner import Settled
 from stream_client.pipeline.sink_worker import SinkWorker
@@ -27,7 +26,6 @@ class Dispatcher:
         builder: ResultBuilder,
         postprocess: Postprocess,
         workers: Sequence[SinkWorker],
-        observer: Observer,
         on_result: Callable[[Result], None],
         on_error: Callable[[StreamClientError], None],
     ) -> None:
@@ -35,7 +33,6 @@ class Dispatcher:
         self._builder = builder
         self._postprocess = postprocess
         self._workers = workers
-        self._observer = observer
         self._on_result = on_result
         self._on_error = on_error
         self.last_failure: StreamClientError | None = None
@@ -89,6 +86,5 @@ class Dispatcher:
             return False
         for worker in self._workers:
             worker.put(result)  # a sink that has ended takes nothing more, and has said why
-        self._exchange.dispatched(settled, latency=result.latency)
-        self._observer.delivered(result.stamps)
+        self._exchange.dispatched(result.stamps)
         return True

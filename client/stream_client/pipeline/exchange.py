@@ -1,6 +1,5 @@
 """What the threads of a run share: queue, window, joiner and ledger behind one lock."""
 
-import math
 import threading
 import time
 from collections import deque
@@ -66,7 +65,6 @@ class Exchange:
         self._dispatching = 0
         self._ever_answered = False
         self._deadlines_in_a_row = 0
-        self._source_taken = math.nan  # when the source got the word back
 
     # --- source side
 
@@ -74,28 +72,25 @@ class Exchange:
         """Take a frame from the source; waits under policy ``block``. ``False``: no more are wanted."""
         offered = self._clock()
         with self._changed:
-            self._enter(offered)
+            self._enter()
             self._changed.wait_for(lambda: self._source_ended or self._queue.has_room())
             if self._source_ended:
                 self._ledger.drop("stopped")
                 return False
             if self._queue.offer(replace(frame, offered=offered)) is not None:
                 self._ledger.drop("replaced")
-            self._source_taken = self._clock()
             self._tell()
             return True
 
     def skip(self, reason: str) -> None:
         """A frame of the source is left out before the queue."""
         with self._changed:
-            self._enter(self._clock())
+            self._enter()
             self._ledger.drop(reason)
-            self._source_taken = self._clock()
 
-    def _enter(self, now: float) -> None:
+    def _enter(self) -> None:
         self._ledger.enter()
-        if not math.isnan(self._source_taken):
-            self._observer.source_read(now - self._source_taken)
+        self._observer.entered()
 
     def end_source(self) -> None:
         """No frame will be offered any more; those in the queue are still sent."""
@@ -290,13 +285,14 @@ class Exchange:
         if self._deadlines_in_a_row >= self.SILENT_DEADLINES and self._closed is None:
             self._closed = Closed(DeadlineError("the server has stopped answering"))
 
-    def dispatched(self, settled: Settled, *, latency: float) -> None:
+    def dispatched(self, stamps: Stamps) -> None:
         """A result was handed to every sink."""
         with self._changed:
             self._dispatching -= 1
             self._ledger.deliver()
-            self._window.delivered(latency)
+            self._window.delivered(stamps.delivered - stamps.captured)
             self._tell()
+        self._observer.delivered(stamps)
 
     def not_dispatched(self) -> None:
         """A result could not be handed over, since the run is ending."""

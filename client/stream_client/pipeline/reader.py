@@ -93,6 +93,7 @@ class Reader:
     def _read(self, exchange: Exchange, info: StreamInfo) -> None:
         count = expected = 0
         due = time.monotonic()
+        taken: float | None = None
         while not self._stopping.is_set():
             frame = self._source.read()
             if frame is None:
@@ -100,16 +101,20 @@ class Reader:
             for _ in range(frame.index - expected):
                 exchange.skip("overwritten")
             expected = frame.index + 1
-            if self._period and info.live and frame.captured < due:
-                exchange.skip("max_fps")
-                continue
-            if self._period:
+            too_early = self._period > 0 and info.live and frame.captured < due
+            if self._period and not too_early:
                 due = self._pace(frame, due, info)
-            if not exchange.offer(frame):
+            if taken is not None:
+                self._observer.source_read(time.monotonic() - taken)
+            if too_early:
+                exchange.skip("max_fps")
+            elif not exchange.offer(frame):
                 break
-            count += 1
-            if self._limit_frames and count >= self._limit_frames:
-                break
+            else:
+                count += 1
+                if count == self._limit_frames:
+                    break
+            taken = time.monotonic()
 
     def _pace(self, frame: Frame, due: float, info: StreamInfo) -> float:
         """Hold a file back to the rate; returns when the next frame is due."""

@@ -155,7 +155,6 @@ class Sender:
             back = False
         if back:
             self._exchange.carry_over()
-            self._observer.reconnected("server")
             return True
         self._exchange.give_up_unanswered("connection_lost", error)
         if not self._stopping.is_set():

@@ -92,8 +92,7 @@ class SinkWorker:
         while (result := self._queue.get()) is not None:
             started = time.monotonic()
             wants_more = self._sink.write(result)
-            self._observer.sink_written(self.name, time.monotonic() - started)
-            self._observer.sink_waited(self.name, started - result.stamps.delivered)
+            self._observer.sink_written(self.name, started - result.stamps.delivered, time.monotonic() - started)
             if not wants_more:
                 return True
         return False

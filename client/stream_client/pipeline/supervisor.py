@@ -9,7 +9,7 @@ from kserve_wire.malloc import keep_frame_memory
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.frames import Result, StreamInfo
 from stream_client.monitoring.connections import Connections, ConnectionSummary
-from stream_client.monitoring.ledger import Ledger
+from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.observer import Observers
 from stream_client.monitoring.summary import Summary
 from stream_client.pipeline.assembly import Callbacks, Plan, open_run
@@ -160,7 +160,7 @@ class Supervisor:
         run = self._run
         self._plan.server.close()
         self._error = self._error or error
-        ledger = run.ledger if run is not None else Ledger(self._observer).snapshot()
+        ledger = run.ledger if run is not None else LedgerSnapshot()
         self._summary = Summary(
             ledger=ledger,
             info=run.info if run is not None else None,

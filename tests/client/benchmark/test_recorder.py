@@ -17,7 +17,7 @@ def recorded(frames: int, *, warmup: int) -> tuple[Recorder, list[bool]]:
     for index in range(frames):
         recorder.entered()
         recorder.delivered(stamps(10.0 + 0.125 * index))
-        recorder.sink_written("none", 0.002)
+        recorder.sink_written("none", 0.001, 0.002)
         recorder.gauges(FlowSnapshot(in_flight=3, window=4, queued=0))
     return recorder, stable
 

@@ -14,6 +14,7 @@ from prometheus_client.samples import Sample
 from stream_client import RunOptions, StreamClient, TransportOptions
 from stream_client.cli.command import main
 from stream_client.errors import ConfigurationError, MetricsError
+from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.options import MetricsOptions
 from stream_client.monitoring.prometheus import Metrics, MetricsServer, Monitor, Pushgateway
 from stream_client.monitoring.stages import STAGES
@@ -39,10 +40,10 @@ def scrape(url: str) -> dict[str, list[Sample]]:
 
 def run(clip: Path, server: ScriptedServer, **options: Any) -> dict[str, list[Sample]]:
     """The metrics of a real run, scraped once it is over."""
-    tally = Statistics()
+    statistics = Statistics()
     transport = TransportOptions(server.address, model_name="graph")
-    client = StreamClient(str(clip), [NullSink()], transport, options=RunOptions(**options), observers=[tally])
-    with MetricsServer(Metrics([tally]), port=0) as served:
+    client = StreamClient(str(clip), [NullSink()], transport, options=RunOptions(**options), observers=[statistics])
+    with MetricsServer(Metrics([statistics]), port=0) as served:
         assert "stream_client_frames_total" not in scrape(served.url)
         client.run()
         return scrape(served.url)
@@ -119,20 +120,23 @@ def test_gauges_follow_losses_and_answers_too(clip: Path, server: ScriptedServer
 
 
 def test_several_runs_share_one_endpoint(clip: Path, server: ScriptedServer) -> None:
-    tallies = [Statistics(), Statistics()]
-    for tally in tallies:
-        tally.started(f"stream {tallies.index(tally)}", "graph")
-    with MetricsServer(Metrics(tallies), port=0) as served:
+    runs = [Statistics(), Statistics()]
+    for statistics in runs:
+        statistics.started(f"stream {runs.index(statistics)}", "graph", LedgerSnapshot)
+    with MetricsServer(Metrics(runs), port=0) as served:
         entered = values(scrape(served.url)["stream_client_frames_entered_total"], "stream")
     assert entered == {"stream 0": 0, "stream 1": 0}
 
 
 def test_passwords_are_not_in_labels() -> None:
-    tally = Statistics()
-    tally.started("rtsp://user:secret@camera/1", "graph")
-    tally.state("rtsp://user:secret@camera/2", "live")
-    tally.sink_written("rtsp://user:secret@camera/2", 0.1)
-    with MetricsServer(Metrics([tally]), port=0) as served, urllib.request.urlopen(served.url, timeout=10) as response:
+    statistics = Statistics()
+    statistics.started("rtsp://user:secret@camera/1", "graph", LedgerSnapshot)
+    statistics.state("rtsp://user:secret@camera/2", "live")
+    statistics.sink_written("rtsp://user:secret@camera/2", 0.1, 0.1)
+    with (
+        MetricsServer(Metrics([statistics]), port=0) as served,
+        urllib.request.urlopen(served.url, timeout=10) as response,
+    ):
         assert b"secret" not in response.read()
 
 
@@ -212,9 +216,12 @@ def test_what_is_no_address_of_a_pushgateway_is_refused(url: str) -> None:
 
 def test_metrics_are_made_without_any_run_going_on() -> None:
     """What the registry holds is well formed by promtool's own rules too."""
-    tally = Statistics()
-    tally.started("in.mp4", "graph")
-    with MetricsServer(Metrics([tally]), port=0) as served, urllib.request.urlopen(served.url, timeout=10) as response:
+    statistics = Statistics()
+    statistics.started("in.mp4", "graph", LedgerSnapshot)
+    with (
+        MetricsServer(Metrics([statistics]), port=0) as served,
+        urllib.request.urlopen(served.url, timeout=10) as response,
+    ):
         text = response.read()
     checked = subprocess.run([program("promtool"), "check", "metrics"], input=text, capture_output=True, check=False)
     assert checked.returncode == 0, checked.stderr.decode()

@@ -10,7 +10,7 @@ import pytest
 from stream_client import Result, RunOptions, StreamClient, TransportOptions
 from stream_client.frames import Frame, Stamps, Tensor
 from stream_client.monitoring.ledger import Ledger
-from stream_client.monitoring.observer import NullObserver
+from stream_client.monitoring.observer import Observer
 from stream_client.monitoring.stages import STAGES, stage_durations
 from stream_client.pipeline.exchange import Exchange
 from stream_client.pipeline.flow import FixedWindow, frame_queue
@@ -95,9 +95,7 @@ def scripted(delay: float) -> dict[str, float]:
     """The stages of a frame whose server takes ``delay`` seconds more; every other stage takes its own 1 to 9 ms."""
     clock = Clock()
     joiner = Joiner(expected=frozenset({"output"}), picture="output", request_timeout=9, join_timeout=9)
-    exchange = Exchange(
-        frame_queue("block"), FixedWindow(1), joiner, Ledger(NullObserver()), NullObserver(), clock=clock
-    )
+    exchange = Exchange(frame_queue("block"), FixedWindow(1), joiner, Ledger(), Observer(), clock=clock)
     listener = exchange.listener()
     frame = Frame(0, 7, PICTURE, captured=clock())
     clock.after(0.001)

@@ -13,6 +13,7 @@ import pytest
 from stream_client import RunOptions, StreamClient, TransportOptions
 from stream_client.cli.command import main
 from stream_client.frames import Stamps
+from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.stages import STAGES
 from stream_client.monitoring.statistics import HistogramSnapshot, Statistics, StatisticsSnapshot
 from stream_client.monitoring.verdict import Setting, Verdict, verdict
@@ -32,11 +33,11 @@ def judge(
     policy: Any = "block",
 ) -> Verdict:
     """The verdict on a real run over all ``frames``."""
-    tally = Statistics()
+    statistics = Statistics()
     options = RunOptions(max_inflight=window, drop_policy=policy, request_timeout=60)
     transport = TransportOptions(address, api=api, model_name="graph")
-    summary = StreamClient(frames, sinks, transport, options=options, observers=[tally]).run()
-    found = verdict(tally.snapshot(), Setting(size, size * 9 // 16, window == "auto", False, summary.upload_rate))
+    summary = StreamClient(frames, sinks, transport, options=options, observers=[statistics]).run()
+    found = verdict(statistics.snapshot(), Setting(size, size * 9 // 16, window == "auto", False, summary.upload_rate))
     assert found is not None
     return found
 
@@ -119,14 +120,15 @@ def test_it_is_printed_after_a_run(clip: Path, server: ScriptedServer, capsys: p
 
 def run(stages: dict[str, float], **changes: Any) -> StatisticsSnapshot:
     """Ten frames that spent ``stages`` seconds each in the stages named."""
-    tally = Statistics(lambda: 0.0)
-    tally.entered()
+    statistics = Statistics(lambda: 0.0)
+    statistics.entered()
     at = [0.0]
     for stage in STAGES:
         at.append(at[-1] + stages.get(stage, 0.0))
     for _ in range(10):
-        tally.delivered(Stamps(*at))
-    counted = tally.snapshot()
+        statistics.delivered(Stamps(*at))
+    statistics.started("in", "graph", lambda: LedgerSnapshot(entered=10, delivered=10))
+    counted = statistics.snapshot()
     return replace(counted, **{"elapsed": 100.0, "bytes_sent": 10, "bytes_received": 10, **changes})
 
 
@@ -194,4 +196,9 @@ def test_passwords_in_names_of_sinks_are_left_out() -> None:
 
 def test_too_few_frames_have_no_verdict() -> None:
     assert verdict(Statistics().snapshot(), Setting(640, 360, adaptive=True)) is None
-    assert verdict(run({"round_trip": 0.1}, delivered=4), Setting(640, 360, adaptive=True)) is None
+    assert (
+        verdict(
+            run({"round_trip": 0.1}, ledger=LedgerSnapshot(entered=4, delivered=4)), Setting(640, 360, adaptive=True)
+        )
+        is None
+    )

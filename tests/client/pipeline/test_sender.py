@@ -7,7 +7,7 @@ import pytest
 from stream_client.errors import StreamClientError
 from stream_client.frames import Frame, Tensor
 from stream_client.monitoring.ledger import Ledger
-from stream_client.monitoring.observer import NullObserver
+from stream_client.monitoring.observer import Observer
 from stream_client.pipeline.exchange import Exchange
 from stream_client.pipeline.flow import FixedWindow, frame_queue
 from stream_client.pipeline.joiner import Joiner
@@ -26,13 +26,13 @@ def test_the_back_off_is_kept_for_a_server_that_accepts_sessions_and_closes_them
     server.script = lambda request, number: iter([(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many sessions")])
     backoff = Backoff(first=0.001, longest=0.002)
     joiner = Joiner(expected=frozenset({"output"}), picture="output", request_timeout=30, join_timeout=None)
-    exchange = Exchange(frame_queue("block"), FixedWindow(1), joiner, Ledger(NullObserver()), NullObserver())
+    exchange = Exchange(frame_queue("block"), FixedWindow(1), joiner, Ledger(), Observer())
     errors: list[StreamClientError] = []
     sender = Sender(
         StreamingTransport(TransportOptions(server.address), "graph"),
         exchange,
         lambda frame: [Tensor("image", "UINT8", frame.image)],
-        NullObserver(),
+        Observer(),
         errors.append,
         on_server_loss="retry",
         backoff=backoff,
