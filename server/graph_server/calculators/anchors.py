@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError
@@ -32,8 +33,8 @@ class SsdAnchors(Calculator):
             raise ConfigError("SsdAnchorsCalculator: multiscale, fixed anchors and feature maps are not implemented")
         self._options = options
 
+    @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Make them."""
         options = self._options
         layers = []
         first = 0

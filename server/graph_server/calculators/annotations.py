@@ -45,7 +45,7 @@ class Ready:
     strokes: tuple[Strokes, ...]
 
     def draw(self, canvas: Bytes) -> None:
-        """Draw."""
+        """Draw on ``canvas``, uint8 [h, w, 3 or 4]."""
         draw(canvas, self.strokes)
 
 
@@ -61,7 +61,7 @@ class Marks:
     dots: tuple[int, ...] = ()
 
     def draw(self, canvas: Bytes) -> None:
-        """Draw."""
+        """Draw on ``canvas``, uint8 [h, w, 3 or 4]."""
         pixels = _pixels(self.points, self.relative, canvas)
         draw(canvas, [Strokes(pixels, self.color, to_thickness(self.thickness), self.lines, self.dots)])
 
@@ -106,7 +106,7 @@ class Box:
     """The radius of a disc at the top left corner."""
 
     def draw(self, canvas: Bytes) -> None:
-        """Draw."""
+        """Draw on ``canvas``, uint8 [h, w, 3 or 4]."""
         sides = np.array([[self.left, self.top], [self.right, self.bottom]])
         (left, top), (right, bottom) = _pixels(sides, True, canvas).tolist()
         thickness = cv2.FILLED if self.filled else to_thickness(self.thickness)
@@ -150,7 +150,7 @@ class Text:
     outline_color: Color = BLACK
 
     def draw(self, canvas: Bytes) -> None:
-        """Draw."""
+        """Draw on ``canvas``, uint8 [h, w, 3 or 4]."""
         x, y = _pixels(np.array([[self.left, self.baseline]]), True, canvas)[0].tolist()
         thickness = to_thickness(self.thickness)
         pixels = math.floor(self.height * canvas.shape[0] + 0.5)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
 from graph_server.calculators.detection import Detection, Detections, suppressed
 from graph_server.calculators.registry import REGISTRY
@@ -59,6 +60,7 @@ class TensorsToDetections(Calculator):
     outputs = Ports(required={"DETECTIONS": vector_of(DETECTION)})
 
     @classmethod
+    @override
     def check(cls, node: Node) -> None:
         """What is not implemented, and what does not fit together."""
         options = _decoding(node)
@@ -74,6 +76,7 @@ class TensorsToDetections(Calculator):
             raise ConfigError(f"{node.calculator} needs input side packet ANCHORS")
 
     @classmethod
+    @override
     def types(cls, node: Node) -> NodeTypes:
         """OpenVINO's variant takes its own tensors."""
         tensor = OV_TENSOR if node.calculator.startswith("OpenVINO") else MP_TENSOR
@@ -89,15 +92,15 @@ class TensorsToDetections(Calculator):
             self._classes = [index for index in classes if index not in options.ignore_classes]
         self._anchors: Array = np.empty((0, 4), np.float32)
 
+    @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Take the anchors."""
         self._anchors = side_packets["ANCHORS"]
         if len(self._anchors) != self._options.num_boxes:
             raise GraphError(f"{len(self._anchors)} anchors for {self._options.num_boxes} boxes")
         return {}
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Decode."""
         options = self._options
         if len(inputs[0]) != 2:
             raise GraphError(f"{len(inputs[0])} tensors, not boxes and scores")
@@ -160,8 +163,8 @@ class NonMaxSuppression(Calculator):
         self._options = options
         self._lists = [index for index, port in enumerate(node.inputs) if not port.tag]
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Suppress."""
         options = self._options
         given = [detection for index in self._lists for detection in inputs[index] or ()]
         if not given:
@@ -189,8 +192,8 @@ class _MovedDetections(Calculator):
         self._detections = node.input_index("DETECTIONS") or 0
         self._other = node.input_index(self.other) or 0
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Move each."""
         detections, other = inputs[self._detections], inputs[self._other]
         if detections is None or other is None:
             return NOTHING
@@ -208,6 +211,7 @@ class DetectionLetterboxRemoval(_MovedDetections):
     inputs = Ports(required={"DETECTIONS": vector_of(DETECTION), "LETTERBOX_PADDING": PADDING})
     other = "LETTERBOX_PADDING"
 
+    @override
     def move(self, points: Array, other: Any) -> Array:
         """Points float32 [n, 5]."""
         return unpadded(points, other)
@@ -220,6 +224,7 @@ class DetectionProjection(_MovedDetections):
     inputs = Ports(required={"DETECTIONS": vector_of(DETECTION), "PROJECTION_MATRIX": MATRIX})
     other = "PROJECTION_MATRIX"
 
+    @override
     def move(self, points: Array, other: Any) -> Array:
         """Points float32 [n, 5]."""
         return projected(points, other)
@@ -237,8 +242,8 @@ class LandmarksToDetection(Calculator):
         options = node.options.get(LandmarksToDetectionCalculatorOptions)
         self._chosen = list(options.selected_landmark_indices) if options is not None else []
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Enclose."""
         points = inputs[0][:, :2]
         if self._chosen:
             if max(self._chosen) >= len(points):
@@ -263,8 +268,8 @@ class ClipDetections(Calculator):
             raise ConfigError("ClipDetectionVectorSizeCalculator needs a positive max_vec_size")
         self._most = options.max_vec_size
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Cut."""
         detections: Detections = inputs[0]
         return (detections[: self._most],)
 
@@ -292,7 +297,7 @@ class DetectionLabels(Calculator):
                 raise ConfigError(f"label_map_path {options.label_map_path!r} cannot be read: {error}") from error
         self._names.update(enumerate(names))
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Name."""
         detections: Detections = inputs[0]
         return ([replace(detection, text=self._names.get(detection.label, "")) for detection in detections],)

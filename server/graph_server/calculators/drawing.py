@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
 from graph_server.calculators.annotations import Annotation, Box, Gradient, Marks, Ready, RenderData, Text
 from graph_server.calculators.detection import Detection
@@ -64,8 +65,8 @@ class HolisticRenderData(Calculator):
         tags = (*self.inputs.required, *self.inputs.optional)
         self._places = [node.input_index(str(tag)) for tag in tags]
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Collect."""
         size, pose, region, left, right, face = (None if place is None else inputs[place] for place in self._places)
         if size is None:
             return NOTHING
@@ -80,6 +81,7 @@ class LandmarksToRenderData(Calculator):
     outputs = Ports(required={"RENDER_DATA": RENDER_DATA})
 
     @classmethod
+    @override
     def check(cls, node: Node) -> None:
         """One list; connections come in pairs."""
         if sum(port.tag.endswith("LANDMARKS") for port in node.inputs) != 1:
@@ -100,8 +102,8 @@ class LandmarksToRenderData(Calculator):
         self._near = _color(near)
         self._far = _color(far) if options.HasField("max_depth_line_color") else WHITE
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Collect."""
         landmarks = inputs[self._landmarks]
         scale = 1.0 if self._scale is None else inputs[self._scale]
         if landmarks is None or scale is None:
@@ -155,6 +157,7 @@ class RectToRenderScale(Calculator):
     brief = True
 
     @classmethod
+    @override
     def check(cls, node: Node) -> None:
         """Options that are not implemented."""
         if node.options.of(RectToRenderScaleCalculatorOptions).process_timestamp_bounds:
@@ -165,8 +168,8 @@ class RectToRenderScale(Calculator):
         self._multiplier = node.options.of(RectToRenderScaleCalculatorOptions).multiplier
         self._region, self._size = node.input_index("NORM_RECT") or 0, node.input_index("IMAGE_SIZE") or 0
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Measure."""
         region, size = inputs[self._region], inputs[self._size]
         if region is None:
             return (self._multiplier,)
@@ -183,6 +186,7 @@ class RectToRenderData(Calculator):
     outputs = Ports(required={"RENDER_DATA": RENDER_DATA})
 
     @classmethod
+    @override
     def check(cls, node: Node) -> None:
         """One input, and a corner only where there is one."""
         if len(node.inputs) != 1:
@@ -195,8 +199,8 @@ class RectToRenderData(Calculator):
         super().__init__(node, services)
         self._options = node.options.of(RectToRenderDataCalculatorOptions)
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Collect."""
         regions = [inputs[0]] if self.node.inputs[0].tag == "NORM_RECT" else inputs[0]
         return (RenderData(tuple(box for region in regions for box in self._box(region))),)
 
@@ -221,6 +225,7 @@ class DetectionsToRenderData(Calculator):
     outputs = Ports(required={"RENDER_DATA": RENDER_DATA})
 
     @classmethod
+    @override
     def check(cls, node: Node) -> None:
         """Something to draw, and nothing that is not implemented."""
         if node.options.of(DetectionsToRenderDataCalculatorOptions).render_detection_id:
@@ -232,8 +237,8 @@ class DetectionsToRenderData(Calculator):
         super().__init__(node, services)
         self._options = node.options.of(DetectionsToRenderDataCalculatorOptions)
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Collect."""
         found: list[Detection] = []
         for port, value in zip(self.node.inputs, inputs, strict=True):
             found += [value] if port.tag == "DETECTION" and value is not None else value or ()
@@ -270,6 +275,7 @@ class AnnotationOverlay(Calculator):
     outputs = Ports(required={"IMAGE": IMAGE_FRAME})
 
     @classmethod
+    @override
     def check(cls, node: Node) -> None:
         """Options that are not implemented."""
         if node.options.of(AnnotationOverlayCalculatorOptions).flip_text_vertically:
@@ -279,8 +285,8 @@ class AnnotationOverlay(Calculator):
         super().__init__(node, services)
         self._image = node.input_index("IMAGE") or 0
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Draw."""
         image = inputs[self._image]
         if image is None:
             return NOTHING

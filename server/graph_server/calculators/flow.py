@@ -7,6 +7,8 @@ calculators/util/thresholding_calculator.cc.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from typing_extensions import override
+
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
@@ -26,23 +28,26 @@ class PassThrough(Calculator):
     brief = True
 
     @classmethod
+    @override
     def check(cls, node: Node) -> None:
         """As many outputs as inputs."""
         if len(node.inputs) != len(node.outputs):
             raise ConfigError("PassThroughCalculator needs as many outputs as inputs")
 
     @classmethod
+    @override
     def types(cls, node: Node) -> NodeTypes:
         """Each output has the type of the input in its place."""
         anything = [ANY] * len(node.inputs)
         return NodeTypes(anything, anything, {place: place for place in range(len(node.inputs))})
 
+    @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
         """Side packets are passed on, too."""
         return side_packets
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Pass on."""
         return inputs
 
 
@@ -51,8 +56,8 @@ class ConstantSidePacket(Calculator):
     """Side packets with the options' values: numbers, truth values, texts and lists of texts."""
 
     @classmethod
+    @override
     def check(cls, node: Node) -> None:
-        """A value for each."""
         packets = node.options.of(ConstantSidePacketCalculatorOptions).packet
         if len(node.output_side_packets) != len(packets):
             raise ConfigError(
@@ -63,8 +68,8 @@ class ConstantSidePacket(Calculator):
         if any(port.tag != "PACKET" for port in node.output_side_packets):
             raise ConfigError(f"{node.calculator} has output side packets PACKET alone")
 
+    @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Hand them over."""
         made = {}
         packets = self.node.options.of(ConstantSidePacketCalculatorOptions).packet
         for port, packet in zip(self.node.output_side_packets, packets, strict=True):
@@ -83,13 +88,13 @@ class ImageProperties(Calculator):
     brief = True
 
     @classmethod
+    @override
     def check(cls, node: Node) -> None:
-        """One image."""
         if len(node.inputs) != 1:
             raise ConfigError("ImagePropertiesCalculator needs one of the input streams IMAGE and IMAGE_CPU")
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Measure."""
         image = inputs[0]
         return ((image.shape[1], image.shape[0]),)
 
@@ -103,8 +108,8 @@ class PacketPresence(Calculator):
     every_timestamp = True
     brief = True
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Look."""
         return (inputs[0] is not None,)
 
 
@@ -117,6 +122,7 @@ class Gate(Calculator):
     brief = True
 
     @classmethod
+    @override
     def check(cls, node: Node) -> None:
         """As many data outputs as data inputs, and at most one control."""
         data = sum(1 for port in node.inputs if not port.tag)
@@ -126,6 +132,7 @@ class Gate(Calculator):
             raise ConfigError("GateCalculator takes one control, ALLOW or DISALLOW, from a stream or a side packet")
 
     @classmethod
+    @override
     def types(cls, node: Node) -> NodeTypes:
         """Each data output has the type of its data input."""
         return with_data_alike(super().types(node), node)
@@ -143,6 +150,7 @@ class Gate(Calculator):
         self._change = node.output_index("STATE_CHANGE")
         self._last = None if options is None else {2: True, 3: False}.get(options.initial_gate_state)
 
+    @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
         """Read the control, where it is a side packet."""
         if side_packets:
@@ -150,8 +158,8 @@ class Gate(Calculator):
             self._fixed = bool(value) == (tag == "ALLOW")
         return {}
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Open or shut."""
         allowed = self._fixed
         if self._control is not None:
             control = inputs[self._control]
@@ -172,8 +180,8 @@ class Merge(Calculator):
     outputs = Ports(required={"": ANY})
     brief = True
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Choose."""
         return (next((value for value in inputs if value is not None), None),)
 
 
@@ -192,13 +200,14 @@ class Thresholding(Calculator):
         self._float = node.input_index("FLOAT") or 0
         self._given = node.input_index("THRESHOLD")
 
+    @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
         """A side packet may give the threshold."""
         self._threshold = side_packets.get("THRESHOLD", self._threshold)
         return {}
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Compare."""
         if self._given is not None and inputs[self._given] is not None:
             self._threshold = inputs[self._given]
         value = inputs[self._float]

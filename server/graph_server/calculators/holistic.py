@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from graph_server.calculators.registry import REGISTRY
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services, Subgraph
 from graph_server.graph.messages import HolisticPaceOptions
@@ -27,8 +29,8 @@ class _HandLandmarks(Calculator):
         self._image = node.input_index("IMAGE") or 0
         self._pose = node.input_index("POSE_LANDMARKS") or 0
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Follow."""
         image = inputs[self._image]
         return NOTHING if image is None else (self._tracker.process(image, inputs[self._pose]),)
 
@@ -55,6 +57,7 @@ class HandLandmarksLeftAndRight(Subgraph):
     outputs = Ports(optional={"LEFT_HAND_LANDMARKS": NORM_LANDMARKS, "RIGHT_HAND_LANDMARKS": NORM_LANDMARKS})
 
     @classmethod
+    @override
     def nodes(cls, node: Node) -> Sequence[Node]:
         """One node for each output."""
         calculators = {
@@ -82,8 +85,8 @@ class FaceLandmarks(Calculator):
         self._image = node.input_index("IMAGE") or 0
         self._pose = node.input_index("FACE_LANDMARKS_FROM_POSE") or 0
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Follow."""
         image = inputs[self._image]
         return NOTHING if image is None else (self._tracker.process(image, inputs[self._pose]),)
 
@@ -110,6 +113,7 @@ class HolisticLandmarks(Subgraph):
     )
 
     @classmethod
+    @override
     def nodes(cls, node: Node) -> Sequence[Node]:
         """A node each for pose, left hand, right hand and face."""
         streams = {port.tag: port.name for port in node.outputs}

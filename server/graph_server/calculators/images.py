@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError
@@ -40,6 +41,7 @@ class ColorConvert(Calculator):
     outputs = Ports(optional={...: IMAGE_FRAME})
 
     @classmethod
+    @override
     def check(cls, node: Node) -> None:
         """One of MediaPipe's conversions."""
         tags = tuple(port.tag for port in (*node.inputs, *node.outputs))
@@ -51,8 +53,8 @@ class ColorConvert(Calculator):
         super().__init__(node, services)
         self._code = _CONVERSIONS[node.inputs[0].tag, node.outputs[0].tag]
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Convert."""
         image = inputs[0]
         if image is None:
             return NOTHING
@@ -72,6 +74,7 @@ class ImageTransformation(Calculator):
     outputs = Ports(required={"IMAGE": IMAGE_FRAME}, optional={"LETTERBOX_PADDING": PADDING})
 
     @classmethod
+    @override
     def check(cls, node: Node) -> None:
         """What is not implemented: sizes and angles that come as packets."""
         if node.input_side_packets:
@@ -84,8 +87,8 @@ class ImageTransformation(Calculator):
         self._size = (options.output_width, options.output_height) if options.output_width > 0 else (0, 0)
         self._scaled = min(self._size) > 0
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Transform."""
         options = self._options
         given = inputs[0].shape[1::-1]
         image = self._scale(inputs[0]) if self._scaled else inputs[0]

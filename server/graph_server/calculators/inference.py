@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import openvino as ov
+from typing_extensions import override
 
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError, GraphError, UnknownModelError, UnknownVersionError
@@ -77,8 +78,8 @@ class ImageToTensor(Calculator):
         self._image = node.input_index("IMAGE")
         self._region = node.input_index("NORM_RECT")
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Crop."""
         assert self._image is not None
         image = inputs[self._image]
         region = WHOLE if self._region is None else inputs[self._region]
@@ -122,8 +123,8 @@ class Converter(Calculator):
         self._channels = options.max_num_channels
         self._flipped = options.flip_vertically
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Convert."""
         image: npt.NDArray[Any] = inputs[0]
         if self._range is None:
             return ([image[None]],)
@@ -147,12 +148,12 @@ class Session(Calculator):
         except (UnknownModelError, UnknownVersionError) as error:
             raise ConfigError(f"{error}") from error
 
+    @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Hand over the model."""
         return {"SESSION": self._model}
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Has no streams."""
         return ()
 
 
@@ -164,6 +165,7 @@ class Inference(Calculator):
     """
 
     @classmethod
+    @override
     def check(cls, node: Node) -> None:
         """What OVMS refuses: no session, a map beside a list, vectors without their list."""
         if not any(port.tag == "SESSION" for port in node.input_side_packets):
@@ -178,6 +180,7 @@ class Inference(Calculator):
             raise ConfigError(f"{node.calculator} needs input_order_list for vectors of tensors")
 
     @classmethod
+    @override
     def types(cls, node: Node) -> NodeTypes:
         """By the beginning of the tag, ``ov::Tensor`` where it says nothing."""
         return NodeTypes([_type_of(port) for port in node.inputs], [_type_of(port) for port in node.outputs])
@@ -189,8 +192,8 @@ class Inference(Calculator):
         self._request: ov.InferRequest | None = None
         self._kept: list[str] = []
 
+    @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Learn the model's names."""
         self._model = side_packets["SESSION"]
         assert self._model is not None
         self._inputs = [self._input_names(port) for port in self.node.inputs]
@@ -207,8 +210,8 @@ class Inference(Calculator):
         self._request = self._model.request(",".join(kept), lambda model: only_outputs(model, kept))
         return {}
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Infer."""
         if any(value is None for value in inputs):
             raise GraphError("expects all input packets at the same time for each call to Process()")
         tensors: dict[str, Any] = {}
@@ -223,8 +226,8 @@ class Inference(Calculator):
             for names, port in zip(self._outputs, self.node.outputs, strict=True)
         ]
 
+    @override
     def close(self) -> None:
-        """Give the request back."""
         self._request = None
 
     def _run(self, tensors: dict[str, Any]) -> dict[str, npt.NDArray[Any]]:

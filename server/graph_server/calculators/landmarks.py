@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
 from graph_server.calculators.registry import REGISTRY
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
@@ -38,8 +39,8 @@ class TensorsToLandmarks(Calculator):
             self._scale = np.array([1 / width, 1 / height, 1 / (width * options.normalize_z)], np.float32)
         self._activations = (options.visibility_activation, options.presence_activation)
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Convert."""
         values = inputs[0][0].reshape(self._count, -1)
         landmarks = np.zeros((self._count, 5), np.float32)
         landmarks[:, :3] = values[:, :3] * self._scale
@@ -55,8 +56,8 @@ class TensorsToFaceLandmarks(Calculator):
     inputs = Ports(required={"TENSORS": vector_of(MP_TENSOR)})
     outputs = Ports(required={"LANDMARKS": NORM_LANDMARKS})
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Convert."""
         landmarks = np.zeros((468, 5), np.float32)
         landmarks[:, :3] = inputs[0][0].reshape(468, 3) / np.float32(192)
         return (landmarks,)
@@ -77,8 +78,8 @@ class RefineLandmarks(Calculator):
         self._landmarks = node.input_index("NORM_LANDMARKS") or 0
         self._tensors = node.input_index("TENSORS") or 0
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Refine."""
         landmarks, tensors = inputs[self._landmarks], inputs[self._tensors]
         if landmarks is None:
             return NOTHING
@@ -112,8 +113,8 @@ class VisibilityCopy(Calculator):
         self._source = next(i for i, port in enumerate(node.inputs) if port.tag.endswith("_FROM"))
         self._target = next(i for i, port in enumerate(node.inputs) if port.tag.endswith("_TO"))
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Copy."""
         source, target = inputs[self._source], inputs[self._target]
         if source is None or target is None:
             return NOTHING
@@ -133,15 +134,15 @@ class _Paired(Calculator):
         self._other = next(index for index, port in enumerate(node.inputs) if port.tag == self.other)
         self._lists = [index for index, port in enumerate(node.inputs) if port.tag in self.landmark_tags]
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Apply to each."""
         other = inputs[self._other]
         if other is None:
             return NOTHING
         return [None if inputs[index] is None else self.apply(inputs[index], other) for index in self._lists]
 
     def apply(self, landmarks: Any, other: Any) -> Any:
-        """One list."""
+        """One list of landmarks [n, 5], changed by ``other``."""
         raise NotImplementedError
 
 
@@ -153,8 +154,8 @@ class LandmarkLetterboxRemoval(_Paired):
     outputs = Ports(required={"LANDMARKS": NORM_LANDMARKS})
     other = "LETTERBOX_PADDING"
 
+    @override
     def apply(self, landmarks: Any, other: Any) -> Any:
-        """One list."""
         return unpadded(landmarks, other)
 
 
@@ -171,8 +172,8 @@ class LandmarkProjection(_Paired):
         options = node.options.get(LandmarkProjectionCalculatorOptions)
         self._upright = options is not None and options.ignore_rotation
 
+    @override
     def apply(self, landmarks: Any, other: Any) -> Any:
-        """One list."""
         return projected(landmarks, replace(other, rotation=0.0) if self._upright else other)
 
 
@@ -184,6 +185,6 @@ class WorldLandmarkProjection(_Paired):
     outputs = Ports(required={"LANDMARKS": LANDMARKS})
     other = "NORM_RECT"
 
+    @override
     def apply(self, landmarks: Any, other: Any) -> Any:
-        """One list."""
         return turned(landmarks, other.rotation)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from typing_extensions import override
+
 from graph_server.calculators.detection import keypoints_of
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError
@@ -55,6 +57,7 @@ class PoseLandmarks(Calculator):
         self._detector = PoseDetector(models.get("pose_detection"))
         self._estimator = PoseEstimator(models.get("pose_landmark_full"), kernel=kernel)
 
+    @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
         """Read what is to be done without."""
         smoother = _smoother(side_packets.get("SMOOTH_LANDMARKS"))
@@ -62,8 +65,8 @@ class PoseLandmarks(Calculator):
         self._tracker = PoseTracker(self._detector, self._estimator, smoother, follow=follow)
         return {}
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Follow."""
         found = self._tracker.process(inputs[0], timestamp)
         if found is None:
             return NOTHING
@@ -83,8 +86,8 @@ class PoseDetection(Calculator):
         super().__init__(node, services)
         self._detector = PoseDetector(services.models.get("pose_detection"))
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Detect."""
         points = self._detector.detect(inputs[0])
         return NOTHING if points is None else ([points],)
 
@@ -98,6 +101,7 @@ class PoseRegion(Calculator):
     brief = True
 
     @classmethod
+    @override
     def check(cls, node: Node) -> None:
         """The one that goes with the name."""
         wanted = "DETECTION" if node.calculator == "PoseDetectionToRoi" else "LANDMARKS"
@@ -109,8 +113,8 @@ class PoseRegion(Calculator):
         self._size = node.input_index("IMAGE_SIZE") or 0
         self._points = 1 - self._size
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Enclose."""
         points, size = inputs[self._points], inputs[self._size]
         return NOTHING if points is None or size is None else (region_of(keypoints_of(points), size),)
 
@@ -139,13 +143,14 @@ class PoseLandmarkFiltering(Calculator):
         super().__init__(node, services)
         self._places = [node.input_index(tag) or 0 for tag in self.inputs.required]
 
+    @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
         """Read whether to smooth."""
         self._smoother = _smoother(side_packets.get("ENABLE"))
         return {}
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Smooth."""
         size, landmarks, auxiliary, world = (inputs[place] for place in self._places)
         if landmarks is None:
             self._smoother.lost()

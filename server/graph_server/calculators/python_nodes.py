@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError, GraphError
@@ -41,6 +42,7 @@ class PythonExecutor(TimedCalculator):
     waits_as_told = True
 
     @classmethod
+    @override
     def check(cls, node: Node) -> None:
         """What OVMS refuses: no handler, no name for it, a LOOPBACK on one side only."""
         if not node.inputs or not node.outputs:
@@ -65,6 +67,7 @@ class PythonExecutor(TimedCalculator):
         self._next: Any = None
         self._timestamp = 0
 
+    @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
         """Take the handlers of the graph."""
         handlers: Handlers = side_packets[_RESOURCES]
@@ -72,12 +75,13 @@ class PythonExecutor(TimedCalculator):
         self._handlers = handlers
         return {}
 
+    @override
     def close(self) -> None:
-        """Give the handlers back."""
         handlers, self._handlers = self._handlers, None
         if handlers is not None:
             handlers.release()
 
+    @override
     def process_timed(self, inputs: Sequence[tuple[int, Any]], timestamp: int) -> Sequence[Emission]:
         """Execute, or go on with the generator."""
         given = [inputs[place][1] for place in self._data if inputs[place][1] is not None]
@@ -151,8 +155,8 @@ class PyTensorConverter(Calculator):
     brief = True
 
     @classmethod
+    @override
     def check(cls, node: Node) -> None:
-        """One of each."""
         tags = [port.tag for port in (*node.inputs, *node.outputs)]
         if len(node.inputs) != 1 or sorted(tags) != ["OVMS_PY_TENSOR", "OVTENSOR"]:
             raise ConfigError(f"{node.calculator} converts OVTENSOR to OVMS_PY_TENSOR, or the reverse")
@@ -164,8 +168,8 @@ class PyTensorConverter(Calculator):
         self._name = _tensor_names(node).get("OVMS_PY_TENSOR", "")
         self._to_python = node.inputs[0].tag == "OVTENSOR"
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Convert."""
         return (self._python(inputs[0]) if self._to_python else _array(inputs[0]),)
 
     def _python(self, array: Any) -> Tensor:

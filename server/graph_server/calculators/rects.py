@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
 from graph_server.calculators.detection import keypoints_of
 from graph_server.calculators.registry import REGISTRY
@@ -33,6 +34,7 @@ class DetectionsToRects(Calculator):
     outputs = Ports(optional={"NORM_RECT": NORM_RECT, "NORM_RECTS": vector_of(NORM_RECT)})
 
     @classmethod
+    @override
     def check(cls, node: Node) -> None:
         """One kind of input, one kind of output, and what a rotation takes."""
         tags = {port.tag for port in node.inputs}
@@ -66,8 +68,8 @@ class DetectionsToRects(Calculator):
         self._one_out = node.output_index("NORM_RECT") is not None
         self._size = node.input_index("IMAGE_SIZE")
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Enclose."""
         found = inputs[self._source]
         size = None if self._size is None else inputs[self._size]
         if found is None or (size is None and self._start is not None):
@@ -81,7 +83,7 @@ class DetectionsToRects(Calculator):
         return ([self.region(detection, size) for detection in detections],)
 
     def region(self, detection: Any, size: ImageSize | None) -> Region:
-        """The rule."""
+        """The region of a detection; ``size`` is that of its image, if the node gets it."""
         points = keypoints_of(detection)
         if self._of_keypoints:
             left, top = points[:, :2].min(axis=0)
@@ -102,15 +104,15 @@ class AlignmentPointsRects(DetectionsToRects):
     """The region around one keypoint that reaches to another."""
 
     @classmethod
+    @override
     def check(cls, node: Node) -> None:
-        """Two keypoints."""
         super().check(node)
         options = node.options.get(DetectionsToRectsCalculatorOptions)
         if options is None or not options.HasField("rotation_vector_start_keypoint_index"):
             raise ConfigError("AlignmentPointsRectsCalculator needs the indices of two keypoints")
 
+    @override
     def region(self, detection: Any, size: ImageSize | None) -> Region:
-        """The rule."""
         points = keypoints_of(detection)
         assert size is not None
         assert self._start is not None
@@ -130,6 +132,7 @@ class RectTransformation(Calculator):
     brief = True
 
     @classmethod
+    @override
     def check(cls, node: Node) -> None:
         """One source of regions, and no two ways to say the same."""
         if len(node.inputs) != 2:
@@ -149,8 +152,8 @@ class RectTransformation(Calculator):
         self._source = one if one is not None else several or 0
         self._size = node.input_index("IMAGE_SIZE") or 0
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Transform."""
         regions, size = inputs[self._source], inputs[self._size]
         if regions is None or size is None:
             return NOTHING

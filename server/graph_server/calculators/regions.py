@@ -10,6 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from typing_extensions import override
 
 from graph_server.calculators.registry import REGISTRY
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
@@ -50,8 +51,8 @@ class HandVisibility(Calculator):
     inputs = Ports(required={"HAND_LANDMARKS_FROM_POSE": NORM_LANDMARKS})
     outputs = Ports(required={"VISIBILITY": BOOL})
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Compare."""
         return (bool(inputs[0][0, 3] > _MIN_VISIBILITY),)
 
 
@@ -66,13 +67,13 @@ class _RegionOf(Calculator):
         self._points = node.input_index(self.source) or 0
         self._size = node.input_index("IMAGE_SIZE") or 0
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Enclose."""
         points, size = inputs[self._points], inputs[self._size]
         return NOTHING if points is None or size is None else (self.region(points, size),)
 
     def region(self, points: Any, size: ImageSize) -> Region:
-        """The rule."""
+        """The region of ``points``, which are 0…1 [n, 2 or more], in a picture of ``size``."""
         raise NotImplementedError
 
 
@@ -84,8 +85,8 @@ class HandWristForPose(Calculator):
     outputs = Ports(required={"WRIST_LANDMARK": NORM_LANDMARKS})
     brief = True
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Copy."""
         wrist = inputs[0][:1].copy()
         wrist[:, 3] = 100.0
         return (wrist,)
@@ -98,8 +99,8 @@ class HandRegionFromPose(_RegionOf):
     source = "HAND_LANDMARKS_FROM_POSE"
     inputs = Ports(required={"HAND_LANDMARKS_FROM_POSE": NORM_LANDMARKS, "IMAGE_SIZE": SIZE})
 
+    @override
     def region(self, points: Any, size: ImageSize) -> Region:
-        """The rule."""
         return hand_region_from_pose(points[0], points[1], points[2], size).transformed(size, scale=2.7, shift_y=-0.1)
 
 
@@ -110,8 +111,8 @@ class HandRegionFromLandmarks(_RegionOf):
     source = "LANDMARKS"
     inputs = Ports(required={"LANDMARKS": NORM_LANDMARKS, "IMAGE_SIZE": SIZE})
 
+    @override
     def region(self, points: Any, size: ImageSize) -> Region:
-        """The rule."""
         return hand_region_from_landmarks(points, size).transformed(size, scale=2.0, shift_y=-0.1)
 
 
@@ -122,8 +123,8 @@ class FaceRegionFromPose(_RegionOf):
     source = "FACE_LANDMARKS_FROM_POSE"
     inputs = Ports(required={"FACE_LANDMARKS_FROM_POSE": NORM_LANDMARKS, "IMAGE_SIZE": SIZE})
 
+    @override
     def region(self, points: Any, size: ImageSize) -> Region:
-        """The rule."""
         return region_from_box(points, size, start=5, end=2).transformed(size, scale=3.0)
 
 
@@ -134,8 +135,8 @@ class FaceRegionFromDetection(_RegionOf):
     source = "DETECTIONS"
     inputs = Ports(required={"DETECTIONS": vector_of(DETECTION), "IMAGE_SIZE": SIZE})
 
+    @override
     def region(self, points: Any, size: ImageSize) -> Region:
-        """The rule."""
         return region_from_box(points[0], size, start=0, end=1).transformed(size, scale=2.0, shift_y=-0.1)
 
 
@@ -146,8 +147,8 @@ class FaceRegionFromLandmarks(_RegionOf):
     source = "LANDMARKS"
     inputs = Ports(required={"LANDMARKS": NORM_LANDMARKS, "IMAGE_SIZE": SIZE})
 
+    @override
     def region(self, points: Any, size: ImageSize) -> Region:
-        """The rule."""
         return region_from_box(points, size, start=33, end=263).transformed(size, scale=1.5)
 
 
@@ -161,6 +162,7 @@ class _Regional(Calculator):
         self._image = node.input_index("IMAGE") or 0
         self._region = node.input_index("ROI") or 0
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         """Look, where there is something to look at."""
         image, region = inputs[self._image], inputs[self._region]
@@ -184,6 +186,7 @@ class HandRecrop(_Regional):
         super().__init__(node, services)
         self._network = Network(services.models.get("hand_recrop"), ("output_crop",))
 
+    @override
     def look(self, image: Any, region: Region) -> Region:
         """Centre and edge of the hand, as a region."""
         size = (image.shape[1], image.shape[0])
@@ -209,6 +212,7 @@ class FaceDetection(_Regional):
         self._network = Network(model, ("regressors", "classificators"), low=-1.0, high=1.0)
         self._detector = Detector(FACE_DETECTOR)
 
+    @override
     def look(self, image: Any, region: Region) -> list[Landmarks] | None:
         """Keypoints on the image, float32 [6, 5]."""
         size = (image.shape[1], image.shape[0])
@@ -249,8 +253,8 @@ class RoiTracking(Calculator):
         )
         self._places = [node.input_index(tag) or 0 for tag in self.inputs.required]
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Choose."""
         landmarks, previous, current, size = (inputs[place] for place in self._places)
         if current is None:
             return NOTHING

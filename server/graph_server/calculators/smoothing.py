@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError
@@ -37,6 +38,7 @@ class VisibilitySmoothing(Calculator):
     outputs = Ports(optional={"NORM_FILTERED_LANDMARKS": NORM_LANDMARKS, "FILTERED_LANDMARKS": LANDMARKS})
 
     @classmethod
+    @override
     def check(cls, node: Node) -> None:
         """One list in and out."""
         _one_list(node)
@@ -49,8 +51,8 @@ class VisibilitySmoothing(Calculator):
             raise ConfigError("VisibilitySmoothingCalculator needs no_filter or low_pass_filter")
         self._filter = LowPassFilter(options.low_pass_filter.alpha) if kind == "low_pass_filter" else None
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Smooth."""
         landmarks = inputs[0]
         if self._filter is None:
             return (landmarks,)
@@ -77,6 +79,7 @@ class LandmarksSmoothing(Calculator):
     outputs = Ports(optional={"NORM_FILTERED_LANDMARKS": NORM_LANDMARKS, "FILTERED_LANDMARKS": LANDMARKS})
 
     @classmethod
+    @override
     def check(cls, node: Node) -> None:
         """One list in and out, and the image's size where it is relative."""
         if _one_list(node) and node.input_index("IMAGE_SIZE") is None:
@@ -103,8 +106,8 @@ class LandmarksSmoothing(Calculator):
         self._size = node.input_index("IMAGE_SIZE")
         self._region = node.input_index("OBJECT_SCALE_ROI")
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Smooth."""
         landmarks = inputs[self._landmarks]
         size = (1, 1) if self._size is None else inputs[self._size]
         if landmarks is None:

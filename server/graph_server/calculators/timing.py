@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from typing_extensions import override
+
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError
 from graph_server.graph.calculator import Emission, Ports, Services, TimedCalculator
@@ -25,6 +27,7 @@ class PreviousLoopback(TimedCalculator):
     outputs = Ports(required={"PREV_LOOP": ANY})
 
     @classmethod
+    @override
     def types(cls, node: Node) -> NodeTypes:
         """PREV_LOOP has the type of LOOP."""
         found = super().types(node)
@@ -42,8 +45,8 @@ class PreviousLoopback(TimedCalculator):
         self._found: deque[tuple[int, Any]] = deque()
         self._last_found = UNSET
 
+    @override
     def process_timed(self, inputs: Sequence[tuple[int, Any]], timestamp: int) -> Sequence[Emission]:
-        """Match."""
         seen, packet = inputs[self._main]
         if seen > self._last_seen:
             self._wanted.append((seen, UNSET if packet is None else self._last_packet))
@@ -84,6 +87,7 @@ class FlowLimiter(TimedCalculator):
     brief = True
 
     @classmethod
+    @override
     def check(cls, node: Node) -> None:
         """As many outputs as data inputs."""
         data = sum(1 for port in node.inputs if not port.tag)
@@ -91,6 +95,7 @@ class FlowLimiter(TimedCalculator):
             raise ConfigError("FlowLimiterCalculator needs as many data outputs as data inputs")
 
     @classmethod
+    @override
     def types(cls, node: Node) -> NodeTypes:
         """Each data output has the type of its data input."""
         return with_data_alike(super().types(node), node)
@@ -107,11 +112,13 @@ class FlowLimiter(TimedCalculator):
         self._in_flight: deque[int] = deque()
         self._decisions: list[tuple[int, bool]] = [(UNSET, True)]
 
+    @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
         """A side packet may say how many."""
         self._most_in_flight = side_packets.get("MAX_IN_FLIGHT", self._most_in_flight)
         return {}
 
+    @override
     def process_timed(self, inputs: Sequence[tuple[int, Any]], timestamp: int) -> Sequence[Emission]:
         """Let through or drop."""
         finished = inputs[self._finished][0]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError, GraphError
@@ -67,6 +68,7 @@ class SplitVector(Calculator):
     """Whether elements leave the vector instead of being copied."""
 
     @classmethod
+    @override
     def check(cls, node: Node) -> None:
         """Ranges that fit the outputs and, where elements are put together or taken out, one another."""
         options = node.options.of(SplitVectorCalculatorOptions)
@@ -84,6 +86,7 @@ class SplitVector(Calculator):
             raise ConfigError(f"the ranges of {node.calculator} must not overlap")
 
     @classmethod
+    @override
     def types(cls, node: Node) -> NodeTypes:
         """Vectors of the calculator's elements, or those elements."""
         options = node.options.of(SplitVectorCalculatorOptions)
@@ -97,8 +100,8 @@ class SplitVector(Calculator):
         self._element_only = options.element_only
         self._combine = options.combine_outputs
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Take apart."""
         vector = inputs[0]
         if len(vector) < max(end for _, end in self._ranges):
             raise GraphError(f"a vector of {len(vector)} elements is too short for its ranges")
@@ -118,6 +121,7 @@ class SplitTensorVector(SplitVector):
 
     takes = True
 
+    @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
         """Refuse what MediaPipe refuses at run time."""
         stream = self.node.inputs[0].name
@@ -157,6 +161,7 @@ class ConcatenateVector(Calculator):
     outputs = Ports(required={"": ANY})
 
     @classmethod
+    @override
     def types(cls, node: Node) -> NodeTypes:
         """Each input is a vector or an element; lists of landmarks take lists alone."""
         whole = _LANDMARK_LISTS.get(node.calculator)
@@ -171,8 +176,8 @@ class ConcatenateVector(Calculator):
         self._all_or_none = options is not None and options.only_emit_if_all_present
         self._arrays = node.calculator in _LANDMARK_LISTS
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Join."""
         present = [value for value in inputs if value is not None]
         if self._all_or_none and len(present) < len(inputs):
             return NOTHING
@@ -197,8 +202,8 @@ class TensorsToFloats(Calculator):
         self._sigmoid = options is not None and options.activation == 1
         self._one = node.output_index("FLOAT") is not None
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Read."""
         values = [float(value) for value in inputs[0][0].reshape(-1)]
         if self._sigmoid:
             values = [1.0 / (1.0 + math.exp(-value)) for value in values]

@@ -25,7 +25,7 @@ class Remarks:
     found: list[Finding] = field(default_factory=list)
 
     def add(self, effect: Effect, reason: str, since: str = "", status: str = "") -> None:
-        """Note one."""
+        """Add a finding about this place."""
         self.found.append(Finding(self.place, effect, reason, since, status))
 
 

@@ -164,5 +164,5 @@ def consistent(one: PacketType, other: PacketType) -> bool:
 
 
 def named(kind: PacketType) -> str:
-    """For messages."""
+    """The type as error messages name it."""
     return " or ".join(sorted(kind)) or "[Any Type]"

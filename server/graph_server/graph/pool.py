@@ -190,4 +190,4 @@ def pool_size(wanted: int | str) -> int:
 
 
 def _nobody(stream: str, value: Any, timestamp: int) -> None:
-    """Between calls."""
+    """Takes the packets of a graph that no call has."""

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from typing_extensions import override
+
 from graph_server.errors import ConfigError, GraphError, GraphServerError
 from graph_server.graph.calculator import NOTHING, Calculator, Registry, Services
 from graph_server.graph.dataflow import Dataflow, mismatch
@@ -36,8 +38,8 @@ class _Outlet(Calculator):
         self._stream = stream
         self._listener = listener
 
+    @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Hand over."""
         self._listener(self._stream, inputs[0], timestamp)
         return NOTHING
 

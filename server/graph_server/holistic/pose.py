@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
 from graph_server.holistic.crops import WHOLE, Bytes, Padding, crop, padded, projected, turned, unpadded
 from graph_server.holistic.detection import POSE_DETECTOR, Detector
@@ -136,8 +137,8 @@ class PoseSmoother:
 class NoPoseSmoother(PoseSmoother):
     """Leaves poses as they are found."""
 
+    @override
     def apply(self, pose: Pose, size: ImageSize, timestamp: int) -> Pose:
-        """The same pose."""
         return pose
 
 

@@ -80,7 +80,7 @@ class Number:
         self._lock = threading.Lock()
 
     def add(self, amount: float = 1) -> None:
-        """Count."""
+        """Add ``amount``, which only a gauge may make negative."""
         with self._lock:
             self._value += amount
 
@@ -105,7 +105,7 @@ class Histogram:
         self._lock = threading.Lock()
 
     def observe(self, microseconds: float) -> None:
-        """Count one."""
+        """Count one observation."""
         with self._lock:
             self._counts[bisect_left(BUCKETS, microseconds)] += 1
             self._sum += microseconds
@@ -145,7 +145,7 @@ class Registry:
         return made
 
     def text(self) -> str:
-        """The page."""
+        """The ``/metrics`` page in Prometheus's text format."""
         with self._lock:
             families = [(name, sorted(series.items())) for name, series in sorted(self._families.items())]
         lines: list[str] = []

@@ -72,7 +72,7 @@ def decoded(info: TensorInfo, encoded: Sequence[bytes]) -> npt.NDArray[Any]:
 
 
 def _elements(raw: memoryview) -> list[bytes]:
-    """Raises :class:`Refusal`."""
+    """The texts of a ``BYTES`` tensor; raises :class:`Refusal`."""
     try:
         return split_elements(raw)
     except ValueError as error:

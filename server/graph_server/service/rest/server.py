@@ -43,7 +43,7 @@ class RestServer:
 
     @property
     def address(self) -> str:
-        """``host:port``."""
+        """``host:port`` that the port is bound to; an address of IPv6 in brackets."""
         host, port = self._socket.getsockname()[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
