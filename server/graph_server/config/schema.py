@@ -53,7 +53,7 @@ _GRAPH = _object(
 _METRICS = _object({"enable": {"type": "boolean"}, "metrics_list": {"type": "array", "items": _TEXT}}, "enable")
 _OBJECTS = {"type": "array", "items": {"type": "object"}}
 
-_CONFIG = _object(
+CONFIG = _object(
     {
         "model_config_list": _MODELS,
         "mediapipe_config_list": {"type": "array", "items": _GRAPH},
@@ -68,7 +68,7 @@ _CONFIG = _object(
 
 def config_fault(content: Any) -> str | None:
     """The first place for which OVMS refuses the whole file, and what is wrong there."""
-    return _told(_fault(_CONFIG, content, ""))
+    return _told(_fault(CONFIG, content, ""))
 
 
 def entry_fault(entry: Mapping[str, Any], *required: str) -> str | None:
