@@ -77,9 +77,10 @@ class RestServer:
         while True:
             try:
                 client, _ = await self._loop.sock_accept(self._socket)
-            except OSError as error:
-                logger.warning("REST: no connection is accepted for a second: %s", error)
-                await asyncio.sleep(1)  # there is no descriptor left
+            except OSError as error:  # there is no descriptor left
+                if not self._make_room():
+                    logger.warning("REST: no connection can be accepted: %s", error)
+                await asyncio.sleep(0.1)
                 continue
             if len(self._connections) >= self._places and not self._make_room():
                 with client, suppress(OSError):  # it may not even read
