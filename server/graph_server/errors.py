@@ -5,6 +5,7 @@
     GraphServerError
      ├── ConfigError           a configuration, graph or model file that cannot work
      │    ├── LoadError        a model that cannot be served, with OVMS's name of the reason
+     │    ├── MissingModelError  a model that a graph needs and that is not served
      │    └── UnsupportedError  what OVMS has, or may have, and the graph server has not
      ├── AssetError            models or clips that cannot be fetched
      ├── UnknownModelError     no model of that name
@@ -32,6 +33,10 @@ class LoadError(ConfigError):
     def __init__(self, message: str, status: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class MissingModelError(ConfigError):
+    """A model that a graph needs and that is not served."""
 
 
 class UnsupportedError(ConfigError):

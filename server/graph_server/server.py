@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from graph_server.config.read import ServerConfig
-from graph_server.errors import ConfigError
+from graph_server.errors import ConfigError, GraphServerError
 from graph_server.faults.interceptor import FaultInterceptor
 from graph_server.faults.plan import NO_FAULTS, FaultOptions
 from graph_server.metrics.registry import MetricsConfig, Registry
@@ -68,7 +68,7 @@ class ServerOptions:
 
 
 class GraphServer:
-    """Loads a configuration and serves it until :meth:`stop`."""
+    """Serves a configuration from :meth:`start` to :meth:`stop`. As of OVMS, its ports answer before all is loaded."""
 
     GRACE_SECONDS = 5.0
 
@@ -95,7 +95,7 @@ class GraphServer:
             ],
             maximum_concurrent_rpcs=options.limits.calls,
         )
-        self._calls = ServableCalls(lambda: self._live.current, Budgets(options.limits))
+        self._calls = ServableCalls(self._live, Budgets(options.limits))
         self._grpc.add_generic_rpc_handlers((InferenceService(self._calls, self._regions()).handlers(),))
         self._rest: RestServer | None = None
         self.address = ""
@@ -107,13 +107,18 @@ class GraphServer:
         return self._live.current
 
     def start(self) -> None:
-        """Bind and serve; raises :class:`ConfigError` for an address that cannot be bound."""
+        """Bind, serve and load; raises :class:`ConfigError` for what cannot be bound, or is required and not loaded."""
         options = self._options
         self.address = self._bind_grpc()
         self._grpc.start()
         if options.rest_port is not None:
             self._rest = self._start_rest(options.rest_port)
             self.rest_address = self._rest.address
+        try:
+            self._live.load()
+        except GraphServerError:
+            self.stop(0)
+            raise
         if options.poll_seconds:
             self._watcher.start()
 
@@ -143,6 +148,7 @@ class GraphServer:
     def stop(self, grace: float = GRACE_SECONDS) -> None:
         """Take nothing new, let what is under way end within ``grace`` seconds."""
         self._watcher.close()
+        self._live.stop_waiting()
         self._grpc.stop(grace).wait()
         if self._rest is not None:
             self._rest.close()

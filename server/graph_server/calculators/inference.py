@@ -16,7 +16,7 @@ import openvino as ov
 from typing_extensions import override
 
 from graph_server.calculators.registry import REGISTRY
-from graph_server.errors import ConfigError, GraphError, UnknownModelError, UnknownVersionError
+from graph_server.errors import ConfigError, GraphError
 from graph_server.graph.calculator import Calculator, Ports, Services
 from graph_server.graph.messages import (
     ImageToTensorCalculatorOptions,
@@ -143,10 +143,7 @@ class Session(Calculator):
         options = node.options.get(OpenVINOModelServerSessionCalculatorOptions)
         if options is None or not options.servable_name:
             raise ConfigError("a session needs a servable_name")
-        try:
-            self._model = services.models.get(options.servable_name, _version(options.servable_version))
-        except (UnknownModelError, UnknownVersionError) as error:
-            raise ConfigError(f"{error}") from error
+        self._model = services.models.get(options.servable_name, _version(options.servable_version))
 
     @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -29,6 +29,7 @@ _NOT_SERVED = {
 class ServerConfig:
     """Everything that a configuration serves. ``metrics`` is ``None`` where it says nothing about them.
 
+    ``path``: its file, ``None`` with ``--model_name``.
     ``files``: what was read, to notice changes. ``required``: a model or graph that cannot be loaded is fatal,
     as with ``--model_name``. ``places``: every entry, as ``findings`` name it, which tell what OVMS refuses or reads
     otherwise. ``invalid``: the names of
@@ -37,6 +38,7 @@ class ServerConfig:
 
     models: tuple[ModelConfig, ...]
     graphs: tuple[GraphConfig, ...]
+    path: Path | None = None
     metrics: MetricsConfig | None = None
     files: tuple[Path, ...] = ()
     required: bool = False
@@ -67,7 +69,7 @@ def read_config(path: Path, mounts: Mapping[str, Path] | None = None) -> ServerC
         reader.graph(entry, reader.remark(f"{path}: mediapipe_config_list[{index}] ({entry['name']})"))
     reader.models(content["model_config_list"], f"{path}: model_config_list", reader.folder)
     reader.subconfigs()
-    return _config(reader, metrics=metrics, files=(path, *reader.files))
+    return _config(reader, path=path, metrics=metrics, files=(path, *reader.files))
 
 
 def single_servable(name: str, path: Path, settings: Mapping[str, Any] | None = None) -> ServerConfig:

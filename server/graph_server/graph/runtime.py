@@ -12,7 +12,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from graph_server.errors import ConfigError, GraphError, GraphServerError
+from graph_server.errors import ConfigError, GraphError, GraphServerError, MissingModelError
 from graph_server.graph.calculator import NOTHING, Calculator, Registry, Services
 from graph_server.graph.dataflow import Dataflow, mismatch
 from graph_server.graph.definition import GraphDefinition
@@ -324,7 +324,8 @@ def _made(registry: Registry, node: Node, services: Services) -> Calculator:
         return registry.find(node)(node, services)
     except Exception as error:
         text = str(error) if isinstance(error, GraphServerError) else f"{type(error).__name__}: {error}"
-        raise ConfigError(f"{node.where()}: {node.calculator} cannot be made: {text}") from error
+        kind = MissingModelError if isinstance(error, MissingModelError) else ConfigError
+        raise kind(f"{node.where()}: {node.calculator} cannot be made: {text}") from error
 
 
 def _failed(what: str, node: Node, error: Exception) -> str:

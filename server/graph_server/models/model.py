@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,8 +13,8 @@ from typing import Any
 import numpy.typing as npt
 import openvino as ov
 
-from graph_server.errors import ConfigError, GraphServerError
-from graph_server.metrics.servables import ServableMetrics
+from graph_server.errors import GraphServerError, LoadError
+from graph_server.metrics.servables import ModelMetrics
 from graph_server.models.copies import IN_CALLER, MOST_COPIES, Copies
 from graph_server.models.preparation import Preparation, last_line
 from graph_server.models.runtime import Runtime
@@ -26,6 +26,8 @@ _DATATYPES = {
     "boolean": "BOOL", "u8": "UINT8", "u16": "UINT16", "u32": "UINT32", "u64": "UINT64", "i8": "INT8",
     "i16": "INT16", "i32": "INT32", "i64": "INT64", "f16": "FP16", "f32": "FP32", "f64": "FP64",
 }  # fmt: skip
+MOST_REQUESTS = 100_000
+"""Infer requests of one model, as OVMS bounds them (src/modelinstance.cpp)."""
 _HINTS = ("PERFORMANCE_HINT", "NUM_STREAMS")
 
 
@@ -61,14 +63,12 @@ class TensorInfo:
 class Model:
     """One version of a model; compiled at first use, then shared by every session."""
 
-    def __init__(
-        self, runtime: Runtime, config: ModelConfig, version: int, path: Path, metrics: ServableMetrics
-    ) -> None:
+    def __init__(self, runtime: Runtime, config: ModelConfig, version: int, path: Path, metrics: ModelMetrics) -> None:
         self._runtime = runtime
-        self._config = config
+        self.config = config
         self.name = config.name
         self.version, self.path = version, path
-        self.metrics = metrics.model(config.name, version)
+        self.metrics = metrics
         # OVMS's default (src/modelinstance.cpp), unless the configuration says how many streams it wants.
         hinted = any(key in config.plugin_config for key in _HINTS)
         self.plugin_config = {
@@ -87,14 +87,14 @@ class Model:
         try:
             model = self._runtime.read(self.path)
         except RuntimeError as error:
-            raise ConfigError(f"model {self.name}: {self.path} cannot be read: {last_line(error)}") from error
-        return self._config.preparation.apply(model, self.name, self.path.parent)
+            raise LoadError(f"{self.path} cannot be read: {last_line(error)}", "INTERNAL_ERROR") from error
+        return self.config.preparation.apply(model, self.name, self.path.parent)
 
     @cached_property
     def inputs(self) -> tuple[TensorInfo, ...]:
         """The inputs, in the model's order."""
         described = (_describe(port) for port in self._model.inputs)
-        return tuple(replace(info, layout=self._config.preparation.layout_of(info.name)) for info in described)
+        return tuple(replace(info, layout=self.config.preparation.layout_of(info.name)) for info in described)
 
     @cached_property
     def outputs(self) -> tuple[TensorInfo, ...]:
@@ -107,7 +107,7 @@ class Model:
         """For one thread at a time: a request of the model after ``change``, compiled when a ``key`` is first seen.
 
         Where the configuration asks for throughput and leaves the threads open, it runs in the thread that calls, on
-        one of ``most_copies``; else on the only one, in OpenVINO's threads. Raises :class:`ConfigError`.
+        one of ``most_copies``; else on the only one, in OpenVINO's threads. Raises :class:`LoadError`.
         """
         with self._lock:
             copies = self._copies.get(key)
@@ -139,7 +139,7 @@ class Model:
                 raise GraphServerError(f"model {self.name}: {last_line(error)}") from error
 
     def compile(self) -> None:
-        """Make ready for :meth:`infer`; raises :class:`ConfigError`."""
+        """Make ready for :meth:`infer`; raises :class:`LoadError`."""
         self._requests()
 
     def forget_source(self) -> None:
@@ -152,12 +152,12 @@ class Model:
     @property
     def _in_caller(self) -> bool:
         hinted, threads = self.plugin_config.get("PERFORMANCE_HINT"), {"NUM_STREAMS", "INFERENCE_NUM_THREADS"}
-        return self._config.device == "CPU" and hinted == "THROUGHPUT" and not threads & self.plugin_config.keys()
+        return self.config.device == "CPU" and hinted == "THROUGHPUT" and not threads & self.plugin_config.keys()
 
     def _configured(self, change: Callable[[ov.Model], ov.Model]) -> ov.CompiledModel:
         with self._lock:
             compiled = self._compiled(change, self.plugin_config)
-        self.metrics.streams.set(int(compiled.get_property("NUM_STREAMS")))
+        self.metrics.streams.set(_property(compiled, "NUM_STREAMS", "OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         return compiled
 
     def _copy(self, change: Callable[[ov.Model], ov.Model]) -> ov.CompiledModel:
@@ -168,13 +168,14 @@ class Model:
         return compiled
 
     def _compiled(self, change: Callable[[ov.Model], ov.Model], properties: Mapping[str, Any]) -> ov.CompiledModel:
-        """The model after ``change``, warm; needs the lock. Raises :class:`ConfigError`."""
+        """The model after ``change``, warm; needs the lock. Raises :class:`LoadError`."""
         try:
             compiled = self._runtime.core.compile_model(
-                change(self._model.clone()), self._config.device, dict(properties)
+                change(self._model.clone()), self.config.device, dict(properties)
             )
         except RuntimeError as error:
-            raise ConfigError(f"model {self.name}: {last_line(error)}") from error
+            text = f"model {self.name} cannot be compiled: {last_line(error)}"
+            raise LoadError(text, "CANNOT_COMPILE_MODEL_INTO_TARGET_DEVICE") from error
         finally:
             if self._forgotten:
                 vars(self).pop("_model", None)
@@ -184,11 +185,22 @@ class Model:
     def _requests(self) -> "_RequestPool":
         with self._pool_lock:
             if self._pool is None:
+                if self.config.nireq > MOST_REQUESTS:
+                    text = f"model {self.name}: nireq {self.config.nireq} is more than {MOST_REQUESTS}"
+                    raise LoadError(text, "INVALID_NIREQ")
                 compiled = self._configured(lambda model: model)
-                count = self._config.nireq or int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+                count = self.config.nireq or _property(compiled, "OPTIMAL_NUMBER_OF_INFER_REQUESTS")
                 self.metrics.requests.set(count)
                 self._pool = _RequestPool(compiled, count)
             return self._pool
+
+
+def _property(compiled: ov.CompiledModel, *names: str) -> int:
+    """The first of the properties that the device has; 1 where it has none of them, as AUTO and HETERO may."""
+    for name in names:
+        with suppress(RuntimeError):
+            return int(compiled.get_property(name))
+    return 1
 
 
 def _warm_up(compiled: ov.CompiledModel) -> None:

@@ -1,15 +1,21 @@
-"""The models of a configuration, by name and version."""
+"""The models of a server, by name and version, with the state of each version.
+
+Source: src/modelmanager.cpp (reloadModelWithVersions, getVersionsToChange), src/model.cpp, src/modelversionstatus.hpp.
+A name that was configured once is known from then on, as in OVMS.
+"""
 
 import logging
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from graph_server.errors import ConfigError, LoadError, UnknownModelError, UnknownVersionError
-from graph_server.metrics.servables import ServableMetrics
+from graph_server.errors import LoadError, MissingModelError, UnknownModelError, UnknownVersionError
+from graph_server.metrics.servables import ModelMetrics, ServableMetrics
 from graph_server.models.model import Model, ModelConfig
 from graph_server.models.runtime import Runtime
-from graph_server.models.versions import available_versions, model_file
+from graph_server.models.versions import VersionPolicy, available_versions, model_file
 
 logger = logging.getLogger(__name__)
 
@@ -17,120 +23,210 @@ READ_AT_ONCE = 2
 """Models that are read at the same time; one alone leaves all processors but one idle."""
 
 
+NONE_BROKEN: Mapping[int, LoadError] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version as it is now. ``model``: what is served, while it is ``AVAILABLE``. ``failure``: why it is not."""
+
+    number: int
+    state: Literal["LOADING", "AVAILABLE", "END"]
+    metrics: ModelMetrics
+    model: Model | None = None
+    failure: LoadError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What became of a model: whether a version changed, and OVMS's name of what loading failed with, if it did.
+
+    ``retry``: the same for an attempt to load again what could not be loaded, while nothing has changed.
+    """
+
+    changed: bool = False
+    status: str = ""
+    retry: str = ""
+
+
 class ModelRepository:
-    """The models of a configuration, by name and version. ``before`` gives what need not be loaded again."""
+    """Every model that was ever configured. Safe from several threads; one at a time may load."""
 
     def __init__(
-        self,
-        runtime: Runtime,
-        configs: tuple[ModelConfig, ...],
-        metrics: ServableMetrics | None = None,
-        before: "ModelRepository | None" = None,
+        self, runtime: Runtime, configs: Iterable[ModelConfig] = (), metrics: ServableMetrics | None = None
     ) -> None:
-        self._configs = {config.name: config for config in configs}
-        self._failures: dict[str, ConfigError] = {}
-        self._models: dict[str, dict[int, Model]] = {}
-        metrics = metrics or ServableMetrics()
-
-        def read(config: ModelConfig) -> None:
-            kept = before._models.get(config.name, {}) if before and before._configs.get(config.name) == config else {}
-            try:
-                self._models[config.name] = _readable(runtime, config, metrics, kept)
-            except ConfigError as error:
-                self._failures[config.name] = error
-
-        with ThreadPoolExecutor(READ_AT_ONCE, thread_name_prefix="read") as pool:
-            for _ in pool.map(read, configs):
-                pass
+        self._runtime = runtime
+        self._metrics = metrics or ServableMetrics()
+        self._versions: dict[str, dict[int, Version]] = {}
+        self._failures: dict[str, LoadError] = {}
+        self._changed = threading.Condition()
+        self._closed = False
+        self.load(tuple(configs))
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every configured model."""
-        return tuple(self._configs)
+        """Every model that is or was configured."""
+        return tuple(self._versions)
+
+    def versions(self, name: str) -> Mapping[int, Version]:
+        """Every version that is or was served, or could not be loaded, from the lowest."""
+        return dict(sorted(self._versions[name].items()))
+
+    def find(self, name: str, version: int = 0) -> Version:
+        """A version, by default the highest that is available.
+
+        Raises :class:`UnknownModelError` and :class:`UnknownVersionError`.
+        """
+        if name not in self._versions:
+            raise UnknownModelError(f"no model named {name!r} is configured")
+        versions = self._versions[name]
+        available = [number for number, found in versions.items() if found.state == "AVAILABLE"]
+        number = version or max(available, default=0)
+        if number not in versions:
+            raise UnknownVersionError(f"model {name} has no version {version or 'to serve'}, only {sorted(available)}")
+        return versions[number]
+
+    def wait_for(self, name: str, version: int, seconds: float) -> Version:
+        """The same, after waiting so long at most for a version that is being loaded, or could not be."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self.find(name, version).state != "LOADING", seconds)
+            return self.find(name, version)
+
+    def close(self) -> None:
+        """Let nobody wait any longer."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
     def get(self, name: str, version: int = 0) -> Model:
-        """The model of that name, by default its highest version.
-
-        Raises :class:`UnknownModelError`, :class:`UnknownVersionError`, or the :class:`ConfigError` that kept
-        it from being loaded.
-        """
-        if name not in self._configs:
-            raise UnknownModelError(f"no model named {name!r} is configured")
-        if name in self._failures:
-            raise self._failures[name]
-        versions = self._models[name]
-        if version and version not in versions:
-            raise UnknownVersionError(f"model {name} has no version {version}, only {sorted(versions)}")
-        return versions[version or max(versions)]
-
-    def versions(self, name: str) -> tuple[int, ...]:
-        """The versions of a model that are served, from the lowest."""
-        return tuple(sorted(self._models.get(name, ())))
-
-    def compile(self, name: str) -> None:
-        """Compile every version as it is now rather than at its first request; what fails is not served."""
+        """The model that is served, for a graph; raises :class:`MissingModelError` with the reason."""
         try:
-            for model in self._models.get(name, {}).values():
-                model.compile()
-        except ConfigError as error:
-            self._failures[name] = error
-            del self._models[name]
+            found = self.find(name, version)
+        except UnknownVersionError as error:
+            raise MissingModelError(str(self._failures.get(name, error) if not version else error)) from error
+        except UnknownModelError as error:
+            raise MissingModelError(str(error)) from error
+        if found.model is None:
+            raise MissingModelError(str(found.failure or f"model {name}: version {version} is retired"))
+        return found.model
+
+    def load(self, configs: Iterable[ModelConfig]) -> dict[str, Loaded]:
+        """Bring every configured model to its configuration and folder; gives what became of each."""
+        configs = tuple(configs)
+        with ThreadPoolExecutor(READ_AT_ONCE, thread_name_prefix="read") as pool:
+            return dict(zip((config.name for config in configs), pool.map(self._load, configs), strict=True))
+
+    def compile(self, config: ModelConfig) -> Loaded:
+        """Compile what is available as it is, now rather than at the first request; what fails makes way."""
+        result, broken = Loaded(), dict[int, LoadError]()
+        while failures := dict(self._compile_failures(config.name)):
+            broken |= failures
+            result = replace(self._load(config, broken), changed=True)
+        return result
+
+    def _compile_failures(self, name: str) -> Iterator[tuple[int, LoadError]]:
+        for number, version in self.versions(name).items():
+            try:
+                if version.model is not None:
+                    version.model.compile()
+            except LoadError as error:
+                self._failed(name, number, error)
+                yield number, error
+
+    def retire(self, name: str) -> None:
+        """Serve no version of it any more."""
+        for version in self.versions(name).values():
+            self._set(name, replace(version, state="END", model=None, failure=None))
+
+    def refuse(self, name: str) -> None:
+        """Serve no version of a model with an entry that is refused."""
+        for number in self._versions.get(name, {}):
+            self._failed(name, number, LoadError(f"model {name}: its entry is refused", "MODEL_CONFIG_INVALID"))
 
     def forget_sources(self) -> None:
         """Free what only compiling needs."""
-        for versions in self._models.values():
-            for model in versions.values():
-                model.forget_source()
+        for versions in self._versions.values():
+            for version in versions.values():
+                if version.model is not None:
+                    version.model.forget_source()
 
-    def failure(self, name: str) -> ConfigError | None:
-        """Why a configured model is not served."""
-        return self._failures.get(name)
-
-
-def _readable(
-    runtime: Runtime, config: ModelConfig, metrics: ServableMetrics, kept: Mapping[int, Model]
-) -> dict[int, Model]:
-    """The versions that the policy chooses of those that can be read; raises :class:`ConfigError` where none can.
-
-    As in OVMS, one that cannot be read, perhaps since it is still being copied, makes way for the next.
-    """
-    if config.unusable:
-        raise LoadError(f"model {config.name}: {config.unusable}", "PATH_INVALID")
-    paths = _paths(config)
-    found: dict[int, Model] = {}
-    failures: list[ConfigError] = []
-    while wanted := config.policy.choose(tuple(paths)):
-        for version in wanted:
-            model = found.get(version) or kept.get(version)
-            if model is None or model.path != paths[version]:
-                model = Model(runtime, config, version, paths[version], metrics)
-            try:
-                _ = model.inputs  # what cannot be read shows now
-            except ConfigError as error:
-                failures.append(error)
-                del paths[version]
-            else:
-                found[version] = model
-        if all(version in found for version in wanted):
-            for failure in failures:
-                logger.error("%s", failure)
-            return {version: found[version] for version in wanted}
-    if failures:
-        raise failures[0]
-    versions = ", ".join(str(version) for version in config.policy.versions)
-    raise ConfigError(f"model {config.name}: {config.base_path} has no version {versions} (model_version_policy)")
-
-
-def _paths(config: ModelConfig) -> dict[int, Path]:
-    paths, failure = {}, None
-    for version in available_versions(config.base_path):
+    def _load(self, config: ModelConfig, broken: Mapping[int, LoadError] = NONE_BROKEN) -> Loaded:
+        """``broken``: versions that are known not to work."""
+        name = config.name
+        self._versions.setdefault(name, {})
         try:
-            paths[version] = model_file(config.base_path, version)
+            if config.unusable:
+                raise LoadError(config.unusable, "PATH_INVALID")
+            available = set(available_versions(config.base_path))
         except LoadError as error:
-            failure = error
-    if not paths:
-        raise failure or LoadError(f"model {config.name}: no version in {config.base_path}", "PATH_INVALID")
-    return paths
+            logger.error("model %s: %s", name, error)
+            self._failures[name] = error
+            return Loaded(status=error.status, retry=error.status)
+        if not available:
+            logger.warning("model %s: no version folder in %s, as in %s/1", name, *[config.base_path] * 2)
+        failed = dict(broken)
+        status = next((error.status for error in broken.values()), "")
+        before = self._versions[name]
+
+        def wanted() -> set[int]:
+            return set(config.policy.choose(tuple(available - failed.keys())))
+
+        while new := wanted() - self._versions[name].keys():
+            failures = self._read_all(config, new)
+            failed |= failures
+            status = next((error.status for error in failures.values()), "")
+            if not failures:
+                break
+        old = {number for number in wanted() if self._needs_reload(config, self._versions[name][number])}
+        if failures := self._read_all(config, old):
+            failed |= failures
+            status = next(error.status for error in failures.values())
+        for number in self._versions[name].keys() - wanted() - failed.keys():
+            if self._versions[name][number].state != "END":
+                self._set(name, replace(self._versions[name][number], state="END", model=None, failure=None))
+        asked = config.policy.choose(tuple(available))
+        retry = [
+            found.failure.status for number, found in self._versions[name].items() if number in asked and found.failure
+        ]
+        return Loaded(before is not self._versions[name], status, next(iter(retry), ""))
+
+    def _read_all(self, config: ModelConfig, numbers: Iterable[int]) -> dict[int, LoadError]:
+        """Make versions available; gives those that failed."""
+        read = ((number, self._read(config, number)) for number in sorted(numbers))
+        return {number: failure for number, failure in read if failure is not None}
+
+    def _needs_reload(self, config: ModelConfig, version: Version) -> bool:
+        if version.model is None:
+            return True
+        policy = VersionPolicy()
+        return replace(config, policy=policy) != replace(version.model.config, policy=policy)
+
+    def _read(self, config: ModelConfig, number: int) -> LoadError | None:
+        """Make a version available; gives why that failed."""
+        name = config.name
+        before = self._versions[name].get(number)
+        metrics = before.metrics if before else self._metrics.model(name, number)
+        if before is None:
+            self._set(name, Version(number, "LOADING", metrics))
+        try:
+            path = model_file(config.base_path, number)
+            model = Model(self._runtime, config, number, path, metrics)
+            _ = model.inputs, model.outputs  # what cannot be read shows now
+        except LoadError as error:
+            self._failed(name, number, error)
+            return error
+        self._set(name, Version(number, "AVAILABLE", metrics, model))
+        return None
+
+    def _failed(self, name: str, number: int, error: LoadError) -> None:
+        logger.error("model %s, version %d: %s", name, number, error)
+        self._failures[name] = error
+        self._set(name, replace(self._versions[name][number], state="LOADING", model=None, failure=error))
+
+    def _set(self, name: str, version: Version) -> None:
+        with self._changed:
+            self._versions[name] = {**self._versions[name], version.number: version}
+            self._changed.notify_all()
 
 
 class UsedModels(ModelRepository):
@@ -139,11 +235,6 @@ class UsedModels(ModelRepository):
     def __init__(self, models: ModelRepository) -> None:
         self._all = models
         self.used: dict[str, Model] = {}
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Every configured model."""
-        return self._all.names
 
     def get(self, name: str, version: int = 0) -> Model:
         """The model of that name, noted."""

@@ -1,22 +1,40 @@
-"""The servables as they are now, and how they become others when their configuration changes."""
+"""The servables as they are now, and how they become others when their configuration changes.
+
+Source: src/http_rest_api_handler.cpp (processConfigReloadRequest), src/modelmanager.cpp (watcher).
+"""
 
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from graph_server.config.read import ServerConfig
+from graph_server.errors import GraphServerError
 from graph_server.metrics.servables import ServableMetrics
+from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
-from graph_server.servables.load import load
+from graph_server.servables.load import Outcome, Servables, load
 from graph_server.servables.reload import fingerprint
 
 logger = logging.getLogger(__name__)
 
+_FILE_FAILED = "Reloading config file failed. Check server logs for more info."
+_VERSIONS_FAILED = "Reloading models versions failed. Check server logs for more info."
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """What a reload that was asked for came to. ``status``: OVMS's name of a failure, with its ``text``."""
+
+    changed: bool = False
+    status: str = ""
+    text: str = ""
+
 
 class LiveServables:
-    """Loads a configuration, and again what ``read`` gives when the files behind it have changed.
+    """What a configuration serves, from :meth:`load` on, and again what ``read`` gives when its files have changed.
 
-    Sessions keep the servables that they began with. A change that cannot be loaded leaves everything as it is.
+    Sessions keep the graphs that they began with. A configuration that cannot be read leaves everything as it is.
     """
 
     def __init__(
@@ -27,14 +45,25 @@ class LiveServables:
         metrics: ServableMetrics,
     ) -> None:
         self._read = read or (lambda: config)
-        self._runtime = runtime
-        self._metrics = metrics
         self._lock = threading.Lock()
+        self._status = ""
+        self._retry = ""
+        self._seen = fingerprint(config)
         self.config = config
-        self._seen = fingerprint(self.config)
-        self._failed = False
-        self.current = load(self.config, runtime, metrics)
-        """What is served now."""
+        self.ready = False
+        """Whether everything has been loaded once, or could not be."""
+        self.current = Servables(ModelRepository(runtime, (), metrics), metrics=metrics)
+        """What is served now: nothing before :meth:`load`."""
+
+    def load(self) -> None:
+        """Load the configuration; raises :class:`ConfigError` where it requires what cannot be loaded."""
+        with self._lock:
+            self._status = self._apply(self.config).status
+            self.ready = True
+
+    def stop_waiting(self) -> None:
+        """Let no call wait any longer for what is being loaded."""
+        self.current.models.close()
 
     def close(self) -> None:
         """End what is kept from call to call."""
@@ -43,32 +72,52 @@ class LiveServables:
     def reload_if_changed(self) -> bool:
         """Load again if need be; ``True`` if that was done.
 
-        Raises :class:`GraphServerError` once for each change that cannot be loaded.
+        Raises :class:`GraphServerError` once for each change that cannot be read.
         """
         with self._lock:
             seen = fingerprint(self.config)
             if seen == self._seen:
                 return False
-            self._load(seen)
+            self._reload(seen.files != self._seen.files)
             return True
 
-    def reload_if_needed(self) -> bool:
-        """The same, and a change that could not be loaded is tried again."""
+    def reload(self) -> Reloaded:
+        """The same because somebody asks for it; what failed before is tried again."""
         with self._lock:
+            path = self.config.path
+            if path is not None and not path.is_file():
+                return Reloaded(False, "CONFIG_FILE_TIMESTAMP_READING_FAILED", "Config file not found or cannot open.")
             seen = fingerprint(self.config)
-            if seen == self._seen and not self._failed:
-                return False
-            self._load(seen)
-            return True
+            file_changed = seen.files != self._seen.files or bool(self._status)
+            if not file_changed and seen == self._seen and not self._retry:
+                return Reloaded()
+            try:
+                outcome = self._reload(file_changed)
+            except GraphServerError as error:
+                logger.error("the configuration was not loaded again; what was served stays: %s", error)
+                return Reloaded(False, self._status, _FILE_FAILED)
+            if self._status:
+                return Reloaded(False, self._status, _FILE_FAILED)
+            if self._retry:
+                return Reloaded(False, self._retry, _VERSIONS_FAILED)
+            return Reloaded(file_changed or outcome.changed)
 
-    def _load(self, seen: str) -> None:
+    def _reload(self, file_changed: bool) -> Outcome:
+        if not file_changed:
+            return self._apply(self.config)
         logger.info("the configuration has changed and is loaded again")
-        self._seen = seen
-        self._failed = True
-        config = self._read()
+        self._seen = fingerprint(self.config)
+        self._status = "JSON_INVALID"
+        outcome = self._apply(self._read())
+        self._status = outcome.status
+        return outcome
+
+    def _apply(self, config: ServerConfig) -> Outcome:
         # Looked at before it is loaded: what changes meanwhile is noticed next time.
         seen = fingerprint(config)
         before = self.current
-        self.current = load(config, self._runtime, self._metrics, before)
+        outcome = load(config, before)
+        self.current = outcome.servables
         before.close(self.current)
-        self.config, self._seen, self._failed = config, seen, False
+        self.config, self._seen, self._retry = config, seen, outcome.retry
+        return outcome

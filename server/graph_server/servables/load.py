@@ -1,4 +1,7 @@
-"""What a server serves: models and graphs, loaded from a configuration."""
+"""What a server serves: models and graphs, loaded from a configuration.
+
+Source: src/modelmanager.cpp (loadConfig), src/mediapipe_internal/mediapipefactory.cpp.
+"""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -10,14 +13,13 @@ from graph_server.calculators import REGISTRY
 from graph_server.config.findings import Effect
 from graph_server.config.read import ServerConfig
 from graph_server.config.reader import GraphConfig
-from graph_server.errors import ConfigError, GraphServerError
+from graph_server.errors import ConfigError, GraphError, GraphServerError, MissingModelError
 from graph_server.graph.definition import PYTHON_NODES, GraphDefinition, parse_graph
 from graph_server.graph.pool import CallGraph, GraphPool, PooledGraph, pool_size
 from graph_server.graph.runtime import Graph
 from graph_server.metrics.servables import ServableMetrics
-from graph_server.models.model import Model
-from graph_server.models.repository import ModelRepository, UsedModels
-from graph_server.models.runtime import Runtime
+from graph_server.models.model import Model, ModelConfig
+from graph_server.models.repository import Loaded, ModelRepository, UsedModels
 from graph_server.python_nodes.handlers import Handlers, load_handlers
 
 logger = logging.getLogger(__name__)
@@ -27,14 +29,20 @@ _LEVELS: Mapping[Effect, int] = {"refused": logging.ERROR, "read otherwise": log
 
 @dataclass(frozen=True, slots=True)
 class LoadedGraph:
-    """A valid graph, the text it was read from, the models it opens, the scripts of its Python nodes, and its pool."""
+    """A graph as it was read, and what came of it: what it needs to run, or nothing where it cannot be loaded.
 
-    definition: GraphDefinition
+    ``source``: where it was read. ``models``: what it opens, by name. ``handlers``: the scripts of its Python nodes.
+    ``pool``: its pool, if its text asks for one. ``whole``: whether all its models are served.
+    """
+
+    source: str
     text: str
-    models: Mapping[str, Model]
-    label_file: Path | None
-    handlers: Handlers
+    definition: GraphDefinition | None = None
+    models: Mapping[str, Model] = field(default_factory=dict)
+    label_file: Path | None = None
+    handlers: Handlers = field(default_factory=lambda: Handlers({}))
     pool: GraphPool | None = None
+    whole: bool = True
 
     @property
     def side_packets(self) -> Mapping[str, Handlers]:
@@ -50,25 +58,35 @@ class LoadedGraph:
 
 @dataclass(frozen=True, slots=True)
 class Servables:
-    """Loaded graphs by name (``None``: failed to load, with the reason logged) and the models.
+    """What is served. ``label_files``: by graph, and by model that no graph uses.
 
-    ``label_files``: by graph, and by model that no graph uses. ``retired``: names that were served before the
-    configuration changed.
+    ``retired``: graphs that were served before the configuration changed.
     """
 
-    graphs: Mapping[str, GraphDefinition | None]
     models: ModelRepository
-    label_files: Mapping[str, Path | None]
+    loaded: Mapping[str, LoadedGraph] = field(default_factory=dict)
+    label_files: Mapping[str, Path | None] = field(default_factory=dict)
     metrics: ServableMetrics = field(default_factory=ServableMetrics)
     retired: frozenset[str] = frozenset()
-    loaded: Mapping[str, LoadedGraph] = field(default_factory=dict)
+
+    @property
+    def graphs(self) -> Mapping[str, GraphDefinition | None]:
+        """The definition of every graph, ``None`` for one that could not be loaded."""
+        return {name: graph.definition for name, graph in self.loaded.items()}
 
     def graph_for_call(self, name: str) -> CallGraph:
-        """A fresh instance of a loaded graph, with state of its own, or a turn with one of its pool."""
+        """A fresh instance of a loaded graph, with state of its own, or a turn with one of its pool.
+
+        Raises :class:`GraphError` ``FAILED_PRECONDITION`` where one of its models is not served.
+        """
         loaded = self.loaded[name]
+        assert loaded.definition is not None
         if loaded.pool is not None:
             return PooledGraph(loaded.pool)
-        return Graph(loaded.definition, REGISTRY, self.models, own=loaded.side_packets)
+        try:
+            return Graph(loaded.definition, REGISTRY, self.models, own=loaded.side_packets)
+        except ConfigError as error:
+            raise GraphError(str(error), "FAILED_PRECONDITION") from error
 
     def is_pooled(self, name: str) -> bool:
         """Whether calls of that graph take turns."""
@@ -82,77 +100,118 @@ class Servables:
                 graph.close()
 
 
-def load(
-    config: ServerConfig,
-    runtime: Runtime,
-    metrics: ServableMetrics | None = None,
-    before: Servables | None = None,
-) -> Servables:
-    """Load every graph and try it out; a graph that cannot work is logged and served as not ready.
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What loading a configuration came to, by OVMS's names of failures (src/status.hpp), empty where there are none.
 
-    What ``before`` holds and has not changed is taken over. Raises :class:`ConfigError` where the configuration
-    requires what failed.
+    ``status``: of the configuration. ``retry``: of what could not be loaded when it is tried again. ``changed``:
+    whether a version of a model changed.
     """
-    metrics = metrics or ServableMetrics()
+
+    servables: Servables
+    status: str = ""
+    retry: str = ""
+    changed: bool = False
+
+
+def load(config: ServerConfig, before: Servables) -> Outcome:
+    """Load every model and graph that is new or has changed, and take the rest over from ``before``.
+
+    What cannot be loaded is logged and served as not ready. Raises :class:`ConfigError` where the configuration
+    requires it.
+    """
     for finding in config.findings:
         logger.log(_LEVELS[finding.effect], "%s", finding)
-    models = ModelRepository(runtime, config.models, metrics, before.models if before else None)
-    loaded: dict[str, LoadedGraph] = {}
+    failures = [finding.status for finding in config.findings if finding.status]
+    loaded_models = _load_models(config, before)
+    failures += [loaded.status for loaded in loaded_models.values() if loaded.status]
+    graphs: dict[str, LoadedGraph] = {}
     for graph in config.graphs:
-        if graph.name in models.names:
+        if graph.name in before.models.names:
             continue  # among the findings
-        metrics.add_graph(graph.name)
-        try:
-            loaded[graph.name] = _load_graph(graph, models, before.loaded.get(graph.name) if before else None)
-        except GraphServerError as error:
-            _report(f"graph {graph.name}", error, config.required)
-        except Exception as error:
-            logger.debug("graph %s", graph.name, exc_info=error)
-            failure = ConfigError(f"{graph.graph_path} cannot be loaded: {type(error).__name__}: {error}")
-            _report(f"graph {graph.name}", failure, config.required)
-    in_graphs = {name for graph in loaded.values() for name in graph.models}
-    alone = set(models.names) - in_graphs
-    for name in models.names:
-        if name in alone:
-            models.compile(name)
-        _report(f"model {name}", models.failure(name), config.required)
-    models.forget_sources()
-    names = {graph.name for graph in config.graphs} - set(models.names)
-    retired = ((before.retired | before.graphs.keys() | set(before.models.names)) if before else set()) - names
-    return Servables(
-        graphs={name: loaded[name].definition if name in loaded else None for name in sorted(names)},
-        models=models,
-        label_files={name: loaded[name].label_file if name in loaded else None for name in sorted(names | alone)},
-        metrics=metrics,
-        retired=frozenset(retired - set(models.names)),
-        loaded=loaded,
+        before.metrics.add_graph(graph.name)
+        known = before.loaded.get(graph.name)
+        graphs[graph.name] = _load_graph(graph, before.models, known, required=config.required)
+        if graphs[graph.name].definition is None and (known is None or known.text != graphs[graph.name].text):
+            failures.append("MEDIAPIPE_GRAPH_CONFIG_FILE_INVALID")
+    alone = _compile_alone(config, before, graphs, loaded_models)
+    failures += [loaded.status for loaded in alone.values() if loaded.status]
+    if config.required and not config.graphs and failures:
+        before.models.get(config.models[0].name)
+    before.models.forget_sources()
+    every = [*loaded_models.values(), *alone.values()]
+    servables = Servables(
+        models=before.models,
+        loaded=graphs,
+        label_files=_label_files(before.models, graphs, alone),
+        metrics=before.metrics,
+        retired=(before.retired | before.loaded.keys()) - graphs.keys(),
+    )
+    return Outcome(
+        servables,
+        status=next(iter(failures), ""),
+        retry=next((loaded.retry for loaded in every if loaded.retry), ""),
+        changed=any(loaded.changed for loaded in every),
     )
 
 
-def _report(what: str, error: Exception | None, required: bool) -> None:
-    if error is None:
-        return
-    if required:
-        raise error
-    text = str(error)
-    logger.error("%s", text if text.startswith(what) else f"{what}: {text}")
+def _load_models(config: ServerConfig, before: Servables) -> dict[str, Loaded]:
+    taken = before.retired | before.loaded.keys()
+    for model in config.models:
+        if model.name in taken:
+            logger.error("model %s: a graph has, or had, that name", model.name)
+    loaded = before.models.load([model for model in config.models if model.name not in taken])
+    for name in before.models.names:
+        if name in config.invalid:
+            before.models.refuse(name)
+        elif name not in loaded:
+            before.models.retire(name)
+    return loaded | {name: Loaded(status="MODEL_NAME_OCCUPIED") for name in _names(config.models) & taken}
 
 
-def _load_graph(config: GraphConfig, models: ModelRepository, before: LoadedGraph | None) -> LoadedGraph:
+def _names(configs: Iterable[ModelConfig]) -> set[str]:
+    return {config.name for config in configs}
+
+
+def _load_graph(config: GraphConfig, models: ModelRepository, before: LoadedGraph | None, required: bool) -> LoadedGraph:
+    source, text = str(config.graph_path), ""
     try:
-        text = config.graph_path.read_text(encoding="utf-8")
+        text = _text(config)
+        if before is not None and (before.source, before.text) == (source, text) and _is_current(before, models):
+            return before
+        return _loaded_graph(config, text, models)
+    except GraphServerError as error:
+        failure: GraphServerError = error
+    except Exception as error:
+        logger.debug("graph %s", config.name, exc_info=error)
+        failure = ConfigError(f"{source} cannot be loaded: {type(error).__name__}: {error}")
+    if required:
+        raise failure
+    logger.error("graph %s: %s", config.name, failure)
+    return LoadedGraph(source, text)
+
+
+def _is_current(graph: LoadedGraph, models: ModelRepository) -> bool:
+    """Whether a graph that was loaded has the models that are served now."""
+    if graph.definition is None or not graph.whole:
+        return False
+    try:
+        return all(models.get(name) is model for name, model in graph.models.items())
+    except GraphServerError:
+        return False
+
+
+def _text(config: GraphConfig) -> str:
+    try:
+        return config.graph_path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"cannot read {config.graph_path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{config.graph_path} is not UTF-8 text: {error}") from error
-    source = str(config.graph_path)
-    if (
-        before is not None
-        and (before.text, before.definition.source) == (text, source)
-        and all(name in models.names and models.get(name) is model for name, model in before.models.items())
-    ):
-        return before
-    definition = parse_graph(text, source=source, registry=REGISTRY)
+
+
+def _loaded_graph(config: GraphConfig, text: str, models: ModelRepository) -> LoadedGraph:
+    definition = parse_graph(text, source=str(config.graph_path), registry=REGISTRY)
     handlers = load_handlers(definition.order, config.graph_path.parent)
     try:
         return _tried(definition, text, models, handlers)
@@ -163,17 +222,44 @@ def _load_graph(config: GraphConfig, models: ModelRepository, before: LoadedGrap
 
 def _tried(definition: GraphDefinition, text: str, models: ModelRepository, handlers: Handlers) -> LoadedGraph:
     own = {PYTHON_NODES: handlers}
-    # Making one opens every model: what is missing shows now, and the first session finds them compiled.
-    noted = UsedModels(models)
-    with ThreadPoolExecutor(2) as threads:  # OpenVINO compiles with one thread
-        trial = Graph(definition, REGISTRY, noted, threads.map, own=own)
-    trial.start({port.name: None for port in definition.input_side_packets}, lambda name, value, timestamp: None)
-    trial.close_inputs()
-    trial.wait_until_done()
+    noted, whole = UsedModels(models), True
+    try:
+        # Making one opens every model: what is missing shows now, and the first session finds them compiled.
+        with ThreadPoolExecutor(2) as threads:  # OpenVINO compiles with one thread
+            trial = Graph(definition, REGISTRY, noted, threads.map, own=own)
+        trial.start({port.name: None for port in definition.input_side_packets}, lambda name, value, timestamp: None)
+        trial.close_inputs()
+        trial.wait_until_done()
+    except MissingModelError as error:
+        # As in OVMS the graph is there all the same, and each call fails until the model is.
+        if definition.pool_size is not None:
+            raise
+        logger.error("%s: %s", definition.source, error)
+        whole = False
     pool = None
     if definition.pool_size is not None:
         pool = GraphPool(lambda: Graph(definition, REGISTRY, models, own=own), pool_size(definition.pool_size))
-    return LoadedGraph(definition, text, noted.used, _label_file(noted.used.values()), handlers, pool)
+    label_file = _label_file(noted.used.values())
+    return LoadedGraph(definition.source, text, definition, noted.used, label_file, handlers, pool, whole)
+
+
+def _compile_alone(
+    config: ServerConfig, before: Servables, graphs: Mapping[str, LoadedGraph], loaded: Mapping[str, Loaded]
+) -> dict[str, Loaded]:
+    """Compile the models that no graph uses, so that a call finds them so."""
+    used = {name for graph in graphs.values() for name in graph.models}
+    alone = [model for model in config.models if model.name not in used and model.name in before.models.names]
+    return {model.name: before.models.compile(model) for model in alone}
+
+
+def _label_files(
+    models: ModelRepository, graphs: Mapping[str, LoadedGraph], alone: Iterable[str]
+) -> dict[str, Path | None]:
+    files = {name: graph.label_file for name, graph in graphs.items()}
+    for name in alone:
+        served = [version.model for version in models.versions(name).values() if version.model is not None]
+        files[name] = _label_file(served[-1:])
+    return dict(sorted(files.items()))
 
 
 def _label_file(models: Iterable[Model]) -> Path | None:

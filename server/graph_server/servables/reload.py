@@ -4,6 +4,7 @@ import hashlib
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from graph_server.config.read import ServerConfig
@@ -12,15 +13,25 @@ from graph_server.errors import GraphServerError
 logger = logging.getLogger(__name__)
 
 
-def fingerprint(config: ServerConfig) -> str:
-    """Changes with every file that was read, and with names, sizes and times of what is in the models' folders."""
-    digest = hashlib.sha256()
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Changes with what a configuration is made of."""
+
+    files: str
+    """Of the content of every file that was read."""
+    models: str
+    """Of names, sizes and times of what is in the models' folders."""
+
+
+def fingerprint(config: ServerConfig) -> Fingerprint:
+    """What is there now."""
+    files, models = hashlib.sha256(), hashlib.sha256()
     for path in config.files:
-        digest.update(f"{path}\0".encode())
-        digest.update(_content(path))
+        files.update(f"{path}\0".encode())
+        files.update(_content(path))
     for model in config.models:
-        digest.update(f"{model.base_path}\0{_versions(model.base_path)}\0".encode())
-    return digest.hexdigest()
+        models.update(f"{model.base_path}\0{_versions(model.base_path)}\0".encode())
+    return Fingerprint(files.hexdigest(), models.hexdigest())
 
 
 def _content(path: Path) -> bytes:
@@ -34,9 +45,10 @@ def _versions(base: Path) -> list[tuple[str, int, int]]:
     """Every file of every version, so that one that is still being copied is looked at again."""
     found = []
     try:
-        for path in base.glob("[0-9]*/*"):
+        for path in [base, *base.glob("[0-9]*"), *base.glob("[0-9]*/*")]:
             status = path.stat()
-            found.append((str(path), status.st_size, status.st_mtime_ns))
+            size = 0 if path.is_dir() else status.st_size
+            found.append((str(path), size, status.st_ctime_ns if size else 0))
     except OSError:
         return []  # gone meanwhile
     return sorted(found)

@@ -78,7 +78,7 @@ class InferenceService:
         return ServerLiveResponse(live=True).SerializeToString()
 
     def _server_ready(self, data: bytes) -> bytes:
-        return ServerReadyResponse(ready=True).SerializeToString()
+        return ServerReadyResponse(ready=self._calls.server_ready()).SerializeToString()
 
     def _server_metadata(self, data: bytes) -> bytes:
         extensions = [EXTENSION] if self._shared is not None else []

@@ -6,11 +6,13 @@ Source: src/kfs_frontend/kfs_grpc_inference_service.cpp, which OVMS's REST handl
 import re
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
-from graph_server.errors import ConfigError, GraphServerError, UnknownModelError, UnknownVersionError
+from graph_server.errors import UnknownModelError, UnknownVersionError
 from graph_server.metrics.servables import Interface
 from graph_server.models.model import Model
+from graph_server.models.repository import Version
+from graph_server.servables.live import LiveServables
 from graph_server.servables.load import Servables
 from graph_server.service.admission import Budgets
 from graph_server.service.messages import InferRequest
@@ -20,59 +22,71 @@ from graph_server.service.status import (
     Refusal,
     not_loaded,
     retired,
+    retired_graph,
     unknown_model,
     unknown_version,
     version_not_loaded,
 )
 from kserve_wire.messages import ModelMetadataResponse
 
+LOADING_SECONDS = 10.0
+"""How long an inference waits for a version that is being loaded (src/modelmanager.hpp)."""
+
 
 class ServableCalls:
-    """Answers for the servables that ``current`` gives at the moment of each call; raises :class:`Refusal`."""
+    """Answers for the servables as they are at the moment of each call; raises :class:`Refusal`."""
 
-    def __init__(self, current: Callable[[], Servables], budgets: Budgets) -> None:
-        self._current = current
+    def __init__(self, live: LiveServables, budgets: Budgets) -> None:
+        self._live = live
         self.budgets = budgets
 
     def current(self) -> Servables:
         """What is served now."""
-        return self._current()
+        return self._live.current
+
+    def server_ready(self) -> bool:
+        """Whether the configuration has been loaded, with or without success."""
+        return self._live.ready
 
     def ready(self, name: str, version: str, interface: Interface) -> bool:
         """Whether a graph or a version of a model is loaded."""
-        servables = self._current()
-        if name in servables.graphs:
-            servables.metrics.request(True, name, None, interface, "ModelReady")
-            return servables.graphs[name] is not None
-        if _loaded(servables, name, version):
-            served = self._model(servables, name, version).version
-            servables.metrics.request(True, name, served, interface, "ModelReady")
-            return True
-        return False
+        servables = self.current()
+        if name in servables.models.names:
+            found = self._version(servables, name, version)
+            servables.metrics.request(True, name, found.number, interface, "ModelReady")
+            return found.state == "AVAILABLE"
+        if name not in servables.loaded and name not in servables.retired:
+            raise unknown_model()
+        servables.metrics.request(True, name, None, interface, "ModelReady")
+        return name in servables.loaded and servables.loaded[name].definition is not None
 
     def metadata(self, name: str, version: str, interface: Interface) -> ModelMetadataResponse:
         """The metadata of a graph or a model."""
-        servables = self._current()
+        servables = self.current()
+        if name not in servables.models.names:
+            return self._graph_metadata(servables, name, interface)
+        found = self._version(servables, name, version)
+        servables.metrics.request(found.model is not None, name, found.number, interface, "ModelMetadata")
+        model = _served(found)
         answer = ModelMetadataResponse(name=name, platform="OpenVINO")
-        if name in servables.graphs:
-            definition = servables.graphs[name]
-            servables.metrics.request(definition is not None, name, None, interface, "ModelMetadata")
-            if definition is None:
-                raise not_loaded()
-            answer.versions.append("1")
-            for ports, specs in (
-                (definition.input_streams, answer.inputs),
-                (definition.output_streams, answer.outputs),
-            ):
-                for stream in sorted(port.name for port in ports):
-                    specs.add(name=stream, datatype="INVALID")
-            return answer
-        model = self._model(servables, name, version)
-        answer.versions.extend(str(served) for served in servables.models.versions(name))
+        versions = servables.models.versions(name).items()
+        answer.versions.extend(str(number) for number, version in versions if version.state == "AVAILABLE")
         for infos, specs in ((model.inputs, answer.inputs), (model.outputs, answer.outputs)):
             for info in sorted(infos, key=lambda info: info.name):
                 specs.add(name=info.name, datatype=info.datatype, shape=info.shape)
-        servables.metrics.request(True, name, model.version, interface, "ModelMetadata")
+        return answer
+
+    def _graph_metadata(self, servables: Servables, name: str, interface: Interface) -> ModelMetadataResponse:
+        if name not in servables.loaded and name not in servables.retired:
+            raise unknown_model()
+        definition = servables.graphs.get(name)
+        servables.metrics.request(definition is not None, name, None, interface, "ModelMetadata")
+        if definition is None:
+            raise retired_graph() if name in servables.retired else not_loaded()
+        answer = ModelMetadataResponse(name=name, platform="OpenVINO", versions=["1"])
+        for ports, specs in ((definition.input_streams, answer.inputs), (definition.output_streams, answer.outputs)):
+            for stream in sorted(port.name for port in ports):
+                specs.add(name=stream, datatype="INVALID")
         return answer
 
     def infer(
@@ -83,41 +97,53 @@ class ServableCalls:
         budgets = self.budgets
         with budgets.inferences.take(), budgets.unary_bytes.take(size), ExitStack() as stack:
             request = decode()
-            servables = self._current()
+            servables = self.current()
             name, version = request.message.model_name, request.message.model_version
             if version:
                 _version(version)
+            if name in servables.models.names:
+                return self._infer_model(servables, request, interface, begun)
             if not servables.is_pooled(name):  # who waits for a pool's graph must not keep others waiting
                 stack.enter_context(budgets.running)
-            if name not in servables.models.names:
-                return infer_once(servables, request, interface, watch)
-            model = self._model(servables, name, "" if version == "0" else version)
-            try:
-                response = infer_model(model, request)
-            except GraphServerError:
-                servables.metrics.request(False, name, model.version, interface, "ModelInfer")
-                raise
-            servables.metrics.request(True, name, model.version, interface, "ModelInfer")
-            model.metrics.answered(interface, time.perf_counter() - begun)
-            return response
+            return infer_once(servables, request, interface, watch)
 
-    def _model(self, servables: Servables, name: str, version: str) -> Model:
-        """The model, by default in its highest version."""
+    def _infer_model(self, servables: Servables, request: InferRequest, interface: Interface, begun: float) -> bytes:
+        name, version = request.message.model_name, request.message.model_version
+        found = self._version(servables, name, "" if version == "0" else version)
+        if found.state == "LOADING":
+            found = servables.models.wait_for(name, found.number, LOADING_SECONDS)
+        succeeded = False
         try:
-            return servables.models.get(name, _version(version) if version else 0)
+            model = _served(found)
+            with self.budgets.running:
+                response = infer_model(model, request)
+            succeeded = True
+        finally:
+            servables.metrics.request(succeeded, name, found.number, interface, "ModelInfer")
+        found.metrics.answered(interface, time.perf_counter() - begun)
+        return response
+
+    def unreadable(self, name: str, version: str, interface: Interface) -> None:
+        """Count a request that could not be read against the model that it is for."""
+        servables = self.current()
+        with suppress(UnknownModelError):
+            number = servables.models.find(name, _version(version) if version else 0).number
+            servables.metrics.request(False, name, number, interface, "ModelInfer")
+
+    def _version(self, servables: Servables, name: str, version: str) -> Version:
+        """A version of a model that is known, by default the highest that is available."""
+        try:
+            return servables.models.find(name, _version(version) if version else 0)
         except UnknownVersionError as error:
             raise unknown_version() from error
-        except UnknownModelError as error:
-            raise (retired() if name in servables.retired else unknown_model()) from error
-        except ConfigError as error:
-            raise (unknown_version() if version else version_not_loaded()) from error
 
 
-def _loaded(servables: Servables, name: str, version: str) -> bool:
-    """``False`` for a model that is configured but could not be loaded; its version may be asked for or not."""
-    if version:
-        _version(version)
-    return servables.models.failure(name) is None
+def _served(version: Version) -> Model:
+    if version.state == "END":
+        raise retired()
+    if version.model is None:
+        raise version_not_loaded()
+    return version.model
 
 
 def _version(text: str) -> int:

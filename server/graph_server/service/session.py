@@ -57,7 +57,10 @@ class StreamSession:
         self._places = SessionPlaces(regions)
         self._ports = {port.name: port for port in definition.input_streams}
         self._call = servables.metrics.graph_call(self._name, "gRPC", "ModelInferStream")
-        self._graph = servables.graph_for_call(self._name)
+        try:
+            self._graph = servables.graph_for_call(self._name)
+        except GraphError as error:
+            raise graph_failed(error) from error
         self._graph.limit_queue(min(definition.max_queue_size, limits.queued_packets), limits.session_bytes)
         self.responses = ResponseQueue(self.RESPONSES, self.RESPONSE_BYTES)
         self.refusal: Refusal | None = None
@@ -164,7 +167,11 @@ def infer_once(servables: Servables, request: InferRequest, interface: Interface
     name = request.message.model_name
     definition = find_graph(servables, name)
     with servables.metrics.graph_call(name, interface, "ModelInfer") as call:
-        graph = servables.graph_for_call(name)
+        try:
+            graph = servables.graph_for_call(name)
+        except GraphError as error:
+            call.failed()
+            raise graph_failed(error) from error
         watch(graph.abort)
         found = _run_once(graph, definition, request, call)
         if not found:

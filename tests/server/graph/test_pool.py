@@ -97,6 +97,7 @@ def test_a_changed_graph_gets_another_pool_and_the_old_ones_graphs_are_ended(
         return read_config(path)
 
     live = LiveServables(read(), read, Runtime(), ServableMetrics())
+    live.load()
     turn = live.current.graph_for_call("g")
     turn.start({}, lambda stream, value, timestamp: None)
     path.write_text(json.dumps({"model_config_list": [], "mediapipe_config_list": [{"name": "g"}, {"name": "h"}]}))

@@ -6,11 +6,16 @@ import pytest
 
 from graph_server.config.read import ServerConfig
 from graph_server.config.reader import GraphConfig
+from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
 from graph_server.servables import load as servables
 
 GOOD = 'input_stream: "a" output_stream: "b" node { calculator: "PassThroughCalculator" input_stream: "a" '
 GOOD += 'output_stream: "b" }'
+
+
+def load(config: ServerConfig) -> servables.Servables:
+    return servables.load(config, servables.Servables(ModelRepository(Runtime()))).servables
 
 
 @pytest.mark.parametrize(
@@ -26,7 +31,7 @@ def test_a_defective_graph_is_not_ready_and_disturbs_no_other(
     (tmp_path / "bad.pbtxt").write_bytes(content)
     (tmp_path / "good.pbtxt").write_text(GOOD)
     config = ServerConfig((), tuple(GraphConfig(name, tmp_path / f"{name}.pbtxt") for name in ("bad", "good")))
-    loaded = servables.load(config, Runtime())
+    loaded = load(config)
     assert loaded.graphs["bad"] is None
     assert loaded.graphs["good"] is not None
     assert text in caplog.text
@@ -41,5 +46,5 @@ def test_whatever_goes_wrong_in_loading_becomes_an_error_of_the_server(
     monkeypatch.setattr(servables, "parse_graph", broken)
     (tmp_path / "good.pbtxt").write_text(GOOD)
     config = ServerConfig((), (GraphConfig("good", tmp_path / "good.pbtxt"),))
-    assert servables.load(config, Runtime()).graphs == {"good": None}
+    assert load(config).graphs == {"good": None}
     assert "good.pbtxt cannot be loaded: RuntimeError: nobody foresaw this" in caplog.text

@@ -16,7 +16,7 @@ from graph_server.config.read import read_config
 from graph_server.errors import ConfigError
 from graph_server.metrics.servables import ServableMetrics
 from graph_server.models.runtime import Runtime
-from graph_server.servables.live import LiveServables
+from graph_server.servables.live import LiveServables, Reloaded
 from graph_server.servables.load import load
 from graph_server.servables.reload import ConfigWatcher
 from graph_server.server import GraphServer, ServerOptions
@@ -74,12 +74,19 @@ def live(files: Repository) -> LiveServables:
     def read() -> Any:
         return read_config(files.config)
 
-    return LiveServables(read(), read, Runtime(), ServableMetrics())
+    made = LiveServables(read(), read, Runtime(), ServableMetrics())
+    made.load()
+    return made
 
 
 def post(server: GraphServer, path: str, body: bytes = b"") -> tuple[int, Any]:
     status, _, answer = http(server.rest_address, "POST", path, body)
     return status, json.loads(answer)
+
+
+def versions(states: Any, name: str) -> dict[str, str]:
+    """The state of each version."""
+    return {item["version"]: item["state"] for item in states[name]["model_version_status"]}
 
 
 def echo(timestamp: int, name: str = "echo") -> ModelInferRequest:
@@ -95,7 +102,7 @@ def scaled(server: GraphServer) -> list[float]:
 def test_nothing_is_loaded_again_while_nothing_changes(live: LiveServables) -> None:
     before = live.current
     assert not live.reload_if_changed()
-    assert not live.reload_if_needed()
+    assert live.reload() == Reloaded()
     assert live.current is before
 
 
@@ -104,7 +111,7 @@ def test_a_new_version_is_served_and_an_old_one_is_not_loaded_again(server: Grap
     files.add_version(5)
     status, states = post(server, "/v1/config/reload")
     assert status == 201
-    assert [item["version"] for item in states["scaled"]["model_version_status"]] == ["5"]
+    assert versions(states, "scaled") == {"1": "END", "5": "AVAILABLE"}
     assert scaled(server) == [5.0]
     assert post(server, "/v1/config/reload")[0] == 200
 
@@ -116,16 +123,17 @@ def test_a_version_that_is_still_being_copied_makes_way_for_the_one_before(
     arriving = files.folder / "scaled" / "5" / "m.onnx"
     content = arriving.read_bytes()
     arriving.unlink()
-    assert post(server, "/v1/config/reload")[0] == 200  # an empty folder is no version yet
+    failed = (500, {"error": "Reloading models versions failed. Check server logs for more info."})
+    assert post(server, "/v1/config/reload") == failed  # an empty folder is a version that cannot be loaded
     arriving.write_bytes(content[:40])
-    assert post(server, "/v1/config/reload")[0] == 201
+    assert post(server, "/v1/config/reload") == failed
     assert scaled(server) == [1.0]
-    assert "model scaled: " in caplog.text
+    assert "model scaled, version 5: " in caplog.text
     assert str(arriving) in caplog.text
     arriving.write_bytes(content)
     status, states = post(server, "/v1/config/reload")
     assert status == 201
-    assert [item["version"] for item in states["scaled"]["model_version_status"]] == ["5"]
+    assert versions(states, "scaled") == {"1": "END", "5": "AVAILABLE"}
     assert scaled(server) == [5.0]
 
 
@@ -156,9 +164,10 @@ def test_graphs_come_and_go_by_name(server: GraphServer, files: Repository) -> N
     files.write(graphs=("echo",))
     assert post(server, "/v1/config/reload")[0] == 201
     assert stream(server.address, echo(1))[1] is grpc.StatusCode.OK
-    assert post(server, "/v2/models/scaled/infer", BODY)[1] == {"error": "Mediapipe is retired"}
+    missing = {"error": "Model with requested version is not found"}
+    assert post(server, "/v2/models/scaled/infer", BODY) == (404, missing)
     status, _, body = http(server.rest_address, "GET", "/v2/models/scaled/ready")
-    assert (status, json.loads(body)) == (404, {"error": "Model with requested version is retired"})
+    assert (status, json.loads(body)) == (404, missing)
 
 
 def test_a_changed_graph_is_loaded_and_an_open_session_keeps_its_own(server: GraphServer, files: Repository) -> None:
@@ -208,10 +217,10 @@ def test_a_graph_that_breaks_is_not_ready_and_the_others_go_on(server: GraphServ
 def test_a_model_whose_folder_empties_is_not_loaded_any_more(server: GraphServer, files: Repository) -> None:
     shutil.rmtree(files.folder / "scaled" / "1")
     assert post(server, "/v1/config/reload")[0] == 201
-    assert post(server, "/v2/models/scaled/infer", BODY) == (
-        404,
-        {"error": "Model with requested version is not loaded yet"},
-    )
+    missing = {"error": "Model with requested version is not found"}
+    assert post(server, "/v2/models/scaled/infer", BODY) == (404, missing)
+    retired = {"error": "Model with requested version is retired"}
+    assert post(server, "/v2/models/scaled/versions/1/infer", BODY) == (404, retired)
 
 
 def test_the_watcher_notices_by_itself(files: Repository) -> None:
@@ -263,9 +272,10 @@ def test_a_model_that_does_not_compile_is_told_at_load_and_the_others_go_on(
     content["model_config_list"].append({"config": {"name": "wrong", "base_path": "scaled", "target_device": "NPX"}})
     files.config.write_text(json.dumps(content))
     live = LiveServables(read_config(files.config), None, Runtime(), ServableMetrics())
-    assert "model wrong: " in caplog.text
-    assert "NPX" in str(live.current.models.failure("wrong"))
-    assert live.current.models.failure("scaled") is None
+    live.load()
+    assert "model wrong, version 1: " in caplog.text
+    assert "NPX" in str(live.current.models.find("wrong", 1).failure)
+    assert live.current.models.find("scaled").state == "AVAILABLE"
 
 
 def test_graphs_whose_models_change_are_loaded_again(files: Repository) -> None:
@@ -283,6 +293,7 @@ def test_graphs_whose_models_change_are_loaded_again(files: Repository) -> None:
         return read_config(files.config)
 
     live = LiveServables(read(), read, Runtime(), ServableMetrics())
+    live.load()
     before = live.current
     files.add_version(2)
     assert live.reload_if_changed()

@@ -74,8 +74,10 @@ def test_health_metadata_and_readiness(server: str) -> None:
         ("GET", "/v2/models/nothing", 404, "Model with requested name is not found"),
         ("GET", "/v2/models/nothing/ready", 404, "Model with requested name is not found"),
         ("GET", "/v2/models/scaled/versions/3", 404, "Model with requested version is not found"),
-        ("GET", "/v2/models/broken/ready", 404, "Model with requested version is not loaded yet"),
-        ("GET", "/v2/models/broken", 404, "Model with requested version is not loaded yet"),
+        ("GET", "/v2/models/broken/ready", 404, "Model with requested version is not found"),
+        ("GET", "/v2/models/broken", 404, "Model with requested version is not found"),
+        ("GET", "/v2/models/broken/versions/1/ready", 404, "Model with requested version is not loaded yet"),
+        ("GET", "/v2/models/broken/versions/1", 404, "Model with requested version is not loaded yet"),
         ("GET", "/v2/models/lost/ready", 404, "Model with requested version is not loaded yet"),
         ("GET", "/v2/models/lost", 500, "Mediapipe is not loaded yet"),
         ("POST", "/v2/models/lost/infer", 500, "Mediapipe is not loaded yet"),
@@ -198,11 +200,13 @@ def test_the_state_of_every_servable_is_told(server: str) -> None:
     assert states["scaled"]["model_version_status"] == [{"version": "1", **good}, {"version": "2", **good}]
     assert states["passThrough"]["model_version_status"] == [{"version": "1", **good}]
     assert states["lost"]["model_version_status"][0]["state"] == "LOADING"
-    assert states["broken"]["model_version_status"] == []
+    unknown = {"error_code": "UNKNOWN", "error_message": "UNKNOWN"}
+    assert states["broken"]["model_version_status"] == [{"version": "1", "state": "LOADING", "status": unknown}]
 
 
-def test_nothing_to_reload_answers_200_with_the_states(server: str) -> None:
-    assert ask(server, "POST", "/v1/config/reload") == (200, ask(server, "GET", "/v1/config")[1])
+def test_a_reload_with_a_model_that_cannot_be_loaded_answers_an_error(server: str) -> None:
+    error = {"error": "Reloading config file failed. Check server logs for more info."}
+    assert ask(server, "POST", "/v1/config/reload") == (500, error)
 
 
 @given(st.binary(max_size=200), st.none() | st.integers(0, 300))

@@ -35,6 +35,10 @@ _STATUS = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: 503,
 }
 # Beside the rule by code: what OVMS's table has differently, by the beginning of the text.
+_RELOAD_STATUS = {
+    "JSON_INVALID": 412, "PATH_INVALID": 400, "RESHAPE_ERROR": 412, "CANNOT_COMPILE_MODEL_INTO_TARGET_DEVICE": 412,
+}  # fmt: skip
+"""Of what a reload fails with, by OVMS's names; 500 where it is not said."""
 _EXCEPTIONS = {"Mediapipe is not loaded yet": 500, "Failed to add packet": 412}
 
 
@@ -59,7 +63,8 @@ class RestAnswers:
             ("POST", re.compile(_MODEL + "/infer"), self._infer),
             ("POST", re.compile("/v1/config/reload"), self._reload),
             ("GET", re.compile("/v1/config"), self._config),
-            ("GET", re.compile("/v2/health/(?:live|ready)"), lambda match, headers, body: HttpResponse(200)),
+            ("GET", re.compile("/v2/health/live"), lambda match, headers, body: HttpResponse(200)),
+            ("GET", re.compile("/v2/health/ready"), self._server_ready),
             ("GET", re.compile("/v2"), self._server),
             ("GET", re.compile(_MODEL + "/?"), self._metadata),
             ("GET", re.compile(_MODEL + "/ready"), self._ready),
@@ -87,6 +92,9 @@ class RestAnswers:
     def _server(self, match: re.Match[str], headers: Mapping[str, str], body: bytes | bytearray) -> HttpResponse:
         return _json({"name": SERVER_NAME, "version": graph_server.__version__})
 
+    def _server_ready(self, match: re.Match[str], headers: Mapping[str, str], body: bytes | bytearray) -> HttpResponse:
+        return HttpResponse(200) if self._calls.server_ready() else failed(503, "Server is not ready")
+
     def _ready(self, match: re.Match[str], headers: Mapping[str, str], body: bytes | bytearray) -> HttpResponse:
         if self._calls.ready(unquote(match[1]), match[2] or "", "REST"):
             return HttpResponse(200)
@@ -108,7 +116,11 @@ class RestAnswers:
 
         def decode() -> InferRequest:
             size = None if length is None else int(length)
-            decoded.append(decode_http_request(body, size, unquote(match[1]), match[2] or ""))
+            try:
+                decoded.append(decode_http_request(body, size, unquote(match[1]), match[2] or ""))
+            except Refusal:
+                self._calls.unreadable(unquote(match[1]), match[2] or "", "REST")
+                raise
             return decoded[0]
 
         data = self._calls.infer(decode, len(body), "REST")
@@ -121,12 +133,10 @@ class RestAnswers:
         return _json(_statuses(self._calls))
 
     def _reload(self, match: re.Match[str], headers: Mapping[str, str], body: bytes | bytearray) -> HttpResponse:
-        try:
-            reloaded = self._live.reload_if_needed()
-        except GraphServerError as error:
-            logger.error("the configuration was not loaded again; what was served stays: %s", error)
-            return failed(412, "Reloading config file failed. Check server logs for more info.")
-        return _json(_statuses(self._calls), 201 if reloaded else 200)
+        reloaded = self._live.reload()
+        if reloaded.status:
+            return failed(_RELOAD_STATUS.get(reloaded.status, 500), reloaded.text)
+        return _json(_statuses(self._calls), 201 if reloaded.changed else 200)
 
     def _page(self, match: re.Match[str], headers: Mapping[str, str], body: bytes | bytearray) -> HttpResponse:
         if not self._metrics.config.enabled:
@@ -139,23 +149,20 @@ def _statuses(calls: ServableCalls) -> dict[str, Any]:
     servables = calls.current()
     found: dict[str, Any] = {}
     for name in servables.models.names:
-        failure = servables.models.failure(name)
-        versions = servables.models.versions(name)
-        found[name] = [_version_status(version, "AVAILABLE", "OK", "OK") for version in versions]
-        if failure is not None:
-            logger.debug("model %s: %s", name, failure)
+        found[name] = [
+            _version_status(version.number, version.state, "UNKNOWN" if version.failure else "OK")
+            for version in servables.models.versions(name).values()
+        ]
     for name, graph in servables.graphs.items():
-        if graph is not None:
-            found[name] = [_version_status(1, "AVAILABLE", "OK", "OK")]
-        else:
-            found[name] = [_version_status(1, "LOADING", "FAILED_PRECONDITION", "FAILED_PRECONDITION")]
+        state = ("AVAILABLE", "OK") if graph is not None else ("LOADING", "FAILED_PRECONDITION")
+        found[name] = [_version_status(1, *state)]
     for name in servables.retired:
-        found[name] = [_version_status(1, "END", "OK", "OK")]
+        found[name] = [_version_status(1, "END", "OK")]
     return {name: {"model_version_status": found[name]} for name in sorted(found)}
 
 
-def _version_status(version: int, state: str, code: str, text: str) -> dict[str, Any]:
-    return {"version": str(version), "state": state, "status": {"error_code": code, "error_message": text}}
+def _version_status(version: int, state: str, code: str) -> dict[str, Any]:
+    return {"version": str(version), "state": state, "status": {"error_code": code, "error_message": code}}
 
 
 def _http_status(refusal: Refusal) -> int:
