@@ -3,10 +3,12 @@
 import math
 import ssl
 import threading
+import time
 from pathlib import Path
 
 import grpc
 
+from kserve_wire.messages import ServerReadyResponse
 from kserve_wire.names import method_path
 from stream_client.errors import ConfigurationError, ConnectError
 from stream_client.transport.options import TlsOptions, TransportOptions
@@ -35,6 +37,11 @@ _OPTIONS: list[tuple[str, int]] = [
 
 _SILENT = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
+_READY_TIMEOUT = 1.0
+"""Seconds for one answer to whether a server is ready."""
+_READY_PAUSE = 0.1
+"""Seconds between two such questions."""
+
 
 class Connection:
     """A channel to a server, opened and closed in bounded time; may be opened again once closed."""
@@ -46,13 +53,17 @@ class Connection:
         self._options = options
         self._channel: grpc.Channel | None = None
         self._probe: grpc.Future[bytes] | None = None
-        self._interrupted = False
+        self._interrupted = threading.Event()
         self._lock = threading.Lock()
 
     def open(self, within: float = math.inf) -> grpc.Channel:
-        """A connected channel; raises :class:`ConnectError` when no server answers in time, ``within`` at most."""
+        """A connected channel; raises :class:`ConnectError` when no server answers in time, ``within`` at most.
+
+        A server that answers may still be loading what it serves, as OVMS does: then it is waited for as long.
+        """
         options = self._options
         timeout = min(options.connect_timeout, within)
+        deadline = time.monotonic() + timeout
         if options.tls is None:
             channel = grpc.insecure_channel(options.address, options=_OPTIONS)
         else:
@@ -61,10 +72,14 @@ class Connection:
         probe = live.future(b"", timeout=timeout, wait_for_ready=True)
         with self._lock:
             self._channel, self._probe = channel, probe
-            if self._interrupted:
+            if self._interrupted.is_set():
                 probe.cancel()
         try:
             status = probe.code()
+            if status is grpc.StatusCode.OK:
+                self._wait_until_ready(channel, deadline)
+            if self._interrupted.is_set():
+                status = grpc.StatusCode.CANCELLED
         except BaseException:
             self.close()
             raise
@@ -78,10 +93,22 @@ class Connection:
             )
         return channel
 
+    def _wait_until_ready(self, channel: grpc.Channel, deadline: float) -> None:
+        ready: grpc.UnaryUnaryMultiCallable[bytes, ServerReadyResponse] = channel.unary_unary(
+            method_path("ServerReady"), response_deserializer=ServerReadyResponse.FromString
+        )
+        while (left := deadline - time.monotonic()) > 0 and not self._interrupted.is_set():
+            try:
+                if ready(b"", timeout=min(left, _READY_TIMEOUT)).ready:
+                    return
+            except grpc.RpcError:
+                return  # it does not tell, or is gone: the next call says so
+            self._interrupted.wait(_READY_PAUSE)
+
     def interrupt(self) -> None:
         """A waiting :meth:`open`, and every later one, fails at once. Safe from any thread."""
         with self._lock:
-            self._interrupted = True
+            self._interrupted.set()
             if self._probe is not None:
                 self._probe.cancel()
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import grpc
 import pytest
 
+from kserve_wire.messages import ServerReadyResponse
+from kserve_wire.names import SERVICE
 from stream_client import StreamClient, TransportOptions
 from stream_client.errors import ConfigurationError, ConnectError
 from stream_client.transport.channel import Connection
@@ -110,3 +112,46 @@ with ScriptedServer() as server:
         transport.send(0, bytes(64 << 20))
         transport.close()
         server.kill()
+
+
+@pytest.fixture
+def loading() -> Iterator[tuple[str, list[bool]]]:
+    """A server that is live, and its answers to whether it is ready; the last one is repeated."""
+    answers = [False]
+
+    def ready(request: bytes, context: grpc.ServicerContext) -> bytes:
+        now = answers.pop(0) if len(answers) > 1 else answers[0]
+        return ServerReadyResponse(ready=now).SerializeToString()
+
+    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+        "ServerLive": grpc.unary_unary_rpc_method_handler(lambda request, context: b""),
+        "ServerReady": grpc.unary_unary_rpc_method_handler(ready),
+    }
+    server = grpc.server(ThreadPoolExecutor(2))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"127.0.0.1:{port}", answers
+    server.stop(0).wait()
+
+
+def test_a_server_that_is_still_loading_is_waited_for(loading: tuple[str, list[bool]]) -> None:
+    address, answers = loading
+    answers[:] = [False, False, True, False]
+    connection = Connection(TransportOptions(address))
+    connection.open()
+    connection.close()
+    assert answers == [False]  # it was asked until it said yes
+
+
+def test_a_server_that_never_says_that_it_is_ready_is_taken_all_the_same(loading: tuple[str, list[bool]]) -> None:
+    connection = Connection(TransportOptions(loading[0], connect_timeout=0.3))
+    assert connection.open() is not None
+    connection.close()
+
+
+def test_waiting_for_a_server_that_is_still_loading_can_be_interrupted(loading: tuple[str, list[bool]]) -> None:
+    connection = Connection(TransportOptions(loading[0], connect_timeout=60))
+    connection.interrupt()
+    with pytest.raises(ConnectError):
+        connection.open()
