@@ -173,7 +173,9 @@ def _names(configs: Iterable[ModelConfig]) -> set[str]:
     return {config.name for config in configs}
 
 
-def _load_graph(config: GraphConfig, models: ModelRepository, before: LoadedGraph | None, required: bool) -> LoadedGraph:
+def _load_graph(
+    config: GraphConfig, models: ModelRepository, before: LoadedGraph | None, required: bool
+) -> LoadedGraph:
     source, text = str(config.graph_path), ""
     try:
         text = _text(config)
