@@ -8,7 +8,7 @@ from dataclasses import replace
 from stream_client.errors import StreamClientError, as_error
 from stream_client.frames import Result
 from stream_client.pipeline.exchange import Exchange
-from stream_client.pipeline.joiner import Settled
+from stream_client.pipeline.pending import Settled
 from stream_client.pipeline.sink_worker import SinkWorker
 from stream_client.processing.results import Postprocess, ResultBuilder
 

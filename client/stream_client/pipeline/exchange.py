@@ -1,4 +1,4 @@
-"""What the threads of a run share: queue, window, joiner and ledger behind one lock."""
+"""What the threads of a run share, behind one lock: frames in the queue, in flight and settled."""
 
 import threading
 import time
@@ -6,21 +6,17 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from stream_client.errors import (
-    BadInputError,
-    ConnectionLostError,
-    DeadlineError,
-    ProtocolError,
-    StreamClientError,
-    UnknownServableError,
-)
+from stream_client.errors import StreamClientError
 from stream_client.frames import Frame, Stamps
 from stream_client.monitoring.ledger import Ledger, LedgerSnapshot
 from stream_client.monitoring.observer import FlowSnapshot, Observer
+from stream_client.pipeline.answers import Answers
 from stream_client.pipeline.flow import FrameQueue, Window
-from stream_client.pipeline.joiner import Joiner, Settled
+from stream_client.pipeline.joiner import Joiner
+from stream_client.pipeline.pending import Settled
+from stream_client.pipeline.phases import RunPhase, SessionPhase, SessionState
 from stream_client.pipeline.steps import Done, Finish, Lost, Resend, SendFrame, Step
-from stream_client.transport.base import Answer, Closed, Event, Failure, Request
+from stream_client.transport.base import Answer, Event, Request
 
 
 class Exchange:
@@ -30,9 +26,6 @@ class Exchange:
     a slow sink, so that the transport's thread never has to wait. With ``resend`` a frame that is not answered in
     time does not fail: the server counts as lost, and the sender may carry the frame over to a new session.
     """
-
-    SILENT_DEADLINES = 3
-    """So many deadlines in a row, with no answer between them, mean that the server is gone."""
 
     def __init__(
         self,
@@ -51,20 +44,15 @@ class Exchange:
         self._joiner = joiner
         self._ledger = ledger
         self._observer = observer
-        self._resend = resend
         self._sink_queues = sink_queues
         self._clock = clock
         self._changed = threading.Condition()
         self._resends: deque[Request] = deque()
-        self._generation = 0
-        self._closed: Closed | None = None
-        self._source_ended = False
-        self._finished = False
-        self._aborted = False
-        self._taken = 0  # in the sender's hands: neither in the queue nor in the joiner
-        self._dispatching = 0
-        self._ever_answered = False
-        self._deadlines_in_a_row = 0
+        self._session = SessionState()
+        self._answers = Answers(joiner, window, ledger, self._session, resend=resend)
+        self._phase = RunPhase.READING
+        self._converting = 0  # frames in the sender's hands: neither in the queue nor in the joiner
+        self._dispatching = 0  # frames in the dispatcher's hands
 
     # --- source side
 
@@ -73,13 +61,13 @@ class Exchange:
         offered = self._clock()
         with self._changed:
             self._enter()
-            self._changed.wait_for(lambda: self._source_ended or self._queue.has_room())
-            if self._source_ended:
+            self._changed.wait_for(lambda: self._phase is not RunPhase.READING or self._queue.has_room())
+            if self._phase is not RunPhase.READING:
                 self._ledger.drop("stopped")
                 return False
             if self._queue.offer(replace(frame, offered=offered)) is not None:
                 self._ledger.drop("replaced")
-            self._tell()
+            self._report()
             return True
 
     def skip(self, reason: str) -> None:
@@ -95,19 +83,15 @@ class Exchange:
     def end_source(self) -> None:
         """No frame will be offered any more; those in the queue are still sent."""
         with self._changed:
-            self._source_ended = True
-            self._changed.notify_all()
+            self._drain()
 
     # --- sender side
 
     def listener(self) -> Callable[[Event], None]:
         """A listener for a new session; events of earlier sessions are ignored from now on."""
         with self._changed:
-            self._generation += 1
-            self._closed = None
-            self._finished = False
-            generation = self._generation
-        return lambda event: self._on_event(event, generation)
+            number = self._session.begin()
+        return lambda event: self._on_event(event, number)
 
     def next_step(self) -> Step:
         """Wait for what the sender has to do."""
@@ -119,30 +103,32 @@ class Exchange:
                 self._changed.wait()
 
     def _step(self) -> Step | None:
-        all_sent = self._source_ended and not len(self._queue) and not self._resends
-        settled = all_sent and not self._joiner.unsettled
-        if self._aborted or (settled and (self._finished or self._closed is not None)):
+        session = self._session
+        all_sent = self._phase is not RunPhase.READING and not len(self._queue) and not self._resends
+        all_settled = all_sent and not self._joiner.unsettled
+        if self._phase is RunPhase.ABORTED or (all_settled and session.phase is not SessionPhase.OPEN):
             return Done()
-        if self._closed is not None:
-            if self._finished and self._closed.error is None:
-                self._joiner.end_of_answers()
-                self._joiner.order(self._clock())
-                self._tell()
-                return Done()
-            return Lost(self._closed.error or ConnectionLostError("the server ended the stream"))
-        if self._joiner.in_flight < self._window.limit or self._resends:
-            if self._resends:
-                return Resend(self._resends.popleft())
-            if len(self._joiner) + self._dispatching < 2 * self._window.limit + 4:
-                frame = self._queue.take()
-                if frame is not None:
-                    self._taken += 1
-                    self._changed.notify_all()
-                    return SendFrame(frame, self._clock())
-        if all_sent and not self._finished:
-            self._finished = True
+        if session.phase is SessionPhase.ENDED:
+            self._answers.end(self._clock())
+            self._report()
+            return Done()
+        if session.loss is not None:
+            return Lost(session.loss)
+        if self._resends:
+            return Resend(self._resends.popleft())
+        frame = self._queue.take() if self._may_send() else None
+        if frame is not None:
+            self._converting += 1
+            self._changed.notify_all()
+            return SendFrame(frame, self._clock())
+        if all_sent and session.phase is SessionPhase.OPEN:
+            session.finish()
             return Finish()
         return None
+
+    def _may_send(self) -> bool:
+        limit = self._window.limit
+        return self._joiner.in_flight < limit and len(self._joiner) + self._dispatching < 2 * limit + 4
 
     def sending(self, frame: Frame, request: Request, stamps: Stamps, size: int) -> bool:
         """A frame, ``size`` bytes, is about to be handed to the transport; its answer may come from now on.
@@ -150,14 +136,14 @@ class Exchange:
         ``False`` when the run was aborted meanwhile: the frame is booked and must not be sent.
         """
         with self._changed:
-            self._taken -= 1
-            if self._aborted:
+            self._converting -= 1
+            if self._phase is RunPhase.ABORTED:
                 self._ledger.drop("stopped")
                 self._changed.notify_all()
                 return False
             self._joiner.sent(frame, request, stamps, self._clock())
             self._observer.bytes_sent(size)
-            self._tell()
+            self._report()
             return True
 
     def resending(self, request: Request, size: int) -> None:
@@ -170,120 +156,67 @@ class Exchange:
     def not_sent(self, reason: str) -> None:
         """A frame that was taken could not be made into a request."""
         with self._changed:
-            self._taken -= 1
+            self._converting -= 1
             self._ledger.fail(reason)
             self._changed.notify_all()
 
     def server_lost(self, error: StreamClientError) -> None:
         """What was sent and not answered waits for a new session, however long that takes, or has failed."""
-        if not self._resend:
-            self.give_up_unanswered("connection_lost", error)
-            return
         with self._changed:
-            self._joiner.hold()
-            self._deadlines_in_a_row = 0
+            self._answers.server_lost(error, self._clock())
+            self._report()
 
     def carry_over(self) -> None:
         """A new session will carry every request that is still unanswered, in order."""
         with self._changed:
             self._resends = deque(self._joiner.unanswered())
-            self._deadlines_in_a_row = 0
+            self._session.forget_deadlines()
             self._changed.notify_all()
 
     def give_up_unanswered(self, reason: str, error: StreamClientError) -> None:
         """What was sent and not answered has failed."""
         with self._changed:
             self._resends.clear()
-            self._joiner.fail_unanswered(reason, error)
-            self._joiner.order(self._clock())
-            self._deadlines_in_a_row = 0
-            self._tell()
+            self._answers.give_up(reason, error, self._clock())
+            self._report()
 
     # --- transport side
 
-    def _on_event(self, event: Event, generation: int) -> None:
+    def _on_event(self, event: Event, session: int) -> None:
         with self._changed:
-            if generation != self._generation or self._aborted:
+            if session != self._session.number or self._phase is RunPhase.ABORTED:
                 return
-            now = self._clock()
-            match event:
-                case Answer():
-                    self._on_answer(event, now)
-                case Failure():
-                    self._on_failure(event)
-                case Closed():
-                    self._closed = event
-            self._joiner.order(now)
-            self._tell()
-
-    def _on_answer(self, answer: Answer, now: float) -> None:
-        self._ever_answered = True
-        self._deadlines_in_a_row = 0
-        credit = self._joiner.answer(answer, now)
-        self._observer.bytes_received(answer.size)
-        if credit.late:
-            self._ledger.late()
-        if credit.duplicate:
-            self._ledger.duplicate()
-        if credit.round_trip is not None:
-            self._window.answered(credit.round_trip, self._joiner.in_flight, now)
-
-    def _on_failure(self, failure: Failure) -> None:
-        if self._resend and isinstance(failure.error, DeadlineError):
-            self._lose(failure.error)
-            return
-        self._joiner.failure(failure.timestamp, failure.error)
-        hopeless = isinstance(failure.error, BadInputError | UnknownServableError | ProtocolError)
-        if not self._ever_answered and (hopeless or failure.timestamp is None):
-            # The very first request is refused: so would all others be.
-            self._closed = Closed(failure.error)
+            self._answers.take(event, self._clock())
+            if isinstance(event, Answer):
+                self._observer.bytes_received(event.size)
+            self._report()
 
     # --- dispatcher side
 
     def next_settled(self) -> list[Settled] | None:
-        """Wait for frames whose end is known, in frame order; ``None`` when there will be no more.
+        """Wait for frames that have ended, in frame order; ``None`` when there will be no more.
 
         Delivered ones count once :meth:`dispatched` is called for them, the others at once.
         """
         with self._changed:
             while True:
                 now = self._clock()
-                if self._resend and self._joiner.overdue(now):
-                    self._lose(DeadlineError("the server has stopped answering"))
-                self._joiner.expire(now)
-                ready = self._joiner.pop(now)
+                if self._answers.server_overdue(now):
+                    self._changed.notify_all()
+                ready = self._answers.settled(now)
                 if ready:
-                    self._book(ready)
-                    self._tell()
+                    self._dispatching += sum(settled.outcome == "delivered" for settled in ready)
+                    self._report()
                     return ready
                 if self._ended():
                     return None
                 deadline = self._joiner.next_deadline()
                 self._changed.wait(None if deadline is None else max(0.0, deadline - now))
 
-    def _lose(self, error: DeadlineError) -> None:
-        self._joiner.hold()
-        if self._closed is None:
-            self._closed = Closed(error)
-        self._changed.notify_all()
-
     def _ended(self) -> bool:
-        if len(self._joiner) or self._resends or self._taken:
+        if len(self._joiner) or self._resends or self._converting:
             return False
-        return self._aborted or (self._source_ended and not len(self._queue))
-
-    def _book(self, ready: list[Settled]) -> None:
-        for settled in ready:
-            if settled.outcome == "delivered":
-                self._dispatching += 1
-            elif settled.outcome == "dropped":
-                self._ledger.drop(settled.reason)
-            else:
-                self._ledger.fail(settled.reason)
-                if settled.reason == "deadline":
-                    self._deadlines_in_a_row += 1
-        if self._deadlines_in_a_row >= self.SILENT_DEADLINES and self._closed is None:
-            self._closed = Closed(DeadlineError("the server has stopped answering"))
+        return self._phase is not RunPhase.READING and not len(self._queue)
 
     def dispatched(self, stamps: Stamps) -> None:
         """A result was handed to every sink."""
@@ -291,7 +224,7 @@ class Exchange:
             self._dispatching -= 1
             self._ledger.deliver()
             self._window.delivered(stamps.delivered - stamps.captured)
-            self._tell()
+            self._report()
         self._observer.delivered(stamps)
 
     def not_dispatched(self) -> None:
@@ -306,52 +239,56 @@ class Exchange:
     def stop(self) -> None:
         """Send nothing more: what is queued is dropped, what is in flight may still be answered."""
         with self._changed:
-            self._source_ended = True
-            for _ in self._queue.drain():
-                self._ledger.drop("stopped")
-            self._changed.notify_all()
+            self._drop_queued("stopped")
+            self._drain()
 
     def wait_unanswered(self, timeout: float) -> bool:
         """Wait until nothing is in flight, at most ``timeout`` seconds; whether that came true."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._joiner.unsettled or self._aborted, timeout)
+            return self._changed.wait_for(
+                lambda: not self._joiner.unsettled or self._phase is RunPhase.ABORTED, timeout
+            )
 
     def abort(self, reason: str, error: StreamClientError) -> None:
         """End at once: everything unfinished fails with ``reason``."""
         with self._changed:
-            self._aborted = True
-            self._source_ended = True
+            self._phase = RunPhase.ABORTED
             self._resends.clear()
-            for _ in self._queue.drain():
-                self._ledger.drop(reason)
-            self._joiner.fail_unanswered(reason, error)
-            self._joiner.order(self._clock())
-            self._tell()
+            self._drop_queued(reason)
+            self._answers.give_up(reason, error, self._clock())
+            self._report()
 
     @property
     def ever_answered(self) -> bool:
         """Whether the server has answered any frame of this run."""
-        return self._ever_answered
+        return self._session.ever_answered
 
     def show(self) -> None:
-        """Tell the observer the counts as they are now."""
+        """Report the counts to the observer as they are now."""
         with self._changed:
-            self._tell()
+            self._report()
 
     def snapshot(self) -> LedgerSnapshot:
         """The ledger now."""
         with self._changed:
             return self._ledger.snapshot()
 
-    def _tell(self) -> None:
-        """Wake whoever waits, and show the counts as they are now."""
-        self._observer.gauges(self._snapshot())
+    def _drain(self) -> None:
+        if self._phase is RunPhase.READING:
+            self._phase = RunPhase.DRAINING
         self._changed.notify_all()
 
-    def _snapshot(self) -> FlowSnapshot:
-        return FlowSnapshot(
+    def _drop_queued(self, reason: str) -> None:
+        for _ in self._queue.drain():
+            self._ledger.drop(reason)
+
+    def _report(self) -> None:
+        """Frames moved: report the counts to the observer, and wake every waiting thread."""
+        counts = FlowSnapshot(
             in_flight=self._joiner.in_flight,
             window=self._window.limit,
             queued=len(self._queue),
             sink_queues=self._sink_queues(),
         )
+        self._observer.gauges(counts)
+        self._changed.notify_all()

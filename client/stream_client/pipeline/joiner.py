@@ -8,55 +8,15 @@ that reorder), the join bound has run out, or the request's deadline has. Unary 
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from stream_client.errors import DeadlineError, StreamClientError
-from stream_client.frames import Frame, Stamps, Tensor
+from stream_client.frames import Frame, Stamps
+from stream_client.pipeline.pending import Outcome, Pending, Settled
 from stream_client.pipeline.timeouts import JoinTimeout
 from stream_client.transport.base import Answer, Request
 from stream_client.transport.image_format import is_image
-
-Outcome = Literal["delivered", "dropped", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """A frame whose end is known. ``reason`` and ``error`` belong to frames that were not delivered."""
-
-    frame: Frame
-    request: Request
-    outcome: Outcome
-    outputs: Mapping[str, Tensor]
-    stamps: Stamps
-    reason: str = ""
-    error: StreamClientError | None = None
-
-
-@dataclass(slots=True)
-class _Pending:
-    frame: Frame
-    request: Request
-    stamps: Stamps
-    sent: float
-    deadline: float
-    waits: dict[str, float]  # outputs that are not there, and until when they are waited for once it is answered
-    answered: bool = False  # its credit is back
-    answered_at: float = math.nan
-    attempts: int = 1
-    outputs: dict[str, Tensor] = field(default_factory=dict)
-    settled: Settled | None = None
-
-    @property
-    def until(self) -> float:
-        """When it runs out of time."""
-        return max(self.waits.values(), default=self.answered_at) if self.answered else self.deadline
-
-    def give_up(self, names: Iterable[str], at: float) -> None:
-        """Wait for these outputs no longer than until then."""
-        for name in self.waits.keys() & names:
-            self.waits[name] = min(self.waits[name], at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +39,10 @@ class Joiner:
     """
 
     FIRST_PICTURE_SECONDS = 5.0
-    """So long frames wait for a picture before any has come; then there are none, and what came is enough."""
+    """Seconds to wait for the first picture. Without one, the graph has no picture output: frames need none."""
 
     MAX_ATTEMPTS = 3
-    """A frame that ended this many sessions is not sent again: it may be what ends them."""
+    """A frame that was sent in this many sessions is not sent again: it may be what ends them."""
 
     def __init__(
         self,
@@ -96,8 +56,8 @@ class Joiner:
         self._picture = picture
         self._picture_unknown = picture is None
         self._request_timeout = request_timeout
-        self._patience = JoinTimeout(join_timeout, request_timeout)
-        self._pending: OrderedDict[int, _Pending] = OrderedDict()
+        self._join_timeout = JoinTimeout(join_timeout, request_timeout)
+        self._pending: OrderedDict[int, Pending] = OrderedDict()
         self._ordered: list[Settled] = []
         self._in_flight = 0
         self._anonymous: list[StreamClientError] = []
@@ -119,19 +79,16 @@ class Joiner:
     def sent(self, frame: Frame, request: Request, stamps: Stamps, now: float) -> None:
         """A frame is on its way. Timestamps must increase."""
         deadline = now + self._request_timeout
-        self._pending[request.timestamp] = _Pending(frame, request, stamps, now, deadline, self._all_outputs())
+        self._pending[request.timestamp] = Pending(frame, request, stamps, now, deadline, self._all_outputs())
         self._in_flight += 1
 
     def answer(self, answer: Answer, now: float) -> Credit:
         """Some or all outputs of a frame came back."""
         pending = self._pending.get(answer.timestamp)
         if pending is None or pending.settled is not None:
-            self._patience.came_late(answer.timestamp, answer.outputs, now)
+            self._join_timeout.came_late(answer.timestamp, answer.outputs, now)
             return Credit(late=True)
-        duplicate = bool(pending.outputs.keys() & answer.outputs.keys())
-        for name, tensor in answer.outputs.items():
-            pending.outputs.setdefault(name, tensor)
-            pending.waits.pop(name, None)
+        duplicate = pending.add(answer.outputs)
         if self._picture_unknown:
             self._find_picture(answer)
         # Another output alone shows that the server works on the frame: the credit comes back with the picture, and
@@ -142,11 +99,11 @@ class Joiner:
             self._return_credit(pending)
             pending.answered_at = now
             pending.stamps = replace(pending.stamps, received=answer.received, parsed=answer.parsed)
-            self._patience.came(pending.outputs, 0.0)
+            self._join_timeout.came(pending.outputs, 0.0)
             for name in pending.waits:
                 pending.give_up([name], now + self._bound(name, now - pending.sent))
         elif pending.answered:
-            self._patience.came(answer.outputs, now - pending.answered_at)
+            self._join_timeout.came(answer.outputs, now - pending.answered_at)
         if not answer.complete:  # calls of their own overtake each other: one says nothing about another's frame
             self._passed(answer, now)
         if answer.complete or (pending.answered and not pending.waits):
@@ -161,14 +118,14 @@ class Joiner:
         self._picture_unknown = self._picture is None
 
     def _bound(self, name: str, round_trip: float) -> float:
-        return self.FIRST_PICTURE_SECONDS if self._picture_unknown else self._patience.bound(name, round_trip)
+        return self.FIRST_PICTURE_SECONDS if self._picture_unknown else self._join_timeout.bound(name, round_trip)
 
     def _all_outputs(self) -> dict[str, float]:
         return dict.fromkeys(self._expected, math.inf)
 
     def _passed(self, answer: Answer, now: float) -> None:
         """Outputs come in order: earlier frames that lack one of these will not get it, after a grace."""
-        until = now + self._patience.grace
+        until = now + self._join_timeout.grace
         for timestamp, pending in self._pending.items():
             if timestamp >= answer.timestamp:
                 return
@@ -288,30 +245,22 @@ class Joiner:
         ready, self._ordered = self._ordered, []
         return ready
 
-    def _unsettled(self) -> Iterator[_Pending]:
+    def _unsettled(self) -> Iterator[Pending]:
         return (pending for pending in self._pending.values() if pending.settled is None)
 
-    def _settle(self, pending: _Pending) -> None:
+    def _settle(self, pending: Pending) -> None:
         if pending.waits:
-            self._patience.gave_up(pending.request.timestamp, pending.answered_at)
+            self._join_timeout.gave_up(pending.request.timestamp, pending.answered_at)
         self._end(pending, "delivered", "", None)
 
-    def _fail(self, pending: _Pending, reason: str, error: StreamClientError) -> None:
+    def _fail(self, pending: Pending, reason: str, error: StreamClientError) -> None:
         self._end(pending, "failed", reason, error)
 
-    def _end(self, pending: _Pending, outcome: Outcome, reason: str, error: StreamClientError | None) -> None:
+    def _end(self, pending: Pending, outcome: Outcome, reason: str, error: StreamClientError | None) -> None:
         self._return_credit(pending)
-        pending.settled = Settled(
-            frame=pending.frame,
-            request=pending.request,
-            outcome=outcome,
-            outputs=pending.outputs,
-            stamps=pending.stamps,
-            reason=reason,
-            error=error,
-        )
+        pending.end(outcome, reason, error)
 
-    def _return_credit(self, pending: _Pending) -> None:
+    def _return_credit(self, pending: Pending) -> None:
         if not pending.answered:
             pending.answered = True
             self._in_flight -= 1

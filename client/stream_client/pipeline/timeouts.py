@@ -1,7 +1,4 @@
-"""How long a frame waits for its other outputs once its picture is there. No I/O; time is an argument.
-
-The bound follows the server: how long the frame's picture took, and how long after pictures an output lately came.
-"""
+"""How long a frame waits for its other outputs after its picture has come. No I/O; time is an argument."""
 
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -10,18 +7,18 @@ from collections.abc import Iterable
 class JoinTimeout:
     """Learns how late each output comes. Times are in seconds.
 
-    ``join_timeout`` is the bound where it is given. Without it an output is waited for as long again as the picture
-    took, twice as long as it lately came after pictures, and :attr:`GRACE_SECONDS` at least, ``longest`` at most.
+    With ``join_timeout`` every output has that time. Without it, an output has as long again as the picture took or
+    twice the time that it came after recent pictures, whichever is more: from :attr:`GRACE_SECONDS` to ``longest``.
     """
 
     GRACE_SECONDS = 0.2
-    """So long an output is waited for once a later packet of it has come, and the shortest bound that is found out."""
+    """Seconds to wait for an output after a later packet of it has arrived. Also the least that is learned."""
 
     INCOMPLETE = 64
-    """So many frames that were settled without an output are remembered, to learn how late it comes."""
+    """Frames settled without one of their outputs that are remembered, to learn how late it comes."""
 
     SPREAD_DECAY = 0.99
-    """What a packet leaves of the longest time that its output came after the picture."""
+    """The longest time that an output came after its picture fades by this factor with each packet of the output."""
 
     def __init__(self, join_timeout: float | None, longest: float) -> None:
         self._join_timeout = join_timeout
@@ -31,17 +28,17 @@ class JoinTimeout:
 
     @property
     def grace(self) -> float:
-        """How long an output that has been passed by a later packet is still waited for."""
+        """How long to wait for an output after a later packet of it has arrived."""
         return self._join_timeout or self.GRACE_SECONDS
 
     def bound(self, name: str, round_trip: float) -> float:
-        """How long output ``name`` of a frame is waited for whose picture took ``round_trip``."""
+        """How long to wait for output ``name`` after a picture that took ``round_trip``."""
         if self._join_timeout is not None:
             return self._join_timeout
         return min(self._longest, max(self.GRACE_SECONDS, round_trip, 2.0 * self._spreads.get(name, 0.0)))
 
     def came(self, names: Iterable[str], after: float) -> None:
-        """These outputs came so long after their frame's picture."""
+        """These outputs came ``after`` seconds after their frame's picture."""
         for name in names:
             self._spreads[name] = max(after, self.SPREAD_DECAY * self._spreads.get(name, 0.0))
 
