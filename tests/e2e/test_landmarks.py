@@ -133,7 +133,7 @@ def test_a_stream_fills_a_training_buffer_and_a_dry_run_prints_its_samples(perso
         (("--classifier", "nowhere"), "no model directory"),
         (("--classifier", "http://127.0.0.1:9"), "name them in a file (--labels)"),
         (("--classifier", CLASSIFIER, "--count_repetitions", "dancing"), "the model knows no 'dancing'"),
-        (("--count_repetitions", "standing", "--output_stream", "none"), "need --classifier"),
+        (("--count_repetitions", "standing", "--output_stream", "none"), "need a classifier (--classifier)"),
         (("--landmarks_output", "landmarks.csv"), ".jsonl and .parquet"),
     ],
 )
