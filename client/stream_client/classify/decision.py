@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from stream_client.errors import ConfigurationError
 from stream_client.util.events import Event
+from stream_client.util.settings import check, setting
 
 UNKNOWN = "unknown"
 """The label while nothing is certain: nobody there, a gap, no probability high enough, a failed server."""
@@ -19,18 +20,19 @@ class DecisionOptions:
     more than ``forget`` seconds between answers starts the average anew.
     """
 
-    smoothing: float = 0.3
-    enter: float = 0.6
-    exit: float = 0.4
-    forget: float = 2.0
+    smoothing: float = field(default=0.3, metadata=setting("time constant of the average", unit="s", minimum=0))
+    enter: float = field(default=0.6, metadata=setting("probability that enters a label", minimum=0, maximum=1))
+    exit: float = field(default=0.4, metadata=setting("probability below which a label is left", minimum=0, maximum=1))
+    forget: float = field(
+        default=2.0, metadata=setting("gap between answers that starts the average anew", unit="s", above=0)
+    )
 
     def __post_init__(self) -> None:
-        if not 0 <= self.exit <= self.enter <= 1:
+        check(self)
+        if self.exit > self.enter:
             raise ConfigurationError(
-                f"decision: 0 <= exit <= enter <= 1 is needed, not exit {self.exit:g}, enter {self.enter:g}"
+                f"exit is at most enter, not exit {self.exit:g}, enter {self.enter:g}", option="exit"
             )
-        if self.smoothing < 0 or self.forget <= 0:
-            raise ConfigurationError("decision: smoothing is at least 0 s, forget above 0 s")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,15 @@ from pathlib import Path
 from stream_client.classify.decision import DecisionOptions
 from stream_client.classify.models import TrainedModel
 from stream_client.cli.parser import Parser
-from stream_client.cli.train import add_models_dir, status_of
+from stream_client.cli.setting_flags import add_settings
+from stream_client.cli.train import status_of
+from stream_client.embedded import EmbeddedOptions
 from stream_client.errors import ConfigurationError
+from stream_client.options import ClassifierOptions
 from stream_client.training.clips import LandmarkFinder, chosen, read_annotations
 from stream_client.training.evaluate import Evaluation, agreement, compare, timeline, timeline_picture
 from stream_client.training.landmarks import GraphServerLandmarks
+from stream_client.util.settings import read
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -36,11 +40,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="the same clip in other forms, at other frame rates for instance: for how much of it labels agree",
     )
     parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument("--smoothing", type=float, default=0.3, help="time constant in seconds (default 0.3)")
-    parser.add_argument("--enter", type=float, default=0.6, help="probability that enters a label (default 0.6)")
-    parser.add_argument("--exit", type=float, default=0.4, help="probability below which it is left (default 0.4)")
-    add_models_dir(parser)
-    parser.add_argument("--allow_pickle", action="store_true", help="read a pickled model, which runs its code")
+    add_settings(parser.add_argument, DecisionOptions, "smoothing", "enter", "exit")
+    add_settings(parser.add_argument, EmbeddedOptions, "models_dir")
+    add_settings(parser.add_argument, ClassifierOptions, "allow_pickle")
     return parser
 
 
@@ -50,7 +52,7 @@ def run(arguments: Sequence[str], *, find: LandmarkFinder | None = None) -> dict
     if len(options.video) > 1 and (options.annotations or options.timeline or options.agree_with):
         raise ConfigurationError("--annotations, --timeline and --agree_with are for a single video")
     model = TrainedModel.load(options.model, allow_pickle=options.allow_pickle)
-    decision = DecisionOptions(options.smoothing, options.enter, options.exit)
+    decision = read(DecisionOptions, vars(options))
     with GraphServerLandmarks(space=getattr(model.schema, "space", "image"), models_dir=options.models_dir) as server:
         results = {str(video): _evaluate(video, model, decision, find or server, options) for video in options.video}
     if options.json:

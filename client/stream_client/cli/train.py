@@ -11,17 +11,14 @@ from stream_client.classify.joints import HANDS
 from stream_client.classify.windows import WindowSpec
 from stream_client.cli.messages import error_line
 from stream_client.cli.parser import Parser
+from stream_client.cli.setting_flags import add_settings
+from stream_client.embedded import EmbeddedOptions
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.training.estimators import CANDIDATES
 from stream_client.training.report import comparison_table, confusion_table
 from stream_client.training.result import Training
 from stream_client.training.serve import add_to_configuration
 from stream_client.training.train import load_dataset, train
-
-
-def add_models_dir(parser: argparse.ArgumentParser) -> None:
-    """The flag of both."""
-    parser.add_argument("--models_dir", type=Path, help="the graph server's models (default: the user's cache)")
 
 
 def status_of(run: Callable[[Sequence[str]], object], arguments: Sequence[str]) -> int:
@@ -75,7 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="REGEX",
         help="what tells a person or session in FOLDER/FILE of a clip, or in a pose's name: never split by the folds",
     )
-    add_models_dir(parser)
+    add_settings(parser.add_argument, EmbeddedOptions, "models_dir")
     parser.add_argument("--serve", type=Path, metavar="CONFIG", help="add the model to this OVMS configuration")
     return parser
 

@@ -7,6 +7,7 @@ from typing import Literal
 import pytest
 
 from stream_client.benchmark.options import BenchmarkOptions
+from stream_client.classify.decision import DecisionOptions
 from stream_client.embedded import EmbeddedOptions
 from stream_client.errors import ConfigurationError
 from stream_client.monitoring.options import MetricsOptions
@@ -19,6 +20,7 @@ from stream_client.util.settings import check, read, setting, settings
 ALL = (
     BenchmarkOptions,
     ClassifierOptions,
+    DecisionOptions,
     EmbeddedOptions,
     MetricsOptions,
     RunOptions,
