@@ -1,7 +1,6 @@
 """A classifier behind an MLflow scoring server, or any function that predicts."""
 
 import json
-import logging
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
@@ -12,14 +11,12 @@ import numpy.typing as npt
 
 from stream_client.classify.decision import DecisionOptions, RepetitionCounter
 from stream_client.classify.features import FeatureSchema
-from stream_client.classify.models import TrainedModel
+from stream_client.classify.models import Predict, TrainedModel
 from stream_client.classify.pose_classifier import Landmarks, PoseClassifier
 from stream_client.classify.windows import WindowSpec
 from stream_client.errors import ConfigurationError, PredictionError
 from stream_client.frames import Frame
 from stream_client.util.redact import redact
-
-logger = logging.getLogger(__name__)
 
 PredictFunction = Callable[[npt.NDArray[np.float32]], Any]
 """Rows, float32 [rows, columns], to predictions: a label or probabilities for each row."""
@@ -92,20 +89,22 @@ class MLflowClassifier(PoseClassifier):
         columns = _check_example(input_example, window.names(schema.names))
         predict = MLflowScorer(server, timeout=timeout, columns=columns) if isinstance(server, str) else server
         names = tuple(labels)
-        model = TrainedModel.from_callable(
-            lambda rows: as_probabilities(predict(rows), names, len(rows)), names, schema, window
-        )
+        model = TrainedModel.from_callable(_checked(predict, names), names, schema, window)
         super().__init__(model, landmarks=landmarks, decision=decision, counter=counter)
 
-    def _scores(self, row: npt.NDArray[np.float64]) -> dict[str, float] | None:
+
+def _checked(predict: PredictFunction, labels: Sequence[str]) -> Predict:
+    """``predict`` with its answer as probabilities, and whatever it raises as a :class:`PredictionError`."""
+
+    def probabilities(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         try:
-            return super()._scores(row)
-        except Exception as error:  # noqa: BLE001 - predict_fn may raise anything; none of it is a label
-            self.errors += 1
-            self.last_error = str(error)
-            if self.errors == 1:
-                logger.warning("prediction failed, the label is unknown: %s", error)
-            return None
+            return as_probabilities(predict(rows), labels, len(rows))
+        except PredictionError:
+            raise
+        except Exception as error:  # predict may raise anything; none of it is a label
+            raise PredictionError(str(error)) from error
+
+    return probabilities
 
 
 def as_probabilities(predictions: Any, labels: Sequence[str], rows: int) -> npt.NDArray[np.float64]:

@@ -1,5 +1,6 @@
 """A classifier over a stream of frames or landmarks."""
 
+import logging
 import time
 from collections.abc import Callable
 
@@ -9,9 +10,11 @@ import numpy.typing as npt
 from stream_client.classify.decision import Decision, DecisionOptions, LabelState, RepetitionCounter
 from stream_client.classify.models import Schema, TrainedModel
 from stream_client.classify.windows import WindowBuffer, WindowSpec
-from stream_client.errors import ConfigurationError
+from stream_client.errors import ConfigurationError, PredictionError
 from stream_client.frames import Frame, Label
 from stream_client.frames import Landmarks as PersonLandmarks
+
+logger = logging.getLogger(__name__)
 
 Landmarks = npt.NDArray[np.floating]
 """float [33, 3], or [75, 3] with hands; one unit on all axes."""
@@ -23,7 +26,8 @@ class PoseClassifier:
     ``model`` brings its own features and windows; ``schema`` and ``window`` say which ones this program
     computes, and a model trained on others is refused with :class:`ConfigurationError`. ``landmarks`` finds
     the landmarks of a frame, ``None`` without a person; only :meth:`run_frame_pipeline` needs it. ``counter``
-    counts repetitions. For one thread at a time. As a ``StreamClient``'s classifier it labels a running stream.
+    counts repetitions. A model that raises :class:`~stream_client.errors.PredictionError` gives ``unknown``, and
+    :attr:`errors` counts it. For one thread at a time. As a ``StreamClient``'s classifier it labels a running stream.
     """
 
     def __init__(
@@ -117,4 +121,11 @@ class PoseClassifier:
         return state
 
     def _scores(self, row: npt.NDArray[np.float64]) -> dict[str, float] | None:
-        return self._model.scores(row)
+        try:
+            return self._model.scores(row)
+        except PredictionError as error:
+            self.errors += 1
+            self.last_error = str(error)
+            if self.errors == 1:
+                logger.warning("prediction failed, the label is unknown: %s", error)
+            return None
