@@ -10,7 +10,7 @@ from graph_server.errors import GraphError
 from graph_server.graph.calculator import NOTHING, Calculator, Registry
 from graph_server.graph.definition import parse_graph
 from graph_server.graph.runtime import Graph
-from graph_server.models.repository import ModelRepository
+from graph_server.models.repository import ModelRepository, Models
 from graph_server.models.runtime import Runtime
 
 NO_MODELS = ModelRepository(Runtime(), ())
@@ -50,7 +50,7 @@ def simple_registry() -> Registry:
     return registry
 
 
-def new_graph(text: str, registry: Registry | None = None, models: ModelRepository = NO_MODELS) -> Graph:
+def new_graph(text: str, registry: Registry | None = None, models: Models = NO_MODELS) -> Graph:
     registry = registry or simple_registry()
     return Graph(parse_graph(text, source="test", registry=registry), registry, models)
 
@@ -61,7 +61,7 @@ def run_graph(
     *,
     registry: Registry | None = None,
     side_packets: Mapping[str, Any] | None = None,
-    models: ModelRepository = NO_MODELS,
+    models: Models = NO_MODELS,
 ) -> dict[str, list[tuple[int, Any]]]:
     """What came out of each stream: timestamps and values."""
     graph = new_graph(text, registry, models)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from graph_server.errors import ConfigError, UnsupportedError
 from graph_server.graph.node import Node, Port
 from graph_server.graph.packet_types import ANY, NodeTypes, PacketType
-from graph_server.models.repository import ModelRepository
+from graph_server.models.repository import Models
 
 NOTHING: tuple[Any, ...] = ()
 """What :meth:`Calculator.process` returns when no output has a packet."""
@@ -39,7 +39,7 @@ class Ports:
 class Services:
     """What calculators may use: the configured models, and which of their outputs have consumers."""
 
-    models: ModelRepository
+    models: Models
     consumers: Mapping[str, Sequence[tuple[Node, Port]]] = field(default_factory=dict)
 
 

@@ -20,7 +20,7 @@ from graph_server.graph.node import Node, Port
 from graph_server.graph.packet_types import ANY, PacketType, consistent, named
 from graph_server.graph.policies import NodeState
 from graph_server.graph.timestamps import MIN_TIMESTAMP, next_allowed
-from graph_server.models.repository import ModelRepository
+from graph_server.models.repository import Models
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Graph:
         self,
         definition: GraphDefinition,
         registry: Registry,
-        models: ModelRepository,
+        models: Models,
         each: Each = map,
         *,
         own: Mapping[str, Any] | None = None,

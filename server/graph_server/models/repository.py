@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 from graph_server.errors import LoadError, MissingModelError, UnknownModelError, UnknownVersionError
 from graph_server.metrics.servables import ModelMetrics, ServableMetrics
@@ -47,6 +47,13 @@ class Loaded:
     changed: bool = False
     status: str = ""
     retry: str = ""
+
+
+class Models(Protocol):
+    """Where the nodes of a graph find their models."""
+
+    def get(self, name: str, version: int = 0) -> Model:
+        """The model that is served, by default its highest version; raises :class:`MissingModelError`."""
 
 
 class ModelRepository:
@@ -229,15 +236,15 @@ class ModelRepository:
             self._changed.notify_all()
 
 
-class UsedModels(ModelRepository):
-    """The same models, and a note of which were asked for."""
+class UsedModels:
+    """The models of a graph, and a note of which were asked for."""
 
-    def __init__(self, models: ModelRepository) -> None:
+    def __init__(self, models: Models) -> None:
         self._all = models
         self.used: dict[str, Model] = {}
 
     def get(self, name: str, version: int = 0) -> Model:
-        """The model of that name, noted."""
+        """As :meth:`Models.get`, noted."""
         model = self._all.get(name, version)
         self.used[name] = model
         return model
