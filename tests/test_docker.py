@@ -24,7 +24,8 @@ def services() -> dict[str, Any]:
 
 
 def substituted(words: list[str]) -> list[str]:
-    """Each ``${NAME:-default}`` replaced by its default, as compose does where the variable is not set."""
+    """Each ``${NAME:-default}`` and ``${NAME:+other}`` as compose takes it where the variable is not set."""
+    words = [re.sub(r"\$\{\w+:?\+[^}]*\}", "", word) for word in words]
     return [re.sub(r"\$\{\w+:?-([^}]*)\}", r"\1", word) for word in words]
 
 
@@ -51,7 +52,9 @@ def test_an_image_copies_only_what_is_there_and_does_not_run_as_root(path: Path)
             *sources, _ = line.split()
             assert all((ROOT / source).exists() for source in sources), line
             assert set(sources) <= let_in, line
-    assert len(instructions(path, "FROM")) == 2
+    first, *_, last = instructions(path, "FROM")
+    assert first.endswith("AS build")
+    assert "AS build" not in last
     assert instructions(path, "USER")[-1] not in ("root", "0")
 
 
@@ -89,3 +92,15 @@ def test_ovms_finds_its_configuration_its_graphs_and_its_models(services: dict[s
     # OVMS refuses --metrics_enable beside a section of its own in the file.
     assert "--metrics_enable" in command
     assert "monitoring" not in (ROOT / "server_config" / "config.json").read_text()
+
+
+def test_ovms_with_python_finds_its_configuration_and_is_a_stage_of_its_own(services: dict[str, Any]) -> None:
+    ovms = services["ovms"]
+    mounts = dict(volume.split(":")[:2][::-1] for volume in ovms["volumes"])
+    command = [word.replace("${OVMS:+_python}", "_python") for word in ovms["command"]]
+    assert mounts[command[command.index("--config_path") + 1]] == "../server_config/config_python.json"
+    stages = instructions(DOCKER / "ovms-holistic.Dockerfile", "FROM")
+    assert [stage.split(" AS ")[-1] for stage in stages] == ["build", "stock", "python"]
+    assert ovms["build"]["target"] == "${OVMS:-stock}"
+    folder = instructions(DOCKER / "ovms-holistic.Dockerfile", "RUN")[-1].split()[-1]
+    assert f'MODELS = Path("{folder}")' in (ROOT / "graphs" / "holistic_python" / "holistic.py").read_text()

@@ -4,12 +4,12 @@ OVMS drops its holistic calculators after 2026.4. ``graphs/holistic_python`` has
 as ``graphs/holistic_classifier``, and runs wherever OVMS has Python.
 """
 
-import logging
 import os
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,11 +21,10 @@ from graph_server.cli.assets import ensure_models, shipped_mounts
 from graph_server.config.read import read_config
 from graph_server.graph.definition import GraphDefinition, parse_graph
 from graph_server.graph.runtime import Graph
+from graph_server.models.model import ModelConfig
 from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
 from graph_server.resources import cache_folder, project_file
-
-logger = logging.getLogger(__name__)
 
 IMAGE, TIMESTAMP = "first_input_video", "frame_timestamp"
 MOST_SESSIONS = 64
@@ -85,7 +84,8 @@ class HolisticModel:
         """Load the models; raises :class:`~graph_server.errors.GraphServerError`."""
         config = project_file("server_config/config.json")
         served = read_config(config, shipped_mounts(config, ensure_models(self._models_dir)))
-        self._models = ModelRepository(Runtime(cache_folder() / "openvino"), served.models)
+        models = tuple(_on_all_processors(model) for model in served.models)
+        self._models = ModelRepository(Runtime(cache_folder() / "openvino"), models)
         text = project_file("graphs/holistic_classifier/graph.pbtxt").read_text(encoding="utf-8")
         self._definition = parse_graph(text, source="holistic_classifier", registry=REGISTRY)
         Session(self._definition, self._models).close()  # compiles the networks before the first frame waits
@@ -136,6 +136,13 @@ class HolisticModel:
             session = self._sessions.pop(thread, None)
         if session is not None:
             session.close()
+
+
+def _on_all_processors(model: ModelConfig) -> ModelConfig:
+    """OVMS waits for each frame, so no other frame keeps the processors busy while one's pose is found."""
+    if model.name not in ("pose_detection", "pose_landmark_full"):
+        return model
+    return replace(model, plugin_config={**model.plugin_config, "PERFORMANCE_HINT": "LATENCY"})
 
 
 def _alive(thread: int) -> bool:
