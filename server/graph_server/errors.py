@@ -20,7 +20,19 @@ Every message is one line that names what was tried and what to do about it.
 
 
 class GraphServerError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base of every error this package raises on purpose.
+
+    ``message`` is one line; ``option`` names the option to look at, as ``"rest_port"``. ``str(error)`` has it in
+    brackets; the command line prints its flag instead.
+    """
+
+    def __init__(self, message: str, *, option: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.option = option
+
+    def __str__(self) -> str:
+        return self.message if self.option is None else f"{self.message} ({self.option})"
 
 
 class ConfigError(GraphServerError):

@@ -141,7 +141,7 @@ class GraphServer:
         except OSError as error:
             self.stop()
             text = f"cannot bind REST port {port} of {host}: {error.strerror}"
-            raise ConfigError(f"{text} (--rest_port, --rest_bind_address)") from error
+            raise ConfigError(text, option="rest_port") from error
         rest.start()
         return rest
 
@@ -184,7 +184,7 @@ class GraphServer:
                     port = self._grpc.add_secure_port(target, credentials)
             except RuntimeError as error:
                 reason = "another server has the port, or the address is not one of this machine's"
-                raise ConfigError(f"cannot bind {target}: {reason} (--port, --grpc_bind_address)") from error
+                raise ConfigError(f"cannot bind {target}: {reason}", option="port") from error
         first = options.hosts[0]
         return f"[{first}]:{port}" if ":" in first else f"{first}:{port}"
 

@@ -7,8 +7,6 @@ import grpc
 
 from graph_server.errors import ConfigError
 
-_FLAGS = "--tls_cert, --tls_key, --tls_client_ca"
-
 
 def server_credentials(
     certificate: Path | None, key: Path | None, client_ca: Path | None
@@ -19,13 +17,13 @@ def server_credentials(
     """
     if certificate is None or key is None:
         if certificate or key or client_ca:
-            raise ConfigError("--tls_cert and --tls_key go together, and --tls_client_ca needs both")
+            raise ConfigError("tls_cert and tls_key go together, and tls_client_ca needs both", option="tls_cert")
         return None
     try:
         pair = (key.read_bytes(), certificate.read_bytes())
         authority = None if client_ca is None else client_ca.read_bytes()
     except OSError as error:
-        raise ConfigError(f"cannot read {error.filename}: {error.strerror} ({_FLAGS})") from error
+        raise ConfigError(f"cannot read {error.filename}: {error.strerror}", option="tls_cert") from error
     _check(certificate, key, client_ca)
     return grpc.ssl_server_credentials([pair], authority, require_client_auth=authority is not None)
 
@@ -37,9 +35,9 @@ def _check(certificate: Path, key: Path, client_ca: Path | None) -> None:
         context.load_cert_chain(certificate, key, password="")
     except (ssl.SSLError, ValueError) as error:
         text = f"{certificate} and {key} are not a PEM certificate and its key, without a password"
-        raise ConfigError(f"{text} (--tls_cert, --tls_key)") from error
+        raise ConfigError(text, option="tls_cert") from error
     try:
         if client_ca is not None:
             context.load_verify_locations(client_ca)
     except (ssl.SSLError, ValueError) as error:
-        raise ConfigError(f"{client_ca} holds no PEM certificate (--tls_client_ca)") from error
+        raise ConfigError(f"{client_ca} holds no PEM certificate", option="tls_client_ca") from error

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from graph_server.cli.messages import error_line
 from graph_server.errors import AssetError, GraphServerError
 from graph_server.resources import cache_folder, project_file
 
@@ -120,7 +121,7 @@ def ensure_files(folder: Path, prefix: str, wheels: Sequence[Wheel]) -> None:
 
 
 def _unwritable(folder: Path, error: OSError) -> AssetError:
-    return AssetError(f"cannot write {folder}: {error.strerror}; name another folder (--models_dir)")
+    return AssetError(f"cannot write {folder}: {error.strerror}; name another folder", option="models_dir")
 
 
 def _is_right(path: Path, item: WheelFile) -> bool:
@@ -246,6 +247,6 @@ def main(arguments: Sequence[str]) -> int:
         if options.clip:
             print(ensure_clip())
     except GraphServerError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error_line(error)}", file=sys.stderr)
         return 1
     return 0

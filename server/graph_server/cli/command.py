@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from graph_server.cli.arguments import MODEL_SETTINGS, build_parser
 from graph_server.cli.assets import ensure_models, shipped_mounts
 from graph_server.cli.assets import main as assets_main
+from graph_server.cli.messages import error_line
 from graph_server.config.read import ServerConfig, read_config, single_servable
 from graph_server.errors import ConfigError, GraphServerError
 from graph_server.faults.plan import parse_faults
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _start_log(options)
         return _serve(options)
     except GraphServerError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error_line(error)}", file=sys.stderr)
         return 1
 
 
@@ -68,7 +69,7 @@ def _start_log(options: argparse.Namespace) -> None:
         try:
             handlers.append(logging.FileHandler(options.log_path, encoding="utf-8"))
         except OSError as error:
-            raise ConfigError(f"cannot write {options.log_path}: {error.strerror} (--log_path)") from error
+            raise ConfigError(f"cannot write {options.log_path}: {error.strerror}", option="log_path") from error
     level = "DEBUG" if options.log_level == "TRACE" else options.log_level
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", handlers=handlers)
 

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from graph_server.calculators import REGISTRY
 from graph_server.cli.assets import ensure_models, shipped_mounts
+from graph_server.cli.messages import error_line
 from graph_server.config.read import read_config
 from graph_server.errors import GraphServerError
 from graph_server.graph.definition import parse_graph
@@ -161,7 +162,7 @@ def main(arguments: Sequence[str]) -> int:
         arrays = extract(options.video, default_models(options.models_dir), pace)
         np.savez_compressed(options.out, allow_pickle=False, **arrays)
     except GraphServerError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error_line(error)}", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"error: cannot write {options.out}: {error.strerror}", file=sys.stderr)

@@ -115,7 +115,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_first_of_each, parse_constant=_refuse)
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror} (--config_path)") from error
+        raise ConfigError(f"cannot read {path}: {error.strerror}", option="config_path") from error
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid JSON: {error}") from error
 

@@ -66,12 +66,12 @@ def parse_faults(texts: Sequence[str], seed: int = 0) -> FaultOptions:
                 options = replace(options, reorder=_probability(text, value or "0.5"))
             case "close_after":
                 if not value.isdecimal() or int(value) < 1:
-                    raise ConfigError(f"--fault {text}: a number of responses from 1 is expected")
+                    raise ConfigError(f"{text}: a number of responses from 1 is expected", option="fault")
                 options = replace(options, close_after=int(value))
             case _:
                 raise ConfigError(
-                    f"--fault {text}: choose from delay=MS, rate=N, drop=P, error=P, duplicate=P, reorder[=P], "
-                    "close_after=N"
+                    f"{text}: choose from delay=MS, rate=N, drop=P, error=P, duplicate=P, reorder[=P], close_after=N",
+                    option="fault",
                 )
     return options
 
@@ -82,14 +82,14 @@ def _number(text: str, value: str, unit: str) -> float:
     except ValueError:
         number = math.nan
     if not 0 <= number < math.inf:
-        raise ConfigError(f"--fault {text}: a number of {unit} is expected, not {value!r}")
+        raise ConfigError(f"{text}: a number of {unit} is expected, not {value!r}", option="fault")
     return number
 
 
 def _probability(text: str, value: str) -> float:
     number = _number(text, value, "probability")
     if number > 1:
-        raise ConfigError(f"--fault {text}: a probability from 0 to 1 is expected, not {value!r}")
+        raise ConfigError(f"{text}: a probability from 0 to 1 is expected, not {value!r}", option="fault")
     return number
 
 

@@ -63,7 +63,7 @@ def test_flags_that_do_not_go_together_are_refused(
 @pytest.mark.parametrize(
     ("flags", "text"),
     [
-        ((*ECHO, "--tls_client_ca", "ca.pem"), "--tls_client_ca needs both"),
+        ((*ECHO, "--tls_client_ca", "ca.pem"), "tls_client_ca needs both (--tls_cert)"),
         ((*ECHO, "--tls_cert", "no.pem", "--tls_key", "no.key"), "cannot read no.key"),
         ((*ECHO, "--grpc_bind_address", "192.0.2.1"), "cannot bind 192.0.2.1:0"),
         ((*ECHO, "--rest_port", "0", "--rest_bind_address", "192.0.2.1"), "cannot bind REST port 0 of 192.0.2.1"),
@@ -82,7 +82,7 @@ def test_a_server_that_cannot_do_as_told_says_so_in_one_line(flags: tuple[str, .
     [
         (("--rest_port", "0", "--metrics_enable", "--metrics_list", "ovms_x"), "not supported: ovms_x"),
         (("--log_path", "/nowhere/at/all.log"), "cannot write /nowhere/at/all.log"),
-        (("--fault", "dalay=5"), "--fault dalay=5: choose from delay=MS"),
+        (("--fault", "dalay=5"), "dalay=5: choose from delay=MS"),
     ],
 )
 def test_what_is_wrong_before_anything_starts_is_one_line_too(
@@ -172,7 +172,7 @@ def test_an_authority_that_is_no_certificate_and_a_key_of_another_are_named(tmp_
     assert server_credentials(cert, key, cert) is not None
     with pytest.raises(ConfigError, match=r"other\.key are not a PEM certificate and its key"):
         server_credentials(cert, other_key, None)
-    with pytest.raises(ConfigError, match=r"server\.key holds no PEM certificate \(--tls_client_ca\)"):
+    with pytest.raises(ConfigError, match=r"server\.key holds no PEM certificate \(tls_client_ca\)"):
         server_credentials(cert, key, key)
 
 

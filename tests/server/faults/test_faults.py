@@ -44,13 +44,13 @@ def test_every_fault_is_read_and_the_last_of_a_name_counts() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("delay=soon", "--fault delay=soon: a number of milliseconds is expected, not 'soon'"),
-        ("delay=-1", "--fault delay=-1: a number of milliseconds"),
-        ("delay=nan", "--fault delay=nan: a number of milliseconds"),
-        ("drop=2", "--fault drop=2: a probability from 0 to 1 is expected, not '2'"),
-        ("drop", "--fault drop: a number of probability"),
-        ("close_after=0", "--fault close_after=0: a number of responses from 1 is expected"),
-        ("explode=1", "--fault explode=1: choose from delay=MS"),
+        ("delay=soon", "delay=soon: a number of milliseconds is expected, not 'soon'"),
+        ("delay=-1", "delay=-1: a number of milliseconds"),
+        ("delay=nan", "delay=nan: a number of milliseconds"),
+        ("drop=2", "drop=2: a probability from 0 to 1 is expected, not '2'"),
+        ("drop", "drop: a number of probability"),
+        ("close_after=0", "close_after=0: a number of responses from 1 is expected"),
+        ("explode=1", "explode=1: choose from delay=MS"),
     ],
 )
 def test_a_fault_that_is_not_understood_is_refused_with_what_is(text: str, said: str) -> None:
