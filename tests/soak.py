@@ -20,7 +20,6 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from stream_client import StreamClient, TransportOptions
 from stream_client.monitoring.ledger import LedgerSnapshot
 from tests.support.graph_server import ECHO, graph_server_process
 from tests.support.rtsp_server import RtspServer
+from tests.support.waiting import wait_until
 
 MAX_GROWTH, MAX_RETURN_SECONDS = 0.03, 3.0
 
@@ -78,22 +78,14 @@ class Cutter:
         """Kill the server ``name``, bring it back a second later, and wait until all is well."""
         server = self._servers[name]
         server.kill()
-        self._wait(lambda: self._client.connections[name].state != "live")
+        wait_until(lambda: self._client.connections[name].state != "live", seconds=60)
         time.sleep(self.AWAY_SECONDS)
         server.start()
         back = time.monotonic()
-        self._wait(lambda: self._client.connections[name].state == "live")
+        wait_until(lambda: self._client.connections[name].state == "live", seconds=60, pause=0.005)
         self._delivered.clear()
         assert self._delivered.wait(60)
         self.returns[name].append(time.monotonic() - back)
-
-    @staticmethod
-    def _wait(holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 60
-        while not holds():
-            if time.monotonic() > deadline:
-                raise SystemExit("a peer was not found again within 60 s")
-            time.sleep(0.01)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from stream_client.transport.options import Api
 from stream_client.transport.session import connect
 from tests.support.kserve_server import ScriptedServer, answer, gate, image_and_label, slow
 from tests.support.video import picture
+from tests.support.waiting import wait_until
 
 
 def _run(source: Any, sinks: Any, address: str, api: Any = "stream", **options: Any) -> Summary:
@@ -471,8 +472,7 @@ def test_stop_does_not_wait_for_a_server_that_never_answers(server: ScriptedServ
         options=RunOptions(max_inflight=2, stop_timeout=0.2),
     )
     client.start()
-    while not server.requests:
-        time.sleep(0.01)
+    wait_until(lambda: server.requests)
     client.stop()
     ledger = client.wait().ledger
     opened.set()

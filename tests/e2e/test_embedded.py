@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import av
@@ -15,6 +14,7 @@ import pytest
 from tests.conftest import ROOT, shared
 from tests.support.client import run_client, run_here
 from tests.support.video import read_back, write_video
+from tests.support.waiting import wait_for_lines, wait_until
 
 CLIENT = [sys.executable, "client.py"]
 
@@ -109,19 +109,13 @@ def test_the_server_ends_with_the_client_however_that_ends(
 ) -> None:
     labels = tmp_path / "labels.jsonl"
     arguments = ["--input_stream", str(person), "--loop", "--output_stream", "none", "--labels_output", str(labels)]
-    process = subprocess.Popen([*CLIENT, *arguments], cwd=ROOT / "client", stderr=subprocess.DEVNULL)
-    while not labels.exists() or not labels.read_text().count("\n"):
-        assert process.poll() is None
-        time.sleep(0.05)
+    process = subprocess.Popen([*CLIENT, *arguments], cwd=ROOT / "client", stderr=subprocess.DEVNULL, text=True)
+    wait_for_lines(labels, 1, process)
     started = servers(process.pid)
     assert started
     process.send_signal(number)
     process.wait(20)
-    for _ in range(100):
-        if not any(runs(server) for server in started):
-            return
-        time.sleep(0.1)
-    pytest.fail("the embedded server is still there")
+    wait_until(lambda: not any(runs(server) for server in started), seconds=10)
 
 
 def test_a_server_killed_in_mid_run_leaves_outputs_playable(person: Path, tmp_path: Path) -> None:
@@ -131,9 +125,7 @@ def test_a_server_killed_in_mid_run_leaves_outputs_playable(person: Path, tmp_pa
         *("--labels_output", str(labels)),
     ]
     process = subprocess.Popen([*CLIENT, *arguments], cwd=ROOT / "client", stderr=subprocess.PIPE, text=True)
-    while not labels.exists() or labels.read_text().count("\n") < 5:
-        assert process.poll() is None
-        time.sleep(0.05)
+    wait_for_lines(labels, 5, process)
     for pid in servers(process.pid):
         os.kill(pid, signal.SIGKILL)
     _, errors = process.communicate(timeout=20)

@@ -23,8 +23,9 @@ from stream_client.sources.file import FileSource
 from tests.conftest import ROOT
 from tests.support.graph_server import graph_server_process
 from tests.support.kserve_server import ScriptedServer, slow
-from tests.support.prometheus import Prometheus, eventually
+from tests.support.prometheus import Prometheus
 from tests.support.video import write_video
+from tests.support.waiting import wait_until
 
 WINDOW = "6s"
 LATENCY_TOO = (
@@ -76,7 +77,7 @@ class Scraped:
 
     def waited_for(self, expression: str) -> list[float]:
         """The same, once there is one: the last scrape may be younger than the last step of the range."""
-        return eventually(lambda: self.values(expression))
+        return wait_until(lambda: self.values(expression))
 
     def last(self, expression: str) -> float:
         """The one number that an expression has after the run."""

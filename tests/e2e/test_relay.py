@@ -5,9 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,17 +22,10 @@ from tests.support.ports import free_port
 from tests.support.publisher import Publisher, watch
 from tests.support.rtsp_server import PATTERN, RtspServer
 from tests.support.video import read_back, write_video
+from tests.support.waiting import wait_until
 
 CUTS = 3
 KILLS, FRAMES = 5, 382
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    for _ in range(600):
-        if holds():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it did not come true")
 
 
 @pytest.mark.timeout(120)

@@ -1,12 +1,12 @@
 """Servers of others, from PyPI, each in a virtual environment of its own that is made once."""
 
 import subprocess
-import time
 import urllib.request
 import venv
 from pathlib import Path
 
 from tests.conftest import ROOT
+from tests.support.waiting import wait_until
 
 
 def interpreter_with(name: str, *requirements: str) -> Path:
@@ -23,12 +23,16 @@ def interpreter_with(name: str, *requirements: str) -> Path:
 
 def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path, seconds: float = 80.0) -> None:
     """Wait until ``url`` answers; a process that ends or stays silent fails with its log."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        assert process.poll() is None, log.read_text()
+
+    def answers() -> bool:
+        assert process.poll() is None, "the process has ended"
         try:
             urllib.request.urlopen(url, timeout=1).close()
-            return
         except OSError:
-            time.sleep(0.2)
-    raise AssertionError(f"{url} did not answer within {seconds:g} s:\n{log.read_text()}")
+            return False
+        return True
+
+    try:
+        wait_until(answers, seconds=seconds, pause=0.2)
+    except AssertionError as error:
+        raise AssertionError(f"{url}: {error}\n{log.read_text()}") from error

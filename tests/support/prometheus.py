@@ -5,27 +5,19 @@ import os
 import re
 import shutil
 import subprocess
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
-T = TypeVar("T")
+from tests.support.waiting import wait_until
+
 LISTENING = re.compile(rb'msg="Listening on".* address=127\.0\.0\.1:(\d+)')
-
-
-def eventually(ask: Callable[[], T]) -> T:
-    """The first answer that is not empty, or the last; nobody tells when Prometheus has scraped."""
-    deadline = time.monotonic() + 30
-    while not (answer := ask()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return answer
 
 
 def program(name: str) -> str:
@@ -74,7 +66,7 @@ class Prometheus:
 
     def wait_for(self, expression: str) -> None:
         """Until an expression has a value now."""
-        assert eventually(lambda: self.query(expression)), expression
+        wait_until(lambda: self.query(expression), pause=0.1)
 
     def query(self, expression: str, at: float | None = None) -> list[Any]:
         """The vector that an expression gives; raises with Prometheus's own words where it is wrong."""

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from tests.conftest import ROOT
 from tests.support.client import run_client
 from tests.support.kserve_server import ScriptedServer, slow
 from tests.support.video import read_back, write_video
+from tests.support.waiting import wait_for_lines
 
 
 def test_a_run_writes_its_outputs_one_summary_line_and_one_verdict(
@@ -130,9 +130,7 @@ def test_a_signal_ends_the_run_with_everything_finalised(
         *("--output_stream", str(tmp_path / "out.mp4"), "--labels_output", str(labels)),
     ]
     process = subprocess.Popen(command, cwd=ROOT / "client", stderr=subprocess.PIPE, text=True)
-    while not labels.exists() or labels.read_text().count("\n") < 10:
-        assert process.poll() is None
-        time.sleep(0.02)
+    wait_for_lines(labels, 10, process)
     process.send_signal(number)
     _, errors = process.communicate(timeout=20)
     count = len(labels.read_text().splitlines())

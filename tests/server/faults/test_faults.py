@@ -2,7 +2,6 @@
 
 import random
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +18,7 @@ from graph_server.server import GraphServer, ServerOptions
 from tests.support.calls import streaming
 from tests.support.graph_server import graph_server, pass_through, request, stamps, stream, unary
 from tests.support.video import picture
+from tests.support.waiting import wait_until
 
 FRAMES = [request(1000 * number) for number in range(40)]
 SENT = [1000 * number for number in range(40)]
@@ -258,8 +258,7 @@ def test_stopping_a_server_ends_sessions_that_wait_for_their_delay() -> None:
     made.start()
     with grpc.insecure_channel(made.address) as channel:
         call = streaming(channel)(requests())
-        while not any(thread.name == "faults" for thread in threading.enumerate()):
-            time.sleep(0.01)
+        wait_until(lambda: any(thread.name == "faults" for thread in threading.enumerate()))
         made.stop(0)
         over.set()
         with pytest.raises(grpc.RpcError):

@@ -25,6 +25,7 @@ from kserve_wire.names import TIMESTAMP
 from tests.conftest import ROOT
 from tests.support.calls import streaming
 from tests.support.graph_server import http, request, stream, unary, write_onnx
+from tests.support.waiting import wait_until
 
 ECHO = (ROOT / "graphs" / "pass_through" / "graph.pbtxt").read_text()
 BODY = b'{"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}]}'
@@ -231,8 +232,7 @@ def test_the_watcher_notices_by_itself(files: Repository) -> None:
     server.start()
     try:
         files.write("scaled", graphs=("echo", "second"))
-        while stream(server.address, echo(1, "second"))[1] is not grpc.StatusCode.OK:
-            pass
+        wait_until(lambda: stream(server.address, echo(1, "second"))[1] is grpc.StatusCode.OK)
     finally:
         server.stop(0)
 

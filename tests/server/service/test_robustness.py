@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -31,6 +31,7 @@ from graph_server.service.session import StreamSession
 from kserve_wire.messages import ModelInferRequest, ModelStreamInferResponse
 from tests.support.calls import UNARY, calling, refusal, streaming
 from tests.support.graph_server import graph_server, graph_server_process, request, stamps, stream, unary
+from tests.support.waiting import wait_until
 
 LIVE = "/inference.GRPCInferenceService/ServerLive"
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -155,14 +156,6 @@ def ended(calls: Sequence[Any], number: int) -> list[Any]:
     return over
 
 
-def until(done: Callable[[], bool]) -> None:
-    """Wait for what has no event to wait for."""
-    deadline = time.monotonic() + SECONDS
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_health_is_answered_while_a_calculator_of_a_vanished_client_runs(
     config: ServerConfig, hold: type[Hold], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,7 +186,7 @@ def test_a_client_that_vanishes_frees_its_session(config: ServerConfig, hold: ty
                 assert hold.entered.acquire(timeout=SECONDS)
                 call.cancel()
             hold.let_go.set()
-            until(lambda: stream(server.address, request(1))[1] is grpc.StatusCode.OK)
+            wait_until(lambda: stream(server.address, request(1))[1] is grpc.StatusCode.OK)
             hold.let_go.clear()
             hold.entered = threading.Semaphore(0)
         hold.let_go.set()
@@ -223,7 +216,7 @@ def test_a_full_house_of_sessions_starves_neither_health_nor_calls(config: Serve
             "Too many sessions are open; the limit is 32 (--max_sessions)",
         )
         calls[0].cancel()
-        until(lambda: stream(server.address, request(1))[1] is grpc.StatusCode.OK)
+        wait_until(lambda: stream(server.address, request(1))[1] is grpc.StatusCode.OK)
 
 
 def test_streams_beyond_the_limit_are_refused_and_health_is_answered(config: ServerConfig) -> None:
@@ -267,7 +260,7 @@ def test_calls_that_wait_for_a_pools_graph_do_not_keep_others_waiting_and_leave_
             call = calling(client.channel).future(to("passThrough", 1))
             return bool(call.code() is grpc.StatusCode.OK)
 
-        until(is_served)
+        wait_until(is_served)
         session.cancel()
         # The session's graph may have been kept, so timestamps have to rise.
         assert client.call(UNARY, to("pooled", 10))
@@ -415,7 +408,7 @@ def test_a_graph_takes_in_no_more_bytes_than_its_limit(hold: type[Hold]) -> None
 
     thread = threading.Thread(target=add)
     thread.start()
-    until(lambda: len(taken) == 3)
+    wait_until(lambda: len(taken) == 3)
     assert hold.entered.acquire(timeout=SECONDS)
     assert taken == [0, 1, 2]
     hold.let_go.set()
@@ -504,6 +497,6 @@ def test_what_a_call_took_is_freed_at_its_end_and_not_when_garbage_is_collected(
             vanished = client.open(to("fail", 1))
             next(vanished)
             vanished.cancel()
-            until(lambda: not Fail.made)
+            wait_until(lambda: not Fail.made)
         finally:
             gc.enable()
