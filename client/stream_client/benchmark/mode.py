@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stream_client.benchmark.recorder import Recorder
-from stream_client.benchmark.report import Settings, make_report, report_json, report_table, write_report
+from stream_client.benchmark.report import Setup, make_report, report_json, report_table, write_report
 from stream_client.compat.demo_line import DemoTotals
 from stream_client.monitoring.observer import Observer
 from stream_client.monitoring.summary import Summary
@@ -14,7 +14,7 @@ from stream_client.monitoring.summary import Summary
 class Benchmark:
     """Observers for one run, and its report after it. ``on_stable`` ends the run; it must not wait."""
 
-    def __init__(self, settings: Settings, on_stable: Callable[[], None], report: Path | None = None) -> None:
+    def __init__(self, settings: Setup, on_stable: Callable[[], None], report: Path | None = None) -> None:
         self._settings = settings
         self._path = report
         self._totals = DemoTotals()

@@ -35,7 +35,7 @@ CSV_COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class Setup:
     """How the run was set up. ``max_inflight`` is a number or ``"auto"``."""
 
     api: str
@@ -54,13 +54,13 @@ class Report:
     source: str
     width: int
     height: int
-    settings: Settings
+    settings: Setup
     outcomes: LedgerSnapshot
     measurement: Measurement
     peak_memory: int
 
 
-def make_report(summary: Summary, settings: Settings, measurement: Measurement) -> Report:
+def make_report(summary: Summary, settings: Setup, measurement: Measurement) -> Report:
     """The report of the run that ended with ``summary``."""
     info = summary.info
     return Report(

@@ -10,7 +10,7 @@ from PIL import Image as PillowImage
 
 from stream_client.benchmark.options import BenchmarkOptions
 from stream_client.benchmark.recorder import Recorder
-from stream_client.benchmark.report import Report, Settings, make_report
+from stream_client.benchmark.report import Report, Setup, make_report
 from stream_client.client import StreamClient
 from stream_client.errors import ConfigurationError, SourceError, StreamClientError
 from stream_client.frames import Image
@@ -83,7 +83,7 @@ def sweep(chosen: Sequence[Point], options: SweepOptions) -> Iterator[Outcome]:
 def measure(point: Point, pictures: Sequence[Image], options: SweepOptions) -> Report:
     """One run, until it is stable or at its limit."""
     warmup_frames, window = options.benchmark.warmup_frames, options.benchmark.benchmark_window
-    settings = Settings(point.api, point.max_inflight, warmup_frames, window)
+    settings = Setup(point.api, point.max_inflight, warmup_frames, window)
     recorder = Recorder(
         warmup_frames=warmup_frames,
         window=window,

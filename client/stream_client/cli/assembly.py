@@ -45,11 +45,11 @@ def make_benchmark(flags: argparse.Namespace, end: Callable[[], None]) -> "Bench
             raise ConfigurationError("--report and --benchmark_until need --benchmark")
         return None
     from stream_client.benchmark.mode import Benchmark
-    from stream_client.benchmark.report import Settings
+    from stream_client.benchmark.report import Setup
 
     until_end = (options.benchmark_until or ("end" if _written(flags) else "stable")) == "end"
     window = read(RunOptions, vars(flags)).max_inflight
-    settings = Settings(flags.api, window, options.warmup_frames, options.benchmark_window)
+    settings = Setup(flags.api, window, options.warmup_frames, options.benchmark_window)
     return Benchmark(settings, (lambda: None) if until_end else end, options.report)
 
 

@@ -14,7 +14,7 @@ from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.monitoring.progress import Progress
 from stream_client.monitoring.statistics import Statistics
 from stream_client.monitoring.summary import Summary
-from stream_client.monitoring.verdict import Setting, verdict
+from stream_client.monitoring.verdict import Conditions, verdict
 from stream_client.processing.results import LandmarkClassifier
 from stream_client.processing.small_frames import shrunk_size
 from stream_client.util.redact import redact
@@ -101,8 +101,8 @@ def _print_verdict(tally: Statistics, summary: Summary, flags: argparse.Namespac
     width, height = summary.info.width, summary.info.height
     if flags.max_side is not None:
         width, height = shrunk_size(width, height, flags.max_side)
-    setting = Setting(width, height, flags.max_inflight == "auto", summary.info.live, summary.upload_rate)
-    found = verdict(tally.snapshot(), setting)
+    conditions = Conditions(width, height, flags.max_inflight == "auto", summary.info.live, summary.upload_rate)
+    found = verdict(tally.snapshot(), conditions)
     if found is not None:
         print(f"verdict: {with_flag(found.sentence, found.option, found.value)}", file=sys.stderr, flush=True)
 

@@ -29,7 +29,7 @@ _Cause: TypeAlias = tuple[str, str | None, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class Conditions:
     """What a run's numbers do not say: size of the frames sent, in pixels; whether the window found itself;
     whether the source was live; bytes a second that the network took (``None``: unknown)."""
 
@@ -54,14 +54,14 @@ class Verdict:
     value: object = None
 
 
-def verdict(run: StatisticsSnapshot, setting: Setting) -> Verdict | None:
+def verdict(run: StatisticsSnapshot, conditions: Conditions) -> Verdict | None:
     """The verdict, or ``None`` for a run of too few frames to judge by."""
     if run.ledger.delivered < FEWEST_FRAMES or not run.elapsed or not run.latency.total:
         return None
-    return _busiest(run, setting) or _largest(run, setting)
+    return _busiest(run, conditions) or _largest(run, conditions)
 
 
-def _busiest(run: StatisticsSnapshot, setting: Setting) -> Verdict | None:
+def _busiest(run: StatisticsSnapshot, conditions: Conditions) -> Verdict | None:
     # A live source is always waited for; it is the limit only where the rest takes what it gives.
     skipped = sum(count for reason, count in run.ledger.dropped.items() if reason not in WANTED_DROPS)
     reading = run.source_reads.total / run.elapsed if skipped <= MOST_SKIPPED * run.ledger.entered else 0.0
@@ -73,7 +73,7 @@ def _busiest(run: StatisticsSnapshot, setting: Setting) -> Verdict | None:
         return None
     share = min(1.0, busy)
     if busy == reading:
-        return Verdict("source", share, _source(run, setting, share))
+        return Verdict("source", share, _source(run, conditions, share))
     if busy == writing.get(slowest):
         return Verdict(
             "sink",
@@ -82,7 +82,7 @@ def _busiest(run: StatisticsSnapshot, setting: Setting) -> Verdict | None:
             "give it fewer pixels, a faster encoder or disk, or lighter code",
         )
     mean = run.stages["round_trip"].total / run.ledger.delivered
-    if not setting.adaptive and mean < UNQUEUED * run.shortest_round_trip:
+    if not conditions.adaptive and mean < UNQUEUED * run.shortest_round_trip:
         frames = "frame" if run.flow.window == 1 else "frames"
         return Verdict(
             "window",
@@ -95,18 +95,18 @@ def _busiest(run: StatisticsSnapshot, setting: Setting) -> Verdict | None:
     return None
 
 
-def _source(run: StatisticsSnapshot, setting: Setting, share: float) -> str:
+def _source(run: StatisticsSnapshot, conditions: Conditions, share: float) -> str:
     rate = run.ledger.delivered / run.elapsed
     sentence = f"{share:.0%} of the time is waiting for the source, which gives {rate:.1f} frames/s: "
-    if setting.live:
+    if conditions.live:
         return sentence + "everything else keeps up"
     return sentence + "decoding or enforce_fps is the limit, everything else keeps up"
 
 
-def _largest(run: StatisticsSnapshot, setting: Setting) -> Verdict:
+def _largest(run: StatisticsSnapshot, conditions: Conditions) -> Verdict:
     total = run.latency.total
     seconds = {stage: histogram.total for stage, histogram in run.stages.items()}
-    moving = seconds["round_trip"] * _moving(run, setting)
+    moving = seconds["round_trip"] * _moving(run, conditions)
     accounts: dict[Culprit, float] = {
         "server": seconds["round_trip"] - moving,
         "frame_size": seconds["capture"] + seconds["convert"] + seconds["serialise"] + seconds["deserialise"] + moving,
@@ -118,28 +118,28 @@ def _largest(run: StatisticsSnapshot, setting: Setting) -> Verdict:
     waiting = seconds["queue"] / max(sum(accounts.values()), 1e-9)
     culprit = max(accounts, key=accounts.__getitem__)
     share = min(1.0, accounts[culprit] * (1 + waiting) / total)
-    cause, option, value = _cause(culprit, run, setting, seconds)
+    cause, option, value = _cause(culprit, run, conditions, seconds)
     return Verdict(culprit, share, f"{share:.0%} of the latency is {cause}", option, value)
 
 
-def _moving(run: StatisticsSnapshot, setting: Setting) -> float:
+def _moving(run: StatisticsSnapshot, conditions: Conditions) -> float:
     """The share of the round trip, 0…1, that moves bytes: the best that was seen of both is compared."""
-    if not setting.upload_rate or math.isinf(run.shortest_round_trip) or not run.shortest_round_trip:
+    if not conditions.upload_rate or math.isinf(run.shortest_round_trip) or not run.shortest_round_trip:
         return 0.0
     bytes_a_frame = (run.bytes_sent + run.bytes_received) / run.ledger.delivered
-    return min(1.0, bytes_a_frame / setting.upload_rate / run.shortest_round_trip)
+    return min(1.0, bytes_a_frame / conditions.upload_rate / run.shortest_round_trip)
 
 
-def _cause(culprit: Culprit, run: StatisticsSnapshot, setting: Setting, seconds: dict[str, float]) -> _Cause:
+def _cause(culprit: Culprit, run: StatisticsSnapshot, conditions: Conditions, seconds: dict[str, float]) -> _Cause:
     if culprit == "server":
-        side = _half(setting)
+        side = _half(conditions)
         remedy = "the server: add replicas or a smaller model"
         return (f"{remedy}, or send smaller frames", "max_side", side) if side >= _LARGE_SIDE else (remedy, None, None)
     if culprit == "frame_size":
         doing = max(("convert", "serialise", "capture", "deserialise"), key=seconds.__getitem__)
         doing = {"convert": "converting", "serialise": "serialising"}.get(doing, "copying")
-        side = _half(setting)
-        cause = f"{doing} and moving frames of {setting.width}x{setting.height}"
+        side = _half(conditions)
+        cause = f"{doing} and moving frames of {conditions.width}x{conditions.height}"
         if side >= _SMALLEST_SIDE:
             return f"{cause}: send smaller frames", "max_side", side
         return f"{cause}: use a faster machine or network", None, None
@@ -152,6 +152,6 @@ def _cause(culprit: Culprit, run: StatisticsSnapshot, setting: Setting, seconds:
     return "waiting for labels or for earlier frames: wait for a shorter time", "join_timeout", None
 
 
-def _half(setting: Setting) -> int:
+def _half(conditions: Conditions) -> int:
     """Half of the longer side, in whole macroblocks."""
-    return max(setting.width, setting.height) // 2 // 16 * 16
+    return max(conditions.width, conditions.height) // 2 // 16 * 16

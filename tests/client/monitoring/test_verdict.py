@@ -16,7 +16,7 @@ from stream_client.frames import Stamps
 from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.stages import STAGES
 from stream_client.monitoring.statistics import HistogramSnapshot, Statistics, StatisticsSnapshot
-from stream_client.monitoring.verdict import Setting, Verdict, verdict
+from stream_client.monitoring.verdict import Conditions, Verdict, verdict
 from tests.support.kserve_server import ScriptedServer, answer, slow
 from tests.support.narrow_link import NarrowLink
 from tests.support.video import picture
@@ -37,7 +37,9 @@ def judge(
     options = RunOptions(max_inflight=window, drop_policy=policy, request_timeout=60)
     transport = TransportOptions(address, api=api, model_name="graph")
     summary = StreamClient(frames, sinks, transport, options=options, observers=[statistics]).run()
-    found = verdict(statistics.snapshot(), Setting(size, size * 9 // 16, window == "auto", False, summary.upload_rate))
+    found = verdict(
+        statistics.snapshot(), Conditions(size, size * 9 // 16, window == "auto", False, summary.upload_rate)
+    )
     assert found is not None
     return found
 
@@ -146,7 +148,7 @@ def run(stages: dict[str, float], **changes: Any) -> StatisticsSnapshot:
     ],
 )
 def test_the_longest_stage_is_put_to_the_account_of_its_cause(stage: str, culprit: str) -> None:
-    found = verdict(run({**dict.fromkeys(STAGES, 0.001), stage: 0.03}), Setting(1920, 1080, adaptive=True))
+    found = verdict(run({**dict.fromkeys(STAGES, 0.001), stage: 0.03}), Conditions(1920, 1080, adaptive=True))
     assert found is not None
     assert found.culprit == culprit
     assert found.share > 0.7
@@ -154,15 +156,15 @@ def test_the_longest_stage_is_put_to_the_account_of_its_cause(stage: str, culpri
 
 
 def test_waiting_to_be_sent_is_the_fault_of_what_comes_behind() -> None:
-    found = verdict(run({"queue": 0.08, "round_trip": 0.015, "serialise": 0.005}), Setting(640, 360, adaptive=True))
+    found = verdict(run({"queue": 0.08, "round_trip": 0.015, "serialise": 0.005}), Conditions(640, 360, adaptive=True))
     assert found is not None
     assert (found.culprit, found.share) == ("server", pytest.approx(0.75))
 
 
 def test_the_part_of_the_round_trip_that_moves_bytes_is_the_frames_fault() -> None:
     counted = run({"round_trip": 0.1}, bytes_sent=60_000_000, bytes_received=20_000_000)
-    narrow = verdict(counted, Setting(1920, 1080, adaptive=True, upload_rate=1e8))
-    wide = verdict(counted, Setting(1920, 1080, adaptive=True, upload_rate=1e9))
+    narrow = verdict(counted, Conditions(1920, 1080, adaptive=True, upload_rate=1e8))
+    wide = verdict(counted, Conditions(1920, 1080, adaptive=True, upload_rate=1e9))
     assert narrow is not None
     assert wide is not None
     assert (narrow.culprit, narrow.share) == ("frame_size", pytest.approx(0.8))
@@ -170,8 +172,8 @@ def test_the_part_of_the_round_trip_that_moves_bytes_is_the_frames_fault() -> No
 
 
 def test_a_smaller_size_is_advised_only_where_something_would_be_left_to_see() -> None:
-    small = verdict(run({"convert": 0.1}), Setting(320, 240, adaptive=True))
-    large = verdict(run({"convert": 0.1}), Setting(3840, 2160, adaptive=True))
+    small = verdict(run({"convert": 0.1}), Conditions(320, 240, adaptive=True))
+    large = verdict(run({"convert": 0.1}), Conditions(3840, 2160, adaptive=True))
     assert small is not None
     assert large is not None
     assert small.option is None
@@ -180,7 +182,7 @@ def test_a_smaller_size_is_advised_only_where_something_would_be_left_to_see() -
 
 def test_a_live_source_that_is_waited_for_is_good_news() -> None:
     reads = HistogramSnapshot((10.0,), (10, 0), 97.0)
-    found = verdict(run({"round_trip": 0.1}, source_reads=reads), Setting(640, 360, adaptive=True, live=True))
+    found = verdict(run({"round_trip": 0.1}, source_reads=reads), Conditions(640, 360, adaptive=True, live=True))
     assert found is not None
     assert found.culprit == "source"
     assert "everything else keeps up" in found.sentence
@@ -188,17 +190,17 @@ def test_a_live_source_that_is_waited_for_is_good_news() -> None:
 
 def test_passwords_in_names_of_sinks_are_left_out() -> None:
     writes = {"rtsp://user:secret@host/x": HistogramSnapshot((10.0,), (10, 0), 97.0)}
-    found = verdict(run({"round_trip": 0.1}, sink_writes=writes), Setting(640, 360, adaptive=True))
+    found = verdict(run({"round_trip": 0.1}, sink_writes=writes), Conditions(640, 360, adaptive=True))
     assert found is not None
     assert found.culprit == "sink"
     assert "secret" not in found.sentence
 
 
 def test_too_few_frames_have_no_verdict() -> None:
-    assert verdict(Statistics().snapshot(), Setting(640, 360, adaptive=True)) is None
+    assert verdict(Statistics().snapshot(), Conditions(640, 360, adaptive=True)) is None
     assert (
         verdict(
-            run({"round_trip": 0.1}, ledger=LedgerSnapshot(entered=4, delivered=4)), Setting(640, 360, adaptive=True)
+            run({"round_trip": 0.1}, ledger=LedgerSnapshot(entered=4, delivered=4)), Conditions(640, 360, adaptive=True)
         )
         is None
     )
