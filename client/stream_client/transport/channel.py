@@ -35,7 +35,7 @@ _OPTIONS: list[tuple[str, int]] = [
 ]
 
 
-_SILENT = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+_NO_ANSWER = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 _READY_TIMEOUT = 1.0
 """Seconds for one answer to whether a server is ready."""
@@ -83,7 +83,7 @@ class Connection:
         except BaseException:
             self.close()
             raise
-        if status in _SILENT:  # any other status is an answer
+        if status in _NO_ANSWER:  # any other status is an answer
             self.close()
             what = "with TLS" if options.tls else "without TLS"
             raise ConnectError(

@@ -11,13 +11,8 @@ import grpc
 from kserve_wire.names import TIMESTAMP, method_path
 from stream_client.errors import ProtocolError, StreamClientError, TransportError, as_error
 from stream_client.transport.base import Answer, Closed, Event, Failure, Listener, Request
-from stream_client.transport.channel import Connection
-from stream_client.transport.codec import (
-    InferResponse,
-    decode_stream_response,
-    encode_request,
-    nowhere,
-)
+from stream_client.transport.codec import InferResponse, decode_stream_response
+from stream_client.transport.link import ServableLink
 from stream_client.transport.options import Parameter, TransportOptions
 from stream_client.transport.shared_memory import SharedMemory
 from stream_client.transport.status import error_of_status, error_of_text
@@ -27,8 +22,8 @@ from stream_client.util.bounded_queue import BoundedQueue
 class StreamingTransport:
     """A session over one bidirectional call. Implements :class:`~stream_client.transport.base.Transport`.
 
-    ``parameters`` are sent with the first request: OVMS makes input side packets of them. With the names of the
-    servable's outputs in ``shared_outputs``, frames go through shared memory where the server takes that.
+    ``parameters`` are sent with the first request: OVMS makes input side packets of them. ``shared_outputs``: see
+    :class:`~stream_client.transport.link.ServableLink`.
     """
 
     QUEUE = 256
@@ -48,12 +43,8 @@ class StreamingTransport:
         *,
         shared_outputs: Sequence[str] = (),
     ) -> None:
-        self._options = options
-        self._connection = Connection(options)
-        self._model_name = model_name
+        self._link = ServableLink(options, model_name, shared_outputs)
         self._parameters = dict(parameters or {})
-        self._shared_outputs = tuple(shared_outputs)
-        self._memory: SharedMemory | None = None
         self._call: grpc.Call | None = None
         self._reader: threading.Thread | None = None
         self._requests: BoundedQueue[bytes] = BoundedQueue(self.QUEUE)
@@ -70,12 +61,11 @@ class StreamingTransport:
 
     def open(self, listener: Listener, *, within: float = math.inf, request_timeout: float | None = None) -> None:
         """Connect and start the call."""
-        channel = self._connection.open(within)
+        channel = self._link.open(within)
         self._requests = BoundedQueue(self.QUEUE)
         self._unanswered.clear()
         self._in_order = False
         self._first = True
-        self._memory = SharedMemory(channel, self._shared_outputs) if self._shared_outputs else None
         start: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(method_path("ModelStreamInfer"))
         self._call = start(self._drain(self._requests))
         self._reader = threading.Thread(
@@ -85,19 +75,9 @@ class StreamingTransport:
 
     def encode(self, request: Request) -> bytes:
         """The request's bytes; the first of a session carries the parameters."""
-        parameters: dict[str, Parameter] = {TIMESTAMP: request.timestamp}
-        if self._first:
-            parameters.update(self._parameters)
-            self._first = False
-        memory = self._memory
-        return encode_request(
-            self._model_name,
-            request.inputs,
-            id=str(request.timestamp),
-            parameters=parameters,
-            input_places=memory.place_inputs(request.timestamp, request.inputs) if memory else None,
-            output_places=memory.place_outputs(request.timestamp) if memory else None,
-        )
+        parameters = self._parameters if self._first else {}
+        self._first = False
+        return self._link.encode(request, parameters)
 
     def send(self, timestamp: int, data: bytes) -> None:
         """Queue for the network."""
@@ -114,7 +94,7 @@ class StreamingTransport:
 
     def interrupt(self) -> None:
         """Wait no more for a connection."""
-        self._connection.interrupt()
+        self._link.interrupt()
 
     def close(self) -> None:
         """End the call and close the connection; what is unanswered is given up."""
@@ -125,10 +105,7 @@ class StreamingTransport:
             self._call.cancel()
         if self._reader is not None:
             self._reader.join()
-        memory, self._memory = self._memory, None  # once: its channel is closed below
-        if memory is not None:
-            memory.close()
-        self._connection.close()
+        self._link.close()
         self._call = self._reader = None
 
     def _drain(self, requests: BoundedQueue[bytes]) -> Iterator[bytes]:
@@ -152,7 +129,7 @@ class StreamingTransport:
             for data in call:  # type: ignore[attr-defined]
                 listener(self._event(data))
         except grpc.RpcError:
-            error = error_of_status(call.code(), call.details() or "", self._options.address)
+            error = error_of_status(call.code(), call.details() or "", self._link.address)
         except Exception as exception:  # noqa: BLE001 - ends the session, with its cause
             error = as_error(exception, TransportError, "reading answers failed")
         finally:
@@ -163,11 +140,11 @@ class StreamingTransport:
 
     def _event(self, data: bytes) -> Event:
         received = time.monotonic()
-        memory = self._memory
-        message = decode_stream_response(data, self._model_name, memory.view if memory else nowhere)
+        memory = self._link.memory
+        message = decode_stream_response(data, self._link.model_name, self._link.view)
         if message.foreign:
             raise ProtocolError(
-                f"the server at {self._options.address} streams bare ModelInferResponse messages, without the "
+                f"the server at {self._link.address} streams bare ModelInferResponse messages, without the "
                 "wrapper that OVMS and Triton use (MLServer does so): make unary calls",
                 option="api",
                 value="unary",

@@ -7,24 +7,20 @@ from collections.abc import Mapping, Sequence
 
 import grpc
 
-from kserve_wire.names import TIMESTAMP, method_path
+from kserve_wire.names import method_path
 from stream_client.errors import DeadlineError, StreamClientError, TransportError, as_error
 from stream_client.transport.base import Answer, Closed, Failure, Listener, Request
-from stream_client.transport.channel import Connection
-from stream_client.transport.codec import decode_response, encode_request, nowhere
+from stream_client.transport.codec import decode_response
+from stream_client.transport.link import ServableLink
 from stream_client.transport.options import Parameter, TransportOptions
-from stream_client.transport.shared_memory import SharedMemory
 from stream_client.transport.status import error_of_status
-
-_BROKEN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
 class UnaryTransport:
     """Many calls over one channel. Implements :class:`~stream_client.transport.base.Transport`.
 
-    ``parameters`` are sent with every call: each has a graph of its own, and
-    OVMS makes input side packets of them. ``shared_outputs``: see
-    :class:`~stream_client.transport.streaming.StreamingTransport`.
+    ``parameters`` are sent with every call: each has a graph of its own, and OVMS makes input side packets of them.
+    ``shared_outputs``: see :class:`~stream_client.transport.link.ServableLink`.
     """
 
     def __init__(
@@ -35,13 +31,9 @@ class UnaryTransport:
         *,
         shared_outputs: Sequence[str] = (),
     ) -> None:
-        self._options = options
-        self._connection = Connection(options)
-        self._model_name = model_name
+        self._link = ServableLink(options, model_name, shared_outputs)
         self._parameters = dict(parameters or {})
         self._request_timeout: float | None = None
-        self._shared_outputs = tuple(shared_outputs)
-        self._memory: SharedMemory | None = None
         self._listener: Listener | None = None
         self._calls: set[grpc.Future[bytes]] = set()
         self._changed = threading.Condition()
@@ -56,23 +48,14 @@ class UnaryTransport:
     def open(self, listener: Listener, *, within: float = math.inf, request_timeout: float | None = None) -> None:
         """Connect."""
         self._request_timeout = request_timeout
-        channel = self._connection.open(within)
+        channel = self._link.open(within)
         self._infer: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method_path("ModelInfer"))
-        self._memory = SharedMemory(channel, self._shared_outputs) if self._shared_outputs else None
         self._finishing = self._closed = False
         self._listener = listener
 
     def encode(self, request: Request) -> bytes:
         """The request's bytes."""
-        memory = self._memory
-        return encode_request(
-            self._model_name,
-            request.inputs,
-            id=str(request.timestamp),
-            parameters={TIMESTAMP: request.timestamp, **self._parameters},
-            input_places=memory.place_inputs(request.timestamp, request.inputs) if memory else None,
-            output_places=memory.place_outputs(request.timestamp) if memory else None,
-        )
+        return self._link.encode(request, self._parameters)
 
     def send(self, timestamp: int, data: bytes) -> None:
         """Start the call."""
@@ -94,7 +77,7 @@ class UnaryTransport:
 
     def interrupt(self) -> None:
         """Wait no more for a connection."""
-        self._connection.interrupt()
+        self._link.interrupt()
 
     def close(self) -> None:
         """Cancel every call and close the connection."""
@@ -105,10 +88,7 @@ class UnaryTransport:
             call.cancel()
         with self._changed:
             self._changed.wait_for(lambda: not self._calls)
-        memory, self._memory = self._memory, None  # once: its channel is closed below
-        if memory is not None:
-            memory.close()
-        self._connection.close()
+        self._link.close()
 
     def _done(self, call: "grpc.Future[bytes]", timestamp: int) -> None:
         """Runs in gRPC's thread."""
@@ -126,26 +106,27 @@ class UnaryTransport:
             self._close_session(lost)
 
     def _report(self, call: "grpc.Future[bytes]", timestamp: int) -> StreamClientError | None:
-        """Tell the listener; returns the error that ends the whole session, if it does."""
+        """Report to the listener; returns the error that ends the whole session, if it does."""
         assert self._listener is not None
+        memory = self._link.memory
         received = time.monotonic()
         status = call.code()  # type: ignore[attr-defined]
         if status is not grpc.StatusCode.OK:
             details = call.details() or ""  # type: ignore[attr-defined]
-            error = error_of_status(status, details, self._options.address)
+            error = error_of_status(status, details, self._link.address)
             if isinstance(error, TransportError) and not isinstance(error, DeadlineError):
                 return error
-            if self._memory is not None and not isinstance(error, DeadlineError):
-                self._memory.failed(timestamp)
+            if memory is not None and not isinstance(error, DeadlineError):
+                memory.failed(timestamp)
             self._listener(Failure(timestamp, error))
             return None
         data = call.result()
         try:
-            response = decode_response(data, self._memory.view if self._memory else nowhere)
+            response = decode_response(data, self._link.view)
         except StreamClientError as own:
             return own
-        if self._memory is not None:
-            self._memory.answered(timestamp, response.outputs)
+        if memory is not None:
+            memory.answered(timestamp, response.outputs)
         parsed = time.monotonic()
         self._listener(Answer(timestamp, response.outputs, received, parsed, complete=True, size=len(data)))
         return None

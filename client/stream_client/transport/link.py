@@ -1,0 +1,63 @@
+"""What streaming and unary sessions share: the connection, the shared memory and requests as bytes."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import grpc
+
+from kserve_wire.names import TIMESTAMP
+from kserve_wire.shared_memory import Place
+from stream_client.transport.base import Request
+from stream_client.transport.channel import Connection
+from stream_client.transport.codec import encode_request, nowhere
+from stream_client.transport.options import Parameter, TransportOptions
+from stream_client.transport.shared_memory import SharedMemory
+
+
+class ServableLink:
+    """A link to one servable; may be opened again once closed.
+
+    With the names of the servable's outputs in ``shared_outputs``, frames go through shared memory where the server
+    takes that.
+    """
+
+    def __init__(self, options: TransportOptions, model_name: str, shared_outputs: Sequence[str]) -> None:
+        self.address = options.address
+        self.model_name = model_name
+        self.memory: SharedMemory | None = None
+        """Shared memory of the open link, if there is any."""
+        self._connection = Connection(options)
+        self._shared_outputs = tuple(shared_outputs)
+
+    @property
+    def view(self) -> Callable[[Place], memoryview]:
+        """Where outputs are found that are not in the message."""
+        return nowhere if self.memory is None else self.memory.view
+
+    def open(self, within: float) -> grpc.Channel:
+        """A connected channel; raises :class:`~stream_client.errors.ConnectError` after ``within`` s at most."""
+        channel = self._connection.open(within)
+        self.memory = SharedMemory(channel, self._shared_outputs) if self._shared_outputs else None
+        return channel
+
+    def encode(self, request: Request, parameters: Mapping[str, Parameter]) -> bytes:
+        """The request's bytes, with ``parameters`` beside its timestamp."""
+        memory = self.memory
+        return encode_request(
+            self.model_name,
+            request.inputs,
+            id=str(request.timestamp),
+            parameters={TIMESTAMP: request.timestamp, **parameters},
+            input_places=memory.place_inputs(request.timestamp, request.inputs) if memory else None,
+            output_places=memory.place_outputs(request.timestamp) if memory else None,
+        )
+
+    def interrupt(self) -> None:
+        """A waiting :meth:`open`, and every later one, fails at once. Safe from any thread."""
+        self._connection.interrupt()
+
+    def close(self) -> None:
+        """Release the shared memory and close the connection; safe twice."""
+        memory, self.memory = self.memory, None  # once: its channel is closed below
+        if memory is not None:
+            memory.close()
+        self._connection.close()
