@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 DEMO := demo-output
 
-.PHONY: demo test lint bench conformance fuzz soak clean
+.PHONY: demo test environments lint bench conformance fuzz soak clean
 
 demo: $(VENV)/embedded
 	@mkdir -p $(DEMO)
@@ -18,6 +18,14 @@ demo: $(VENV)/embedded
 test: $(VENV)/dev
 	$(RUN) -m graph_server assets --clip
 	$(RUN) -m pytest --numprocesses 2 --dist loadfile
+
+# Servers of others, for the tests marked `environment`; a test never makes one.
+environments: $(patsubst tests/environments/%.txt,.venvs/%/ready,$(wildcard tests/environments/*.txt))
+
+.venvs/%/ready: tests/environments/%.txt
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
 
 # Every rule of the wire against our own server, or against OVMS_ADDRESS=host:9000.
 conformance: $(VENV)/dev

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.kserve_server import ScriptedServer
+from tests.support.missing import missing, skip_reasons
 from tests.support.video import write_video
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,7 +23,9 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell the assumptions. From reports, since the first of several processes collects no tests itself."""
+    """Tell why tests were skipped, and the assumptions. From reports: the first of several processes has no tests."""
+    for why, count in skip_reasons(terminalreporter.stats.get("skipped", [])).items():
+        terminalreporter.line(f"{count} skipped: {why}")
     assumed = {
         report.nodeid.rpartition("::")[2]: reason
         for reports in terminalreporter.stats.values()
@@ -71,11 +74,10 @@ def no_thread_is_left() -> Iterator[None]:
 
 
 def shared(name: str) -> Path:
-    """A file of the shared data; skips where there is none, except in CI."""
-    path = SHARED / name
-    if not path.exists():
-        pytest.skip(f"needs {name} of the shared data, which is not here")
-    return path
+    """A file of the shared data; without that, the test is skipped, and fails in CI."""
+    if not SHARED.is_dir():
+        missing("the shared data", f"they belong into {SHARED}")
+    return SHARED / name
 
 
 @pytest.fixture(scope="session")

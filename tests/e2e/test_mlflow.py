@@ -19,9 +19,10 @@ from stream_client.classify.joints import JOINT
 from stream_client.classify.models import schema_document
 from stream_client.options import ClassifierOptions
 from stream_client.transport.servable import LANDMARK_GRAPH
-from tests.support.environments import interpreter_with, wait_until_ready
+from tests.support.environments import interpreter_of, wait_until_ready
 from tests.support.ports import free_port
 
+pytestmark = [pytest.mark.environment, pytest.mark.timeout(240)]
 SCHEMA = FeatureSchema((), (), (), (), (), coordinates=("left_wrist",))
 WINDOW = WindowSpec(length_ms=500, overlap_ms=250, rate=20, pooling=("mean",))
 
@@ -71,8 +72,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def python() -> Path:
-    # MLflow's own distribution without its tracking server and plots; pandas for what it is asked.
-    return interpreter_with("mlflow", "mlflow-skinny==3.17.2", "pandas")
+    return interpreter_of("mlflow")
 
 
 @pytest.fixture
@@ -92,7 +92,6 @@ def person(wrist: float) -> npt.NDArray[np.float64]:
     return points
 
 
-@pytest.mark.timeout(600)
 def test_a_scoring_server_labels_windows_and_its_death_is_unknown(server: Server) -> None:
     classifier = MLflowClassifier(
         server.url, ["up", "down"], schema=SCHEMA, window=WINDOW, decision=DecisionOptions(smoothing=0), timeout=10
@@ -112,7 +111,6 @@ def test_a_scoring_server_labels_windows_and_its_death_is_unknown(server: Server
     assert "did not answer" in str(classifier.last_error)
 
 
-@pytest.mark.timeout(600)
 def test_a_scoring_server_killed_in_mid_run_leaves_a_stream_unknown(
     server: Server, models_dir: Path, tmp_path: Path
 ) -> None:

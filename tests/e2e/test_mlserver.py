@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.client import run_client
-from tests.support.environments import interpreter_with, wait_until_ready
+from tests.support.environments import interpreter_of, wait_until_ready
 from tests.support.ports import free_port
 from tests.support.video import read_back
+
+pytestmark = [pytest.mark.environment, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     }
     (folder / "model-settings.json").write_text(json.dumps(model))
     (folder / "runtime.py").write_text((Path(__file__).parent / "mlserver" / "runtime.py").read_text())
-    python = interpreter_with("mlserver", "mlserver==1.7.1")
+    python = interpreter_of("mlserver")
     command = [str(python), "-m", "mlserver.cli.main", "start", str(folder)]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
@@ -48,7 +50,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             process.wait(20)
 
 
-@pytest.mark.timeout(240)
 def test_unary_calls_work_with_a_server_that_is_not_ours(address: str, clip: Path, tmp_path: Path) -> None:
     done = run_client(
         *("--grpc_address", address, "--api", "unary", "--model_name", "echo"),
@@ -62,7 +63,6 @@ def test_unary_calls_work_with_a_server_that_is_not_ours(address: str, clip: Pat
     assert labels == [None] * 30
 
 
-@pytest.mark.timeout(240)
 def test_its_streaming_is_recognised_and_explained(address: str, clip: Path) -> None:
     done = run_client(
         "--grpc_address", address, "--model_name", "echo", "--input_stream", clip, "--output_stream", "none"
@@ -72,7 +72,6 @@ def test_its_streaming_is_recognised_and_explained(address: str, clip: Path) -> 
     assert "make unary calls (--api unary)" in done.stderr
 
 
-@pytest.mark.timeout(240)
 def test_the_doctor_finds_what_the_server_offers_and_what_not(address: str) -> None:
     given = ("doctor", "--grpc_address", address, "--model_name", "echo")
     done = run_client(*given, "--api", "unary")

@@ -1,27 +1,23 @@
-"""Servers of others, from PyPI, each in a virtual environment of its own that is made once."""
+"""Servers of others, from PyPI, each in a virtual environment of its own that `make environments` has made."""
 
 import subprocess
 import urllib.request
-import venv
 from pathlib import Path
 
 from tests.conftest import ROOT
+from tests.support.missing import missing
 from tests.support.waiting import wait_until
 
 
-def interpreter_with(name: str, *requirements: str) -> Path:
-    """The Python of an environment called ``name`` below ``.venvs``, with ``requirements`` installed."""
+def interpreter_of(name: str) -> Path:
+    """The Python of the environment with what ``tests/environments/NAME.txt`` lists."""
     folder = ROOT / ".venvs" / name
-    python, done = folder / "bin" / "python", folder / " ".join(requirements)
-    if not done.exists():
-        venv.create(folder, with_pip=True, clear=True)
-        command: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*command, *requirements], check=True)
-        done.touch()
-    return python
+    if not (folder / "ready").exists():
+        missing(f"the environment {folder.relative_to(ROOT)}", "make environments")
+    return folder / "bin" / "python"
 
 
-def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path, seconds: float = 80.0) -> None:
+def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     """Wait until ``url`` answers; a process that ends or stays silent fails with its log."""
 
     def answers() -> bool:
@@ -33,6 +29,6 @@ def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path, seco
         return True
 
     try:
-        wait_until(answers, seconds=seconds, pause=0.2)
+        wait_until(answers, seconds=80, pause=0.2)
     except AssertionError as error:
         raise AssertionError(f"{url}: {error}\n{log.read_text()}") from error

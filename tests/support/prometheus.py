@@ -1,7 +1,6 @@
 """Debian's Prometheus and Pushgateway as child processes."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -13,8 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from tests.support.missing import missing
 from tests.support.waiting import wait_until
 
 LISTENING = re.compile(rb'msg="Listening on".* address=127\.0\.0\.1:(\d+)')
@@ -24,8 +22,7 @@ def program(name: str) -> str:
     """Its path; where it is not installed the test is skipped, in CI it fails."""
     path = shutil.which(name)
     if path is None:
-        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
-        give_up(f"{name} is not installed: apt-get install prometheus prometheus-pushgateway")
+        missing(name, "apt-get install prometheus prometheus-pushgateway")
     return path
 
 
