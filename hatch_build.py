@@ -18,7 +18,7 @@ TARGETS = {
 }
 
 
-class ProtocHook(BuildHookInterface):  # type: ignore[type-arg]
+class ProtocHook(BuildHookInterface):  # type: ignore[misc,type-arg,unused-ignore]
     """Runs protoc before a wheel or an editable install is made."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import grpc
 
-from kserve_wire.messages import ModelInferRequest
 from kserve_wire.names import method_path
 from tests.fuzz.mutator import Mutator, recorded_requests
 from tests.support.calls import calling, streaming
+from tests.support.graph_server import request
 
 _DEADLINE = 30.0
 
@@ -70,19 +70,10 @@ def fuzz_in_parallel(address: str, number: int, seed: int, workers: int = 2) -> 
     return report
 
 
-def echo(timestamp: int = 1) -> bytes:
-    """A sound request for the pass-through graph."""
-    made = ModelInferRequest(model_name="passThrough")
-    made.inputs.add(name="image", datatype="UINT8", shape=[48, 64, 3])
-    made.raw_input_contents.append(bytes(48 * 64 * 3))
-    made.parameters["OVMS_MP_TIMESTAMP"].int64_param = timestamp
-    return bytes(made.SerializeToString())
-
-
 def is_served(address: str, frames: int = 5) -> bool:
     """Whether a new client's session is answered wholly."""
     with grpc.insecure_channel(address) as channel:
-        requests = iter([echo(timestamp) for timestamp in range(frames)])
+        requests = iter([request(timestamp).SerializeToString() for timestamp in range(frames)])
         answers = streaming(channel)(requests, timeout=_DEADLINE)
         return sum(1 for _ in answers) == frames
 
@@ -102,7 +93,7 @@ def session_bytes(address: str) -> bytes:
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         with grpc.insecure_channel(f"127.0.0.1:{listener.getsockname()[1]}") as channel:
-            requests = iter([echo(timestamp) for timestamp in range(20)])
+            requests = iter([request(timestamp).SerializeToString() for timestamp in range(20)])
             call = streaming(channel)(requests, timeout=_DEADLINE)
             client, _ = listener.accept()
             server = socket.create_connection((host, int(port)))

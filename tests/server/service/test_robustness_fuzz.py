@@ -8,10 +8,10 @@ import grpc
 import pytest
 
 from graph_server.service.admission import Limits
-from tests.fuzz.attack import break_off, echo, fuzz_in_parallel, is_served, resident_mib
+from tests.fuzz.attack import break_off, fuzz_in_parallel, is_served, resident_mib
 from tests.fuzz.mutator import Mutator, recorded_requests
 from tests.support.calls import streaming
-from tests.support.graph_server import CONFORMANCE, graph_server_process
+from tests.support.graph_server import CONFORMANCE, graph_server_process, request
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def all_sessions_are_free(address: str) -> None:
     with grpc.insecure_channel(address) as channel:
         gate = streaming(channel)
         for _ in range(100):
-            calls = [gate(iter([echo()]), timeout=30) for _ in range(Limits().sessions)]
+            calls = [gate(iter([request(1).SerializeToString()]), timeout=30) for _ in range(Limits().sessions)]
             for call in calls:
                 with contextlib.suppress(grpc.RpcError):
                     list(call)
