@@ -1,4 +1,4 @@
-"""What became of the run's connections: the source, the server, and sinks that publish to a server."""
+"""States of the run's connections: the source, the server, and sinks that publish to a server."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ from stream_client.monitoring.observer import ConnectionState, Observer
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSummary:
-    """A connection's state, how often it was lost and came back, and for how many seconds it was away in all."""
+    """A connection's state, how often it was lost and came back, and the seconds that it was away in total."""
 
     state: ConnectionState
     losses: int = 0
@@ -50,7 +50,7 @@ class Connections(Observer):
             self._connections[connection] = summary
 
     def snapshot(self) -> Mapping[str, ConnectionSummary]:
-        """Every connection that was heard of, by name: ``"source"``, ``"server"``, and sinks by theirs."""
+        """Every connection that has reported a state: ``"source"``, ``"server"``, and sinks by their names."""
         with self._lock:
             return dict(self._connections)
 
@@ -64,6 +64,6 @@ class Reconnecting(Protocol):
 
 
 def watch(connection: str, part: object, observer: Observer) -> None:
-    """Let ``observer`` hear the states of ``part``, a source or sink, if it reconnects."""
+    """Report the states of ``part``, a source or sink, to ``observer``, if it reconnects."""
     if isinstance(part, Reconnecting):
         part.watch(lambda state: observer.state(connection, state))

@@ -1,4 +1,4 @@
-"""Where metrics are told, as a value."""
+"""Options of a run's metrics."""
 
 from dataclasses import dataclass, field
 

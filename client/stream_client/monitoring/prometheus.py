@@ -147,10 +147,9 @@ def _has_port(parts: SplitResult) -> bool:
 
 
 class Monitor:
-    """What a run was asked to tell the world: metrics served while it goes on, and pushed at its end.
+    """A run's metrics: served while it goes on, pushed at its end.
 
-    A push that fails is logged, since the
-    run itself went well.
+    A push that fails is logged, since the run itself went well.
     """
 
     def __init__(self, statistics: Statistics, options: MetricsOptions) -> None:

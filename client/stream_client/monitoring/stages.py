@@ -1,4 +1,4 @@
-"""From a frame's stamps to how long it spent in each stage."""
+"""How long a frame spent in each stage, from its stamps."""
 
 from stream_client.frames import Stamps
 
@@ -15,11 +15,11 @@ STAGES = (
 )
 """The stages of a frame between capture and delivery, in order.
 
-``capture``: the source makes its picture ready. ``queue``: it waits for the window. ``convert``: layout, datatype,
+``capture``: the source makes its image ready. ``queue``: it waits for the window. ``convert``: layout, datatype,
 resizing for the model. ``serialise``: the request's bytes are made. ``round_trip``: network and server.
 ``deserialise``: the answer is taken apart. ``join``: waiting for other outputs, and for earlier frames.
 ``dispatch``: waiting for sinks that have no room, or for the postprocessing of earlier frames.
-``postprocess``: the picture to show is made. Sinks come after delivery and are measured on their own.
+``postprocess``: the image to show is made. Sinks come after delivery and are measured on their own.
 """
 
 

@@ -1,4 +1,4 @@
-"""Everything countable of a run, kept while it goes on: what metrics, benchmark and verdict are made of."""
+"""Counts and durations of a run while it goes on, for metrics and the verdict."""
 
 import math
 import threading
@@ -90,7 +90,7 @@ class Statistics(Observer):
     """An observer that counts. ``clock`` is :func:`time.monotonic`, as the stamps are."""
 
     RATE_SECONDS = 5.0
-    """The measured frame rate is that of so many last seconds."""
+    """The frame rate is measured over this many seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -15,8 +15,8 @@ class Summary:
     """How a run ended. ``info`` and ``servable`` are ``None`` when it failed before it knew them.
 
     ``started`` is :func:`time.monotonic` when everything was open and frames began to flow; ``seconds`` is from
-    then until every output was closed. ``upload_rate``: bytes a second that the network took at best, where the
-    transport knows.
+    then until every output was closed. ``upload_rate``: most bytes a second that the network took, ``None`` where the
+    transport does not know.
     """
 
     ledger: LedgerSnapshot

@@ -1,8 +1,8 @@
 """What held a run back, in one sentence with a remedy. Pure: from the statistics of a run to words.
 
-A pipeline is as fast as its slowest part, so first come the parts that were busy nearly all the time: the
-source, a sink, a window that was full though the server had no queue. Where none was, latency decides: each
-stage is put to the account of what causes it, and the largest account is named.
+A pipeline is as fast as its slowest part. So a part that was busy nearly all the time comes first: the source, a
+sink, a window that was full while the server had no queue. If there is none, latency decides: the time of each stage
+is added to the account of its cause, and the largest account is named.
 """
 
 import math

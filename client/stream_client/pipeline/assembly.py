@@ -167,7 +167,7 @@ def _exchange(
     policy = options.drop_policy or ("latest" if info.live else "block")
     joiner = Joiner(
         expected=frozenset(spec.name for spec in servable.outputs),
-        picture=image_output,
+        image_output=image_output,
         request_timeout=options.request_timeout,
         join_timeout=options.join_timeout,
     )

@@ -85,6 +85,6 @@ class Dispatcher:
             self._on_error(as_error(exception, StreamClientError, "processing a result failed"))
             return False
         for worker in self._workers:
-            worker.put(result)  # a sink that has ended takes nothing more, and has said why
+            worker.put(result)  # a sink that has ended takes nothing more; its error is reported already
         self._exchange.dispatched(result.stamps)
         return True

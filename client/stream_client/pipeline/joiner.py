@@ -2,8 +2,8 @@
 
 In streaming, OVMS sends each output packet of a graph as its own message, in any order between outputs,
 and says nothing where a graph has no packet for a frame. So a frame is settled when every expected output
-is there, or is known not to come: a later packet of the same output has passed (plus a grace, for servers
-that reorder), the join bound has run out, or the request's deadline has. Unary calls answer one frame each, whole.
+is there, or will not come: a later packet of the same output has passed (and a grace, for servers that reorder),
+the join timeout or the request timeout is over. Unary calls answer one frame each, whole.
 """
 
 import math
@@ -21,7 +21,7 @@ from stream_client.transport.image_format import is_image
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """What an answer did: the round trip where it gave the frame's credit back, and whether it was of use."""
+    """What an answer did: the round trip where it gave the frame's credit back; whether it was late or a duplicate."""
 
     round_trip: float | None = None
     late: bool = False
@@ -31,15 +31,14 @@ class Credit:
 class Joiner:
     """Frames sent and not yet delivered, in frame order.
 
-    ``expected`` names the outputs that a frame is waited for (empty: the first answer settles it);
-    ``picture`` is the one without which it is not delivered, by default the first that proves to be a picture.
-    ``request_timeout`` and ``join_timeout`` are in seconds: how long for the picture, and how much longer for the
-    other outputs; without ``join_timeout`` it follows the server
-    (:class:`~stream_client.pipeline.timeouts.JoinTimeout`).
+    A frame waits for the outputs that ``expected`` names (empty: the first answer settles it). Without its
+    ``image_output`` it is not delivered; that is by default the first output that has an image. ``request_timeout``
+    is how many seconds it waits for the image, ``join_timeout`` how many more for the other outputs, by default as
+    the server needs (:class:`~stream_client.pipeline.timeouts.JoinTimeout`).
     """
 
-    FIRST_PICTURE_SECONDS = 5.0
-    """Seconds to wait for the first picture. Without one, the graph has no picture output: frames need none."""
+    FIRST_IMAGE_SECONDS = 5.0
+    """Seconds to wait for the first image. Without one, the graph has no image output: frames need none."""
 
     MAX_ATTEMPTS = 3
     """A frame that was sent in this many sessions is not sent again: it may be what ends them."""
@@ -48,13 +47,13 @@ class Joiner:
         self,
         *,
         expected: frozenset[str],
-        picture: str | None,
+        image_output: str | None,
         request_timeout: float,
         join_timeout: float | None,
     ) -> None:
         self._expected = expected
-        self._picture = picture
-        self._picture_unknown = picture is None
+        self._image_output = image_output
+        self._image_unknown = image_output is None
         self._request_timeout = request_timeout
         self._join_timeout = JoinTimeout(join_timeout, request_timeout)
         self._pending: OrderedDict[int, Pending] = OrderedDict()
@@ -73,7 +72,7 @@ class Joiner:
         return self._in_flight
 
     def __len__(self) -> int:
-        """Frames sent and not yet popped: what memory is bounded by."""
+        """Frames sent and not yet popped: their number bounds the memory."""
         return len(self._pending) + len(self._ordered)
 
     def sent(self, frame: Frame, request: Request, stamps: Stamps, now: float) -> None:
@@ -89,11 +88,11 @@ class Joiner:
             self._join_timeout.came_late(answer.timestamp, answer.outputs, now)
             return Credit(late=True)
         duplicate = pending.add(answer.outputs)
-        if self._picture_unknown:
-            self._find_picture(answer)
-        # Another output alone shows that the server works on the frame: the credit comes back with the picture, and
-        # then only the join bound remains for a label.
-        enough = answer.complete or self._picture is None or self._picture in pending.outputs
+        if self._image_unknown:
+            self._find_image(answer)
+        # Another output alone shows that the server works on the frame: the credit comes back with the image, and
+        # then only the join timeout remains for a label.
+        enough = answer.complete or self._image_output is None or self._image_output in pending.outputs
         credited = enough and not pending.answered
         if credited:
             self._return_credit(pending)
@@ -104,7 +103,7 @@ class Joiner:
                 pending.give_up([name], now + self._bound(name, now - pending.sent))
         elif pending.answered:
             self._join_timeout.came(answer.outputs, now - pending.answered_at)
-        if not answer.complete:  # calls of their own overtake each other: one says nothing about another's frame
+        if not answer.complete:  # separate calls overtake each other: an answer says nothing about an earlier frame
             self._passed(answer, now)
         if answer.complete or (pending.answered and not pending.waits):
             self._settle(pending)
@@ -113,12 +112,12 @@ class Joiner:
             duplicate=duplicate,
         )
 
-    def _find_picture(self, answer: Answer) -> None:
-        self._picture = next((name for name, tensor in answer.outputs.items() if is_image(tensor)), None)
-        self._picture_unknown = self._picture is None
+    def _find_image(self, answer: Answer) -> None:
+        self._image_output = next((name for name, tensor in answer.outputs.items() if is_image(tensor)), None)
+        self._image_unknown = self._image_output is None
 
     def _bound(self, name: str, round_trip: float) -> float:
-        return self.FIRST_PICTURE_SECONDS if self._picture_unknown else self._join_timeout.bound(name, round_trip)
+        return self.FIRST_IMAGE_SECONDS if self._image_unknown else self._join_timeout.bound(name, round_trip)
 
     def _all_outputs(self) -> dict[str, float]:
         return dict.fromkeys(self._expected, math.inf)
@@ -130,13 +129,13 @@ class Joiner:
             if timestamp >= answer.timestamp:
                 return
             pending.give_up(answer.outputs, until)
-            if self._picture is None or self._picture in answer.outputs:
+            if self._image_output is None or self._image_output in answer.outputs:
                 pending.deadline = min(pending.deadline, until)
 
     def failure(self, timestamp: int | None, error: StreamClientError) -> None:
         """A request failed.
 
-        An error inside a stream does not say whose it is. It is kept until frames run out of time, or until
+        An error inside a stream does not name its frame. It is kept until frames run out of time, or until
         as many errors have come as frames are unanswered.
         """
         if timestamp is not None:
@@ -157,7 +156,7 @@ class Joiner:
             if pending.until > now:
                 continue
             if pending.answered:
-                self._picture_unknown = False
+                self._image_unknown = False
                 self._settle(pending)
             elif self._anonymous:
                 self._fail(pending, "server_error", self._anonymous.pop(0))
@@ -168,7 +167,7 @@ class Joiner:
                 self._fail(pending, "deadline", error)
 
     def overdue(self, now: float) -> bool:
-        """Whether the server left a frame without a word for the whole of its time."""
+        """Whether a frame got no answer within its whole time."""
         return not self._anonymous and any(
             pending.sent + self._request_timeout <= pending.deadline <= now
             for pending in self._unsettled()
@@ -231,7 +230,7 @@ class Joiner:
                 self._fail(pending, reason, error)
 
     def order(self, now: float) -> None:
-        """Frames at the head that are settled have had their turn come: their joining ends here."""
+        """Settled frames at the head leave the joiner: their turn has come."""
         while self._pending:
             head = next(iter(self._pending.values())).settled
             if head is None:

@@ -29,8 +29,8 @@ class Settled:
 class Pending:
     """A frame that was sent and has not left the joiner.
 
-    ``waits`` has the outputs that are not there, and until when each is waited for once the frame is answered.
-    ``answered``: it counts as in flight no longer. ``deadline`` is for a frame that is not answered.
+    ``waits`` maps each missing output to the time until which an answered frame waits for it. ``answered``: the frame
+    is no longer in flight. ``deadline`` is for a frame that is not answered.
     """
 
     frame: Frame

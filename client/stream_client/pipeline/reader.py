@@ -56,7 +56,7 @@ class Reader:
         self._go.set()
 
     def stop(self) -> None:
-        """Read no more; a waiting read returns soon. Safe at any time, from any thread."""
+        """Stop reading; a waiting read returns soon. Safe at any time, from any thread."""
         self._stopping.set()
         self._go.set()
         self._source.interrupt()

@@ -1,4 +1,4 @@
-"""A run that is under way: its threads, which are started, stopped and joined together."""
+"""The threads of a run, which are started, stopped and joined together."""
 
 import threading
 
@@ -43,7 +43,7 @@ class Run:
 
     @property
     def ledger(self) -> LedgerSnapshot:
-        """The books now."""
+        """The counts of frames now."""
         return self._exchange.snapshot()
 
     @property
@@ -60,14 +60,14 @@ class Run:
             self._timer.start()
 
     def stop(self) -> None:
-        """Nothing more is read or sent; answers under way are waited for shortly. Returns at once."""
+        """Read and send nothing more; wait for answers a short time. Returns at once."""
         self._stop_requested.set()
         self._exchange.stop()
         self._sender.stop()
         self._reader.stop()
 
     def join(self) -> None:
-        """Wait for every thread, and for outputs to be closed. Stop a run first that was never started."""
+        """Wait for every thread, and until outputs are closed. A run that was never started has to be stopped first."""
         self._reader.join()
         watchdog = threading.Thread(target=self._bound_the_stop, name="stop watchdog")
         watchdog.start()
@@ -79,7 +79,7 @@ class Run:
             self._timer.cancel()
 
     def _bound_the_stop(self) -> None:
-        """Once a stop is asked for, what is left gets a bounded time."""
+        """After a stop, wait for answers for ``stop_timeout`` seconds and then abort."""
         self._stop_requested.wait()
         if not self._exchange.wait_unanswered(self._stop_timeout):
             self._exchange.abort("stopped", StreamClientError("the run was stopped"))

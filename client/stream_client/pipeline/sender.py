@@ -28,8 +28,7 @@ class Sender:
     """Runs until every frame has ended. ``on_error`` is called from the sender's thread.
 
     ``convert`` makes the request's tensors from a frame. On loss of the server, policy ``retry``
-    reopens the session for ever or for ``retry_timeout`` seconds; what becomes of unanswered frames then is the
-    exchange's to say.
+    opens new sessions for ever or for ``retry_timeout`` seconds. The exchange decides about unanswered frames.
     """
 
     def __init__(
@@ -73,7 +72,7 @@ class Sender:
         self._thread.start()
 
     def stop(self) -> None:
-        """Try no more to recover a lost server."""
+        """Stop trying to recover a lost server."""
         self._stopping.set()
         self._transport.interrupt()
 
@@ -113,7 +112,7 @@ class Sender:
         self._observer.state("server", "ended")
 
     def _do(self, step: SendFrame | Resend | Finish) -> None:
-        """Sending never waits for the network; a session that breaks says so by its Closed event."""
+        """Sending never waits for the network; a session that breaks reports it by its Closed event."""
         match step:
             case SendFrame(frame, dequeued):
                 self._send(frame, dequeued)

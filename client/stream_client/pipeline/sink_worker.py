@@ -1,4 +1,4 @@
-"""A sink behind its own bounded queue and thread, so that a slow one is seen and a broken one ends the run."""
+"""A sink with its own bounded queue and thread: a slow sink is measured, a broken one ends the run."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""What the exchange tells the sender to do next."""
+"""The next step of the sender, as the exchange decides it."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from stream_client.transport.base import Request
 
 @dataclass(frozen=True, slots=True)
 class SendFrame:
-    """The sender shall send this frame."""
+    """Send this frame."""
 
     frame: Frame
     dequeued: float
@@ -17,19 +17,19 @@ class SendFrame:
 
 @dataclass(frozen=True, slots=True)
 class Resend:
-    """The sender shall send this request again, in the new session."""
+    """Send this request again, in the new session."""
 
     request: Request
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The sender shall half-close: nothing more will be sent."""
+    """Half-close the session: nothing more will be sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The session broke; the sender shall recover or end the run."""
+    """The session broke: recover, or end the run."""
 
     error: StreamClientError
 

@@ -78,7 +78,7 @@ def _parameters(challenge: str) -> dict[str, str]:
 
 
 def _strength(challenge: str) -> int:
-    """How good a challenge's way is; 0 for one that we cannot answer."""
+    """How strong a challenge's method is; 0 for one that we cannot answer."""
     scheme = challenge.split(" ", 1)[0].lower()
     if scheme == "basic":
         return 1

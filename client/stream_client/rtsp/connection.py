@@ -21,7 +21,7 @@ from stream_client.rtsp.messages import (
 from stream_client.util.urls import environment_credentials, split_credentials
 
 _PORTS = {"rtsp": 554, "rtsps": 322}
-_GOODBYE_SECONDS = 0.3
+_TEARDOWN_SECONDS = 0.3
 _KEEPALIVE_SECONDS = 25.0  # servers close sessions after 60 s by default (RFC 2326, 12.37)
 _SESSION_TIMEOUT = re.compile(r"timeout\s*=\s*(\d+)")
 
@@ -29,7 +29,7 @@ _SESSION_TIMEOUT = re.compile(r"timeout\s*=\s*(\d+)")
 class RtspConnection:
     """Used by one thread, but for :meth:`abort`. ``timeout`` in seconds bounds each step.
 
-    Raises :class:`RtspError` for refusals and :class:`OSError` (time-outs, TLS) for the rest. ``url`` is without
+    Raises :class:`RtspError` for refusals and :class:`OSError` (timeouts, TLS) for the rest. ``url`` is without
     credentials afterwards; they, or those of the environment, answer the server's challenges.
     """
 
@@ -84,7 +84,7 @@ class RtspConnection:
             tls.do_handshake()
 
     def request(self, method: str, url: str, headers: dict[str, str], body: bytes = b"") -> Response:
-        """Send a request and wait for its response, after a challenge once more; the session is kept."""
+        """Send a request, after a challenge once more, and wait for its response. Keeps the session's name."""
         self.send(self._request_bytes(method, url, headers, body))
         response = self._response()
         if response.status == 401 and self._authenticator and self._authenticator.challenged(response.challenges):
@@ -100,9 +100,9 @@ class RtspConnection:
         return response
 
     def keepalive(self) -> bytes:
-        """The request that keeps the session when it is due, for :meth:`send`; else nothing.
+        """The request that keeps the session alive, for :meth:`send`; empty while none is due.
 
-        Raises :class:`TimeoutError` where nothing has come since the last one, for the time-out.
+        Raises :class:`TimeoutError` when nothing has come within the timeout after the last one.
         """
         now = time.monotonic()
         if now >= self._silence_end:
@@ -130,7 +130,7 @@ class RtspConnection:
         del self._received[: len(self._received) if start < 0 else start]
 
     def discard_received(self) -> None:
-        """Receiver reports and answers to keep-alives: taken, so that the server never waits, and not looked at."""
+        """Read and drop receiver reports and answers to keep-alives, so that the server never waits for us."""
         assert self._socket is not None
         self._socket.settimeout(0)
         try:
@@ -143,16 +143,16 @@ class RtspConnection:
         raise ConnectionResetError("the server closed the connection")
 
     def close(self) -> None:
-        """Say good-bye where possible, and close the connection.
+        """End the session where possible, and close the connection.
 
-        The answer is waited for, shortly: until it is there, servers may still hold the stream and refuse its next.
+        Waits a short time for the answer: before it, servers may still hold the stream and refuse the next one.
         """
         connection = self._socket
         if connection is None:
             return
         if self._session and not self._aborted:
             with contextlib.suppress(OSError, RtspError):
-                self._timeout = min(self._timeout, _GOODBYE_SECONDS)
+                self._timeout = min(self._timeout, _TEARDOWN_SECONDS)
                 self._requests_end = math.inf
                 connection.settimeout(self._timeout)
                 self.send(self._request_bytes("TEARDOWN", self.url, {}, b""))

@@ -7,31 +7,31 @@ _START_CODE = b"\x00\x00\x00\x01"
 _HEADER = struct.Struct("!BBHI")
 _HEADER_BYTES = 12
 _STAP_A, _FU_A = 24, 28
-_PICTURE = range(1, 6)
-"""Types of NAL units that hold parts of a picture."""
+_FRAME = range(1, 6)
+"""Types of NAL units that hold parts of a frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessUnit:
-    """What makes a picture, in Annex B's form. ``time``: ticks since the first one's, no longer modulo 2^32."""
+    """The NAL units of one frame, in Annex B's form. ``time``: ticks since the first frame, not modulo 2^32."""
 
     data: bytes
     time: int
 
 
 class Depacketiser:
-    """Gives an access unit as soon as its last packet is there, which RTP's marker tells.
+    """Gives an access unit as soon as its last packet is there, the one with RTP's marker.
 
-    FFmpeg's parser does not look at the marker: it ends a picture when the next one begins, a frame's time later.
-    A server that marks packets in the middle of a picture is not believed: after the first one, its pictures end
-    with the next one's time. What a lost packet leaves whole is passed on.
+    FFmpeg's parser ignores the marker: it ends a frame when the next one begins, one frame period later. A server
+    that marks packets in the middle of a frame is not trusted after the first such marker: its frames then end when
+    the timestamp changes. NAL units that a lost packet leaves whole are passed on.
     """
 
     def __init__(self, payload_type: int) -> None:
         self._payload_type = payload_type
         self._units: list[bytes] = []
         self._fragments: list[bytes] = []
-        self._has_picture = False
+        self._has_frame = False
         self._marked = True
         self._sequence: int | None = None
         self._timestamp: int | None = None
@@ -55,7 +55,7 @@ class Depacketiser:
             self._fragments.clear()
         self._sequence = sequence
         self._take_payload(_payload(packet, first))
-        if second & 0x80 and self._marked and self._has_picture:
+        if second & 0x80 and self._marked and self._has_frame:
             ended += self._end()
             self._ended = timestamp
         return ended
@@ -67,12 +67,12 @@ class Depacketiser:
         self._timestamp, self._ended = timestamp, None
 
     def _end(self) -> list[AccessUnit]:
-        """The access unit so far; without a picture, its parameter sets go with the next one."""
+        """The access unit so far; parameter sets without a frame go with the next one."""
         self._fragments.clear()
-        if not self._has_picture:
+        if not self._has_frame:
             return []
         data = b"".join(_START_CODE + unit for unit in self._units)
-        self._units, self._has_picture = [], False
+        self._units, self._has_frame = [], False
         return [AccessUnit(data, self._time)]
 
     def _take_payload(self, payload: bytes) -> None:
@@ -103,7 +103,7 @@ class Depacketiser:
     def _take_unit(self, unit: bytes) -> None:
         if unit:
             self._units.append(unit)
-            self._has_picture |= unit[0] & 0x1F in _PICTURE
+            self._has_frame |= unit[0] & 0x1F in _FRAME
 
 
 def _payload(packet: bytes, first: int) -> bytes:

@@ -1,4 +1,4 @@
-"""What a server's description (SDP, RFC 8866; RFC 2326, appendix C) says of an H.264 track. No I/O."""
+"""The H.264 track in a server's description (SDP, RFC 8866; RFC 2326, appendix C). No I/O."""
 
 import base64
 import binascii
@@ -30,7 +30,7 @@ class H264Track:
 
 
 def h264_track(description: str, base: str) -> H264Track | None:
-    """The first video track, of the presentation at ``base``; ``None`` where it is no H.264 or interleaved (mode 2)."""
+    """The first video track of the presentation at ``base``; ``None`` unless it is H.264 in mode 0 or 1."""
     lines = [line.strip() for line in description.splitlines()]
     starts = [index for index, line in enumerate(lines) if line.startswith("m=")] + [len(lines)]
     session = lines[: starts[0]]

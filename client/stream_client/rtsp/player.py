@@ -16,7 +16,7 @@ _BYE = 203
 class Player:
     """Used by one thread, but for :meth:`abort`. ``timeout`` in seconds bounds each step and each wait for data.
 
-    Raises :class:`RtspError` for refusals and :class:`OSError` (time-outs) for the rest.
+    Raises :class:`RtspError` for refusals and :class:`OSError` (timeouts) for the rest.
     """
 
     def __init__(self, url: str, *, timeout: float) -> None:
@@ -24,7 +24,7 @@ class Player:
         self._channel = 0
 
     def describe(self) -> H264Track | None:
-        """Connect; the first video track, ``None`` where it is none for us."""
+        """Connect; the first video track, ``None`` where it is not H.264 that we can read."""
         connection = self._connection
         connection.connect()
         response = connection.request("DESCRIBE", connection.url, {"Accept": "application/sdp"})
@@ -43,12 +43,12 @@ class Player:
         self._connection.request("PLAY", track.presentation, {"Range": "npt=0.000-"})
 
     def access_units(self, track: H264Track) -> Iterator[AccessUnit]:
-        """Each as soon as it is there, until the server says that it was the last."""
+        """Each access unit as soon as it is complete, until the server ends the stream."""
         depacketiser = Depacketiser(track.payload_type)
         while True:
             try:
                 message = self._connection.receive()
-            except RtspError:  # a request of the server's, or a fault of it
+            except RtspError:  # a request of the server, or a fault of it
                 self._connection.skip_to_packet()
                 continue
             if isinstance(message, Packet):
@@ -60,7 +60,7 @@ class Player:
                 self._connection.send(keepalive)
 
     def close(self) -> None:
-        """Say good-bye where possible, and close the connection."""
+        """End the session where possible, and close the connection."""
         self._connection.close()
 
     def abort(self) -> None:

@@ -14,7 +14,7 @@ _REPORT_SECONDS = 5.0
 class Publisher:
     """Used by one thread, but for :meth:`abort`. ``timeout`` in seconds bounds each step.
 
-    Raises :class:`RtspError` for refusals and :class:`OSError` (time-outs, TLS) for the rest.
+    Raises :class:`RtspError` for refusals and :class:`OSError` (timeouts, TLS) for the rest.
     """
 
     def __init__(self, url: str, *, timeout: float = 5.0) -> None:
@@ -40,7 +40,7 @@ class Publisher:
         self._next_report = time.monotonic()
 
     def send(self, units: list[bytes], presentation: int) -> None:
-        """Send an access unit; ``presentation`` in ticks of 90 kHz. Waits at most the time-out."""
+        """Send an access unit; ``presentation`` in ticks of 90 kHz. Waits at most the timeout."""
         parts = [interleaved(0, packet) for packet in self._packetiser.packets(units, presentation)]
         now = time.monotonic()
         if now >= self._next_report:
@@ -50,7 +50,7 @@ class Publisher:
         self._connection.discard_received()
 
     def close(self) -> None:
-        """Say good-bye where possible, and close the connection."""
+        """End the session where possible, and close the connection."""
         self._connection.close()
 
     def abort(self) -> None:

@@ -94,7 +94,7 @@ class Clock:
 def scripted(delay: float) -> dict[str, float]:
     """The stages of a frame whose server takes ``delay`` seconds more; every other stage takes its own 1 to 9 ms."""
     clock = Clock()
-    joiner = Joiner(expected=frozenset({"output"}), picture="output", request_timeout=9, join_timeout=9)
+    joiner = Joiner(expected=frozenset({"output"}), image_output="output", request_timeout=9, join_timeout=9)
     exchange = Exchange(frame_queue("block"), FixedWindow(1), joiner, Ledger(), Observer(), clock=clock)
     listener = exchange.listener()
     frame = Frame(0, 7, PICTURE, captured=clock())

@@ -24,7 +24,9 @@ class Flow:
 
     def __init__(self, *, resend: bool = False) -> None:
         self.now = 100.0
-        joiner = Joiner(expected=frozenset({"output"}), picture="output", request_timeout=TIMEOUT, join_timeout=1.0)
+        joiner = Joiner(
+            expected=frozenset({"output"}), image_output="output", request_timeout=TIMEOUT, join_timeout=1.0
+        )
         self.exchange = Exchange(
             frame_queue("block"), FixedWindow(4), joiner, Ledger(), Observer(), resend=resend, clock=lambda: self.now
         )

@@ -14,10 +14,10 @@ PICTURE = Tensor("output", "UINT8", np.zeros((8, 8, 3), np.uint8))
 SCORES = Tensor("label_scores", "FP32", np.zeros((1, 2), np.float32))
 
 
-def _joiner(*expected: str, picture: str | None = "output", join_timeout: float | None = 0.2) -> Joiner:
+def _joiner(*expected: str, image_output: str | None = "output", join_timeout: float | None = 0.2) -> Joiner:
     return Joiner(
         expected=frozenset(expected or ("output",)),
-        picture=picture,
+        image_output=image_output,
         request_timeout=10.0,
         join_timeout=join_timeout,
     )
@@ -117,7 +117,7 @@ def test_a_picture_is_waited_for_though_later_labels_have_come() -> None:
 
 
 def test_the_first_picture_is_waited_for_though_its_label_came_long_before() -> None:
-    joiner = _joiner("output", "label_scores", picture=None)
+    joiner = _joiner("output", "label_scores", image_output=None)
     _send(joiner, 1)
     joiner.answer(_answer(1, SCORES), 1.0)
     joiner.expire(2.0)
@@ -127,7 +127,7 @@ def test_the_first_picture_is_waited_for_though_its_label_came_long_before() -> 
 
 
 def test_where_no_picture_comes_frames_do_not_wait_for_one_for_ever() -> None:
-    joiner = _joiner("label_scores", "other", picture=None)
+    joiner = _joiner("label_scores", "other", image_output=None)
     for timestamp, now in ((1, 1.0), (2, 7.0)):
         _send(joiner, timestamp, now)
         joiner.answer(_answer(timestamp, SCORES), now)

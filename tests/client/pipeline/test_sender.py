@@ -25,7 +25,7 @@ def test_the_back_off_is_kept_for_a_server_that_accepts_sessions_and_closes_them
 ) -> None:
     server.script = lambda request, number: iter([(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many sessions")])
     backoff = Backoff(first=0.001, longest=0.002)
-    joiner = Joiner(expected=frozenset({"output"}), picture="output", request_timeout=30, join_timeout=None)
+    joiner = Joiner(expected=frozenset({"output"}), image_output="output", request_timeout=30, join_timeout=None)
     exchange = Exchange(frame_queue("block"), FixedWindow(1), joiner, Ledger(), Observer())
     errors: list[StreamClientError] = []
     sender = Sender(
