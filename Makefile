@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 DEMO := demo-output
 
-.PHONY: demo test environments lint bench conformance fuzz soak clean
+.PHONY: demo test environments lint wheel bench conformance fuzz soak clean
 
 demo: $(VENV)/embedded
 	@mkdir -p $(DEMO)
@@ -39,6 +39,10 @@ lint: $(VENV)/dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+# The wheel, installed without this checkout, on every Python of this machine that counts.
+wheel: $(VENV)/dev
+	$(RUN) tools/check_wheel.py
 
 bench: $(VENV)/dev
 	$(RUN) -m graph_server assets --clip
