@@ -21,6 +21,7 @@ from graph_server.servables.reload import ConfigWatcher
 from graph_server.service.admission import Budgets, Limits
 from graph_server.service.grpc_service import InferenceService
 from graph_server.service.region import FOLDER as SHARED_MEMORY_FOLDER
+from graph_server.service.rest.cross_origin import CrossOrigin
 from graph_server.service.servable_calls import ServableCalls
 from graph_server.service.shared_memory import SharedMemoryRegions
 from graph_server.tls import server_credentials
@@ -28,6 +29,7 @@ from graph_server.tls import server_credentials
 if TYPE_CHECKING:
     from graph_server.service.rest.server import RestServer
 
+DEFAULT_REST_WORKERS = 32
 _MOST_MESSAGE_BYTES = 2**31 - 1  # gRPC core counts in 32 bits
 # A client that vanishes without closing its connection is noticed after 40 s.
 _KEEPALIVE = (
@@ -39,7 +41,7 @@ _KEEPALIVE = (
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """Addresses and limits. Port 0 lets the system choose; ``rest_port`` ``None`` serves no REST.
+    """Addresses and limits. Port 0 lets the system choose; ``None`` serves no gRPC, or no REST.
 
     ``rest_address``: where REST is bound, ``None`` as gRPC is. ``channel_arguments`` are gRPC core's, such as
     ``grpc.max_concurrent_streams``. ``metrics``: ``None`` leaves them to the configuration. ``poll_seconds``: how
@@ -48,15 +50,17 @@ class ServerOptions:
 
     bind_address: str = "127.0.0.1"
     rest_address: str | None = None
-    port: int = 9000
+    port: int | None = 9000
     rest_port: int | None = None
-    rest_workers: int = 32
+    rest_workers: int = DEFAULT_REST_WORKERS
+    cross_origin: CrossOrigin = field(default_factory=CrossOrigin)
     limits: Limits = field(default_factory=Limits)
     channel_arguments: tuple[tuple[str, int | str], ...] = ()
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
     cache: Path | None = None
+    cpu_extension: Path | None = None
     faults: FaultOptions = NO_FAULTS
     metrics: MetricsConfig | None = None
     poll_seconds: float = 0.0
@@ -64,7 +68,12 @@ class ServerOptions:
     @property
     def hosts(self) -> tuple[str, ...]:
         """The addresses in ``bind_address``, those of IPv6 without brackets."""
-        return tuple(host.strip().strip("[]") for host in self.bind_address.split(","))
+        return _hosts(self.bind_address)
+
+    @property
+    def rest_hosts(self) -> tuple[str, ...]:
+        """The same for REST."""
+        return _hosts(self.rest_address) if self.rest_address else self.hosts
 
 
 class GraphServer:
@@ -78,7 +87,8 @@ class GraphServer:
         """``read`` gives the configuration as it is now; without it nothing is ever loaded again."""
         self._options = options
         self._metrics = Registry(options.metrics or config.metrics or MetricsConfig())
-        self._live = LiveServables(config, read, Runtime(options.cache), ServableMetrics(self._metrics))
+        runtime = Runtime(options.cache, options.cpu_extension)
+        self._live = LiveServables(config, read, runtime, ServableMetrics(self._metrics))
         self._watcher = ConfigWatcher(options.poll_seconds, self._live.reload_if_changed)
         # A thread for every call that is admitted: none waits for another to end.
         self._pool = ThreadPoolExecutor(options.limits.calls, thread_name_prefix="call")
@@ -109,8 +119,9 @@ class GraphServer:
     def start(self) -> None:
         """Bind, serve and load; raises :class:`ConfigError` for what cannot be bound, or is required and not loaded."""
         options = self._options
-        self.address = self._bind_grpc()
-        self._grpc.start()
+        if options.port is not None:
+            self.address = self._bind_grpc(options.port)
+            self._grpc.start()
         if options.rest_port is not None:
             self._rest = self._start_rest(options.rest_port)
             self.rest_address = self._rest.address
@@ -129,18 +140,17 @@ class GraphServer:
         from graph_server.service.rest.server import RestServer
 
         options = self._options
-        host = (options.rest_address or options.hosts[0]).strip("[]")
         try:
             rest = RestServer(
-                host,
+                options.rest_hosts,
                 port,
-                RestAnswers(self._calls, self._live, self._metrics),
+                RestAnswers(self._calls, self._live, self._metrics, options.cross_origin),
                 HttpLimits(self._calls.budgets.rest_bytes, options.limits.message_bytes),
                 workers=options.rest_workers,
             )
         except OSError as error:
             self.stop()
-            text = f"cannot bind REST port {port} of {host}: {error.strerror}"
+            text = f"cannot bind REST port {port} of {', '.join(options.rest_hosts)}: {error.strerror}"
             raise ConfigError(text, option="rest_port") from error
         rest.start()
         return rest
@@ -170,11 +180,10 @@ class GraphServer:
             return None
         return SharedMemoryRegions(options.limits.message_bytes)
 
-    def _bind_grpc(self) -> str:
+    def _bind_grpc(self, port: int) -> str:
         """Bind every address, all to the port of the first; returns the first."""
         options = self._options
         credentials = server_credentials(options.tls_certificate, options.tls_key, options.tls_client_ca)
-        port = options.port
         for host in options.hosts:
             target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             try:
@@ -187,6 +196,10 @@ class GraphServer:
                 raise ConfigError(f"cannot bind {target}: {reason}", option="port") from error
         first = options.hosts[0]
         return f"[{first}]:{port}" if ":" in first else f"{first}:{port}"
+
+
+def _hosts(addresses: str) -> tuple[str, ...]:
+    return tuple(host.strip().strip("[]") for host in addresses.split(","))
 
 
 def label_files(servables: Servables) -> dict[str, str | None]:

@@ -2,11 +2,16 @@
 
 import argparse
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from graph_server.cli.ovms_flags import IGNORED
+from graph_server.config.entries import PREPROCESSING
 from graph_server.faults.plan import HELP
 from graph_server.service.admission import Limits
+from graph_server.service.rest.cross_origin import CrossOrigin
 
 _Number = TypeVar("_Number", int, float)
 
@@ -31,10 +36,13 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="store_true", help="print the versions of this server and of OpenVINO")
     what = parser.add_argument_group("what to serve")
     what.add_argument("--config_path", type=Path, help="config.json as OVMS reads it (default: the project's)")
     what.add_argument("--model_name", help="serve one graph or model under this name")
-    what.add_argument("--model_path", type=Path, help="its folder, or a .pbtxt file")
+    what.add_argument(
+        "--model_path", type=Path, help="a graph's folder, a model's folder of versions, or a model's file"
+    )
     _add_model(parser.add_argument_group("settings of the one model, as in config.json"))
     what.add_argument(
         "--models_dir",
@@ -43,14 +51,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_mounts(what)
     where = parser.add_argument_group("where to serve it")
-    where.add_argument("--port", type=_port, default=9000, help="gRPC port, 0 for any (default: 9000)")
+    where.add_argument("--port", type=_port, help="gRPC port, 0 for any (default: no gRPC)")
     where.add_argument("--rest_port", type=_port, help="REST port, 0 for any (default: no REST)")
     where.add_argument(
         "--grpc_bind_address", default="127.0.0.1", help="addresses to bind, with commas (default: loopback)"
     )
-    where.add_argument(
-        "--rest_bind_address", type=_one_address, help="address to bind for REST (default: gRPC's first)"
-    )
+    where.add_argument("--rest_bind_address", help="addresses to bind for REST, with commas (default: gRPC's)")
     where.add_argument("--tls_cert", type=Path, help="PEM certificate chain: serve TLS")
     where.add_argument("--tls_key", type=Path, help="PEM private key")
     where.add_argument(
@@ -60,7 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     how = parser.add_argument_group("how")
     how.add_argument("--log_level", default="INFO", choices=("TRACE", "DEBUG", "INFO", "WARNING", "ERROR"))
     how.add_argument("--log_path", type=Path, help="file to write the log to as well")
-    how.add_argument("--metrics_enable", action="store_true", help="serve /metrics on the REST port")
+    _add_switch(how, "--metrics_enable", "serve /metrics on the REST port")
     how.add_argument("--metrics_list", type=_names, metavar="NAME,...", help="which metrics (default: OVMS's default)")
     how.add_argument(
         "--file_system_poll_wait_seconds",
@@ -68,12 +74,15 @@ def build_parser() -> argparse.ArgumentParser:
         default=1.0,
         help="how often the configuration and the models' folders are looked at for changes, 0: never (default: 1)",
     )
+    how.add_argument("--cpu_extension", type=Path, help="a library with operations for OpenVINO's CPU device")
     how.add_argument("--cache_dir", type=Path, help="where OpenVINO keeps compiled models (default: the user's cache)")
     how.add_argument(
         "--exit_with_stdin",
         action="store_true",
         help="end when standard input closes, for servers that are embedded",
     )
+    _add_cross_origin(parser.add_argument_group("cross-origin requests from browsers to REST"))
+    _add_ignored(parser.add_argument_group("flags of OVMS without effect here"))
     faults = parser.add_argument_group("to test clients")
     faults.add_argument("--fault", action="append", default=[], metavar="NAME=VALUE", help=f"repeatable: {HELP}")
     faults.add_argument("--fault_seed", type=int, default=0, help="the same seed gives the same faults (default: 0)")
@@ -86,8 +95,7 @@ def _add_limits(group: Any) -> None:
     def add(flag: str, value: int, text: str) -> None:
         group.add_argument(flag, type=_count, default=value, metavar="N", help=f"{text} (default: {value})")
 
-    add("--grpc_workers", 1, "accepted for OVMS's sake: one gRPC server does it here")
-    add("--rest_workers", 32, "REST inferences at once")
+    group.add_argument("--rest_workers", type=_count, metavar="N", help="REST inferences at once (default: 32)")
     add("--grpc_max_threads", default.calls, "calls at once, of which half may be streams")
     add("--max_sessions", default.sessions, "streams at once that have a graph")
     add("--grpc_memory_quota", default.memory_bytes, "bytes of frames under way, shared equally by the sessions")
@@ -107,15 +115,41 @@ def _add_model(group: Any) -> None:
     group.add_argument("--shape", type=_json_or_text, help='(1,3,224,224) or {"input": "(1,3,-1,-1)"}')
     group.add_argument("--layout", type=_json_or_text, help='NHWC:NCHW or {"input": "NHWC:NCHW"}')
     group.add_argument("--model_version_policy", type=_json, help='{"latest": {"num_versions": 2}}')
-    group.add_argument("--nireq", type=int, help="infer requests at once, 0 for as many as OpenVINO advises")
+    group.add_argument("--nireq", type=_natural, help="infer requests at once, 0 for as many as OpenVINO advises")
     group.add_argument("--target_device", help="OpenVINO's device (default: CPU)")
+    group.add_argument("--mean", help="what is subtracted from the values of an image: 127.5 or [123.7,116.3,103.5]")
+    group.add_argument("--scale", help="what divides them: 255 or [58.4,57.1,57.4]")
+    group.add_argument("--color_format", help="TARGET:SOURCE, as in BGR:RGB; NV12 and I420 are known as well")
+    group.add_argument("--precision", help="TARGET:SOURCE, as in uint8:fp32")
     group.add_argument("--plugin_config", type=_json, help='{"PERFORMANCE_HINT": "LATENCY"}')
 
 
 MODEL_SETTINGS = (
-    "batch_size", "shape", "layout", "model_version_policy", "nireq", "target_device", "plugin_config",
+    "batch_size", "shape", "layout", "model_version_policy", "nireq", "target_device", "plugin_config", *PREPROCESSING,
 )  # fmt: skip
-"""Flags that are keys of a model in ``config.json``."""
+"""Flags that are keys of a model in ``config.json`` or in a subconfig."""
+
+
+def _add_cross_origin(group: Any) -> None:
+    default = CrossOrigin()
+    group.add_argument("--allowed_origins", default=default.origins, help="default: *")
+    group.add_argument("--allowed_methods", default=default.methods, help="default: *")
+    group.add_argument("--allowed_headers", default=default.headers, help="default: *")
+    _add_switch(group, "--allow_credentials", "let browsers send cookies")
+
+
+def _add_ignored(group: Any) -> None:
+    kinds: dict[str, Callable[[str], Any]] = {"grpc_workers": _workers, "api_key_file": _file}
+    for name, reason in IGNORED.items():
+        if name == "verbose_response":
+            _add_switch(group, f"--{name}", reason)
+        else:
+            group.add_argument(f"--{name}", type=kinds.get(name, str), metavar="…", help=reason)
+
+
+def _add_switch(group: Any, flag: str, text: str) -> None:
+    """A flag that may have a value, as in ``--metrics_enable=true``."""
+    group.add_argument(flag, type=_boolean, nargs="?", const=True, default=False, metavar="true|false", help=text)
 
 
 def _json_or_text(text: str) -> Any:
@@ -133,10 +167,21 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _one_address(text: str) -> str:
-    if "," in text:
-        raise argparse.ArgumentTypeError(f"{text!r}: REST is bound to one address here, not to several as in OVMS")
-    return text
+def _boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false", "1", "0"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return text.lower() in ("true", "1")
+
+
+def _workers(text: str) -> int:
+    most = os.cpu_count() or 1
+    return _number(text, int, 1, most, f"a number of gRPC servers, from 1 to the {most} processors")
+
+
+def _file(text: str) -> Path:
+    if not Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"{text!r} is no file that can be read")
+    return Path(text)
 
 
 def add_mounts(group: Any) -> None:
@@ -164,6 +209,10 @@ def _seconds(text: str) -> float:
 
 def _port(text: str) -> int:
     return _number(text, int, 0, 65535, "a port, 0 to 65535")
+
+
+def _natural(text: str) -> int:
+    return _number(text, int, 0, 2**32 - 1, "a number, 0 or above")
 
 
 def _count(text: str) -> int:

@@ -1,26 +1,43 @@
 """The graph server's command line."""
 
 import argparse
+import ipaddress
 import json
 import logging
+import re
 import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
+import openvino
+
+import graph_server
 from graph_server.cli.arguments import MODEL_SETTINGS, build_parser
 from graph_server.cli.assets import ensure_models, shipped_mounts
 from graph_server.cli.assets import main as assets_main
 from graph_server.cli.messages import error_line
+from graph_server.cli.ovms_flags import IGNORED, refusal
+from graph_server.config.entries import PREPROCESSING
 from graph_server.config.read import ServerConfig, read_config, single_servable
 from graph_server.errors import ConfigError, GraphServerError
 from graph_server.faults.plan import parse_faults
 from graph_server.metrics.registry import MetricsConfig, metrics_config
 from graph_server.resources import cache_folder, project_file
-from graph_server.server import GraphServer, ServerOptions, label_files
+from graph_server.server import DEFAULT_REST_WORKERS, GraphServer, ServerOptions, label_files
 from graph_server.service.admission import Limits
+from graph_server.service.grpc_service import SERVER_NAME
+from graph_server.service.rest.cross_origin import CrossOrigin
 from kserve_wire.malloc import keep_frame_memory
+
+logger = logging.getLogger(__name__)
+
+_WITH_CONFIG = ("layout", *PREPROCESSING)
+"""Settings of one model that OVMS takes beside ``--config_path`` too, where they have no effect."""
+_MOST_REST_WORKERS = 10_000
+_HOST_NAME = r"(?=.{1,255}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return landmarks_main(arguments[1:])
     parser = build_parser()
+    refused = refusal(arguments)
+    if refused is not None:
+        parser.error(refused)
     options = parser.parse_args(arguments)
+    if options.version:
+        print(f"{SERVER_NAME}, in its place: ovms-stream-client {graph_server.__version__}")
+        print(f"OpenVINO backend {openvino.__version__}")
+        return 0
     _check(parser, options)
     try:
         _start_log(options)
@@ -55,12 +79,38 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
     if options.config_path is not None and options.model_name is not None:
         parser.error("use either --config_path or --model_name with --model_path")
     for key in MODEL_SETTINGS:
-        if options.model_name is None and getattr(options, key) is not None:
+        if options.model_name is None and getattr(options, key) is not None and key not in _WITH_CONFIG:
             parser.error(f"--{key} goes with --model_name; in a configuration it is a key of the model")
+        if key in PREPROCESSING and getattr(options, key) is not None and options.layout is None:
+            parser.error(f"--layout is missing: --{key} needs it")
+    _check_ports(parser, options)
+    if options.cpu_extension is not None and not options.cpu_extension.exists():
+        parser.error(f"--cpu_extension: {options.cpu_extension} does not exist")
     if options.metrics_enable and options.rest_port is None:
         parser.error("--rest_port is missing: metrics are served on it")
     if options.metrics_list is not None and not options.metrics_enable:
         parser.error("--metrics_enable is missing: --metrics_list needs it")
+
+
+def _check_ports(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    if options.port is None and options.rest_port is None:
+        parser.error("--port and --rest_port are both missing: one of them is needed")
+    if options.port and options.port == options.rest_port:
+        parser.error("--port and --rest_port cannot be the same")
+    if options.rest_workers is not None and options.rest_port is None:
+        parser.error("--rest_port is missing: --rest_workers is for it")
+    if options.rest_workers is not None and not 2 <= options.rest_workers <= _MOST_REST_WORKERS:
+        parser.error(f"--rest_workers is from 2 to {_MOST_REST_WORKERS}")
+    for flag in ("grpc_bind_address", "rest_bind_address"):
+        for host in (getattr(options, flag) or "").split(","):
+            if host and not _is_host(host.strip("[]")):
+                parser.error(f"--{flag}: {host!r} is neither a host's name nor an address")
+
+
+def _is_host(text: str) -> bool:
+    with suppress(ValueError):
+        return bool(ipaddress.ip_address(text))
+    return re.fullmatch(_HOST_NAME, text) is not None and not re.fullmatch(r"[0-9A-Fa-f.:]+", text)
 
 
 def _start_log(options: argparse.Namespace) -> None:
@@ -98,6 +148,9 @@ def _metrics(options: argparse.Namespace, config: ServerConfig) -> MetricsConfig
 
 def _serve(options: argparse.Namespace) -> int:
     faults = parse_faults(options.fault, options.fault_seed)
+    for name, reason in IGNORED.items():
+        if getattr(options, name):
+            logger.warning("--%s has no effect: %s", name, reason)
     read = _read(options)
     try:
         config = read()
@@ -110,7 +163,11 @@ def _serve(options: argparse.Namespace) -> int:
             port=options.port,
             rest_port=options.rest_port,
             rest_address=options.rest_bind_address,
-            rest_workers=options.rest_workers,
+            rest_workers=options.rest_workers or DEFAULT_REST_WORKERS,
+            cross_origin=CrossOrigin(
+                options.allowed_origins, options.allowed_methods, options.allowed_headers, options.allow_credentials
+            ),
+            cpu_extension=options.cpu_extension,
             limits=Limits(
                 calls=options.grpc_max_threads,
                 sessions=options.max_sessions,
@@ -137,7 +194,7 @@ def _serve(options: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: None)
     server.start()
     try:
-        ready = {"grpc": server.address, "rest": server.rest_address, "labels": label_files(server.servables)}
+        ready = {"grpc": server.address or None, "rest": server.rest_address, "labels": label_files(server.servables)}
         print(json.dumps(ready), flush=True)
         if options.exit_with_stdin:
             threading.Thread(target=_watch_stdin, args=(end,), name="stdin", daemon=True).start()

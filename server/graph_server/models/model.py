@@ -60,6 +60,10 @@ class TensorInfo:
     layout: str = ""
 
 
+ModelInfo = Mapping[str, "str | ModelInfo"]
+"""What stands in a model's file beside its network (``rt_info``): texts by name, nested."""
+
+
 class Model:
     """One version of a model; compiled at first use, then shared by every session."""
 
@@ -100,6 +104,13 @@ class Model:
     def outputs(self) -> tuple[TensorInfo, ...]:
         """The outputs, in the model's order."""
         return tuple(_describe(port) for port in self._model.outputs)
+
+    @cached_property
+    def info(self) -> ModelInfo:
+        """The file's ``model_info``, which OpenVINO's Model API reads; empty where it has none."""
+        if not self._model.has_rt_info(["model_info"]):
+            return {}
+        return _texts(self._model.rt_info["model_info"])
 
     def request(
         self, key: str, change: Callable[[ov.Model], ov.Model], *, most_copies: int = MOST_COPIES
@@ -144,7 +155,7 @@ class Model:
 
     def forget_source(self) -> None:
         """Let go of the model as it was read: what is compiled does without it, and for more it is read again."""
-        _ = self.inputs, self.outputs
+        _ = self.inputs, self.outputs, self.info
         with self._lock:
             self._forgotten = True
             vars(self).pop("_model", None)
@@ -240,6 +251,10 @@ class _RequestPool:
             with self._changed:
                 self._idle.append(request)
                 self._changed.notify()
+
+
+def _texts(info: Any) -> dict[str, str | ModelInfo]:
+    return {name: _texts(value) if isinstance(value, dict) else str(value.astype(str)) for name, value in info.items()}
 
 
 def _describe(port: Any) -> TensorInfo:

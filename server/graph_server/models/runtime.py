@@ -9,6 +9,8 @@ from pathlib import Path
 
 import openvino as ov
 
+from graph_server.errors import ConfigError
+
 
 @cache
 def supported_keys(device: str) -> frozenset[str]:
@@ -30,8 +32,14 @@ class Runtime:
     TensorFlow Lite models are kept in OpenVINO's own format, which is read in a quarter of the time.
     """
 
-    def __init__(self, cache: Path | None = None) -> None:
+    def __init__(self, cache: Path | None = None, extension: Path | None = None) -> None:
+        """``extension``: a library with operations for the CPU device; raises :class:`ConfigError` for another file."""
         self.core = ov.Core()
+        try:
+            if extension is not None:
+                self.core.add_extension(str(extension))
+        except RuntimeError as error:
+            raise ConfigError(f"{extension} is no extension of OpenVINO: {error} (--cpu_extension)") from error
         self._kept: Path | None = None
         if cache is not None:
             try:

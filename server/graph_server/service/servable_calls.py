@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 
 from graph_server.errors import UnknownModelError, UnknownVersionError
 from graph_server.metrics.servables import Interface
-from graph_server.models.model import Model
+from graph_server.models.model import Model, ModelInfo
 from graph_server.models.repository import Version
 from graph_server.servables.live import LiveServables
 from graph_server.servables.load import Servables
@@ -75,6 +75,11 @@ class ServableCalls:
             for info in sorted(infos, key=lambda info: info.name):
                 specs.add(name=info.name, datatype=info.datatype, shape=info.shape)
         return answer
+
+    def model_info(self, name: str, version: str) -> ModelInfo:
+        """What the makers of a model say of it beside its tensors, such as labels; nothing for a graph."""
+        servables = self.current()
+        return _served(self._version(servables, name, version)).info if name in servables.models.names else {}
 
     def _graph_metadata(self, servables: Servables, name: str, interface: Interface) -> ModelMetadataResponse:
         if name not in servables.loaded and name not in servables.retired:

@@ -10,12 +10,30 @@ from typing import Any
 import grpc
 import pytest
 
+from graph_server.cli.arguments import build_parser
 from graph_server.cli.command import main
+from graph_server.cli.ovms_flags import REFUSED
 from graph_server.errors import ConfigError
 from graph_server.tls import server_credentials
 from tests.conftest import ROOT
 from tests.support.calls import calling
 from tests.support.graph_server import ECHO, graph_server_process, http, request, write_onnx
+
+OVMS_HELP = """
+help version port grpc_bind_address rest_port rest_bind_address grpc_workers grpc_max_threads grpc_memory_quota
+rest_workers log_level log_path verbose_response trace_path grpc_channel_arguments file_system_poll_wait_seconds
+custom_node_resources_cleaner_interval_seconds cache_dir metrics_enable metrics_list cpu_extension
+allowed_media_domains allowed_local_media_path allow_credentials allowed_origins allowed_methods allowed_headers
+api_key_file config_path list_models add_to_config remove_from_config pull source_model source_loras gguf_filename
+overwrite_models model_repository_path weight-format extra_quantization_params model_name model_path batch_size
+shape layout mean scale color_format precision model_version_policy nireq target_device plugin_config task configure
+cache_interval_multiplier cache_size default_num_inference_steps default_resolution draft_source_model
+dynamic_split_fuse enable_prefix_caching enable_tool_guided_generation guidance_scale kv_cache_precision
+max_allowed_chunks max_num_batched_tokens max_num_images_per_prompt max_num_inference_steps max_num_seqs
+max_prompt_len max_resolution model_distribution_policy model_type normalize num_images_per_prompt num_streams
+pipeline_type pooling reasoning_parser resolution tool_parser truncate vocoder
+"""
+"""Every flag that ``ovms --help`` prints; sources: src/cli_parser.cpp, src/graph_export/*_cli_parser.cpp."""
 
 
 def refused_here(capsys: pytest.CaptureFixture[str], *flags: str) -> tuple[object, str]:
@@ -47,9 +65,21 @@ def refused(*flags: str) -> tuple[int, str]:
         (("--plugin_config", "{"), "argument --plugin_config: '{' is not valid JSON"),
         (("--max_sessions", "x"), "argument --max_sessions: 'x' is not a positive number"),
         (("--rest_port", "65536"), "argument --rest_port: '65536' is not a port, 0 to 65535"),
-        (("--rest_bind_address", "127.0.0.1,127.0.0.2"), "REST is bound to one address here"),
+        (("--rest_port", "0", "--rest_bind_address", "a b"), "--rest_bind_address: 'a b' is neither a host's name nor"),
+        (("--grpc_bind_address", "300.0.0.1"), "--grpc_bind_address: '300.0.0.1' is neither a host's name nor an"),
+        (("--rest_workers", "4"), "--rest_port is missing: --rest_workers is for it"),
+        (("--rest_port", "0", "--rest_workers", "1"), "--rest_workers is from 2 to 10000"),
+        (("--rest_port", "0", "--rest_workers", "10001"), "--rest_workers is from 2 to 10000"),
+        (("--grpc_workers", "1000"), "argument --grpc_workers: '1000' is not a number of gRPC servers, from 1 to"),
+        (("--metrics_enable=maybe",), "argument --metrics_enable: 'maybe' is neither true nor false"),
+        ((*ECHO, "--mean", "3"), "--layout is missing: --mean needs it"),
+        ((*ECHO, "--precision", "uint8:fp32"), "--layout is missing: --precision needs it"),
+        (("--api_key_file", "nowhere"), "argument --api_key_file: 'nowhere' is no file"),
         (("--max_session", "2"), "unrecognized arguments: --max_session 2"),
-        (("--cpu_extension", "x.so"), "unrecognized arguments: --cpu_extension x.so"),
+        (("--cpu_extension", "x.so"), "--cpu_extension: x.so does not exist"),
+        (("--pull",), "--pull is a flag of OVMS that the graph server does not take: it is for generative models"),
+        (("--task=embeddings",), "--task is a flag of OVMS that the graph server does not take"),
+        (("--add_to_config",), "--add_to_config is a flag of OVMS that the graph server does not take: it edits"),
     ],
 )
 def test_flags_that_do_not_go_together_are_refused(
@@ -58,6 +88,73 @@ def test_flags_that_do_not_go_together_are_refused(
     status, line = refused_here(capsys, *flags)
     assert status == 2
     assert text in line
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        ((), "--port and --rest_port are both missing: one of them is needed"),
+        (("--port", "9001", "--rest_port", "9001"), "--port and --rest_port cannot be the same"),
+    ],
+)
+def test_a_server_needs_a_port_and_two_of_them_differ(
+    capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], text: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*ECHO, *flags])
+    assert (ended.value.code, text in capsys.readouterr().err) == (2, True)
+
+
+def test_every_flag_of_ovms_is_known_by_name() -> None:
+    served = {action.lstrip("-") for option in build_parser()._actions for action in option.option_strings}
+    assert set(OVMS_HELP.split()) - served - REFUSED.keys() == set()
+    assert not served & REFUSED.keys()
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("OpenVINO Model Server")
+
+
+def test_flags_of_ovms_without_effect_here_are_taken_and_said_to_be_so(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("secret")
+    log = tmp_path / "log"
+    flags = (
+        "--verbose_response",
+        "--allowed_media_domains",
+        "a.com",
+        "--grpc_workers",
+        "1",
+        "--api_key_file",
+        str(key),
+    )
+    with graph_server_process(*ECHO, *flags, "--log_path", str(log)):
+        pass
+    assert "--api_key_file has no effect: it guards the endpoints of generative models" in log.read_text()
+
+
+def test_without_a_grpc_port_there_is_no_grpc() -> None:
+    command = [sys.executable, "-m", "graph_server", *ECHO, "--rest_port", "0", "--exit_with_stdin"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        assert ready["grpc"] is None
+        assert http(ready["rest"], "GET", "/v2/health/live")[0] == 200
+        process.communicate(timeout=20)
+
+
+def test_rest_is_bound_to_several_addresses() -> None:
+    flags = ("--rest_bind_address", "127.0.0.1,127.0.0.2")
+    with graph_server_process(*ECHO, *flags) as server:
+        host, _, port = str(server.rest_address).partition(":")
+        assert host == "127.0.0.1"
+        assert http(f"127.0.0.2:{port}", "GET", "/v2/health/ready")[0] == 200
+
+
+def test_metrics_enable_may_have_a_value() -> None:
+    with graph_server_process(*ECHO, "--metrics_enable=true") as server:
+        assert http(server.rest_address, "GET", "/metrics")[0] == 200
 
 
 @pytest.mark.parametrize(

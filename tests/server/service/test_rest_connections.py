@@ -60,7 +60,7 @@ def serving(*, body_bytes: int = 1000, **seconds: float) -> Iterator[Server]:
     """A REST port with two workers and memory for one body of ``body_bytes``."""
     answers: Any = Answers()
     bodies = Budget(body_bytes, "Too many bytes", "--grpc_memory_quota")
-    port = RestServer("127.0.0.1", 0, answers, HttpLimits(bodies, body_bytes, **seconds), workers=2)
+    port = RestServer(("127.0.0.1",), 0, answers, HttpLimits(bodies, body_bytes, **seconds), workers=2)
     port.start()
     try:
         yield Server(answers, port)

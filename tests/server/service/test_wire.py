@@ -302,8 +302,8 @@ def test_rest_answers_health_and_metadata(server: EmbeddedServer) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--config_path", "missing.json"], "cannot read missing.json"),
-        (["--model_name", "x", "--model_path", "missing"], f"cannot read {ROOT}/missing"),
+        (["--config_path", "missing.json", "--port", "0"], "cannot read missing.json"),
+        (["--model_name", "x", "--model_path", "missing", "--port", "0"], f"cannot read {ROOT}/missing"),
     ],
 )
 def test_a_server_that_cannot_start_says_why_in_one_line(arguments: list[str], text: str) -> None:

@@ -7,26 +7,30 @@ import json
 import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote
 
 import grpc
 
 import graph_server
+from graph_server.config.paths import is_escaped
 from graph_server.errors import GraphServerError
 from graph_server.metrics.registry import Registry
 from graph_server.servables.live import LiveServables
 from graph_server.service.grpc_service import SERVER_NAME
 from graph_server.service.messages import InferRequest
+from graph_server.service.rest.cross_origin import CrossOrigin
+from graph_server.service.rest.model_list import asked_model, described, model_list
 from graph_server.service.rest.tensors import NotJson, decode_http_request, encode_http_response
 from graph_server.service.servable_calls import ServableCalls
-from graph_server.service.status import Refusal, UnmappedRefusal
+from graph_server.service.status import Refusal, UnmappedRefusal, unknown_graph, unknown_version
 from kserve_wire.messages import ModelInferResponse
 
 logger = logging.getLogger(__name__)
 
 _MODEL = r"/v2/models/([^/]+)(?:/versions/([0-9]+))?"
+_GENERATIVE = "/(?:v3/v1|v3|v1)/"
 _JSON, _TEXT = "application/json", "text/plain; charset=utf-8"
 _STATUS = {
     grpc.StatusCode.NOT_FOUND: 404,
@@ -55,7 +59,10 @@ class HttpResponse:
 class RestAnswers:
     """Answers for the same servables as gRPC, through the same calls."""
 
-    def __init__(self, calls: ServableCalls, live: LiveServables, metrics: Registry) -> None:
+    def __init__(
+        self, calls: ServableCalls, live: LiveServables, metrics: Registry, cross_origin: CrossOrigin | None = None
+    ) -> None:
+        self._headers = (cross_origin or CrossOrigin()).answer_headers
         self._calls = calls
         self._live = live
         self._metrics = metrics
@@ -69,14 +76,24 @@ class RestAnswers:
             ("GET", re.compile(_MODEL + "/?"), self._metadata),
             ("GET", re.compile(_MODEL + "/ready"), self._ready),
             ("GET", re.compile("/metrics"), self._page),
+            ("GET", re.compile(f"{_GENERATIVE}models"), self._models),
+            ("GET", re.compile(f"{_GENERATIVE}models/(.+)"), self._named_model),
+            ("POST", re.compile("(?:/v3/|/v1/).*"), self._generate),
         )
 
     def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes | bytearray) -> HttpResponse:
         """The response; the names of ``headers`` are in lower case."""
-        path = target.partition("?")[0]
+        response = self._answer(method, target.partition("?")[0], headers, body)
+        return replace(response, headers={**self._headers, **response.headers})
+
+    def _answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes | bytearray) -> HttpResponse:
         try:
+            if method == "OPTIONS":
+                return HttpResponse(200)
             if method not in ("GET", "POST"):
                 return failed(406, "Unsupported method")
+            if is_escaped(path):
+                return failed(400, "The provided base path is invalid or doesn't exists")
             known = False
             for wanted, pattern, handle in self._routes:
                 match = pattern.fullmatch(path)
@@ -96,17 +113,22 @@ class RestAnswers:
         return HttpResponse(200) if self._calls.server_ready() else failed(503, "Server is not ready")
 
     def _ready(self, match: re.Match[str], headers: Mapping[str, str], body: bytes | bytearray) -> HttpResponse:
-        if self._calls.ready(unquote(match[1]), match[2] or "", "REST"):
+        if self._calls.ready(unquote(match[1]), _version(match[2]), "REST"):
             return HttpResponse(200)
         return failed(404, "Model with requested version is not loaded yet")
 
     def _metadata(self, match: re.Match[str], headers: Mapping[str, str], body: bytes | bytearray) -> HttpResponse:
-        answer = self._calls.metadata(unquote(match[1]), match[2] or "", "REST")
+        name, version = unquote(match[1]), _version(match[2])
+        answer = self._calls.metadata(name, version, "REST")
+        info = self._calls.model_info(name, version)
+        more = {"rt_info": {"model_info": info}} if info else {}
         tensors = {
             key: [{"name": item.name, "datatype": item.datatype, "shape": list(item.shape)} for item in items]
             for key, items in (("inputs", answer.inputs), ("outputs", answer.outputs))
         }
-        return _json({"name": answer.name, "versions": list(answer.versions), "platform": answer.platform, **tensors})
+        return _json(
+            {"name": answer.name, "versions": list(answer.versions), "platform": answer.platform, **tensors, **more}
+        )
 
     def _infer(self, match: re.Match[str], headers: Mapping[str, str], body: bytes | bytearray) -> HttpResponse:
         length = headers.get("inference-header-content-length")
@@ -117,9 +139,9 @@ class RestAnswers:
         def decode() -> InferRequest:
             size = None if length is None else int(length)
             try:
-                decoded.append(decode_http_request(body, size, unquote(match[1]), match[2] or ""))
+                decoded.append(decode_http_request(body, size, unquote(match[1]), _version(match[2])))
             except Refusal:
-                self._calls.unreadable(unquote(match[1]), match[2] or "", "REST")
+                self._calls.unreadable(unquote(match[1]), _version(match[2]), "REST")
                 raise
             return decoded[0]
 
@@ -137,6 +159,20 @@ class RestAnswers:
         if reloaded.status:
             return failed(_RELOAD_STATUS.get(reloaded.status, 500), reloaded.text)
         return _json(_statuses(self._calls), 201 if reloaded.changed else 200)
+
+    def _models(self, match: re.Match[str], headers: Mapping[str, str], body: bytes | bytearray) -> HttpResponse:
+        return _json(model_list(self._calls.current()))
+
+    def _named_model(self, match: re.Match[str], headers: Mapping[str, str], body: bytes | bytearray) -> HttpResponse:
+        found = described(self._calls.current(), unquote(match[1]))
+        return failed(500, "Model not found") if found is None else _json(found)
+
+    def _generate(self, match: re.Match[str], headers: Mapping[str, str], body: bytes | bytearray) -> HttpResponse:
+        """OVMS's endpoints of generative models, which no graph here has."""
+        name = asked_model(match[0], headers, body)
+        if name in self._calls.current().loaded:
+            raise UnmappedRefusal("Functionality not implemented")
+        raise unknown_graph()
 
     def _page(self, match: re.Match[str], headers: Mapping[str, str], body: bytes | bytearray) -> HttpResponse:
         if not self._metrics.config.enabled:
@@ -159,6 +195,13 @@ def _statuses(calls: ServableCalls) -> dict[str, Any]:
     for name in servables.retired:
         found[name] = [_version_status(1, "END", "OK")]
     return {name: {"model_version_status": found[name]} for name in sorted(found)}
+
+
+def _version(digits: str | None) -> str:
+    """A version in a URL, where zeros may lead; one that is too large is unknown."""
+    if digits and int(digits) >= 2**63:
+        raise unknown_version()
+    return str(int(digits)) if digits else ""
 
 
 def _version_status(version: int, state: str, code: str) -> dict[str, Any]:

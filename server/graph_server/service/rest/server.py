@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -28,8 +29,11 @@ class RestServer:
     client that has been waited for longest. Raises :class:`OSError` for an address that cannot be bound.
     """
 
-    def __init__(self, host: str, port: int, answers: RestAnswers, limits: HttpLimits, *, workers: int) -> None:
-        self._socket = _listen(host, port)
+    def __init__(
+        self, hosts: Sequence[str], port: int, answers: RestAnswers, limits: HttpLimits, *, workers: int
+    ) -> None:
+        """``hosts``: addresses, all of them with the port of the first."""
+        self._sockets = _listen_all(hosts, port)
         self._answers = answers
         self._limits = limits
         self._places = workers + _SPARE_CONNECTIONS
@@ -43,8 +47,8 @@ class RestServer:
 
     @property
     def address(self) -> str:
-        """``host:port`` that the port is bound to; an address of IPv6 in brackets."""
-        host, port = self._socket.getsockname()[:2]
+        """The first ``host:port`` that is bound; an address of IPv6 in brackets."""
+        host, port = self._sockets[0].getsockname()[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def start(self) -> None:
@@ -55,7 +59,8 @@ class RestServer:
         """Cut every connection, and wait until what is being answered has ended."""
         self._loop.call_soon_threadsafe(self._ended.set)
         self._thread.join()
-        self._socket.close()
+        for listening in self._sockets:
+            listening.close()
         for pool in (self._workers, self._quick_workers):
             pool.shutdown()
 
@@ -66,17 +71,17 @@ class RestServer:
             self._loop.close()
 
     async def _serve(self) -> None:
-        accepting = asyncio.create_task(self._accept())
+        accepting = [asyncio.create_task(self._accept(listening)) for listening in self._sockets]
         await self._ended.wait()
-        tasks = [accepting, *self._connections]
+        tasks = [*accepting, *self._connections]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _accept(self) -> None:
+    async def _accept(self, listening: socket.socket) -> None:
         while True:
             try:
-                client, _ = await self._loop.sock_accept(self._socket)
+                client, _ = await self._loop.sock_accept(listening)
             except OSError as error:  # there is no descriptor left
                 if not self._make_room():
                     logger.warning("REST: no connection can be accepted: %s", error)
@@ -126,6 +131,18 @@ class RestServer:
         except Exception:
             logger.exception("REST: %s %s", request.method, request.target)
             return failed(500, "Internal server error")
+
+
+def _listen_all(hosts: Sequence[str], port: int) -> list[socket.socket]:
+    made: list[socket.socket] = []
+    try:
+        for host in hosts:
+            made.append(_listen(host, made[0].getsockname()[1] if made else port))
+    except OSError:
+        for listening in made:
+            listening.close()
+        raise
+    return made
 
 
 def _listen(host: str, port: int) -> socket.socket:

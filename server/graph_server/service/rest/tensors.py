@@ -26,8 +26,8 @@ _PRECISION = "Could not parse input content. Unsupported data precision detected
 class NotJson(Refusal):
     """A body that is no JSON: its HTTP status is its own."""
 
-    def __init__(self) -> None:
-        super().__init__("The file is not valid json", code=grpc.StatusCode.INVALID_ARGUMENT)
+    def __init__(self, details: str = "") -> None:
+        super().__init__("The file is not valid json", details, code=grpc.StatusCode.INVALID_ARGUMENT)
 
 
 def _is_number(value: Any) -> bool:
