@@ -39,7 +39,7 @@ class Runtime:
             if extension is not None:
                 self.core.add_extension(str(extension))
         except RuntimeError as error:
-            raise ConfigError(f"{extension} is no extension of OpenVINO: {error} (--cpu_extension)") from error
+            raise ConfigError(f"{extension} is no extension of OpenVINO: {error}", option="cpu_extension") from error
         self._kept: Path | None = None
         if cache is not None:
             try:
