@@ -27,9 +27,9 @@ def run(flags: argparse.Namespace, server: EmbeddedServer | None) -> int:
     """
     try:
         benchmark = make_benchmark(flags, lambda: client.finish())  # noqa: PLW0108 - there is no client yet
-        tally = Statistics()
-        client = make_client(flags, (tally, *benchmark.observers) if benchmark else (tally,), server)
-        monitor = make_monitor(flags, tally)
+        statistics = Statistics()
+        client = make_client(flags, (statistics, *benchmark.observers) if benchmark else (statistics,), server)
+        monitor = make_monitor(flags, statistics)
     except StreamClientError as error:
         return _report(error, flags.verbose, USAGE_ERROR)
     stopped_by: list[int] = []
@@ -59,7 +59,7 @@ def run(flags: argparse.Namespace, server: EmbeddedServer | None) -> int:
             signal.signal(number, handler)
     _print_summary(summary)
     _print_last_failure(summary)
-    _print_verdict(tally, summary, flags)
+    _print_verdict(statistics, summary, flags)
     _print_classifier(client.classifier)
     if benchmark is not None:
         try:
@@ -96,13 +96,13 @@ def _print_last_failure(summary: Summary) -> None:
         print(f"last failure: {error_line(summary.last_failure)}", file=sys.stderr, flush=True)
 
 
-def _print_verdict(tally: Statistics, summary: Summary, flags: argparse.Namespace) -> None:
+def _print_verdict(statistics: Statistics, summary: Summary, flags: argparse.Namespace) -> None:
     assert summary.info is not None
     width, height = summary.info.width, summary.info.height
     if flags.max_side is not None:
         width, height = shrunk_size(width, height, flags.max_side)
     conditions = Conditions(width, height, flags.max_inflight == "auto", summary.info.live, summary.upload_rate)
-    found = verdict(tally.snapshot(), conditions)
+    found = verdict(statistics.snapshot(), conditions)
     if found is not None:
         print(f"verdict: {with_flag(found.sentence, found.option, found.value)}", file=sys.stderr, flush=True)
 
