@@ -53,14 +53,14 @@ def make_benchmark(flags: argparse.Namespace, end: Callable[[], None]) -> "Bench
     return Benchmark(settings, (lambda: None) if until_end else end, options.report)
 
 
-def make_monitor(flags: argparse.Namespace, tally: Statistics) -> AbstractContextManager[object]:
+def make_monitor(flags: argparse.Namespace, statistics: Statistics) -> AbstractContextManager[object]:
     """What exports metrics; says where, on standard error."""
     options = read(MetricsOptions, vars(flags))
     if options.metrics_port is None and options.pushgateway is None:
         return nullcontext()
     from stream_client.monitoring.prometheus import Monitor
 
-    monitor = Monitor(tally, options)
+    monitor = Monitor(statistics, options)
     if monitor.url is not None:
         print(f"metrics: {monitor.url}", file=sys.stderr, flush=True)
     return monitor
