@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,3 +92,14 @@ def models_dir() -> Path:
 @pytest.fixture(autouse=True)
 def quiet_pygame() -> None:
     os.environ["PYGAME_HIDE_SUPPORT_PROMPT"] = "1"
+
+
+@pytest.fixture(scope="session")
+def person(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Path:
+    """40 frames of a person walking, 442 pixels wide: not a multiple of 16."""
+    from graph_server.cli.assets import ensure_clip
+
+    path = tmp_path_factory.mktemp("clips") / "person.mp4"
+    ffmpeg = ("ffmpeg", "-v", "error", "-ss", "3", "-i")
+    subprocess.run([*ffmpeg, ensure_clip(), "-vf", "scale=442:-2", "-frames:v", "40", path], check=True)
+    return path
