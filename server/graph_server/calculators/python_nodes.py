@@ -39,7 +39,7 @@ class PythonExecutor(TimedCalculator):
 
     inputs = Ports(optional={_LOOPBACK: BOOL, ...: PY_TENSOR})
     outputs = Ports(optional={_LOOPBACK: BOOL, ...: PY_TENSOR})
-    waits_as_told = True
+    uses_node_handler = True
 
     @classmethod
     @override

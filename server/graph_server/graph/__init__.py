@@ -1,1 +1,1 @@
-"""The graph runtime: MediaPipe graphs, read from the same text format."""
+"""The graph runtime. It runs MediaPipe graphs from MediaPipe's text format."""

@@ -1,4 +1,4 @@
-"""What a calculator is, and the registry that finds one by its name in a graph."""
+"""The base class of calculators, and the registry that finds a calculator by its name in a graph."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,18 +11,18 @@ from graph_server.graph.packet_types import ANY, NodeTypes, PacketType
 from graph_server.models.repository import Models
 
 NOTHING: tuple[Any, ...] = ()
-"""What :meth:`Calculator.process` returns when no output has a packet."""
+"""The return value of :meth:`Calculator.process` when no output has a packet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """A contract: the tags that a calculator must and may have, with their types. ``...`` admits any other tag."""
+    """A contract: required and optional tags of a calculator, with their types. ``...`` allows any other tag."""
 
     required: Mapping[str, PacketType] = field(default_factory=dict)
     optional: Mapping[str | EllipsisType, PacketType] = field(default_factory=dict)
 
     def check(self, node: Node, what: str, tags: Sequence[str]) -> None:
-        """Raise :class:`ConfigError`, naming the node and line, where ``tags`` break the contract."""
+        """Check ``tags`` against the contract. Raises :class:`ConfigError` with the node and its line."""
         for tag in self.required:
             if tag not in tags:
                 raise ConfigError(f"{node.where()}: {node.calculator} needs {what} {tag or '(without tag)'}")
@@ -31,28 +31,29 @@ class Ports:
                 raise ConfigError(f"{node.where()}: {node.calculator} has no {what} {tag or '(without tag)'}")
 
     def type_of(self, tag: str) -> PacketType:
-        """What a port with that tag takes or gives."""
+        """The packet type of the port with this tag."""
         return self.required.get(tag, self.optional.get(tag, self.optional.get(..., ANY)))
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What calculators may use: the configured models, and which of their outputs have consumers."""
+    """What calculators may use: the configured models, and the consumers of each stream by the stream's name."""
 
     models: Models
     consumers: Mapping[str, Sequence[tuple[Node, Port]]] = field(default_factory=dict)
 
 
 class Calculator:
-    """A node at work: one instance a graph, called for one timestamp at a time, in order.
+    """The code of one node. Each graph has its own instance. Calls come in the order of timestamps, one at a time.
 
-    :meth:`process` gets the values of its inputs in the order of the node's text, ``None`` where a stream
-    has no packet at this timestamp, and returns the values of its outputs likewise (or :data:`NOTHING`).
-    It is called when at least one input has a packet, or, with ``every_timestamp``, whenever one is settled.
-    It must not change inputs. An exception, of any kind, breaks the graph.
+    :meth:`process` gets the values of the inputs, in the order of the node's text. The value is ``None`` where a
+    stream has no packet at this timestamp. It returns the values of the outputs in the same way, or :data:`NOTHING`.
+    It runs when at least one input has a packet. With ``every_timestamp`` it also runs when a timestamp is settled
+    without a packet. It must not change its inputs. Any exception puts the graph into error.
 
-    ``brief`` calculators take microseconds: no other thread is woken to work beside them. The oldest timestamp goes
-    first; but what need not wait for a calculator with ``slack`` goes that many timestamps ahead of it.
+    A ``brief`` calculator takes microseconds, so the runtime wakes no other thread to work beside it. The oldest
+    timestamp runs first. But nodes that do not wait for a calculator with ``slack`` run ahead of it, by ``slack``
+    timestamps.
     """
 
     inputs: ClassVar[Ports] = Ports(optional={...: ANY})
@@ -63,11 +64,11 @@ class Calculator:
 
     @classmethod
     def check(cls, node: Node) -> None:
-        """Raise :class:`ConfigError` where a node's ports or options cannot work; called when a graph is read."""
+        """Check a node's ports and options when a graph is read. Raises :class:`ConfigError`."""
 
     @classmethod
     def types(cls, node: Node) -> NodeTypes:
-        """The types of the node's ports: those of the contract, where they do not depend on the node."""
+        """The types of the node's ports. By default they are the contract's types."""
         return NodeTypes(
             [cls.inputs.type_of(port.tag) for port in node.inputs],
             [cls.outputs.type_of(port.tag) for port in node.outputs],
@@ -78,7 +79,7 @@ class Calculator:
         self.services = services
 
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Prepare for a run, with the input side packets by :attr:`Port.key`; returns the output ones likewise."""
+        """Prepare for a run. Takes the input side packets by :attr:`Port.key` and returns the output side packets."""
         return {}
 
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
@@ -91,50 +92,50 @@ class Calculator:
 
 @dataclass(frozen=True, slots=True)
 class Emission:
-    """What one output gets: pairs of a timestamp and a value, then the lowest timestamp that may follow."""
+    """Packets of one output: pairs of timestamp and value. ``bound`` is the lowest timestamp that may follow."""
 
     packets: Sequence[tuple[int, Any]]
     bound: int
 
 
 class TimedCalculator(Calculator):
-    """A calculator that answers at timestamps of its own choice.
+    """A calculator that chooses the timestamps of its outputs itself.
 
-    Its inputs do not wait for one another (MediaPipe's ``ImmediateInputStreamHandler``), or, with ``waits_as_told``,
-    as the node's text says.
+    Its inputs do not wait for each other (MediaPipe's ``ImmediateInputStreamHandler``). With
+    ``uses_node_handler`` they wait as the node's input stream handler says.
     """
 
-    waits_as_told: ClassVar[bool] = False
+    uses_node_handler: ClassVar[bool] = False
 
     def process_timed(self, inputs: Sequence[tuple[int, Any]], timestamp: int) -> Sequence[Emission]:
-        """Handle what is new: each input as a timestamp and its value, ``None`` where it is only settled so far.
+        """Handle new input. Each input is a timestamp and a value; the value is ``None`` if it is only settled.
 
-        Returns one emission for each output; their timestamps rise from call to call.
+        Returns one emission for each output. Timestamps of an output must rise from call to call.
         """
         raise NotImplementedError
 
 
 class Subgraph:
-    """A node that stands for others."""
+    """A node that is replaced by several other nodes."""
 
     inputs: ClassVar[Ports] = Ports(optional={...: ANY})
     outputs: ClassVar[Ports] = Ports(optional={...: ANY})
 
     @classmethod
     def nodes(cls, node: Node) -> Sequence[Node]:
-        """What takes the place of ``node``; streams of their own have names that begin with its name."""
+        """The nodes that replace ``node``. Names of inner streams begin with the name of ``node``."""
         raise NotImplementedError
 
 
 class Registry:
-    """Calculators and subgraphs by the name that graphs use."""
+    """Calculators and subgraphs by their names in graphs."""
 
     def __init__(self) -> None:
         self._classes: dict[str, type[Calculator]] = {}
         self._subgraphs: dict[str, type[Subgraph]] = {}
 
     def register(self, *names: str) -> Callable[[type[Calculator]], type[Calculator]]:
-        """Decorator: make a class known under ``names``."""
+        """Decorator: register a class under ``names``."""
 
         def add(cls: type[Calculator]) -> type[Calculator]:
             for name in names:
@@ -144,12 +145,12 @@ class Registry:
         return add
 
     def update(self, other: "Registry") -> None:
-        """Know what another registry knows."""
+        """Add everything that another registry has."""
         self._classes.update(other._classes)
         self._subgraphs.update(other._subgraphs)
 
     def subgraph(self, name: str) -> Callable[[type[Subgraph]], type[Subgraph]]:
-        """Decorator: make a subgraph known under ``name``."""
+        """Decorator: register a subgraph under ``name``."""
 
         def add(cls: type[Subgraph]) -> type[Subgraph]:
             self._subgraphs[name] = cls
@@ -158,7 +159,7 @@ class Registry:
         return add
 
     def expanded(self, nodes: Iterable[Node]) -> Iterator[Node]:
-        """``nodes`` with subgraphs replaced by what they stand for; raises :class:`ConfigError`."""
+        """``nodes`` with each subgraph replaced by its nodes. Raises :class:`ConfigError`."""
         for node in nodes:
             subgraph = self._subgraphs.get(node.calculator)
             if subgraph is None:
@@ -169,7 +170,7 @@ class Registry:
             yield from self.expanded(subgraph.nodes(node))
 
     def find(self, node: Node) -> type[Calculator]:
-        """The class for ``node``; raises :class:`UnsupportedError` that names what is close."""
+        """The class for ``node``. Raises :class:`UnsupportedError` that names a similar calculator, if there is one."""
         found = self._classes.get(node.calculator)
         if found is None:
             import difflib

@@ -1,7 +1,7 @@
-"""Packets on their way: which node runs next, and with what. Pure: no threads, no clock.
+"""Moves packets between nodes and decides which node runs next. Pure: no threads, no clock.
 
-When a node may run is its policy's to say (:mod:`~graph_server.graph.policies`). What it does not answer is settled
-too, so absence travels as packets do, without a call.
+A node's policy (:mod:`~graph_server.graph.policies`) decides when the node may run. A node that gives no packet for a
+timestamp settles that timestamp for the nodes behind it. They need no call to learn that no packet will come.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,15 +14,16 @@ from graph_server.graph.policies import InputQueue, NodeState, TimedState, state
 from graph_server.graph.timestamps import DONE, next_allowed
 
 Task = tuple[int, int, int, NodeState, list[Any]]
-"""Whose turn it has, the node's place in order, its timestamp, the node, its inputs: the oldest turn comes first."""
+"""The turn, the node's place in the order, the timestamp, the node and its inputs. The oldest turn runs first."""
 
-_PACKET_BYTES = 1024  # what is around a value
+_PACKET_BYTES = 1024  # a packet's memory beside its value
 
 
 class Dataflow:
-    """All nodes of a graph, in order of priority, and what is ready. For one thread at a time.
+    """All nodes of a graph, in order of priority, and the calls that are ready. Use it from one thread at a time.
 
-    A timestamp is *under way* while a packet of it waits or is worked on; ``nbytes`` is what its input packets cost.
+    A timestamp is *in progress* while one of its packets waits or is processed. ``nbytes`` is the memory of the input
+    packets of those timestamps.
     """
 
     def __init__(self, calculators: Sequence[Calculator], inputs: Iterable[str]) -> None:
@@ -50,16 +51,16 @@ class Dataflow:
             state.lead = most - lag
 
     @property
-    def under_way(self) -> int:
-        """How many timestamps are under way."""
+    def in_progress(self) -> int:
+        """The number of timestamps in progress."""
         return len(self._packets)
 
     def pop(self) -> Task:
-        """The next call to make; it ends with :meth:`done`."""
+        """The next call to make. After the call, :meth:`done` takes its results."""
         return heappop(self.ready)
 
     def add(self, stream: str, value: Any, timestamp: int) -> None:
-        """A packet of a graph's input stream; its timestamps rise."""
+        """Add a packet of a graph's input stream. The timestamps of a stream must rise."""
         consumers = self.inputs[stream]
         if consumers:
             size = _PACKET_BYTES + int(getattr(value, "nbytes", 0))
@@ -72,13 +73,13 @@ class Dataflow:
         self._check([queue.state for queue in consumers])
 
     def close(self, stream: str) -> None:
-        """No packet of a graph's input stream will come any more."""
+        """Close a graph's input stream: no more packets will come."""
         for queue in self.inputs[stream]:
             queue.bound = DONE
         self._check([queue.state for queue in self.inputs[stream]])
 
     def done(self, state: NodeState, timestamp: int, results: Sequence[Any]) -> None:
-        """A node's answer; raises :class:`GraphError` for packets in the past."""
+        """Take a node's results. Raises :class:`GraphError` for packets in the past."""
         state.busy = False
         touched = [state]
         if isinstance(state, TimedState):
@@ -99,7 +100,7 @@ class Dataflow:
         self._check(touched)
 
     def unlink(self) -> None:
-        """For a flow that has ended: nodes and queues no longer refer to one another, so they go at once."""
+        """Remove the references from queues to nodes, so that Python frees an ended flow at once."""
         for state in self.states:
             for queue in state.inputs:
                 del queue.state
@@ -125,8 +126,8 @@ class Dataflow:
             self.nbytes -= self._sizes.pop(timestamp, 0)
 
     def _check(self, touched: list[NodeState]) -> None:
-        """Queue the calls that have become possible, and pass on what has been settled without one."""
-        for state in touched:  # grows while it is walked
+        """Queue the calls that are now possible, and pass on timestamps that are settled without a call."""
+        for state in touched:  # the list grows in the loop
             if state.busy:
                 continue
             timestamp = state.ready()
@@ -142,7 +143,7 @@ class Dataflow:
 
 
 def mismatch(stream: str, bound: int, timestamp: int) -> str:
-    """MediaPipe's text for a packet in the past."""
+    """MediaPipe's error text for a packet in the past."""
     return (
         f'Packet timestamp mismatch on a calculator receiving from stream "{stream}". '
         f"Current minimum expected timestamp is {bound} but received {timestamp}. "

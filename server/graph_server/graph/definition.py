@@ -1,4 +1,4 @@
-"""A graph's text, validated."""
+"""Reads and validates a graph's text."""
 
 import re
 from collections import Counter
@@ -21,15 +21,15 @@ _QUEUE_DIRECTIVE = re.compile(r"^\s*#\s*OVMS_GRAPH_QUEUE_MAX_SIZE\s*:\s*(\S+)\s*
 DEFAULT_QUEUE_SIZE = 100  # MediaPipe's (framework/calculator_graph.cc)
 UNBOUNDED = 2**31
 PYTHON_NODES = "py"
-"""The side packet that the server gives to every graph: the scripts of its Python nodes."""
+"""The name of the side packet with the scripts of the graph's Python nodes. The server gives it to every graph."""
 
 
 @dataclass(frozen=True, slots=True)
 class GraphDefinition:
-    """A valid graph. ``order`` holds the nodes so that every producer precedes its consumers.
+    """A valid graph. In ``order`` every producer comes before its consumers.
 
-    ``num_threads`` is 0 where the graph leaves it open. ``pool_size`` is what ``# OVMS_GRAPH_QUEUE_MAX_SIZE`` asks
-    for: a number, ``"AUTO"`` or ``None``.
+    ``num_threads`` is 0 if the graph does not set it. ``pool_size`` is the value of ``# OVMS_GRAPH_QUEUE_MAX_SIZE``:
+    a number, ``"AUTO"`` or ``None``.
     """
 
     source: str
@@ -45,7 +45,7 @@ class GraphDefinition:
 
 
 def parse_graph(text: str, *, source: str, registry: Registry) -> GraphDefinition:
-    """Parse and validate; raises :class:`ConfigError` with the source, node and line."""
+    """Parse and validate a graph. Raises :class:`ConfigError` with the source, node and line."""
     try:
         return _definition(parse_text(text), text, source, registry)
     except (ConfigError, ValueError) as error:
@@ -74,12 +74,12 @@ def _definition(config: CalculatorGraphConfig, text: str, source: str, registry:
             raise ConfigError(f"{node.where()}: {error}") from error
     for name, start, _ in unknown_options(text):
         line = text.count("\n", 0, start) + 1
-        raise UnsupportedError(f"{node_at(text, line)}options of type {name!r} are not known here")
+        raise UnsupportedError(f"{node_at(text, line)}options of type {name!r} are not implemented here")
     _check_passthrough(inputs, outputs)
     _check_streams(nodes, inputs, outputs)
     _check_side_packets(nodes, side)
     if config.max_queue_size < -1:
-        raise ConfigError(f"max_queue_size {config.max_queue_size} is neither -1, for no bound, nor positive")
+        raise ConfigError(f"max_queue_size {config.max_queue_size} must be a positive number, or -1 for no limit")
     order = _ordered(nodes)
     types = {node.name: registry.find(node).types(node) for node in order}
     stream_types = check_types(order, types, inputs, outputs)
@@ -98,13 +98,13 @@ def _definition(config: CalculatorGraphConfig, text: str, source: str, registry:
 
 
 def _placed(place: str, error: Exception) -> ConfigError:
-    """The same error with its place before it."""
+    """The same error with ``place`` at the beginning of its text."""
     kind = UnsupportedError if isinstance(error, UnsupportedError) else ConfigError
     return kind(f"{place}: {error}")
 
 
 def _pool_size(text: str) -> int | str | None:
-    """What ``# OVMS_GRAPH_QUEUE_MAX_SIZE`` asks for, 0 being the same as nothing; raises :class:`ConfigError`."""
+    """The value of ``# OVMS_GRAPH_QUEUE_MAX_SIZE``. 0 is ``None``, as no directive is. Raises :class:`ConfigError`."""
     directive = _QUEUE_DIRECTIVE.search(text)
     if directive is None or directive[1] == "AUTO":
         return directive and directive[1]
@@ -113,9 +113,7 @@ def _pool_size(text: str) -> int | str | None:
     except ValueError:
         size = -1
     if size < 0:
-        raise ConfigError(
-            f"OVMS_GRAPH_QUEUE_MAX_SIZE {directive[1]!r} is neither AUTO, nor 0 (no pool), nor a positive number"
-        )
+        raise ConfigError(f"OVMS_GRAPH_QUEUE_MAX_SIZE {directive[1]!r} must be AUTO, 0 (no pool) or a positive number")
     return size or None
 
 
@@ -124,7 +122,7 @@ def _nodes(config: CalculatorGraphConfig, text: str) -> Iterator[Node]:
     count = Counter(given)
     seen: Counter[str] = Counter()
     for item, line, name in zip(config.node, node_lines(text), given, strict=True):
-        # MediaPipe numbers nodes of one name (framework/tool/name_util.cc).
+        # MediaPipe numbers nodes with the same name (framework/tool/name_util.cc).
         seen[name] += 1
         unique = name if count[name] == 1 else f"{name}_{seen[name]}"
         try:
@@ -152,7 +150,7 @@ def _node(item: CalculatorGraphConfig.Node, line: int, name: str, graph_handler:
 
 
 def _sync_sets(handler: InputStreamHandlerConfig, inputs: Sequence[Port]) -> tuple[tuple[int, ...], ...] | None:
-    """Which inputs wait for one another under an input stream handler; raises :class:`ValueError`."""
+    """The groups of inputs that wait for each other under this input stream handler. Raises :class:`ValueError`."""
     match handler.input_stream_handler:
         case "" | "DefaultInputStreamHandler":
             return None
@@ -168,13 +166,13 @@ def _sync_sets(handler: InputStreamHandlerConfig, inputs: Sequence[Port]) -> tup
             return (*sets, rest) if rest else tuple(sets)
         case name:
             raise UnsupportedError(
-                f"input_stream_handler {name!r} is not implemented here; DefaultInputStreamHandler, "
-                "ImmediateInputStreamHandler and SyncSetInputStreamHandler are"
+                f"input_stream_handler {name!r} is not implemented here; use DefaultInputStreamHandler, "
+                "ImmediateInputStreamHandler or SyncSetInputStreamHandler"
             )
 
 
 def _check_passthrough(inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
-    """A graph takes whole requests only together with giving whole responses."""
+    """A graph that takes a whole request must also give a whole response, and the other way round."""
     takes = any(port.tag.startswith("REQUEST") for port in inputs)
     gives = any(port.tag.startswith("RESPONSE") for port in outputs)
     if takes and not gives:
@@ -187,14 +185,14 @@ def _check_streams(nodes: Sequence[Node], inputs: Sequence[Port], outputs: Seque
     names = [port.name for port in inputs]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigError(f"the graph has two input streams of the name {name!r}")
+            raise ConfigError(f"the graph has two input streams with the name {name!r}")
     producers = _producers("stream", dict.fromkeys(names, "the graph's inputs"), nodes, lambda node: node.outputs)
     _check_produced("input stream", producers, nodes, lambda node: node.inputs)
     for port in outputs:
         if port.name not in producers:
             raise ConfigError(f"no node produces the graph's output stream {port.name!r}")
     if len({port.name for port in outputs}) != len(outputs):
-        raise ConfigError("the graph has two output streams of the same name")
+        raise ConfigError("the graph has two output streams with the same name")
 
 
 def _check_side_packets(nodes: Sequence[Node], side: Sequence[Port]) -> None:
@@ -206,13 +204,13 @@ def _check_side_packets(nodes: Sequence[Node], side: Sequence[Port]) -> None:
 def _producers(
     what: str, given: Mapping[str, str], nodes: Sequence[Node], made: Callable[[Node], Iterable[Port]]
 ) -> Mapping[str, str]:
-    """Who produces each name; raises :class:`ConfigError` where two do."""
+    """The producer of each name. Raises :class:`ConfigError` where a name has two producers."""
     producers = dict(given)
     for node in nodes:
         for port in made(node):
             if port.name in producers:
                 raise ConfigError(
-                    f"{node.where()}: {what} {port.name!r} has a producer already: {producers[port.name]}"
+                    f"{node.where()}: {what} {port.name!r} already has a producer: {producers[port.name]}"
                 )
             producers[port.name] = node.where()
     return producers
@@ -228,7 +226,7 @@ def _check_produced(
 
 
 def _ordered(nodes: Sequence[Node]) -> list[Node]:
-    """Topological order, the ancestors of back edges first: the next frame waits for them."""
+    """Topological order. The ancestors of back edges come first, because the next frame waits for them."""
     producer = {port.name: node for node in nodes for port in node.outputs}
     side_producer = {port.name: node for node in nodes for port in node.output_side_packets}
 
@@ -249,7 +247,7 @@ def _ordered(nodes: Sequence[Node]) -> list[Node]:
     order: list[Node] = []
     done: set[int] = set()
     for start in (*fed_back, *nodes):
-        # Depth first, with a stack of our own: Python's is too small for long chains.
+        # Depth first with our own stack, because Python's stack is too small for long chains.
         stack = [] if id(start) in done else [(start, before(start))]
         entered = {id(start)}
         while stack:
@@ -261,7 +259,7 @@ def _ordered(nodes: Sequence[Node]) -> list[Node]:
                 entered.discard(id(node))
                 order.append(node)
             elif id(ancestor) in entered:
-                raise ConfigError(f"{ancestor.where()}: a cycle of streams without a back_edge passes here")
+                raise ConfigError(f"{ancestor.where()}: this node is in a cycle of streams without a back_edge")
             else:
                 entered.add(id(ancestor))
                 stack.append((ancestor, before(ancestor)))

@@ -1,6 +1,6 @@
-"""MediaPipe's messages that the text of a graph consists of: those of ``protos/mediapipe_graph.proto``.
+"""Message classes of MediaPipe's graph text, from ``protos/mediapipe_graph.proto``.
 
-The build generates their types, ``mediapipe_graph_pb2.pyi``, beside the descriptor set that the classes are made of.
+The build writes the descriptor set of these classes, and their types in ``mediapipe_graph_pb2.pyi``.
 """
 
 from typing import TYPE_CHECKING

@@ -19,16 +19,16 @@ class Options:
     messages: Mapping[type[Message], Message] = field(default_factory=dict)
 
     def get(self, kind: type[Kind]) -> Kind | None:
-        """The options of that type, or ``None``."""
+        """The options of this type, or ``None``."""
         return cast("Kind | None", self.messages.get(kind))
 
     def of(self, kind: type[Kind]) -> Kind:
-        """The options of that type, with the schema's defaults where there are none."""
+        """The options of this type, or the schema's defaults if the node has none."""
         found = self.get(kind)
         return kind() if found is None else found
 
     def needed(self, kind: type[Kind]) -> Kind:
-        """The options of that type; raises :class:`ConfigError` where there are none."""
+        """The options of this type. Raises :class:`ConfigError` if the node has none."""
         found = self.get(kind)
         if found is None:
             raise ConfigError(f"options of type {kind.DESCRIPTOR.full_name} are missing")
@@ -36,7 +36,7 @@ class Options:
 
 
 def options_of(item: CalculatorGraphConfig.Node | InputStreamHandlerConfig) -> Options:
-    """The options that the text gives, as extensions or in ``node_options``; raises :class:`ValueError`."""
+    """The options in the text, given as extensions or in ``node_options``. Raises :class:`UnsupportedError`."""
     messages: dict[type[Message], Message] = {}
     for extension, message in item.options.ListFields():
         if extension.is_extension:

@@ -1,7 +1,7 @@
-"""What the packets of a stream hold, and whether the ports of a graph agree on it.
+"""Packet types of streams, and the check that connected ports have the same type.
 
-Types carry MediaPipe's C++ names. Sources: framework/packet_type.{h,cc}, framework/validated_graph_config.cc
-(ResolveAnyTypes, ValidateStreamTypes); for streams of the graph OVMS's src/mediapipe_internal/mediapipe_utils.cpp.
+Types have MediaPipe's C++ names. Sources: framework/packet_type.{h,cc}, framework/validated_graph_config.cc
+(ResolveAnyTypes, ValidateStreamTypes). For streams of the graph: OVMS's src/mediapipe_internal/mediapipe_utils.cpp.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from graph_server.errors import ConfigError
 from graph_server.graph.node import Node, Port
 
 PacketType = frozenset[str]
-"""The names of the types that a port takes: one, or several for MediaPipe's ``OneOf``. Empty for any type."""
+"""The names of the types that a port takes. MediaPipe's ``OneOf`` has several names. An empty set is any type."""
 
 
 def _one(name: str) -> PacketType:
@@ -55,21 +55,21 @@ _OF_GRAPH_TAGS = {
 
 
 def vector_of(element: PacketType) -> PacketType:
-    """``std::vector`` of one type."""
+    """The type ``std::vector`` of ``element``, which has one name."""
     (name,) = element
     return _one(f"std::vector<{name}>")
 
 
 def of_graph_port(port: Port) -> PacketType:
-    """What OVMS puts into, or expects from, a stream of the graph; without a known tag that is ``ov::Tensor``."""
+    """The type that OVMS uses for a stream of the graph, by its tag. Without a known tag it is ``ov::Tensor``."""
     return next((kind for tag, kind in _OF_GRAPH_TAGS.items() if port.tag.startswith(tag)), OV_TENSOR)
 
 
 @dataclass(frozen=True, slots=True)
 class NodeTypes:
-    """The types of a node's ports, in the order of its text.
+    """The types of a node's ports, in the order of the node's text.
 
-    ``same`` maps the position of an output to the position of the input that has the same type (``SetSameAs``).
+    ``same`` maps the position of an output to the position of the input with the same type (``SetSameAs``).
     """
 
     inputs: Sequence[PacketType]
@@ -78,7 +78,7 @@ class NodeTypes:
 
 
 def with_data_alike(types: NodeTypes, node: Node) -> NodeTypes:
-    """``types`` where each output without a tag has the type of the input without a tag in the same place."""
+    """``types``, but each output without a tag has the type of the input without a tag in the same place."""
     data_in = [place for place, port in enumerate(node.inputs) if not port.tag]
     data_out = [place for place, port in enumerate(node.outputs) if not port.tag]
     return NodeTypes(types.inputs, types.outputs, dict(zip(data_out, data_in, strict=True)))
@@ -86,14 +86,14 @@ def with_data_alike(types: NodeTypes, node: Node) -> NodeTypes:
 
 @dataclass(frozen=True, slots=True)
 class StreamTypes:
-    """The types of a graph's own streams by name: what the nodes behind an input want, and what an output holds."""
+    """The types of a graph's own streams by name. An input has the type that its consumers take."""
 
     inputs: Mapping[str, PacketType]
     outputs: Mapping[str, PacketType]
 
 
 class _Cell:
-    """The type of a port; cells of ports that must have the same type share a root."""
+    """The type of a port. Ports that must have the same type share a root cell."""
 
     __slots__ = ("given", "kind", "parent")
 
@@ -112,11 +112,11 @@ class _Cell:
 def check_types(
     order: Sequence[Node], types: Mapping[str, NodeTypes], inputs: Sequence[Port], outputs: Sequence[Port]
 ) -> StreamTypes:
-    """Compare the types of all ports that a stream connects. ``types`` are by the name of the node.
+    """Compare the types of all connected ports. ``types`` has the name of the node as key.
 
     Raises :class:`ConfigError` where MediaPipe refuses to load the graph.
     """
-    # MediaPipe knows no type for the graph's own inputs; what OVMS puts in is only seen when a packet comes.
+    # MediaPipe does not know the types of the graph's inputs when it loads. It sees them with the first packet.
     producers = {port.name: _Cell(ANY, of_graph_port(port)) for port in inputs}
     edges = [*_edges(order, types, producers)]
     for _, _, consumer, name in edges:
@@ -145,7 +145,7 @@ def check_types(
 def _edges(
     order: Sequence[Node], types: Mapping[str, NodeTypes], producers: dict[str, _Cell]
 ) -> Iterator[tuple[Node, Port, _Cell, str]]:
-    """Every input port of a node with its cell and its stream; adds the cells of outputs to ``producers``."""
+    """Every input port with its node, cell and stream. Adds the cells of outputs to ``producers``."""
     for node in order:
         own = types[node.name]
         cells = [_Cell(kind) for kind in own.inputs]
@@ -159,10 +159,10 @@ def _edges(
 
 
 def consistent(one: PacketType, other: PacketType) -> bool:
-    """Whether a port of one type may be connected with one of the other."""
+    """Whether ports with these two types may be connected."""
     return not one or not other or bool(one & other)
 
 
 def named(kind: PacketType) -> str:
-    """The type as error messages name it."""
+    """The name of the type in error messages."""
     return " or ".join(sorted(kind)) or "[Any Type]"

@@ -1,13 +1,16 @@
-"""How a node waits for its inputs: MediaPipe's input policies. Pure: no threads, no clock.
+"""MediaPipe's input policies: how a node waits for its inputs. Pure: no threads, no clock.
 
 Source: framework/input_stream_handler.cc, input_stream_manager.cc and stream_handler/*.cc. Every input of a
-node is a queue of packets with a *bound*, the lowest timestamp at which a packet may still come. Under the
-default policy a node runs at the lowest timestamp of its packets once every other input is settled there.
+node is a queue of packets with a *bound*: the lowest timestamp that a later packet may have. A timestamp below the
+bound is *settled*. Under the default policy a node takes the lowest timestamp of its packets. It runs when every
+other input has a packet there or is settled there.
 """
 
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
+
+from typing_extensions import override
 
 from graph_server.errors import GraphError
 from graph_server.graph.calculator import Calculator, TimedCalculator
@@ -26,10 +29,11 @@ class InputQueue:
 
 
 class NodeState:
-    """A node between its calls, under MediaPipe's default policy.
+    """The state of a node between its calls, under MediaPipe's default policy.
 
-    ``busy`` from the moment it is found ready until its answer is in, with ``taken`` packets. ``bound`` is what
-    its outputs have been told; ``settled`` what its inputs would allow. It takes its turn ``lead`` timestamps ahead.
+    The node is ``busy`` from the time it is ready until its results are there. It holds ``taken`` packets then.
+    ``bound`` is the bound of its outputs, ``settled`` the bound that its inputs allow. The node runs ``lead``
+    timestamps ahead of the others.
     """
 
     __slots__ = (
@@ -50,16 +54,16 @@ class NodeState:
         self._blocker: InputQueue | None = None
 
     def turn(self, timestamp: int) -> int:
-        """The timestamp whose turn a call at ``timestamp`` has: that of its call before, with a ``lead`` of 1."""
+        """The turn of a call at ``timestamp``: with a ``lead`` of 1 it is the timestamp of the previous call."""
         self._calls.append(timestamp)
         ahead = self._calls.popleft() if len(self._calls) > self.lead else self._calls[0]
-        return min(ahead, timestamp)  # inputs that do not wait for one another are called back and forth
+        return min(ahead, timestamp)  # timestamps may go back where inputs do not wait for each other
 
     def ready(self) -> int | None:
-        """The timestamp at which it can run, if it can."""
+        """The timestamp at which the node can run, or ``None``."""
         blocker = self._blocker
         if blocker is not None and not blocker.packets and blocker.bound <= self.bound:
-            self.settled = self.bound  # the input that was missing last time still is
+            self.settled = self.bound  # the input that was missing last time is still missing
             return None
         packet = bound = DONE
         for queue in self.inputs:
@@ -72,7 +76,7 @@ class NodeState:
         return packet if packet < bound else None
 
     def take(self, timestamp: int) -> list[Any]:
-        """Its inputs' values at ``timestamp``, ``None`` where there is none."""
+        """The values of the inputs at ``timestamp``, ``None`` for an input without a packet."""
         values: list[Any] = []
         self.taken = 0
         for queue in self.inputs:
@@ -93,9 +97,9 @@ class NodeState:
 
 
 class BoundState(NodeState):
-    """Runs where timestamps are settled, packets or none (``SetProcessTimestampBounds``).
+    """Runs for every settled timestamp, with or without packets (``SetProcessTimestampBounds``).
 
-    As in MediaPipe, timestamps without packets that are settled by the time it can run are one call, at the last.
+    As in MediaPipe, one call stands for all timestamps without packets that are settled by then: the last of them.
     """
 
     __slots__ = ("_last",)
@@ -104,8 +108,8 @@ class BoundState(NodeState):
         super().__init__(calculator, place)
         self._last = UNSTARTED
 
+    @override
     def ready(self) -> int | None:
-        """The timestamp at which it can run, if it can."""
         timestamp = super().ready()
         if timestamp is None:
             if self.settled == DONE:
@@ -118,10 +122,10 @@ class BoundState(NodeState):
 
 
 class SyncSetState(NodeState):
-    """Waits only within sets of inputs: each input a set of its own is the immediate policy.
+    """Inputs wait for each other only within a set. In the immediate policy each input is its own set.
 
-    Sets that are ready at the same timestamp share a call, as under MediaPipe's ImmediateInputStreamHandler;
-    its SyncSetInputStreamHandler would call once for each.
+    Sets that are ready at the same timestamp share a call, as under MediaPipe's ImmediateInputStreamHandler.
+    MediaPipe's SyncSetInputStreamHandler calls the node once for each set.
     """
 
     __slots__ = ("_lasts", "_sets", "_waiting")
@@ -132,8 +136,8 @@ class SyncSetState(NodeState):
         self._lasts = [UNSTARTED] * len(sets)
         self._waiting: list[int | None] = [None] * len(sets)
 
+    @override
     def ready(self) -> int | None:
-        """The timestamp at which it can run, if it can."""
         self.settled = DONE
         for place, members in enumerate(self._sets):
             if self._waiting[place] is None:
@@ -155,6 +159,7 @@ class SyncSetState(NodeState):
         self._lasts[place] = timestamp
         return timestamp
 
+    @override
     def take(self, timestamp: int) -> list[Any]:
         """The values of the sets that are ready at ``timestamp``."""
         values: list[Any] = [None] * len(self.inputs)
@@ -176,18 +181,19 @@ class SyncSetState(NodeState):
 
 
 class TimedState(SyncSetState):
-    """A node that answers at timestamps of its own choice."""
+    """A node that chooses the timestamps of its outputs itself."""
 
     __slots__ = ()
 
     def __init__(self, calculator: TimedCalculator, place: int) -> None:
         everything = range(len(calculator.node.inputs))
         alone = [(index,) for index in everything]
-        told = calculator.node.sync_sets or (tuple(everything),)
-        super().__init__(calculator, place, told if calculator.waits_as_told else alone)
+        grouped = calculator.node.sync_sets or (tuple(everything),)
+        super().__init__(calculator, place, grouped if calculator.uses_node_handler else alone)
 
+    @override
     def take(self, timestamp: int) -> list[Any]:
-        """Pairs of a timestamp and a value; without a value: how far the input is settled."""
+        """Pairs of a timestamp and a value. With the value ``None`` it is the last settled timestamp."""
         values: list[Any] = []
         self.taken = 0
         due = self._due(timestamp)
@@ -202,14 +208,14 @@ class TimedState(SyncSetState):
                 values.append((timestamp, None))
         return values
 
+    @override
     def run(self, values: list[Any], timestamp: int) -> Sequence[Any]:
-        """Call the calculator."""
         assert isinstance(self.calculator, TimedCalculator)
         return self.calculator.process_timed(values, timestamp)
 
 
 def state_of(calculator: Calculator, place: int) -> NodeState:
-    """The state for a calculator's policy: its own, or what the graph's text says."""
+    """The state for a calculator's policy. The calculator or the graph's text sets the policy."""
     if isinstance(calculator, TimedCalculator):
         return TimedState(calculator, place)
     if calculator.node.sync_sets is not None:

@@ -1,7 +1,7 @@
-"""Started graphs that calls take turns with: what ``# OVMS_GRAPH_QUEUE_MAX_SIZE`` in a graph's text asks for.
+"""A pool of started graphs for ``# OVMS_GRAPH_QUEUE_MAX_SIZE``. Each call takes a graph and gives it back.
 
-Source: src/mediapipe_internal/graphqueue.cpp. A graph keeps its state and its timestamps from call to call; one
-that a call left in error, or in the middle of something, is made anew.
+Source: src/mediapipe_internal/graphqueue.cpp. A graph keeps its state and its timestamps from call to call. After a
+call that failed or did not finish, the pool makes a new graph.
 """
 
 import os
@@ -15,36 +15,36 @@ from graph_server.graph.runtime import Graph, OutputListener
 
 
 class CallGraph(Protocol):
-    """What a call does with its graph, be it its own or one of a pool. See :class:`Graph`."""
+    """The graph of one call: a graph of its own, or one from a pool. See :class:`Graph`."""
 
     @property
     def error(self) -> GraphError | None:
-        """What broke the graph."""
+        """The error of the graph, or ``None``."""
 
     def limit_queue(self, packets: int, nbytes: int) -> None:
-        """Bound what waits inside; before :meth:`start`."""
+        """Limit the packets and bytes that wait inside. Call it before :meth:`start`."""
 
     def start(self, side_packets: Mapping[str, Any], listener: OutputListener) -> None:
-        """Make it ready for packets."""
+        """Make the graph ready for packets."""
 
     def add_packet(self, stream: str, value: Any, timestamp: int, holds: PacketType = ANY) -> None:
-        """Give it a packet."""
+        """Give the graph a packet."""
 
     def close_inputs(self) -> None:
-        """No packet will come any more."""
+        """Close the input streams: no more packets will come."""
 
     def wait_until_done(self) -> None:
         """Wait until everything is processed."""
 
     def abort(self) -> None:
-        """End soon, without waiting."""
+        """Let the graph end, without waiting for it."""
 
     def cancel(self) -> None:
-        """End, and wait for it."""
+        """End the graph and wait for its end."""
 
 
 class GraphPool:
-    """At most ``size`` started graphs, made when they are first needed. Owns those that no call has."""
+    """At most ``size`` started graphs. The pool makes them when they are needed and owns those that are free."""
 
     def __init__(self, make: Callable[[], Graph], size: int) -> None:
         self._make = make
@@ -54,7 +54,7 @@ class GraphPool:
         self._changed = threading.Condition()
 
     def take(self, wanted: Callable[[], bool]) -> "StartedGraph | None":
-        """Wait, without limit, for a graph that nobody has; ``None`` once it is not ``wanted`` any more.
+        """Wait for a free graph, without a timeout. Returns ``None`` when ``wanted`` becomes false.
 
         Raises :class:`GraphError` for a graph that cannot be started.
         """
@@ -72,7 +72,7 @@ class GraphPool:
             raise
 
     def put(self, graph: "StartedGraph", *, sound: bool) -> None:
-        """Give a graph back. One that is not ``sound`` ends, and another will be made."""
+        """Give a graph back. A graph that is not ``sound`` ends, and the pool makes a new one later."""
         if sound:
             with self._changed:
                 if not self._closed:
@@ -83,12 +83,12 @@ class GraphPool:
         self._give_room()
 
     def wake(self) -> None:
-        """Let those that wait look whether they still want a graph."""
+        """Let the waiting calls check ``wanted`` again."""
         with self._changed:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """End the graphs that no call has, and the others when they come back."""
+        """End the free graphs now, and the others when they come back."""
         with self._changed:
             self._closed = True
             free, self._free = self._free, []
@@ -102,19 +102,19 @@ class GraphPool:
 
 
 class StartedGraph:
-    """A graph of a pool, whose listener changes from call to call."""
+    """A graph of a pool. Each call sets its own listener."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.listener: OutputListener = _nobody
-        graph.start({}, self._hand_on)
+        self.listener: OutputListener = _discard
+        graph.start({}, self._forward)
 
-    def _hand_on(self, stream: str, value: Any, timestamp: int) -> None:
+    def _forward(self, stream: str, value: Any, timestamp: int) -> None:
         self.listener(stream, value, timestamp)
 
 
 class PooledGraph:
-    """One call's turn with a graph of a pool."""
+    """A graph of a pool, for one call."""
 
     def __init__(self, pool: GraphPool) -> None:
         self._pool = pool
@@ -126,15 +126,15 @@ class PooledGraph:
 
     @property
     def error(self) -> GraphError | None:
-        """What broke the graph."""
+        """The error of the graph, or ``None``."""
         return self._graph.error
 
     def limit_queue(self, packets: int, nbytes: int) -> None:
-        """Bound what waits inside; before :meth:`start`."""
+        """Limit the packets and bytes that wait inside. Call it before :meth:`start`."""
         self._limits = packets, nbytes
 
     def start(self, side_packets: Mapping[str, Any], listener: OutputListener) -> None:
-        """Wait for a graph; raises :class:`GraphError`."""
+        """Wait for a free graph. Raises :class:`GraphError`."""
         started = self._pool.take(lambda: not self._aborted)
         if started is None:
             raise GraphError("the graph was cancelled", "CANCELLED")
@@ -148,19 +148,19 @@ class PooledGraph:
             started.graph.abort()
 
     def add_packet(self, stream: str, value: Any, timestamp: int, holds: PacketType = ANY) -> None:
-        """Give it a packet."""
+        """Give the graph a packet."""
         self._graph.add_packet(stream, value, timestamp, holds)
 
     def close_inputs(self) -> None:
-        """The graph's inputs stay open for the next call."""
+        """Do nothing: the inputs stay open for the next call."""
 
     def wait_until_done(self) -> None:
-        """Wait until everything is processed; raises the graph's error."""
+        """Wait until everything is processed. Raises the graph's error."""
         self._graph.wait_until_idle()
         self._sound = True
 
     def abort(self) -> None:
-        """End soon, without waiting: the graph will be made anew."""
+        """Let the graph end, without waiting for it. The pool makes a new one."""
         with self._lock:
             self._aborted = True
             started = self._started
@@ -169,12 +169,12 @@ class PooledGraph:
         self._pool.wake()
 
     def cancel(self) -> None:
-        """Give the graph back; also after it was given back."""
+        """Give the graph back. Further calls do nothing."""
         with self._lock:
             started, self._started = self._started, None
         if started is None:
             return
-        started.listener = _nobody
+        started.listener = _discard
         self._pool.put(started, sound=self._sound and started.graph.error is None)
 
     @property
@@ -184,10 +184,10 @@ class PooledGraph:
 
 
 def pool_size(wanted: int | str) -> int:
-    """How many graphs a pool has: no more than there are processors, which is what AUTO means."""
+    """The number of graphs in a pool: at most one for each processor. AUTO is one for each processor."""
     processors = os.cpu_count() or 1
     return processors if wanted == "AUTO" else min(int(wanted), processors)
 
 
-def _nobody(stream: str, value: Any, timestamp: int) -> None:
-    """Takes the packets of a graph that no call has."""
+def _discard(stream: str, value: Any, timestamp: int) -> None:
+    """Ignore the packets of a free graph."""

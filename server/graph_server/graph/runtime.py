@@ -1,7 +1,7 @@
-"""A graph at work: threads around :class:`Dataflow`.
+"""Runs a graph with worker threads around :class:`Dataflow`.
 
-Nodes that wait for nothing run side by side, of one timestamp and of several: the pose of the next frame is
-sought while hands and face of this one are. The oldest timestamp goes first, so frames leave soon.
+Nodes that are ready run in parallel, also for different timestamps: the pose of the next frame is computed beside
+hands and face of this frame. The oldest timestamp runs first, so frames leave soon.
 """
 
 import logging
@@ -25,13 +25,13 @@ from graph_server.models.repository import Models
 logger = logging.getLogger(__name__)
 
 OutputListener = Callable[[str, Any, int], None]
-"""Called with an output stream's name, a packet's value and its timestamp, in order for each stream."""
+"""Takes the name of an output stream, a packet's value and its timestamp. Calls are in order for each stream."""
 
 _DEADLOCK_ALLOWANCE = 1_000
 
 
 class _Outlet(Calculator):
-    """The end of an output stream: gives its packets to the listener, in order."""
+    """The end of an output stream. It gives the packets to the listener, in order."""
 
     def __init__(self, stream: str, listener: OutputListener) -> None:
         self.node = Node(f"output {stream}", "", 0, (Port("", 0, stream),), ())
@@ -45,15 +45,15 @@ class _Outlet(Calculator):
 
 
 Each = Callable[[Callable[[Node], Calculator], Iterable[Node]], Iterable[Calculator]]
-"""Calls a function for each node: ``map`` or an executor's."""
+"""A function like ``map``, for instance the ``map`` of an executor."""
 
 
 class Graph:
     """One instance of a graph, with its own state and its own worker threads. ``each`` makes its calculators.
 
-    Outputs are given to the listener from the workers. ``THREADS`` bounds those, unless ``num_threads`` in the
-    graph's text does: one for each processor, since they compute and do not wait. ``own`` are side packets that the
-    server gives to every run. Raises :class:`ConfigError` where a calculator cannot be made.
+    The workers call the listener. ``num_threads`` in the graph's text limits the workers. Without it the limit is
+    ``THREADS``: one for each processor, because workers compute and do not wait. ``own`` holds side packets that the
+    server gives to every run. Raises :class:`ConfigError` if a calculator cannot be made.
     """
 
     THREADS = min(max(2, os.cpu_count() or 1), 8)
@@ -75,7 +75,7 @@ class Graph:
                 consumers.setdefault(port.name, []).append((node, port))
         services = Services(models, consumers)
         self._calculators = list(each(lambda node: _made(registry, node, services), definition.order))
-        # One lock; workers wait for work, callers of this class for what they asked for.
+        # One lock with two conditions: workers wait for work, callers of this class wait for news.
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
         self._news = threading.Condition(self._lock)
@@ -95,21 +95,21 @@ class Graph:
 
     @property
     def error(self) -> GraphError | None:
-        """What broke the graph, if anything did."""
+        """The error of the graph, or ``None``."""
         return self._error
 
     @property
     def pending(self) -> int:
-        """The timestamps that have entered and not left."""
+        """The number of timestamps that have entered the graph and not left it."""
         with self._lock:
-            return self._flow.under_way
+            return self._flow.in_progress
 
     def limit_queue(self, timestamps: int, nbytes: int) -> None:
-        """Let :meth:`add_packet` wait while that many timestamps, or bytes of input packets, are under way."""
+        """Let :meth:`add_packet` wait while this number of timestamps, or of bytes of input packets, is in progress."""
         self._max_timestamps, self._max_bytes = timestamps, nbytes
 
     def start(self, side_packets: Mapping[str, Any], listener: OutputListener) -> None:
-        """Open every calculator; raises :class:`GraphError` ``FAILED_PRECONDITION``."""
+        """Open every calculator. Raises :class:`GraphError` with the code ``FAILED_PRECONDITION``."""
         packets: dict[str, Any] = {**side_packets, **self._own}
         for port in self._definition.input_side_packets:
             if port.name not in packets:
@@ -129,20 +129,21 @@ class Graph:
         self._flow = Dataflow([*self._calculators, *outlets], self._bounds)
 
     def add_packet(self, stream: str, value: Any, timestamp: int, holds: PacketType = ANY) -> None:
-        """Give a packet to an input stream; waits while as many as ``max_queue_size`` timestamps are under way.
+        """Give a packet to an input stream. Waits while ``max_queue_size`` timestamps are in progress.
 
-        ``holds`` is the type of the value; one that the stream's consumers do not take puts the graph into error.
+        ``holds`` is the type of the value. A type that the stream's consumers do not take puts the graph into error.
 
-        Where nothing can move without more packets it does not wait, as MediaPipe does not: then a thousand
-        timestamps more, or more bytes than :meth:`limit_queue` allows, put the graph into error. Raises
-        :class:`GraphError` for a timestamp that does not rise, which puts the graph into error, too, after
-        :meth:`close_inputs`, and when the graph is in error.
+        Like MediaPipe, it does not wait if the graph needs more packets to go on. In this case a thousand more
+        timestamps, or more bytes than :meth:`limit_queue` allows, put the graph into error.
+
+        Raises :class:`GraphError` after :meth:`close_inputs`, when the graph is in error, and for a timestamp that
+        does not rise. Such a timestamp also puts the graph into error.
         """
         with self._lock:
             self._raise_error()
             bound = self._bounds[stream]
             if timestamp < bound:
-                # Once for each calculator that receives from the stream, as MediaPipe has it.
+                # As in MediaPipe, the text is there once for each calculator that receives from the stream.
                 texts = ["; " + mismatch(stream, bound, timestamp)] * max(1, len(self._flow.inputs[stream]))
                 self._break(GraphError("CalculatorGraph::Run() failed: \n" + "".join(texts), "INVALID_ARGUMENT"))
                 self._raise_error()
@@ -168,7 +169,7 @@ class Graph:
             self._wake()
 
     def close_inputs(self) -> None:
-        """No packet will come any more; what is inside is still processed."""
+        """Close the input streams: no more packets will come. The graph still processes the packets inside."""
         with self._lock:
             if not self._closing:
                 self._closing = True
@@ -178,13 +179,13 @@ class Graph:
                 self._news.notify_all()
 
     def wait_until_idle(self) -> None:
-        """Wait until everything that can be processed is; raises the graph's error."""
+        """Wait until nothing more can be processed. Raises the graph's error."""
         with self._lock:
             self._news.wait_for(lambda: self._error is not None or self._idle())
             self._raise_error()
 
     def wait_until_done(self) -> None:
-        """After :meth:`close_inputs`: wait for the rest and end the workers; raises the graph's error."""
+        """After :meth:`close_inputs`, wait for the remaining packets and end the workers. Raises the graph's error."""
         with self._lock:
             self._news.wait_for(lambda: self._error is not None or (self._closing and self._idle()))
         self._end()
@@ -192,26 +193,26 @@ class Graph:
             self._raise_error()
 
     def abort(self) -> None:
-        """Let the workers end after the calculators that are running; does not wait. :meth:`cancel` does."""
+        """Let the workers end after their current calls, without waiting for them. :meth:`cancel` waits."""
         with self._lock:
             self._break(GraphError("the graph was cancelled", "CANCELLED"))
 
     def cancel(self) -> None:
-        """End at once: what has not been processed is lost. Waits for the calculators that are running."""
+        """End at once. Packets inside are lost. Waits for the current calls of calculators."""
         self.abort()
         self._end()
 
-    # --- inside; what has no comment needs the lock
+    # --- private; callers hold the lock, unless the docstring says otherwise
 
     def _idle(self) -> bool:
         return not self._running and not self._flow.ready
 
     def _has_room(self) -> bool:
         flow = self._flow
-        return flow.under_way < self._max_timestamps and (self._max_bytes is None or flow.nbytes < self._max_bytes)
+        return flow.in_progress < self._max_timestamps and (self._max_bytes is None or flow.nbytes < self._max_bytes)
 
     def _wake(self) -> None:
-        """See to it that somebody takes what is ready."""
+        """Wake or start a worker if a call is ready."""
         if not self._flow.ready:
             return
         if self._sleeping:
@@ -224,7 +225,7 @@ class Graph:
             self._threads.append(thread)
 
     def _run(self) -> None:
-        """A worker; takes the lock itself."""
+        """Run one worker. Takes the lock itself."""
         with self._lock:
             while self._error is None and not self._ended:
                 if not self._flow.ready:
@@ -233,12 +234,12 @@ class Graph:
                     self._sleeping += 1
                     self._work.wait()
                     continue
-                self._step(*self._flow.pop())  # nothing of it stays here while the next is waited for
+                self._step(*self._flow.pop())  # no variable keeps the task alive while this worker waits
                 if self._throttled and self._has_room():
                     self._news.notify_all()
 
     def _step(self, _turn: int, _place: int, timestamp: int, state: NodeState, values: list[Any]) -> None:
-        """One call of one calculator, without the lock meanwhile."""
+        """Call one calculator. The lock is free during the call."""
         if self._flow.ready and not state.calculator.brief:
             self._wake()
         self._running += 1
@@ -256,7 +257,7 @@ class Graph:
             self._break(GraphError(f"CalculatorGraph::Run() failed: \n{text}", code))
 
     def _break(self, error: GraphError) -> None:
-        """Put the graph into error, if it is not yet."""
+        """Put the graph into error. The first error stays."""
         if self._error is None:
             self._error = error
         self._closing = True
@@ -264,13 +265,13 @@ class Graph:
         self._news.notify_all()
 
     def _check_deadlock(self) -> None:
-        """Nothing moves and there is no room: more packets may help, but not for ever."""
+        """Check a graph that is full and idle. More packets may help, but only up to a limit."""
         flow = self._flow
         if self._max_bytes is not None and flow.nbytes >= self._max_bytes:
-            text = f"{flow.nbytes} bytes of packets wait for those of other streams; the limit is {self._max_bytes}"
+            text = f"{flow.nbytes} bytes of packets wait for packets of other streams; the limit is {self._max_bytes}"
             self._break(GraphError(text, "RESOURCE_EXHAUSTED"))
             self._raise_error()
-        if not self._definition.report_deadlock and flow.under_way < self._max_timestamps + _DEADLOCK_ALLOWANCE:
+        if not self._definition.report_deadlock and flow.in_progress < self._max_timestamps + _DEADLOCK_ALLOWANCE:
             return
         _, node, stream = max(
             (len(queue.packets), state.calculator.node.name, port.name)
@@ -287,11 +288,11 @@ class Graph:
 
     def _raise_error(self) -> None:
         if self._error is not None:
-            # A copy: the frames of a traceback hold this graph, which so would hold itself.
+            # Raise a copy: a traceback refers to this graph, so the graph would refer to itself.
             raise GraphError(str(self._error), self._error.code)
 
     def _end(self) -> None:
-        """End the workers and let go of the calculators and the listener; waits, so without the lock."""
+        """End the workers and release the calculators and the listener. Waits, so the caller must not hold the lock."""
         with self._lock:
             self._ended = True
             self._work.notify_all()
@@ -307,7 +308,7 @@ class Graph:
             self._flow = Dataflow((), self._bounds)
 
     def _close_calculators(self) -> None:
-        """Close those that have been opened, once; the first failure becomes the graph's error."""
+        """Close the open calculators once. The first failure becomes the graph's error. Takes the lock itself."""
         with self._lock:
             calculators, self._open = self._open, []
         for calculator in calculators:
@@ -329,7 +330,7 @@ def _made(registry: Registry, node: Node, services: Services) -> Calculator:
 
 
 def _failed(what: str, node: Node, error: Exception) -> str:
-    """MediaPipe's text; what failed behind an output stream, where no node is, speaks for itself."""
+    """MediaPipe's error text. A failure of an output stream's listener has no node, so its text stays as it is."""
     text = str(error) if isinstance(error, GraphServerError) else f"{type(error).__name__}: {error}"
     if not isinstance(error, GraphServerError):
         logger.error("%s: %s", node.where(), text, exc_info=error)

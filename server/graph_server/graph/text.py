@@ -1,4 +1,4 @@
-"""A graph's text as protobuf reads it, and the lines on which its nodes start, which protobuf does not tell."""
+"""Parses a graph's text with protobuf, and finds the line of each node, which protobuf does not report."""
 
 import re
 from collections.abc import Iterator
@@ -17,9 +17,10 @@ _TOKEN = re.compile(
 
 
 def parse_text(text: str) -> CalculatorGraphConfig:
-    """A ``CalculatorGraphConfig``, without options whose type is unknown; raises :class:`ConfigError`.
+    """Parse a ``CalculatorGraphConfig`` without options of unknown types. Raises :class:`ConfigError`.
 
-    :func:`unknown_options` tells those. Their calculators are unknown, too, as a rule, and that is what to complain of.
+    :func:`unknown_options` finds those options. Their calculators are usually unknown too, and the error should name
+    the calculator.
     """
     for _, start, end in unknown_options(text):
         text = text[:start] + re.sub(r"[^\n]", " ", text[start:end]) + text[end:]
@@ -28,11 +29,11 @@ def parse_text(text: str) -> CalculatorGraphConfig:
     except text_format.ParseError as error:
         raise ConfigError(f"{node_at(text, error.GetLine())}{error}") from error
     except RecursionError as error:
-        raise ConfigError("its messages are nested too deeply") from error
+        raise ConfigError("the messages in the text are nested too deeply") from error
 
 
 def node_at(text: str, line: int | None) -> str:
-    """The node that a line of a graph's text belongs to, to begin a message with; empty where there is none."""
+    """The beginning of a message about a line: the node of this line, or an empty text if there is none."""
     starts = [start for start in node_lines(text) if line is not None and start <= line]
     if not starts:
         return ""
@@ -41,7 +42,7 @@ def node_at(text: str, line: int | None) -> str:
 
 
 def unknown_options(text: str) -> Iterator[tuple[str, int, int]]:
-    """Messages of unknown types: the type, and where ``[type] {…}`` begins and ends in ``text``."""
+    """Options of unknown types: the type, and the begin and end of ``[type] {…}`` in ``text``."""
     masked = _TOKEN.sub(lambda token: " " * len(token[0]) if token["skip"] or token["string"] else token[0], text)
     last = 0
     for found in _TYPE.finditer(masked):
@@ -67,7 +68,7 @@ def _is_known(name: str) -> bool:
 
 
 def node_lines(text: str) -> Iterator[int]:
-    """The line of each ``node``, in order: also of those in a list, ``node: [{…}, {…}]``."""
+    """The line of each ``node``, in order. Also finds nodes in a list, ``node: [{…}, {…}]``."""
     depth, line = 0, 1
     expecting = listing = False
     for token in _TOKEN.finditer(text):

@@ -1,4 +1,4 @@
-"""MediaPipe's timestamps: int64 microseconds, whose ends mean something (framework/timestamp.h)."""
+"""MediaPipe's timestamps: int64 microseconds. The lowest and highest values have a meaning (framework/timestamp.h)."""
 
 UNSET = -(2**63)
 UNSTARTED = UNSET + 1
@@ -9,10 +9,10 @@ DONE = 2**63 - 1
 
 
 def next_allowed(timestamp: int) -> int:
-    """The lowest timestamp that may follow in a stream."""
+    """The lowest timestamp that may follow ``timestamp`` in a stream."""
     return timestamp + 1 if timestamp < MAX_TIMESTAMP else DONE
 
 
 def last_settled(bound: int) -> int:
-    """The highest timestamp below a bound: nothing more can come there."""
+    """The highest timestamp below a bound. No more packets can come up to there."""
     return MAX_TIMESTAMP if bound == DONE else bound - 1

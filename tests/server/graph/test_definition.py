@@ -1,4 +1,4 @@
-"""What is refused when a graph is read, and what is understood."""
+"""Graphs that the reader refuses, and graphs that it accepts."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ AB = 'input_stream: "a" output_stream: "b"\n'
         (
             'input_stream: "a" output_stream: "a" node { calculator: "PassThroughCalculator" input_stream: "a" '
             'output_stream: "a" }',
-            "stream 'a' has a producer already",
+            "stream 'a' already has a producer",
         ),
         (
             AB + 'node { calculator: "ImagePropertiesCalculator" input_stream: "IMAGES:a" output_stream: "SIZE:b" }',
@@ -56,7 +56,7 @@ AB = 'input_stream: "a" output_stream: "b"\n'
         (
             AB + 'node { calculator: "PacketPresenceCalculator" input_stream: "PACKET:a" input_stream: "PACKET:a" '
             'output_stream: "PRESENCE:b" }',
-            r'"PacketPresenceCalculator" \(line 2\): input_stream PACKET with index 0 stands twice',
+            r'"PacketPresenceCalculator" \(line 2\): input_stream PACKET with index 0 is used twice',
         ),
         (
             AB + 'node { calculator: "AnnotationOverlayCalculator" input_stream: "IMAGE:a" input_stream: "VECTOR:1:a" '
@@ -70,25 +70,25 @@ AB = 'input_stream: "a" output_stream: "b"\n'
         (
             AB + 'node { calculator: "MergeCalculator" input_stream: "a" output_stream: "b" '
             'input_stream_info { tag_index: "LOOP" back_edge: true } }',
-            r"\(line 2\): 'LOOP' names no input stream",
+            r"\(line 2\): no input stream has the tag_index 'LOOP'",
         ),
         (
             AB + 'node { calculator: "OpenVINOModelServerSessionCalculator" output_side_packet: "SESSION:s" }\n'
             'node { calculator: "OpenVINOModelServerSessionCalculator" output_side_packet: "SESSION:s" }\n'
             'node { calculator: "MergeCalculator" input_stream: "a" output_stream: "b" }',
-            r"\(line 3\): side packet 's' has a producer already: node .* \(line 2\)",
+            r"\(line 3\): side packet 's' already has a producer: node .* \(line 2\)",
         ),
         (
             'input_side_packet: "s"\n'
             + AB
             + 'node { calculator: "OpenVINOModelServerSessionCalculator" output_side_packet: "SESSION:s" }\n'
             'node { calculator: "MergeCalculator" input_stream: "a" output_stream: "b" }',
-            r"\(line 3\): side packet 's' has a producer already: the graph's input side packets",
+            r"\(line 3\): side packet 's' already has a producer: the graph's input side packets",
         ),
         (
             AB + 'node { calculator: "MergeCalculator" input_stream: "a" output_stream: "b" '
             'input_stream_handler { input_stream_handler: "BarrierInputStreamHandler" } }',
-            "input_stream_handler 'BarrierInputStreamHandler' is not implemented here; DefaultInputStreamHandler",
+            "input_stream_handler 'BarrierInputStreamHandler' is not implemented here; use DefaultInputStreamHandler",
         ),
         (
             AB + 'node { calculator: "MergeCalculator" input_stream: "a" output_stream: "b" input_stream_handler { '
@@ -109,7 +109,7 @@ AB = 'input_stream: "a" output_stream: "b"\n'
         (
             AB + 'node {\n calculator: "MergeCalculator" input_stream: "a" output_stream: "b" options: {\n'
             "[mediapipe.NoSuchOptions.ext] { x: [1, 2] } } }",
-            r"node \"MergeCalculator\" \(line 2\): options of type 'mediapipe.NoSuchOptions.ext' are not known here",
+            r"node \"MergeCalculator\" \(line 2\): options of type 'mediapipe.NoSuchOptions.ext' are not implemented",
         ),
         (
             AB + 'node {\n calculator: "GateCalculator" input_stream: "a" output_stream: "b" node_options: {\n'
@@ -117,23 +117,23 @@ AB = 'input_stream: "a" output_stream: "b"\n'
             r'node "GateCalculator" \(line 2\): 4:57 : .*no field named "alow"',
         ),
         ("# OVMS_GRAPH_QUEUE_MAX_SIZE: -1\n" + AB + 'node { calculator: "MergeCalculator" input_stream: "a" '
-         'output_stream: "b" }', "OVMS_GRAPH_QUEUE_MAX_SIZE '-1' is neither AUTO"),
+         'output_stream: "b" }', "OVMS_GRAPH_QUEUE_MAX_SIZE '-1' must be AUTO"),
         ("# OVMS_GRAPH_QUEUE_MAX_SIZE: INVALID\n" + AB + 'node { calculator: "MergeCalculator" input_stream: "a" '
-         'output_stream: "b" }', "OVMS_GRAPH_QUEUE_MAX_SIZE 'INVALID' is neither AUTO"),
+         'output_stream: "b" }', "OVMS_GRAPH_QUEUE_MAX_SIZE 'INVALID' must be AUTO"),
         (AB + 'node { calculator: "MergeCalculator" output_stream: "b" }', "MergeCalculator needs input stream"),
         ("max_queue_size: -2\n" + AB + 'node { calculator: "MergeCalculator" input_stream: "a" output_stream: "b" }',
-         "max_queue_size -2 is neither -1"),
-        ('input_stream: "a" input_stream: "b" output_stream: "b" output_stream: "b"', "two output streams of the same"),
-        ('input_stream: "a" input_stream: "a" output_stream: "a"', "two input streams of the name 'a'"),
+         "max_queue_size -2 must be a positive number"),
+        ('input_stream: "a" input_stream: "b" output_stream: "b" output_stream: "b"', "two output streams with"),
+        ('input_stream: "a" input_stream: "a" output_stream: "a"', "two input streams with the name 'a'"),
     ],
 )  # fmt: skip
-def test_a_graph_that_cannot_work_is_refused_naming_node_and_line(text: str, message: str) -> None:
+def test_the_error_for_a_graph_that_cannot_work_names_node_and_line(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         parse_graph(text, source="bad.pbtxt", registry=REGISTRY)
     assert str(caught.value).startswith("bad.pbtxt: ")
 
 
-def test_a_model_that_is_missing_under_a_subgraph_is_named_with_its_node_and_line() -> None:
+def test_the_error_for_a_missing_model_in_a_subgraph_names_node_and_line() -> None:
     text = (
         'input_stream: "a" output_stream: "p"\n\n'
         'node { calculator: "HolisticLandmarkCpu" input_stream: "IMAGE:a" output_stream: "POSE_LANDMARKS:p" }'
@@ -142,7 +142,7 @@ def test_a_model_that_is_missing_under_a_subgraph_is_named_with_its_node_and_lin
         Graph(parse_graph(text, source="test", registry=REGISTRY), REGISTRY, NO_MODELS)
 
 
-def test_options_that_a_calculator_cannot_work_with_are_a_configuration_error() -> None:
+def test_wrong_options_of_a_calculator_are_a_configuration_error() -> None:
     text = 'input_stream: "a" output_stream: "p" node { calculator: "TensorsToLandmarksCalculator" ' + (
         'input_stream: "TENSORS:a" output_stream: "LANDMARKS:p" }'
     )
@@ -163,11 +163,11 @@ def test_options_that_a_calculator_cannot_work_with_are_a_configuration_error() 
         AB + "node\n:\n{ calculator: 'MergeCalculator' input_stream: ['a'] output_stream: 'b' }",
     ],
 )
-def test_every_spelling_that_protobuf_reads_is_understood(text: str) -> None:
+def test_every_spelling_that_protobuf_reads_works(text: str) -> None:
     assert run_graph(text, [("a", 1, 7)]) == {"b": [(1, 7)]}
 
 
-def test_the_line_of_a_node_in_a_list_is_its_own() -> None:
+def test_a_node_in_a_list_has_its_own_line() -> None:
     text = AB + 'node: [\n{calculator:"MergeCalculator" input_stream:"a" output_stream:"b"},\n{calculator:"Nope"}]'
     with pytest.raises(ConfigError, match=r'node "Nope" \(line 4\)'):
         parse_graph(text, source="test", registry=REGISTRY)

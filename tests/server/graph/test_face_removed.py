@@ -1,4 +1,4 @@
-"""The graph of the project without its face node: no face in the picture, and none of its cost."""
+"""The graph of the project without its face node: it draws no face and does not run the face's models."""
 
 from pathlib import Path
 
@@ -25,25 +25,25 @@ def _without_face_node() -> str:
     return TEXT[:start] + TEXT[TEXT.index("}\n", start) + 2 :]
 
 
-def _picture(text: str, frame: npt.NDArray[np.uint8], models: UsedModels) -> npt.NDArray[np.uint8]:
-    picture: npt.NDArray[np.uint8] = run_graph(text, [("first_input_video", 1, frame)], models=models)["output"][0][1]
-    return picture
+def _drawn(text: str, frame: npt.NDArray[np.uint8], models: UsedModels) -> npt.NDArray[np.uint8]:
+    drawn: npt.NDArray[np.uint8] = run_graph(text, [("first_input_video", 1, frame)], models=models)["output"][0][1]
+    return drawn
 
 
-def test_without_the_face_node_there_is_no_face_in_the_picture_and_none_of_its_models_at_work(models_dir: Path) -> None:
+def test_a_graph_without_the_face_node_draws_no_face_and_does_not_use_its_models(models_dir: Path) -> None:
     with av.open(str(shared("clips/sign-again.mkv"))) as container:
         frame = rgb(next(container.decode(video=0)))
     whole, part = UsedModels(default_models(models_dir)), UsedModels(default_models(models_dir))
-    with_face = _picture(TEXT, frame, whole)
-    without = _picture(_without_face_node().replace(FACE_INPUT, ""), frame, part)
+    with_face = _drawn(TEXT, frame, whole)
+    without = _drawn(_without_face_node().replace(FACE_INPUT, ""), frame, part)
     assert whole.used.keys() - part.used.keys() == {"face_detection", "face_landmark"}
     rows, columns = np.nonzero((with_face != without).any(axis=2))
-    # A mesh of 468 points, and nothing else, is gone: it lies in the upper half, narrower than a third of the picture.
+    # Only the mesh of 468 points is missing: it is in the upper half, and narrower than a third of the frame.
     assert len(rows) > 400
     assert rows.max() < frame.shape[0] / 2
     assert columns.max() - columns.min() < frame.shape[1] / 3
 
 
-def test_a_face_node_that_is_gone_while_its_landmarks_are_drawn_is_told_at_load() -> None:
+def test_a_graph_that_draws_the_landmarks_of_a_missing_face_node_fails_at_load() -> None:
     with pytest.raises(ConfigError, match=r'"HolisticTrackingToRenderData" .* no node produces input stream'):
         parse_graph(_without_face_node(), source="test", registry=REGISTRY)

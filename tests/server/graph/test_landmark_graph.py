@@ -36,13 +36,13 @@ def frames(path: Path, start: int, count: int) -> list[tuple[Any, int]]:
         return found
 
 
-def run(models: ModelRepository, pictures: list[tuple[Any, int]]) -> Values:
+def run(models: ModelRepository, inputs: list[tuple[Any, int]]) -> Values:
     text = project_file("graphs/holistic_landmarks/graph.pbtxt").read_text()
     graph = Graph(parse_graph(text, source="landmarks", registry=REGISTRY), REGISTRY, models)
     found: Values = {}
     graph.start({}, lambda name, value, timestamp: found.setdefault(timestamp, {}).__setitem__(name, value))
     try:
-        for image, timestamp in pictures:
+        for image, timestamp in inputs:
             graph.add_packet("first_input_video", image, timestamp)
             graph.add_packet("coordinates", coordinate_picture(image.shape[1], image.shape[0]), timestamp)
         graph.close_inputs()
@@ -58,21 +58,21 @@ def models(models_dir: Path) -> ModelRepository:
 
 
 @pytest.mark.parametrize(("clip", "start"), [("sign-again.mkv", 10), (None, 90)])
-def test_the_clients_landmarks_are_those_that_the_server_draws(
+def test_the_client_gets_the_same_landmarks_that_the_server_draws(
     models: ModelRepository, clip: str | None, start: int
 ) -> None:
     path = ensure_clip() if clip is None else shared(f"clips/{clip}")
-    pictures = frames(path, start, 12)
-    size = (pictures[0][0].shape[1], pictures[0][0].shape[0])
+    inputs = frames(path, start, 12)
+    size = (inputs[0][0].shape[1], inputs[0][0].shape[0])
     diagonal = float(np.hypot(*size))
     extractor = LandmarkExtractor(models, kernel=GRAPH_KERNEL)
-    for image, timestamp in pictures:
+    for image, timestamp in inputs:
         extractor.process(image, timestamp)
     expected = extractor.finish()
-    found = run(models, pictures)
+    found = run(models, inputs)
     decoder = LandmarkDecoder()
     seen = 0
-    for _, timestamp in pictures:
+    for _, timestamp in inputs:
         outputs = {name: Tensor(name, "FP32", found[timestamp][name]) for name in SIZES}
         landmarks = decoder.decode(outputs, size, size, timestamp)
         there = expected.get(timestamp, {})
@@ -93,7 +93,7 @@ def test_the_clients_landmarks_are_those_that_the_server_draws(
 
 
 @pytest.mark.parametrize(("wanted", "same"), [(False, True), (True, False)])
-def test_side_packets_let_the_pose_be_found_anew_in_every_frame(
+def test_side_packets_make_the_graph_detect_the_pose_in_every_frame(
     models: ModelRepository, wanted: bool, same: bool
 ) -> None:
     text = f"""
@@ -121,7 +121,7 @@ def test_frames_without_a_person_have_zeros_for_every_part(models: ModelReposito
             assert not outputs[part].any()
 
 
-def test_the_pose_is_refined_by_the_heat_map_as_by_the_calculator() -> None:
+def test_the_model_refines_the_pose_by_the_heat_map_like_the_calculator() -> None:
     path = project_file("models/pose_points/1/pose_points.onnx")
     model = ov.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     rng = np.random.default_rng(0)

@@ -28,17 +28,17 @@ def test_options_are_found_by_their_type_in_either_form(text: str) -> None:
     assert options(text).get(FlowLimiterCalculatorOptions) is None
 
 
-def test_options_that_are_not_there_have_the_schemas_defaults() -> None:
+def test_missing_options_have_the_defaults_of_the_schema() -> None:
     assert options("").of(FlowLimiterCalculatorOptions).max_in_flight == 1
 
 
-def test_options_that_are_needed_are_named_where_they_are_missing() -> None:
+def test_the_error_for_missing_options_names_their_type() -> None:
     assert options(AS_ANY).needed(GateCalculatorOptions).allow
     with pytest.raises(ConfigError, match=r"options of type mediapipe\.GateCalculatorOptions are missing"):
         options("").needed(GateCalculatorOptions)
 
 
-def test_the_stubs_name_the_messages_that_are_there() -> None:
+def test_the_stubs_have_exactly_the_messages_of_the_schema() -> None:
     stubs = (files("graph_server.graph") / "mediapipe_graph_pb2.pyi").read_text()
     named = re.findall(r"^class (\w+)\(_message\.Message\)", stubs, re.MULTILINE)
     assert named

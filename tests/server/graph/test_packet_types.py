@@ -1,4 +1,4 @@
-"""Packet types: what MediaPipe refuses at load, and what OVMS finds out when a packet comes."""
+"""Packet types: errors that MediaPipe finds at load, and errors that OVMS finds when a packet comes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,7 +47,7 @@ def parsed(taken: str, given: str, *nodes: str) -> GraphDefinition:
     return parse_graph(text, source="test", registry=REGISTRY)
 
 
-def test_a_vector_of_mediapipes_tensors_is_none_of_openvinos() -> None:
+def test_a_vector_of_mediapipe_tensors_is_not_a_vector_of_openvino_tensors() -> None:
     to_tensor = (
         'node { calculator: "ImageToTensorCalculator" input_stream: "IMAGE:a" output_stream: "TENSORS:t" '
         "node_options: { [type.googleapis.com/mediapipe.ImageToTensorCalculatorOptions]: "
@@ -60,7 +60,7 @@ def test_a_vector_of_mediapipes_tensors_is_none_of_openvinos() -> None:
     assert good.stream_types.outputs == {"b": OV_TENSOR}
 
 
-def test_types_pass_through_nodes_that_take_anything() -> None:
+def test_types_pass_through_nodes_that_take_any_type() -> None:
     gate = 'node { calculator: "GateCalculator" input_stream: "s" input_stream: "ALLOW:yes" output_stream: "p" }'
     presence = passing("PACKET:a", "PRESENCE:yes", "PacketPresenceCalculator")
     size = passing("IMAGE:a", "SIZE:s", "ImagePropertiesCalculator")
@@ -68,7 +68,7 @@ def test_types_pass_through_nodes_that_take_anything() -> None:
         parsed("IMAGE:a", "b", size, presence, gate, passing("IMAGE:p", "SIZE:b", "ImagePropertiesCalculator"))
 
 
-def test_a_stream_that_is_fed_back_has_one_type() -> None:
+def test_a_stream_with_a_back_edge_has_one_type() -> None:
     back = 'input_stream_info: { tag_index: "LOOP" back_edge: true }'
     loop = (
         'node { calculator: "PreviousLoopbackCalculator" input_stream: "MAIN:a" input_stream: "LOOP:s" '
@@ -90,7 +90,7 @@ def test_a_stream_that_is_fed_back_has_one_type() -> None:
         ("IMAGE:a", "b", [passing("IMAGE:a", "DETECTIONS:b", "PoseDetectionCpu")], vector_of(DETECTION)),
     ],
 )
-def test_an_output_holds_what_comes_out_of_its_node(
+def test_an_output_has_the_type_of_its_node(
     taken: str, given: str, nodes: Sequence[str], holds: frozenset[str]
 ) -> None:
     assert parsed(taken, given, *nodes).stream_types.outputs == {"b": holds}
@@ -101,7 +101,7 @@ def test_an_input_has_the_type_that_its_consumer_takes() -> None:
     assert parsed("a", "b", passing("a", "b")).stream_types.inputs == {"a": frozenset()}
 
 
-def test_two_consumers_of_an_input_have_to_agree() -> None:
+def test_two_consumers_of_an_input_must_take_the_same_type() -> None:
     size = passing("IMAGE:a", "SIZE:s", "ImagePropertiesCalculator")
     with pytest.raises(ConfigError, match=r"expects packets of type"):
         parsed("IMAGE:a", "b", size, inference("X:a", "Y:b"))
@@ -116,7 +116,7 @@ def test_whole_requests_and_responses_go_together(taken: str, given: str, text: 
         parsed(taken, given, passing("a", "b"))
 
 
-def test_a_type_among_several_is_enough() -> None:
+def test_an_input_may_take_one_of_several_types() -> None:
     vectors = 'input_stream: "a" output_stream: "b" ' + passing("a", "b", "ConcatenateNormalizedRectVectorCalculator")
     found = parse_graph(vectors, source="test", registry=REGISTRY)
     assert found.stream_types.inputs == {"a": NORM_RECT | vector_of(NORM_RECT)}
@@ -126,17 +126,17 @@ def test_a_type_among_several_is_enough() -> None:
 
 
 @pytest.mark.parametrize("folder", sorted(path.parent.name for path in (ROOT / "graphs").glob("*/graph.pbtxt")))
-def test_the_projects_graphs_take_and_give_what_their_tags_say(folder: str) -> None:
+def test_the_streams_of_the_projects_graphs_have_the_types_of_their_tags(folder: str) -> None:
     text = (ROOT / "graphs" / folder / "graph.pbtxt").read_text()
     graph = parse_graph(text, source=folder, registry=REGISTRY)
     for port in graph.input_streams:
         assert graph.stream_types.inputs[port.name] in (frozenset(), of_graph_port(port)), port.name
     for port in graph.output_streams:
-        # A merged stream holds what its inputs hold, which MediaPipe does not follow.
+        # MediaPipe does not know the type of a merged stream.
         assert graph.stream_types.outputs[port.name] in (frozenset(), of_graph_port(port)), port.name
 
 
-def test_a_call_fails_where_a_node_gets_another_type_than_it_takes(tmp_path: Path) -> None:
+def test_a_call_fails_if_a_node_gets_a_type_that_it_does_not_take(tmp_path: Path) -> None:
     graph = tmp_path / "graph.pbtxt"
     size = passing("IMAGE:image", "SIZE:s", "ImagePropertiesCalculator")
     graph.write_text(f'input_stream: "image" output_stream: "OVTENSOR:s" {size}')
@@ -152,7 +152,7 @@ def test_a_call_fails_where_a_node_gets_another_type_than_it_takes(tmp_path: Pat
     assert expected in details
 
 
-def test_an_output_of_another_type_than_its_tag_says_that_ovms_would_abort(tmp_path: Path) -> None:
+def test_an_output_with_another_type_than_its_tag_fails_and_says_that_ovms_would_abort(tmp_path: Path) -> None:
     graph = tmp_path / "graph.pbtxt"
     graph.write_text(f'input_stream: "IMAGE:image" output_stream: "out" {passing("image", "out")}')
     with graph_server(config=single_servable("passThrough", tmp_path)) as server:

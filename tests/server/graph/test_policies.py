@@ -26,7 +26,7 @@ def pairs() -> Registry:
 
 
 @pytest.mark.parametrize("handler", ["", 'input_stream_handler { input_stream_handler: "DefaultInputStreamHandler" }'])
-def test_by_default_inputs_wait_for_one_another(pairs: Registry, handler: str) -> None:
+def test_by_default_inputs_wait_for_each_other(pairs: Registry, handler: str) -> None:
     packets = [("a", 1, "a1"), ("a", 2, "a2"), ("b", 2, "b2"), ("a", 3, "a3")]
     assert run_graph(TWO.replace("HANDLER", handler), packets, registry=pairs)["seen"] == [
         (1, ("a1", None)),
@@ -35,7 +35,7 @@ def test_by_default_inputs_wait_for_one_another(pairs: Registry, handler: str) -
     ]
 
 
-def test_under_the_immediate_handler_they_do_not(pairs: Registry) -> None:
+def test_under_the_immediate_handler_inputs_do_not_wait(pairs: Registry) -> None:
     packets = [("a", 1, "a1"), ("b", 2, "b2"), ("a", 3, "a3")]
     for text in (TWO.replace("HANDLER", IMMEDIATE), IMMEDIATE + TWO.replace("HANDLER", "")):
         assert run_graph(text, packets, registry=pairs)["seen"] == [
@@ -45,12 +45,12 @@ def test_under_the_immediate_handler_they_do_not(pairs: Registry) -> None:
         ]
 
 
-def test_a_packet_in_the_past_that_the_immediate_handler_allows_in_is_not_allowed_out(pairs: Registry) -> None:
+def test_the_immediate_handler_takes_packets_in_the_past_but_a_node_may_not_send_them(pairs: Registry) -> None:
     with pytest.raises(GraphError, match="Current minimum expected timestamp is 6 but received 2"):
         run_graph(TWO.replace("HANDLER", IMMEDIATE), [("a", 5, "a5"), ("b", 2, "b2")], registry=pairs)
 
 
-def test_sync_sets_wait_within_themselves_only() -> None:
+def test_inputs_wait_only_for_inputs_of_the_same_sync_set() -> None:
     registry = simple_registry()
     seen = []
 
@@ -74,7 +74,7 @@ def test_sync_sets_wait_within_themselves_only() -> None:
     ]
 
 
-def test_absence_is_passed_on_through_nodes_that_do_not_run() -> None:
+def test_a_node_that_does_not_run_still_settles_the_timestamp() -> None:
     text = """
       input_stream: "a" output_stream: "sum"
       node { calculator: "Odd" input_stream: "a" output_stream: "odd" }
@@ -84,7 +84,7 @@ def test_absence_is_passed_on_through_nodes_that_do_not_run() -> None:
     assert run_graph(text, [("a", t, t) for t in range(4)])["sum"] == [(0, 0), (1, 2), (2, 2), (3, 6)]
 
 
-def test_untagged_inputs_are_counted_for_back_edges() -> None:
+def test_a_back_edge_names_an_untagged_input_by_its_number() -> None:
     text = """
       input_stream: "a" output_stream: "sum"
       node { calculator: "Add" input_stream: "a" input_stream: "again" output_stream: "sum"

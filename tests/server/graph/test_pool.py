@@ -34,7 +34,7 @@ def server(tmp_path: Path) -> Iterator[GraphServer]:
         yield made
 
 
-def test_a_unary_call_of_a_pooled_graph_may_lack_an_output_and_others_fail(tmp_path: Path) -> None:
+def test_an_output_may_be_missing_in_a_unary_call_to_a_pooled_graph_but_not_to_others(tmp_path: Path) -> None:
     text = """
         input_stream: "IMAGE:image"
         output_stream: "IMAGE:output"
@@ -77,7 +77,7 @@ def test_ovms_reports_neither_responses_nor_times_of_unary_calls_to_a_pool(serve
         assert values["ovms_graph_processing_time_us_count", method] == reported
 
 
-def test_a_changed_graph_gets_another_pool_and_the_old_ones_graphs_are_ended(
+def test_a_changed_graph_gets_a_new_pool_and_the_graphs_of_the_old_pool_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended: list[Graph] = []
@@ -111,4 +111,4 @@ def test_a_changed_graph_gets_another_pool_and_the_old_ones_graphs_are_ended(
     turn.cancel()
     assert len(ended) == 1
     live.close()
-    assert len(ended) == 1  # nobody took one of the new pool
+    assert len(ended) == 1  # no call took a graph of the new pool

@@ -1,4 +1,4 @@
-"""Graphs at work: order, timestamps, parallel nodes, back-pressure, errors, cancelling."""
+"""Running graphs: order, timestamps, parallel nodes, back-pressure, errors, cancelling."""
 
 import threading
 import time
@@ -24,7 +24,7 @@ JOIN = """
 """
 
 
-def test_packets_come_out_in_order_though_nodes_take_different_times() -> None:
+def test_packets_come_out_in_order_when_calls_take_different_times() -> None:
     out = run_graph(CHAIN, [("a", t, t) for t in range(50)])
     assert out["c"] == [(t, t) for t in range(50)]
 
@@ -38,12 +38,12 @@ def test_a_node_runs_when_one_of_its_inputs_has_a_packet() -> None:
     assert run_graph(text, [("a", t, t) for t in range(6)])["sum"] == [(1, 2), (3, 6), (5, 10)]
 
 
-def test_streams_are_joined_by_timestamp_whatever_comes_first() -> None:
+def test_streams_are_joined_by_timestamp_in_any_order_of_arrival() -> None:
     packets = [("a", 1, 10), ("a", 3, 30), ("b", 1, 1), ("b", 2, 2), ("b", 3, 3)]
     assert run_graph(JOIN, packets)["sum"] == [(1, 11), (2, 2), (3, 33)]
 
 
-def test_a_stream_that_is_input_and_output_leaves_in_order_however_slow_the_listener() -> None:
+def test_a_stream_that_is_input_and_output_leaves_in_order_with_a_slow_listener() -> None:
     text = """
       input_stream: "a" output_stream: "a" output_stream: "b"
       node { calculator: "Slow" input_stream: "a" output_stream: "b" }
@@ -64,7 +64,7 @@ def test_a_stream_that_is_input_and_output_leaves_in_order_however_slow_the_list
     assert seen == list(range(30))
 
 
-def test_independent_nodes_of_one_timestamp_run_at_the_same_time() -> None:
+def test_independent_nodes_run_in_parallel_for_the_same_timestamp() -> None:
     registry = simple_registry()
     meeting = threading.Barrier(2, timeout=20)
 
@@ -83,7 +83,7 @@ def test_independent_nodes_of_one_timestamp_run_at_the_same_time() -> None:
     assert run_graph(text, [("a", t, t) for t in range(5)], registry=registry)["sum"] == [(t, 2 * t) for t in range(5)]
 
 
-def test_several_timestamps_are_under_way_at_once() -> None:
+def test_several_timestamps_are_in_progress_at_once() -> None:
     registry = simple_registry()
     meeting = threading.Barrier(2, timeout=20)
 
@@ -91,7 +91,7 @@ def test_several_timestamps_are_under_way_at_once() -> None:
     class MeetAcross(Calculator):
         def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
             if timestamp == {"b": 2, "c": 1}[self.node.outputs[0].name]:
-                meeting.wait()  # the second node at 1, while the first is at 2 already
+                meeting.wait()  # the second node is at 1 while the first is already at 2
             return (inputs[0],)
 
     text = """
@@ -104,7 +104,7 @@ def test_several_timestamps_are_under_way_at_once() -> None:
 
 
 def order_of_calls(slack: int) -> list[tuple[str, int]]:
-    """Of two nodes after one another, with one worker and four timestamps that are there from the start."""
+    """The calls of a chain of two nodes, with one worker and four timestamps that are all there at the start."""
     registry = simple_registry()
     order: list[tuple[str, int]] = []
     fed = threading.Event()
@@ -138,12 +138,12 @@ def test_the_oldest_timestamp_goes_first() -> None:
     assert order_of_calls(0) == [(name, timestamp) for timestamp in range(1, 5) for name in ("Before", "After")]
 
 
-def test_what_comes_before_a_node_with_slack_goes_that_far_ahead() -> None:
+def test_nodes_before_a_node_with_slack_run_ahead_by_the_slack() -> None:
     first = [("Before", 1), ("Before", 2), ("After", 1), ("Before", 3), ("After", 2)]
     assert order_of_calls(1) == [*first, ("Before", 4), ("After", 3), ("After", 4)]
 
 
-def test_the_lead_reaches_around_a_loop_and_beside_the_node_with_slack() -> None:
+def test_nodes_in_a_loop_and_beside_a_node_with_slack_run_ahead_too() -> None:
     registry = simple_registry()
 
     @registry.register("Hands")
@@ -151,20 +151,20 @@ def test_the_lead_reaches_around_a_loop_and_beside_the_node_with_slack() -> None
         slack = 1
 
     text = """
-      input_stream: "a" output_stream: "label" output_stream: "picture"
+      input_stream: "a" output_stream: "label" output_stream: "drawn"
       node { calculator: "PreviousLoopbackCalculator" input_stream: "MAIN:a" input_stream: "LOOP:region"
         input_stream_info { tag_index: "LOOP" back_edge: true } output_stream: "PREV_LOOP:last" }
       node { calculator: "Add" input_stream: "a" input_stream: "last" output_stream: "pose" }
       node { calculator: "Add" input_stream: "pose" output_stream: "region" }
       node { calculator: "Add" input_stream: "pose" output_stream: "label" }
       node { calculator: "Hands" input_stream: "pose" output_stream: "hands" }
-      node { calculator: "Add" input_stream: "hands" output_stream: "picture" }
+      node { calculator: "Add" input_stream: "hands" output_stream: "drawn" }
     """
     graph = new_graph(text, registry)
     graph.start({}, lambda name, value, timestamp: None)
     leads = {state.calculator.node.outputs[0].name: state.lead for state in graph._flow.states if state.outputs}
     graph.cancel()
-    assert leads == {"last": 1, "pose": 1, "region": 1, "label": 1, "hands": 0, "picture": 0}
+    assert leads == {"last": 1, "pose": 1, "region": 1, "label": 1, "hands": 0, "drawn": 0}
 
 
 def test_a_call_that_goes_back_in_time_has_its_own_turn() -> None:
@@ -174,7 +174,7 @@ def test_a_call_that_goes_back_in_time_has_its_own_turn() -> None:
     assert [state.turn(timestamp) for timestamp in (1, 5, 6, 2, 7)] == [1, 1, 5, 2, 2]
 
 
-def test_num_threads_bounds_the_workers() -> None:
+def test_num_threads_limits_the_workers() -> None:
     registry = simple_registry()
     names = set()
 
@@ -194,12 +194,12 @@ def test_an_unbounded_queue_takes_everything() -> None:
     assert len(out["c"]) == 300
 
 
-def test_more_packets_on_one_input_than_the_queue_holds_do_not_block_the_other() -> None:
+def test_a_full_queue_of_one_input_does_not_block_the_other_input() -> None:
     packets = [("a", t, t) for t in range(101)] + [("b", 500, 1)]
     assert len(run_graph(JOIN, packets)["sum"]) == 102
 
 
-def test_a_graph_that_only_ever_gets_one_of_two_inputs_fails_with_mediapipes_words_instead_of_growing() -> None:
+def test_a_graph_that_gets_only_one_of_two_inputs_fails_with_mediapipes_text_and_does_not_grow() -> None:
     text = 'input stream: "a" of a node "Add". All calculators are idle while packet sources remain active'
     for directive, least in (("report_deadlock: true", 100), ("", 1000)):
         with pytest.raises(GraphError, match=text) as caught:
@@ -208,7 +208,7 @@ def test_a_graph_that_only_ever_gets_one_of_two_inputs_fails_with_mediapipes_wor
         run_graph(directive + JOIN, [("a", t, t) for t in range(least)])
 
 
-def test_adding_waits_while_as_many_timestamps_are_under_way_as_the_queue_holds() -> None:
+def test_adding_waits_while_the_queue_is_full() -> None:
     graph = new_graph("max_queue_size: 2" + CHAIN)
     opened = threading.Event()
 
@@ -236,7 +236,7 @@ def test_adding_waits_while_as_many_timestamps_are_under_way_as_the_queue_holds(
     assert len(added) == 40
 
 
-def test_a_packet_after_the_inputs_are_closed_is_refused() -> None:
+def test_a_packet_after_closing_the_inputs_is_refused() -> None:
     graph = new_graph("max_queue_size: 2" + CHAIN)
     graph.start({}, lambda *packet: None)
     graph.close_inputs()
@@ -246,7 +246,7 @@ def test_a_packet_after_the_inputs_are_closed_is_refused() -> None:
     graph.wait_until_done()
 
 
-def test_a_failing_calculator_puts_the_graph_into_error_with_mediapipes_words() -> None:
+def test_a_failing_calculator_puts_the_graph_into_error_with_mediapipes_text() -> None:
     text = """
       input_stream: "a" output_stream: "b"
       node { calculator: "FailAt3" input_stream: "a" output_stream: "b" }
@@ -258,7 +258,7 @@ def test_a_failing_calculator_puts_the_graph_into_error_with_mediapipes_words() 
         run_graph(text, [("a", t, t) for t in range(6)])
 
 
-def test_nodes_of_one_name_are_numbered_as_mediapipe_does() -> None:
+def test_nodes_with_the_same_name_get_numbers_like_in_mediapipe() -> None:
     text = """
       input_stream: "a" output_stream: "c"
       node { calculator: "FailAt3" input_stream: "a" output_stream: "b" }
@@ -268,7 +268,7 @@ def test_nodes_of_one_name_are_numbered_as_mediapipe_does() -> None:
         run_graph(text, [("a", 1, 3)])
 
 
-def test_exceptions_that_nobody_foresaw_keep_their_type_in_the_text(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_text_of_an_unexpected_exception_has_its_type(caplog: pytest.LogCaptureFixture) -> None:
     text = 'input_stream: "a" output_stream: "b" node { calculator: "Odd" input_stream: "a" output_stream: "b" }'
     with pytest.raises(GraphError, match=r'Process\(\) for node "Odd" failed: TypeError: '):
         run_graph(text, [("a", 1, {})])
@@ -276,7 +276,7 @@ def test_exceptions_that_nobody_foresaw_keep_their_type_in_the_text(caplog: pyte
 
 
 @pytest.mark.parametrize(("method", "what"), [("open", "Open"), ("close", "Close")])
-def test_a_calculator_that_fails_to_open_or_close_is_named(method: str, what: str) -> None:
+def test_the_error_names_a_calculator_that_fails_to_open_or_close(method: str, what: str) -> None:
     registry = simple_registry()
 
     @registry.register("Broken")
@@ -293,7 +293,7 @@ def test_a_calculator_that_fails_to_open_or_close_is_named(method: str, what: st
         run_graph(text, [], registry=registry)
 
 
-def test_as_many_values_as_outputs_are_asked_of_a_calculator() -> None:
+def test_a_calculator_must_give_one_value_for_each_output() -> None:
     registry = simple_registry()
 
     @registry.register("Two")
@@ -306,7 +306,7 @@ def test_as_many_values_as_outputs_are_asked_of_a_calculator() -> None:
         run_graph(text, [("a", 1, 1)], registry=registry)
 
 
-def test_a_calculator_that_answers_at_times_of_its_own_without_sense_puts_the_graph_into_error() -> None:
+def test_wrong_emissions_of_a_timed_calculator_put_the_graph_into_error() -> None:
     registry = simple_registry()
 
     @registry.register("Timed")
@@ -323,7 +323,7 @@ def test_a_calculator_that_answers_at_times_of_its_own_without_sense_puts_the_gr
         graph.wait_until_done()
 
 
-def test_a_worker_that_cannot_be_started_leaves_a_graph_that_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_graph_ends_cleanly_when_a_worker_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -343,7 +343,7 @@ def test_a_timestamp_that_does_not_rise_is_fatal(second: int) -> None:
     assert caught.value.code == "INVALID_ARGUMENT"
 
 
-def test_cancelling_ends_the_workers_and_wakes_who_waits() -> None:
+def test_cancelling_ends_the_workers_and_wakes_waiting_callers() -> None:
     graph = new_graph("max_queue_size: 2" + CHAIN)
     opened = threading.Event()
     entered = threading.Event()
@@ -374,7 +374,7 @@ def test_cancelling_ends_the_workers_and_wakes_who_waits() -> None:
 
 
 @pytest.mark.parametrize("ending", ["cancel", "drain", "both", "failure"])
-def test_calculators_are_closed_once_however_the_graph_ends(ending: str) -> None:
+def test_calculators_close_once_for_every_way_to_end_the_graph(ending: str) -> None:
     registry = simple_registry()
     closed = []
 
@@ -400,7 +400,7 @@ def test_calculators_are_closed_once_however_the_graph_ends(ending: str) -> None
     assert closed == [1]
 
 
-def test_a_required_side_packet_that_is_not_given_is_named() -> None:
+def test_the_error_names_a_missing_required_side_packet() -> None:
     with pytest.raises(GraphError, match="side packet 'size' is required"):
         run_graph('input_side_packet: "size"' + CHAIN, [])
 

@@ -428,7 +428,7 @@ def test_packets_that_wait_for_another_stream_for_ever_put_the_graph_into_error(
     graph.start({}, lambda name, value, timestamp: None)
     for timestamp in range(10):
         graph.add_packet("a", np.zeros(976, np.uint8), timestamp)
-    with pytest.raises(GraphError, match="wait for those of other streams; the limit is 20000"):
+    with pytest.raises(GraphError, match="wait for packets of other streams; the limit is 20000"):
         graph.add_packet("a", np.zeros(976, np.uint8), 10)
     graph.cancel()
 
