@@ -1,6 +1,6 @@
 """Draw a dashboard where no Grafana can run: its own queries, a real Prometheus, matplotlib.
 
-    python grafana/draw.py http://localhost:9090 docs/client-dashboard.png [--dashboard client] [--minutes 2]
+    python grafana/draw.py http://localhost:9090 docs/images/client-dashboard.png [--dashboard client] [--minutes 2]
 
 Panels stand where the dashboard puts them; colours and details are matplotlib's.
 """

@@ -60,8 +60,8 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument_group("run").add_argument
     add_settings(add, RunOptions, "limit_frames", "limit_stream_duration")
     add("--verbose", action="store_true", help="log what happens, and show tracebacks")
-    add_settings(parser.add_argument_group("metrics (docs/metrics.md)").add_argument, MetricsOptions)
-    add = parser.add_argument_group("benchmark (docs/benchmark.md)").add_argument
+    add_settings(parser.add_argument_group("metrics").add_argument, MetricsOptions)
+    add = parser.add_argument_group("benchmark").add_argument
     add(
         "--benchmark",
         action="store_true",

@@ -1,7 +1,7 @@
 """Runs as Prometheus metrics: served over HTTP, or pushed when a run is over.
 
 Names follow OpenMetrics (base units, ``_total`` for counters); every series carries ``stream`` (the source's
-name, without passwords) and ``model`` (the servable's). docs/metrics.md lists them.
+name, without passwords) and ``model`` (the servable's). docs/how-to/metrics.md lists them.
 """
 
 import errno
