@@ -10,13 +10,14 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
 from graph_server.errors import GraphServerError, LoadError
 from graph_server.metrics.servables import ModelMetrics
 from graph_server.models.copies import IN_CALLER, MOST_COPIES, Copies
-from graph_server.models.preparation import Preparation, last_line
+from graph_server.models.preparation import NOTHING_REQUESTED, Preparation, Requested, last_line
 from graph_server.models.runtime import Runtime
 from graph_server.models.versions import VersionPolicy
 
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 _DATATYPES = {
     "boolean": "BOOL", "u8": "UINT8", "u16": "UINT16", "u32": "UINT32", "u64": "UINT64", "i8": "INT8",
     "i16": "INT16", "i32": "INT32", "i64": "INT64", "f16": "FP16", "f32": "FP32", "f64": "FP64",
+    "string": "BYTES",
 }  # fmt: skip
 MOST_REQUESTS = 100_000
 """Infer requests of one model, as OVMS bounds them (src/modelinstance.cpp)."""
@@ -67,7 +69,17 @@ ModelInfo = Mapping[str, "str | ModelInfo"]
 class Model:
     """One version of a model; compiled at first use, then shared by every session."""
 
-    def __init__(self, runtime: Runtime, config: ModelConfig, version: int, path: Path, metrics: ModelMetrics) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        config: ModelConfig,
+        version: int,
+        path: Path,
+        metrics: ModelMetrics,
+        requested: Requested = NOTHING_REQUESTED,
+    ) -> None:
+        """``requested``: what a request has asked of a model whose batch size or shapes are ``auto``."""
+        self.requested = requested
         self._runtime = runtime
         self.config = config
         self.name = config.name
@@ -92,7 +104,7 @@ class Model:
             model = self._runtime.read(self.path)
         except RuntimeError as error:
             raise LoadError(f"{self.path} cannot be read: {last_line(error)}", "INTERNAL_ERROR") from error
-        return self.config.preparation.apply(model, self.name, self.path.parent)
+        return self.config.preparation.apply(model, self.name, self.path.parent, self.requested)
 
     @cached_property
     def inputs(self) -> tuple[TensorInfo, ...]:
@@ -137,15 +149,16 @@ class Model:
             request.infer(inputs)
 
     def infer(self, inputs: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-        """Run the model as it is; safe from several threads. Raises :class:`GraphServerError`."""
+        """Run the model as it is; safe from several threads. Raises :class:`GraphServerError`.
+
+        A tensor of strings is an array of ``bytes`` objects.
+        """
         requests = self._requests()
         begun = time.perf_counter()
         with requests.take() as request, self.metrics.inferring(time.perf_counter() - begun):
             try:
-                request.infer(dict(inputs))
-                return {
-                    info.name: request.get_output_tensor(index).data.copy() for index, info in enumerate(self.outputs)
-                }
+                request.infer({name: _given(value) for name, value in inputs.items()})
+                return {info.name: _taken(request.get_output_tensor(index)) for index, info in enumerate(self.outputs)}
             except RuntimeError as error:
                 raise GraphServerError(f"model {self.name}: {last_line(error)}") from error
 
@@ -216,7 +229,7 @@ def _property(compiled: ov.CompiledModel, *names: str) -> int:
 
 def _warm_up(compiled: ov.CompiledModel) -> None:
     """The first inference makes kernels and takes memory: let it not be that of somebody's first frame."""
-    if any(port.partial_shape.is_dynamic for port in compiled.inputs):
+    if any(port.partial_shape.is_dynamic or port.element_type == ov.Type.string for port in compiled.inputs):
         return
     request = compiled.create_infer_request()
     for index in range(len(compiled.inputs)):
@@ -255,6 +268,38 @@ class _RequestPool:
 
 def _texts(info: Any) -> dict[str, str | ModelInfo]:
     return {name: _texts(value) if isinstance(value, dict) else str(value.astype(str)) for name, value in info.items()}
+
+
+def _given(value: npt.NDArray[Any]) -> npt.NDArray[Any] | ov.Tensor:
+    if value.dtype != object:
+        return value
+    tensor = ov.Tensor(ov.Type.string, ov.Shape(value.shape))
+    if value.size:
+        tensor.bytes_data = value.reshape(-1).tolist()
+    return tensor
+
+
+def _taken(tensor: ov.Tensor) -> npt.NDArray[Any]:
+    if tensor.get_element_type() != ov.Type.string:
+        return np.array(tensor.data)
+    texts = np.empty(tuple(tensor.get_shape()), object)
+    if not texts.ndim:
+        texts[()] = bytes(tensor.bytes_data.flat[0])
+        return texts
+    # One by one: all at once they would each be as long as the longest. And beside another one, for of an empty text
+    # alone OpenVINO leaves the only byte of its array as it was.
+    pair = ov.Tensor(ov.Type.string, ov.Shape([2] + [1] * (texts.ndim - 1)))
+    pair.bytes_data = [b"..", b""]
+    second = _part(pair, (1, *[0] * (texts.ndim - 1)))
+    for place in np.ndindex(*texts.shape):
+        _part(tensor, place).copy_to(second)
+        texts[place] = bytes(pair.bytes_data.flat[1])
+    return texts
+
+
+def _part(tensor: ov.Tensor, place: tuple[int, ...]) -> ov.Tensor:
+    """One element, as a tensor."""
+    return ov.Tensor(tensor, ov.Coordinate(place), ov.Coordinate([index + 1 for index in place]))
 
 
 def _describe(port: Any) -> TensorInfo:

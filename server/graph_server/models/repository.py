@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 from graph_server.errors import LoadError, MissingModelError, UnknownModelError, UnknownVersionError
 from graph_server.metrics.servables import ModelMetrics, ServableMetrics
 from graph_server.models.model import Model, ModelConfig
+from graph_server.models.preparation import Requested
 from graph_server.models.runtime import Runtime
 from graph_server.models.versions import VersionPolicy, available_versions, model_file
 
@@ -67,6 +68,7 @@ class ModelRepository:
         self._versions: dict[str, dict[int, Version]] = {}
         self._failures: dict[str, LoadError] = {}
         self._changed = threading.Condition()
+        self._adapting = threading.Lock()
         self._closed = False
         self.load(tuple(configs))
 
@@ -139,6 +141,21 @@ class ModelRepository:
             except LoadError as error:
                 self._failed(name, number, error)
                 yield number, error
+
+    def adapt(self, name: str, number: int, requested: Requested) -> Model:
+        """The version with the batch size or the shapes that a request asks for, for this and later requests.
+
+        Raises :class:`LoadError`, and then what was served stays.
+        """
+        with self._adapting:
+            before = self.find(name, number)
+            if before.model is None or before.model.requested == requested:
+                return self.get(name, number)
+            old = before.model
+            model = Model(self._runtime, old.config, number, old.path, before.metrics, requested)
+            model.compile()
+            self._set(name, replace(before, model=model))
+            return model
 
     def retire(self, name: str) -> None:
         """Serve no version of it any more."""

@@ -5,13 +5,19 @@ OVMS's.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
+from typing import Any
 
+import numpy.typing as npt
+
+from graph_server.errors import LoadError
 from graph_server.models.model import Model, TensorInfo
+from graph_server.models.preparation import Requested
+from graph_server.service.fit import Fit
 from graph_server.service.messages import InferRequest, encode_response
 from graph_server.service.pictures import decoded, pictures_of
 from graph_server.service.shared_memory import deliver
-from graph_server.service.status import Refusal
+from graph_server.service.status import Refusal, precondition_failed
 from graph_server.service.tensors import (
     check_contents,
     describe_output,
@@ -19,62 +25,99 @@ from graph_server.service.tensors import (
     listed,
     output_bytes,
 )
-from kserve_wire.datatypes import CONTENTS, DTYPES
+from graph_server.service.texts import (
+    are_rows,
+    as_objects,
+    as_rows,
+    check_count,
+    check_rows,
+    leave_as_texts,
+    rows_as_bytes,
+    texts_of,
+)
+from kserve_wire.datatypes import CONTENTS, DTYPES, join_elements
 from kserve_wire.messages import ModelInferRequest, ModelInferResponse
 
 _PRECISIONS = {"FP": "FP", "INT": "I", "UINT": "U"}
 
+Adapt = Callable[[Requested], Model]
+"""The model with another batch size or other shapes; raises :class:`LoadError`."""
 
-def infer_model(model: Model, request: InferRequest) -> bytes:
-    """Check the request as OVMS does, then infer; raises :class:`Refusal`."""
+
+def infer_model(model: Model, request: InferRequest, adapt: Adapt) -> bytes:
+    """Check the request as OVMS does, adapt the model where its configuration allows it, infer.
+
+    Raises :class:`Refusal`.
+    """
     message = request.message
     if not message.inputs or len(message.inputs) != len(model.inputs):
         raise Refusal("Invalid number of inputs", f"Expected: {len(model.inputs)}; Actual: {len(message.inputs)}")
     check_contents(request)
     places = {item.name: index for index, item in reversed(list(enumerate(message.inputs)))}
-    values = {}
+    values: dict[str, npt.NDArray[Any]] = {}
+    fit = Fit(model.config.preparation)
     for info in sorted(model.inputs, key=lambda info: info.name):
         index = places.get(info.name)
         if index is None:
             raise Refusal("Missing input with specific name", f"Required input: {info.name}")
-        item, given = message.inputs[index], request.raw[index] if request.raw else None
-        _check_signs(info, item)
-        if item.datatype == "BYTES":
-            values[info.name] = decoded(info, pictures_of(info, item, given))
-            continue
-        _check(info, item)
-        _check_size(info, item, given)
-        values[info.name] = input_value(request, index, "OVTENSOR")
+        _check_signs(info, message.inputs[index])
+        values[info.name] = _value(info, request, index, fit)
+    requested = fit.requested
+    if requested is not None:
+        try:
+            model = adapt(requested)
+        except LoadError as error:
+            raise precondition_failed("Model could not be reshaped with requested shape") from error
     answer = ModelInferResponse(model_name=model.name, model_version=str(model.version), id=message.id)
-    raw = []
-    for name, value in sorted(model.infer(values).items()):
-        describe_output(answer.outputs.add(), name, value)
-        raw.append(output_bytes(value))
+    infos = {info.name: info for info in model.outputs}
+    raw = [_output(answer, infos[name], value) for name, value in sorted(model.infer(values).items())]
     return encode_response(answer, deliver(answer, raw, request.places))
+
+
+def _value(info: TensorInfo, request: InferRequest, index: int, fit: Fit) -> npt.NDArray[Any]:
+    item, given = request.message.inputs[index], request.raw[index] if request.raw else None
+    shape = tuple(item.shape)
+    if item.datatype == "BYTES" and info.datatype == "BYTES":
+        texts = texts_of(item, given)
+        fit.check(info, shape)
+        check_count(info, shape, texts)
+        return as_objects(shape, texts)
+    if item.datatype == "BYTES" and are_rows(info):
+        rows = as_rows(info, item, texts_of(item, given))
+        if fit.adapts(info):
+            fit.check(info, rows.shape)
+        else:
+            check_rows(info, item, rows)
+        return rows
+    if item.datatype == "BYTES":
+        return decoded(info, pictures_of(info, item, given))
+    if item.datatype != info.datatype:
+        details = f"Expected: {_precision(info.datatype)}; Actual: {item.datatype}; input name: input name: {info.name}"
+        raise Refusal("Invalid input precision", details)
+    fit.check(info, shape)
+    _check_size(info, item, given)
+    return input_value(request, index, "OVTENSOR")
+
+
+def _output(answer: ModelInferResponse, info: TensorInfo, value: npt.NDArray[Any]) -> memoryview:
+    """Describe an output in ``answer``; gives its bytes."""
+    output = answer.outputs.add()
+    if value.dtype == object:
+        output.name, output.datatype = info.name, "BYTES"
+        output.shape.extend(value.shape)
+        return memoryview(join_elements(value.reshape(-1)))
+    if leave_as_texts(info):
+        output.name, output.datatype = info.name, "BYTES"
+        output.shape.append(len(value))
+        return memoryview(rows_as_bytes(value))
+    describe_output(output, info.name, value)
+    return output_bytes(value)
 
 
 def _check_signs(info: TensorInfo, item: ModelInferRequest.InferInputTensor) -> None:
     if any(size < 0 for size in item.shape):
-        details = (
-            f"Negative dimension size is not acceptable: {listed(item.shape)}; input name: input name: {info.name}"
-        )
-        raise Refusal("Invalid input shape", details)
-
-
-def _check(info: TensorInfo, item: ModelInferRequest.InferInputTensor) -> None:
-    where = f"input name: input name: {info.name}"
-    shape = tuple(item.shape)
-    if item.datatype != info.datatype:
-        raise Refusal(
-            "Invalid input precision", f"Expected: {_precision(info.datatype)}; Actual: {item.datatype}; {where}"
-        )
-    expected = f"Expected: {listed(info.shape)}; Actual: {listed(shape)}; {where}"
-    if len(shape) != len(info.shape):
-        raise Refusal("Invalid number of shape dimensions", expected)
-    if shape and not _fits(info.shape[:1], shape[:1]):
-        raise Refusal("Invalid input batch size", f"Expected: {info.shape[0]}; Actual: {shape[0]}; {where}")
-    if not _fits(info.shape, shape):
-        raise Refusal("Invalid input shape", expected)
+        text = f"Negative or zero dimension size is not acceptable: {listed(item.shape)}"
+        raise Refusal("Invalid input shape", f"{text}; input name: input name: {info.name}")
 
 
 def _check_size(info: TensorInfo, item: ModelInferRequest.InferInputTensor, raw: memoryview | None) -> None:
@@ -95,11 +138,9 @@ def _check_size(info: TensorInfo, item: ModelInferRequest.InferInputTensor, raw:
         )
 
 
-def _fits(wanted: Sequence[int], given: Sequence[int]) -> bool:
-    return all(want in (-1, got) for want, got in zip(wanted, given, strict=True))
-
-
 def _precision(datatype: str) -> str:
-    """OVMS's own name of a datatype: ``I32`` for INT32."""
+    """OVMS's own name of a datatype: ``I32`` for INT32, ``STRING`` for BYTES."""
+    if datatype == "BYTES":
+        return "STRING"
     name = datatype.rstrip("0123456789")
     return _PRECISIONS.get(name, name) + datatype[len(name) :]

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from graph_server.models.model import TensorInfo
 from graph_server.models.preparation import last_line
 from graph_server.service.status import Refusal, UnmappedRefusal
-from kserve_wire.datatypes import DTYPES, split_elements
+from graph_server.service.texts import texts_of
+from kserve_wire.datatypes import DTYPES
 from kserve_wire.messages import ModelInferRequest
 
 MOST_PIXELS = 1 << 24
@@ -24,7 +25,7 @@ MOST_PIXELS = 1 << 24
 def pictures_of(info: TensorInfo, item: ModelInferRequest.InferInputTensor, raw: memoryview | None) -> list[bytes]:
     """The encoded pictures of an input for ``info``, with OVMS's checks; raises :class:`Refusal`."""
     where = f"input name: input name: {info.name}"
-    encoded = list(item.contents.bytes_contents) if raw is None else _elements(raw)
+    encoded = texts_of(item, raw)
     if len(info.shape) != 4:
         raise UnmappedRefusal("Functionality not implemented")
     if len(item.shape) != 1:
@@ -69,14 +70,6 @@ def decoded(info: TensorInfo, encoded: Sequence[bytes]) -> npt.NDArray[Any]:
                 raise UnmappedRefusal("Image parsing failed", last_line(error)) from error
         images.append(image)
     return np.stack(images)
-
-
-def _elements(raw: memoryview) -> list[bytes]:
-    """The texts of a ``BYTES`` tensor; raises :class:`Refusal`."""
-    try:
-        return split_elements(raw)
-    except ValueError as error:
-        raise Refusal("Inputs inside buffer does not match expected format.") from error
 
 
 def _pixels(data: bytes, most: int) -> npt.NDArray[Any]:

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 
 from graph_server.errors import UnknownModelError, UnknownVersionError
 from graph_server.metrics.servables import Interface
@@ -121,7 +122,7 @@ class ServableCalls:
         try:
             model = _served(found)
             with self.budgets.running:
-                response = infer_model(model, request)
+                response = infer_model(model, request, partial(servables.models.adapt, name, found.number))
             succeeded = True
         finally:
             servables.metrics.request(succeeded, name, found.number, interface, "ModelInfer")

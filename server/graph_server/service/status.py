@@ -56,7 +56,7 @@ def graph_failed(error: GraphError) -> Refusal:
     return execution_failed(f"{error.code}: {error}")
 
 
-def precondition_failed(text: str, details: str) -> Refusal:
+def precondition_failed(text: str, details: str = "") -> Refusal:
     """A graph that could not be set up, or that takes no packets."""
     return Refusal(text, details, code=grpc.StatusCode.FAILED_PRECONDITION)
 

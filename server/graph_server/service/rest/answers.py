@@ -43,7 +43,7 @@ _RELOAD_STATUS = {
     "JSON_INVALID": 412, "PATH_INVALID": 400, "RESHAPE_ERROR": 412, "CANNOT_COMPILE_MODEL_INTO_TARGET_DEVICE": 412,
 }  # fmt: skip
 """Of what a reload fails with, by OVMS's names; 500 where it is not said."""
-_EXCEPTIONS = {"Mediapipe is not loaded yet": 500, "Failed to add packet": 412}
+_EXCEPTIONS = {"Mediapipe is not loaded yet": 500, "Failed to add packet": 412, "Model could not be reshaped": 412}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import numpy as np
 
 from graph_server.service.messages import InferRequest
 from graph_server.service.status import Refusal
-from kserve_wire.datatypes import CONTENTS, DTYPES
+from kserve_wire.datatypes import CONTENTS, DTYPES, split_elements
 from kserve_wire.messages import InferParameter, ModelInferRequest, ModelInferResponse
 
 _INPUT = "Could not parse input content. Not valid ndarray detected"
@@ -102,12 +102,15 @@ def encode_http_response(response: ModelInferResponse, request: ModelInferReques
     tail: list[bytes] = []
     for output, raw in zip(response.outputs, response.raw_output_contents, strict=True):
         item: dict[str, Any] = {"name": output.name, "shape": list(output.shape), "datatype": output.datatype}
-        if output.datatype not in DTYPES or output.datatype == "FP16":
+        texts = output.datatype == "BYTES"
+        if not texts and (output.datatype not in DTYPES or output.datatype == "FP16"):
             raise Refusal(_PRECISION, f"Unsupported precision{output.datatype}")
         if output.name in binary:
             tail.append(raw)
             if raw:
                 item["parameters"] = {"binary_data_size": len(raw)}
+        elif texts:
+            item["data"] = [text.decode(errors="replace") for text in split_elements(memoryview(raw))]
         else:
             item["data"] = np.frombuffer(raw, DTYPES[output.datatype]).tolist()
         content["outputs"].append(item)
