@@ -20,22 +20,24 @@ import numpy as np
 import numpy.typing as npt
 
 from graph_server.cli.landmarks import FRAME_PERIOD, LandmarkExtractor, default_models, frames
-from graph_server.holistic.pace import EVERY_FRAME, Pace
+from graph_server.holistic.frame_skipping import EVERY_FRAME, FrameSkipping
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 CLIPS = {"sign-again": "sign-again.mkv", "dance": "dance.webm", "walk": "walk.mp4"}
 BOUNDS = {"pose": 0.2, "face": 0.6, "left_hand": 0.6, "right_hand": 0.6}
 
 
-def measure(clip: str, pace: Pace = EVERY_FRAME) -> dict[str, dict[str, float]]:
+def measure(clip: str, skipping: FrameSkipping = EVERY_FRAME) -> dict[str, dict[str, float]]:
     golden = np.load(SHARED / "golden" / f"{clip}.npz")
     video = SHARED / "clips" / CLIPS[clip]
-    return compared(golden, found(video, len(golden["pose"]), pace), size_of(video))
+    return compared(golden, found(video, len(golden["pose"]), skipping), size_of(video))
 
 
-def found(video: Path, count: int, pace: Pace = EVERY_FRAME) -> list[Mapping[str, npt.NDArray[np.float32]]]:
+def found(
+    video: Path, count: int, skipping: FrameSkipping = EVERY_FRAME
+) -> list[Mapping[str, npt.NDArray[np.float32]]]:
     """Our landmarks of the first ``count`` frames, by part."""
-    extractor = LandmarkExtractor(default_models(), pace=pace)
+    extractor = LandmarkExtractor(default_models(), skipping=skipping)
     for index, image in enumerate(islice(frames(video), count)):
         extractor.process(image, (index + 1) * FRAME_PERIOD)
     landmarks = extractor.finish()

@@ -28,7 +28,7 @@ import numpy.typing as npt
 from holistic_parity import CLIPS, SHARED, measure, print_table
 
 from graph_server.cli.landmarks import FRAME_PERIOD, LandmarkExtractor, default_models, frames
-from graph_server.holistic.pace import EVERY_FRAME, FAST, Pace
+from graph_server.holistic.frame_skipping import EVERY_FRAME, FAST, FrameSkipping
 from kserve_wire.malloc import keep_frame_memory
 
 CLIPS_HERE = ("sign-again", "dance")
@@ -38,15 +38,15 @@ Images = list[npt.NDArray[np.uint8]]
 class Ours:
     """Our graph runtime, warm."""
 
-    def __init__(self, images: Images, pace: Pace) -> None:
+    def __init__(self, images: Images, skipping: FrameSkipping) -> None:
         self._images = images
-        self._pace = pace
+        self._skipping = skipping
         self._models = default_models()
         self.seconds(images[:5])
 
     def seconds(self, images: Images | None = None) -> float:
         """The time for all frames, the making of the graph left out."""
-        extractor = LandmarkExtractor(self._models, pace=self._pace)
+        extractor = LandmarkExtractor(self._models, skipping=self._skipping)
         begun = time.perf_counter()
         for index, image in enumerate(images or self._images):
             extractor.process(image, (index + 1) * FRAME_PERIOD)
@@ -78,10 +78,10 @@ def mediapipe_process(images: Images) -> Iterator["subprocess.Popen[str]"]:
             process.stdout.close()
 
 
-def compare(clip: str, rounds: int, count: int, pace: Pace) -> dict[str, list[float]]:
+def compare(clip: str, rounds: int, count: int, skipping: FrameSkipping) -> dict[str, list[float]]:
     images = list(islice(frames(SHARED / "clips" / CLIPS[clip]), count))
     rates: dict[str, list[float]] = {"ours": [], "mediapipe": [], "ours cpu ms": [], "mediapipe cpu ms": []}
-    ours = Ours(images, pace)
+    ours = Ours(images, skipping)
     with mediapipe_process(images) as process:
         assert process.stdin is not None
         assert process.stdout is not None

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
-from graph_server.calculators.detection import Detection, Detections, suppressed
+from graph_server.calculators.boxes import Detection, Detections, suppressed
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError, GraphError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from graph_server.calculators.annotations import Annotation, Box, Gradient, Marks, Ready, RenderData, Text
-from graph_server.calculators.detection import Detection
+from graph_server.calculators.boxes import Detection
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError, GraphError
 from graph_server.graph import messages

@@ -12,8 +12,8 @@ from graph_server.graph.messages import HolisticPaceOptions
 from graph_server.graph.node import Node, Port
 from graph_server.graph.packet_types import DETECTION, IMAGE_FRAME, LANDMARKS, NORM_LANDMARKS, NORM_RECT
 from graph_server.holistic.face import FaceTracker
+from graph_server.holistic.frame_skipping import EVERY_FRAME, FrameSkipping
 from graph_server.holistic.hands import LEFT, RIGHT, Hand, HandTracker
-from graph_server.holistic.pace import EVERY_FRAME, Pace
 
 
 class _HandLandmarks(Calculator):
@@ -25,7 +25,9 @@ class _HandLandmarks(Calculator):
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
         models = services.models
-        self._tracker = HandTracker(self.hand, models.get("hand_recrop"), models.get("hand_landmark_full"), _pace(node))
+        self._tracker = HandTracker(
+            self.hand, models.get("hand_recrop"), models.get("hand_landmark_full"), _skipping(node)
+        )
         self._image = node.input_index("IMAGE") or 0
         self._pose = node.input_index("POSE_LANDMARKS") or 0
 
@@ -81,7 +83,7 @@ class FaceLandmarks(Calculator):
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
         models = services.models
-        self._tracker = FaceTracker(models.get("face_detection"), models.get("face_landmark"), _pace(node))
+        self._tracker = FaceTracker(models.get("face_detection"), models.get("face_landmark"), _skipping(node))
         self._image = node.input_index("IMAGE") or 0
         self._pose = node.input_index("FACE_LANDMARKS_FROM_POSE") or 0
 
@@ -140,9 +142,11 @@ class HolisticLandmarks(Subgraph):
         return nodes
 
 
-def _pace(node: Node) -> Pace:
+def _skipping(node: Node) -> FrameSkipping:
     options = node.options.get(HolisticPaceOptions)
-    return EVERY_FRAME if options is None else Pace(options.confirm_every, options.search_every, options.look_every)
+    if options is None:
+        return EVERY_FRAME
+    return FrameSkipping(options.confirm_every, options.search_every, options.look_every)
 
 
 def _part(node: Node, calculator: str, inputs: Sequence[Port], outputs: Sequence[Port]) -> Node:

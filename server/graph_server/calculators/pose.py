@@ -5,7 +5,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from graph_server.calculators.detection import keypoints_of
+from graph_server.calculators.boxes import keypoints_of
 from graph_server.calculators.registry import REGISTRY
 from graph_server.errors import ConfigError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services

@@ -27,7 +27,7 @@ from graph_server.config.read import read_config
 from graph_server.errors import GraphServerError
 from graph_server.graph.definition import parse_graph
 from graph_server.graph.runtime import Graph
-from graph_server.holistic.pace import EVERY_FRAME, FAST, Pace
+from graph_server.holistic.frame_skipping import EVERY_FRAME, FAST, FrameSkipping
 from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
 from graph_server.resources import cache_folder, project_file
@@ -61,7 +61,7 @@ node {
   }
   node_options: {
     [type.googleapis.com/mediapipe.HolisticPaceOptions] {
-      confirm_every: CONFIRM search_every: SEARCH look_every: LOOK
+      confirm_every: CONFIRM search_every: SEARCH look_every: UPDATE
     }
   }
 }
@@ -76,11 +76,13 @@ SOLUTIONS_KERNEL, GRAPH_KERNEL = 9, 7
 class LandmarkExtractor:
     """Runs holistic inference in this process; ``process`` takes RGB frames in order."""
 
-    def __init__(self, models: ModelRepository, *, kernel: int = SOLUTIONS_KERNEL, pace: Pace = EVERY_FRAME) -> None:
+    def __init__(
+        self, models: ModelRepository, *, kernel: int = SOLUTIONS_KERNEL, skipping: FrameSkipping = EVERY_FRAME
+    ) -> None:
         self._found: dict[int, dict[str, npt.NDArray[np.float32]]] = {}
         text = _GRAPH.replace("KERNEL", str(kernel))
-        text = text.replace("CONFIRM", str(pace.confirm)).replace("SEARCH", str(pace.search))
-        text = text.replace("LOOK", str(pace.look))
+        text = text.replace("CONFIRM", str(skipping.confirm)).replace("SEARCH", str(skipping.search))
+        text = text.replace("UPDATE", str(skipping.update))
         self._graph = Graph(parse_graph(text, source="landmarks", registry=REGISTRY), REGISTRY, models)
         self._graph.start({}, self._take)
 
@@ -98,9 +100,11 @@ class LandmarkExtractor:
         self._found.setdefault(timestamp, {})[name] = value
 
 
-def extract(path: Path, models: ModelRepository, pace: Pace = EVERY_FRAME) -> dict[str, npt.NDArray[np.float32]]:
+def extract(
+    path: Path, models: ModelRepository, skipping: FrameSkipping = EVERY_FRAME
+) -> dict[str, npt.NDArray[np.float32]]:
     """Arrays [frames, points, columns] for each of :data:`PARTS`, NaN where a part was not found."""
-    extractor = LandmarkExtractor(models, pace=pace)
+    extractor = LandmarkExtractor(models, skipping=skipping)
     timestamps = []
     for index, image in enumerate(frames(path)):
         timestamps.append((index + 1) * FRAME_PERIOD)
@@ -158,8 +162,8 @@ def main(arguments: Sequence[str]) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        pace = FAST if options.fast else EVERY_FRAME
-        arrays = extract(options.video, default_models(options.models_dir), pace)
+        skipping = FAST if options.fast else EVERY_FRAME
+        arrays = extract(options.video, default_models(options.models_dir), skipping)
         np.savez_compressed(options.out, allow_pickle=False, **arrays)
     except GraphServerError as error:
         print(f"error: {error_line(error)}", file=sys.stderr)

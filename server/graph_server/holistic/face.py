@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 
 from graph_server.holistic.crops import Bytes, crop, padded, projected
-from graph_server.holistic.detection import FACE_DETECTOR, Detector
+from graph_server.holistic.frame_skipping import EVERY_FRAME, TRUSTED_FACE, FrameSkipping, Schedule
 from graph_server.holistic.networks import Network, sigmoid
-from graph_server.holistic.pace import EVERY_FRAME, TRUSTED_FACE, Pace, Schedule
 from graph_server.holistic.regions import (
     FACE_TRACKING,
     ImageSize,
@@ -19,6 +18,7 @@ from graph_server.holistic.regions import (
     may_keep,
     region_from_box,
 )
+from graph_server.holistic.ssd import FACE_DETECTOR, Detector
 from graph_server.models.model import Model
 
 _POINTS = 468
@@ -29,8 +29,8 @@ _POSE_FACE = slice(0, 11)
 class FaceTracker:
     """Follows one face. For one thread at a time."""
 
-    def __init__(self, detection_model: Model, landmark_model: Model, pace: Pace = EVERY_FRAME) -> None:
-        self._schedule = Schedule(pace)
+    def __init__(self, detection_model: Model, landmark_model: Model, skipping: FrameSkipping = EVERY_FRAME) -> None:
+        self._schedule = Schedule(skipping)
         detected = ("regressors", "classificators")
         self._detection = Network(detection_model, detected, low=-1.0, high=1.0)
         self._detector = Detector(FACE_DETECTOR)
@@ -58,7 +58,7 @@ class FaceTracker:
         boxes, scores = self._detection.run()
         points = self._detector.best(boxes[0], scores[0, :, 0])
         if points is None:
-            self._schedule.looked(0.0)
+            self._schedule.ran(0.0)
             return None
         keypoints = np.zeros((len(points), 5), np.float32)
         keypoints[:, :2] = points
@@ -69,14 +69,14 @@ class FaceTracker:
         last = _region_of_last(self._previous, size)
         if not may_keep(last, self._previous, current, size, FACE_TRACKING):
             return current
-        self._schedule.rest(TRUSTED_FACE)
+        self._schedule.skip(TRUSTED_FACE)
         return last
 
     def _landmarks(self, image: Bytes, region: Region, size: ImageSize) -> Landmarks | None:
         crop(image, region, self._landmark.pixels)
         tensor, logit = self._landmark.run()
         presence = sigmoid(float(logit.reshape(-1)[0]))
-        self._schedule.looked(presence)
+        self._schedule.ran(presence)
         if presence < 0.5:
             return None
         landmarks = np.zeros((_POINTS, 5), np.float32)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from graph_server.holistic.crops import Bytes, crop, padded, projected
+from graph_server.holistic.frame_skipping import EVERY_FRAME, FrameSkipping, Schedule
 from graph_server.holistic.networks import Network
-from graph_server.holistic.pace import EVERY_FRAME, Pace, Schedule
 from graph_server.holistic.regions import (
     HAND_TRACKING,
     ImageSize,
@@ -51,10 +51,12 @@ RIGHT = Hand(wrist=16, pinky=18, index=20)
 class HandTracker:
     """Follows one hand. For one thread at a time."""
 
-    def __init__(self, hand: Hand, recrop_model: Model, landmark_model: Model, pace: Pace = EVERY_FRAME) -> None:
+    def __init__(
+        self, hand: Hand, recrop_model: Model, landmark_model: Model, skipping: FrameSkipping = EVERY_FRAME
+    ) -> None:
         self._hand = hand
-        self._schedule = Schedule(pace)
-        self._look = pace.look
+        self._schedule = Schedule(skipping)
+        self._update = skipping.update
         self._carried = 0
         self._place: Landmarks = np.zeros(2, np.float32)
         self._recrop = Network(recrop_model, ("output_crop",))
@@ -68,7 +70,7 @@ class HandTracker:
             self._schedule.restart()
             return None
         last_place, self._place = self._place, self._hand.place(pose)
-        if self._previous is not None and self._carried + 1 < self._look:
+        if self._previous is not None and self._carried + 1 < self._update:
             self._carried += 1
             self._previous = _moved(self._previous, self._place - last_place)
             return self._previous
@@ -99,7 +101,7 @@ class HandTracker:
     def _landmarks(self, image: Bytes, region: Region, size: ImageSize) -> Landmarks | None:
         crop(image, padded(region, size, (_HAND_SIDE, _HAND_SIDE))[0], self._landmark.pixels)
         tensor, (presence,) = self._landmark.run()
-        self._schedule.looked(float(presence[0]))
+        self._schedule.ran(float(presence[0]))
         if presence[0] < 0.5:
             return None
         landmarks = np.zeros((_POINTS, 5), np.float32)

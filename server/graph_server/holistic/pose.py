@@ -12,10 +12,10 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from graph_server.holistic.crops import WHOLE, Bytes, Padding, crop, padded, projected, turned, unpadded
-from graph_server.holistic.detection import POSE_DETECTOR, Detector
 from graph_server.holistic.networks import Network, sigmoid
 from graph_server.holistic.regions import ImageSize, Landmarks, Region, region_from_alignment_points
 from graph_server.holistic.smoothing import LandmarkSmoother, WorldSmoother
+from graph_server.holistic.ssd import POSE_DETECTOR, Detector
 from graph_server.models.model import Model
 
 Array = npt.NDArray[np.float32]

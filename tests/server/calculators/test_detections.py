@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from graph_server.calculators import REGISTRY
-from graph_server.calculators.detection import Detection, suppressed
+from graph_server.calculators.boxes import Detection, suppressed
 from graph_server.cli.landmarks import default_models
 from graph_server.errors import ConfigError
 from graph_server.graph.calculator import Calculator, Registry
 from graph_server.graph.definition import parse_graph
 from graph_server.graph.runtime import Graph
 from graph_server.holistic.crops import Padding
-from graph_server.holistic.detection import POSE_DETECTOR, anchor_centers
 from graph_server.holistic.regions import Region
+from graph_server.holistic.ssd import POSE_DETECTOR, anchor_centers
 from tests.conftest import shared
 from tests.support.graphs import run_graph, simple_registry
 

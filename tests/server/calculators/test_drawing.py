@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from graph_server.calculators import REGISTRY
-from graph_server.calculators.detection import Detection
+from graph_server.calculators.boxes import Detection
 from graph_server.errors import ConfigError, GraphError
 from graph_server.graph.definition import parse_graph
 from graph_server.holistic.connections import FACE, HAND, POSE, Chains

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from graph_server.cli.assets import ensure_clip
 from graph_server.cli.landmarks import FRAME_PERIOD, LandmarkExtractor, default_models, frames
 from graph_server.holistic.crops import Padding, crop, padded, projected, unpadded
-from graph_server.holistic.detection import FACE_DETECTOR, POSE_DETECTOR, Detector, anchor_centers
 from graph_server.holistic.drawing import Strokes, canvas_for, draw, holistic_strokes
+from graph_server.holistic.frame_skipping import ABSENCE_RUNS, EVERY_FRAME, Absence, FrameSkipping, Schedule
 from graph_server.holistic.hands import LEFT, RIGHT, Hand, HandTracker
-from graph_server.holistic.pace import ABSENCE_LOOKS, EVERY_FRAME, Absence, Pace, Schedule
 from graph_server.holistic.pose import refined
 from graph_server.holistic.regions import (
     HAND_TRACKING,
@@ -26,6 +25,7 @@ from graph_server.holistic.regions import (
     region_from_alignment_points,
 )
 from graph_server.holistic.smoothing import LowPassFilter
+from graph_server.holistic.ssd import FACE_DETECTOR, POSE_DETECTOR, Detector, anchor_centers
 from graph_server.models.repository import ModelRepository
 from tests.conftest import shared
 
@@ -149,8 +149,8 @@ def test_visibility_follows_new_values_by_a_fixed_weight() -> None:
     assert low.apply(np.ones(1, np.float32))[0] == pytest.approx(0.1)
 
 
-def test_a_part_is_sought_at_once_when_lost_and_else_at_its_pace() -> None:
-    schedule = Schedule(Pace(confirm=3, search=2))
+def test_a_part_is_sought_at_once_when_lost_and_else_at_its_skipping() -> None:
+    schedule = Schedule(FrameSkipping(confirm=3, search=2))
     seen = [False, False, False, True, True, True, True, False, False]
     assert [schedule.due(followed=followed) for followed in seen] == [
         *(True, False, True),
@@ -164,20 +164,20 @@ def test_a_part_is_sought_at_once_when_lost_and_else_at_its_pace() -> None:
 def test_a_part_that_is_trusted_is_not_sought_until_it_is_lost() -> None:
     schedule = Schedule(EVERY_FRAME)
     assert schedule.due(followed=True)
-    schedule.rest(2)
+    schedule.skip(2)
     assert [schedule.due(followed=True) for _ in range(3)] == [False, False, True]
-    schedule.rest(2)
+    schedule.skip(2)
     assert [schedule.due(followed=followed) for followed in (True, False, False)] == [False, True, True]
 
 
 def test_only_what_is_clearly_absent_for_long_is_given_a_rest() -> None:
     absence = Absence()
-    assert [absence.rest_after(0.005) for _ in range(ABSENCE_LOOKS)] == [0] * (ABSENCE_LOOKS - 1) + [2]
-    assert absence.rest_after(0.05) == 1
-    assert absence.rest_after(0.3) == 0
-    assert [absence.rest_after(0.005) for _ in range(ABSENCE_LOOKS)][-2:] == [0, 2]
+    assert [absence.skip_after(0.005) for _ in range(ABSENCE_RUNS)] == [0] * (ABSENCE_RUNS - 1) + [2]
+    assert absence.skip_after(0.05) == 1
+    assert absence.skip_after(0.3) == 0
+    assert [absence.skip_after(0.005) for _ in range(ABSENCE_RUNS)][-2:] == [0, 2]
     absence.forget()
-    assert absence.rest_after(0.005) == 0
+    assert absence.skip_after(0.005) == 0
 
 
 SeenHand = tuple[ModelRepository, npt.NDArray[np.uint8], npt.NDArray[np.float32], Hand]
@@ -198,11 +198,11 @@ def test_a_hand_that_was_away_for_long_is_seen_two_frames_late_at_most(seen_hand
     models, image, pose, hand = seen_hand
     tracker = HandTracker(hand, models.get("hand_recrop"), models.get("hand_landmark_full"))
     nothing = np.zeros_like(image)
-    assert not any(tracker.process(nothing, pose) is not None for _ in range(ABSENCE_LOOKS))
+    assert not any(tracker.process(nothing, pose) is not None for _ in range(ABSENCE_RUNS))
     late = [tracker.process(image, pose) is None for _ in range(4)]
     assert late in ([True, False, False, False], [True, True, False, False])
     # A wrist that comes into view is looked at at once.
-    assert not any(tracker.process(nothing, pose) is not None for _ in range(ABSENCE_LOOKS + 1))
+    assert not any(tracker.process(nothing, pose) is not None for _ in range(ABSENCE_RUNS + 1))
     assert tracker.process(image, None) is None
     assert tracker.process(image, pose) is not None
 
@@ -212,7 +212,7 @@ def test_a_hand_that_is_not_looked_at_is_carried_with_the_pose(seen_hand: SeenHa
     poses = [pose_there.copy() for _ in range(3)]
     for pose, shift in zip(poses, (0.0, 0.01, 0.02), strict=True):
         pose[:, 0] += shift
-    tracker = HandTracker(hand, models.get("hand_recrop"), models.get("hand_landmark_full"), Pace(look=2))
+    tracker = HandTracker(hand, models.get("hand_recrop"), models.get("hand_landmark_full"), FrameSkipping(update=2))
     first, carried, seen = (tracker.process(image, pose) for pose in poses)
     assert first is not None
     assert carried is not None

@@ -26,7 +26,6 @@ from graph_server.graph.packet_types import (
     vector_of,
 )
 from graph_server.holistic.crops import crop, padded, projected
-from graph_server.holistic.detection import FACE_DETECTOR, Detector
 from graph_server.holistic.networks import Network
 from graph_server.holistic.regions import (
     ImageSize,
@@ -39,6 +38,7 @@ from graph_server.holistic.regions import (
     region_from_alignment_points,
     region_from_box,
 )
+from graph_server.holistic.ssd import FACE_DETECTOR, Detector
 
 _MIN_VISIBILITY = 0.1
 _RECROP_SIDE = 256
@@ -168,10 +168,10 @@ class _Regional(Calculator):
         image, region = inputs[self._image], inputs[self._region]
         if image is None or region is None:
             return NOTHING
-        found = self.look(image, region)
+        found = self.process_region(image, region)
         return NOTHING if found is None else (found,)
 
-    def look(self, image: Any, region: Region) -> Any:
+    def process_region(self, image: Any, region: Region) -> Any:
         """What is seen."""
         raise NotImplementedError
 
@@ -187,7 +187,7 @@ class HandRecrop(_Regional):
         self._network = Network(services.models.get("hand_recrop"), ("output_crop",))
 
     @override
-    def look(self, image: Any, region: Region) -> Region:
+    def process_region(self, image: Any, region: Region) -> Region:
         """Centre and edge of the hand, as a region."""
         size = (image.shape[1], image.shape[0])
         crop(image, padded(region, size, (_RECROP_SIDE, _RECROP_SIDE))[0], self._network.pixels)
@@ -213,7 +213,7 @@ class FaceDetection(_Regional):
         self._detector = Detector(FACE_DETECTOR)
 
     @override
-    def look(self, image: Any, region: Region) -> list[Landmarks] | None:
+    def process_region(self, image: Any, region: Region) -> list[Landmarks] | None:
         """Keypoints on the image, float32 [6, 5]."""
         size = (image.shape[1], image.shape[0])
         target = padded(region, size, (FACE_DETECTOR.side, FACE_DETECTOR.side))[0]
