@@ -4,9 +4,10 @@ Source: src/modelmanager.cpp (loadConfig), src/mediapipe_internal/mediapipefacto
 """
 
 import logging
+import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from graph_server.calculators import REGISTRY
@@ -24,6 +25,8 @@ from graph_server.python_nodes.handlers import Handlers, load_handlers
 
 logger = logging.getLogger(__name__)
 
+POOLS_OFF = "OVMS_GRAPH_QUEUE_OFF"
+"""OVMS's environment variable: with ``1`` no graph has a pool (src/mediapipe_internal/mediapipegraphdefinition.cpp)."""
 _LEVELS: Mapping[Effect, int] = {"refused": logging.ERROR, "read otherwise": logging.WARNING, "note": logging.INFO}
 
 
@@ -214,6 +217,8 @@ def _text(config: GraphConfig) -> str:
 
 def _loaded_graph(config: GraphConfig, text: str, models: ModelRepository) -> LoadedGraph:
     definition = parse_graph(text, source=str(config.graph_path), registry=REGISTRY)
+    if os.environ.get(POOLS_OFF) == "1":
+        definition = replace(definition, pool_size=None)
     handlers = load_handlers(definition.order, config.graph_path.parent)
     try:
         return _tried(definition, text, models, handlers)

@@ -333,6 +333,14 @@ def test_one_model_with_wrong_settings_is_refused(tmp_path: Path, settings: dict
     assert text in str(caught.value)
 
 
+def test_one_model_behind_two_dots_is_refused_and_one_graph_is_not(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    written(tmp_path, "", "g/graph.pbtxt")
+    with pytest.raises(ConfigError, match=r"m \(--model_path .*escapes with \.\."):
+        single_servable("m", tmp_path / "a" / ".." / "m")
+    assert single_servable("g", tmp_path / "a" / ".." / "g").graphs[0].name == "g"
+
+
 def test_a_graph_takes_no_settings_of_a_model_but_plugin_config(tmp_path: Path) -> None:
     written(tmp_path, "", "g/1/graph.pbtxt")
     assert single_servable("g", tmp_path / "g", {"plugin_config": {}}).graphs[0].name == "g"

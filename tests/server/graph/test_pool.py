@@ -112,3 +112,14 @@ def test_a_changed_graph_gets_a_new_pool_and_the_graphs_of_the_old_pool_end(
     assert len(ended) == 1
     live.close()
     assert len(ended) == 1  # no call took a graph of the new pool
+
+
+def test_ovms_graph_queue_off_makes_every_call_a_graph_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OVMS_GRAPH_QUEUE_OFF", "1")
+    with graph_server(config=single_servable("passThrough", pooled(tmp_path))) as made:
+        given = request(2)
+        given.parameters["a_side_packet"].string_param = "is taken"
+        assert unary(made.address, given).outputs[0].name == "output"
+        assert unary(made.address, request(1)).outputs[0].name == "output"  # time does not go on

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from graph_server.models.model import Model, ModelConfig
 from graph_server.models.preparation import Preparation, is_dimension, is_layout, is_shape, partial_shape
 from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
-from graph_server.models.versions import VersionPolicy, parse_policy
+from graph_server.models.versions import VersionPolicy, available_versions, model_file, parse_policy
 from tests.support.graph_server import write_onnx
+from tests.support.model_formats import write_paddle, write_saved_model
 
 X: dict[str, tuple[int, ...]] = {"x": (1, 2)}
 
@@ -88,6 +90,40 @@ def test_openvinos_own_format_is_served(tmp_path: Path, three: Path) -> None:
     made = model(tmp_path / "ir")
     assert made.path.name == "model.xml"
     assert made.infer({"x": np.array([[1, 2]], np.float32)})["x_out"].tolist() == [[2.0, 4.0]]
+
+
+@pytest.mark.parametrize("write", [write_saved_model, write_paddle])
+def test_models_of_tensorflow_and_paddle_are_served(tmp_path: Path, write: Callable[[Path], None]) -> None:
+    write(tmp_path / "m" / "1")
+    made = model(tmp_path / "m")
+    assert made.infer({"x": np.array([[-1, 2]], np.float32)})["y"].tolist() == [[0.0, 2.0]]
+
+
+def test_a_format_needs_all_of_its_files(tmp_path: Path) -> None:
+    write_paddle(tmp_path / "m" / "1")
+    (tmp_path / "m" / "1" / "model.pdiparams").unlink()
+    with pytest.raises(ConfigError, match="holds no model"):
+        model(tmp_path / "m")
+    with pytest.raises(ConfigError, match=r"model\.pdmodel needs model\.pdiparams beside it"):
+        model(tmp_path / "m" / "1" / "model.pdmodel")
+
+
+def test_of_several_formats_openvinos_own_goes_first(tmp_path: Path, three: Path) -> None:
+    folder = tmp_path / "both" / "1"
+    write_onnx(folder / "a.onnx", inputs=X)
+    ov.save_model(Runtime().core.read_model(str(three / "2" / "model.onnx")), str(folder / "z.xml"))
+    assert model(tmp_path / "both").path.name == "z.xml"
+    (folder / "z.bin").unlink()
+    assert model(tmp_path / "both").path.name == "a.onnx"
+
+
+def test_a_folder_counts_by_the_number_that_it_begins_with(tmp_path: Path) -> None:
+    for name in ("007", "2", "3rd", "-1", "0", "x1"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "9").write_text("no folder")
+    assert available_versions(tmp_path) == (2, 3, 7)
+    with pytest.raises(ConfigError, match=r"/7 is missing"):
+        model_file(tmp_path, 7)
 
 
 def test_a_tflite_model_is_served(models_dir: Path) -> None:
