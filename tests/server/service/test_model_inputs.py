@@ -164,6 +164,15 @@ def test_a_batch_size_of_auto_follows_the_requests(tmp_path: Path) -> None:
         assert list(infer(server, numbers(1, 4)).outputs[0].shape) == [1, 4]
 
 
+def test_a_batch_of_zero_is_answered_over_rest(tmp_path: Path) -> None:
+    write_onnx(tmp_path / "m" / "1" / "m.onnx", inputs={"x": (-1, 10)})
+    body = {"inputs": [{"name": "x", "shape": [0, 10], "datatype": "FP32", "data": []}]}
+    with served(tmp_path / "m") as server:
+        status, _, answer = http(server.rest_address, "POST", "/v2/models/m/infer", json.dumps(body).encode())
+    (output,) = json.loads(answer)["outputs"]
+    assert (status, output["shape"], output["data"]) == (200, [0, 10], [])
+
+
 def test_a_shape_of_auto_follows_the_requests(tmp_path: Path) -> None:
     write_onnx(tmp_path / "m" / "1" / "m.onnx", inputs={"x": (1, 4), "y": (2,)})
     with served(tmp_path / "m", shape={"x": "auto"}) as server:

@@ -117,7 +117,7 @@ def test_a_model_infers_from_binary_tensors_and_answers_with_them(server: str) -
     status, headers, answer = http(server, "POST", "/v2/models/scaled/infer", body, **length)
     size = int(headers["Inference-Header-Content-Length"])
     outputs = {item["name"]: item for item in json.loads(answer[:size])["outputs"]}
-    assert (status, headers["Content-Type"]) == (200, "application/octet-stream")
+    assert (status, headers["Content-Type"]) == (200, "application/json")
     assert outputs["x_out"]["data"] == [2.0, 4.0]
     assert outputs["y_out"]["parameters"] == {"binary_data_size": 8}
     assert np.frombuffer(answer[size:], "<f4").tolist() == [6.0, 8.0]
@@ -176,7 +176,7 @@ BAD_INPUT = "Could not parse input content. Not valid ndarray detected"
         ({"inputs": [{**X, "data": []}, Y]}, 400, "Received buffer size is smaller than binary_data_size"),
         (
             {"inputs": [{**X, "parameters": {"binary_data_size": 8}}, Y]},
-            400,
+            500,
             "Request contains values both in binary data and in content value",
         ),
     ],
@@ -190,7 +190,33 @@ def test_a_bad_body_is_refused_with_the_text_of_ovms(server: str, body: Any, sta
 @pytest.mark.parametrize("length", ["-1", "x", "99999999999", "9" * 5000])
 def test_a_header_length_that_is_none_is_refused(server: str, length: str) -> None:
     got = ask(server, "POST", "/v2/models/scaled/infer", b"{}", Inference_Header_Content_Length=length)
-    assert got == (400, {"error": "Inference-Header-Content-Length header is invalid and couldn't be parsed"})
+    assert got == (500, {"error": "Inference-Header-Content-Length header is invalid and couldn't be parsed"})
+
+
+def test_a_header_length_beyond_the_body_is_refused(server: str) -> None:
+    got = ask(server, "POST", "/v2/models/scaled/infer", b"{}", Inference_Header_Content_Length="3")
+    assert got == (500, {"error": "Inference-Header-Content-Length header exceeds actual payload length"})
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        ("", "The document is empty. Offset: 0"),
+        ("  ", "The document is empty. Offset: 2"),
+        ("{} {}", "The document root must not be followed by other values. Offset: 3"),
+        ('{"a": trux}', "Invalid value. Offset: 9"),
+        ('{"a": x}', "Invalid value. Offset: 6"),
+        ("{a: 1}", "Missing a name for object member. Offset: 1"),
+        ('{"ä" 1}', "Missing a colon after a name of object member. Offset: 6"),
+        ('{"a": [1 "}"', "Missing a comma or ] after an array element. Offset: 9"),
+        ('{"a": "]\\"" 1', "Missing a comma or } after an object member. Offset: 12"),
+        ('{"a', "Missing a closing quotation mark in string. Offset: 1"),
+        (r'{"\x": 1}', "Invalid escape character in string. Offset: 2"),
+    ],
+)
+def test_where_a_body_is_no_json_is_told(server: str, body: str, fault: str) -> None:
+    expected = {"error": f"The file is not valid json - Error: {fault}"}
+    assert ask(server, "POST", "/v2/models/scaled/infer", body.encode()) == (412, expected)
 
 
 def test_the_state_of_every_servable_is_told(server: str) -> None:

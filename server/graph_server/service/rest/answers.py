@@ -43,7 +43,10 @@ _RELOAD_STATUS = {
     "JSON_INVALID": 412, "PATH_INVALID": 400, "RESHAPE_ERROR": 412, "CANNOT_COMPILE_MODEL_INTO_TARGET_DEVICE": 412,
 }  # fmt: skip
 """Of what a reload fails with, by OVMS's names; 500 where it is not said."""
-_EXCEPTIONS = {"Mediapipe is not loaded yet": 500, "Failed to add packet": 412, "Model could not be reshaped": 412}
+_EXCEPTIONS = {
+    "Mediapipe is not loaded yet": 500, "Failed to add packet": 412, "Model could not be reshaped": 412,
+    "Inference-Header-Content-Length header": 500, "Request contains values both in binary data": 500,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,7 @@ class RestAnswers:
         response = ModelInferResponse.FromString(data)
         content, json_size = encode_http_response(response, decoded[0].message)
         more = {} if json_size is None else {"Inference-Header-Content-Length": str(json_size)}
-        return HttpResponse(200, content, _JSON if json_size is None else "application/octet-stream", more)
+        return HttpResponse(200, content, _JSON, more)
 
     def _config(self, match: re.Match[str], headers: Mapping[str, str], body: bytes | bytearray) -> HttpResponse:
         return _json(_statuses(self._calls))

@@ -13,6 +13,7 @@ import grpc
 import numpy as np
 
 from graph_server.service.messages import InferRequest
+from graph_server.service.rest.json_faults import fault_of
 from graph_server.service.status import Refusal
 from kserve_wire.datatypes import CONTENTS, DTYPES, split_elements
 from kserve_wire.messages import InferParameter, ModelInferRequest, ModelInferResponse
@@ -60,6 +61,8 @@ def decode_http_request(body: bytes | bytearray, json_size: int | None, name: st
         return _request(
             json.loads(body[:size], parse_constant=_refuse_constant), memoryview(body)[size:], name, version
         )
+    except json.JSONDecodeError as error:
+        raise NotJson(fault_of(error)) from error
     except (ValueError, OverflowError, RecursionError) as error:  # halves of surrogate pairs, 400 digits, 1,000 levels
         raise NotJson() from error
 
@@ -148,7 +151,8 @@ def _fill_input(message: ModelInferRequest, item: Any, only: bool) -> bool:
             raise Refusal(_PRECISION)
         values = list(_flat(data, _FITS[made.datatype]))
         encoded = [value.encode() for value in values] if made.datatype == "BYTES" else values
-        getattr(made.contents, CONTENTS[made.datatype]).extend(encoded)
+        if encoded:  # or contents that are empty would count as contents
+            getattr(made.contents, CONTENTS[made.datatype]).extend(encoded)
         return bool(values)
     if (
         "binary_data_size" not in made.parameters
