@@ -1,4 +1,4 @@
-"""The calculators. Importing this package makes all of them known to :data:`REGISTRY`."""
+"""The calculators. Importing this package registers all of them in :data:`REGISTRY`."""
 
 from graph_server.calculators import (
     anchors,

@@ -19,7 +19,7 @@ from graph_server.graph.node import Node
 
 @REGISTRY.register("SsdAnchorsCalculator")
 class SsdAnchors(Calculator):
-    """A side packet: anchors float32 [n, 4], each x and y of the centre, width, height, relative to the input."""
+    """Gives a side packet with anchors, float32 [n, 4]: x and y of the centre, width, height, relative to the input."""
 
     inputs = Ports()
     outputs = Ports()
@@ -28,7 +28,7 @@ class SsdAnchors(Calculator):
         super().__init__(node, services)
         options = node.options.get(SsdAnchorsCalculatorOptions)
         if options is None or len(options.strides) != options.num_layers or not options.num_layers:
-            raise ConfigError("SsdAnchorsCalculator needs num_layers and as many strides")
+            raise ConfigError("SsdAnchorsCalculator needs num_layers, and one of strides for each layer")
         if options.multiscale_anchor_generation or options.feature_map_width or options.fixed_anchors:
             raise ConfigError("SsdAnchorsCalculator: multiscale, fixed anchors and feature maps are not implemented")
         self._options = options
@@ -39,7 +39,7 @@ class SsdAnchors(Calculator):
         layers = []
         first = 0
         while first < options.num_layers:
-            # Layers of one stride share their cells.
+            # Layers with the same stride share their cells.
             stride = options.strides[first]
             last = first
             sides: list[tuple[float, float]] = []

@@ -1,4 +1,4 @@
-"""What can be drawn on a picture: boxes, ovals, texts, marks, lines of two colours.
+"""Annotations that can be drawn on an image: boxes, ovals, texts, marks, lines with a gradient of two colours.
 
 Source: util/annotation_renderer.cc.
 """
@@ -19,7 +19,7 @@ from graph_server.holistic.drawing import Color, Strokes, draw, to_pixels, to_th
 Points = npt.NDArray[np.float64]
 
 BLACK: Color = (0, 0, 0)
-# Height of the capitals and depth of the small letters of OpenCV's fonts at scale 1.
+# Pixels that the capital letters and the descenders take in OpenCV's fonts, at scale 1.
 _FONT_HEIGHTS = {1: 9, 5: 13, **dict.fromkeys((0, 2, 3, 4, 6, 7), 21)}
 
 
@@ -33,14 +33,14 @@ class Annotation(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RenderData:
-    """What one node wants drawn, in order."""
+    """The annotations of one node, in drawing order."""
 
     annotations: tuple[Annotation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Strokes that are in pixels already."""
+    """Strokes that are already in pixels."""
 
     strokes: tuple[Strokes, ...]
 
@@ -51,7 +51,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Marks:
-    """Lines and dots between and on ``points``, float64 [n, 2], 0…1 if ``relative``, else pixels."""
+    """Lines between ``points`` and dots on them. ``points`` is float64 [n, 2]: 0…1 if ``relative``, else in pixels."""
 
     points: Points
     relative: bool
@@ -68,7 +68,7 @@ class Marks:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gradient:
-    """A line, ``points`` as for :class:`Marks` [2, 2], whose colour goes from ``first`` to ``last``."""
+    """A line with a colour that changes from ``first`` to ``last``. ``points`` is [2, 2], as in :class:`Marks`."""
 
     points: Points
     relative: bool
@@ -77,7 +77,7 @@ class Gradient:
     thickness: float
 
     def draw(self, canvas: Bytes) -> None:
-        """Draw: a square of the thickness at every step, as MediaPipe has it."""
+        """Draw a square at every step, as MediaPipe does. The side of the square is the thickness."""
         side = to_thickness(self.thickness)
         ends = _pixels(self.points, self.relative, canvas)
         height, width = canvas.shape[:2]
@@ -91,7 +91,7 @@ class Gradient:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle, or the oval inside it; sides 0…1, ``rotation`` in radians, clockwise."""
+    """A rectangle, or the oval inside it. Sides are 0…1, ``rotation`` is in radians, clockwise."""
 
     left: float
     top: float
@@ -133,9 +133,9 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A line of text whose base begins at ``left``, ``baseline``; these and ``height`` are 0…1 of the picture.
+    """A line of text. Its baseline begins at ``left``, ``baseline``. Both and ``height`` are 0…1 of the image.
 
-    ``font`` is OpenCV's number; ``outline`` is how far the outline reaches beyond the letters, in pixels.
+    ``font`` is OpenCV's number. ``outline`` is the width of the outline around the letters, in pixels.
     """
 
     text: str
@@ -165,12 +165,12 @@ class Text:
 
 
 def _pixels(points: Points, relative: bool, canvas: Bytes) -> npt.NDArray[np.int32]:
-    """Relative ones are rounded, others cut off, as in MediaPipe."""
+    """Points in pixels. As in MediaPipe, relative points are rounded and the others truncated."""
     return to_pixels(points * (canvas.shape[1], canvas.shape[0])) if relative else to_pixels(np.trunc(points))
 
 
 def _steps(start: Sequence[int], end: Sequence[int]) -> list[tuple[int, int]]:
-    """The pixels of a line whose neighbours share a side, as OpenCV's ``LineIterator`` has them."""
+    """The pixels of a line, as OpenCV's ``LineIterator`` gives them. Neighbours share a side."""
     (x, y), (dx, dy) = start, (abs(end[0] - start[0]), abs(end[1] - start[1]))
     along = (1 if end[0] >= start[0] else -1, 0)
     across = (0, 1 if end[1] >= start[1] else -1)

@@ -1,4 +1,4 @@
-"""A detection, and non-maximum suppression.
+"""Detections (boxes with score and keypoints), and non-maximum suppression.
 
 Source: mediapipe/calculators/util/non_max_suppression_calculator.cc.
 """
@@ -15,9 +15,9 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detection:
-    """Something found: ``box`` float32 [4], left, top, right, bottom; ``keypoints`` float32 [k, 2]; all 0…1.
+    """One detection. ``box`` is float32 [4]: left, top, right, bottom. ``keypoints`` is float32 [k, 2]. All are 0…1.
 
-    ``label`` is a class's number, if there are classes, ``text`` its name, once it is known.
+    ``label`` is the number of the class, or ``None`` without classes. ``text`` is its name, empty until it is known.
     """
 
     box: Array
@@ -27,7 +27,10 @@ class Detection:
     text: str = ""
 
     def moved(self, move: Callable[[Array], Array]) -> "Detection":
-        """With all points changed by ``move``, which takes and gives float32 [n, 5]. The box stays upright."""
+        """The detection with all points changed by ``move``, which takes and gives float32 [n, 5].
+
+        The new box is the upright box around the moved corners.
+        """
         left, top, right, bottom = self.box
         corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
         points = np.zeros((4 + len(self.keypoints), 5), np.float32)
@@ -41,18 +44,19 @@ Detections = Sequence[Detection]
 
 
 def keypoints_of(detection: Any) -> Array:
-    """The keypoints [k, 2…]; the fused subgraphs' detections are nothing else."""
+    """The keypoints [k, 2…]. A detection of a fused subgraph is only an array of keypoints."""
     return detection.keypoints if isinstance(detection, Detection) else detection
 
 
 def suppressed(
     detections: Detections, *, threshold: float, overlap: int, weighted: bool, min_score: float, most: int
 ) -> list[Detection]:
-    """The best of those that overlap by more than ``threshold``; ``weighted``: averaged with them by score.
+    """Keep the best of the detections that overlap by more than ``threshold``.
 
-    ``overlap`` is OverlapType of the calculator's options: 2 is the share of the worse box that the better one
-    covers, anything else intersection over union. ``most`` below 0 is no limit (it bounds the plain algorithm only, as
-    in MediaPipe); ``min_score`` of at most 0 is none.
+    With ``weighted``, the best one is averaged with the others by score. ``overlap`` is OverlapType of the
+    calculator's options: 2 is the part of the worse box that the better one covers, all others are intersection over
+    union. ``most`` is the largest number of results; below 0 there is no limit, and as in MediaPipe it only limits the
+    algorithm that is not weighted. A ``min_score`` of 0 or less means no minimum.
     """
     boxes = np.array([detection.box for detection in detections], np.float32)
     scores = np.array([detection.score for detection in detections], np.float32)
@@ -78,7 +82,7 @@ def suppressed(
 
 
 def _average(group: Detections) -> Detection:
-    """Place by score; score and label of the best, which is the first."""
+    """The average box and keypoints, weighted by score. Score and label are those of the best, the first one."""
     if len(group) == 1:
         return group[0]
     weights = np.array([detection.score for detection in group], np.float32)

@@ -1,4 +1,4 @@
-"""Calculators around detections: decoding, suppression, names, letterbox, landmarks as a detection.
+"""Calculators for detections: decoding, suppression, class names, letterbox removal, landmarks to a detection.
 
 Sources: mediapipe/calculators/tensor/tensors_to_detections_calculator.cc, calculators/util/{non_max_suppression,
 detection_letterbox_removal,detection_projection,landmarks_to_detection,detection_label_id_to_text}_calculator.cc,
@@ -47,14 +47,14 @@ Array = npt.NDArray[np.float32]
 def _decoding(node: Node) -> TensorsToDetectionsCalculatorOptions:
     theirs = node.options.get(OpenVINOTensorsToDetectionsCalculatorOptions)
     if theirs is not None and node.options.get(TensorsToDetectionsCalculatorOptions) is None:
-        # OVMS's type has the same fields by the same numbers.
+        # OVMS's type has the same fields with the same numbers.
         return TensorsToDetectionsCalculatorOptions.FromString(theirs.SerializeToString())
     return node.options.of(TensorsToDetectionsCalculatorOptions)
 
 
 @REGISTRY.register("TensorsToDetectionsCalculator", "OpenVINOTensorsToDetectionsCalculator")
 class TensorsToDetections(Calculator):
-    """Boxes [1, n, coordinates] and scores [1, n, classes], with the anchors of a side packet, as detections."""
+    """Decodes boxes [1, n, coordinates] and scores [1, n, classes] to detections. A side packet gives the anchors."""
 
     inputs = Ports(required={"TENSORS": vector_of(MP_TENSOR)})
     outputs = Ports(required={"DETECTIONS": vector_of(DETECTION)})
@@ -62,23 +62,21 @@ class TensorsToDetections(Calculator):
     @classmethod
     @override
     def check(cls, node: Node) -> None:
-        """What is not implemented, and what does not fit together."""
         options = _decoding(node)
         if not (options.num_boxes and options.num_coords and options.num_classes):
             raise ConfigError(f"{node.calculator} needs num_classes, num_boxes and num_coords")
         if options.num_keypoints * options.num_values_per_keypoint + 4 != options.num_coords:
-            raise ConfigError(f"{node.calculator}: num_coords is not 4 and the values of num_keypoints")
+            raise ConfigError(f"{node.calculator}: num_coords must be 4 + num_keypoints * num_values_per_keypoint")
         if options.HasField("tensor_mapping") or options.HasField("box_boundaries_indices"):
-            raise ConfigError(f"{node.calculator}: tensors decoded by the model are not implemented")
+            raise ConfigError(f"{node.calculator}: tensor_mapping and box_boundaries_indices are not implemented here")
         if options.max_classes_per_detection > 1:
-            raise ConfigError(f"{node.calculator}: one class a detection is implemented")
+            raise ConfigError(f"{node.calculator}: max_classes_per_detection above 1 is not implemented here")
         if not any(port.tag == "ANCHORS" for port in node.input_side_packets):
             raise ConfigError(f"{node.calculator} needs input side packet ANCHORS")
 
     @classmethod
     @override
     def types(cls, node: Node) -> NodeTypes:
-        """OpenVINO's variant takes its own tensors."""
         tensor = OV_TENSOR if node.calculator.startswith("OpenVINO") else MP_TENSOR
         return NodeTypes([vector_of(tensor)], [vector_of(DETECTION)])
 
@@ -96,14 +94,14 @@ class TensorsToDetections(Calculator):
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
         self._anchors = side_packets["ANCHORS"]
         if len(self._anchors) != self._options.num_boxes:
-            raise GraphError(f"{len(self._anchors)} anchors for {self._options.num_boxes} boxes")
+            raise GraphError(f"there are {len(self._anchors)} anchors for {self._options.num_boxes} boxes")
         return {}
 
     @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         options = self._options
         if len(inputs[0]) != 2:
-            raise GraphError(f"{len(inputs[0])} tensors, not boxes and scores")
+            raise GraphError(f"got {len(inputs[0])} tensors; 2 are needed, boxes and scores")
         raw = inputs[0][0].reshape(options.num_boxes, options.num_coords)
         scores = inputs[0][1].reshape(options.num_boxes, options.num_classes)[:, self._classes]
         if options.sigmoid_score:
@@ -118,12 +116,12 @@ class TensorsToDetections(Calculator):
         detections = [
             Detection(box, float(scores[index]), self._classes[best[index]], points)
             for index, box, points in zip(chosen, boxes, keypoints, strict=True)
-            if (box[2:] >= box[:2]).all()  # networks may say otherwise, or not a number
+            if (box[2:] >= box[:2]).all()  # networks may give negative sizes or NaN
         ]
         return (detections[: options.max_results] if options.max_results > 0 else detections,)
 
     def _decode(self, raw: Array, anchors: Array) -> tuple[Array, Array]:
-        """Corners [n, 4] and keypoints [n, k, 2]."""
+        """The corners [n, 4] and keypoints [n, k, 2] of boxes."""
         options = self._options
         scale = np.array([options.x_scale, options.y_scale], np.float32)
         x_first = options.reverse_output_order or options.box_format in (2, 3)
@@ -150,7 +148,7 @@ class TensorsToDetections(Calculator):
 
 @REGISTRY.register("NonMaxSuppressionCalculator")
 class NonMaxSuppression(Calculator):
-    """The best of detections that overlap: alone, or averaged with the others by score."""
+    """Keeps the best of the detections that overlap, alone or averaged with the others by score."""
 
     inputs = Ports(required={"": vector_of(DETECTION)}, optional={"IMAGE": IMAGE_FRAME})
     outputs = Ports(required={"": vector_of(DETECTION)})
@@ -182,7 +180,7 @@ class NonMaxSuppression(Calculator):
 
 
 class _MovedDetections(Calculator):
-    """Detections in other coordinates."""
+    """Moves detections to other coordinates."""
 
     outputs = Ports(required={"DETECTIONS": vector_of(DETECTION)})
     other: str
@@ -200,39 +198,37 @@ class _MovedDetections(Calculator):
         return ([detection.moved(lambda points: self.move(points, other)) for detection in detections],)
 
     def move(self, points: Array, other: Any) -> Array:
-        """Points float32 [n, 5]."""
+        """The moved ``points``, float32 [n, 5]. ``other`` is the value of the other input."""
         raise NotImplementedError
 
 
 @REGISTRY.register("DetectionLetterboxRemovalCalculator")
 class DetectionLetterboxRemoval(_MovedDetections):
-    """Without the crop's bars."""
+    """Makes detections relative to the crop without its bars."""
 
     inputs = Ports(required={"DETECTIONS": vector_of(DETECTION), "LETTERBOX_PADDING": PADDING})
     other = "LETTERBOX_PADDING"
 
     @override
     def move(self, points: Array, other: Any) -> Array:
-        """Points float32 [n, 5]."""
         return unpadded(points, other)
 
 
 @REGISTRY.register("DetectionProjectionCalculator")
 class DetectionProjection(_MovedDetections):
-    """From the region that ImageToTensorCalculator's MATRIX stands for to the image."""
+    """Moves detections from a region to the image. The region is MATRIX of ImageToTensorCalculator."""
 
     inputs = Ports(required={"DETECTIONS": vector_of(DETECTION), "PROJECTION_MATRIX": MATRIX})
     other = "PROJECTION_MATRIX"
 
     @override
     def move(self, points: Array, other: Any) -> Array:
-        """Points float32 [n, 5]."""
         return projected(points, other)
 
 
 @REGISTRY.register("LandmarksToDetectionCalculator")
 class LandmarksToDetection(Calculator):
-    """All landmarks, or those chosen, as the keypoints of a detection and the box around them."""
+    """Makes a detection from all or selected landmarks: they are its keypoints, with the box around them."""
 
     inputs = Ports(required={"NORM_LANDMARKS": NORM_LANDMARKS})
     outputs = Ports(required={"DETECTION": DETECTION})
@@ -255,7 +251,7 @@ class LandmarksToDetection(Calculator):
 
 @REGISTRY.register("ClipDetectionVectorSizeCalculator")
 class ClipDetections(Calculator):
-    """At most so many."""
+    """Keeps the first ``max_vec_size`` detections."""
 
     inputs = Ports(required={"": vector_of(DETECTION)})
     outputs = Ports(required={"": vector_of(DETECTION)})
@@ -276,7 +272,7 @@ class ClipDetections(Calculator):
 
 @REGISTRY.register("DetectionLabelIdToTextCalculator")
 class DetectionLabels(Calculator):
-    """Detections with the names of their classes: by a file with a name a line, or by the options."""
+    """Adds the names of classes to detections. The names come from a file with one name a line, or from the options."""
 
     inputs = Ports(required={"": vector_of(DETECTION)})
     outputs = Ports(required={"": vector_of(DETECTION)})

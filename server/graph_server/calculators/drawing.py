@@ -1,4 +1,4 @@
-"""Calculators that say what to draw, and the one that draws it.
+"""Calculators that make render data, and the calculator that draws it.
 
 Sources: calculators/util/{landmarks_to,rect_to,detections_to}_render_data_calculator.cc,
 rect_to_render_scale_calculator.cc and annotation_overlay_calculator.cc.
@@ -41,12 +41,12 @@ from graph_server.holistic.drawing import WHITE, Color, canvas_for, holistic_str
 from graph_server.holistic.regions import Region
 
 _TEXT_SHARE = 0.1
-"""The height of a detection's label, of that of its box."""
+"""The height of a detection's label, as a fraction of the height of its box."""
 
 
 @REGISTRY.register("HolisticTrackingToRenderData")
 class HolisticRenderData(Calculator):
-    """What to draw for pose, hands and face: the whole subgraph."""
+    """Render data of pose, hands and face. It replaces the whole subgraph."""
 
     inputs = Ports(
         required={"IMAGE_SIZE": SIZE},
@@ -75,7 +75,7 @@ class HolisticRenderData(Calculator):
 
 @REGISTRY.register("LandmarksToRenderDataCalculator")
 class LandmarksToRenderData(Calculator):
-    """Landmarks as dots and the lines between them, brighter and larger where they are near."""
+    """Render data of landmarks: dots and the lines between them. Near landmarks are brighter and larger."""
 
     inputs = Ports(optional={"LANDMARKS": LANDMARKS, "NORM_LANDMARKS": NORM_LANDMARKS, "RENDER_SCALE": FLOAT})
     outputs = Ports(required={"RENDER_DATA": RENDER_DATA})
@@ -83,7 +83,6 @@ class LandmarksToRenderData(Calculator):
     @classmethod
     @override
     def check(cls, node: Node) -> None:
-        """One list; connections come in pairs."""
         if sum(port.tag.endswith("LANDMARKS") for port in node.inputs) != 1:
             raise ConfigError(f"{node.calculator} needs one of LANDMARKS and NORM_LANDMARKS")
         if len(node.options.of(LandmarksToRenderDataCalculatorOptions).landmark_connections) % 2:
@@ -116,7 +115,7 @@ class LandmarksToRenderData(Calculator):
         shown = self._shown(landmarks)
         lines = tuple(pair for pair in self._connections if shown.issuperset(pair))
         dots = tuple(sorted(shown)) if options.render_landmarks else ()
-        low, high = landmarks[:, 2].min(initial=math.inf), landmarks[:, 2].max(initial=0.0)  # 0: as MediaPipe has it
+        low, high = landmarks[:, 2].min(initial=math.inf), landmarks[:, 2].max(initial=0.0)  # 0 as in MediaPipe
         if not options.visualize_landmark_depth or high - low <= 1e-3:
             yield Marks(points, self._relative, _color(options.connection_color), thickness, lines=lines)
             yield Marks(points, self._relative, _color(options.landmark_color), thickness, dots=dots)
@@ -138,7 +137,7 @@ class LandmarksToRenderData(Calculator):
             (options.utilize_visibility, 3, options.visibility_threshold),
             (options.utilize_presence, 4, options.presence_threshold),
         ):
-            # Hands and faces have neither, which is zeros here; a network's answer is never exactly that.
+            # Hands and faces have no visibility or presence: all zeros. A network never gives exactly zero for all.
             if asked and landmarks[:, column].any():
                 shown &= landmarks[:, column] >= threshold
         return set(np.flatnonzero(shown).tolist())
@@ -150,7 +149,10 @@ class LandmarksToRenderData(Calculator):
 
 @REGISTRY.register("RectToRenderScaleCalculator")
 class RectToRenderScale(Calculator):
-    """How large to draw: the longer side of a region in pixels, times ``multiplier``; without one, that alone."""
+    """The scale for drawing: ``multiplier`` times the longer side of a region in pixels.
+
+    Without a region it is ``multiplier``.
+    """
 
     inputs = Ports(required={"NORM_RECT": NORM_RECT, "IMAGE_SIZE": SIZE})
     outputs = Ports(required={"RENDER_SCALE": FLOAT})
@@ -159,7 +161,6 @@ class RectToRenderScale(Calculator):
     @classmethod
     @override
     def check(cls, node: Node) -> None:
-        """Options that are not implemented."""
         if node.options.of(RectToRenderScaleCalculatorOptions).process_timestamp_bounds:
             raise ConfigError(f"{node.calculator}: process_timestamp_bounds is not implemented here")
 
@@ -174,13 +175,13 @@ class RectToRenderScale(Calculator):
         if region is None:
             return (self._multiplier,)
         if size is None:
-            raise GraphError("a region without IMAGE_SIZE")
+            raise GraphError("NORM_RECT has a packet, but IMAGE_SIZE has none")
         return (self._multiplier * max(region.width * size[0], region.height * size[1]),)
 
 
 @REGISTRY.register("RectToRenderDataCalculator")
 class RectToRenderData(Calculator):
-    """Regions as rectangles or ovals."""
+    """Render data of regions: rectangles or ovals."""
 
     inputs = Ports(optional={"NORM_RECT": NORM_RECT, "NORM_RECTS": vector_of(NORM_RECT)})
     outputs = Ports(required={"RENDER_DATA": RENDER_DATA})
@@ -188,12 +189,11 @@ class RectToRenderData(Calculator):
     @classmethod
     @override
     def check(cls, node: Node) -> None:
-        """One input, and a corner only where there is one."""
         if len(node.inputs) != 1:
             raise ConfigError(f"{node.calculator} needs one of NORM_RECT and NORM_RECTS")
         options = node.options.of(RectToRenderDataCalculatorOptions)
         if options.HasField("top_left_thickness") and (options.filled or options.oval):
-            raise ConfigError(f"{node.calculator}: top_left_thickness goes neither with filled nor with oval")
+            raise ConfigError(f"{node.calculator}: top_left_thickness cannot be used with filled or oval")
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
@@ -219,7 +219,7 @@ class RectToRenderData(Calculator):
 
 @REGISTRY.register("DetectionsToRenderDataCalculator")
 class DetectionsToRenderData(Calculator):
-    """Detections as boxes with label, score and keypoints."""
+    """Render data of detections: boxes with label, score and keypoints."""
 
     inputs = Ports(optional={"DETECTION": DETECTION, "DETECTIONS": vector_of(DETECTION)})
     outputs = Ports(required={"RENDER_DATA": RENDER_DATA})
@@ -227,9 +227,8 @@ class DetectionsToRenderData(Calculator):
     @classmethod
     @override
     def check(cls, node: Node) -> None:
-        """Something to draw, and nothing that is not implemented."""
         if node.options.of(DetectionsToRenderDataCalculatorOptions).render_detection_id:
-            raise ConfigError(f"{node.calculator}: detections have no id here (render_detection_id)")
+            raise ConfigError(f"{node.calculator}: render_detection_id is not implemented here")
         if not node.inputs:
             raise ConfigError(f"{node.calculator} needs DETECTION or DETECTIONS")
 
@@ -269,7 +268,7 @@ class DetectionsToRenderData(Calculator):
 
 @REGISTRY.register("AnnotationOverlayCalculator")
 class AnnotationOverlay(Calculator):
-    """A copy of the image with what is to be drawn: single render data without tag, lists of them as VECTOR."""
+    """Draws on a copy of the image. Inputs without a tag are single render data, VECTOR inputs are lists of them."""
 
     inputs = Ports(required={"IMAGE": IMAGE_FRAME}, optional={"VECTOR": vector_of(RENDER_DATA), "": RENDER_DATA})
     outputs = Ports(required={"IMAGE": IMAGE_FRAME})
@@ -277,7 +276,6 @@ class AnnotationOverlay(Calculator):
     @classmethod
     @override
     def check(cls, node: Node) -> None:
-        """Options that are not implemented."""
         if node.options.of(AnnotationOverlayCalculatorOptions).flip_text_vertically:
             raise ConfigError(f"{node.calculator}: flip_text_vertically is not implemented here")
 

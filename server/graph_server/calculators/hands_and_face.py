@@ -1,4 +1,4 @@
-"""Regions of hands and face, for graphs that spell out HandLandmarksLeftAndRightCpu and FaceLandmarksFromPoseCpu.
+"""Parts of the subgraphs HandLandmarksLeftAndRightCpu and FaceLandmarksFromPoseCpu, for graphs that name each node.
 
 Sources: modules/holistic_landmark/{hand,face}_*.pbtxt,
 modules/holistic_landmark/calculators/roi_tracking_calculator.cc,
@@ -46,7 +46,7 @@ _RECROP_SIDE = 256
 
 @REGISTRY.register("HandVisibilityFromHandLandmarksFromPose")
 class HandVisibility(Calculator):
-    """Whether the wrist, the first of three landmarks of the pose, is visible."""
+    """Whether the hand's wrist is visible. It is the first of the three landmarks in the input."""
 
     inputs = Ports(required={"HAND_LANDMARKS_FROM_POSE": NORM_LANDMARKS})
     outputs = Ports(required={"VISIBILITY": BOOL})
@@ -57,7 +57,7 @@ class HandVisibility(Calculator):
 
 
 class _RegionOf(Calculator):
-    """A region of landmarks (or of a detection's keypoints)."""
+    """A region from landmarks or from a detection's keypoints."""
 
     source: str
     outputs = Ports(required={"ROI": NORM_RECT})
@@ -73,13 +73,13 @@ class _RegionOf(Calculator):
         return NOTHING if points is None or size is None else (self.region(points, size),)
 
     def region(self, points: Any, size: ImageSize) -> Region:
-        """The region of ``points``, which are 0…1 [n, 2 or more], in a picture of ``size``."""
+        """The region of ``points``, [n, 2 or more] in 0…1, in an image of ``size``."""
         raise NotImplementedError
 
 
 @REGISTRY.register("HandWristForPose")
 class HandWristForPose(Calculator):
-    """A hand's wrist as a landmark of the pose that is always visible."""
+    """Gives a hand's wrist as a landmark of the pose, with full visibility."""
 
     inputs = Ports(required={"HAND_LANDMARKS": NORM_LANDMARKS})
     outputs = Ports(required={"WRIST_LANDMARK": NORM_LANDMARKS})
@@ -94,7 +94,7 @@ class HandWristForPose(Calculator):
 
 @REGISTRY.register("HandLandmarksFromPoseToRecropRoi")
 class HandRegionFromPose(_RegionOf):
-    """Of the pose's wrist, pinky and index."""
+    """The hand's region from wrist, pinky and index finger of the pose."""
 
     source = "HAND_LANDMARKS_FROM_POSE"
     inputs = Ports(required={"HAND_LANDMARKS_FROM_POSE": NORM_LANDMARKS, "IMAGE_SIZE": SIZE})
@@ -106,7 +106,7 @@ class HandRegionFromPose(_RegionOf):
 
 @REGISTRY.register("HandLandmarksToRoi")
 class HandRegionFromLandmarks(_RegionOf):
-    """Of the hand's own landmarks."""
+    """The hand's region from its own landmarks."""
 
     source = "LANDMARKS"
     inputs = Ports(required={"LANDMARKS": NORM_LANDMARKS, "IMAGE_SIZE": SIZE})
@@ -118,7 +118,7 @@ class HandRegionFromLandmarks(_RegionOf):
 
 @REGISTRY.register("FaceLandmarksFromPoseToRecropRoi")
 class FaceRegionFromPose(_RegionOf):
-    """Of the pose's eleven points of the face."""
+    """The face's region from the eleven face points of the pose."""
 
     source = "FACE_LANDMARKS_FROM_POSE"
     inputs = Ports(required={"FACE_LANDMARKS_FROM_POSE": NORM_LANDMARKS, "IMAGE_SIZE": SIZE})
@@ -130,7 +130,7 @@ class FaceRegionFromPose(_RegionOf):
 
 @REGISTRY.register("FaceDetectionFrontDetectionsToRoi")
 class FaceRegionFromDetection(_RegionOf):
-    """Of the first detection's keypoints."""
+    """The face's region from the keypoints of the first detection."""
 
     source = "DETECTIONS"
     inputs = Ports(required={"DETECTIONS": vector_of(DETECTION), "IMAGE_SIZE": SIZE})
@@ -142,7 +142,7 @@ class FaceRegionFromDetection(_RegionOf):
 
 @REGISTRY.register("FaceLandmarksToRoi")
 class FaceRegionFromLandmarks(_RegionOf):
-    """Of the face's own landmarks."""
+    """The face's region from its own landmarks."""
 
     source = "LANDMARKS"
     inputs = Ports(required={"LANDMARKS": NORM_LANDMARKS, "IMAGE_SIZE": SIZE})
@@ -153,7 +153,7 @@ class FaceRegionFromLandmarks(_RegionOf):
 
 
 class _Regional(Calculator):
-    """Looks at a region of the image."""
+    """Runs a network on a region of the image."""
 
     inputs = Ports(required={"IMAGE": IMAGE_FRAME, "ROI": NORM_RECT})
 
@@ -164,7 +164,6 @@ class _Regional(Calculator):
 
     @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        """Look, where there is something to look at."""
         image, region = inputs[self._image], inputs[self._region]
         if image is None or region is None:
             return NOTHING
@@ -172,13 +171,13 @@ class _Regional(Calculator):
         return NOTHING if found is None else (found,)
 
     def process_region(self, image: Any, region: Region) -> Any:
-        """What is seen."""
+        """The result for the region, or ``None``."""
         raise NotImplementedError
 
 
 @REGISTRY.register("HandRecropByRoiCpu")
 class HandRecrop(_Regional):
-    """A closer region of a hand, by its own network."""
+    """A better region of a hand. A network finds it in the rough region."""
 
     outputs = Ports(required={"HAND_ROI_FROM_RECROP": NORM_RECT})
 
@@ -188,7 +187,7 @@ class HandRecrop(_Regional):
 
     @override
     def process_region(self, image: Any, region: Region) -> Region:
-        """Centre and edge of the hand, as a region."""
+        """The region from the hand's centre and edge, which the network gives."""
         size = (image.shape[1], image.shape[0])
         crop(image, padded(region, size, (_RECROP_SIDE, _RECROP_SIDE))[0], self._network.pixels)
         (points,) = self._network.run()
@@ -202,7 +201,7 @@ class HandRecrop(_Regional):
 
 @REGISTRY.register("FaceDetectionShortRangeByRoiCpu")
 class FaceDetection(_Regional):
-    """Faces in a region: a list with the best one's keypoints, or no packet."""
+    """Detects faces in a region. Gives a list with the keypoints of the best one, or no packet."""
 
     outputs = Ports(required={"DETECTIONS": vector_of(DETECTION)})
 
@@ -214,7 +213,7 @@ class FaceDetection(_Regional):
 
     @override
     def process_region(self, image: Any, region: Region) -> list[Landmarks] | None:
-        """Keypoints on the image, float32 [6, 5]."""
+        """The keypoints on the image, float32 [6, 5]."""
         size = (image.shape[1], image.shape[0])
         target = padded(region, size, (FACE_DETECTOR.side, FACE_DETECTOR.side))[0]
         crop(image, target, self._network.pixels, border=cv2.BORDER_CONSTANT)
@@ -229,7 +228,7 @@ class FaceDetection(_Regional):
 
 @REGISTRY.register("RoiTrackingCalculator")
 class RoiTracking(Calculator):
-    """The region of the last frame's landmarks while it fits the current one, else that."""
+    """The region of the last frame's landmarks if it fits the current region, else the current region."""
 
     inputs = Ports(
         required={

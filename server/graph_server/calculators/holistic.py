@@ -1,4 +1,4 @@
-"""Hands, face and the whole of holistic."""
+"""Calculators for hands and face, and the holistic subgraph."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +18,7 @@ from graph_server.holistic.hands import LEFT, RIGHT, Hand, HandTracker
 
 class _HandLandmarks(Calculator):
     hand: ClassVar[Hand]
-    slack = 1  # the pose of the next frame waits for that of this one, and everything waits for a pose
+    slack = 1  # the next frame's pose must start first: it needs this frame's pose, and hands and face need a pose
     inputs = Ports(required={"IMAGE": IMAGE_FRAME, "POSE_LANDMARKS": NORM_LANDMARKS})
     outputs = Ports(required={"HAND_LANDMARKS": NORM_LANDMARKS})
 
@@ -39,21 +39,21 @@ class _HandLandmarks(Calculator):
 
 @REGISTRY.register("LeftHandLandmarksFromPose")
 class LeftHandLandmarks(_HandLandmarks):
-    """The left hand, found from the pose."""
+    """Landmarks of the left hand. The pose gives its region."""
 
     hand = LEFT
 
 
 @REGISTRY.register("RightHandLandmarksFromPose")
 class RightHandLandmarks(_HandLandmarks):
-    """The right hand, found from the pose."""
+    """Landmarks of the right hand. The pose gives its region."""
 
     hand = RIGHT
 
 
 @REGISTRY.subgraph("HandLandmarksLeftAndRightCpu")
 class HandLandmarksLeftAndRight(Subgraph):
-    """Both hands, each by a node of its own, so that they are sought side by side."""
+    """Landmarks of both hands. Each hand has its own node, so the hands run in parallel."""
 
     inputs = Ports(required={"IMAGE": IMAGE_FRAME, "POSE_LANDMARKS": NORM_LANDMARKS})
     outputs = Ports(optional={"LEFT_HAND_LANDMARKS": NORM_LANDMARKS, "RIGHT_HAND_LANDMARKS": NORM_LANDMARKS})
@@ -61,7 +61,6 @@ class HandLandmarksLeftAndRight(Subgraph):
     @classmethod
     @override
     def nodes(cls, node: Node) -> Sequence[Node]:
-        """One node for each output."""
         calculators = {
             "LEFT_HAND_LANDMARKS": "LeftHandLandmarksFromPose",
             "RIGHT_HAND_LANDMARKS": "RightHandLandmarksFromPose",
@@ -74,7 +73,7 @@ class HandLandmarksLeftAndRight(Subgraph):
 
 @REGISTRY.register("FaceLandmarksFromPoseCpu")
 class FaceLandmarks(Calculator):
-    """The face, found from the pose."""
+    """Landmarks of the face. The pose gives its region."""
 
     inputs = Ports(required={"IMAGE": IMAGE_FRAME, "FACE_LANDMARKS_FROM_POSE": NORM_LANDMARKS})
     outputs = Ports(required={"FACE_LANDMARKS": NORM_LANDMARKS})
@@ -95,10 +94,10 @@ class FaceLandmarks(Calculator):
 
 @REGISTRY.subgraph("HolisticLandmarkCpu")
 class HolisticLandmarks(Subgraph):
-    """Pose, hands and face of one person; only what has an output is computed.
+    """Pose, hands and face of one person. It only computes parts that have an output stream.
 
-    ``RefineLandmarksFromHeatmapCalculatorOptions`` on this node replace those of the pose. With
-    ``HolisticPaceOptions`` (ours) hands and face are sought and looked at more rarely.
+    ``RefineLandmarksFromHeatmapCalculatorOptions`` on this node replace the options of the pose. With
+    ``HolisticPaceOptions``, which are ours, the networks of hands and face skip frames.
     """
 
     inputs = Ports(required={"IMAGE": IMAGE_FRAME})
@@ -117,7 +116,6 @@ class HolisticLandmarks(Subgraph):
     @classmethod
     @override
     def nodes(cls, node: Node) -> Sequence[Node]:
-        """A node each for pose, left hand, right hand and face."""
         streams = {port.tag: port.name for port in node.outputs}
         image = Port("IMAGE", 0, node.inputs[0].name)
         pose = streams.get("POSE_LANDMARKS", f"{node.name.lower()}__pose_landmarks")
@@ -150,7 +148,7 @@ def _skipping(node: Node) -> FrameSkipping:
 
 
 def _part(node: Node, calculator: str, inputs: Sequence[Port], outputs: Sequence[Port]) -> Node:
-    # Named as MediaPipe names them (framework/tool/subgraph_expansion.cc).
+    # The names are those of MediaPipe (framework/tool/subgraph_expansion.cc).
     return Node(
         name=f"{node.name.lower()}__{calculator}",
         calculator=calculator,

@@ -1,4 +1,4 @@
-"""Calculators that change pictures as a whole.
+"""Calculators that change whole images: colours, size, rotation.
 
 Sources: mediapipe/calculators/image/{color_convert,image_transformation}_calculator.cc.
 """
@@ -35,7 +35,7 @@ _CONVERSIONS = {
 
 @REGISTRY.register("ColorConvertCalculator")
 class ColorConvert(Calculator):
-    """A picture with its channels in another order or number; images are [height, width, channels]."""
+    """Changes the order or number of an image's channels. Images are [height, width, channels]."""
 
     inputs = Ports(optional={...: IMAGE_FRAME})
     outputs = Ports(optional={...: IMAGE_FRAME})
@@ -43,11 +43,10 @@ class ColorConvert(Calculator):
     @classmethod
     @override
     def check(cls, node: Node) -> None:
-        """One of MediaPipe's conversions."""
         tags = tuple(port.tag for port in (*node.inputs, *node.outputs))
         if tags not in _CONVERSIONS:
             known = ", ".join(f"{source} to {target}" for source, target in _CONVERSIONS)
-            raise ConfigError(f"ColorConvertCalculator converts {known}")
+            raise ConfigError(f"ColorConvertCalculator has {' to '.join(tags)}; it can convert {known}")
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
@@ -68,7 +67,7 @@ _FIT, _FILL_AND_CROP, _NEAREST = 2, 3, 2
 
 @REGISTRY.register("ImageTransformationCalculator")
 class ImageTransformation(Calculator):
-    """A picture scaled, turned by right angles, then mirrored, as the options say."""
+    """Scales an image, rotates it by a multiple of 90 degrees and then mirrors it, as the options say."""
 
     inputs = Ports(required={"IMAGE": IMAGE_FRAME})
     outputs = Ports(required={"IMAGE": IMAGE_FRAME}, optional={"LETTERBOX_PADDING": PADDING})
@@ -76,9 +75,8 @@ class ImageTransformation(Calculator):
     @classmethod
     @override
     def check(cls, node: Node) -> None:
-        """What is not implemented: sizes and angles that come as packets."""
         if node.input_side_packets:
-            raise ConfigError(f"{node.calculator}: input side packets are not implemented here, only options are")
+            raise ConfigError(f"{node.calculator}: input side packets are not implemented here; use the options")
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
@@ -109,7 +107,7 @@ class ImageTransformation(Calculator):
         inner = (math.floor(width * scale + 0.5), math.floor(height * scale + 0.5))
         scaled = cv2.resize(image, inner, interpolation=self._interpolation(scale))
         if options.scale_mode == _FILL_AND_CROP:
-            return scaled  # On processors MediaPipe neither fills nor crops.
+            return scaled  # MediaPipe does not fill and crop on the CPU.
         left, top = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
         color = options.padding_color
         return cv2.copyMakeBorder(
@@ -124,12 +122,12 @@ class ImageTransformation(Calculator):
         height, width = image.shape[:2]
         if not self._scaled and self._degrees != 180 and width != height:
             return cv2.rotate(image, _ROTATIONS[self._degrees])
-        # Within a picture whose size stays, MediaPipe turns about a point half a pixel off the middle.
+        # If the size stays the same, MediaPipe rotates about a point half a pixel from the middle.
         matrix = cv2.getRotationMatrix2D((width / 2, height / 2), self._degrees, 1.0)
         return cv2.warpAffine(image, matrix, (width, height))
 
     def _padding(self, given: Sequence[int]) -> Padding:
-        """The bars of :data:`_FIT`, of a picture of the size ``given``."""
+        """The bars that :data:`_FIT` adds to an image with the size ``given``."""
         if not self._scaled or self._options.scale_mode != _FIT:
             return Padding()
         width, height = given if self._degrees in (0, 180) else reversed(given)

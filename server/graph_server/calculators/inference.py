@@ -1,4 +1,4 @@
-"""Calculators around OpenVINO: image to tensor, sessions, inference.
+"""Calculators for inference with OpenVINO: image to tensor, model sessions, inference.
 
 Sources: mediapipe/calculators/ovms/openvinoinferencecalculator.cc and openvinomodelserversessioncalculator.cc
 of the fork, mediapipe/calculators/openvino/openvino_converter_calculator.cc,
@@ -43,7 +43,7 @@ from graph_server.holistic.networks import only_outputs, scaled
 from graph_server.models.model import Model
 
 _VECTOR_TAGS = ("TENSORS", "OVTENSORS", "TFTENSORS")
-# mediapipe/calculators/ovms/openvinoinferencecalculator.cc, GetContract; the longer tags go first.
+# Source: GetContract of mediapipe/calculators/ovms/openvinoinferencecalculator.cc. Longer tags come first.
 _TYPES_BY_TAG = {
     "OVTENSORS": vector_of(OV_TENSOR),
     "OVTENSOR": OV_TENSOR,
@@ -56,7 +56,7 @@ _TYPES_BY_TAG = {
 
 @REGISTRY.register("ImageToTensorCalculator")
 class ImageToTensor(Calculator):
-    """A region of an image, or all of it, as a tensor."""
+    """Makes a tensor from a region of an image, or from the whole image."""
 
     inputs = Ports(required={"IMAGE": IMAGE_FRAME}, optional={"NORM_RECT": NORM_RECT})
     outputs = Ports(
@@ -67,7 +67,7 @@ class ImageToTensor(Calculator):
         super().__init__(node, services)
         options = node.options.get(ImageToTensorCalculatorOptions)
         if options is None or not options.output_tensor_width or not options.output_tensor_height:
-            raise ConfigError("ImageToTensorCalculator needs the tensor's width and height")
+            raise ConfigError("ImageToTensorCalculator needs output_tensor_width and output_tensor_height")
         self._size = (options.output_tensor_width, options.output_tensor_height)
         self._keep_aspect = options.keep_aspect_ratio
         self._low, self._high = options.output_tensor_float_range.min, options.output_tensor_float_range.max
@@ -100,7 +100,7 @@ class ImageToTensor(Calculator):
 
 @REGISTRY.register("OpenVINOConverterCalculator")
 class Converter(Calculator):
-    """A picture as a tensor [1, height, width, channels]: as it is, or with its grey levels mapped to a range."""
+    """Makes a tensor [1, height, width, channels] from an image, unchanged or with values mapped to a range."""
 
     inputs = Ports(required={"IMAGE": IMAGE_FRAME})
     outputs = Ports(required={"TENSORS": vector_of(OV_TENSOR)})
@@ -135,14 +135,14 @@ class Converter(Calculator):
 
 
 @REGISTRY.register("OpenVINOModelServerSessionCalculator")
-class Session(Calculator):
-    """A configured model, for inference nodes to use."""
+class ModelSession(Calculator):
+    """Gives inference nodes a configured model."""
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
         options = node.options.get(OpenVINOModelServerSessionCalculatorOptions)
         if options is None or not options.servable_name:
-            raise ConfigError("a session needs a servable_name")
+            raise ConfigError(f"{node.calculator} needs a servable_name")
         self._model = services.models.get(options.servable_name, _version(options.servable_version))
 
     @override
@@ -156,15 +156,15 @@ class Session(Calculator):
 
 @REGISTRY.register("OpenVINOInferenceCalculator")
 class Inference(Calculator):
-    """Runs a model. Streams are matched to tensors by the options' order lists (vector tags) and maps.
+    """Runs a model. The options map streams to tensors, with order lists for vectors and maps for single tensors.
 
-    Outputs that no node reads are cut away.
+    The model does not compute outputs that no node reads.
     """
 
     @classmethod
     @override
     def check(cls, node: Node) -> None:
-        """What OVMS refuses: no session, a map beside a list, vectors without their list."""
+        """Refuse what OVMS refuses: no session, a map together with a list, a vector without its list."""
         if not any(port.tag == "SESSION" for port in node.input_side_packets):
             raise ConfigError(f"{node.calculator} needs input side packet SESSION")
         if not node.inputs or not node.outputs:
@@ -179,7 +179,7 @@ class Inference(Calculator):
     @classmethod
     @override
     def types(cls, node: Node) -> NodeTypes:
-        """By the beginning of the tag, ``ov::Tensor`` where it says nothing."""
+        """The beginning of a tag gives the type. It is ``ov::Tensor`` for other tags."""
         return NodeTypes([_type_of(port) for port in node.inputs], [_type_of(port) for port in node.outputs])
 
     def __init__(self, node: Node, services: Services) -> None:
@@ -203,7 +203,7 @@ class Inference(Calculator):
                     raise GraphError(f"model {self._model.name} has no {what} {name!r}, only {sorted(known)}")
         self._kept = self._consumed()
         kept = self._kept
-        # Compiled now and not while its first frame waits.
+        # Compile now, so that the first frame does not wait.
         self._request = self._model.request(",".join(kept), lambda model: only_outputs(model, kept))
         return {}
 
@@ -215,7 +215,7 @@ class Inference(Calculator):
         for value, names, port in zip(inputs, self._inputs, self.node.inputs, strict=True):
             parts = value if port.tag.startswith(_VECTOR_TAGS) else [value]
             if len(parts) != len(names):
-                raise GraphError(f"{len(parts)} tensors for {len(names)} names of input_order_list")
+                raise GraphError(f"the vector has {len(parts)} tensors for {len(names)} names of input_order_list")
             tensors.update(zip(names, parts, strict=True))
         results = self._run(tensors)
         return [
@@ -238,11 +238,11 @@ class Inference(Calculator):
         except RuntimeError as error:
             lines = [line for line in str(error).splitlines() if line.strip()]
             raise GraphError(f"inference failed: {lines[-1] if lines else error}") from error
-        # Copies: the request's own memory is used again for the next frame, which may be under way already.
+        # Copy the outputs: the next frame, which may already be in progress, uses the request's memory again.
         return {name: request.get_output_tensor(index).data.copy() for index, name in enumerate(self._kept)}
 
     def _consumed(self) -> list[str]:
-        """The outputs that some node reads: a vector is followed into its split."""
+        """The outputs that some node reads. For a vector it checks the node that splits the vector."""
         kept: list[str] = []
         for names, port in zip(self._outputs, self.node.outputs, strict=True):
             consumers = self.services.consumers.get(port.name, ())
@@ -264,7 +264,7 @@ class Inference(Calculator):
         return kept
 
     def _gate_used(self, gate: Node, stream: str) -> bool:
-        """Whether somebody reads what a gate lets through of ``stream``."""
+        """Whether a node reads the gate's output for ``stream``."""
         data = [port for port in gate.inputs if port.tag not in ("ALLOW", "DISALLOW")]
         place = next(index for index, port in enumerate(data) if port.name == stream)
         return place >= len(gate.outputs) or bool(self.services.consumers.get(gate.outputs[place].name))
@@ -283,13 +283,13 @@ def _type_of(port: Port) -> PacketType:
 
 
 def _version(text: str) -> int:
-    """As OVMS reads it: what is no number is 0, the latest."""
+    """The version as OVMS reads it. A text without a number is 0, the latest version."""
     digits = re.match(r"\+?\d+", re.sub(r"\s", "", text))
     return int(digits[0]) if digits else 0
 
 
 def _check_type(name: str, value: npt.NDArray[Any], request: ov.InferRequest) -> None:
-    """Raise :class:`GraphError` for what OpenVINO's Python would convert without a word, and OVMS refuses."""
+    """Raise :class:`GraphError` for a wrong dtype. OVMS refuses it, but OpenVINO's Python would convert it silently."""
     expected = request.get_tensor(name).element_type
     if value.dtype.kind in "biuf" and ov.Type(value.dtype) != expected:
         raise GraphError(
@@ -298,7 +298,10 @@ def _check_type(name: str, value: npt.NDArray[Any], request: ov.InferRequest) ->
 
 
 def _names(port: Port, options: OpenVINOInferenceCalculatorOptions, what: str, of_model: list[str]) -> list[str]:
-    """The tensors that a stream carries: a vector's by order list, or all by name; else by the map for its tag."""
+    """The names of the tensors in a stream.
+
+    A vector has the order list, or without one all tensors by name. Other streams have the map's tensor for their tag.
+    """
     if port.tag.startswith(_VECTOR_TAGS):
         return list(getattr(options, f"{what}_order_list")) or sorted(of_model)
     mapped = getattr(options, f"tag_to_{what}_tensor_names")

@@ -1,4 +1,4 @@
-"""Calculators from tensors to landmarks on the image, and regions of them."""
+"""Calculators that turn tensors into landmarks, and move landmarks from a crop to the image."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,7 +24,7 @@ from graph_server.holistic.pose import refined
 
 @REGISTRY.register("TensorsToLandmarksCalculator")
 class TensorsToLandmarks(Calculator):
-    """The first tensor as landmarks [n, 5]; NORM_LANDMARKS are relative to the input's size."""
+    """Makes landmarks [n, 5] from the first tensor. NORM_LANDMARKS are relative to the input's size."""
 
     inputs = Ports(required={"TENSORS": vector_of(MP_TENSOR)})
     outputs = Ports(optional={"LANDMARKS": LANDMARKS, "NORM_LANDMARKS": NORM_LANDMARKS})
@@ -51,7 +51,7 @@ class TensorsToLandmarks(Calculator):
 
 @REGISTRY.register("TensorsToFaceLandmarks")
 class TensorsToFaceLandmarks(Calculator):
-    """The face network's tensor as landmarks [468, 5], relative to its crop of 192 pixels."""
+    """Makes landmarks [468, 5] from the face network's tensor, relative to its crop of 192 pixels."""
 
     inputs = Ports(required={"TENSORS": vector_of(MP_TENSOR)})
     outputs = Ports(required={"LANDMARKS": NORM_LANDMARKS})
@@ -65,7 +65,7 @@ class TensorsToFaceLandmarks(Calculator):
 
 @REGISTRY.register("RefineLandmarksFromHeatmapCalculator")
 class RefineLandmarks(Calculator):
-    """x and y from the heat map."""
+    """Refines x and y of landmarks by the heat map."""
 
     inputs = Ports(required={"NORM_LANDMARKS": NORM_LANDMARKS, "TENSORS": vector_of(MP_TENSOR)})
     outputs = Ports(required={"NORM_LANDMARKS": NORM_LANDMARKS})
@@ -90,7 +90,7 @@ class RefineLandmarks(Calculator):
 
 @REGISTRY.register("VisibilityCopyCalculator")
 class VisibilityCopy(Calculator):
-    """Visibility and presence of one list for another."""
+    """Copies visibility and presence from one list of landmarks to another."""
 
     inputs = Ports(
         optional={
@@ -124,7 +124,7 @@ class VisibilityCopy(Calculator):
 
 
 class _Paired(Calculator):
-    """Every LANDMARKS input with the one other input, to the output in the same place."""
+    """Changes every LANDMARKS input by the other input, and gives it to the output in the same place."""
 
     other: str
     landmark_tags: tuple[str, ...] = ("LANDMARKS", "NORM_LANDMARKS")
@@ -142,13 +142,13 @@ class _Paired(Calculator):
         return [None if inputs[index] is None else self.apply(inputs[index], other) for index in self._lists]
 
     def apply(self, landmarks: Any, other: Any) -> Any:
-        """One list of landmarks [n, 5], changed by ``other``."""
+        """One list of landmarks [n, 5], changed by the value of the other input."""
         raise NotImplementedError
 
 
 @REGISTRY.register("LandmarkLetterboxRemovalCalculator")
 class LandmarkLetterboxRemoval(_Paired):
-    """Without the crop's bars."""
+    """Makes landmarks relative to the crop without its bars."""
 
     inputs = Ports(required={"LETTERBOX_PADDING": PADDING, "LANDMARKS": NORM_LANDMARKS})
     outputs = Ports(required={"LANDMARKS": NORM_LANDMARKS})
@@ -161,7 +161,7 @@ class LandmarkLetterboxRemoval(_Paired):
 
 @REGISTRY.register("LandmarkProjectionCalculator")
 class LandmarkProjection(_Paired):
-    """From the region to the image."""
+    """Moves landmarks from the region to the image."""
 
     inputs = Ports(required={"NORM_RECT": NORM_RECT}, optional={...: NORM_LANDMARKS})
     outputs = Ports(required={"NORM_LANDMARKS": NORM_LANDMARKS})
@@ -179,7 +179,7 @@ class LandmarkProjection(_Paired):
 
 @REGISTRY.register("WorldLandmarkProjectionCalculator")
 class WorldLandmarkProjection(_Paired):
-    """Turned with the region."""
+    """Rotates world landmarks with the region."""
 
     inputs = Ports(required={"NORM_RECT": NORM_RECT, "LANDMARKS": LANDMARKS})
     outputs = Ports(required={"LANDMARKS": LANDMARKS})

@@ -1,4 +1,4 @@
-"""The pose subgraphs, each as one calculator."""
+"""MediaPipe's pose subgraphs. Each is one calculator here."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -33,10 +33,11 @@ from graph_server.holistic.pose import (
 
 @REGISTRY.register("PoseLandmarkCpu")
 class PoseLandmarks(Calculator):
-    """A person's pose, followed from frame to frame.
+    """The pose of one person, tracked from frame to frame.
 
-    ``RefineLandmarksFromHeatmapCalculatorOptions`` on this node replace those of the subgraph. Of its side packets
-    those that change what comes out are obeyed: OVMS has one model, whatever ``MODEL_COMPLEXITY`` says.
+    ``RefineLandmarksFromHeatmapCalculatorOptions`` on this node replace the options of the subgraph. The side packets
+    ``SMOOTH_LANDMARKS`` and ``USE_PREV_LANDMARKS`` work. Others have no effect: OVMS has only one model, for every
+    ``MODEL_COMPLEXITY``.
     """
 
     inputs = Ports(required={"IMAGE": IMAGE_FRAME})
@@ -59,7 +60,6 @@ class PoseLandmarks(Calculator):
 
     @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Read what is to be done without."""
         smoother = _smoother(side_packets.get("SMOOTH_LANDMARKS"))
         follow = side_packets.get("USE_PREV_LANDMARKS") is not False
         self._tracker = PoseTracker(self._detector, self._estimator, smoother, follow=follow)
@@ -77,7 +77,7 @@ class PoseLandmarks(Calculator):
 
 @REGISTRY.register("PoseDetectionCpu")
 class PoseDetection(Calculator):
-    """Detections in a whole image: a list with the best one, or no packet."""
+    """Detects the pose in the whole image. Gives a list with the best detection, or no packet."""
 
     inputs = Ports(required={"IMAGE": IMAGE_FRAME})
     outputs = Ports(required={"DETECTIONS": vector_of(DETECTION)})
@@ -94,7 +94,7 @@ class PoseDetection(Calculator):
 
 @REGISTRY.register("PoseDetectionToRoi", "PoseLandmarksToRoi")
 class PoseRegion(Calculator):
-    """The region of a detection's keypoints or of the auxiliary landmarks: two points give it either way."""
+    """The region of the pose, from two keypoints of a detection or from the two auxiliary landmarks."""
 
     inputs = Ports(required={"IMAGE_SIZE": SIZE}, optional={"DETECTION": DETECTION, "LANDMARKS": NORM_LANDMARKS})
     outputs = Ports(required={"ROI": NORM_RECT})
@@ -103,7 +103,6 @@ class PoseRegion(Calculator):
     @classmethod
     @override
     def check(cls, node: Node) -> None:
-        """The one that goes with the name."""
         wanted = "DETECTION" if node.calculator == "PoseDetectionToRoi" else "LANDMARKS"
         if sorted(port.tag for port in node.inputs) != sorted([wanted, "IMAGE_SIZE"]):
             raise ConfigError(f"{node.calculator} needs input streams {wanted} and IMAGE_SIZE")
@@ -121,7 +120,7 @@ class PoseRegion(Calculator):
 
 @REGISTRY.register("PoseLandmarkFiltering")
 class PoseLandmarkFiltering(Calculator):
-    """Smooths a pose over time; forgets it when it is lost."""
+    """Smooths a pose over time. It starts again after the pose was lost."""
 
     inputs = Ports(
         required={
@@ -145,7 +144,6 @@ class PoseLandmarkFiltering(Calculator):
 
     @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Read whether to smooth."""
         self._smoother = _smoother(side_packets.get("ENABLE"))
         return {}
 
@@ -165,5 +163,5 @@ class PoseLandmarkFiltering(Calculator):
 
 
 def _smoother(wanted: bool | None) -> PoseSmoother:
-    """By a side packet, which may be absent."""
+    """The smoother for a side packet. ``None``, no side packet, also smooths."""
     return NoPoseSmoother() if wanted is False else PoseSmoother()

@@ -31,10 +31,10 @@ _FAILED = "Error occurred during graph execution"
 
 @REGISTRY.register(CALCULATOR)
 class PythonExecutor(TimedCalculator):
-    """Calls ``execute`` of a script with the inputs that are there, in the order of their tags.
+    """Calls ``execute`` of a script with the inputs that have packets, in the order of their tags.
 
-    A list of tensors goes out at the inputs' timestamp. Of a generator each list does, every one a microsecond after
-    the one before; LOOPBACK calls for the next.
+    ``execute`` returns a list of tensors, or a generator of lists. A list has the timestamp of the inputs. The lists
+    of a generator have timestamps that rise by one microsecond. A LOOPBACK packet asks for the next list.
     """
 
     inputs = Ports(optional={_LOOPBACK: BOOL, ...: PY_TENSOR})
@@ -44,7 +44,7 @@ class PythonExecutor(TimedCalculator):
     @classmethod
     @override
     def check(cls, node: Node) -> None:
-        """What OVMS refuses: no handler, no name for it, a LOOPBACK on one side only."""
+        """Refuse what OVMS refuses: no handler, no name, a LOOPBACK on one side only."""
         if not node.inputs or not node.outputs:
             raise ConfigError(f"{node.calculator} needs input and output streams")
         if (node.input_index(_LOOPBACK) is None) != (node.output_index(_LOOPBACK) is None):
@@ -52,7 +52,7 @@ class PythonExecutor(TimedCalculator):
         if all(port.tag != _RESOURCES for port in node.input_side_packets):
             raise ConfigError(f"{node.calculator} needs input side packet {_RESOURCES}")
         if not node.options.of(PythonExecutorCalculatorOptions).handler_path:
-            raise ConfigError(f"{node.calculator} needs its handler_path")
+            raise ConfigError(f"{node.calculator} needs a handler_path")
         if node.name == node.calculator or node.name.startswith(f"{node.calculator}_"):
             raise ConfigError(f"{node.calculator} needs a name")
 
@@ -69,7 +69,6 @@ class PythonExecutor(TimedCalculator):
 
     @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Take the handlers of the graph."""
         handlers: Handlers = side_packets[_RESOURCES]
         handlers.retain()
         self._handlers = handlers
@@ -83,7 +82,6 @@ class PythonExecutor(TimedCalculator):
 
     @override
     def process_timed(self, inputs: Sequence[tuple[int, Any]], timestamp: int) -> Sequence[Emission]:
-        """Execute, or go on with the generator."""
         given = [inputs[place][1] for place in self._data if inputs[place][1] is not None]
         if self._coming is not None:
             if given:
@@ -102,7 +100,7 @@ class PythonExecutor(TimedCalculator):
         if isinstance(result, list):
             return self._emissions(result, timestamp)
         if not isinstance(result, Iterator):
-            raise self._failure(f"execute gave {type(result).__name__}, neither a list nor a generator")
+            raise self._failure(f"execute returned {type(result).__name__}; it must return a list or a generator")
         if self._loop_out is None:
             raise self._failure("execute yielded, but LOOPBACK is not defined in the node")
         self._coming = result
@@ -110,7 +108,7 @@ class PythonExecutor(TimedCalculator):
         return self._step(self._next if self._next is not None else [])
 
     def _step(self, tensors: Any) -> Sequence[Emission]:
-        """One list of the generator; the one after it is made at once, as OVMS does."""
+        """Send one list of the generator. As in OVMS, the script makes the next list at once."""
         emissions = list(self._emissions(tensors, self._timestamp))
         self._timestamp += 1
         assert self._loop_out is not None
@@ -127,14 +125,14 @@ class PythonExecutor(TimedCalculator):
         packets: list[list[tuple[int, Any]]] = [[] for _ in self.node.outputs]
         for tensor in tensors:
             if not isinstance(tensor, Tensor):
-                raise self._failure(f"execute gave a {type(tensor).__name__} where a pyovms.Tensor is expected")
+                raise self._failure(f"execute gave a {type(tensor).__name__} instead of a pyovms.Tensor")
             if tensor.name not in self._places:
-                raise self._failure(f"execute gave {tensor.name!r}, which is no output stream of the node")
+                raise self._failure(f"execute gave a tensor {tensor.name!r}, but the node has no such output stream")
             packets[self._places[tensor.name]].append((timestamp, tensor))
         return [Emission(part, next_allowed(timestamp)) for part in packets]
 
     def _run(self, call: Callable[[], Any]) -> Any:
-        """What the script gives; what it raises is logged, since the client is not told."""
+        """Call the script. Its exceptions are logged, because the client gets only a general error text."""
         try:
             return call()
         except Exception as error:
@@ -148,7 +146,7 @@ class PythonExecutor(TimedCalculator):
 
 @REGISTRY.register("PyTensorOvTensorConverterCalculator")
 class PyTensorConverter(Calculator):
-    """An ``ov::Tensor`` as a Python tensor, or the reverse; the options name the Python tensor."""
+    """Converts an ``ov::Tensor`` to a Python tensor, or the other way round. The options name the Python tensor."""
 
     inputs = Ports(optional={"OVTENSOR": OV_TENSOR, "OVMS_PY_TENSOR": PY_TENSOR})
     outputs = Ports(optional={"OVTENSOR": OV_TENSOR, "OVMS_PY_TENSOR": PY_TENSOR})
@@ -159,7 +157,7 @@ class PyTensorConverter(Calculator):
     def check(cls, node: Node) -> None:
         tags = [port.tag for port in (*node.inputs, *node.outputs)]
         if len(node.inputs) != 1 or sorted(tags) != ["OVMS_PY_TENSOR", "OVTENSOR"]:
-            raise ConfigError(f"{node.calculator} converts OVTENSOR to OVMS_PY_TENSOR, or the reverse")
+            raise ConfigError(f"{node.calculator} converts OVTENSOR to OVMS_PY_TENSOR, or OVMS_PY_TENSOR to OVTENSOR")
         if tags[0] == "OVTENSOR" and "OVMS_PY_TENSOR" not in _tensor_names(node):
             raise ConfigError(f"{node.calculator} needs tag_to_output_tensor_names for OVMS_PY_TENSOR")
 
@@ -186,7 +184,7 @@ def _tensor_names(node: Node) -> Mapping[str, str]:
 
 
 def _array(tensor: Tensor) -> Any:
-    """The tensor's bytes under its datatype and shape, which have to fit them."""
+    """The tensor as an array of its datatype and shape. Raises :class:`GraphError` if the size does not fit."""
     dtype = DTYPES.get(tensor.datatype)
     if dtype is None:
         raise GraphError(f"Undefined precision in input python tensor: {tensor.datatype}", "INVALID_ARGUMENT")

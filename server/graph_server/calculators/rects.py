@@ -1,4 +1,4 @@
-"""Calculators that make regions of detections, and change regions.
+"""Calculators that make regions from detections, and calculators that change regions.
 
 Sources: mediapipe/calculators/util/{detections_to_rects,alignment_points_to_rects,rect_transformation}_calculator.cc.
 """
@@ -28,7 +28,10 @@ from graph_server.holistic.regions import (
 
 @REGISTRY.register("DetectionsToRectsCalculator")
 class DetectionsToRects(Calculator):
-    """The region of each detection, or of the first: its box, or that of its keypoints; turned by two of them."""
+    """The region of each detection, or of the first one.
+
+    The region is the detection's box, or the box around its keypoints. Two keypoints may give its rotation.
+    """
 
     inputs = Ports(optional={"DETECTION": DETECTION, "DETECTIONS": vector_of(DETECTION), "IMAGE_SIZE": SIZE})
     outputs = Ports(optional={"NORM_RECT": NORM_RECT, "NORM_RECTS": vector_of(NORM_RECT)})
@@ -36,7 +39,6 @@ class DetectionsToRects(Calculator):
     @classmethod
     @override
     def check(cls, node: Node) -> None:
-        """One kind of input, one kind of output, and what a rotation takes."""
         tags = {port.tag for port in node.inputs}
         if len(tags & {"DETECTION", "DETECTIONS"}) != 1 or len(node.outputs) != 1:
             raise ConfigError(f"{node.calculator} needs DETECTION or DETECTIONS, and NORM_RECT or NORM_RECTS")
@@ -83,7 +85,7 @@ class DetectionsToRects(Calculator):
         return ([self.region(detection, size) for detection in detections],)
 
     def region(self, detection: Any, size: ImageSize | None) -> Region:
-        """The region of a detection; ``size`` is that of its image, if the node gets it."""
+        """The region of a detection. ``size`` is the image's size, or ``None`` if the node has no such input."""
         points = keypoints_of(detection)
         if self._of_keypoints:
             left, top = points[:, :2].min(axis=0)
@@ -101,7 +103,7 @@ class DetectionsToRects(Calculator):
 
 @REGISTRY.register("AlignmentPointsRectsCalculator")
 class AlignmentPointsRects(DetectionsToRects):
-    """The region around one keypoint that reaches to another."""
+    """The region around one keypoint. The distance to another keypoint gives its size."""
 
     @classmethod
     @override
@@ -118,14 +120,14 @@ class AlignmentPointsRects(DetectionsToRects):
         assert self._start is not None
         assert self._end is not None
         if max(self._start, self._end) >= len(points):
-            raise GraphError(f"keypoints {self._start} and {self._end} of {len(points)}")
+            raise GraphError(f"keypoints {self._start} and {self._end} are needed, but the detection has {len(points)}")
         center, edge = ((float(x), float(y)) for x, y in points[[self._start, self._end], :2])
         return region_from_alignment_points(center, edge, size, math.degrees(self._target))
 
 
 @REGISTRY.register("RectTransformationCalculator")
 class RectTransformation(Calculator):
-    """Regions turned, shifted along their own axes, made square and scaled, in this order."""
+    """Rotates regions, shifts them along their own axes, makes them square and scales them, in this order."""
 
     inputs = Ports(required={"IMAGE_SIZE": SIZE}, optional={"NORM_RECT": NORM_RECT, "NORM_RECTS": vector_of(NORM_RECT)})
     outputs = Ports(required={"": ANY})
@@ -134,15 +136,17 @@ class RectTransformation(Calculator):
     @classmethod
     @override
     def check(cls, node: Node) -> None:
-        """One source of regions, and no two ways to say the same."""
         if len(node.inputs) != 2:
-            raise ConfigError("RectTransformationCalculator needs IMAGE_SIZE and one of NORM_RECT and NORM_RECTS")
+            raise ConfigError("RectTransformationCalculator needs IMAGE_SIZE, and either NORM_RECT or NORM_RECTS")
         options = node.options.get(RectTransformationCalculatorOptions)
         if options is not None and (
             (options.HasField("rotation") and options.HasField("rotation_degrees"))
             or (options.HasField("square_long") and options.HasField("square_short"))
         ):
-            raise ConfigError("RectTransformationCalculator takes one rotation and one way to make a square")
+            raise ConfigError(
+                "RectTransformationCalculator takes only one of rotation and rotation_degrees, and only one of "
+                "square_long and square_short"
+            )
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)

@@ -1,4 +1,4 @@
-"""The registry that graphs are read with."""
+"""The registry of the calculators in this package."""
 
 from graph_server.graph.calculator import Registry
 

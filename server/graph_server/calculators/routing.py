@@ -1,4 +1,4 @@
-"""Calculators that pass packets on, or do not.
+"""Calculators that pass packets on, block them or merge them, and the small ones that control this.
 
 Sources: mediapipe/calculators/core/{pass_through,constant_side_packet,gate,merge,packet_presence}_calculator.cc and
 calculators/util/thresholding_calculator.cc.
@@ -23,27 +23,24 @@ from graph_server.graph.packet_types import ANY, BOOL, DOUBLE, FLOAT, IMAGE_FRAM
 
 @REGISTRY.register("PassThroughCalculator")
 class PassThrough(Calculator):
-    """Every input to the output in the same place."""
+    """Passes every input to the output in the same place, and side packets too."""
 
     brief = True
 
     @classmethod
     @override
     def check(cls, node: Node) -> None:
-        """As many outputs as inputs."""
         if len(node.inputs) != len(node.outputs):
             raise ConfigError("PassThroughCalculator needs as many outputs as inputs")
 
     @classmethod
     @override
     def types(cls, node: Node) -> NodeTypes:
-        """Each output has the type of the input in its place."""
         anything = [ANY] * len(node.inputs)
         return NodeTypes(anything, anything, {place: place for place in range(len(node.inputs))})
 
     @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Side packets are passed on, too."""
         return side_packets
 
     @override
@@ -53,7 +50,7 @@ class PassThrough(Calculator):
 
 @REGISTRY.register("ConstantSidePacketCalculator")
 class ConstantSidePacket(Calculator):
-    """Side packets with the options' values: numbers, truth values, texts and lists of texts."""
+    """Gives side packets with values from the options: numbers, booleans, strings and lists of strings."""
 
     @classmethod
     @override
@@ -66,7 +63,7 @@ class ConstantSidePacket(Calculator):
         if any(packet.WhichOneof("value") is None for packet in packets):
             raise ConfigError("None of supported values were specified in options.")
         if any(port.tag != "PACKET" for port in node.output_side_packets):
-            raise ConfigError(f"{node.calculator} has output side packets PACKET alone")
+            raise ConfigError(f"{node.calculator}: output side packets must have the tag PACKET")
 
     @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -91,7 +88,7 @@ class ImageProperties(Calculator):
     @override
     def check(cls, node: Node) -> None:
         if len(node.inputs) != 1:
-            raise ConfigError("ImagePropertiesCalculator needs one of the input streams IMAGE and IMAGE_CPU")
+            raise ConfigError("ImagePropertiesCalculator needs exactly one input stream, IMAGE or IMAGE_CPU")
 
     @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
@@ -101,7 +98,7 @@ class ImageProperties(Calculator):
 
 @REGISTRY.register("PacketPresenceCalculator")
 class PacketPresence(Calculator):
-    """Whether the stream has a packet, also told where it is settled that there is none."""
+    """Whether the stream has a packet, for every settled timestamp."""
 
     inputs = Ports(required={"PACKET": ANY})
     outputs = Ports(required={"PRESENCE": BOOL})
@@ -115,7 +112,10 @@ class PacketPresence(Calculator):
 
 @REGISTRY.register("GateCalculator")
 class Gate(Calculator):
-    """Passes its data streams while ALLOW is true, or DISALLOW is not; the control is a stream or a side packet."""
+    """Passes its data streams while ALLOW is true, or while DISALLOW is false.
+
+    This control is a stream or a side packet.
+    """
 
     inputs = Ports(optional={"": ANY, "ALLOW": BOOL, "DISALLOW": BOOL})
     outputs = Ports(optional={"": ANY, "STATE_CHANGE": BOOL})
@@ -124,7 +124,6 @@ class Gate(Calculator):
     @classmethod
     @override
     def check(cls, node: Node) -> None:
-        """As many data outputs as data inputs, and at most one control."""
         data = sum(1 for port in node.inputs if not port.tag)
         if data != sum(1 for port in node.outputs if not port.tag):
             raise ConfigError("Number of data output streams must match with data input streams.")
@@ -134,7 +133,6 @@ class Gate(Calculator):
     @classmethod
     @override
     def types(cls, node: Node) -> NodeTypes:
-        """Each data output has the type of its data input."""
         return with_data_alike(super().types(node), node)
 
     def __init__(self, node: Node, services: Services) -> None:
@@ -144,7 +142,7 @@ class Gate(Calculator):
         allow, disallow = node.input_index("ALLOW"), node.input_index("DISALLOW")
         self._control = allow if allow is not None else disallow
         self._sense = allow is not None
-        # Without a control the options decide.
+        # The options decide if there is no control.
         self._fixed = bool(options.allow) if options is not None else False
         self._data = [index for index, port in enumerate(node.inputs) if not port.tag]
         self._change = node.output_index("STATE_CHANGE")
@@ -152,7 +150,6 @@ class Gate(Calculator):
 
     @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Read the control, where it is a side packet."""
         if side_packets:
             tag, value = next(iter(side_packets.items()))
             self._fixed = bool(value) == (tag == "ALLOW")
@@ -174,7 +171,7 @@ class Gate(Calculator):
 
 @REGISTRY.register("MergeCalculator")
 class Merge(Calculator):
-    """The first input that has a packet."""
+    """Passes the packet of the first input that has one."""
 
     inputs = Ports(required={"": ANY})
     outputs = Ports(required={"": ANY})
@@ -187,7 +184,7 @@ class Merge(Calculator):
 
 @REGISTRY.register("ThresholdingCalculator")
 class Thresholding(Calculator):
-    """Whether a number is above a threshold: FLAG for both answers, ACCEPT for yes alone, REJECT for no alone."""
+    """Whether a number is above a threshold. FLAG gives both answers, ACCEPT only true, REJECT only false."""
 
     inputs = Ports(required={"FLOAT": FLOAT}, optional={"THRESHOLD": DOUBLE})
     outputs = Ports(optional={"FLAG": BOOL, "ACCEPT": BOOL, "REJECT": BOOL})
@@ -202,7 +199,6 @@ class Thresholding(Calculator):
 
     @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A side packet may give the threshold."""
         self._threshold = side_packets.get("THRESHOLD", self._threshold)
         return {}
 

@@ -20,7 +20,7 @@ from kserve_wire.one_euro import OneEuroFilter
 
 
 def _one_list(node: Node) -> bool:
-    """Whether the landmarks are relative to the image; raises where input and output do not fit together."""
+    """Whether the landmarks are relative to the image. Raises :class:`ConfigError` if input and output do not fit."""
     relative = node.input_index("NORM_LANDMARKS") is not None
     wanted = "NORM_FILTERED_LANDMARKS" if relative else "FILTERED_LANDMARKS"
     if relative == (node.input_index("LANDMARKS") is not None) or [port.tag for port in node.outputs] != [wanted]:
@@ -32,7 +32,7 @@ def _one_list(node: Node) -> bool:
 
 @REGISTRY.register("VisibilitySmoothingCalculator")
 class VisibilitySmoothing(Calculator):
-    """Visibility by a low-pass; like MediaPipe's it does not notice that the object was lost."""
+    """Smooths visibility with a low-pass filter. Like MediaPipe, it does not start again after the object was lost."""
 
     inputs = Ports(optional={"NORM_LANDMARKS": NORM_LANDMARKS, "LANDMARKS": LANDMARKS})
     outputs = Ports(optional={"NORM_FILTERED_LANDMARKS": NORM_LANDMARKS, "FILTERED_LANDMARKS": LANDMARKS})
@@ -40,7 +40,6 @@ class VisibilitySmoothing(Calculator):
     @classmethod
     @override
     def check(cls, node: Node) -> None:
-        """One list in and out."""
         _one_list(node)
 
     def __init__(self, node: Node, services: Services) -> None:
@@ -63,9 +62,10 @@ class VisibilitySmoothing(Calculator):
 
 @REGISTRY.register("LandmarksSmoothingCalculator")
 class LandmarksSmoothing(Calculator):
-    """Coordinates by One-Euro filters, in pixels where they are relative; forgets an object that is lost.
+    """Smooths coordinates with One-Euro filters. It starts again after the object was lost.
 
-    Velocities are relative to the object: the mean side of OBJECT_SCALE_ROI, or of the landmarks' own box.
+    Relative coordinates are filtered in pixels. Velocities are relative to the object's size: the mean side of
+    OBJECT_SCALE_ROI, or of the box around the landmarks.
     """
 
     inputs = Ports(
@@ -81,7 +81,6 @@ class LandmarksSmoothing(Calculator):
     @classmethod
     @override
     def check(cls, node: Node) -> None:
-        """One list in and out, and the image's size where it is relative."""
         if _one_list(node) and node.input_index("IMAGE_SIZE") is None:
             raise ConfigError("LandmarksSmoothingCalculator needs IMAGE_SIZE for NORM_LANDMARKS")
 
@@ -91,7 +90,7 @@ class LandmarksSmoothing(Calculator):
         kind = None if options is None else options.WhichOneof("filter_options")
         if options is None or kind not in ("no_filter", "one_euro_filter"):
             raise ConfigError(
-                "LandmarksSmoothingCalculator needs no_filter or one_euro_filter; others are missing here"
+                "LandmarksSmoothingCalculator needs no_filter or one_euro_filter; others are not implemented here"
             )
         given = options.one_euro_filter
         self._filter: OneEuroFilter | None = None

@@ -1,4 +1,4 @@
-"""Calculators that answer at timestamps of their own choice.
+"""Calculators that choose the timestamps of their outputs themselves: loopback and flow limiter.
 
 Sources: mediapipe/calculators/core/{previous_loopback,flow_limiter}_calculator.cc.
 """
@@ -21,7 +21,7 @@ from graph_server.graph.timestamps import MAX_TIMESTAMP, UNSET, UNSTARTED, next_
 
 @REGISTRY.register("PreviousLoopbackCalculator")
 class PreviousLoopback(TimedCalculator):
-    """For every MAIN packet, what LOOP had at the timestamp of the MAIN packet before."""
+    """For every MAIN packet, gives the LOOP packet with the timestamp of the previous MAIN packet."""
 
     inputs = Ports(required={"MAIN": ANY, "LOOP": ANY})
     outputs = Ports(required={"PREV_LOOP": ANY})
@@ -29,7 +29,6 @@ class PreviousLoopback(TimedCalculator):
     @classmethod
     @override
     def types(cls, node: Node) -> NodeTypes:
-        """PREV_LOOP has the type of LOOP."""
         found = super().types(node)
         return NodeTypes(found.inputs, found.outputs, {0: node.input_index("LOOP") or 0})
 
@@ -39,7 +38,7 @@ class PreviousLoopback(TimedCalculator):
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
         self._main, self._loop = node.input_index("MAIN") or 0, node.input_index("LOOP") or 0
-        # Timestamps of MAIN that wait for an answer, each with the one that LOOP is sought at (UNSET: nowhere).
+        # Timestamps of MAIN that wait for a result, each with the timestamp of its LOOP packet (UNSET: none).
         self._wanted: deque[tuple[int, int]] = deque()
         self._last_seen = self._last_packet = UNSTARTED
         self._found: deque[tuple[int, Any]] = deque()
@@ -60,14 +59,14 @@ class PreviousLoopback(TimedCalculator):
         packets: list[tuple[int, Any]] = []
         bound = UNSET
         while self._wanted and self._found:
-            at, sought = self._wanted[0]
+            at, wanted = self._wanted[0]
             candidate, value = self._found[0]
-            if sought > candidate:
+            if wanted > candidate:
                 self._found.popleft()
                 continue
             bound = next_allowed(at)
             self._wanted.popleft()
-            if sought == candidate:
+            if wanted == candidate:
                 self._found.popleft()
                 if value is not None:
                     packets.append((at, value))
@@ -76,9 +75,10 @@ class PreviousLoopback(TimedCalculator):
 
 @REGISTRY.register("FlowLimiterCalculator")
 class FlowLimiter(TimedCalculator):
-    """Drops frames while ``max_in_flight`` have not come back on FINISHED and ``max_in_queue`` wait already.
+    """Drops frames while ``max_in_flight`` frames have not come back on FINISHED and ``max_in_queue`` frames wait.
 
-    The first stream without a tag decides; those after it follow. ALLOW tells what became of each frame.
+    The first stream without a tag decides, the other ones follow it. ALLOW gives true for each frame that passes and
+    false for each dropped frame.
     """
 
     inputs = Ports(required={"": ANY, "FINISHED": ANY})
@@ -89,15 +89,13 @@ class FlowLimiter(TimedCalculator):
     @classmethod
     @override
     def check(cls, node: Node) -> None:
-        """As many outputs as data inputs."""
         data = sum(1 for port in node.inputs if not port.tag)
         if data != sum(1 for port in node.outputs if not port.tag):
-            raise ConfigError("FlowLimiterCalculator needs as many data outputs as data inputs")
+            raise ConfigError("FlowLimiterCalculator needs the same number of data outputs and data inputs")
 
     @classmethod
     @override
     def types(cls, node: Node) -> NodeTypes:
-        """Each data output has the type of its data input."""
         return with_data_alike(super().types(node), node)
 
     def __init__(self, node: Node, services: Services) -> None:
@@ -114,13 +112,11 @@ class FlowLimiter(TimedCalculator):
 
     @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A side packet may say how many."""
         self._most_in_flight = side_packets.get("MAX_IN_FLIGHT", self._most_in_flight)
         return {}
 
     @override
     def process_timed(self, inputs: Sequence[tuple[int, Any]], timestamp: int) -> Sequence[Emission]:
-        """Let through or drop."""
         finished = inputs[self._finished][0]
         if finished == timestamp:
             self._forget(lambda sent: sent <= finished)
@@ -147,12 +143,12 @@ class FlowLimiter(TimedCalculator):
         allow = self.node.output_index("ALLOW")
         if allow is not None:
             emissions.insert(allow, Emission(decisions, bounds[0]))
-        # The last decision before what may still come is the oldest that is needed.
+        # Keep the last decision before the lowest bound, and all later ones.
         del self._decisions[: self._decision_before(min(bounds))]
         return emissions
 
     def _follow(self, place: int, latest: int, bound: int) -> Emission:
-        """A stream beside the main one: only what belongs to frames let through."""
+        """The packets of another stream that belong to frames that passed."""
         queue = self._queues[place]
         packets = []
         while queue and queue[0][0] < bound:

@@ -1,4 +1,4 @@
-"""Calculators that take vectors apart and put them together."""
+"""Calculators that split and concatenate vectors."""
 
 import itertools
 import math
@@ -46,7 +46,7 @@ _SPLIT_TYPES = {
     "SplitFloatVectorCalculator": (vector_of(FLOAT), FLOAT),
     "SplitTensorVectorCalculator": (vector_of(MP_TENSOR), MP_TENSOR),
 }
-"""A calculator's vector, and an element of it."""
+"""The vector type of each calculator, and the type of its elements."""
 
 
 @REGISTRY.register(
@@ -59,26 +59,26 @@ _SPLIT_TYPES = {
     "SplitFloatVectorCalculator",
 )
 class SplitVector(Calculator):
-    """Ranges of a vector: slices, or elements where ``element_only`` says so."""
+    """Gives ranges of a vector: slices, or single elements with ``element_only``."""
 
     inputs = Ports(required={"": ANY})
     outputs = Ports(required={"": ANY})
     brief = True
     takes: ClassVar[bool] = False
-    """Whether elements leave the vector instead of being copied."""
+    """Whether the elements are moved out of the vector, not copied."""
 
     @classmethod
     @override
     def check(cls, node: Node) -> None:
-        """Ranges that fit the outputs and, where elements are put together or taken out, one another."""
+        """Check that the ranges fit the outputs, and do not overlap where elements are combined or moved."""
         options = node.options.of(SplitVectorCalculatorOptions)
         ranges = [(item.begin, item.end) for item in options.ranges]
         if any(not 0 <= begin < end for begin, end in ranges) or not ranges:
-            raise ConfigError(f"{node.calculator} needs ranges whose indices are non-negative, begin less than end")
+            raise ConfigError(f"{node.calculator} needs ranges with 0 <= begin < end")
         if options.combine_outputs and len(node.outputs) != 1:
-            raise ConfigError(f"{node.calculator} has one output with combine_outputs")
+            raise ConfigError(f"{node.calculator} must have exactly one output with combine_outputs")
         if not options.combine_outputs and len(ranges) != len(node.outputs):
-            raise ConfigError(f"{len(ranges)} ranges for {len(node.outputs)} outputs of {node.calculator}")
+            raise ConfigError(f"{node.calculator} has {len(ranges)} ranges for {len(node.outputs)} outputs")
         if options.element_only and not options.combine_outputs and any(end - begin != 1 for begin, end in ranges):
             raise ConfigError("Since element_only is true, all ranges should be of size 1")
         ordered = sorted(ranges)
@@ -88,7 +88,6 @@ class SplitVector(Calculator):
     @classmethod
     @override
     def types(cls, node: Node) -> NodeTypes:
-        """Vectors of the calculator's elements, or those elements."""
         options = node.options.of(SplitVectorCalculatorOptions)
         vector, element = _SPLIT_TYPES[node.calculator]
         return NodeTypes([vector] * len(node.inputs), [element if options.element_only else vector] * len(node.outputs))
@@ -104,7 +103,7 @@ class SplitVector(Calculator):
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         vector = inputs[0]
         if len(vector) < max(end for _, end in self._ranges):
-            raise GraphError(f"a vector of {len(vector)} elements is too short for its ranges")
+            raise GraphError(f"a vector with {len(vector)} elements is too short for the ranges")
         if self._combine:
             parts = [vector[begin:end] for begin, end in self._ranges]
             return (
@@ -117,18 +116,17 @@ class SplitVector(Calculator):
 
 @REGISTRY.register("SplitTensorVectorCalculator")
 class SplitTensorVector(SplitVector):
-    """As above; it takes the tensors out of their packet, so nobody else may read that packet."""
+    """Like :class:`SplitVector`, but it moves the tensors out of the packet. So no other node may read that packet."""
 
     takes = True
 
     @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Refuse what MediaPipe refuses at run time."""
         stream = self.node.inputs[0].name
         if len(self.services.consumers.get(stream, ())) > 1:
             raise GraphError(
                 f"Packet isn't the sole owner of the holder: {stream!r} has another consumer, "
-                "which has to read a split tensor instead"
+                "which must read a split tensor instead"
             )
         return {}
 
@@ -155,7 +153,7 @@ _ELEMENTS = {
 
 @REGISTRY.register(*_LANDMARK_LISTS, *_ELEMENTS)
 class ConcatenateVector(Calculator):
-    """Vectors and single elements, one after the other; landmark lists stay arrays [n, 5]."""
+    """Joins vectors and single elements in order. Landmark lists stay arrays [n, 5]."""
 
     inputs = Ports(required={"": ANY})
     outputs = Ports(required={"": ANY})
@@ -163,7 +161,7 @@ class ConcatenateVector(Calculator):
     @classmethod
     @override
     def types(cls, node: Node) -> NodeTypes:
-        """Each input is a vector or an element; lists of landmarks take lists alone."""
+        """Each input is a vector or an element. The inputs of landmark lists must be lists."""
         whole = _LANDMARK_LISTS.get(node.calculator)
         if whole is not None:
             return NodeTypes([whole] * len(node.inputs), [whole])
@@ -191,7 +189,7 @@ class ConcatenateVector(Calculator):
 
 @REGISTRY.register("TensorsToFloatsCalculator")
 class TensorsToFloats(Calculator):
-    """The first tensor's values: one as FLOAT, all as FLOATS."""
+    """Gives the values of the first tensor: the first one as FLOAT, or all as FLOATS."""
 
     inputs = Ports(required={"TENSORS": vector_of(MP_TENSOR)})
     outputs = Ports(optional={"FLOAT": FLOAT, "FLOATS": vector_of(FLOAT)})

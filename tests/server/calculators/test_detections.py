@@ -1,4 +1,4 @@
-"""Detections from primitive nodes: anchors, decoding, suppression, regions; and against the fused subgraph."""
+"""Detection nodes: anchors, decoding, suppression, regions, and a comparison with the fused subgraph."""
 
 from pathlib import Path
 from typing import Any
@@ -46,13 +46,13 @@ def _anchors(options: str) -> Any:
     return kept[0]
 
 
-def test_anchors_of_a_fixed_size_are_those_of_the_fused_detector() -> None:
+def test_anchors_with_a_fixed_size_equal_those_of_the_fused_detector() -> None:
     anchors = _anchors(POSE_ANCHORS + "fixed_anchor_size: true")
     assert anchors[:, :2] == pytest.approx(anchor_centers(POSE_DETECTOR.side, POSE_DETECTOR.strides))
     assert (anchors[:, 2:] == 1).all()
 
 
-def test_anchors_grow_with_their_layer_and_have_their_ratios() -> None:
+def test_anchors_grow_with_the_layer_and_have_the_aspect_ratios_of_the_options() -> None:
     anchors = _anchors(
         "num_layers: 2 min_scale: 0.2 max_scale: 0.8 input_size_height: 64 input_size_width: 32 strides: 16 "
         "strides: 32 aspect_ratios: 1.0 aspect_ratios: 4.0 interpolated_scale_aspect_ratio: 0"
@@ -82,7 +82,7 @@ DECODE = """
         ("reverse_output_order: true max_results: 1", [0.4, 0.425, 0.8, 0.675], [0.7, 0.6], [1]),
     ],
 )
-def test_boxes_are_decoded_in_every_order(
+def test_boxes_with_any_order_of_coordinates_are_decoded(
     options: str, box: list[float], keypoint: list[float], labels: list[int]
 ) -> None:
     anchors = np.array([[0.5, 0.5, 1, 1]] * 3, np.float32)
@@ -101,7 +101,7 @@ def _detection(left: float, score: float) -> Detection:
     return Detection(box, score, 0, np.array([[left, left]], np.float32))
 
 
-def test_the_best_of_overlapping_detections_stay_alone_or_as_an_average() -> None:
+def test_overlapping_detections_become_the_best_one_or_an_average() -> None:
     given = [_detection(0.0, 0.5), _detection(0.02, 1.0), _detection(0.6, 0.7)]
     plain = suppressed(given, threshold=0.3, overlap=3, weighted=False, min_score=-1, most=-1)
     assert plain == [given[1], given[2]]
@@ -123,12 +123,12 @@ NMS = """
 """
 
 
-def test_nothing_found_is_no_packet_unless_an_empty_list_is_asked_for() -> None:
+def test_no_detection_gives_no_packet_or_an_empty_rect_if_the_options_want_it() -> None:
     assert run_graph(NMS % "", [("a", 1, [])]) == {}
     assert run_graph(NMS % "return_empty_detections: true", [("a", 1, [])])["b"] == [(1, [])]
 
 
-def test_a_detection_loses_the_bars_of_its_crop() -> None:
+def test_letterbox_removal_makes_a_detection_relative_to_the_crop_without_bars() -> None:
     text = """
       input_stream: "a" input_stream: "bars" output_stream: "b"
       node { calculator: "DetectionLetterboxRemovalCalculator" input_stream: "DETECTIONS:a"
@@ -156,7 +156,7 @@ LANDMARKS_TO_RECT = """
 
 
 @pytest.mark.parametrize("mode", ["", "conversion_mode: USE_KEYPOINTS"])
-def test_landmarks_become_a_region_as_in_the_fused_subgraphs(mode: str) -> None:
+def test_landmarks_give_the_same_region_as_in_the_fused_subgraphs(mode: str) -> None:
     landmarks = np.array([[0.2, 0.3, 0, 0, 0], [0.9, 0.9, 0, 0, 0], [0.4, 0.6, 0, 0, 0]], np.float32)
     out = run_graph(LANDMARKS_TO_RECT % mode, [("landmarks", 1, landmarks), ("size", 1, SIZE)])
     angle = float(np.pi / 2 - np.arctan2(-0.3 * 480, 0.2 * 640))
@@ -171,7 +171,7 @@ def test_landmarks_become_a_region_as_in_the_fused_subgraphs(mode: str) -> None:
     ("node", "text"),
     [
         ('calculator: "RectTransformationCalculator" input_stream: "IMAGE_SIZE:a" output_stream: "b"',
-         "one of NORM_RECT"),
+         "either NORM_RECT"),
         ('calculator: "AlignmentPointsRectsCalculator" input_stream: "DETECTION:a" output_stream: "NORM_RECT:b"',
          "indices of two keypoints"),
         ('calculator: "TensorsToDetectionsCalculator" input_stream: "TENSORS:a" output_stream: "DETECTIONS:b"',
@@ -184,7 +184,7 @@ def test_landmarks_become_a_region_as_in_the_fused_subgraphs(mode: str) -> None:
          'output_stream: "ROI:b"', "needs input streams LANDMARKS and IMAGE_SIZE"),
     ],
 )  # fmt: skip
-def test_nodes_that_cannot_work_are_refused_when_the_graph_is_read(node: str, text: str) -> None:
+def test_nodes_that_cannot_work_are_refused_at_load(node: str, text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         parse_graph(f'input_stream: "a" output_stream: "b" node {{ {node} }}', source="t", registry=REGISTRY)
 
@@ -234,7 +234,7 @@ POSE = """
 """.replace("ANCHORS fixed", POSE_ANCHORS + "fixed")
 
 
-def test_poses_are_detected_by_primitive_nodes_as_by_the_subgraph(models_dir: Path) -> None:
+def test_single_nodes_detect_the_same_poses_as_the_subgraph(models_dir: Path) -> None:
     with av.open(str(shared("clips/sign-again.mkv"))) as container:
         frame = next(container.decode(video=0)).to_ndarray(format="rgb24")
     registry: Registry = REGISTRY
@@ -243,7 +243,7 @@ def test_poses_are_detected_by_primitive_nodes_as_by_the_subgraph(models_dir: Pa
     graph.start({}, lambda name, value, timestamp: out.setdefault(name, []).append((timestamp, value)))
     try:
         graph.add_packet("image", frame, 1)
-        graph.add_packet("image", np.zeros_like(frame), 2)  # nobody there
+        graph.add_packet("image", np.zeros_like(frame), 2)  # no person in this frame
         graph.close_inputs()
         graph.wait_until_done()
     finally:

@@ -1,4 +1,4 @@
-"""What is drawn: landmarks, regions, detections, by nodes of their own and by the holistic renderer."""
+"""Drawing of landmarks, regions and detections, by single nodes and by the holistic renderer."""
 
 import itertools
 from collections.abc import Mapping
@@ -92,11 +92,11 @@ def spelled_out() -> str:
 
 
 @pytest.mark.parametrize("absent", [(), ("left_hand",), ("pose", "roi"), ("roi",), ("face", "right_hand")])
-def test_the_holistic_renderer_draws_what_its_nodes_draw_one_by_one(absent: tuple[str, ...]) -> None:
+def test_the_holistic_renderer_draws_the_same_as_its_single_nodes(absent: tuple[str, ...]) -> None:
     parts = {
         "size": SIZE,
         "pose": landmarks(33, 1),
-        "roi": Region(0.5, 0.5, 8.0, 12.0),  # far too large a person, so that thicknesses differ
+        "roi": Region(0.5, 0.5, 8.0, 12.0),  # a very large person, so that thicknesses differ
         "left_hand": landmarks(21, 2),
         "right_hand": landmarks(21, 3),
         "face": landmarks(468, 4),
@@ -113,7 +113,7 @@ def test_the_holistic_renderer_draws_what_its_nodes_draw_one_by_one(absent: tupl
     assert np.array_equal(one, other)
 
 
-def test_landmarks_without_a_scale_are_joined_and_rounded_to_the_nearest_pixel() -> None:
+def test_landmarks_without_a_scale_are_connected_and_rounded_to_the_nearest_pixel() -> None:
     points = np.array([[0.1, 0.5, 0, 0, 0], [0.9, 0.505, 0, 0, 0], [2.0, 2.0, 0, 0, 0]], np.float32)
     options = "landmark_connections: [0, 1, 1, 7] thickness: 2.5 connection_color { g: 9 }"
     nodes = node("LandmarksToRenderDataCalculator", options, inputs="NORM_LANDMARKS:points", outputs="RENDER_DATA:data")
@@ -124,7 +124,7 @@ def test_landmarks_without_a_scale_are_joined_and_rounded_to_the_nearest_pixel()
     assert np.array_equal(drawn(nodes, {"points": points}, "data"), expected)
 
 
-def test_landmarks_in_pixels_are_cut_off_and_connections_alone_can_be_drawn() -> None:
+def test_landmarks_in_pixels_are_truncated_and_connections_can_be_drawn_without_dots() -> None:
     points = np.array([[16.9, 48.9, 0, 0, 0], [144.9, 48.9, 0, 0, 0]], np.float32)
     nodes = node(
         "LandmarksToRenderDataCalculator", "landmark_connections: 0 landmark_connections: 1 render_landmarks: false",
@@ -134,22 +134,22 @@ def test_landmarks_in_pixels_are_cut_off_and_connections_alone_can_be_drawn() ->
     assert np.array_equal(drawn(nodes, {"points": points}, "data"), expected)
 
 
-def test_near_landmarks_are_brighter_and_larger_and_lines_fade() -> None:
+def test_near_landmarks_are_brighter_and_larger_and_lines_have_a_gradient() -> None:
     points = np.array([[0.1, 0.5, -1, 0, 0], [0.9, 0.5, 0, 0, 0]], np.float32)
     options = "landmark_connections: 0 landmark_connections: 1 max_depth_circle_thickness: 8"
     nodes = node("LandmarksToRenderDataCalculator", options, inputs="NORM_LANDMARKS:points", outputs="RENDER_DATA:data")
-    picture = drawn(nodes, {"points": points}, "data")
-    assert picture[48, 16].tolist() == [255] * 3
-    assert picture[41, 16].tolist() == [255] * 3  # radius 8
-    assert picture[47, 144].tolist() == [1] * 3  # radius 1: the smallest
-    assert picture[45, 144].tolist() == [40] * 3
-    line = picture[48, 26:143, 0].astype(int)
+    image = drawn(nodes, {"points": points}, "data")
+    assert image[48, 16].tolist() == [255] * 3
+    assert image[41, 16].tolist() == [255] * 3  # radius 8
+    assert image[47, 144].tolist() == [1] * 3  # radius 1: the smallest
+    assert image[45, 144].tolist() == [40] * 3
+    line = image[48, 26:143, 0].astype(int)
     assert line[0] > 230
     assert line[-1] < 10
     assert (np.diff(line) <= 0).all()
 
 
-def test_a_gradient_is_stepped_along_pixels_that_share_a_side() -> None:
+def test_a_gradient_goes_along_pixels_that_share_a_side() -> None:
     points = np.array([[10, 10, -1, 0, 0], [13, 14, 0, 0, 0]], np.float32)
     options = "landmark_connections: 0 landmark_connections: 1 render_landmarks: false"
     nodes = node("LandmarksToRenderDataCalculator", options, inputs="LANDMARKS:points", outputs="RENDER_DATA:data")
@@ -158,7 +158,7 @@ def test_a_gradient_is_stepped_along_pixels_that_share_a_side() -> None:
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (10, 14, 10, 13)
 
 
-def test_landmarks_that_nobody_gave_a_visibility_are_always_shown() -> None:
+def test_landmarks_without_visibility_are_always_drawn() -> None:
     hand = landmarks(21, 5)
     hand[:, 2:] = 0
     options = "utilize_visibility: true visibility_threshold: 0.9 utilize_presence: true presence_threshold: 0.9"
@@ -168,7 +168,7 @@ def test_landmarks_that_nobody_gave_a_visibility_are_always_shown() -> None:
     assert (drawn(nodes, {"hand": hand}, "data") == BLANK).all()
 
 
-def test_regions_are_rectangles_upright_turned_filled_or_oval() -> None:
+def test_regions_are_drawn_as_rectangles_upright_rotated_filled_or_oval() -> None:
     def region(options: str, value: Any, tag: str = "NORM_RECT") -> Any:
         nodes = node("RectToRenderDataCalculator", f"{RED} {options}", inputs=f"{tag}:r", outputs="RENDER_DATA:data")
         return drawn(nodes, {"r": value}, "data")
@@ -183,8 +183,8 @@ def test_regions_are_rectangles_upright_turned_filled_or_oval() -> None:
         "oval: true thickness: 2": cv2.ellipse(BLANK.copy(), (80, 48), (40, 24), 0, 0, 360, red, 2),
         "oval: true filled: true": cv2.ellipse(BLANK.copy(), (80, 48), (40, 24), 0, 0, 360, red, -1),
     }
-    for options, picture in expected.items():
-        assert np.array_equal(region(options, upright), picture), options
+    for options, image in expected.items():
+        assert np.array_equal(region(options, upright), image), options
     assert np.array_equal(region("", turned), cv2.polylines(BLANK.copy(), [corners], True, red, 1))
     filled = region("filled: true", turned)
     assert filled[48, 80].tolist() == [255, 0, 0]
@@ -200,7 +200,7 @@ def detected(options: str, *found: Detection) -> Any:
     return drawn(nodes, {"d": list(found)}, "data")
 
 
-def test_a_detection_is_its_box_with_label_and_score_above_and_its_keypoints() -> None:
+def test_a_detection_is_drawn_as_its_box_with_label_score_and_keypoints() -> None:
     box = np.array([0.25, 0.125, 1.5, 1.0], np.float32)
     found = Detection(box, 0.8349, 3, np.array([[0.5, 0.5]], np.float32), "cat")
     expected = BLANK.copy()
@@ -213,7 +213,7 @@ def test_a_detection_is_its_box_with_label_and_score_above_and_its_keypoints() -
     assert np.array_equal(detected(f"{RED} thickness: 2", found), expected)
 
 
-def test_a_detection_without_a_name_shows_its_number_and_landmarks_as_one_show_none() -> None:
+def test_a_detection_without_a_name_shows_its_number_and_one_from_landmarks_shows_none() -> None:
     box = np.array([0.1, 0.1, 0.9, 0.9], np.float32)
     none = np.empty((0, 2), np.float32)
     named, numbered, bare = (
@@ -223,14 +223,14 @@ def test_a_detection_without_a_name_shows_its_number_and_landmarks_as_one_show_n
     assert np.array_equal(bare, cv2.rectangle(BLANK.copy(), (16, 10, 128, 76), (0, 0, 0), 1))
 
 
-def test_no_detections_are_empty_render_data_or_none() -> None:
+def test_no_detections_give_empty_render_data_or_no_packet() -> None:
     for options, packets in (("", 1), ("produce_empty_packet: false", 0)):
         nodes = node("DetectionsToRenderDataCalculator", options, inputs="DETECTIONS:d", outputs="RENDER_DATA:data")
         out = run_graph('input_stream: "d" output_stream: "data"' + nodes, [("d", 1, [])])
         assert len(out.get("data", ())) == packets
 
 
-def test_labels_come_from_options_or_a_file_and_unknown_numbers_stay(tmp_path: Any) -> None:
+def test_labels_come_from_options_or_a_file_and_unknown_numbers_stay_numbers(tmp_path: Any) -> None:
     (tmp_path / "names.txt").write_text("nobody\nperson\n")
     box, none = np.zeros(4, np.float32), np.empty((0, 2), np.float32)
     for options in (
@@ -244,7 +244,7 @@ def test_labels_come_from_options_or_a_file_and_unknown_numbers_stay(tmp_path: A
         assert [detection.text for detection in out["named"][0][1]] == ["person", ""]
 
 
-def test_a_gray_picture_becomes_coloured_and_one_of_floats_is_refused() -> None:
+def test_a_gray_image_becomes_rgb_and_an_image_of_floats_is_refused() -> None:
     nodes = node("RectToRenderDataCalculator", RED, inputs="NORM_RECT:r", outputs="RENDER_DATA:data")
     region = {"r": Region(0.5, 0.5, 0.5, 0.5)}
     assert drawn(nodes, region, "data", BLANK[:, :, :1]).shape == (96, 160, 3)
@@ -260,15 +260,15 @@ def test_a_gray_picture_becomes_coloured_and_one_of_floats_is_refused() -> None:
          "Number of entries in landmark connections must be a multiple of 2"),
         (node("LandmarksToRenderDataCalculator", inputs="RENDER_SCALE:a", outputs="RENDER_DATA:b"), "needs one of"),
         (node("RectToRenderDataCalculator", "oval: true top_left_thickness: 2", inputs="NORM_RECT:a",
-              outputs="RENDER_DATA:b"), "top_left_thickness goes neither"),
+              outputs="RENDER_DATA:b"), "top_left_thickness cannot be used"),
         (node("RectToRenderScaleCalculator", "process_timestamp_bounds: true", inputs="NORM_RECT:a IMAGE_SIZE:a",
               outputs="RENDER_SCALE:b"), "process_timestamp_bounds is not implemented"),
         (node("DetectionsToRenderDataCalculator", "render_detection_id: true", inputs="DETECTIONS:a",
-              outputs="RENDER_DATA:b"), "detections have no id here"),
+              outputs="RENDER_DATA:b"), "render_detection_id is not implemented"),
         (node("AnnotationOverlayCalculator", "flip_text_vertically: true", inputs="IMAGE:a", outputs="IMAGE:b"),
          "flip_text_vertically is not implemented"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_drawn_is_refused_at_load(text: str, message: str) -> None:
+def test_wrong_nodes_and_options_for_drawing_are_refused_at_load(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_graph('input_stream: "a" output_stream: "b"\n' + text, source="test", registry=REGISTRY)

@@ -1,4 +1,4 @@
-"""Streams and tensors of OpenVINOInferenceCalculator: what OVMS refuses, when the graph is read or when it runs."""
+"""OpenVINOInferenceCalculator: streams and tensors, and nodes that OVMS refuses at load or at run time."""
 
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ MAPS += 'tag_to_output_tensor_names { key: "OUT" value: "b_out" }'
         (graph_of("A", "OUT", MAPS).replace("input_side_packet", "output_side_packet"), "needs input side packet"),
     ],
 )  # fmt: skip
-def test_a_node_that_ovms_does_not_take_is_refused_at_load(text: str, message: str) -> None:
+def test_a_node_that_ovms_refuses_is_refused_at_load(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_graph(text, source="test", registry=REGISTRY)
 
@@ -72,7 +72,7 @@ def test_tags_are_mapped_to_tensors(models: ModelRepository) -> None:
     assert np.array_equal(out["out_output"], ONE * 6)
 
 
-def test_a_vector_without_an_order_is_sorted_by_the_tensors_names(models: ModelRepository) -> None:
+def test_a_vector_without_an_order_list_is_sorted_by_the_names_of_the_tensors(models: ModelRepository) -> None:
     text = graph_of("OVTENSORS", "OVTENSORS", 'input_order_list: ["b", "a"]')
     text = text.replace('output_stream: "OVTENSORS:ovtensors_output"', 'output_stream: "OVTENSORS:v"', 1)
     text = text.replace('output_stream: "OVTENSORS:ovtensors_output"', 'output_stream: "OVTENSORS:v"')
@@ -80,29 +80,29 @@ def test_a_vector_without_an_order_is_sorted_by_the_tensors_names(models: ModelR
     assert [tensor[0, 0] for tensor in out["v"]] == [6, 2]
 
 
-def test_a_tag_that_is_not_mapped_is_the_tensor_s_name(models: ModelRepository) -> None:
+def test_a_tag_that_is_not_in_the_map_is_the_name_of_the_tensor(models: ModelRepository) -> None:
     with pytest.raises(GraphError, match=r"model m has no input 'A', only \['a', 'b'\]"):
         run(graph_of("A B", "OUT", MAPS.replace('"A" value', '"OTHER" value')), models, {})
 
 
-def test_an_input_that_does_not_come_breaks_the_graph(models: ModelRepository) -> None:
+def test_a_missing_input_puts_the_graph_into_error(models: ModelRepository) -> None:
     with pytest.raises(GraphError, match="expects all input packets at the same time"):
         run(graph_of("A B", "OUT", MAPS), models, {"a_input": ONE})
 
 
-def test_a_vector_of_another_length_than_its_list_breaks_the_graph(models: ModelRepository) -> None:
+def test_a_vector_with_another_length_than_its_list_puts_the_graph_into_error(models: ModelRepository) -> None:
     text = graph_of("OVTENSORS", "OUT", 'input_order_list: "a" ' + MAPS.split("} ", 2)[2])
     with pytest.raises(GraphError, match="2 tensors for 1 names of input_order_list"):
         run(text, models, {"ovtensors_input": [ONE, ONE]})
 
 
-def test_a_tensor_of_another_type_breaks_the_graph(models: ModelRepository) -> None:
+def test_a_tensor_of_another_type_puts_the_graph_into_error(models: ModelRepository) -> None:
     with pytest.raises(GraphError, match="Invalid input precision - input 'a' is uint8, the model's"):
         run(graph_of("A B", "OUT", MAPS), models, {"a_input": ONE.astype(np.uint8), "b_input": ONE})
 
 
 @pytest.mark.parametrize(("version", "factor"), [("1", 2), ("2", 5), ("", 5), ("0", 5), ("newest", 5), (" 1", 2)])
-def test_a_session_takes_the_version_that_it_names_else_the_latest(tmp_path: Path, version: str, factor: int) -> None:
+def test_a_session_takes_the_named_version_or_the_latest(tmp_path: Path, version: str, factor: int) -> None:
     for number, value in ((1, 2.0), (2, 5.0)):
         write_onnx(tmp_path / "m" / str(number) / "model.onnx", inputs={"b": (1, 2), "a": (1, 2)}, factor=value)
     models = ModelRepository(Runtime(), (ModelConfig("m", tmp_path / "m", policy=parse_policy({"all": {}})),))

@@ -1,4 +1,4 @@
-"""Calculators that pass packets on, or do not."""
+"""Calculators that pass packets on, block them or merge them."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from graph_server.errors import ConfigError
 from tests.support.graphs import new_graph, run_graph
 
 
-def test_presence_is_told_for_absence_too() -> None:
+def test_presence_is_false_for_a_settled_timestamp_without_a_packet() -> None:
     text = """
       input_stream: "a" output_stream: "p"
       node { calculator: "Odd" input_stream: "a" output_stream: "odd" }
@@ -19,7 +19,7 @@ def test_presence_is_told_for_absence_too() -> None:
     graph.start({}, lambda name, value, timestamp: out.append((timestamp, value)))
     for timestamp in range(4):
         graph.add_packet("a", timestamp, timestamp)
-        graph.wait_until_idle()  # what settles together is one call
+        graph.wait_until_idle()  # timestamps that settle together are one call
     graph.close_inputs()
     graph.wait_until_done()
     assert out == [(0, False), (1, True), (2, False), (3, True)]
@@ -42,7 +42,7 @@ GATE = """
         ("ALLOW", "initial_gate_state: GATE_ALLOW", [2], [(1, False), (2, True), (3, False)]),
     ],
 )
-def test_a_gate_is_controlled_by_a_stream_and_tells_its_changes(
+def test_a_stream_controls_a_gate_and_the_gate_reports_its_changes(
     tag: str, options: str, passed: list[int], changes: list[Any]
 ) -> None:
     packets = [("a", t, t) for t in (1, 2, 3, 4)] + [("control", 2, True), ("control", 3, False)]
@@ -52,7 +52,7 @@ def test_a_gate_is_controlled_by_a_stream_and_tells_its_changes(
 
 
 @pytest.mark.parametrize(("tag", "value", "passed"), [("ALLOW", True, 2), ("ALLOW", False, 0), ("DISALLOW", False, 2)])
-def test_a_gate_is_controlled_by_a_side_packet(tag: str, value: bool, passed: int) -> None:
+def test_a_side_packet_controls_a_gate(tag: str, value: bool, passed: int) -> None:
     text = f"""
       input_side_packet: "control" input_stream: "a" output_stream: "b"
       node {{ calculator: "GateCalculator" input_stream: "a" input_side_packet: "{tag}:control" output_stream: "b" }}
@@ -61,7 +61,7 @@ def test_a_gate_is_controlled_by_a_side_packet(tag: str, value: bool, passed: in
     assert len(out.get("b", [])) == passed
 
 
-def test_constants_are_side_packets_of_their_own() -> None:
+def test_each_constant_is_a_side_packet() -> None:
     text = """
       input_stream: "a" output_stream: "b" output_stream: "c" output_stream: "flag"
       node { calculator: "ConstantSidePacketCalculator"
@@ -96,7 +96,7 @@ def test_constants_without_a_value_are_refused_at_load(packets: str, text: str) 
         new_graph(graph)
 
 
-def test_a_threshold_has_three_kinds_of_answer() -> None:
+def test_a_threshold_has_three_kinds_of_output() -> None:
     text = """
       input_stream: "a" output_stream: "flag" output_stream: "yes" output_stream: "no"
       node { calculator: "ThresholdingCalculator" input_stream: "FLOAT:a" output_stream: "FLAG:flag"

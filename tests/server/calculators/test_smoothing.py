@@ -1,4 +1,4 @@
-"""Smoothing by primitive nodes, against the fused subgraph."""
+"""Smoothing by single nodes, compared with the fused subgraph."""
 
 from typing import Any
 
@@ -37,12 +37,12 @@ TEXT = """
 """
 
 
-def test_landmarks_are_smoothed_by_primitive_nodes_as_by_the_subgraph() -> None:
+def test_single_nodes_smooth_landmarks_like_the_subgraph() -> None:
     random = np.random.default_rng(1)
     packets: list[tuple[str, int, Any]] = []
     for step in range(12):
         if step == 6:
-            packets.append(("size", step * 33_333, (640, 480)))  # lost in this frame
+            packets.append(("size", step * 33_333, (640, 480)))  # the pose is lost in this frame
             continue
         for name, count in (("body", 33), ("aux", 2), ("world", 33)):
             landmarks = random.normal(0.5, 0.02, (count, 5)).astype(np.float32)

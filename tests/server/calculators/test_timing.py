@@ -1,4 +1,4 @@
-"""Calculators that answer at timestamps of their own choice: loopback and flow limiter."""
+"""Calculators that choose the timestamps of their outputs themselves: loopback and flow limiter."""
 
 import threading
 from typing import Any
@@ -15,17 +15,17 @@ LOOP = """
 """
 
 
-def test_a_loop_brings_the_packet_of_the_timestamp_before() -> None:
+def test_a_loop_gives_the_packet_of_the_previous_timestamp() -> None:
     out = run_graph(LOOP % "Slow", [("a", t, t) for t in range(1, 30)])
     assert out["before"] == [(t, t - 1) for t in range(2, 30)]
 
 
-def test_a_loop_remembers_over_timestamps_without_a_main_packet() -> None:
+def test_a_loop_keeps_its_packet_over_timestamps_without_a_main_packet() -> None:
     out = run_graph(LOOP % "Slow", [("x", 1, 0), ("a", 1, 1), ("x", 2, 0), ("x", 3, 0), ("a", 3, 3)])
     assert out["before"] == [(3, 1)]
 
 
-def test_a_loop_gives_nothing_after_a_timestamp_whose_loop_was_empty() -> None:
+def test_a_loop_gives_nothing_after_a_timestamp_without_a_loop_packet() -> None:
     out = run_graph(LOOP % "Odd", [("a", t, t) for t in range(6)])
     assert out["before"] == [(2, 1), (4, 3)]
 
@@ -92,19 +92,19 @@ def _flood(options: str, count: int) -> dict[str, list[tuple[int, Any]]]:
     return out
 
 
-def test_a_flow_limiter_drops_what_comes_while_a_frame_is_under_way() -> None:
+def test_a_flow_limiter_drops_frames_while_one_is_in_flight() -> None:
     out = _flood("", 6)
     assert [t for t, _ in out["b"]] == [0, 6]
     assert [value for _, value in out["allow"]] == [True, False, False, False, False, False, True]
     assert out["side_again"] == [(0, 0), (6, -6)]
 
 
-def test_a_flow_limiter_lets_as_many_through_as_it_is_told_and_queues_as_many() -> None:
+def test_the_options_of_a_flow_limiter_set_how_many_frames_pass_and_how_many_wait() -> None:
     assert [t for t, _ in _flood("max_in_flight: 2", 6)["b"]] == [0, 1, 6]
-    # Two wait; what waits is the newest, and goes on when the frame under way is finished.
+    # The two newest frames wait. They pass when the frame in flight is finished.
     assert [t for t, _ in _flood("max_in_queue: 2", 6)["b"]] == [0, 4, 5, 6]
 
 
-def test_a_flow_limiter_gives_up_on_frames_that_never_finish() -> None:
-    # The frame at 0 is held until all have come: the one more than 2 µs after it is let through all the same.
+def test_a_flow_limiter_has_a_timeout_for_frames_that_never_finish() -> None:
+    # The frame at 0 stays in flight until all have come. The frame more than 2 µs after it passes anyway.
     assert [t for t, value in _flood("in_flight_timeout: 2", 5)["allow"] if value] == [0, 3, 5]

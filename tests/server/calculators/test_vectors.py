@@ -1,4 +1,4 @@
-"""Vectors taken apart and put together, and pictures in other colours."""
+"""Splitting and joining of vectors, and colour conversion of images."""
 
 from typing import Any
 
@@ -18,13 +18,13 @@ def _concatenate(kind: str, options: str, packets: Any) -> Any:
     return run_graph(text, packets).get("c", [])
 
 
-def test_vectors_and_elements_are_joined_as_far_as_they_are_there() -> None:
+def test_vectors_and_elements_that_have_packets_are_joined() -> None:
     packets = [("a", 1, [1.0, 2.0]), ("b", 1, 3.0), ("b", 2, [4.0])]
     assert _concatenate("FloatVector", "", packets) == [(1, [1.0, 2.0, 3.0]), (2, [4.0])]
     assert _concatenate("FloatVector", "only_emit_if_all_present: true", packets) == [(1, [1.0, 2.0, 3.0])]
 
 
-def test_landmark_lists_are_joined_to_one_list() -> None:
+def test_landmark_lists_are_joined_into_one_list() -> None:
     landmarks = np.arange(15, dtype=np.float32).reshape(3, 5)
     ((_, joined),) = _concatenate("NormalizedLandmarkList", "", [("a", 1, landmarks[:1]), ("b", 1, landmarks[1:])])
     assert joined.tolist() == landmarks.tolist()
@@ -50,7 +50,7 @@ def test_ranges_of_a_list_are_combined() -> None:
         ("BGRA_IN", "RGBA_OUT", [1, 2, 3, 4], [3, 2, 1, 4]),
     ],
 )
-def test_pictures_change_their_channels(source: str, target: str, pixel: list[int], expected: list[int]) -> None:
+def test_images_change_their_channels(source: str, target: str, pixel: list[int], expected: list[int]) -> None:
     text = f"""
       input_stream: "a" output_stream: "b"
       node {{ calculator: "ColorConvertCalculator" input_stream: "{source}:a" output_stream: "{target}:b" }}
@@ -64,7 +64,7 @@ def test_pictures_change_their_channels(source: str, target: str, pixel: list[in
     ("kind", "options", "message"),
     [
         ("Float", "", "needs ranges"),
-        ("Float", "ranges { begin: 2 end: 2 }", "begin less than end"),
+        ("Float", "ranges { begin: 2 end: 2 }", "0 <= begin < end"),
         ("Float", "ranges { begin: 0 end: 1 } ranges { begin: 1 end: 2 }", "2 ranges for 1 outputs"),
         ("Float", "ranges { begin: 0 end: 2 } element_only: true", "all ranges should be of size 1"),
         ("Float", "ranges { begin: 0 end: 2 } ranges { begin: 1 end: 3 } combine_outputs: true", "must not overlap"),
@@ -80,7 +80,7 @@ def test_ranges_that_mediapipe_refuses_are_refused_at_load(kind: str, options: s
         run_graph(text, [])
 
 
-def test_tensors_can_be_taken_out_of_a_vector_once_only() -> None:
+def test_only_one_node_may_split_a_vector_of_tensors() -> None:
     text = """
       input_stream: "a" output_stream: "b" output_stream: "c"
       node { calculator: "SplitTensorVectorCalculator" input_stream: "a" output_stream: "b" output_stream: "c"
