@@ -103,7 +103,7 @@ class CallableSource:
         return self._arrays.read()
 
     def interrupt(self) -> None:
-        """Stop calling the function. A call that waits has to return by itself."""
+        """Call the function no more; one that waits has to return by itself."""
         self._arrays.interrupt()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Our own reader for H.264 by RTSP over TCP. It has each frame one frame period before FFmpeg's demuxer does."""
+"""H.264 by RTSP over TCP with a reader of our own, which has each picture a frame's time before FFmpeg's has it."""
 
 from collections.abc import Callable, Generator
 from fractions import Fraction
@@ -12,15 +12,13 @@ from stream_client.rtsp.player import Player
 from stream_client.sources.feed import FeedProperties, FfmpegFeed, LiveInput
 
 _CLEAR = (401, 403, 404)
-"""Refusals that FFmpeg would get as well. FFmpeg does not try after them, since some cameras lock a client out that
-asks again.
-"""
+"""Refusals that FFmpeg would get as well; it is not sent after them, since some cameras lock out who asks again."""
 
 
 class RtspFeed:
-    """Plays H.264 itself. Every other codec goes to FFmpeg, and so does a server that this player cannot talk to.
+    """Plays H.264 itself, and leaves every other codec and every server that it does not get on with to FFmpeg.
 
-    ``classify`` turns an exception of FFmpeg's or of the connection into one of ours.
+    ``classify`` makes our exception of FFmpeg's and of the connection's.
     """
 
     def __init__(
@@ -48,7 +46,7 @@ class RtspFeed:
         self._player.abort()
 
     def _play(self) -> H264Track | None:
-        """Start to play. ``None`` where FFmpeg has to do it."""
+        """Begin to play; ``None`` where FFmpeg has to."""
         try:
             track = self._player.describe()
             if track is not None:
@@ -65,7 +63,7 @@ class RtspFeed:
             raise SourceError(f"{self.live.name}: stopped")
         feed = FfmpegFeed(self.live, self._classify)
         for picture in feed.pictures():
-            # The server kept the stream ready for this connection until FFmpeg had its own.
+            # Until here the server kept the stream ready for this connection, and FFmpeg's found it so.
             self._player.close()
             self.properties = feed.properties
             yield picture
@@ -81,7 +79,7 @@ class RtspFeed:
             try:
                 pictures = decoder.decode(packet)
             except av.error.InvalidDataError:
-                continue  # damaged in transit, or before the first key frame: the stream goes on
+                continue  # lost on the way, or before the first key frame; the stream goes on
             if pictures and not self.properties.codec:
                 rate = track.frame_rate or decoder.framerate or None
                 self.properties = FeedProperties(decoder.name, rate, track.finite)
