@@ -17,13 +17,13 @@ _COPYABLE = {
     ".mkv": {"aac", "mp3", "ac3", "eac3", "opus", "vorbis", "flac", "pcm_s16le"},
 }
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
-"""FFmpeg's own by the number of channels: PCM seldom says which channel is which, and AAC has to know."""
+"""FFmpeg's default layouts by number of channels. PCM seldom names its channels, and AAC needs the names."""
 _RATE = 48_000
 """Samples a second where AAC does not take the source's rate."""
 
 
 def audio_track(path: str, output: av.container.OutputContainer, suffix: str) -> "AudioTrack | None":
-    """The first audio stream of ``path``, for an output of that extension; ``None`` where there is none to decode."""
+    """The first audio stream of ``path``, for an output with that extension. ``None`` where no audio can be decoded."""
     source = av.open(f"file:{path}")
     if source.streams.audio and source.streams.audio[0].codec_context is not None:
         return AudioTrack(source, output, suffix)
@@ -32,7 +32,7 @@ def audio_track(path: str, output: av.container.OutputContainer, suffix: str) ->
 
 
 class AudioTrack:
-    """Reads the first audio stream of ``source`` beside the video; muxed up to the video's time as it grows."""
+    """Reads the first audio stream of ``source`` beside the video, and muxes it up to the video's time."""
 
     def __init__(self, source: av.container.InputContainer, output: av.container.OutputContainer, suffix: str) -> None:
         self._input = source
@@ -41,7 +41,7 @@ class AudioTrack:
         video = source.streams.video[0]
         self._zero = float(video.start_time * video.time_base) if video.start_time and video.time_base else 0.0
         decoder = self._source.codec_context
-        # The decoder may be called otherwise than the codec: "mp3float" decodes "mp3".
+        # The decoder may have another name than the codec: "mp3float" decodes "mp3".
         self._copy = decoder.codec.canonical_name in _COPYABLE[suffix]
         if self._copy:
             self._stream: av.AudioStream = output.add_stream_from_template(self._source)
@@ -56,7 +56,7 @@ class AudioTrack:
         self._waiting: Timed | None = None
 
     def advance(self, seconds: float) -> None:
-        """Mux what belongs before ``seconds`` of the video."""
+        """Mux all audio before ``seconds`` of the video."""
         while True:
             if self._waiting is None:
                 self._waiting = next(self._packets, None)
@@ -97,5 +97,5 @@ class AudioTrack:
             if frame.pts is not None and frame.time_base is not None:
                 frame.pts -= round(self._zero / frame.time_base)
             encoded += self._stream.encode(frame)
-        # AAC's first packet is a run-up from before zero: MP4 would shift the pictures to make room for it.
+        # AAC's first packet begins before zero. MP4 would shift the video to make room for it.
         return [done for done in encoded if done.pts is None or done.pts >= 0]

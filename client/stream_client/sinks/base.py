@@ -14,7 +14,7 @@ class Sink(Protocol):
     """
 
     name: str
-    """What to call it in messages and metrics, without secrets: ``"screen"``, ``"file out.mp4"``."""
+    """Its name in messages and metrics, without secrets: ``"screen"``, ``"file out.mp4"``."""
 
     def open(self, info: StreamInfo) -> None:
         """Prepare for a stream; raises :class:`~stream_client.errors.SinkError`."""

@@ -1,4 +1,4 @@
-"""Encoders of live H.264: pictures in, access units out, no picture held back."""
+"""Encoders of live H.264: frames in, access units out, without delay."""
 
 from fractions import Fraction
 from typing import Protocol
@@ -12,14 +12,14 @@ from stream_client.sinks.options import DEFAULTS
 from stream_client.util.media import YuvFrames
 
 KEY_SECONDS = 1.0
-"""A key frame at least so often: viewers can join, and recover, within that time."""
+"""Seconds between key frames, at most. Viewers can join and recover within this time."""
 
 
 class Encoder(Protocol):
-    """Encodes pictures of one size. Used by one thread, but for :meth:`abort`."""
+    """Encodes frames of one size. One thread uses it. Only :meth:`abort` is for other threads."""
 
     def encode(self, image: Image, presentation: int) -> list[bytes]:
-        """Access units in Annex B's form, in order: this picture's, seldom an earlier one's or none.
+        """Access units in Annex B form, in order: this frame's, rarely an earlier one's or none.
 
         ``presentation`` is in ticks of 90 kHz. Raises :class:`~stream_client.errors.SinkError`.
         """
@@ -40,7 +40,7 @@ class PyavEncoder:
         context.width, context.height, context.pix_fmt = width, height, "yuv420p"
         context.time_base = Fraction(1, CLOCK_RATE)
         context.framerate = Fraction(30)
-        context.gop_size = 600  # key frames are asked for by time instead
+        context.gop_size = 600  # key frames are requested by time instead
         context.max_b_frames = 0
         if codec == "libx264":
             context.options = {

@@ -26,7 +26,7 @@ SinkLike = Sink | SinkName | Callable[[Result], object]
 
 
 def encoder_factory(options: SinkOptions) -> EncoderFactory:
-    """What makes the encoder that ``options`` name; raises :class:`ConfigurationError`."""
+    """The function that makes the encoder named in ``options``. Raises :class:`ConfigurationError`."""
     kind, _, codec = options.encoder.partition(":")
     codec = codec or "libx264"
     if kind == "ffmpeg":
@@ -47,8 +47,7 @@ def open_sink(name: SinkName, options: SinkOptions | None = None, *, reconnect_t
     """The sink of that name: ``screen``, ``none``, an RTSP URL, or a video file.
 
     A :class:`~pathlib.Path` always means a file. An RTSP server that is lost is given up after ``reconnect_timeout``
-    seconds, or never. Raises :class:`ConfigurationError` for a name or options that cannot
-    be.
+    seconds, or never. Raises :class:`ConfigurationError` for a name or options that cannot work.
     """
     options = options or SinkOptions()
     spec = name if isinstance(name, str) else os.path.join(os.curdir, name)  # a file may be called screen

@@ -1,8 +1,7 @@
-"""An encoder in a system ffmpeg, for those that PyAV's own FFmpeg lacks: h264_vaapi, h264_qsv, h264_nvenc, …
+"""An encoder of the system's ffmpeg, for what PyAV's own FFmpeg lacks: h264_vaapi, h264_qsv, h264_nvenc, …
 
-Raw pictures go to its standard input, FLV comes from its standard output: a container whose parts tell their
-own length, so that each access unit is there as soon as it is written. Credentials are never on its command line,
-since it only encodes.
+Raw frames go to its standard input. FLV comes from its standard output: each part of FLV states its length, so an
+access unit can be read as soon as it is written. ffmpeg only encodes, so no credentials are on its command line.
 """
 
 import contextlib
@@ -65,7 +64,7 @@ class FfmpegEncoder:
     """Owns an ffmpeg process and the two threads that read its output."""
 
     WAIT_SECONDS = 0.1
-    """How long a picture's access unit is waited for; a later one comes with the next picture."""
+    """Seconds to wait for a frame's access unit. A later one comes with the next frame."""
 
     def __init__(self, width: int, height: int, *, codec: str = "libx264", quality: int = DEFAULTS.quality) -> None:
         command = ffmpeg_command(codec, width, height, quality=quality)
@@ -73,7 +72,7 @@ class FfmpegEncoder:
         self._units: BoundedQueue[bytes] = BoundedQueue(8)
         self._last_words: list[str] = []
         pipe = subprocess.PIPE
-        # Ctrl-C reaches the whole foreground group; this child ends when its owner says so.
+        # Ctrl-C reaches the whole foreground group. This child ends when its owner ends it.
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
         assert self._process.stdout is not None
         assert self._process.stderr is not None
@@ -85,7 +84,7 @@ class FfmpegEncoder:
             thread.start()
 
     def encode(self, image: Image, presentation: int) -> list[bytes]:
-        """Hand a picture over and wait shortly for what comes out."""
+        """Send a frame to ffmpeg, and wait briefly for the access unit."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(np.ascontiguousarray(image).data)
@@ -103,7 +102,7 @@ class FfmpegEncoder:
         return units
 
     def abort(self) -> None:
-        """End the process, and with it every wait for it."""
+        """End the process. This also ends every wait for it."""
         self._process.kill()
 
     def close(self) -> None:

@@ -20,11 +20,10 @@ _CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 
 
 class FileSink:
-    """Writes the pictures to ``path``; the container follows the extension (.mp4, .m4v, .mov, .mkv).
+    """Writes the frames to ``path``. The container follows the extension (.mp4, .m4v, .mov, .mkv).
 
-    MP4 is written in fragments that are turned into an ordinary file at the end: a full disk or a killed
-    process leaves what was written playable, but for the last few frames. ``quality`` is x264's constant rate
-    factor, 0…51, lower is better.
+    MP4 is written in fragments, which become an ordinary file at the end. So after a full disk or a killed process the
+    file plays, without the last few frames. ``quality`` is x264's constant rate factor, 0…51, lower is better.
     """
 
     def __init__(self, path: str | Path, *, quality: int = DEFAULTS.quality) -> None:
@@ -36,8 +35,8 @@ class FileSink:
                 option="output_stream",
             )
         # No B-frames: in a fragmented file they would shift every timestamp by their delay.
-        # Motion in whole pixels (subq) takes a third off the encoder's time, for 0.2 dB and a tenth of the size.
-        # Looking 3 frames ahead instead of 10 has them in the file sooner, for 0.7 dB; it is a tenth smaller, too.
+        # Motion in whole pixels (subq) saves a third of the encoder's time. It costs 0.2 dB and a tenth in size.
+        # Looking 3 frames ahead instead of 10 writes them sooner. It costs 0.7 dB; the file is a tenth smaller.
         self._options = {"preset": "veryfast", "subq": "0", "crf": str(quality), "bf": "0", "rc-lookahead": "3"}
         self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream | None = None
@@ -58,16 +57,16 @@ class FileSink:
         options = {"flush_packets": "1"}
         if container != "matroska":
             options["movflags"] = "+hybrid_fragmented"
-            options["frag_duration"] = "30000"  # µs: a frame or two at a time, for 2 % of the size
+            options["frag_duration"] = "30000"  # µs: one or two frames a fragment cost 2 % in size
         try:
-            # FFmpeg opens the file only with its first packet; find out now whether it can be written.
+            # FFmpeg opens the file only with the first packet. Find out now whether it can be written.
             self._path.open("wb").close()
             self._container = av.open(f"file:{self._path}", "w", format=container, options=options)
         except (OSError, av.error.FFmpegError) as error:
             raise SinkError(f"cannot write {self._path}: {error.strerror}", option="output_stream") from error
 
     def write(self, result: Result) -> bool:
-        """Encode a picture at the frame's own time."""
+        """Encode the result's image at the frame's own time."""
         assert self._container is not None
         assert self._info is not None
         try:

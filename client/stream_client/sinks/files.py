@@ -12,7 +12,7 @@ from stream_client.errors import SinkError
 
 @contextmanager
 def sink_errors(what: str, option: str) -> Iterator[None]:
-    """Make a :class:`SinkError` of an error of the system: ``cannot write a.mp4: Is a directory``."""
+    """Turn an error of the system into a :class:`SinkError`: ``cannot write a.mp4: Is a directory``."""
     try:
         yield
     except OSError as error:

@@ -7,7 +7,7 @@ from stream_client.sinks.files import JsonLines
 
 
 class LabelChangesSink:
-    """One JSON object each time that the label becomes another, flushed; ``-`` is standard output.
+    """One JSON object for each change of the label, flushed; ``-`` is standard output.
 
     ``{"frame": 31, "time": 1.03, "before": null, "label": "standing", "score": 0.97}``; null is no label.
     """

@@ -10,9 +10,9 @@ from stream_client.sinks.files import JsonLines
 class LabelsSink:
     """One JSON object a frame, flushed line by line; ``-`` is standard output.
 
-    ``{"frame": 0, "time": 0.0, "label": "standing", "score": 0.97, "scores": {…}, "latency_ms": 41.2}``:
-    ``time`` in seconds of the source; label, score and scores are null where the graph gave none. Where repetitions
-    are counted, ``repetitions`` says how many there were.
+    ``{"frame": 0, "time": 0.0, "label": "standing", "score": 0.97, "scores": {…}, "latency_ms": 41.2}``: ``time`` in
+    seconds of the source; label, score and scores are null where the graph gave none. ``repetitions`` is their count,
+    where they are counted.
     """
 
     def __init__(self, path: str | Path) -> None:

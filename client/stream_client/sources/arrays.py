@@ -103,7 +103,7 @@ class CallableSource:
         return self._arrays.read()
 
     def interrupt(self) -> None:
-        """Call the function no more; one that waits has to return by itself."""
+        """Stop calling the function. A call that waits has to return by itself."""
         self._arrays.interrupt()
 
     def close(self) -> None:

@@ -64,7 +64,7 @@ def camera_source(
     frame_rate: float | None = None,
     reconnect_timeout: float | None = None,
 ) -> ReconnectingSource:
-    """A camera; see :func:`camera_input`. It has to be there at first, and may be unplugged for a while."""
+    """A camera; see :func:`camera_input`. It must exist at the start. Later it may be unplugged for a while."""
     live = camera_input(spec, width=width, height=height, frame_rate=frame_rate)
     return ReconnectingSource(
         lambda: LiveSource(FfmpegFeed(live, camera_error)),

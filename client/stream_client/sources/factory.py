@@ -26,8 +26,7 @@ def open_source(
     """The source of that name: a camera (``0``, ``webcam``, ``/dev/video0``), a URL, ``testsrc``, or a file.
 
     A :class:`~pathlib.Path` always means a file or a device. A live source that is lost is given up after
-    ``reconnect_timeout`` seconds, or never. Raises :class:`ConfigurationError` for a name or options
-    that cannot be.
+    ``reconnect_timeout`` seconds, or never. Raises :class:`ConfigurationError` for a name or options that cannot work.
     """
     options = options or SourceOptions()
     spec = _text(name)

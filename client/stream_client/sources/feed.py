@@ -1,4 +1,4 @@
-"""The seam below live sources: one connection's decoded pictures, and FFmpeg's way to them."""
+"""The seam below live sources: the decoded frames of one connection. FFmpeg implements it."""
 
 import time
 from collections.abc import Callable, Generator
@@ -17,7 +17,7 @@ _MAX_PLAUSIBLE_RATE = 1000
 
 @dataclass(frozen=True, slots=True)
 class LiveInput:
-    """What is opened: ``url``, an input ``format`` (``"v4l2"``) and ``options`` of FFmpeg's, time-outs in seconds."""
+    """What is opened: ``url``, an input ``format`` (``"v4l2"``) and FFmpeg's ``options``. Timeouts are in seconds."""
 
     name: str
     url: str = field(repr=False)
@@ -33,7 +33,7 @@ Classify = Callable[[LiveInput, OSError | av.error.FFmpegError], SourceError]
 
 @dataclass(frozen=True, slots=True)
 class FeedProperties:
-    """``frame_rate``: declared frames a second. ``finite``: a length is declared, so that the end is no loss."""
+    """``frame_rate``: declared frames a second. ``finite``: the stream declares a length, so its end is not a loss."""
 
     codec: str = ""
     frame_rate: Fraction | None = None
@@ -41,7 +41,7 @@ class FeedProperties:
 
 
 class Feed(Protocol):
-    """One connection, used once, by one thread but for :meth:`abort`."""
+    """One connection. It is used once, by one thread. Only :meth:`abort` is for other threads."""
 
     live: LiveInput
     properties: FeedProperties
@@ -51,13 +51,13 @@ class Feed(Protocol):
         """Connect, and decode until the end; raises :class:`~stream_client.errors.SourceError`."""
 
     def abort(self) -> None:
-        """Make a wait for the peer fail now, where that is possible; called from another thread."""
+        """Make a waiting read fail now, where that is possible. Called from another thread."""
 
 
 class FfmpegFeed:
-    """Everything that FFmpeg opens. ``classify`` makes our exception of FFmpeg's, which carries the whole URL.
+    """Everything that FFmpeg opens. ``classify`` turns FFmpeg's exception into one of ours.
 
-    So no error of ours has FFmpeg's as its cause: tracebacks would show the credentials.
+    FFmpeg's exception carries the whole URL, so it is never the cause of ours: a traceback would show the credentials.
     """
 
     def __init__(self, live: LiveInput, classify: Classify) -> None:
@@ -74,7 +74,7 @@ class FfmpegFeed:
                     try:
                         pictures = stream.decode(packet)
                     except av.error.InvalidDataError:
-                        continue  # lost on the way, or before the first key frame; the stream goes on
+                        continue  # damaged in transit, or before the first key frame: the stream goes on
                     yield from pictures
             except av.error.InvalidDataError:
                 raise SourceError(f"{self.live.name} broke off") from None
@@ -82,7 +82,7 @@ class FfmpegFeed:
                 raise self._classify(self.live, error) from None
 
     def abort(self) -> None:
-        """FFmpeg cannot be woken from its wait for a silent peer: its own time-outs end it."""
+        """FFmpeg cannot be woken while it waits for a silent server. Its own timeouts end the wait."""
 
     def _open(self) -> av.container.InputContainer:
         live = self.live
@@ -91,7 +91,7 @@ class FfmpegFeed:
             return av.open(
                 live.url, format=live.format, options=live.options, timeout=(live.open_timeout, live.read_timeout)
             )
-        except (OSError, av.error.FFmpegError) as error:  # most of FFmpeg's own errors are no OSError
+        except (OSError, av.error.FFmpegError) as error:  # most of FFmpeg's errors are not an OSError
             # An interrupted handshake ends with any error, "invalid data" for instance.
             if time.monotonic() - started >= live.open_timeout:
                 raise SourceTimeoutError(f"{live.name} did not answer within {live.open_timeout:g} s") from None

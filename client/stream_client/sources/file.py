@@ -101,7 +101,7 @@ class FileSource:
 
     def _open_container(self) -> av.VideoStream:
         try:
-            self._container = av.open(f"file:{self._path}")  # of a:b.mp4 FFmpeg would take a for a protocol
+            self._container = av.open(f"file:{self._path}")  # FFmpeg would take the a of a:b.mp4 for a protocol
         except av.error.FFmpegError as error:
             raise SourceCodecError(
                 f"{self._path} is not a video that can be read: {error.strerror}", option="input_stream"
@@ -116,7 +116,7 @@ class FileSource:
         return stream
 
     def _decode(self, container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
-        """Every frame that can be decoded, also behind damage; where nothing can, the file is refused."""
+        """Yield every frame that can be decoded, also after damage. Raises where no frame can."""
         damaged = 0
         try:
             for packet in container.demux(video=0):
@@ -128,7 +128,7 @@ class FileSource:
                 else:
                     yield from frames
         except av.error.FFmpegError as error:
-            # A recording that broke off: what is there has been read.
+            # The recording is cut off. Everything in it has been read.
             logger.warning("%s is damaged after frame %d: %s", self._path, self._index, error.strerror)
         if damaged and self._index == 0:
             raise SourceCodecError(f"{self._path} cannot be decoded: {last}", option="input_stream")
@@ -137,7 +137,7 @@ class FileSource:
         self._check_end(container)
 
     def _check_end(self, container: av.container.InputContainer) -> None:
-        """Some damage looks like the end of the file: its header may say otherwise."""
+        """Some damage looks like the end of the file. The header knows the true length."""
         declared = container.streams.video[0].duration
         time_base = container.streams.video[0].time_base
         seconds = float(declared * time_base) if declared and time_base else (container.duration or 0) / 1_000_000

@@ -1,7 +1,7 @@
 """Live video through PyAV: one decoding loop for cameras and network streams.
 
-The loop always drains the decoder in a thread of its own, so that nothing queues up inside FFmpeg and the
-newest frame is at hand; the client's drop policy decides what becomes of it.
+A thread always drains the decoder, so frames never queue up inside FFmpeg and the newest one is ready. The client's
+drop policy decides which frames are used.
 """
 
 import math
@@ -23,7 +23,7 @@ from stream_client.util.redact import redact
 
 @dataclass(frozen=True, slots=True)
 class _Decoded:
-    """A picture of the decoder, its number and when it was there (:func:`time.monotonic`)."""
+    """A decoded frame, its number, and its time of arrival (:func:`time.monotonic`)."""
 
     number: int
     picture: av.VideoFrame
@@ -33,12 +33,12 @@ class _Decoded:
 class LiveSource:
     """One connection: reads ``feed`` until it ends.
 
-    Timestamps are wall clock in microseconds, anchored at the first frame, then following the stream's own
-    clock; strictly increasing. A gap in the frames' indices means frames that nobody read in time.
+    Timestamps are wall clock in microseconds, taken at the first frame, then following the stream's own clock. They
+    always increase. A gap in the indices means frames that were not read in time.
     """
 
     BUFFERED = 2
-    """Decoded frames kept for the reader; older ones are overwritten."""
+    """How many decoded frames are kept for the reader. Older ones are overwritten."""
     CLOSE_SECONDS = 0.5
     """How long :meth:`close` waits for the feed."""
 
@@ -57,14 +57,14 @@ class LiveSource:
 
     @property
     def finite(self) -> bool:
-        """Whether the stream has declared a length: its end is then an end, and no loss."""
+        """Whether the stream declares a length. Its end is then not a loss."""
         return self._feed.properties.finite
 
     def open(self, within: float = math.inf) -> StreamInfo:
         """Connect and wait for the first frame, ``within`` seconds at most."""
         self._thread = threading.Thread(target=self._run, name=f"decode {self._live.name}", daemon=True)
         self._thread.start()
-        # FFmpeg may take its time-out twice: to connect, and to find the stream's properties.
+        # FFmpeg may use its timeout twice: to connect, and to find the stream's properties.
         timeout = min(2 * self._live.open_timeout + self._live.read_timeout, within)
         with self._changed:
             self._changed.wait_for(lambda: self._decoded or self._ended or self._interrupted, timeout)
@@ -84,7 +84,7 @@ class LiveSource:
         return StreamInfo(self._live.name, width, height, found.frame_rate, live=True, start=start, codec=found.codec)
 
     def read(self) -> Frame | None:
-        """The oldest frame that is kept; waits for one."""
+        """Wait for a frame. Returns the oldest one kept."""
         with self._changed:
             arrived = self._changed.wait_for(
                 lambda: self._decoded or self._ended or self._interrupted, self._live.read_timeout + 1.0
@@ -108,10 +108,10 @@ class LiveSource:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """End the decoding thread, which says good-bye unless its peer is silent.
+        """End the decoding thread. It closes the connection politely unless the server is silent.
 
-        FFmpeg cannot be woken from its wait for a silent peer. Such a thread is left to FFmpeg's own time-outs,
-        which end it: it touches nothing any more, and holds one connection until then.
+        FFmpeg cannot be woken while it waits for a silent server. Its own timeouts end such a thread later. Until then
+        the thread holds one connection and touches nothing else.
         """
         self.interrupt()
         thread, self._thread = self._thread, None
@@ -121,7 +121,7 @@ class LiveSource:
                 self._feed.abort()
                 thread.join(self.CLOSE_SECONDS)
         with self._changed:
-            # An error knows the frames it passed, and with them this object: not left to the garbage collector.
+            # An error refers to its stack frames and so to this object: break the cycle here.
             self._error = None
             self._decoded.clear()
 
@@ -160,7 +160,7 @@ class LiveSource:
             wall, zero = self._anchor
             timestamp = wall + round((media - zero) * 1_000_000)
             if abs(timestamp - now) > 5_000_000:
-                # The stream's clock jumped: anchor anew.
+                # The stream's clock jumped: start from the wall clock again.
                 self._anchor = (now, media)
                 timestamp = now
         self._last = max(timestamp, self._last + 1)

@@ -31,11 +31,11 @@ def is_network(spec: str) -> bool:
 def network_connection(
     url: str, *, rtsp_transport: RtspTransport = DEFAULTS.rtsp_transport, timeout: float = DEFAULTS.source_timeout
 ) -> LiveSource:
-    """One connection to a network stream; ``timeout`` in seconds bounds opening and each read."""
+    """One connection to a network stream. ``timeout``, in seconds, limits opening and each read."""
     scheme = url.partition("://")[0].lower()
     options = {"fflags": "nobuffer", "flags": "low_delay"}
     if scheme in ("rtsp", "rtsps"):
-        # The stream's description names size and codec: half a second of looking is enough.
+        # The stream's description names size and codec, so FFmpeg needs to probe for half a second only.
         options |= {"rtsp_transport": rtsp_transport, "max_delay": "0", "analyzeduration": "500000"}
     live = LiveInput(redact(url), with_credentials(url), None, options, open_timeout=timeout, read_timeout=timeout)
     ours = scheme == "rtsp" and rtsp_transport == "tcp"
@@ -49,7 +49,7 @@ def network_source(
     timeout: float = DEFAULTS.source_timeout,
     reconnect_timeout: float | None = None,
 ) -> ReconnectingSource:
-    """A network stream that is connected to again when it is lost; see :class:`ReconnectingSource`."""
+    """A network stream that reconnects when it is lost; see :class:`ReconnectingSource`."""
     return ReconnectingSource(
         lambda: network_connection(url, rtsp_transport=rtsp_transport, timeout=timeout),
         redact(url),

@@ -1,4 +1,4 @@
-"""A live source that connects again when its connection is lost."""
+"""A live source that reconnects."""
 
 import math
 import threading
@@ -16,26 +16,26 @@ from stream_client.util.retry_plan import RetryPlan
 
 
 class Connection(Source, Protocol):
-    """A source that is used once. ``finite``: its end is an end; otherwise its end is a loss."""
+    """A source that is used once. Without ``finite`` its end is a loss."""
 
     def open(self, within: float = math.inf) -> StreamInfo:
-        """Connect; ``within`` bounds, in seconds, the connection's own time-outs."""
+        """Connect; ``within``, in seconds, limits the connection's own timeouts."""
 
     @property
     def finite(self) -> bool:
-        """Whether the stream has declared a length."""
+        """Whether the stream declares a length."""
 
 
 class ReconnectingSource:
     """Reads connections that ``connect`` makes, one after another, as one stream.
 
-    Frames keep counting and their timestamps keep rising across connections. After ``reconnect_timeout``
-    seconds without success (``None``: never; 0: at once) the error of the last attempt is raised. Each attempt is cut
-    to what is left of them, except the very first, which has the connection's own timeouts.
+    Indices and timestamps keep increasing across connections. After ``reconnect_timeout`` seconds without success
+    (``None``: never; 0: at once) the error of the last attempt is raised. Each attempt is limited to the time that is
+    left. Only the very first attempt has the connection's own timeouts.
 
-    A retry does not mend every error. ``hopeless`` ones end the first :meth:`open` at once. Once the source has been
-    live, refused credentials, missing video and failed TLS end it after :attr:`HOPELESS_ATTEMPTS` attempts in a row,
-    since a server that is starting may answer so.
+    A retry does not cure every error. Errors of the types in ``hopeless`` end the first :meth:`open` at once. Once the
+    source has been live, refused credentials, missing video and failed TLS end it after :attr:`HOPELESS_ATTEMPTS`
+    attempts in a row, since a server that is just starting may give such an answer.
     """
 
     HOPELESS: tuple[type[SourceError], ...] = (SourceAuthenticationError, SourceCodecError, SourceTlsError)
@@ -75,10 +75,10 @@ class ReconnectingSource:
             refuses=self._refuses,
         )
         self.reconnections = 0
-        """How often the source was lost and found again."""
+        """How often the source was lost and came back."""
 
     def watch(self, on_state: Callable[[ConnectionState], None]) -> None:
-        """Tell ``on_state`` of every change of state, from the reader's thread; call before :meth:`open`."""
+        """Call ``on_state`` at each change of state, in the reader's thread. Call this before :meth:`open`."""
         self._on_state = on_state
 
     def open(self) -> StreamInfo:
@@ -118,7 +118,7 @@ class ReconnectingSource:
         self._drop_connection()
 
     def _recover(self, loss: SourceError) -> bool:
-        """Find the source again; ``False`` at a stop. Raises when it is given up."""
+        """Reconnect. ``False`` at a stop. Raises when the source is given up."""
         self._drop_connection()
         if not self._reconnector.lost(loss):
             self._on_state("ended")

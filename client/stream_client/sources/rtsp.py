@@ -1,4 +1,4 @@
-"""H.264 by RTSP over TCP with a reader of our own, which has each picture a frame's time before FFmpeg's has it."""
+"""Our own reader for H.264 by RTSP over TCP. It has each frame one frame period before FFmpeg's demuxer does."""
 
 from collections.abc import Callable, Generator
 from fractions import Fraction
@@ -12,13 +12,15 @@ from stream_client.rtsp.player import Player
 from stream_client.sources.feed import FeedProperties, FfmpegFeed, LiveInput
 
 _CLEAR = (401, 403, 404)
-"""Refusals that FFmpeg would get as well; it is not sent after them, since some cameras lock out who asks again."""
+"""Refusals that FFmpeg would get as well. FFmpeg does not try after them, since some cameras lock a client out that
+asks again.
+"""
 
 
 class RtspFeed:
-    """Plays H.264 itself, and leaves every other codec and every server that it does not get on with to FFmpeg.
+    """Plays H.264 itself. Every other codec goes to FFmpeg, and so does a server that this player cannot talk to.
 
-    ``classify`` makes our exception of FFmpeg's and of the connection's.
+    ``classify`` turns an exception of FFmpeg's or of the connection into one of ours.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class RtspFeed:
         self._player.abort()
 
     def _play(self) -> H264Track | None:
-        """Begin to play; ``None`` where FFmpeg has to."""
+        """Start to play. ``None`` where FFmpeg has to do it."""
         try:
             track = self._player.describe()
             if track is not None:
@@ -63,7 +65,7 @@ class RtspFeed:
             raise SourceError(f"{self.live.name}: stopped")
         feed = FfmpegFeed(self.live, self._classify)
         for picture in feed.pictures():
-            # Until here the server kept the stream ready for this connection, and FFmpeg's found it so.
+            # The server kept the stream ready for this connection until FFmpeg had its own.
             self._player.close()
             self.properties = feed.properties
             yield picture
@@ -79,7 +81,7 @@ class RtspFeed:
             try:
                 pictures = decoder.decode(packet)
             except av.error.InvalidDataError:
-                continue  # lost on the way, or before the first key frame; the stream goes on
+                continue  # damaged in transit, or before the first key frame: the stream goes on
             if pictures and not self.properties.codec:
                 rate = track.frame_rate or decoder.framerate or None
                 self.properties = FeedProperties(decoder.name, rate, track.finite)

@@ -78,10 +78,10 @@ class Transport(Protocol):
         """Hand over what :meth:`encode` made for that timestamp, without waiting for the network."""
 
     def finish(self) -> None:
-        """Say that nothing more will be sent; what is unanswered still comes, then :class:`Closed`."""
+        """End sending. Open answers still come, then :class:`Closed`."""
 
     def interrupt(self) -> None:
-        """A waiting :meth:`open` gives up, and so does every later one. Safe from any thread."""
+        """End a waiting :meth:`open`, and every later one. Safe from any thread."""
 
     def close(self) -> None:
         """End the session at once and release everything; safe twice and after a failed open."""

@@ -22,10 +22,10 @@ _OPTIONS: list[tuple[str, int]] = [
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.keepalive_permit_without_calls", 0),
     ("grpc.http2.max_pings_without_data", 2),
-    # A server that comes back is to be found at once: our own back-off decides when to try.
+    # gRPC must try at once: our own back-off decides when.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
-    # Channels to one address share a connection otherwise, and a broken one's back-off with it.
+    # Otherwise channels to one address share a connection, and the back-off of a broken one.
     ("grpc.use_local_subchannel_pool", 1),
     # Frames are megabytes: read the socket in large pieces.
     ("grpc.experimental.tcp_read_chunk_size", 4 << 20),
@@ -38,7 +38,7 @@ _OPTIONS: list[tuple[str, int]] = [
 _NO_ANSWER = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 _READY_TIMEOUT = 1.0
-"""Seconds for one answer to whether a server is ready."""
+"""Seconds to wait for one answer of ServerReady."""
 _READY_PAUSE = 0.1
 """Seconds between two such questions."""
 
@@ -47,7 +47,9 @@ class Connection:
     """A channel to a server, opened and closed in bounded time; may be opened again once closed."""
 
     CLOSE_TIMEOUT = 0.5
-    """Seconds. gRPC waits for what is being written; where the peer has stopped reading that takes its keepalive."""
+    """Seconds to close. gRPC waits for data that is being written. If the server has stopped reading, that takes until
+    the keepalive fails.
+    """
 
     def __init__(self, options: TransportOptions) -> None:
         self._options = options
@@ -59,7 +61,7 @@ class Connection:
     def open(self, within: float = math.inf) -> grpc.Channel:
         """A connected channel; raises :class:`ConnectError` when no server answers in time, ``within`` at most.
 
-        A server that answers may still be loading what it serves, as OVMS does: then it is waited for as long.
+        A server that answers may still load its models, as OVMS does. The wait covers that, too.
         """
         options = self._options
         timeout = min(options.connect_timeout, within)
@@ -102,11 +104,11 @@ class Connection:
                 if ready(b"", timeout=min(left, _READY_TIMEOUT)).ready:
                     return
             except grpc.RpcError:
-                return  # it does not tell, or is gone: the next call says so
+                return  # the server does not know the call, or is gone: the next call shows which
             self._interrupted.wait(_READY_PAUSE)
 
     def interrupt(self) -> None:
-        """A waiting :meth:`open`, and every later one, fails at once. Safe from any thread."""
+        """Make a waiting :meth:`open`, and every later one, fail at once. Safe from any thread."""
         with self._lock:
             self._interrupted.set()
             if self._probe is not None:
@@ -142,7 +144,7 @@ def _read(path: Path | None, option: str) -> bytes | None:
 
 
 def _check_pem(tls: TlsOptions) -> None:
-    """gRPC takes any bytes, and would then say that no server answers."""
+    """gRPC takes any bytes, and would only report that no server answers."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         if tls.ca is not None:

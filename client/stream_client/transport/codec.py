@@ -1,4 +1,4 @@
-"""Requests to bytes and bytes to answers, without a copy more than needed.
+"""Requests to bytes, and bytes to answers, with as few copies as possible.
 
 protobuf serialises only the small header of a request; the frame is appended as the message's last field
 (``raw_input_contents``) in one join. A response is split the same way: the tensors' bytes stay where they are, and
@@ -53,7 +53,7 @@ class StreamResponse:
 
     error: str
     response: InferResponse | None
-    """Beside an error, whatever the server sent with it: Triton says there whose error it is."""
+    """Beside an error: what the server sent with it. Triton names the request there."""
     foreign: bool = False
     """Whether this is a bare ``ModelInferResponse``, from a server without the wrapper."""
 
@@ -70,8 +70,8 @@ def encode_request(
 ) -> bytes:
     """A serialised ``ModelInferRequest``; the tensors' bytes are copied once, into the result.
 
-    Inputs in ``input_places`` lie there already; outputs in ``output_places`` are asked for, to be put
-    there where it says a place.
+    Inputs in ``input_places`` are in shared memory already. Outputs in ``output_places`` are requested, and go into
+    shared memory where a place is given.
     """
     request = ModelInferRequest(model_name=model_name, model_version=model_version, id=id)
     for name, value in (parameters or {}).items():
@@ -105,8 +105,8 @@ def decode_stream_response(
 ) -> StreamResponse:
     """Parse a ``ModelStreamInferResponse``; raises :class:`ProtocolError`.
 
-    A server that streams bare ``ModelInferResponse`` messages puts its model's name where an error text
-    would be: that is told apart by ``foreign``.
+    A server that streams bare ``ModelInferResponse`` messages puts its model's name where an error text would be;
+    ``foreign`` marks these.
     """
     view = memoryview(data)
     error = ""
@@ -148,7 +148,7 @@ def _response(
 
 
 def _typed_contents(output: ModelInferResponse.InferOutputTensor) -> npt.NDArray[Any]:
-    """A tensor whose values stand in the message itself, as small answers of some servers do."""
+    """A tensor with its values in the message itself, as some servers send small answers."""
     contents = CONTENTS.get(output.datatype)
     if contents is None:
         raise ProtocolError(f"output {output.name!r} of {output.datatype} has no raw contents")

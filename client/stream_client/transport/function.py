@@ -27,11 +27,11 @@ class FunctionTransport:
     Implements :class:`~stream_client.transport.base.Transport`. A :class:`~stream_client.errors.ServerError` or
     :class:`~stream_client.errors.DeadlineError` that the function raises fails the frame; another
     :class:`~stream_client.errors.TransportError` ends the session, as a server that is lost; anything else ends the
-    run. A call cannot be interrupted: one that lasts longer than :attr:`CLOSE_SECONDS` after a stop is left behind.
+    run. A call cannot be interrupted. One that lasts longer than :attr:`CLOSE_SECONDS` after a stop is abandoned.
     """
 
     QUEUE = 256
-    """Requests waiting for the function; the client's window keeps it far below."""
+    """How many requests may wait for the function. The client's window keeps the number far below."""
     CLOSE_SECONDS = 0.5
 
     def __init__(self, function: ModelFunction) -> None:

@@ -1,4 +1,4 @@
-"""Pictures to input tensors and output tensors to pictures."""
+"""Frames to input tensors, and output tensors to images."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +13,11 @@ from stream_client.transport.options import Layout
 from stream_client.transport.servable import Servable, TensorSpec
 
 ROW_ALIGNMENT = 16
-"""OVMS returns drawn pictures sheared unless the width is a multiple of this (spec: padded rows)."""
+"""OVMS returns drawn images sheared unless the width is a multiple of this: it copies padded rows."""
 
 _CHANNELS = (1, 3, 4)
 _PICTURE_DATATYPES = DATATYPES - {"BOOL", "INT8", "BF16"}
-"""What holds 0…255 and that NumPy can make."""
+"""Datatypes that hold 0…255 and that NumPy knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class ImageFormat:
     width: int | None = None
 
     def to_tensor(self, image: Image) -> Tensor:
-        """The input tensor of an RGB picture: a view where nothing has to change, else one copy.
+        """The input tensor for an RGB image: a view where nothing has to change, else one copy.
 
         Floating point values keep the range 0…255. Raises :class:`BadInputError` for a size that the model
         does not take.
@@ -57,7 +57,7 @@ class ImageFormat:
         return Tensor(self.name, self.datatype, np.ascontiguousarray(array, dtype=dtype_of(self.datatype)))
 
     def to_image(self, tensor: Tensor, frame: Frame) -> Image:
-        """The RGB picture in an output tensor; columns that were padded on the way are cut off again.
+        """The RGB image in an output tensor, without the columns that were added as padding.
 
         Takes [h, w, c], [1, h, w, c] and [1, c, h, w] with 1, 3 or 4 channels. Integers other than UINT8 are
         clipped to 0…255; floating point is taken as 0…1 where no value is above 1, else as 0…255. A view where
@@ -92,7 +92,7 @@ def _as_uint8(array: npt.NDArray[Any]) -> Image:
 
 
 def is_image(tensor: Tensor) -> bool:
-    """Whether a tensor looks like a picture: [h, w, c] or with a batch of one, 1, 3 or 4 channels, not tiny."""
+    """Whether a tensor looks like an image: [h, w, c] or with a batch of one, 1, 3 or 4 channels, not tiny."""
     shape = tensor.array.shape
     if len(shape) == 4 and shape[0] == 1:
         shape = shape[1:]
@@ -110,7 +110,7 @@ def is_scores(tensor: Tensor) -> bool:
 def image_format(
     servable: Servable, *, input_name: str | None, layout: Layout | None, datatype: str | None
 ) -> ImageFormat:
-    """How ``servable`` takes pictures: from its metadata, where the arguments leave it open.
+    """How ``servable`` takes frames. Its metadata decides what the arguments leave open.
 
     Raises :class:`BadInputError` for an input it does not have, :class:`ConfigurationError` where the input
     has to be named.

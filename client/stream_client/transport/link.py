@@ -30,7 +30,7 @@ class ServableLink:
 
     @property
     def view(self) -> Callable[[Place], memoryview]:
-        """Where outputs are found that are not in the message."""
+        """Finds outputs that are not in the message."""
         return nowhere if self.memory is None else self.memory.view
 
     def open(self, within: float) -> grpc.Channel:
@@ -52,7 +52,7 @@ class ServableLink:
         )
 
     def interrupt(self) -> None:
-        """A waiting :meth:`open`, and every later one, fails at once. Safe from any thread."""
+        """Make a waiting :meth:`open`, and every later one, fail at once. Safe from any thread."""
         self._connection.interrupt()
 
     def close(self) -> None:

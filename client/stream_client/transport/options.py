@@ -14,7 +14,7 @@ Parameter = bool | int | str
 """What KServe v2 takes as the value of a request's parameter."""
 
 EMBEDDED = "embedded"
-"""Instead of an address: a local graph server of the client's own."""
+"""Instead of an address: the client starts a local graph server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,12 @@ class TlsOptions:
 
 @dataclass(frozen=True, slots=True)
 class TransportOptions:
-    """How to reach a servable. Timeouts are in seconds; ``None`` is found out from the server.
+    """How to reach a servable. Timeouts are in seconds. ``None``: the client asks the server.
 
-    ``address`` is ``host:port``, ``unix:path`` or ``"embedded"``. Without ``model_name``, the usual graphs are looked
-    for; unary calls prefer ``holisticTracking``, since OVMS fails a unary call when a label has no packet. Frames go
-    through shared memory where ``shared_memory`` allows it, the server is on this machine and announces Triton's
-    extension for it. ``parameters`` are sent with requests: OVMS makes input side packets of them.
+    ``address`` is ``host:port``, ``unix:path`` or ``"embedded"``. Without ``model_name``, the client looks for the
+    usual graphs; unary calls prefer ``holisticTracking``, since OVMS fails a unary call when a label has no packet.
+    Frames go through shared memory where ``shared_memory`` allows it, the server is on this machine and announces
+    Triton's extension for it. ``parameters`` are sent with requests: OVMS turns them into input side packets.
     """
 
     address: str = field(

@@ -24,11 +24,13 @@ from stream_client.transport.status import error_of_status
 _TIMEOUT = 10.0
 _Response = TypeVar("_Response", bound=Message)
 COORDINATES = "coordinates"
-"""A graph's second input: the picture that tells where its crops lie. See ``landmark_tensors``."""
+"""A graph's second input: an image of coordinates, which shows where its crops are. See ``landmarks.decoder``."""
 FRAME_TIMESTAMP = "frame_timestamp"
-"""A graph's second input: INT64 [1], the frame's timestamp in µs. OVMS keeps it from the code of Python nodes."""
+"""A graph's second input: INT64 [1], the frame's timestamp in µs. OVMS does not pass a packet's timestamp to Python
+nodes.
+"""
 LANDMARK_GRAPH = "holisticLandmarks"
-"""The graph to ask for landmarks, where none is named."""
+"""The default graph for landmarks."""
 KNOWN_GRAPHS = ("holisticClassifier", "holisticTracking")
 """The graphs to look for when none is named: ours, and that of OVMS's demo."""
 
@@ -53,7 +55,7 @@ class Servable:
 
     @property
     def gives_landmarks(self) -> bool:
-        """Whether this graph wants the picture of coordinates, and gives landmarks for it."""
+        """Whether this graph takes the image of coordinates and gives landmarks."""
         return self.is_graph and any(spec.name == COORDINATES for spec in self.inputs)
 
     @property
@@ -63,7 +65,7 @@ class Servable:
 
     @property
     def frame_inputs(self) -> tuple[TensorSpec, ...]:
-        """The inputs that may take frames: all but those that go with a frame."""
+        """The inputs that may take frames, without those that accompany a frame."""
         beside = (COORDINATES, FRAME_TIMESTAMP) if self.is_graph else ()
         return tuple(spec for spec in self.inputs if spec.name not in beside)
 
@@ -96,11 +98,11 @@ class ControlPlane:
         self._servables = servables
 
     def server_live(self) -> bool:
-        """Whether the server says that it is live."""
+        """Whether the server reports that it is live."""
         return self._call("ServerLive", ServerLiveRequest(), ServerLiveResponse).live
 
     def server_ready(self) -> bool:
-        """Whether the server says that it is ready."""
+        """Whether the server reports that it is ready."""
         return self._call("ServerReady", ServerReadyRequest(), ServerReadyResponse).ready
 
     def server_info(self) -> ServerInfo:
@@ -180,5 +182,5 @@ class ControlPlane:
 
 
 def _says_not_found(code: grpc.StatusCode, details: str) -> bool:
-    """OVMS answers NOT_FOUND; others say it in the text of another code."""
+    """OVMS answers NOT_FOUND. Other servers use another code and say it in the text."""
     return code is grpc.StatusCode.NOT_FOUND or "not found" in details.lower() or "unknown model" in details.lower()

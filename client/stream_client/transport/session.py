@@ -1,4 +1,4 @@
-"""From options to a transport and a description of what it talks to."""
+"""Makes a transport from options, with a description of its servable."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from stream_client.transport.unary import UnaryTransport
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A transport that is not open yet, what it talks to, and how pictures are sent."""
+    """A transport that is not open yet, its servable, and how frames are sent."""
 
     transport: Transport
     servable: Servable
@@ -25,13 +25,15 @@ class Session:
 
 
 def own_session(transport: Transport, name: str) -> Session:
-    """A session for a transport that is not to a server: ``image`` takes frames as they are, outputs are not known."""
+    """A session for a transport without a server: the input ``image`` takes frames as they are, and outputs are
+    unknown.
+    """
     frame = TensorSpec("image", "UINT8", (-1, -1, 3))
     return Session(transport, Servable(name, "", (frame,), ()), ImageFormat(frame.name))
 
 
 def connect(options: TransportOptions, servables: Sequence[str] = ()) -> Session:
-    """Ask the server what it serves and choose the transport; ``servables``, where known, are told in errors.
+    """Ask the server what it serves and choose the transport; ``servables``, where known, are listed in errors.
 
     Raises :class:`~stream_client.errors.ConnectError`, :class:`~stream_client.errors.UnknownServableError`,
     :class:`~stream_client.errors.BadInputError`.

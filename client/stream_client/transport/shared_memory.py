@@ -1,10 +1,10 @@
 """Triton's system-shared-memory extension: frames to and from a server on this machine, past gRPC.
 
-A session owns two files in ``/dev/shm``, one for inputs, one for outputs, divided into slots of a frame's size.
-The server opens them by name once, and their names are removed at once, so that nothing is left behind however
-the client ends. An input's slot is free again when its request is answered, an output's when the last array that
-looks at it is gone, and both once the graph has gone past their frame without an answer. Where there is no free slot
-the frame goes inside its message, as it does where the server does not offer the extension or cannot open the file.
+A session owns two files in ``/dev/shm``, one for inputs, one for outputs, divided into slots of a frame's size. The
+server opens them by name once. Then the names are removed, so nothing is left behind however the client ends. An
+input's slot is free again when its request is answered. An output's slot is free when the last array on it is gone.
+Both are free once the graph has passed their frame without an answer. Without a free slot the frame goes inside its
+message. It does so, too, when the server does not offer the extension or cannot open the file.
 """
 
 import logging
@@ -56,15 +56,15 @@ class Slots:
         weakref.finalize(self, os.close, self._descriptor)
         os.ftruncate(self._descriptor, self.byte_size)
         self._memory = mmap.mmap(self._descriptor, self.byte_size)
-        self._free = deque(range(count))  # appending and popping are atomic: a finalizer may run at any point
+        self._free = deque(range(count))  # append and pop are atomic: a finalizer may run at any time
         self._backed = 0
 
     def unlink(self) -> None:
-        """Remove the name; the memory goes with its last user."""
+        """Remove the name. The memory is freed with its last user."""
         (_FOLDER / self.name).unlink(missing_ok=True)
 
     def take(self) -> int | None:
-        """A free slot's offset, of the one that was used last where possible."""
+        """The offset of a free slot, preferably the one that was used last."""
         try:
             slot = self._free.popleft()
         except IndexError:
@@ -83,7 +83,7 @@ class Slots:
         self._free.appendleft(offset // self._stride)
 
     def has(self, offset: int, size: int) -> bool:
-        """Whether ``size`` bytes at ``offset`` lie in a slot, from its start."""
+        """Whether ``size`` bytes at ``offset`` fit into a slot that starts there."""
         return offset % self._stride == 0 and 0 <= offset < self.byte_size and 0 <= size <= self.size
 
     def view(self, offset: int, size: int) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
@@ -92,17 +92,17 @@ class Slots:
 
 
 class SharedMemory:
-    """One session's use of the extension over ``channel``: one thread sends, another is answered to.
+    """One session's use of the extension over ``channel``: one thread sends, another receives.
 
     ``outputs`` are the servable's, by name.
     """
 
     MIN_BYTES = 1 << 16
-    """Smaller tensors are as well off inside their message."""
+    """Bytes. Smaller tensors are as fast inside their message."""
     INPUT_SLOTS = 16
     OUTPUT_SLOTS = 32
     REMEMBERED = 256
-    """So many of the last requests are known by their timestamps."""
+    """How many of the last requests are remembered, by timestamp."""
 
     def __init__(self, channel: grpc.Channel, outputs: Sequence[str]) -> None:
         self._names = tuple(outputs)
@@ -121,12 +121,12 @@ class SharedMemory:
         self._offered: dict[tuple[int, str], Place] = {}
         self._awaited: dict[Place, Slots] = {}
         self._timestamps: deque[int] = deque(maxlen=self.REMEMBERED)
-        self._lock = threading.Lock()  # for walking what another thread adds to
+        self._lock = threading.Lock()  # for iterating while another thread adds
 
     # --- the sender's side
 
     def place_inputs(self, timestamp: int, tensors: Sequence[Tensor]) -> dict[str, Place]:
-        """Copy the large tensors into shared memory; where each of them is, by its name."""
+        """Copy the large tensors into shared memory. Returns the place of each by name."""
         places: dict[str, Place] = {}
         with self._lock:
             self._timestamps.append(timestamp)
@@ -146,7 +146,9 @@ class SharedMemory:
         return places
 
     def place_outputs(self, timestamp: int) -> dict[str, Place | None]:
-        """Slots for the outputs that were large before. Then every output is named: Triton sends no other."""
+        """Slots for the outputs that were large before. If there are any, every output is named: Triton sends only
+        named outputs.
+        """
         places: dict[str, Place | None] = dict.fromkeys(self._names) if self._output_sizes else {}
         for name, size in list(self._output_sizes.items()):
             if self._outputs is None or self._outputs.size < size:
@@ -185,11 +187,10 @@ class SharedMemory:
             self._take_back(timestamp, name)
 
     def passed(self, timestamp: int, outputs: Collection[str]) -> None:
-        """A graph has answered ``outputs`` at ``timestamp``: it has done with what they had before.
+        """A graph has answered ``outputs`` at ``timestamp``, so it no longer uses earlier slots.
 
-        Graphs drop frames without a word. But requests are read in order, and their inputs copied as they are read;
-        and an output's packets are written in the order of their timestamps. A timestamp that a graph has made up
-        itself tells nothing.
+        Graphs drop frames silently. But the server reads requests in order and copies inputs as it reads. It writes an
+        output's packets in the order of their timestamps. A timestamp that a graph made up itself says nothing.
         """
         with self._lock:
             if timestamp not in self._timestamps:
@@ -202,19 +203,19 @@ class SharedMemory:
             self._take_back(*key)
 
     def failed(self, timestamp: int) -> None:
-        """The server has refused the request, and has done with its memory."""
+        """The server has refused the request, so it no longer uses its memory."""
         self._free_inputs(timestamp)
         for name in self._output_sizes:
             self._take_back(timestamp, name)
 
     def close(self) -> None:
-        """Tell the server to forget the regions; arrays that look into them stay valid."""
+        """Unregister the regions at the server. Arrays on them stay valid."""
         calls = []
         for name in self._regions:
             request = SystemSharedMemoryUnregisterRequest(name=name)
             calls.append(self._unregister.future(request.SerializeToString(), timeout=_UNREGISTER_TIMEOUT))
         for call in calls:
-            call.exception()  # a server that is gone has forgotten them
+            call.exception()  # a lost server has forgotten them
 
     # --- inside
 
@@ -223,14 +224,14 @@ class SharedMemory:
             slots.give_back(offset)
 
     def _take_back(self, timestamp: int, name: str) -> None:
-        """An output that was offered a slot and came without it."""
+        """An output that came in its message although it had a slot."""
         place = self._offered.pop((timestamp, name), None)
         slots = self._awaited.pop(place, None) if place is not None else None
         if slots is not None and place is not None:
             slots.give_back(place.offset)
 
     def _new(self, size: int, count: int) -> Slots | None:
-        """Slots that the server knows, or ``None`` from the first failure on."""
+        """Slots that the server has registered, or ``None`` after the first failure."""
         if self._refused:
             return None
         try:

@@ -22,18 +22,18 @@ from stream_client.util.bounded_queue import BoundedQueue
 class StreamingTransport:
     """A session over one bidirectional call. Implements :class:`~stream_client.transport.base.Transport`.
 
-    ``parameters`` are sent with the first request: OVMS makes input side packets of them. ``shared_outputs``: see
+    ``parameters`` are sent with the first request: OVMS turns them into input side packets. ``shared_outputs``: see
     :class:`~stream_client.transport.link.ServableLink`.
     """
 
     QUEUE = 256
-    """Serialised requests waiting for the network; the client's window keeps it far below."""
+    """How many serialised requests may wait for the network. The client's window keeps the number far below."""
 
     LINGER = 0.5
-    """Seconds that a server has to end a call whose every request it has answered."""
+    """Seconds to wait until a server ends a call after its last answer."""
 
     BUFFERED = 4
-    """Requests at the start of a session that say nothing about the network's rate."""
+    """How many requests at the start of a session are no measure of the network's rate."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class StreamingTransport:
 
     @property
     def upload_rate(self) -> float | None:
-        """Bytes a second of the request that the network took fastest."""
+        """Bytes a second, of the fastest request."""
         return self._upload_rate
 
     def open(self, listener: Listener, *, within: float = math.inf, request_timeout: float | None = None) -> None:
@@ -83,13 +83,13 @@ class StreamingTransport:
         """Queue for the network."""
         with self._lock:
             self._unanswered[timestamp] = None
-            # A graph may drop frames: where answers say whose they are, old ones need not be remembered.
+            # A graph may drop frames. Answers name their request, so old requests need not be remembered.
             if len(self._unanswered) > self.QUEUE and not self._in_order:
                 self._unanswered.popitem(last=False)
         self._requests.put(data)
 
     def finish(self) -> None:
-        """Half-close once everything queued is sent."""
+        """Half-close after everything queued is sent."""
         self._requests.close()
 
     def interrupt(self) -> None:
@@ -97,7 +97,7 @@ class StreamingTransport:
         self._link.interrupt()
 
     def close(self) -> None:
-        """End the call and close the connection; what is unanswered is given up."""
+        """End the call and close the connection. Open requests are given up."""
         self._requests.close()
         if self._reader is not None and not self._unanswered:
             self._reader.join(self.LINGER)  # servers count a cancelled call as failed
@@ -109,10 +109,10 @@ class StreamingTransport:
         self._call = self._reader = None
 
     def _drain(self, requests: BoundedQueue[bytes]) -> Iterator[bytes]:
-        """Runs in gRPC's thread, which comes back for more once the network has taken the last request.
+        """Runs in gRPC's thread. gRPC asks for the next request when the network has taken the last one.
 
-        The first requests vanish in empty buffers, and a server that is busy keeps later ones waiting: only the
-        fastest of the later ones tells what the network can do.
+        The first requests disappear in empty buffers, and a busy server delays later ones. So only the fastest of the
+        later requests shows what the network can do.
         """
         count = 0
         while (data := requests.get()) is not None:
@@ -133,7 +133,7 @@ class StreamingTransport:
         except Exception as exception:  # noqa: BLE001 - ends the session, with its cause
             error = as_error(exception, TransportError, "reading answers failed")
         finally:
-            # Nothing reads the answers any more: end the call, and let the sender's queue drain to nowhere.
+            # Nothing reads the answers any more. End the call, and empty the sender's queue.
             self._requests.close()
             call.cancel()
         listener(Closed(error))
@@ -171,7 +171,9 @@ class StreamingTransport:
         )
 
     def _failed(self, response: InferResponse | None) -> int | None:
-        """Whose error it is: Triton says so, servers that answer in order mean the oldest, else the only one."""
+        """The request that an error belongs to. Triton names it. A server that answers in order means the oldest; else
+        it is the only one.
+        """
         timestamp = None if response is None else _key(response)
         with self._lock:
             if timestamp is None and (self._in_order or len(self._unanswered) == 1):
@@ -181,7 +183,9 @@ class StreamingTransport:
         return timestamp
 
     def _timestamp(self, response: InferResponse) -> int:
-        """Whose answer it is: OVMS says so by its parameter, Triton by the id, others answer in order."""
+        """The request that an answer belongs to. OVMS names it by a parameter, Triton by the id; others answer in
+        order.
+        """
         timestamp = _key(response)
         if timestamp is not None:
             return timestamp

@@ -19,7 +19,7 @@ from stream_client.transport.status import error_of_status
 class UnaryTransport:
     """Many calls over one channel. Implements :class:`~stream_client.transport.base.Transport`.
 
-    ``parameters`` are sent with every call: each has a graph of its own, and OVMS makes input side packets of them.
+    ``parameters`` are sent with every call: each call has its own graph, and OVMS turns them into input side packets.
     ``shared_outputs``: see :class:`~stream_client.transport.link.ServableLink`.
     """
 
@@ -42,7 +42,7 @@ class UnaryTransport:
 
     @property
     def upload_rate(self) -> float | None:
-        """Not known: gRPC does not tell when a call's request is out."""
+        """Unknown: gRPC does not report when a request has left."""
         return None
 
     def open(self, listener: Listener, *, within: float = math.inf, request_timeout: float | None = None) -> None:
