@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kserve_wire.messages import ModelInferRequest
-from tests.conformance.wire import INVALID_ARGUMENT, NOT_FOUND, TIMESTAMP, Wire, request
+from tests.conformance.wire import FAILED_PRECONDITION, INVALID_ARGUMENT, NOT_FOUND, TIMESTAMP, Wire, request
 
 WHERE = "; input name: input name: pose_landmarks"  # twice: OVMS's own slip
 
@@ -88,3 +88,34 @@ def test_values_may_be_typed(wire: Wire) -> None:
     del made.raw_input_contents[:]
     made.inputs[0].contents.fp32_contents.extend([0.0] * 195)
     assert wire.infer(made).raw_output_contents == wire.infer(landmarks()).raw_output_contents
+
+
+@pytest.mark.graphs("twoInputs")
+@pytest.mark.parametrize("name", ["lost", "climbs"])
+def test_a_model_without_a_folder_or_behind_two_dots_has_no_version(wire: Wire, name: str) -> None:
+    missing = (NOT_FOUND, "Model with requested version is not found")
+    for version in ("", "1"):
+        assert wire.refused_call("ModelReady", name=name, version=version) == missing
+        assert wire.refused_call("ModelMetadata", name=name, version=version) == missing
+    assert wire.refusal(request(name, ("pose_landmarks", np.zeros((1, 195), np.float32)))) == missing
+
+
+@pytest.mark.graphs("twoInputs")
+def test_a_model_on_the_device_auto_answers(wire: Wire) -> None:
+    answer = wire.infer(request("onAuto", ("pose_landmarks", np.zeros((1, 195), np.float32))))
+    assert [item.name for item in answer.outputs] == ["scores"]
+
+
+@pytest.mark.graphs("twoInputs")
+def test_a_batch_that_the_network_cannot_take_leaves_a_model_of_batch_auto_as_it_was(wire: Wire) -> None:
+    too_many = request("anyBatch", ("pose_landmarks", np.zeros((3, 195), np.float32)))
+    assert wire.refusal(too_many) == (FAILED_PRECONDITION, "Model could not be reshaped with requested shape")
+    answer = wire.infer(request("anyBatch", ("pose_landmarks", np.zeros((1, 195), np.float32))))
+    assert [item.name for item in answer.outputs] == ["scores"]
+
+
+def test_a_negative_dimension_is_refused_as_ovms_words_it_for_models(wire: Wire) -> None:
+    made = landmarks()
+    made.inputs[0].shape[0] = -1
+    text = "Invalid input shape - Negative or zero dimension size is not acceptable: (-1,195)"
+    assert wire.refusal(made) == (INVALID_ARGUMENT, f"{text}{WHERE}")

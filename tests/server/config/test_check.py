@@ -105,11 +105,9 @@ def test_the_exit_status_tells_whether_there_are_faults(
 
 
 def test_the_command_names_every_entry_with_reason_and_version() -> None:
-    command = [sys.executable, "-m", "graph_server", "check", "--config_path", "tests/conformance/config.json"]
-    done = subprocess.run(
-        [*command, "--mount", "project=graphs"], capture_output=True, text=True, cwd=ROOT, check=False, timeout=50
-    )
+    command = [sys.executable, "-m", "graph_server", "check", "--config_path", "server_config/config.json"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=50)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert f"{ROOT}/tests/conformance/config.json: model_config_list[8] (holisticClassifier): fine" in lines
+    assert f"{ROOT}/server_config/config.json: model_config_list[12] (holisticClassifier): fine" in lines
     assert lines[-1] == "0 faults"

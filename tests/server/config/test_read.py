@@ -17,6 +17,8 @@ from tests.conftest import ROOT
 
 SHIPPED = {"server_config/config.json": ("graphs", "models"), "tests/conformance/config.json": ("project", "models")}
 
+WRONG_ON_PURPOSE = ("lost", "climbs")
+
 
 def written(folder: Path, content: Any, name: str = "config.json") -> Path:
     path = folder / name
@@ -48,16 +50,19 @@ def test_ovms_refuses_nothing_of_a_shipped_configuration_and_reads_nothing_other
     path: str, models_dir: Path
 ) -> None:
     config = shipped(path, models_dir)
-    assert remarks(config) == []
+    wrong = {finding.place.rpartition(" ")[2] for finding in config.findings if finding.effect != "note"}
+    assert wrong == ({"(climbs)"} if "conformance" in path else set())
     assert all(graph.graph_path.is_file() for graph in config.graphs)
-    assert all((model.base_path / "1").is_dir() and not model.unusable for model in config.models)
+    served = [model for model in config.models if model.name not in WRONG_ON_PURPOSE]
+    assert all((model.base_path / "1").is_dir() and not model.unusable for model in served)
     assert config.metrics is None  # so that OVMS and this server take --metrics_enable
 
 
 @pytest.mark.parametrize("path", SHIPPED)
 def test_every_model_of_the_project_computes_in_float32(path: str, models_dir: Path) -> None:
     config = shipped(path, models_dir)
-    assert {model.plugin_config.get("INFERENCE_PRECISION_HINT") for model in config.models} == {"f32"}
+    used = [model for model in config.models if model.name not in (*WRONG_ON_PURPOSE, "onAuto", "anyBatch")]
+    assert {model.plugin_config.get("INFERENCE_PRECISION_HINT") for model in used} == {"f32"}
 
 
 def test_everything_a_model_may_say_is_read(tmp_path: Path) -> None:
