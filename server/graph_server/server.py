@@ -11,7 +11,7 @@ import grpc
 from graph_server.config.read import ServerConfig
 from graph_server.errors import ConfigError, GraphServerError
 from graph_server.faults.interceptor import FaultInterceptor
-from graph_server.faults.plan import NO_FAULTS, FaultOptions
+from graph_server.faults.options import NO_FAULTS, FaultOptions
 from graph_server.metrics.registry import MetricsConfig, Registry
 from graph_server.metrics.servables import ServableMetrics
 from graph_server.models.runtime import Runtime

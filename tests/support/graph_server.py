@@ -10,7 +10,7 @@ import grpc
 import numpy.typing as npt
 
 from graph_server.config.read import ServerConfig, single_servable
-from graph_server.faults.plan import parse_faults
+from graph_server.faults.options import parse_faults
 from graph_server.resources import cache_folder
 from graph_server.server import GraphServer, ServerOptions
 from kserve_wire.messages import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from graph_server.cli.ovms_flags import IGNORED
 from graph_server.config.entries import PREPROCESSING
-from graph_server.faults.plan import HELP
+from graph_server.faults.options import HELP
 from graph_server.service.admission import Limits
 from graph_server.service.rest.cross_origin import CrossOrigin
 

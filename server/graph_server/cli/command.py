@@ -23,7 +23,7 @@ from graph_server.cli.ovms_flags import IGNORED, refusal
 from graph_server.config.entries import PREPROCESSING
 from graph_server.config.read import ServerConfig, read_config, single_servable
 from graph_server.errors import ConfigError, GraphServerError
-from graph_server.faults.plan import parse_faults
+from graph_server.faults.options import parse_faults
 from graph_server.metrics.registry import MetricsConfig, metrics_config
 from graph_server.resources import cache_folder, project_file
 from graph_server.server import DEFAULT_REST_WORKERS, GraphServer, ServerOptions, label_files

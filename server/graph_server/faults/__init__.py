@@ -1,1 +1,1 @@
-"""Faults that are injected for tests of clients."""
+"""Injects faults into responses, to test clients."""

@@ -1,4 +1,4 @@
-"""Injects faults between the service and gRPC: the service knows nothing of them."""
+"""Injects faults between the service and gRPC. The service does not know about them."""
 
 import random
 import threading
@@ -8,18 +8,19 @@ from typing import Any
 
 import grpc
 
-from graph_server.faults.plan import FaultLine, FaultOptions
+from graph_server.faults.options import FaultOptions
+from graph_server.faults.queue import FaultQueue
 from graph_server.service.messages import encode_stream_error
 
 _TEXT = "Injected fault"
-_MAX_BYTES = 128 << 20  # responses that wait for their delay; beyond, the session feels a slow reader
+_MAX_BYTES = 128 << 20  # of delayed responses; when it is full, the session waits as for a slow client
 
 Unary = Callable[[bytes, grpc.ServicerContext], bytes]
 Stream = Callable[[Iterator[bytes], grpc.ServicerContext], Iterator[bytes]]
 
 
 class FaultInterceptor(grpc.ServerInterceptor):  # type: ignore[misc,unused-ignore]
-    """Wraps ``ModelInfer`` and ``ModelStreamInfer``. Owns a thread for each session; :meth:`join` waits for them."""
+    """Wraps ``ModelInfer`` and ``ModelStreamInfer``. Owns one thread for each session. :meth:`join` waits for them."""
 
     def __init__(self, options: FaultOptions) -> None:
         self._options = options
@@ -31,7 +32,7 @@ class FaultInterceptor(grpc.ServerInterceptor):  # type: ignore[misc,unused-igno
         self._threads: set[threading.Thread] = set()
 
     def intercept_service(self, continuation: Callable[[Any], Any], handler_call_details: Any) -> Any:
-        """The service's handler, with faults where it infers."""
+        """The service's handler, with faults for inference calls."""
         handler = continuation(handler_call_details)
         if handler is None:
             return None
@@ -47,7 +48,7 @@ class FaultInterceptor(grpc.ServerInterceptor):  # type: ignore[misc,unused-igno
         return handler
 
     def join(self) -> None:
-        """Wait for the sessions' threads, once their calls have ended."""
+        """Wait for the threads of the sessions. Their calls must have ended."""
         while True:
             with self._lock:
                 threads = list(self._threads)
@@ -66,7 +67,7 @@ class FaultInterceptor(grpc.ServerInterceptor):  # type: ignore[misc,unused-igno
             failed = self._chance.random() < options.error
             closed = bool(options.close_after) and self._answered == options.close_after
             self._answered = 0 if closed else self._answered + 1
-        # A lost answer ends with the client's deadline, or with the client.
+        # A dropped answer never comes: wait until the client's deadline, or until the client is gone.
         gone.wait(None if dropped and not closed else options.delay)
         if closed:
             context.abort(grpc.StatusCode.UNAVAILABLE, f"{_TEXT} - close_after={options.close_after}")
@@ -80,7 +81,7 @@ class FaultInterceptor(grpc.ServerInterceptor):  # type: ignore[misc,unused-igno
             self._sessions += 1
         gone = _ended(context)
         error = encode_stream_error(f"{_TEXT} - error={self._options.error:g}")
-        session = _Session(FaultLine(self._options, chance, error))
+        session = _Session(FaultQueue(self._options, chance, error))
         context.add_callback(session.abandon)
 
         def pump() -> None:
@@ -94,7 +95,7 @@ class FaultInterceptor(grpc.ServerInterceptor):  # type: ignore[misc,unused-igno
         with self._lock:
             self._threads.add(thread)
         thread.start()
-        # Not joined here: after close_after the session inside ends only when its call has ended.
+        # No join before the abort: after close_after the inner session ends only when its call has ended.
         yield from session.responses()
         if session.closed:
             context.abort(grpc.StatusCode.UNAVAILABLE, f"{_TEXT} - close_after={self._options.close_after}")
@@ -107,10 +108,10 @@ class FaultInterceptor(grpc.ServerInterceptor):  # type: ignore[misc,unused-igno
 
 
 class _Session:
-    """A :class:`FaultLine` between the thread that fills it and the call that empties it."""
+    """A :class:`FaultQueue` between the thread that fills it and the call that empties it."""
 
-    def __init__(self, line: FaultLine) -> None:
-        self._line = line
+    def __init__(self, queue: FaultQueue) -> None:
+        self._queue = queue
         self._changed = threading.Condition()
         self._ended = False
         self._gone = False
@@ -118,43 +119,43 @@ class _Session:
 
     @property
     def closed(self) -> bool:
-        """Whether the line closed by itself."""
+        """Whether ``close_after`` ended the session."""
         with self._changed:
-            return self._line.closed
+            return self._queue.closed
 
     def fill(self, responses: Iterator[bytes]) -> None:
-        """Take everything from the session."""
+        """Put all responses of the session into the queue."""
         failure: Exception | None = None
         try:
             for response in responses:
                 with self._changed:
-                    self._changed.wait_for(lambda: self._line.bytes < _MAX_BYTES or self._gone)
+                    self._changed.wait_for(lambda: self._queue.bytes < _MAX_BYTES or self._gone)
                     if not self._gone:
-                        self._line.add(response, time.monotonic())
+                        self._queue.add(response, time.monotonic())
                         self._changed.notify_all()
-        except Exception as error:  # noqa: BLE001 - raised again by responses(): context.abort() comes this way
+        except Exception as error:  # noqa: BLE001 - responses() raises it again; context.abort() also arrives here
             failure = error
         with self._changed:
             self._failure = failure
             self._ended = True
-            self._line.end(time.monotonic())
+            self._queue.end(time.monotonic())
             self._changed.notify_all()
 
     def responses(self) -> Iterator[bytes]:
-        """What is due, as it becomes due; raises what the session raised."""
+        """Give each response when it is due. Raises the exception of the session."""
         while True:
             with self._changed:
-                response = self._line.pop(time.monotonic())
+                response = self._queue.pop(time.monotonic())
                 while response is None:
-                    due = self._line.next_due()
-                    if self._gone or self._line.closed or (self._ended and due is None):
+                    due = self._queue.next_due()
+                    if self._gone or self._queue.closed or (self._ended and due is None):
                         self._gone = True
                         self._changed.notify_all()
-                        if self._failure is not None and not self._line.closed:
+                        if self._failure is not None and not self._queue.closed:
                             raise self._failure
                         return
                     self._changed.wait(None if due is None else max(0.0, due - time.monotonic()))
-                    response = self._line.pop(time.monotonic())
+                    response = self._queue.pop(time.monotonic())
                 self._changed.notify_all()
             yield response
 
@@ -166,7 +167,7 @@ class _Session:
 
 
 class _Rate:
-    """Lets ``rate`` pass a second, in the order of arrival; 0: all."""
+    """Lets ``rate`` requests a second pass, in the order of arrival. 0 lets all pass at once."""
 
     def __init__(self, rate: float) -> None:
         self._interval = 1 / rate if rate else 0.0
@@ -185,7 +186,7 @@ class _Rate:
 
 
 def _ended(context: grpc.ServicerContext) -> threading.Event:
-    """Set when the call has ended."""
+    """An event that is set when the call has ended."""
     gone = threading.Event()
     if not context.add_callback(gone.set):
         gone.set()

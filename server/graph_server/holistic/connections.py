@@ -1,7 +1,6 @@
-"""Which landmarks are joined by lines when they are drawn.
+"""MediaPipe's connections: the lines between landmarks in a drawing.
 
-Source: graphs/holistic_tracking/holistic_tracking_to_render_data.pbtxt. A chain (a, b, c) stands for the lines
-a-b and b-c.
+Source: graphs/holistic_tracking/holistic_tracking_to_render_data.pbtxt. A chain (a, b, c) means the lines a-b and b-c.
 """
 
 Chains = tuple[tuple[int, ...], ...]
@@ -24,7 +23,7 @@ POSE: Chains = (
     (10, 14),
     (11, 15),
 )
-"""Of the 16 drawn pose points: 11 to 16 and 23 to 32 of the body."""
+"""Connections of the 16 drawn pose points, which are 11 to 16 and 23 to 32 of the body."""
 
 HAND: Chains = (
     (0, 1, 2, 3, 4),
@@ -34,7 +33,7 @@ HAND: Chains = (
     (13, 17),
     (0, 17, 18, 19, 20),
 )
-"""Of the 21 points of a hand."""
+"""Connections of the 21 points of a hand."""
 
 FACE: Chains = (
     (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291),
@@ -89,4 +88,4 @@ FACE: Chains = (
         10,
     ),
 )
-"""Of the 468 points of a face: lips, eyes, brows, outline."""
+"""Connections of the 468 points of a face: lips, eyes, brows, outline."""

@@ -1,10 +1,10 @@
-"""Crops of regions and the way back.
+"""Crops of regions, and landmarks from a crop back to the image.
 
-Source: calculators/tensor/image_to_tensor_{utils,converter_opencv}.cc. MediaPipe warps the bytes first and
-converts them to floating point afterwards, so a crop of bytes loses nothing. Its OpenCV 3.4 samples at positions
-rounded to 1/32 pixel; OpenCV 5 no longer does in its warps, and those differences of one grey level move hands and
-small faces over their thresholds. Hence the sampling positions are computed here, and :func:`cv2.remap` is given them
-in its fixed-point form, which has stayed as it was.
+Source: calculators/tensor/image_to_tensor_{utils,converter_opencv}.cc. MediaPipe first warps the bytes and then
+converts them to floating point, so a crop of bytes loses nothing. MediaPipe's OpenCV 3.4 samples at positions rounded
+to 1/32 pixel. The warps of OpenCV 5 do not round, and differences of one grey level move hands and small faces over
+their thresholds. So this module computes the sampling positions itself and gives them to :func:`cv2.remap` in
+fixed-point form. This form has not changed.
 """
 
 import math
@@ -18,7 +18,7 @@ from graph_server.holistic.regions import ImageSize, Landmarks, Region
 
 Bytes = npt.NDArray[np.uint8]
 
-# A pixel has 11 bits beyond the 5 of OpenCV's positions, so that a sum of two rounds as the exact value does.
+# Positions have 11 bits more than the 5 of OpenCV, so that a sum of two is rounded like the exact value.
 _ONE = 1 << 16
 _HALF = _ONE >> 6  # of 1/32 pixel
 _FAR = 16_000
@@ -26,7 +26,7 @@ _FAR = 16_000
 
 @dataclass(frozen=True, slots=True)
 class Padding:
-    """Letterbox bars, as fractions of the crop: left, top, right, bottom."""
+    """Letterbox bars at the sides of a crop, as fractions of the crop."""
 
     left: float = 0.0
     top: float = 0.0
@@ -34,14 +34,14 @@ class Padding:
     bottom: float = 0.0
 
 
-# Crops of several frames and parts are made side by side; OpenCV's own threads would only get in their way.
+# Several workers make crops in parallel. OpenCV's own threads would only disturb them.
 cv2.setNumThreads(1)
 
 WHOLE = Region(0.5, 0.5, 1.0, 1.0)
 
 
 def padded(region: Region, size: ImageSize, crop: ImageSize) -> tuple[Region, Padding]:
-    """``region`` enlarged to the crop's aspect, and the bars that this adds."""
+    """``region`` enlarged to the aspect ratio of the crop, and the bars that this adds."""
     width, height = region.width * size[0], region.height * size[1]
     crop_aspect, aspect = crop[1] / crop[0], height / width
     if crop_aspect > aspect:
@@ -52,7 +52,7 @@ def padded(region: Region, size: ImageSize, crop: ImageSize) -> tuple[Region, Pa
 
 
 def crop(image: Bytes, region: Region, out: Bytes, *, border: int = cv2.BORDER_REPLICATE) -> None:
-    """Warp ``region`` of ``image`` (uint8 [h, w, 3]) into ``out`` (uint8 [height, width, 3]), bilinear."""
+    """Warp ``region`` of ``image`` (uint8 [h, w, 3]) into ``out`` (uint8 [height, width, 3]) with bilinear sampling."""
     height, width = out.shape[:2]
     image_height, image_width = image.shape[:2]
     cosine, sine = math.cos(region.rotation), math.sin(region.rotation)
@@ -77,12 +77,12 @@ def crop(image: Bytes, region: Region, out: Bytes, *, border: int = cv2.BORDER_R
 
 
 def _fixed(positions: npt.NDArray[np.float64], offset: int = 0) -> npt.NDArray[np.int32]:
-    """Positions in pixels, in fixed point; far outside any image they stop, so that a sum of two fits."""
+    """Positions in pixels as fixed-point numbers. They are clipped far outside of images, so that a sum of two fits."""
     return np.rint(np.clip(positions, -_FAR, _FAR) * _ONE).astype(np.int32) + np.int32(offset)
 
 
 def unpadded(landmarks: Landmarks, padding: Padding) -> Landmarks:
-    """Landmarks of the crop without its bars; z is scaled as x is."""
+    """Landmarks relative to the crop without its bars. z is scaled like x."""
     if padding == Padding():
         return landmarks
     result = landmarks.copy()
@@ -94,7 +94,7 @@ def unpadded(landmarks: Landmarks, padding: Padding) -> Landmarks:
 
 
 def turned(points: Landmarks, rotation: float) -> Landmarks:
-    """Points [n, 2…] with x and y turned about the origin by ``rotation`` radians."""
+    """Points [n, 2…] with x and y rotated about the origin by ``rotation`` radians."""
     cosine, sine = np.float32(np.cos(rotation)), np.float32(np.sin(rotation))
     result = points.copy()
     result[:, 0] = cosine * points[:, 0] - sine * points[:, 1]
@@ -103,7 +103,7 @@ def turned(points: Landmarks, rotation: float) -> Landmarks:
 
 
 def projected(landmarks: Landmarks, region: Region) -> Landmarks:
-    """Landmarks of the crop (0…1) on the image; z on the scale of the region's width."""
+    """Landmarks relative to the image, from landmarks relative to the crop (0…1). z is scaled by the region's width."""
     centered = landmarks.copy()
     centered[:, :2] -= 0.5
     result = turned(centered, region.rotation)

@@ -1,4 +1,4 @@
-"""Landmarks drawn on a picture.
+"""Draws landmarks on an image.
 
 Sources: graphs/holistic_tracking/holistic_tracking_to_render_data.pbtxt (colours, thicknesses, connections),
 util/annotation_renderer.cc (rounding), calculators/util/annotation_overlay_calculator.cc (padded rows).
@@ -31,9 +31,9 @@ _ROW_ALIGNMENT = 16  # bytes; framework/formats/image_frame.h
 
 @dataclass(frozen=True, slots=True)
 class Strokes:
-    """Lines and dots of one colour: ``points`` int32 [n, 2] in pixels, ``thickness`` in pixels, at least 1.
+    """Lines and dots in one colour. ``points`` is int32 [n, 2] in pixels, ``thickness`` is in pixels, at least 1.
 
-    ``lines`` are chains of point indices; ``dots`` are point indices.
+    ``lines`` are chains of point indices, ``dots`` are point indices.
     """
 
     points: npt.NDArray[np.int32]
@@ -51,7 +51,7 @@ def holistic_strokes(
     right_hand: Landmarks | None,
     face: Landmarks | None,
 ) -> list[Strokes]:
-    """What to draw, in order. Hands' wrists replace the pose's, so that hands and arms meet."""
+    """The strokes in drawing order. The wrists of the hands replace those of the pose, so that hands and arms meet."""
     scale = _SCALE
     if region is not None:
         scale *= max(region.width * size[0], region.height * size[1])
@@ -67,14 +67,14 @@ def holistic_strokes(
     if face is not None:
         points = _pixels(face, size)
         thin = to_thickness(0.5 * scale)
-        # MediaPipe first draws white dots of the same size, which the coloured ones then cover.
+        # MediaPipe first draws white dots of the same size. The coloured dots cover them, so they are not drawn here.
         strokes.append(Strokes(points, WHITE, thin, FACE))
         strokes.append(Strokes(points, CYAN, thin, (), tuple(range(len(points)))))
     return strokes
 
 
 def canvas_for(image: Bytes) -> Bytes:
-    """A copy of ``image`` (uint8 [h, w, c]; gray becomes RGB) to draw on; rows padded to 16 bytes."""
+    """A copy of ``image`` (uint8 [h, w, c]) to draw on. Gray becomes RGB. Rows are padded to 16 bytes."""
     height, width = image.shape[:2]
     channels = 4 if image.shape[2] == 4 else 3
     stride = -(-width * channels // _ROW_ALIGNMENT) * _ROW_ALIGNMENT
@@ -96,7 +96,7 @@ def draw(canvas: Bytes, strokes: Sequence[Strokes]) -> None:
 
 
 def _draw_dots(canvas: Bytes, points: npt.NDArray[np.int32], color: Color, radius: int) -> None:
-    """All at once: a face has 468, and a call of OpenCV for each took longer than everything else that is drawn."""
+    """Draw all dots at once. A face has 468: one OpenCV call for each took longer than all the other drawing."""
     places = (points[:, None] + _disc(radius)).reshape(-1, 2)
     seen = places[((places >= 0) & (places < (canvas.shape[1], canvas.shape[0]))).all(axis=1)]
     canvas[seen[:, 1], seen[:, 0]] = (*color, 0)[: canvas.shape[2]]
@@ -104,7 +104,7 @@ def _draw_dots(canvas: Bytes, points: npt.NDArray[np.int32], color: Color, radiu
 
 @lru_cache(maxsize=32)
 def _disc(radius: int) -> npt.NDArray[np.int32]:
-    """The pixels of OpenCV's filled circle: int32 [n, 2], x and y from its centre."""
+    """The pixels of OpenCV's filled circle, int32 [n, 2]: x and y from its centre."""
     square = np.zeros((2 * radius + 1, 2 * radius + 1), np.uint8)
     cv2.circle(square, (radius, radius), radius, 1, cv2.FILLED)
     return (np.argwhere(square)[:, ::-1] - radius).astype(np.int32)
@@ -136,7 +136,7 @@ def _with_wrists(pose: Landmarks, left_hand: Landmarks | None, right_hand: Landm
     for place, hand in ((4, left_hand), (5, right_hand)):
         if hand is not None:
             points[place, :3] = hand[0, :3]
-            points[place, 3] = 1.0  # a hand's landmarks have no visibility: they are always shown
+            points[place, 3] = 1.0  # landmarks of hands have no visibility and are always drawn
     return points
 
 
@@ -145,13 +145,13 @@ def _pixels(landmarks: Landmarks, size: ImageSize) -> npt.NDArray[np.int32]:
 
 
 def to_pixels(points: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int32]:
-    """Rounded, halves away from zero, as C++ rounds."""
-    # Far outside the picture nothing shows, and OpenCV's fixed point would overflow.
+    """Points rounded to pixels. Halves are rounded away from zero, as in C++."""
+    # Points far outside the image are invisible, and OpenCV's fixed-point numbers would overflow.
     clipped = np.clip(points, -16_000, 16_000)
     rounded: npt.NDArray[np.int32] = (np.sign(clipped) * np.floor(np.abs(clipped) + 0.5)).astype(np.int32)
     return rounded
 
 
 def to_thickness(pixels: float) -> int:
-    """Rounded, at least 1."""
+    """A thickness in whole pixels, at least 1."""
     return max(1, math.floor(pixels + 0.5))

@@ -1,4 +1,4 @@
-"""Face, found from the pose: short-range detection, tracking, mesh.
+"""Face landmarks: short-range detection in the region that the pose gives, tracking, face mesh.
 
 Sources: modules/holistic_landmark/face_*.pbtxt, modules/face_detection/face_detection*.pbtxt,
 modules/face_landmark/face_landmark_cpu.pbtxt.
@@ -27,7 +27,7 @@ _POSE_FACE = slice(0, 11)
 
 
 class FaceTracker:
-    """Follows one face. For one thread at a time."""
+    """Tracks one face. Use it from one thread at a time."""
 
     def __init__(self, detection_model: Model, landmark_model: Model, skipping: FrameSkipping = EVERY_FRAME) -> None:
         self._schedule = Schedule(skipping)
@@ -38,7 +38,7 @@ class FaceTracker:
         self._previous: Landmarks | None = None
 
     def process(self, image: Bytes, pose: Landmarks | None) -> Landmarks | None:
-        """The face's landmarks [468, 5]; ``None`` when it is not seen. ``pose`` holds at least points 0…10."""
+        """The face's landmarks [468, 5], or ``None`` if it is not found. ``pose`` has at least the points 0…10."""
         if pose is None:
             self._previous = None
             self._schedule.restart()

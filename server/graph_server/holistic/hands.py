@@ -1,4 +1,4 @@
-"""Hands, found from the pose: recrop, tracking, landmarks.
+"""Hand landmarks: a better crop of the region that the pose gives, tracking, landmarks.
 
 Sources: modules/holistic_landmark/hand_*.pbtxt, modules/hand_landmark/hand_landmark_cpu.pbtxt.
 """
@@ -32,14 +32,14 @@ _DEPTH_SCALE = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Hand:
-    """Which pose landmarks belong to a hand."""
+    """The indices of a hand's landmarks in the pose."""
 
     wrist: int
     pinky: int
     index: int
 
     def place(self, pose: Landmarks) -> Landmarks:
-        """Where the pose [33, 5] has the hand: x, y."""
+        """The position of the hand in the pose [33, 5]: x, y."""
         points: Landmarks = pose[[self.wrist, self.pinky, self.index], :2].mean(axis=0)
         return points
 
@@ -49,7 +49,7 @@ RIGHT = Hand(wrist=16, pinky=18, index=20)
 
 
 class HandTracker:
-    """Follows one hand. For one thread at a time."""
+    """Tracks one hand. Use it from one thread at a time."""
 
     def __init__(
         self, hand: Hand, recrop_model: Model, landmark_model: Model, skipping: FrameSkipping = EVERY_FRAME
@@ -64,7 +64,7 @@ class HandTracker:
         self._previous: Landmarks | None = None
 
     def process(self, image: Bytes, pose: Landmarks | None) -> Landmarks | None:
-        """The hand's landmarks [21, 5]; ``None`` when it is not seen. ``pose`` is [33, 5]."""
+        """The hand's landmarks [21, 5], or ``None`` if it is not found. ``pose`` is [33, 5]."""
         if pose is None or pose[self._hand.wrist, 3] <= _MIN_VISIBILITY:
             self._previous = None
             self._schedule.restart()

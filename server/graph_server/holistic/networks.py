@@ -1,4 +1,4 @@
-"""The neural networks of the pipeline, on OpenVINO: only the outputs that are used."""
+"""The neural networks of holistic inference on OpenVINO, with only the outputs that are used."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,8 +15,8 @@ Floats = npt.NDArray[np.float32]
 
 
 def scaled(pixels: npt.NDArray[Any], low: float, high: float, out: Floats | None = None) -> Floats:
-    """Grey levels 0…255 as values ``low``…``high``, float32 of the same shape, in ``out`` if that is given."""
-    # Here and not by the network, which would turn bytes into its own layout in three passes.
+    """Map grey levels 0…255 to ``low``…``high``. Returns float32 of the same shape, in ``out`` if it is given."""
+    # The network could do this too, but it would convert the bytes to its own layout in three passes.
     if out is None:
         out = np.empty(pixels.shape, np.float32)
     np.multiply(pixels, np.float32((high - low) / 255.0), out=out, casting="unsafe")
@@ -26,7 +26,7 @@ def scaled(pixels: npt.NDArray[Any], low: float, high: float, out: Floats | None
 
 
 def only_outputs(model: ov.Model, names: Sequence[str]) -> ov.Model:
-    """``model`` with the outputs ``names`` alone, in that order; what only the others need is not computed."""
+    """``model`` with only the outputs ``names``, in this order. It does not compute the other outputs."""
     by_name = {name: port for port in model.outputs for name in port.get_names()}
     wanted = [by_name[name].node.input_value(0) for name in names]
     reduced = ov.Model(wanted, model.get_parameters(), model.get_friendly_name())
@@ -36,7 +36,7 @@ def only_outputs(model: ov.Model, names: Sequence[str]) -> ov.Model:
 
 
 class Network:
-    """One session's request of a network with input [1, side, side, 3]. For one thread at a time.
+    """An inference request of one session, for a network with input [1, side, side, 3]. Not thread-safe.
 
     Write the crop into :attr:`pixels`, uint8 [side, side, 3], then call :meth:`run`. The network gets values
     between ``low`` and ``high``. ``most_copies``: see :meth:`Model.request`.
@@ -62,7 +62,7 @@ class Network:
         self._count = len(outputs)
 
     def run(self) -> list[Any]:
-        """The outputs: views that the next run overwrites."""
+        """Run the network. The outputs are views that the next run overwrites."""
         scaled(self.pixels, self._low, self._high, self._values[0])
         self._model.run(self._request)
         return [self._request.get_output_tensor(index).data for index in range(self._count)]

@@ -27,14 +27,14 @@ _REGION_SCALE = 1.25
 
 
 class PoseDetector:
-    """Finds a person in a whole picture. For one thread at a time."""
+    """Detects a person in a whole image. Use it from one thread at a time."""
 
     def __init__(self, model: Model) -> None:
         self._network = Network(model, ("Identity", "Identity_1"), low=-1.0, high=1.0)
         self._detector = Detector(POSE_DETECTOR)
 
     def detect(self, image: Bytes) -> Array | None:
-        """The best person's 4 keypoints, float32 [4, 2], relative to the image; ``None`` without one."""
+        """The 4 keypoints of the best person, float32 [4, 2], relative to the image, or ``None``."""
         size = (image.shape[1], image.shape[0])
         side = POSE_DETECTOR.side
         region, padding = padded(WHOLE, size, (side, side))
@@ -45,21 +45,25 @@ class PoseDetector:
 
 
 def region_of(points: Array, size: ImageSize) -> Region:
-    """Around the hip centre (first point), as large as the circle through the second, upright.
+    """The region of a person, from two points: the hip centre, and a point on the circle around the body.
 
-    Those are a detection's keypoints, or, for the next frame, the auxiliary landmarks.
+    The points are a detection's keypoints or, for the next frame, the auxiliary landmarks. The person is upright in
+    the region.
     """
     return alignment_region(points, size).transformed(size, scale=_REGION_SCALE)
 
 
 def alignment_region(points: Array, size: ImageSize) -> Region:
-    """The region of two points before it is enlarged: also the object's size for smoothing."""
+    """The region of two points before it is enlarged. Smoothing takes it as the size of the object."""
     first, second = ((float(x), float(y)) for x, y in points[:2, :2])
     return region_from_alignment_points(first, second, size, target_degrees=90)
 
 
 def landmarks_of_tensor(tensor: Array) -> Landmarks:
-    """Raw [1, 195] to [39, 5]: x, y, z over the crop's side; visibility and presence through sigmoid."""
+    """Landmarks [39, 5] from the raw tensor [1, 195].
+
+    x, y and z are divided by the crop's side. Visibility and presence go through the sigmoid.
+    """
     values = tensor.reshape(-1, 5)
     landmarks = np.empty((values.shape[0], 5), np.float32)
     landmarks[:, :3] = values[:, :3] / np.float32(_SIDE)
@@ -68,12 +72,12 @@ def landmarks_of_tensor(tensor: Array) -> Landmarks:
 
 
 def refined(landmarks: Landmarks, heatmap: Array, *, kernel: int = 7, confidence: float = 0.5) -> Landmarks:
-    """x and y moved to the centre of mass of the heat map around them, where it is confident.
+    """Landmarks with x and y moved to the centre of mass of the heat map around them, if the heat map is confident.
 
     ``heatmap`` holds logits, [1, rows, columns, n].
     """
     rows, columns, count = heatmap.shape[1:]
-    # C++ casts towards zero: just left of the image still counts as column 0.
+    # A cast in C++ rounds towards zero, so a point just left of the image is still in column 0.
     column = np.trunc(landmarks[:, 0] * columns).astype(np.intp)
     row = np.trunc(landmarks[:, 1] * rows).astype(np.intp)
     offset = np.arange(kernel) - (kernel - 1) // 2
@@ -94,7 +98,7 @@ def refined(landmarks: Landmarks, heatmap: Array, *, kernel: int = 7, confidence
 
 
 def world_landmarks(tensor: Array, visibility_from: Landmarks, region: Region) -> Landmarks:
-    """Raw [1, 117] to the body's world landmarks [33, 5], metres, turned with the region."""
+    """World landmarks of the body [33, 5], in metres, from the raw tensor [1, 117], rotated like the region."""
     result = np.empty((BODY, 5), np.float32)
     result[:, :3] = turned(tensor.reshape(-1, 3)[:BODY], region.rotation)
     result[:, 3:] = visibility_from[:BODY, 3:]
@@ -119,12 +123,12 @@ class PoseSmoother:
         self._world = WorldSmoother()
 
     def lost(self) -> None:
-        """No pose in this frame."""
+        """The pose was lost in this frame, so start again."""
         self._landmarks.reset()
         self._auxiliary.reset()
 
     def apply(self, pose: Pose, size: ImageSize, timestamp: int) -> Pose:
-        """The smoothed pose; ``timestamp`` in µs."""
+        """The smoothed pose. ``timestamp`` is in µs."""
         raw = alignment_region(pose.auxiliary, size)
         scale = (raw.width * size[0] + raw.height * size[1]) / 2
         return Pose(
@@ -135,7 +139,7 @@ class PoseSmoother:
 
 
 class NoPoseSmoother(PoseSmoother):
-    """Leaves poses as they are found."""
+    """Does not smooth: poses stay as they are."""
 
     @override
     def apply(self, pose: Pose, size: ImageSize, timestamp: int) -> Pose:
@@ -143,9 +147,9 @@ class NoPoseSmoother(PoseSmoother):
 
 
 class PoseEstimator:
-    """Landmarks of one person in a region. For one thread at a time.
+    """Finds the landmarks of one person in a region. Use it from one thread at a time.
 
-    ``kernel`` is the side of the square of the heat map that refines a landmark; MediaPipe's module has 7.
+    ``kernel`` is the side of the square in the heat map that refines a landmark. MediaPipe's module has 7.
     """
 
     def __init__(self, model: Model, *, kernel: int = 7) -> None:
@@ -153,7 +157,7 @@ class PoseEstimator:
         self._network = Network(model, ("Identity", "Identity_1", "Identity_3", "Identity_4"))
 
     def estimate(self, image: Bytes, region: Region) -> Pose | None:
-        """The pose, not smoothed; ``None`` when nobody is there."""
+        """The pose without smoothing, or ``None`` if there is no person."""
         size = (image.shape[1], image.shape[0])
         target, padding = padded(region, size, (_SIDE, _SIDE))
         crop(image, target, self._network.pixels)
@@ -164,15 +168,16 @@ class PoseEstimator:
 
 
 def assemble(landmarks: Landmarks, world: Array, region: Region, padding: Padding) -> Pose:
-    """The pose on the image, from the refined landmarks [39, 5] of the crop."""
+    """The pose relative to the image, from the refined landmarks [39, 5] of the crop."""
     on_image = projected(unpadded(landmarks, padding), region)
     return Pose(on_image[:BODY], on_image[AUXILIARY], world_landmarks(world, landmarks, region))
 
 
 class PoseTracker:
-    """Detection when nobody is followed, else the region of the last frame; smoothed.
+    """Tracks one person and smooths the pose.
 
-    Unless it is to ``follow`` it detects anew in every frame.
+    The region comes from the last frame, or from the detector if there was no person. Without ``follow`` the detector
+    runs in every frame.
     """
 
     def __init__(
@@ -185,7 +190,7 @@ class PoseTracker:
         self._region: Region | None = None
 
     def process(self, image: Bytes, timestamp: int) -> tuple[Pose, Region] | None:
-        """The pose of a frame and the region that it gives for drawing and the next frame."""
+        """The pose of a frame, and its region for drawing and for the next frame. ``None`` without a person."""
         size = (image.shape[1], image.shape[0])
         region = self._region
         if region is None:

@@ -1,4 +1,4 @@
-"""Regions of interest: rotated rectangles, and the rules that make and change them.
+"""Regions of interest: rotated rectangles, and the functions that make, change and compare them.
 
 Sources: calculators/util/{rect_transformation,detections_to_rects,alignment_points_to_rects}_calculator.cc,
 modules/hand_landmark/calculators/hand_landmarks_to_rect_calculator.cc,
@@ -15,12 +15,12 @@ Landmarks = npt.NDArray[np.float32]
 ImageSize = tuple[int, int]
 """Width and height in pixels."""
 
-_PALM = np.array([0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18])  # wrist, thumb's base, palm joints of the fingers
+_PALM = np.array([0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18])  # wrist, base of the thumb, palm joints of the fingers
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A rectangle: centre and size relative to the image's width and height, rotation in radians, clockwise."""
+    """A rotated rectangle. Centre and size are relative to the image, the rotation is in radians, clockwise."""
 
     x_center: float
     y_center: float
@@ -29,7 +29,7 @@ class Region:
     rotation: float = 0.0
 
     def transformed(self, size: ImageSize, *, scale: float, shift_y: float = 0.0) -> "Region":
-        """Shifted along its own y axis by ``shift_y`` of its height, made square by its longer side, scaled."""
+        """The region shifted along its y axis by ``shift_y`` of its height, made square (longer side) and scaled."""
         image_width, image_height = size
         down = image_height * self.height * shift_y
         x_center = self.x_center - down * math.sin(self.rotation) / image_width
@@ -39,19 +39,19 @@ class Region:
 
 
 def normalize_radians(angle: float) -> float:
-    """``angle`` in -π…π."""
+    """The same angle in -π…π."""
     return angle - 2 * math.pi * math.floor((angle + math.pi) / (2 * math.pi))
 
 
 def rotation_of(start: tuple[float, float], end: tuple[float, float], target: float) -> float:
-    """The rotation that turns the vector from ``start`` to ``end`` (pixels) to the angle ``target``."""
+    """The rotation that turns the vector from ``start`` to ``end`` (in pixels) to the angle ``target``."""
     return normalize_radians(target - math.atan2(-(end[1] - start[1]), end[0] - start[0]))
 
 
 def region_from_alignment_points(
     center: tuple[float, float], edge: tuple[float, float], size: ImageSize, target_degrees: float
 ) -> Region:
-    """Centred on one point, as large as twice its distance to the other, which gives the rotation."""
+    """A square region around ``center``. Its side is twice the distance to ``edge``, which also gives the rotation."""
     width, height = size
     start = (center[0] * width, center[1] * height)
     end = (edge[0] * width, edge[1] * height)
@@ -61,7 +61,7 @@ def region_from_alignment_points(
 
 
 def region_from_box(points: Landmarks, size: ImageSize, start: int, end: int) -> Region:
-    """The upright box of ``points`` with the rotation that makes ``start`` → ``end`` horizontal."""
+    """The upright box of ``points``, with the rotation that makes ``start`` → ``end`` horizontal."""
     width, height = size
     low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
     rotation = rotation_of(
@@ -74,7 +74,7 @@ def region_from_box(points: Landmarks, size: ImageSize, start: int, end: int) ->
 
 
 def hand_region_from_pose(wrist: Landmarks, pinky: Landmarks, index: Landmarks, size: ImageSize) -> Region:
-    """Around the estimated base of the middle finger, with the fingers up."""
+    """The hand's region around the estimated base of the middle finger. The fingers point up in it."""
     scale = np.array(size, dtype=np.float32)
     middle = (2 * index[:2] + pinky[:2]) / 3 * scale
     start = wrist[:2] * scale
@@ -85,10 +85,10 @@ def hand_region_from_pose(wrist: Landmarks, pinky: Landmarks, index: Landmarks, 
 
 
 def hand_region_from_landmarks(landmarks: Landmarks, size: ImageSize) -> Region:
-    """The palm's box along the line from the wrist to the fingers."""
+    """The box of the palm, along the line from the wrist to the fingers."""
     width, height = size
     points = landmarks[_PALM, :2].astype(np.float64)
-    # In the palm's own indices: 0 wrist, 4 index, 6 middle, 8 ring.
+    # Indices within the palm: 0 wrist, 4 index finger, 6 middle finger, 8 ring finger.
     tip = ((points[4] + points[8]) / 2 + points[6]) / 2
     rotation = rotation_of(
         (points[0, 0] * width, points[0, 1] * height), (tip[0] * width, tip[1] * height), math.pi / 2
@@ -110,10 +110,9 @@ def hand_region_from_landmarks(landmarks: Landmarks, size: ImageSize) -> Region:
 
 @dataclass(frozen=True, slots=True)
 class TrackingRule:
-    """How far a region may move between frames and still be followed.
+    """Limits for a region that is tracked from one frame to the next: degrees, and fractions of the region's sides.
 
-    Degrees, and fractions of the current region's sides; ``margin`` enlarges the region (negative: shrinks
-    it) that the last landmarks have to lie in.
+    The last landmarks must be inside the current region after ``margin`` has enlarged it, or shrunk it if negative.
     """
 
     rotation_degrees: float
@@ -127,7 +126,7 @@ FACE_TRACKING = TrackingRule(rotation_degrees=15, translation=0.1, scale=0.3, ma
 
 
 def may_keep(previous: Region, landmarks: Landmarks, current: Region, size: ImageSize, rule: TrackingRule) -> bool:
-    """Whether the region of the last frame's ``landmarks`` may be used instead of ``current``."""
+    """Whether ``previous``, the region of the last frame's ``landmarks``, may be used instead of ``current``."""
     width, height = size
     turned = math.degrees(previous.rotation) - math.degrees(current.rotation)
     if turned > 180:

@@ -1,4 +1,4 @@
-"""Filters over time: One-Euro for coordinates, low-pass for visibility; vectorised over all landmarks.
+"""Filters over time for all landmarks at once: One-Euro for coordinates, low-pass for visibility.
 
 Sources: util/filtering/low_pass_filter.cc, calculators/util/{landmarks_smoothing,visibility_smoothing}_calculator*.cc.
 """
@@ -14,14 +14,14 @@ _MIN_OBJECT_SCALE = 1e-6
 
 
 class LowPassFilter:
-    """Exponential smoothing with a fixed weight for the new values."""
+    """Exponential smoothing. New values have the fixed weight ``alpha``."""
 
     def __init__(self, alpha: float) -> None:
         self._alpha = alpha
         self._value: Array | None = None
 
     def apply(self, values: Array) -> Array:
-        """The smoothed values."""
+        """The smoothed values. They are not to be written to."""
         if self._value is None:
             self._value = values
         else:
@@ -30,23 +30,23 @@ class LowPassFilter:
 
 
 class LandmarkSmoother:
-    """Visibility by a low-pass, coordinates by One-Euro in pixels."""
+    """Smooths visibility with a low-pass filter, and coordinates in pixels with One-Euro filters."""
 
     def __init__(self, *, min_cutoff: float, beta: float) -> None:
         self._visibility = LowPassFilter(0.1)
         self._coordinates = OneEuroFilter(min_cutoff=min_cutoff, beta=beta)
 
     def reset(self) -> None:
-        """The object was lost. MediaPipe's visibility filter does not notice, so neither does this one."""
+        """The object was lost. As in MediaPipe, only the coordinates start again, not the visibility."""
         self._coordinates.reset()
 
     def apply(self, landmarks: Array, size: tuple[int, int], object_scale: float, timestamp: int) -> Array:
-        """Smoothed landmarks [n, 5]; ``object_scale`` in pixels, ``timestamp`` in µs."""
+        """The smoothed landmarks [n, 5]. ``object_scale`` is in pixels, ``timestamp`` in µs."""
         result = landmarks.copy()
         result[:, 3] = self._visibility.apply(landmarks[:, 3])
         if object_scale < _MIN_OBJECT_SCALE:
             return result
-        # z is on the scale of x.
+        # z has the same scale as x.
         pixels = np.array([size[0], size[1], size[0]], dtype=np.float32)
         smooth = self._coordinates.apply(landmarks[:, :3] * pixels, timestamp, 1.0 / object_scale)
         result[:, :3] = smooth / pixels
@@ -54,14 +54,14 @@ class LandmarkSmoother:
 
 
 class WorldSmoother:
-    """World landmarks, in metres: no scale by the object."""
+    """Smooths world landmarks. They are in metres, so the object's size plays no role."""
 
     def __init__(self) -> None:
         self._visibility = LowPassFilter(0.1)
         self._coordinates = OneEuroFilter(min_cutoff=0.1, beta=40.0)
 
     def apply(self, landmarks: Array, timestamp: int) -> Array:
-        """Smoothed world landmarks [n, 5]."""
+        """The smoothed world landmarks [n, 5]."""
         result = landmarks.copy()
         result[:, 3] = self._visibility.apply(landmarks[:, 3])
         result[:, :3] = self._coordinates.apply(landmarks[:, :3], timestamp, 1.0)

@@ -15,7 +15,7 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class DetectorOptions:
-    """An SSD detector's shape: square input side in pixels, strides of its layers, keypoints a box."""
+    """The shape of an SSD detector: side of its square input in pixels, strides of its layers, keypoints per box."""
 
     side: int
     strides: tuple[int, ...]
@@ -29,9 +29,9 @@ FACE_DETECTOR = DetectorOptions(side=128, strides=(8, 16, 16, 16), keypoints=6)
 
 
 def anchor_centers(side: int, strides: Sequence[int]) -> Array:
-    """Centres of the anchors, float32 [n, 2], 0…1: two a cell and layer; layers of one stride share cells.
+    """Centres of the anchors, float32 [n, 2], 0…1. Each layer has two in each cell, and equal strides share cells.
 
-    With a fixed anchor size only the centres matter.
+    Anchors have a fixed size, so only the centres matter.
     """
     centers = []
     layer = 0
@@ -54,14 +54,14 @@ class Detector:
         self._anchors = anchor_centers(options.side, options.strides)
 
     def best(self, boxes: Array, scores: Array) -> Array | None:
-        """The keypoints of the best detection, float32 [k, 2], 0…1 of the crop; ``None`` without one.
+        """The keypoints of the best detection, float32 [k, 2], 0…1 of the crop, or ``None``.
 
-        ``boxes`` is [n, 4 + 2k] in pixels of the input, ``scores`` logits [n]. Boxes that overlap the best
-        one are averaged with it, weighted by score.
+        ``boxes`` is [n, 4 + 2k] in pixels of the input, ``scores`` are logits [n]. The best box is averaged with the
+        boxes that overlap it, weighted by score.
         """
         options = self._options
         logit = np.log(options.threshold / (1.0 - options.threshold))
-        # Like MediaPipe, without boxes of negative size or whose size is not a number.
+        # Like MediaPipe, ignore boxes with a negative size or a size of NaN.
         chosen = np.flatnonzero((scores >= logit) & (boxes[:, 2] >= 0) & (boxes[:, 3] >= 0))
         if not chosen.size:
             return None

@@ -1,1 +1,1 @@
-"""Prometheus metrics under OVMS's names."""
+"""Prometheus metrics with OVMS's names."""

@@ -1,7 +1,7 @@
-"""The metrics that OVMS serves on ``/metrics``: names, labels, buckets and order of its own text.
+"""OVMS's metrics on ``/metrics``, with OVMS's names, labels, buckets and order.
 
-Sources: src/model_metric_reporter.cpp, src/metrics/metric_config.hpp. Written here rather than with
-prometheus_client, which adds ``_total`` and ``_created`` to what OVMS sends without.
+Sources: src/model_metric_reporter.cpp, src/metrics/metric_config.hpp. The text is not made with prometheus_client,
+because that adds ``_total`` and ``_created`` to the names, and OVMS does not.
 """
 
 import math
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from graph_server.errors import ConfigError
 
 BUCKETS = tuple(math.floor(10 * 1.8**power) for power in range(33))
-"""In microseconds."""
+"""The upper limits of the buckets, in microseconds."""
 
 DEFAULT_FAMILIES = frozenset(
     (
@@ -24,7 +24,7 @@ DEFAULT_FAMILIES = frozenset(
     )
 )  # fmt: skip
 LATENCY = "ovms_graph_request_latency_us"
-"""OVMS reports it, but (August 2026) has it in no list of known names: there, naming it stops the server."""
+"""OVMS reports it, but it is in no list of known names (August 2026). OVMS does not start if metrics_list has it."""
 ADDITIONAL_FAMILIES = frozenset(("ovms_infer_req_queue_size", "ovms_infer_req_active", LATENCY))
 
 _HELP = {
@@ -53,14 +53,14 @@ _HELP = {
 
 @dataclass(frozen=True, slots=True)
 class MetricsConfig:
-    """Which families are served; ``enabled`` with none serves an empty page, as OVMS does."""
+    """The families to serve. ``enabled`` without families serves an empty page, as in OVMS."""
 
     enabled: bool = False
     families: frozenset[str] = frozenset()
 
 
 def metrics_config(enabled: bool, names: Iterable[str] | None) -> MetricsConfig:
-    """What a configuration's ``enable`` and ``metrics_list`` give; raises :class:`ConfigError` for unknown names."""
+    """Read ``enable`` and ``metrics_list`` of a configuration. Raises :class:`ConfigError` for unknown names."""
     if names is None:
         return MetricsConfig(enabled, DEFAULT_FAMILIES if enabled else frozenset())
     families = frozenset(names)
@@ -80,7 +80,7 @@ class Number:
         self._lock = threading.Lock()
 
     def add(self, amount: float = 1) -> None:
-        """Add ``amount``, which only a gauge may make negative."""
+        """Add ``amount``. It may be negative only for a gauge."""
         with self._lock:
             self._value += amount
 
@@ -90,12 +90,12 @@ class Number:
             self._value = value
 
     def lines(self, name: str, labels: str) -> Iterator[str]:
-        """As Prometheus reads it."""
+        """The line in Prometheus's text format."""
         yield f"{name}{_braces(labels)} {_text(self._value)}"
 
 
 class Histogram:
-    """Observations in µs."""
+    """A histogram of times in µs."""
 
     __slots__ = ("_counts", "_lock", "_sum")
 
@@ -111,7 +111,7 @@ class Histogram:
             self._sum += microseconds
 
     def lines(self, name: str, labels: str) -> Iterator[str]:
-        """As Prometheus reads it."""
+        """The lines in Prometheus's text format."""
         with self._lock:
             counts, total = list(self._counts), self._sum
         count = sum(counts)
@@ -125,7 +125,7 @@ class Histogram:
 
 
 class Registry:
-    """Every series that is served. A series of a family that is not enabled counts for nobody."""
+    """All series that are served. A series of a disabled family can be used, but is not served."""
 
     def __init__(self, config: MetricsConfig) -> None:
         self.config = config
@@ -133,7 +133,7 @@ class Registry:
         self._families: dict[str, dict[str, Number | Histogram]] = {}
 
     def number(self, family: str, **labels: str) -> Number:
-        """The counter or gauge with these labels, from 0."""
+        """The counter or gauge with these labels. A new one starts at 0."""
         made = self._series(family, Number, labels)
         assert isinstance(made, Number)
         return made

@@ -1,4 +1,4 @@
-"""What graphs and models report, in OVMS's series: the few calls that the service makes, and nothing else."""
+"""The metrics of graphs and models in OVMS's series. The service reports only through these classes."""
 
 import time
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _GRAPH_CALLS: tuple[tuple[str, Interface, str], ...] = (
     ("KServe", "gRPC", "ModelInfer"),
     ("KServe", "gRPC", "ModelInferStream"),
     ("KServe", "REST", "ModelInfer"),
-    # OVMS's endpoints for generative models have their series for every graph; here they stay 0.
+    # OVMS has the series of its generative endpoints for every graph. They stay 0 here.
     ("V3", "REST", "Unary"),
     ("V3", "REST", "Stream"),
 )
@@ -24,7 +24,7 @@ _COUNTED = ("ovms_requests_accepted", "ovms_requests_rejected", "ovms_graph_erro
 
 
 class GraphCall:
-    """One call of a graph, unary or streaming: entered when its graph exists, left at its end."""
+    """One call of a graph, unary or streaming. Enter it when the graph exists, and leave it at the end of the call."""
 
     def __init__(self, registry: Registry, name: str, interface: Interface, method: Method) -> None:
         self._accepted, self._rejected, self._errors, self._responses = (
@@ -45,11 +45,11 @@ class GraphCall:
         self._current.add(-1)
 
     def accepted(self) -> None:
-        """A request's packets are in the graph."""
+        """The packets of a request are in the graph."""
         self._accepted.add()
 
     def rejected(self) -> None:
-        """A request could not be turned into packets."""
+        """A request could not be converted to packets."""
         self._rejected.add()
 
     def failed(self) -> None:
@@ -57,29 +57,29 @@ class GraphCall:
         self._errors.add()
 
     def responded(self, timestamp: int | None = None) -> None:
-        """A response has gone; a streaming one with its packet's timestamp, in µs."""
+        """A response was sent. ``timestamp``, in µs, is that of the packet of a streaming response."""
         self._responses.add()
         if timestamp is not None:
             self._latency.observe(time.time_ns() // 1000 - timestamp)
 
     def completed(self) -> None:
-        """The call came to its good end."""
+        """The call ended without an error."""
         self._processing.observe((time.perf_counter() - self._begun) * 1e6)
 
 
 class ModelMetrics:
-    """What one version of a model reports."""
+    """The metrics of one version of a model."""
 
     def __init__(self, registry: Registry, name: str, version: int) -> None:
         labels = {"name": name, "version": str(version)}
         self.served = registry.config.enabled
-        """Whether anybody can see what is reported."""
+        """Whether the metrics are served."""
         self._inference = registry.histogram("ovms_inference_time_us", **labels)
         self._waiting = registry.histogram("ovms_wait_for_infer_req_time_us", **labels)
         self.streams = registry.number("ovms_streams", **labels)
-        """OpenVINO's execution streams."""
+        """The number of OpenVINO's execution streams."""
         self.requests = registry.number("ovms_infer_req_queue_size", **labels)
-        """Infer requests that exist."""
+        """The number of infer requests."""
         self._active = registry.number("ovms_infer_req_active", **labels)
         self._current = registry.number("ovms_current_requests", **labels)
         self._times = {
@@ -90,7 +90,7 @@ class ModelMetrics:
 
     @contextmanager
     def inferring(self, waited: float = 0.0) -> Iterator[None]:
-        """Around one inference that waited so many seconds for its infer request."""
+        """Measure one inference. It waited ``waited`` seconds for its infer request."""
         self._waiting.observe(waited * 1e6)
         self._current.add()
         self._active.add()
@@ -103,18 +103,18 @@ class ModelMetrics:
             self._current.add(-1)
 
     def answered(self, interface: Interface, seconds: float) -> None:
-        """A request to the model by itself was answered."""
+        """A request directly to the model was answered after ``seconds``."""
         self._times[interface].observe(seconds * 1e6)
 
 
 class ServableMetrics:
-    """The series of all servables, made at load as OVMS makes them, and found by name at each call."""
+    """The metrics of all servables. As in OVMS the series exist after loading. Each call finds them by name."""
 
     def __init__(self, registry: Registry | None = None) -> None:
         self.registry = registry or Registry(MetricsConfig())
 
     def add_graph(self, name: str) -> None:
-        """Every series of a graph, at 0."""
+        """Make every series of a graph, with the value 0."""
         for api, interface, method in _GRAPH_CALLS:
             for family in _COUNTED:
                 self.registry.number(family, name=name, api=api, interface=interface, method=method)
@@ -125,15 +125,15 @@ class ServableMetrics:
         _request_series(self.registry, name, None)
 
     def graph_call(self, name: str, interface: Interface, method: Method) -> GraphCall:
-        """For one call of a graph."""
+        """The metrics of one call of a graph."""
         return GraphCall(self.registry, name, interface, method)
 
     def model(self, name: str, version: int) -> ModelMetrics:
-        """For one version of a model."""
+        """The metrics of one version of a model."""
         return ModelMetrics(self.registry, name, version)
 
     def request(self, succeeded: bool, name: str, version: int | None, interface: Interface, method: Method) -> None:
-        """Count a request to a model (``version``), or a question about a graph (``None``)."""
+        """Count a request to a model. ``version`` is ``None`` for a metadata or ready request to a graph."""
         family = "ovms_requests_success" if succeeded else "ovms_requests_fail"
         self.registry.number(family, **_request_labels(name, version, interface, method)).add()
 

@@ -1,1 +1,1 @@
-"""OVMS's Python nodes: ``pyovms.Tensor``, and the scripts with an ``OvmsPythonModel``."""
+"""OVMS's Python nodes: the module ``pyovms``, and scripts with a class ``OvmsPythonModel``."""

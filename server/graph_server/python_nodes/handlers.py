@@ -1,4 +1,4 @@
-"""The scripts of a graph's Python nodes: loaded with the graph, shared by its instances, finalised with it.
+"""The scripts of a graph's Python nodes. They are loaded and finalised with the graph; its instances share them.
 
 Sources: src/python/pythonnoderesources.cpp, src/python/python_node_initializer.cpp.
 """
@@ -22,7 +22,7 @@ CALCULATOR = "PythonExecutorCalculator"
 
 
 class Model(Protocol):
-    """What a script's class ``OvmsPythonModel`` has to have; ``initialize`` and ``finalize`` are optional."""
+    """The class ``OvmsPythonModel`` of a script. The methods ``initialize`` and ``finalize`` are optional."""
 
     def execute(self, inputs: list[Tensor]) -> Any:
         """A list of tensors, or a generator of such lists."""
@@ -31,7 +31,7 @@ class Model(Protocol):
 class Handlers:
     """The models of a graph's Python nodes, by the name of the node.
 
-    Whoever uses them calls :meth:`retain` and :meth:`release`; the last release finalises them.
+    Each user calls :meth:`retain` and :meth:`release`. The last release finalises the models.
     """
 
     def __init__(self, models: Mapping[str, Model]) -> None:
@@ -55,9 +55,9 @@ class Handlers:
 
 
 def load_handlers(nodes: Iterable[Node], folder: Path) -> Handlers:
-    """Load the script of each Python node among ``nodes``; relative paths begin at ``folder``.
+    """Load the script of each Python node in ``nodes``. Relative paths begin at ``folder``.
 
-    Raises :class:`ConfigError`; what has been loaded by then is finalised.
+    Raises :class:`ConfigError`. Before that it finalises the scripts that are already loaded.
     """
     models: dict[str, Model] = {}
     try:
@@ -75,7 +75,7 @@ def _load(node: Node, folder: Path) -> Model:
     if not path.is_file():
         raise ConfigError(f"{node.where()}: handler_path {path} does not exist")
     provide()
-    # As in OVMS: scripts of one name are one module, wherever they lie.
+    # As in OVMS, scripts with the same file name are the same module, also in different folders.
     sys.path.append(str(path.parent))
     try:
         script = importlib.import_module(path.stem)
@@ -104,5 +104,5 @@ def _finalize(name: str, model: Model) -> None:
         return
     try:
         finalize()
-    except Exception as error:  # noqa: BLE001 - the script is the user's, and the graph goes on being unloaded
+    except Exception as error:  # noqa: BLE001 - the user's script may raise anything; unloading goes on
         logger.error("node %r: finalize failed: %s: %s", name, type(error).__name__, error)

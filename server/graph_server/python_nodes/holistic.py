@@ -1,7 +1,7 @@
-"""The project's holistic inference as the code of a Python node, in OVMS or in the graph server.
+"""Holistic inference as the script of a Python node, in OVMS or in the graph server.
 
-OVMS drops its holistic calculators after 2026.4. ``graphs/holistic_python`` has the same inputs and outputs
-as ``graphs/holistic_classifier``, and runs wherever OVMS has Python.
+OVMS removes its holistic calculators after 2026.4. ``graphs/holistic_python`` has the same inputs and outputs
+as ``graphs/holistic_classifier``, and runs in every OVMS with Python.
 """
 
 import os
@@ -28,20 +28,20 @@ from graph_server.resources import cache_folder, project_file
 
 IMAGE, TIMESTAMP = "first_input_video", "frame_timestamp"
 MOST_SESSIONS = 64
-"""Sessions with a state of their own; the one that has been idle longest makes room for another."""
+"""The most sessions that keep their state. For one more, the session that was idle longest ends."""
 
 Array = npt.NDArray[Any]
 
 
 class PyTensor(Protocol):
-    """What the node uses of ``pyovms.Tensor``."""
+    """The part of ``pyovms.Tensor`` that the node uses."""
 
     name: str
     data: memoryview
 
 
 class Session:
-    """One stream of frames: a graph of our own with its tracking and smoothing."""
+    """One stream of frames. It has its own graph, with its own tracking and smoothing."""
 
     def __init__(self, definition: GraphDefinition, models: ModelRepository) -> None:
         self._found: dict[str, Array] = {}
@@ -49,7 +49,7 @@ class Session:
         self._graph.start({}, self._take)
 
     def process(self, image: Array, timestamp: int) -> Mapping[str, Array]:
-        """The outputs for an RGB frame, uint8 [height, width, 3]; ``timestamp`` in µs has to rise.
+        """The outputs for an RGB frame, uint8 [height, width, 3]. ``timestamp``, in µs, must rise.
 
         Raises :class:`~graph_server.errors.GraphError`.
         """
@@ -67,11 +67,11 @@ class Session:
 
 
 class HolisticModel:
-    """``OvmsPythonModel`` for ``graphs/holistic_python``, whose ``num_threads`` has to be 1.
+    """``OvmsPythonModel`` for ``graphs/holistic_python``. The graph must have ``num_threads: 1``.
 
-    OVMS does not say which session a call belongs to. With ``num_threads: 1`` each session has a thread of its
-    own, so the thread tells. ``make_tensor`` is ``pyovms.Tensor``, ``models_dir`` a model repository
-    (default: the user's cache, filled if need be).
+    OVMS does not say which session a call belongs to. With ``num_threads: 1`` each session has its own thread, so the
+    thread identifies the session. ``make_tensor`` is ``pyovms.Tensor``. ``models_dir`` is a model repository; the
+    default is the user's cache, and missing models are fetched into it.
     """
 
     def __init__(self, make_tensor: Callable[[str, Array], Any], models_dir: Path | None = None) -> None:
@@ -81,21 +81,24 @@ class HolisticModel:
         self._sessions: OrderedDict[int, Session] = OrderedDict()
 
     def initialize(self, kwargs: Mapping[str, Any]) -> None:
-        """Load the models; raises :class:`~graph_server.errors.GraphServerError`."""
+        """Load the models. Raises :class:`~graph_server.errors.GraphServerError`."""
         config = project_file("server_config/config.json")
         served = read_config(config, shipped_mounts(config, ensure_models(self._models_dir)))
         models = tuple(_on_all_processors(model) for model in served.models)
         self._models = ModelRepository(Runtime(cache_folder() / "openvino"), models)
         text = project_file("graphs/holistic_classifier/graph.pbtxt").read_text(encoding="utf-8")
         self._definition = parse_graph(text, source="holistic_classifier", registry=REGISTRY)
-        Session(self._definition, self._models).close()  # compiles the networks before the first frame waits
+        Session(self._definition, self._models).close()  # compiles the networks, so that the first frame does not wait
 
     def execute(self, inputs: Sequence[PyTensor]) -> list[Any]:
-        """The tensors ``output`` and ``label_scores`` for the frame in ``inputs``; raises on a wrong input."""
+        """The tensors ``output`` and ``label_scores`` for the frame in ``inputs``.
+
+        Raises :class:`ValueError` for a wrong frame, and :class:`~graph_server.errors.GraphError`.
+        """
         given = {tensor.name: np.asarray(tensor.data) for tensor in inputs}
         image = given.get(IMAGE)
         if image is None or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-            raise ValueError(f"{IMAGE} has to be UINT8 [height, width, 3]")
+            raise ValueError(f"{IMAGE} must be UINT8 [height, width, 3]")
         timestamp = int(given[TIMESTAMP][0]) if TIMESTAMP in given else time.time_ns() // 1000
         thread = threading.get_native_id()
         session = self._session(thread)
@@ -139,13 +142,13 @@ class HolisticModel:
 
 
 def _on_all_processors(model: ModelConfig) -> ModelConfig:
-    """OVMS waits for each frame, so no other frame keeps the processors busy while one's pose is found."""
+    """Let the pose networks use all processors. OVMS waits for each frame, so no other frame needs them meanwhile."""
     if model.name not in ("pose_detection", "pose_landmark_full"):
         return model
     return replace(model, plugin_config={**model.plugin_config, "PERFORMANCE_HINT": "LATENCY"})
 
 
 def _alive(thread: int) -> bool:
-    """Whether a thread of this process still runs; where the system does not tell, it may."""
+    """Whether a thread of this process still runs. True if the system has no such information."""
     tasks = Path("/proc/self/task")
     return not tasks.is_dir() or os.path.exists(tasks / str(thread))

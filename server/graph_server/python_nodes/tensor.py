@@ -1,4 +1,4 @@
-"""The module ``pyovms``, as scripts of Python nodes import it.
+"""The module ``pyovms`` that scripts of Python nodes import.
 
 Sources: src/python/ovms_py_tensor.{hpp,cpp}, src/python/binding/ovms_py_tensor.cpp.
 """
@@ -15,8 +15,8 @@ DTYPES = {
     "BOOL": "?", "UINT8": "u1", "UINT16": "u2", "UINT32": "u4", "UINT64": "u8", "INT8": "i1", "INT16": "i2",
     "INT32": "i4", "INT64": "i8", "FP16": "f2", "FP32": "f4", "FP64": "f8",
 }  # fmt: skip
-"""The datatypes with a buffer format of their own; every other one is raw bytes."""
-# NumPy's int64 has the format "l" on Linux, which OVMS takes for INT32.
+"""The datatypes that have a buffer format. All others are raw bytes."""
+# NumPy's int64 has the format "l" on Linux, and OVMS reads "l" as INT32.
 _DATATYPES = {
     "?": "BOOL", "B": "UINT8", "H": "UINT16", "I": "UINT32", "L": "UINT32", "Q": "UINT64", "b": "INT8", "h": "INT16",
     "i": "INT32", "l": "INT32", "q": "INT64", "e": "FP16", "f": "FP32", "d": "FP64",
@@ -27,9 +27,9 @@ Buffer = bytes | bytearray | memoryview | npt.NDArray[Any]
 
 
 class Tensor(np.ndarray[Any, Any]):
-    """A named tensor, read-only. ``shape`` and ``datatype`` are what they are set to, whatever the buffer holds.
+    """A named tensor, read-only. ``shape`` and ``datatype`` are what the caller sets, even if the buffer differs.
 
-    It is an array because before Python 3.12 only C code can implement the buffer protocol:
+    It is a NumPy array because only C code can implement the buffer protocol before Python 3.12.
     ``memoryview``, ``bytes`` and ``numpy.array`` see the buffer's own format and shape.
     """
 
@@ -42,7 +42,7 @@ class Tensor(np.ndarray[Any, Any]):
     def __new__(
         cls, name: str, buffer: Buffer, shape: Sequence[int] | None = None, datatype: str | None = None
     ) -> "Tensor":
-        """Wrap ``buffer``, any object with the buffer protocol, without a copy."""
+        """Wrap ``buffer`` without a copy. It is any object with the buffer protocol."""
         view = buffer.data if isinstance(buffer, np.ndarray) else memoryview(buffer)
         array = buffer if isinstance(buffer, np.ndarray) else np.asarray(view)
         known = _DATATYPES.get(view.format, view.format)
@@ -50,11 +50,11 @@ class Tensor(np.ndarray[Any, Any]):
 
     @classmethod
     def of_bytes(cls, name: str, data: bytes | memoryview, shape: Sequence[int], datatype: str) -> "Tensor":
-        """A tensor of a request: ``data`` has the size of ``shape``, or is raw bytes for a datatype of no format."""
+        """A tensor of a request. ``data`` has the size of ``shape``; for datatypes without a format it is raw bytes."""
         raw = np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
         dtype = DTYPES.get(datatype)
         array = raw if dtype is None else raw.view(dtype).reshape(tuple(shape))
-        if not array.flags.aligned:  # NumPy gives such a buffer another format
+        if not array.flags.aligned:  # NumPy gives an unaligned buffer another format
             array = array.copy()
         return cls._made(name, array, shape, datatype, None)
 
@@ -74,7 +74,7 @@ class Tensor(np.ndarray[Any, Any]):
 
     @property
     def datatype(self) -> str:
-        """KServe's name, or any text that the nodes agree on."""
+        """KServe's name of the datatype, or any text that the nodes agree on."""
         return self._datatype
 
     @property  # type: ignore[misc]
@@ -99,11 +99,11 @@ class Tensor(np.ndarray[Any, Any]):
 
     @property
     def ref_obj(self) -> object:
-        """The object whose buffer this is; ``None`` for a tensor of a request."""
+        """The object that owns the buffer. ``None`` for a tensor of a request."""
         return self._source
 
     def contiguous(self) -> memoryview:
-        """The buffer's bytes in C order, as they go onto the wire."""
+        """The buffer's bytes in C order, as they are sent."""
         return np.ascontiguousarray(self.view(np.ndarray)).reshape(-1).view(np.uint8).data
 
 

@@ -1,4 +1,4 @@
-"""Injected faults: the pure line by its numbers, and a server that misbehaves for real clients."""
+"""Injected faults: the pure queue, and a server with faults for real clients."""
 
 import random
 import threading
@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph_server.errors import ConfigError
-from graph_server.faults.plan import REORDER_HOLD, FaultLine, FaultOptions, parse_faults
+from graph_server.faults.options import FaultOptions, parse_faults
+from graph_server.faults.queue import REORDER_HOLD, FaultQueue
 from graph_server.server import GraphServer, ServerOptions
 from tests.support.calls import streaming
 from tests.support.graph_server import graph_server, pass_through, request, stamps, stream, unary
@@ -24,15 +25,15 @@ FRAMES = [request(1000 * number) for number in range(40)]
 SENT = [1000 * number for number in range(40)]
 
 
-def line(**options: Any) -> FaultLine:
-    return FaultLine(FaultOptions(**options), random.Random(0), b"error")
+def fault_queue(**options: Any) -> FaultQueue:
+    return FaultQueue(FaultOptions(**options), random.Random(0), b"error")
 
 
-def drained(made: FaultLine, now: float) -> list[bytes]:
+def drained(made: FaultQueue, now: float) -> list[bytes]:
     return list(iter(lambda: made.pop(now), None))
 
 
-def test_every_fault_is_read_and_the_last_of_a_name_counts() -> None:
+def test_every_fault_is_read_and_the_last_value_of_a_name_counts() -> None:
     texts = ["delay=50", "drop=0.1", "error=0.2", "duplicate=1", "close_after=7", "reorder", "rate=10", "drop=0.3"]
     assert parse_faults(texts, seed=4) == FaultOptions(
         delay=0.05, rate=10, drop=0.3, error=0.2, duplicate=1, reorder=0.5, close_after=7, seed=4
@@ -44,23 +45,23 @@ def test_every_fault_is_read_and_the_last_of_a_name_counts() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("delay=soon", "delay=soon: a number of milliseconds is expected, not 'soon'"),
-        ("delay=-1", "delay=-1: a number of milliseconds"),
-        ("delay=nan", "delay=nan: a number of milliseconds"),
-        ("drop=2", "drop=2: a probability from 0 to 1 is expected, not '2'"),
-        ("drop", "drop: a number of probability"),
-        ("close_after=0", "close_after=0: a number of responses from 1 is expected"),
+        ("delay=soon", "delay=soon: MS must be a number of at least 0"),
+        ("delay=-1", "delay=-1: MS must be a number of at least 0"),
+        ("delay=nan", "delay=nan: MS must be a number of at least 0"),
+        ("drop=2", "drop=2: P must be a probability from 0 to 1"),
+        ("drop", "drop: P must be a number"),
+        ("close_after=0", "close_after=0: N must be a whole number of at least 1"),
         ("explode=1", "explode=1: choose from delay=MS"),
     ],
 )
-def test_a_fault_that_is_not_understood_is_refused_with_what_is(text: str, said: str) -> None:
+def test_the_error_for_a_wrong_fault_says_what_is_allowed(text: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_faults([text])
     assert str(caught.value).startswith(said)
 
 
-def test_a_delayed_response_is_due_after_its_delay_and_not_before() -> None:
-    made = line(delay=2.0)
+def test_a_delayed_response_is_not_due_before_its_delay() -> None:
+    made = fault_queue(delay=2.0)
     made.add(b"a", 10.0)
     made.add(b"b", 11.0)
     assert made.next_due() == 12.0
@@ -69,8 +70,8 @@ def test_a_delayed_response_is_due_after_its_delay_and_not_before() -> None:
     assert drained(made, 13.0) == [b"b"]
 
 
-def test_reordered_neighbours_change_places_and_none_waits_for_ever() -> None:
-    made = line(reorder=1.0)
+def test_reordered_responses_swap_places_and_none_waits_forever() -> None:
+    made = fault_queue(reorder=1.0)
     for number in range(4):
         made.add(b"%d" % number, 0.0)
     assert drained(made, 0.0) == [b"1", b"0", b"3", b"2"]
@@ -92,10 +93,10 @@ PROBABILITY = st.sampled_from([0.0, 0.3, 1.0])
     reorder=PROBABILITY,
     seed=st.integers(0, 99),
 )
-def test_delay_and_reorder_lose_nothing_and_move_nothing_by_more_than_one(
+def test_delay_and_reorder_lose_no_response_and_move_each_by_at_most_one_place(
     steps: list[float], delay: float, reorder: float, seed: int
 ) -> None:
-    made = FaultLine(FaultOptions(delay=delay, reorder=reorder), random.Random(seed), b"")
+    made = FaultQueue(FaultOptions(delay=delay, reorder=reorder), random.Random(seed), b"")
     now, came = 0.0, []
     for number, step in enumerate(steps):
         now += step
@@ -118,7 +119,7 @@ def test_the_same_seed_gives_the_same_faults(
     options = FaultOptions(drop=drop, error=error, duplicate=duplicate, close_after=close_after)
 
     def run() -> list[bytes]:
-        made = FaultLine(options, random.Random(seed), b"error")
+        made = FaultQueue(options, random.Random(seed), b"error")
         for number in range(20):
             made.add(b"%d" % number, 0.0)
         return drained(made, 0.0)
@@ -135,14 +136,14 @@ def test_a_server_without_faults_has_no_interceptor() -> None:
         assert made._faults is None
 
 
-def test_delayed_responses_all_come_in_order() -> None:
+def test_all_delayed_responses_arrive_in_order() -> None:
     with graph_server("delay=30") as made:
         answers, code, _ = stream(made.address, *FRAMES)
     assert (stamps(answers), code) == (SENT, grpc.StatusCode.OK)
     assert answers[3].infer_response.raw_output_contents[0] == picture(3000 % 100).tobytes()
 
 
-def test_dropped_responses_are_missing_and_the_others_in_order() -> None:
+def test_dropped_responses_are_missing_and_the_others_arrive_in_order() -> None:
     with graph_server("drop=0.3") as made:
         answers, code, _ = stream(made.address, *FRAMES)
     came = stamps(answers)
@@ -151,7 +152,7 @@ def test_dropped_responses_are_missing_and_the_others_in_order() -> None:
     assert came == [stamp for stamp in SENT if stamp in came]
 
 
-def test_errors_come_inside_the_stream_without_timestamp_in_the_place_of_answers() -> None:
+def test_errors_replace_answers_in_the_stream_and_have_no_timestamp() -> None:
     with graph_server("error=0.3") as made:
         answers, code, _ = stream(made.address, *FRAMES)
     assert code is grpc.StatusCode.OK
@@ -162,13 +163,13 @@ def test_errors_come_inside_the_stream_without_timestamp_in_the_place_of_answers
     assert not failed[0].HasField("infer_response")
 
 
-def test_duplicates_come_twice() -> None:
+def test_duplicates_arrive_twice() -> None:
     with graph_server("duplicate=1") as made:
         answers, _, _ = stream(made.address, *FRAMES)
     assert stamps(answers) == [stamp for stamp in SENT for _ in range(2)]
 
 
-def test_reordered_responses_all_come() -> None:
+def test_all_reordered_responses_arrive() -> None:
     with graph_server("reorder=1") as made:
         answers, code, _ = stream(made.address, *FRAMES)
     came = stamps(answers)
@@ -177,7 +178,7 @@ def test_reordered_responses_all_come() -> None:
     assert came != SENT
 
 
-def test_a_client_that_waits_for_each_answer_is_not_stalled_by_reordering() -> None:
+def test_reordering_does_not_block_a_client_that_waits_for_each_answer() -> None:
     with graph_server("reorder=1") as made, triton.InferenceServerClient(made.address) as client:
         import queue
 
@@ -192,7 +193,7 @@ def test_a_client_that_waits_for_each_answer_is_not_stalled_by_reordering() -> N
 
 
 @pytest.mark.parametrize("others", [(), ("delay=20",)])
-def test_a_call_is_closed_after_a_number_of_responses_and_the_next_one_served(others: tuple[str, ...]) -> None:
+def test_a_call_closes_after_a_number_of_responses_and_the_next_call_works(others: tuple[str, ...]) -> None:
     with graph_server("close_after=5", *others) as made:
         for _ in range(3):
             answers, code, details = stream(made.address, *FRAMES)
@@ -201,7 +202,7 @@ def test_a_call_is_closed_after_a_number_of_responses_and_the_next_one_served(ot
         assert stream(made.address, *FRAMES[:3])[1] is grpc.StatusCode.OK
 
 
-def test_what_the_service_refuses_is_refused_all_the_same() -> None:
+def test_a_server_with_faults_refuses_the_same_requests() -> None:
     with graph_server("delay=10", "reorder") as made:
         _, code, details = stream(made.address, FRAMES[1], FRAMES[1], FRAMES[1])
         assert code is grpc.StatusCode.INVALID_ARGUMENT
@@ -214,7 +215,7 @@ def test_what_the_service_refuses_is_refused_all_the_same() -> None:
         assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-def test_unary_calls_fail_are_lost_and_are_closed_now_and_then() -> None:
+def test_some_unary_calls_fail_are_dropped_or_are_closed() -> None:
     with graph_server("error=1") as made, pytest.raises(grpc.RpcError) as caught:
         unary(made.address, FRAMES[0])
     assert (caught.value.code(), caught.value.details()) == (grpc.StatusCode.INTERNAL, "Injected fault - error=1")
@@ -232,19 +233,19 @@ def test_unary_calls_fail_are_lost_and_are_closed_now_and_then() -> None:
     assert codes == [None, None, grpc.StatusCode.UNAVAILABLE] * 2
 
 
-def test_a_rate_lets_everything_through_in_order_in_both_modes() -> None:
+def test_all_requests_pass_a_rate_limit_in_order_in_both_modes() -> None:
     with graph_server("rate=200") as made:
         assert stamps(stream(made.address, *FRAMES)[0]) == SENT
         assert unary(made.address, FRAMES[0]).id == "0"
 
 
-def test_a_client_that_vanishes_in_the_middle_of_a_delay_holds_nothing_back() -> None:
+def test_a_client_that_disconnects_during_a_delay_blocks_nothing() -> None:
     with graph_server("delay=60000", "rate=100") as made:
         for _ in range(5):
             with grpc.insecure_channel(made.address) as channel:
                 call = streaming(channel)(iter([frame.SerializeToString() for frame in FRAMES]))
                 call.cancel()
-    # Leaving the block joined every thread; the delay is a minute.
+    # The delay is one minute, but leaving the block joins every thread.
 
 
 def test_stopping_a_server_ends_sessions_that_wait_for_their_delay() -> None:
@@ -252,7 +253,7 @@ def test_stopping_a_server_ends_sessions_that_wait_for_their_delay() -> None:
 
     def requests() -> Iterator[bytes]:
         yield FRAMES[0].SerializeToString()
-        over.wait(30)  # the session's thread stays, and tells that it is there
+        over.wait(30)  # the session's thread stays until the server stops
 
     made = GraphServer(pass_through(), ServerOptions(port=0, faults=parse_faults(["delay=60000"])))
     made.start()

@@ -1,4 +1,4 @@
-"""Holistic inference: the pure parts with numbers, and parity with MediaPipe on the shared clips."""
+"""Holistic inference: its pure functions, and parity with MediaPipe on the shared clips."""
 
 from itertools import islice
 from pathlib import Path
@@ -33,16 +33,16 @@ SIZE = (640, 480)
 Indices = npt.NDArray[np.int64]
 
 
-def test_detectors_have_as_many_anchors_as_their_models_have_boxes() -> None:
+def test_detectors_have_one_anchor_for_each_box_of_the_model() -> None:
     assert anchor_centers(POSE_DETECTOR.side, POSE_DETECTOR.strides).shape == (2254, 2)
     assert anchor_centers(FACE_DETECTOR.side, FACE_DETECTOR.strides).shape == (896, 2)
 
 
-def test_overlapping_detections_are_averaged_by_score_and_far_ones_left_out() -> None:
+def test_overlapping_detections_are_averaged_by_score_without_distant_ones() -> None:
     boxes = np.zeros((896, 16), np.float32)
     scores = np.full(896, -50.0, np.float32)
     boxes[:, 2:4] = 64
-    # Neighbouring anchors of the first layer, and one far away.
+    # Neighbouring anchors of the first layer, and a distant one.
     scores[0], scores[1], scores[510] = 2.0, 2.0, 1.0
     boxes[1, 4:] = 12.8
     points = Detector(FACE_DETECTOR).best(boxes, scores)
@@ -62,7 +62,7 @@ def test_angles_are_normalised_to_half_a_turn(angle: float) -> None:
 @given(
     st.floats(0.2, 0.8), st.floats(0.2, 0.8), st.floats(0.05, 0.4), st.floats(-3, 3), st.floats(0, 1), st.floats(0, 1)
 )
-def test_a_crop_shows_its_region_and_landmarks_find_the_way_back(
+def test_a_crop_shows_its_region_and_landmarks_are_projected_back(
     x: float, y: float, width: float, rotation: float, u: float, v: float
 ) -> None:
     region = Region(x, y, width, width * SIZE[0] / SIZE[1], rotation)
@@ -78,12 +78,12 @@ def test_a_crop_shows_its_region_and_landmarks_find_the_way_back(
     assert point[2] == pytest.approx(0.5 * width, rel=1e-5)
 
 
-def test_a_crop_samples_where_opencv_3_did() -> None:
+def test_a_crop_samples_at_the_positions_of_opencv_3() -> None:
     image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
     region = Region(0.4, 0.55, 0.31, 0.37, 0.7)
     out = np.zeros((64, 64, 3), np.uint8)
     crop(image, region, out)
-    # Positions rounded to 1/32 pixel, weights of 15 bits.
+    # Positions are rounded to 1/32 pixel, weights have 15 bits.
     turn = np.array([[np.cos(0.7), -np.sin(0.7)], [np.sin(0.7), np.cos(0.7)]])
     columns, rows = np.meshgrid(np.arange(64), np.arange(64))
     steps = (np.stack([columns, rows], axis=-1) / 64 - 0.5) * [0.31 * 640, 0.37 * 480]
@@ -108,7 +108,7 @@ def test_letterboxes_are_added_and_removed() -> None:
     assert inside[:, 1].tolist() == pytest.approx([0.0, 1.0])
 
 
-def test_a_region_stands_on_its_alignment_points() -> None:
+def test_alignment_points_give_a_region_its_centre_size_and_rotation() -> None:
     region = region_from_alignment_points((0.5, 0.5), (0.5, 0.25), SIZE, target_degrees=90)
     assert (region.width * 640, region.height * 480) == pytest.approx((240, 240))
     assert region.rotation == pytest.approx(0)
@@ -119,7 +119,7 @@ def test_a_region_stands_on_its_alignment_points() -> None:
     assert moved.width == pytest.approx(2 * lying.width)
 
 
-def test_a_hand_is_followed_until_it_turns_moves_or_leaves() -> None:
+def test_a_hand_is_tracked_until_it_rotates_moves_grows_or_leaves() -> None:
     now = Region(0.5, 0.5, 0.2, 0.2 * 640 / 480)
     inside = np.full((21, 5), 0.5, np.float32)
     outside = inside.copy()
@@ -133,7 +133,7 @@ def test_a_hand_is_followed_until_it_turns_moves_or_leaves() -> None:
         assert not may_keep(previous, inside, now, SIZE, HAND_TRACKING)
 
 
-def test_confident_heat_maps_move_landmarks_and_others_do_not() -> None:
+def test_only_confident_heat_maps_move_landmarks() -> None:
     landmarks = np.zeros((2, 5), np.float32)
     landmarks[:, :2] = 0.5
     heatmap = np.full((1, 64, 64, 2), -20.0, np.float32)
@@ -143,13 +143,13 @@ def test_confident_heat_maps_move_landmarks_and_others_do_not() -> None:
     assert result[1, :2].tolist() == [0.5, 0.5]
 
 
-def test_visibility_follows_new_values_by_a_fixed_weight() -> None:
+def test_visibility_takes_new_values_with_a_fixed_weight() -> None:
     low = LowPassFilter(0.1)
     assert low.apply(np.zeros(1, np.float32))[0] == 0
     assert low.apply(np.ones(1, np.float32))[0] == pytest.approx(0.1)
 
 
-def test_a_part_is_sought_at_once_when_lost_and_else_at_its_skipping() -> None:
+def test_a_lost_part_is_detected_at_once_and_then_in_every_nth_frame() -> None:
     schedule = Schedule(FrameSkipping(confirm=3, search=2))
     seen = [False, False, False, True, True, True, True, False, False]
     assert [schedule.due(followed=followed) for followed in seen] == [
@@ -161,7 +161,7 @@ def test_a_part_is_sought_at_once_when_lost_and_else_at_its_skipping() -> None:
     assert all(every.due(followed=followed) for followed in seen)
 
 
-def test_a_part_that_is_trusted_is_not_sought_until_it_is_lost() -> None:
+def test_the_detection_of_a_trusted_part_is_skipped_until_it_is_lost() -> None:
     schedule = Schedule(EVERY_FRAME)
     assert schedule.due(followed=True)
     schedule.skip(2)
@@ -170,7 +170,7 @@ def test_a_part_that_is_trusted_is_not_sought_until_it_is_lost() -> None:
     assert [schedule.due(followed=followed) for followed in (True, False, False)] == [False, True, True]
 
 
-def test_only_what_is_clearly_absent_for_long_is_given_a_rest() -> None:
+def test_frames_are_skipped_only_for_a_part_that_was_clearly_absent_for_long() -> None:
     absence = Absence()
     assert [absence.skip_after(0.005) for _ in range(ABSENCE_RUNS)] == [0] * (ABSENCE_RUNS - 1) + [2]
     assert absence.skip_after(0.05) == 1
@@ -185,7 +185,7 @@ SeenHand = tuple[ModelRepository, npt.NDArray[np.uint8], npt.NDArray[np.float32]
 
 @pytest.fixture
 def seen_hand(models_dir: Path) -> SeenHand:
-    """The models, a picture, the pose in it and a hand that can be seen."""
+    """The models, a frame, the pose in it and a hand that is visible."""
     models = default_models(models_dir)
     extractor = LandmarkExtractor(models)
     image = next(islice(frames(ensure_clip()), 180, None))
@@ -194,20 +194,20 @@ def seen_hand(models_dir: Path) -> SeenHand:
     return models, image, found["pose"], LEFT if "left_hand" in found else RIGHT
 
 
-def test_a_hand_that_was_away_for_long_is_seen_two_frames_late_at_most(seen_hand: SeenHand) -> None:
+def test_a_hand_that_was_absent_for_long_is_found_at_most_two_frames_late(seen_hand: SeenHand) -> None:
     models, image, pose, hand = seen_hand
     tracker = HandTracker(hand, models.get("hand_recrop"), models.get("hand_landmark_full"))
     nothing = np.zeros_like(image)
     assert not any(tracker.process(nothing, pose) is not None for _ in range(ABSENCE_RUNS))
     late = [tracker.process(image, pose) is None for _ in range(4)]
     assert late in ([True, False, False, False], [True, True, False, False])
-    # A wrist that comes into view is looked at at once.
+    # When the wrist becomes visible, the hand is detected at once.
     assert not any(tracker.process(nothing, pose) is not None for _ in range(ABSENCE_RUNS + 1))
     assert tracker.process(image, None) is None
     assert tracker.process(image, pose) is not None
 
 
-def test_a_hand_that_is_not_looked_at_is_carried_with_the_pose(seen_hand: SeenHand) -> None:
+def test_a_hand_moves_with_the_pose_in_a_skipped_frame(seen_hand: SeenHand) -> None:
     models, image, pose_there, hand = seen_hand
     poses = [pose_there.copy() for _ in range(3)]
     for pose, shift in zip(poses, (0.0, 0.01, 0.02), strict=True):
@@ -218,12 +218,12 @@ def test_a_hand_that_is_not_looked_at_is_carried_with_the_pose(seen_hand: SeenHa
     assert carried is not None
     assert seen is not None
     np.testing.assert_allclose(carried, first + np.array([0.01, 0, 0, 0, 0], np.float32), atol=1e-6)
-    # The hand did not move, only its carried landmarks and the pose, and it is found where it is.
+    # Only the pose and the carried landmarks moved, not the hand. The network finds the hand where it is.
     assert abs(seen - first)[:, 0].mean() < 0.005
     assert tracker.process(image, None) is None
 
 
-def test_drawing_leaves_the_picture_alone_and_pads_rows_as_mediapipe_does() -> None:
+def test_drawing_does_not_change_the_image_and_pads_rows_like_mediapipe() -> None:
     image = np.zeros((48, 50, 3), np.uint8)
     pose = np.full((33, 5), 0.5, np.float32)
     drawn = canvas_for(image)
@@ -235,7 +235,7 @@ def test_drawing_leaves_the_picture_alone_and_pads_rows_as_mediapipe_does() -> N
 
 @pytest.mark.parametrize("radius", [1, 2, 7])
 @pytest.mark.parametrize("channels", [3, 4])
-def test_dots_are_opencv_s_circles_also_at_the_picture_s_edge(radius: int, channels: int) -> None:
+def test_dots_equal_the_circles_of_opencv_also_at_the_edge_of_the_image(radius: int, channels: int) -> None:
     points = np.random.default_rng(0).integers(-10, 60, (40, 2)).astype(np.int32)
     drawn, circles = np.full((2, 48, 50, channels), 7, np.uint8)
     draw(drawn, [Strokes(points, (255, 138, 9), radius, (), tuple(range(40)))])
@@ -244,11 +244,12 @@ def test_dots_are_opencv_s_circles_also_at_the_picture_s_edge(radius: int, chann
     np.testing.assert_array_equal(drawn, circles)
 
 
-# Median distance a frame, in percent of the image diagonal; and on how many percent of frames presence agrees.
+# The median distance in a frame, in percent of the image diagonal.
 DISTANCES = {"pose": 0.2, "face": 0.6, "left_hand": 0.6, "right_hand": 0.6}
+# The percentage of frames with the same presence.
 PRESENCE = {"pose": 97, "face": 97, "left_hand": 92, "right_hand": 92}
-# For some frames of dance the left hand's score wavers around the threshold, and MediaPipe's own answer changes with
-# single grey levels (benchmarks/README.md): over all frames 96 % agree, over the first 60 fewer.
+# In some frames of dance the score of the left hand is near the threshold. MediaPipe's own result changes there with
+# single grey levels (benchmarks/README.md): 96 % of all frames agree, but fewer of the first 60.
 UNSTABLE = {("dance.webm", "left_hand")}
 
 

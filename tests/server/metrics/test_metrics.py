@@ -1,4 +1,4 @@
-"""/metrics as OVMS serves it: the page read by Prometheus' own parser after real calls."""
+"""The /metrics page after real calls, read by Prometheus's own parser."""
 
 import threading
 from pathlib import Path
@@ -35,12 +35,12 @@ def value(samples: dict[str, list[Any]], family: str, /, **labels: str) -> float
     return float(found[0])
 
 
-def test_buckets_are_those_of_ovms() -> None:
+def test_buckets_equal_those_of_ovms() -> None:
     assert BUCKETS[:9] == (10, 18, 32, 58, 104, 188, 340, 612, 1101)
     assert (len(BUCKETS), BUCKETS[-1]) == (33, 1474755971)
 
 
-def test_a_histogram_counts_a_value_at_a_bound_below_it() -> None:
+def test_a_value_at_the_limit_of_a_bucket_counts_in_this_bucket() -> None:
     made = Histogram()
     for microseconds in (0, 10, 11, 1e12):
         made.observe(microseconds)
@@ -64,7 +64,7 @@ def test_labels_are_sorted_and_escaped() -> None:
     ]
 
 
-def test_what_a_list_enables() -> None:
+def test_metrics_list_enables_the_named_families_and_refuses_unknown_names() -> None:
     assert metrics_config(True, None).families == DEFAULT_FAMILIES
     assert LATENCY not in DEFAULT_FAMILIES
     assert metrics_config(True, ["ovms_infer_req_active"]).families == {"ovms_infer_req_active"}
@@ -73,12 +73,12 @@ def test_what_a_list_enables() -> None:
         metrics_config(True, ["ovms_responses", "ovms_nothing"])
 
 
-def test_without_metrics_the_url_is_invalid() -> None:
+def test_the_url_is_invalid_if_metrics_are_disabled() -> None:
     with graph_server(rest_port=0) as server:
         assert http(server.rest_address, "GET", "/metrics")[0] == 400
 
 
-def test_streaming_calls_are_counted_request_by_request() -> None:
+def test_each_request_of_a_streaming_call_is_counted() -> None:
     with graph_server(rest_port=0, metrics=metrics_config(True, [*DEFAULT_FAMILIES, LATENCY])) as server:
         bad = request(3, name="foo")
         stream(server.address, request(1), request(2), bad, request(4))
@@ -98,7 +98,7 @@ def test_a_graph_in_error_is_counted_and_has_no_processing_time() -> None:
     with graph_server(rest_port=0, metrics=metrics_config(True, None)) as server:
         assert stream(server.address, request(5), request(5), request(6))[1] is grpc.StatusCode.INVALID_ARGUMENT
         samples = scraped(server)
-        # Noticed after a read, and once more when the graph ends: OVMS counts both.
+        # OVMS counts the error after a read, and again when the graph ends.
         assert value(samples, "ovms_graph_error_total", **STREAMING) == 2
         one = {"name": "passThrough", "method": "ModelInferStream"}
         assert value(samples, "ovms_graph_processing_time_us_count", **one) == 0
@@ -121,7 +121,7 @@ def test_unary_calls_are_accepted_or_rejected() -> None:
         assert value(samples, "ovms_graph_processing_time_us_count", **one) == 1
 
 
-def test_a_session_counts_as_a_graph_while_it_lasts() -> None:
+def test_a_session_counts_as_a_current_graph_until_it_ends() -> None:
     with graph_server(rest_port=0, metrics=metrics_config(True, None)) as server:
         ended = threading.Event()
 
@@ -138,7 +138,7 @@ def test_a_session_counts_as_a_graph_while_it_lasts() -> None:
         assert value(scraped(server), "ovms_current_graphs", name="passThrough") == 0
 
 
-def test_questions_about_a_graph_are_counted_without_a_version() -> None:
+def test_ready_and_metadata_requests_to_a_graph_are_counted_without_a_version() -> None:
     with graph_server(rest_port=0, metrics=metrics_config(True, None)) as server:
         http(server.rest_address, "GET", "/v2/models/passThrough/ready")
         http(server.rest_address, "GET", "/v2/models/passThrough")

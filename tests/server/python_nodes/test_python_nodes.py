@@ -1,4 +1,4 @@
-"""Python nodes as OVMS has them: a script, its tensors, generators, and what goes wrong. Over real gRPC."""
+"""OVMS's Python nodes over real gRPC: scripts, tensors, generators and errors."""
 
 import threading
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ class OvmsPythonModel:
 
 
 def write_graph(folder: Path, script: str, graph: str = REGULAR) -> Path:
-    """The graph's text and its script, under a name of its own: scripts of one name are one module."""
+    """Write a graph and its script. Each script has its own name, because scripts with one name are one module."""
     name = f"handler_{next(_count)}.py"
     folder.mkdir(exist_ok=True)
     (folder / name).write_text(script)
@@ -86,7 +86,7 @@ def test_a_script_computes_with_numpy_unary_and_streaming(tmp_path: Path) -> Non
     np.testing.assert_array_equal(numbers(answers[1].infer_response), 2 * VALUES + 1)
 
 
-def test_a_generator_gives_a_list_a_microsecond(tmp_path: Path) -> None:
+def test_the_lists_of_a_generator_have_timestamps_one_microsecond_apart(tmp_path: Path) -> None:
     script = """
 from pyovms import Tensor
 class OvmsPythonModel:
@@ -110,7 +110,7 @@ from pyovms import Tensor
 class OvmsPythonModel:
     def execute(self, inputs):
         while True:
-            time.sleep(0.001)  # as a model would, which lets others have the interpreter
+            time.sleep(0.001)  # lets other threads run, as a model does
             yield [Tensor("b", b"again")]
 """
     with serving(tmp_path, script, LOOP) as server, grpc.insecure_channel(server.address) as channel:
@@ -137,7 +137,7 @@ def test_yielding_without_a_loopback_fails_the_call(tmp_path: Path) -> None:
         "return [Tensor('b', 'text has no buffer')]",
     ],
 )
-def test_what_a_script_gets_wrong_fails_the_call_and_leaves_the_server(tmp_path: Path, body: str) -> None:
+def test_an_error_in_a_script_fails_the_call_but_not_the_server(tmp_path: Path, body: str) -> None:
     script = f"from pyovms import Tensor\nclass OvmsPythonModel:\n    def execute(self, inputs):\n        {body}\n"
     with serving(tmp_path, script) as server:
         for _ in range(2):
@@ -194,7 +194,7 @@ def test_a_node_that_ovms_refuses_is_refused(tmp_path: Path, old: str, new: str,
         pass
 
 
-def test_a_script_is_initialised_once_with_its_names_and_finalised_with_the_server(tmp_path: Path) -> None:
+def test_a_script_is_initialised_once_with_its_streams_and_finalised_with_the_server(tmp_path: Path) -> None:
     script = """
 import pathlib
 class OvmsPythonModel:
@@ -217,7 +217,7 @@ class OvmsPythonModel:
     assert (tmp_path / "log.txt").read_text().splitlines() == ["py ['a'] ['b']", "finalize"]
 
 
-def test_a_tensor_has_what_the_request_says(tmp_path: Path) -> None:
+def test_a_tensor_has_the_properties_of_the_request(tmp_path: Path) -> None:
     script = """
 from pyovms import Tensor
 class OvmsPythonModel:
@@ -242,7 +242,7 @@ class OvmsPythonModel:
         ("INT64", (2**40, 2**40), b"", "too large buffer"),
     ],
 )
-def test_a_tensor_of_another_size_than_its_shape_is_refused(
+def test_a_tensor_with_a_size_that_does_not_fit_its_shape_is_refused(
     tmp_path: Path, datatype: str, shape: tuple[int, ...], raw: bytes, text: str
 ) -> None:
     made = ModelInferRequest(model_name="g")
@@ -291,7 +291,7 @@ class OvmsPythonModel:
 
 
 def test_a_python_node_and_a_model_work_in_one_graph(tmp_path: Path) -> None:
-    """As in OVMS's documentation: tensors are converted before and after the model."""
+    """As in OVMS's documentation, nodes convert the tensors before and after the model."""
     write_onnx(tmp_path / "models" / "m" / "1" / "m.onnx", inputs={"x": (2, 3)})
     graph = """
 input_stream: "OVMS_PY_TENSOR:a" output_stream: "OVTENSOR:b"
@@ -308,7 +308,7 @@ node { calculator: "PyTensorOvTensorConverterCalculator" input_stream: "OVMS_PY_
         np.testing.assert_array_equal(numbers(unary(server.address, asking(1, VALUES))), VALUES + 1)
 
 
-def test_sessions_share_the_script_and_run_side_by_side(tmp_path: Path) -> None:
+def test_sessions_share_the_script_and_run_in_parallel(tmp_path: Path) -> None:
     script = """
 import threading
 from pyovms import Tensor
@@ -316,7 +316,7 @@ class OvmsPythonModel:
     def initialize(self, kwargs):
         self.barrier = threading.Barrier(2, timeout=20)
     def execute(self, inputs):
-        self.barrier.wait()  # only two sessions at once get past here
+        self.barrier.wait()  # passes only with two sessions at the same time
         return [Tensor("b", inputs[0])]
 """
     results: list[grpc.StatusCode] = []
