@@ -1,6 +1,8 @@
-"""Several sinks at once: an annotated video, labels as JSON Lines, and a function. A slow one holds up no other.
+"""Several sinks at once: an annotated video, labels as JSON Lines, and a function.
 
-python examples/several_sinks.py [VIDEO] [--folder FOLDER]
+Each has a thread and a short queue of its own. The run goes at the pace of the slowest.
+
+    python examples/several_sinks.py [VIDEO] [--folder FOLDER]
 """
 
 import argparse
