@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stream_client.cli.assembly import run_transport
-from stream_client.cli.flags import build_parser
+from stream_client.cli.flags import build_parser as run_parser
 from stream_client.cli.messages import error_line, with_flag
 from stream_client.doctor import machine
 from stream_client.doctor.finding import Finding, amiss, ok, skipped
@@ -35,9 +35,9 @@ the run has all it needs, 1 when something failed, 2 for flags that cannot work.
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The run's flags, and ``--json``."""
-    built = build_parser()
+    built = run_parser()
     built.prog = "ovms-stream-client doctor"
     built.usage = "%(prog)s [flags of the run] [--json FILE]"
     built.description = "Examine what a run needs: server, source, outputs, this machine."
@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str]) -> int:
     """Examine; see :data:`_EPILOG` for the exit status."""
-    flags = parser().parse_args(arguments)
+    flags = build_parser().parse_args(arguments)
     findings = []
     print(f"{'status':8}{'check':28}found")
     try:

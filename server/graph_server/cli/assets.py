@@ -236,12 +236,17 @@ def _copy_committed(name: str, folder: Path) -> None:
             _write(path.read_bytes(), target)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """``python -m graph_server assets``: fetch everything, print where it is."""
+def build_parser() -> argparse.ArgumentParser:
+    """The flags of ``python -m graph_server assets``."""
     parser = argparse.ArgumentParser(prog="python -m graph_server assets", description=main.__doc__)
     parser.add_argument("--models_dir", type=Path, help="the model repository to fill (default: the user's cache)")
     parser.add_argument("--clip", action="store_true", help="fetch the sample clip too")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """``python -m graph_server assets``: fetch everything, print where it is."""
+    options = build_parser().parse_args(arguments)
     try:
         print(ensure_models(options.models_dir))
         if options.clip:

@@ -13,13 +13,18 @@ from graph_server.config.findings import Finding
 from graph_server.resources import cache_folder
 
 
-def main(arguments: Sequence[str]) -> int:
-    """``python -m graph_server check``: status 1 where OVMS refuses something or reads it otherwise."""
+def build_parser() -> argparse.ArgumentParser:
+    """The flags of ``python -m graph_server check``."""
     parser = argparse.ArgumentParser(prog="python -m graph_server check", description=__doc__)
     parser.add_argument("--config_path", type=Path, required=True, help="config.json as OVMS reads it")
     add_mounts(parser)
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """``python -m graph_server check``: status 1 where OVMS refuses something or reads it otherwise."""
+    options = build_parser().parse_args(arguments)
     mounts = shipped_mounts(options.config_path, cache_folder() / "models")
     found = check_config(options.config_path, {**mounts, **dict(options.mount)})
     faults = sum(finding.effect != "note" for findings in found.values() for finding in findings)

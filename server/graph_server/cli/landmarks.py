@@ -149,8 +149,8 @@ def default_models(models_dir: Path | None = None) -> ModelRepository:
     return ModelRepository(Runtime(cache_folder() / "openvino"), config.models)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """``python -m graph_server landmarks VIDEO --out FILE.npz``."""
+def build_parser() -> argparse.ArgumentParser:
+    """The flags of ``python -m graph_server landmarks``."""
     parser = argparse.ArgumentParser(prog="python -m graph_server landmarks", description=__doc__)
     parser.add_argument("video", type=Path, help="a video file")
     parser.add_argument("--out", type=Path, required=True, help="the .npz file to write")
@@ -160,7 +160,12 @@ def main(arguments: Sequence[str]) -> int:
         action="store_true",
         help="look for hands and face in fewer frames, as holisticTrackingFast does",
     )
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """``python -m graph_server landmarks VIDEO --out FILE.npz``."""
+    options = build_parser().parse_args(arguments)
     try:
         skipping = FAST if options.fast else EVERY_FRAME
         arrays = extract(options.video, default_models(options.models_dir), skipping)
