@@ -28,7 +28,7 @@ from stream_client.util.bounded_queue import BoundedQueue
 from stream_client.util.events import Unsubscribe
 
 TransportLike = str | TransportOptions | Session | Transport | ModelFunction
-"""A server's address or :class:`TransportOptions`, a session or transport of one's own, or a model as a function."""
+"""A server's address or :class:`.TransportOptions`, a session or transport of one's own, or a model as a function."""
 
 
 class StreamClient:

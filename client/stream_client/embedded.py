@@ -103,7 +103,7 @@ class EmbeddedServer:
             self._threads.append(thread)
 
     def start(self) -> None:
-        """Start the child and wait until it serves; raises :class:`ConnectError` with what it said."""
+        """Start the child and wait until it serves; raises :class:`.ConnectError` with what it said."""
         self.launch()
         assert self._process is not None
         try:

@@ -10,7 +10,7 @@ from stream_client.errors import ConfigurationError
 
 
 def check_plot(path: Path) -> None:
-    """Raise :class:`ConfigurationError` unless :func:`draw` can write ``path``; call it before the work."""
+    """Raise :class:`.ConfigurationError` unless :func:`draw` can write ``path``; call it before the work."""
     if importlib.util.find_spec("matplotlib") is None:
         raise ConfigurationError(
             "a plot needs matplotlib, which is not installed: pip install 'ovms-stream-client[bench]', or leave it out",

@@ -138,7 +138,7 @@ def report_csv(reports: Sequence[Report]) -> str:
 
 
 def write_report(path: Path, values: object, reports: Sequence[Report]) -> None:
-    """``values`` as JSON to ``path``, and the CSV beside it; raises :class:`ConfigurationError`."""
+    """``values`` as JSON to ``path``, and the CSV beside it; raises :class:`.ConfigurationError`."""
     try:
         path.write_text(json.dumps(values, indent=2) + "\n", "utf-8")
         path.with_suffix(".csv").write_text(report_csv(reports), "utf-8")

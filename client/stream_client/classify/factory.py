@@ -12,7 +12,7 @@ from stream_client.options import ClassifierOptions
 
 
 def open_classifier(options: ClassifierOptions, labels: Sequence[str] | None = None) -> PoseClassifier:
-    """The classifier that ``options`` name; raises :class:`ConfigurationError`.
+    """The classifier that ``options`` name; raises :class:`.ConfigurationError`.
 
     A scoring server needs ``labels``, and the schema of its features unless they are the usual ones.
     """

@@ -136,7 +136,7 @@ class FeatureSchema:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "FeatureSchema":
-        """The schema that :meth:`to_json` wrote; raises :class:`ConfigurationError`."""
+        """The schema that :meth:`to_json` wrote; raises :class:`.ConfigurationError`."""
         values = dict(content)
         if values.pop("version", None) != 1:
             raise ConfigurationError(f"feature schema: version 1 is expected, not {content.get('version')!r}")

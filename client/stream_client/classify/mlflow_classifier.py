@@ -64,7 +64,7 @@ class MLflowClassifier(PoseClassifier):
     ``labels`` name the classes in the order of the probabilities, or of the class numbers. ``input_example``
     is what MLflow keeps with a model: a row, or columns and a row; its columns have to be those of the schema,
     and its width decides how many there are. ``frame_overlap`` is how many samples two windows share (else
-    ``window`` says so). A server that fails gives ``unknown`` and is counted in :attr:`errors`; it never gives
+    ``window`` says so). A server that fails gives ``unknown`` and is counted in ``errors``; it never gives
     a label.
     """
 

@@ -44,7 +44,7 @@ class TrainedModel:
     predict_rows: Predict
 
     def predict(self, rows: npt.NDArray[np.floating]) -> Array:
-        """Probabilities, float64 [rows, labels]; raises :class:`ConfigurationError` for a wrong shape."""
+        """Probabilities, float64 [rows, labels]; raises :class:`.ConfigurationError` for a wrong shape."""
         given = np.atleast_2d(np.asarray(rows, dtype=np.float32))
         answer = np.asarray(self.predict_rows(given), dtype=np.float64)
         if answer.shape != (len(given), len(self.labels)):
@@ -106,7 +106,7 @@ class TrainedModel:
 
     @classmethod
     def load(cls, path: Path | str, *, allow_pickle: bool = False) -> "TrainedModel":
-        """The model in the directory ``path``; raises :class:`ConfigurationError`.
+        """The model in the directory ``path``; raises :class:`.ConfigurationError`.
 
         ONNX runs on OpenVINO. A pickled estimator (``model.pkl``) is loaded only with ``allow_pickle``, with a
         warning: a pickle runs code, so whoever wrote the file can do what you can.
@@ -158,7 +158,7 @@ def model_hash(schema: Schema | None, window: WindowSpec | None, columns: Sequen
 
 
 def read_schema(path: Path) -> tuple[Schema | None, WindowSpec | None, str]:
-    """Features, windows and their digest, as ``train`` wrote them; raises :class:`ConfigurationError`."""
+    """Features, windows and their digest, as ``train`` wrote them; raises :class:`.ConfigurationError`."""
     try:
         content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         stored = str(content["hash"])

@@ -24,7 +24,7 @@ class PoseClassifier:
     """Landmarks to windows to features to probabilities to a label.
 
     ``model`` brings its own features and windows; ``schema`` and ``window`` say which ones this program
-    computes, and a model trained on others is refused with :class:`ConfigurationError`. ``landmarks`` finds
+    computes, and a model trained on others is refused with :class:`.ConfigurationError`. ``landmarks`` finds
     the landmarks of a frame, ``None`` without a person; only :meth:`run_frame_pipeline` needs it. ``counter``
     counts repetitions. A model that raises :class:`~stream_client.errors.PredictionError` gives ``unknown``, and
     :attr:`errors` counts it. For one thread at a time. As a ``StreamClient``'s classifier it labels a running stream.
@@ -81,7 +81,7 @@ class PoseClassifier:
         self._decision.update(self._decision.state.time, None)
 
     def run_frame_pipeline(self, frame: Frame) -> LabelState:
-        """Classify a frame of a stream; raises :class:`ConfigurationError` without a landmark function."""
+        """Classify a frame of a stream; raises :class:`.ConfigurationError` without a landmark function."""
         if self._landmarks is None:
             raise ConfigurationError("PoseClassifier(landmarks=…) is needed to classify frames")
         return self.run_keypoint_pipeline(self._landmarks(frame), frame.timestamp)

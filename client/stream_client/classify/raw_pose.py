@@ -42,7 +42,7 @@ class RawPose:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "RawPose":
-        """What :meth:`to_json` wrote; raises :class:`ConfigurationError`."""
+        """What :meth:`to_json` wrote; raises :class:`.ConfigurationError`."""
         if dict(content) != {"raw": POSE_INPUT, "version": 1}:
             raise ConfigurationError(f"feature schema: {content!r} is not known")
         return cls()

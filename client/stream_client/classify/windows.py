@@ -83,7 +83,7 @@ class WindowSpec:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "WindowSpec":
-        """What :meth:`to_json` wrote; raises :class:`ConfigurationError`."""
+        """What :meth:`to_json` wrote; raises :class:`.ConfigurationError`."""
         try:
             return cls(**{**content, "pooling": tuple(content["pooling"])})
         except (TypeError, KeyError) as error:

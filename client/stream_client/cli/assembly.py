@@ -1,4 +1,4 @@
-"""From flags to what they ask for; each raises :class:`ConfigurationError` for flags that contradict each other.
+"""From flags to what they ask for; each raises :class:`.ConfigurationError` for flags that contradict each other.
 
 What few runs need is imported where it is made: a run starts the sooner.
 """

@@ -97,7 +97,7 @@ class DemoClient:
     """The ``StreamClient`` of OVMS's demo helper, with its keywords and defaults.
 
     ``postprocess_callback`` takes a frame, uint8 [height, width, 3] in blue, green, red, and an
-    :class:`InferResult`, and returns the frame to show; ``preprocess_callback`` changes a frame before it is sent.
+    :class:`.InferResult`, and returns the frame to show; ``preprocess_callback`` changes a frame before it is sent.
     ``source``: a camera's number, a file or a URL; ``sink``: a file or an RTSP URL for ``output_backend``.
     ``ffmpeg_output_width`` and ``ffmpeg_output_height`` resize the output. ``benchmark`` prints a line of JSON at the
     end of the run. ``max_inflight_packets``: frames sent and unanswered. ``verbose`` and ``exact`` are accepted and

@@ -41,7 +41,7 @@ class LedgerSnapshot:
         return self.entered - self.delivered - sum(self.dropped.values()) - sum(self.failed.values())
 
     def check(self) -> None:
-        """Raise :class:`LedgerError` unless every frame that entered has ended."""
+        """Raise :class:`.LedgerError` unless every frame that entered has ended."""
         if self.pending:
             raise LedgerError(f"the frame ledger does not add up: {self.line()}, {self.pending} unaccounted for")
 

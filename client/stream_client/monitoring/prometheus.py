@@ -67,7 +67,7 @@ class Metrics(Collector):
 class MetricsServer:
     """Serves ``metrics`` over HTTP, from a thread of its own, until it is closed.
 
-    ``port`` 0 takes a free one; :attr:`url` says which. Raises :class:`ConfigurationError` where the port is
+    ``port`` 0 takes a free one; :attr:`url` says which. Raises :class:`.ConfigurationError` where the port is
     taken or the address is not this machine's.
     """
 
@@ -103,7 +103,7 @@ class MetricsServer:
 class Pushgateway:
     """Where metrics of short runs are pushed to: ``http://host:9091``, or ``https://user:password@host``.
 
-    Raises :class:`ConfigurationError` for what is no such address.
+    Raises :class:`.ConfigurationError` for what is no such address.
     """
 
     JOB = "stream_client"

@@ -12,7 +12,7 @@ from stream_client.frames import Label
 
 
 def read_label_names(path: Path) -> tuple[str, ...]:
-    """The names in ``path``, one a line, in the order of the scores; raises :class:`ConfigurationError`."""
+    """The names in ``path``, one a line, in the order of the scores; raises :class:`.ConfigurationError`."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:

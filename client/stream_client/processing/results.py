@@ -38,7 +38,7 @@ class OutputRoles:
 class OutputFinder:
     """Finds the picture and the scores among a servable's outputs: by name, or else by what they look like.
 
-    Raises :class:`ConfigurationError` for a name that the servable does not have.
+    Raises :class:`.ConfigurationError` for a name that the servable does not have.
     """
 
     def __init__(

@@ -26,7 +26,7 @@ SinkLike = Sink | SinkName | Callable[[Result], object]
 
 
 def encoder_factory(options: SinkOptions) -> EncoderFactory:
-    """The function that makes the encoder named in ``options``. Raises :class:`ConfigurationError`."""
+    """The function that makes the encoder named in ``options``. Raises :class:`.ConfigurationError`."""
     kind, _, codec = options.encoder.partition(":")
     codec = codec or "libx264"
     if kind == "ffmpeg":
@@ -47,7 +47,7 @@ def open_sink(name: SinkName, options: SinkOptions | None = None, *, reconnect_t
     """The sink of that name: ``screen``, ``none``, an RTSP URL, or a video file.
 
     A :class:`~pathlib.Path` always means a file. An RTSP server that is lost is given up after ``reconnect_timeout``
-    seconds, or never. Raises :class:`ConfigurationError` for a name or options that cannot work.
+    seconds, or never. Raises :class:`.ConfigurationError` for a name or options that cannot work.
     """
     options = options or SinkOptions()
     spec = name if isinstance(name, str) else os.path.join(os.curdir, name)  # a file may be called screen
@@ -69,7 +69,7 @@ def open_sink(name: SinkName, options: SinkOptions | None = None, *, reconnect_t
 
 
 def as_sink(sink: SinkLike, *, reconnect_timeout: float | None = None) -> Sink:
-    """The sink that ``sink`` means, see :func:`open_sink`; raises :class:`ConfigurationError`."""
+    """The sink that ``sink`` means, see :func:`open_sink`; raises :class:`.ConfigurationError`."""
     if isinstance(sink, type):
         raise ConfigurationError(f"{sink.__name__} is a class: give an object of it as the sink")
     if isinstance(sink, Sink):
@@ -85,7 +85,7 @@ def as_sink(sink: SinkLike, *, reconnect_timeout: float | None = None) -> Sink:
 
 
 def as_sinks(sinks: SinkLike | Sequence[SinkLike], *, reconnect_timeout: float | None = None) -> list[Sink]:
-    """One sink or several; raises :class:`ConfigurationError`."""
+    """One sink or several; raises :class:`.ConfigurationError`."""
     if isinstance(sinks, Sequence) and not isinstance(sinks, str):
         return [as_sink(sink, reconnect_timeout=reconnect_timeout) for sink in sinks]
     return [as_sink(sinks, reconnect_timeout=reconnect_timeout)]

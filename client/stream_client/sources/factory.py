@@ -15,7 +15,7 @@ from stream_client.test_source.pattern import TestPatternSource, is_test_pattern
 from stream_client.util.urls import check_url
 
 SourceName = str | int | os.PathLike[str]
-"""What :func:`open_source` takes: a camera's number or name, a URL, ``testsrc``, or a file's path."""
+"""What :func:`.open_source` takes: a camera's number or name, a URL, ``testsrc``, or a file's path."""
 SourceLike = Source | SourceName | Callable[[], Image | None] | Iterable[Image | None]
 """A source, the name of one, or a program's frames: a function (live) or an iterable (loses nothing) of RGB arrays."""
 
@@ -26,7 +26,7 @@ def open_source(
     """The source of that name: a camera (``0``, ``webcam``, ``/dev/video0``), a URL, ``testsrc``, or a file.
 
     A :class:`~pathlib.Path` always means a file or a device. A live source that is lost is given up after
-    ``reconnect_timeout`` seconds, or never. Raises :class:`ConfigurationError` for a name or options that cannot work.
+    ``reconnect_timeout`` seconds, or never. Raises :class:`.ConfigurationError` for a name or options that cannot work.
     """
     options = options or SourceOptions()
     spec = _text(name)
@@ -76,7 +76,7 @@ def _text(name: SourceName) -> str:
 
 
 def as_source(source: SourceLike, *, reconnect_timeout: float | None = None) -> Source:
-    """The source that ``source`` means, see :func:`open_source`; raises :class:`ConfigurationError`."""
+    """The source that ``source`` means, see :func:`.open_source`; raises :class:`.ConfigurationError`."""
     if isinstance(source, type):
         raise ConfigurationError(f"{source.__name__} is a class: give an object of it as the source")
     if isinstance(source, Source):

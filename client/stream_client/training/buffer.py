@@ -214,7 +214,7 @@ def torch_dataset(buffer: TrainingBuffer, labels: tuple[str, ...], seed: int | N
     """A PyTorch ``IterableDataset`` of (landmarks float32 [steps, points, 3], label's number), each sample once.
 
     With a ``seed`` samples are augmented. Use it with ``num_workers=0``: the buffer lives in this process.
-    Samples with other labels are left out. Raises :class:`ConfigurationError` where PyTorch is not installed.
+    Samples with other labels are left out. Raises :class:`.ConfigurationError` where PyTorch is not installed.
     """
     try:
         from torch import from_numpy

@@ -82,7 +82,7 @@ def one_line(label: str) -> str:
 
 
 def read_annotations(path: Path) -> tuple[Span, ...]:
-    """Labelled spans, as StreamPoseML's annotation tool writes them; raises :class:`ConfigurationError`."""
+    """Labelled spans, as StreamPoseML's annotation tool writes them; raises :class:`.ConfigurationError`."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         spans = [

@@ -52,7 +52,7 @@ class Dataset:
 
 
 def group_of(name: str, pattern: str) -> str:
-    """What ``pattern`` finds in ``name``: its first group, or all that matches; raises :class:`ConfigurationError`."""
+    """What ``pattern`` finds in ``name``: its first group, or all that matches; raises :class:`.ConfigurationError`."""
     try:
         found = re.search(pattern, name)
     except re.error as error:

@@ -17,7 +17,7 @@ def add_to_configuration(training: Training, config: Path) -> list[str]:
 
     A model of single poses takes the place of the graph's ``pose_classifier``, together with a
     ``no_person_scores`` of as many labels, without which the graph could not join the two. Others are served
-    under the name of their directory. Raises :class:`ConfigurationError`.
+    under the name of their directory. Raises :class:`.ConfigurationError`.
     """
     try:
         content = json.loads(config.read_text(encoding="utf-8"))

@@ -23,7 +23,7 @@ def read_table(path: Path, names: Mapping[str, str] | None = None, group_by: str
     """A table of poses (name, class, 99 numbers) or of trajectories (class number, pairs of numbers).
 
     ``names`` renames classes; ``group_by`` finds the person or session in a pose's name
-    (:func:`~stream_client.training.dataset.group_of`). Raises :class:`ConfigurationError`.
+    (:func:`~stream_client.training.dataset.group_of`). Raises :class:`.ConfigurationError`.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:

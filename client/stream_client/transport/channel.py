@@ -59,7 +59,7 @@ class Connection:
         self._lock = threading.Lock()
 
     def open(self, within: float = math.inf) -> grpc.Channel:
-        """A connected channel; raises :class:`ConnectError` when no server answers in time, ``within`` at most.
+        """A connected channel; raises :class:`.ConnectError` when no server answers in time, ``within`` at most.
 
         A server that answers may still load its models, as OVMS does. The wait covers that, too.
         """

@@ -33,7 +33,7 @@ _RESPONSE = delimited_tag(ModelStreamInferResponse.INFER_RESPONSE_FIELD_NUMBER)
 
 
 def nowhere(place: Place) -> memoryview:
-    """For sessions without shared memory: raises :class:`ProtocolError`."""
+    """For sessions without shared memory: raises :class:`.ProtocolError`."""
     raise ProtocolError(f"the answer is said to be in shared memory, and none was offered: {place}")
 
 
@@ -91,7 +91,7 @@ def encode_request(
 
 
 def decode_response(data: bytes | memoryview, shared: Callable[[Place], memoryview] = nowhere) -> InferResponse:
-    """Parse a ``ModelInferResponse``; ``shared`` looks into shared memory. Raises :class:`ProtocolError`."""
+    """Parse a ``ModelInferResponse``; ``shared`` looks into shared memory. Raises :class:`.ProtocolError`."""
     try:
         header, raw = split(memoryview(data), _RAW_OUTPUT)
         message = ModelInferResponse.FromString(header)
@@ -103,7 +103,7 @@ def decode_response(data: bytes | memoryview, shared: Callable[[Place], memoryvi
 def decode_stream_response(
     data: bytes | memoryview, model_name: str, shared: Callable[[Place], memoryview] = nowhere
 ) -> StreamResponse:
-    """Parse a ``ModelStreamInferResponse``; raises :class:`ProtocolError`.
+    """Parse a ``ModelStreamInferResponse``; raises :class:`.ProtocolError`.
 
     A server that streams bare ``ModelInferResponse`` messages puts its model's name where an error text would be;
     ``foreign`` marks these.

@@ -16,7 +16,7 @@ DATATYPES = frozenset(_DTYPES)
 
 
 def dtype_of(datatype: str) -> np.dtype[Any]:
-    """NumPy's dtype for KServe's ``datatype``; raises :class:`ProtocolError` for an unknown one."""
+    """NumPy's dtype for KServe's ``datatype``; raises :class:`.ProtocolError` for an unknown one."""
     try:
         return _DTYPES[datatype]
     except KeyError:
@@ -26,7 +26,7 @@ def dtype_of(datatype: str) -> np.dtype[Any]:
 def tensor_from_bytes(name: str, datatype: str, shape: Sequence[int], data: memoryview) -> npt.NDArray[Any]:
     """A read-only view on ``data`` of that shape, or an object array for ``BYTES``.
 
-    Raises :class:`ProtocolError` where the bytes do not fit the shape.
+    Raises :class:`.ProtocolError` where the bytes do not fit the shape.
     """
     if any(size < 0 for size in shape):
         raise ProtocolError(f"tensor {name!r} has a negative dimension: {list(shape)}")
@@ -56,7 +56,7 @@ def _bytes_tensor(name: str, shape: Sequence[int], count: int, data: memoryview)
 
 
 def in_shape(name: str, array: npt.NDArray[Any], shape: Sequence[int]) -> npt.NDArray[Any]:
-    """``array`` in that shape, not copied; raises :class:`ProtocolError` for one that NumPy cannot hold."""
+    """``array`` in that shape, not copied; raises :class:`.ProtocolError` for one that NumPy cannot hold."""
     try:
         return array.reshape(tuple(shape))
     except (ValueError, OverflowError) as error:

@@ -27,7 +27,7 @@ class FunctionTransport:
     Implements :class:`~stream_client.transport.base.Transport`. A :class:`~stream_client.errors.ServerError` or
     :class:`~stream_client.errors.DeadlineError` that the function raises fails the frame; another
     :class:`~stream_client.errors.TransportError` ends the session, as a server that is lost; anything else ends the
-    run. A call cannot be interrupted. One that lasts longer than :attr:`CLOSE_SECONDS` after a stop is abandoned.
+    run. A call cannot be interrupted. One that lasts longer than ``CLOSE_SECONDS`` after a stop is abandoned.
     """
 
     QUEUE = 256

@@ -37,7 +37,7 @@ class ImageFormat:
     def to_tensor(self, image: Image) -> Tensor:
         """The input tensor for an RGB image: a view where nothing has to change, else one copy.
 
-        Floating point values keep the range 0…255. Raises :class:`BadInputError` for a size that the model
+        Floating point values keep the range 0…255. Raises :class:`.BadInputError` for a size that the model
         does not take.
         """
         height, width = image.shape[:2]
@@ -61,7 +61,7 @@ class ImageFormat:
 
         Takes [h, w, c], [1, h, w, c] and [1, c, h, w] with 1, 3 or 4 channels. Integers other than UINT8 are
         clipped to 0…255; floating point is taken as 0…1 where no value is above 1, else as 0…255. A view where
-        nothing has to change. Raises :class:`ProtocolError`.
+        nothing has to change. Raises :class:`.ProtocolError`.
         """
         array = tensor.array
         if array.ndim == 4 and array.shape[0] == 1:
@@ -112,7 +112,7 @@ def image_format(
 ) -> ImageFormat:
     """How ``servable`` takes frames. Its metadata decides what the arguments leave open.
 
-    Raises :class:`BadInputError` for an input it does not have, :class:`ConfigurationError` where the input
+    Raises :class:`.BadInputError` for an input it does not have, :class:`.ConfigurationError` where the input
     has to be named.
     """
     spec = _input(servable, input_name)

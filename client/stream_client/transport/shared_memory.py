@@ -166,7 +166,7 @@ class SharedMemory:
     # --- the receiver's side
 
     def view(self, place: Place) -> memoryview:
-        """The bytes that the server says it has written; raises :class:`ProtocolError` for a wrong place.
+        """The bytes that the server says it has written; raises :class:`.ProtocolError` for a wrong place.
 
         The slot is free once nothing looks at them any more.
         """

@@ -85,7 +85,7 @@ class Setting:
         return given / self.scale if self.scale != 1 and isinstance(given, int | float) else given
 
     def check(self, value: object) -> None:
-        """Raise :class:`ConfigurationError`, with this option, for a value that cannot be."""
+        """Raise :class:`.ConfigurationError`, with this option, for a value that cannot be."""
         if value is None or self.repeated or (isinstance(value, str) and value in self.words):
             return
         if self.choices and value not in self.choices:
@@ -148,7 +148,7 @@ def settings(options: type) -> tuple[Setting, ...]:
 
 
 def check(options: object) -> None:
-    """Raise :class:`ConfigurationError` for the first setting that has a value that cannot be."""
+    """Raise :class:`.ConfigurationError` for the first setting that has a value that cannot be."""
     for each in settings(type(options)):
         each.check(getattr(options, each.field))
 
@@ -156,7 +156,7 @@ def check(options: object) -> None:
 def read(options: type[T], given: Mapping[str, object], **others: object) -> T:
     """Options of what a user gave by the settings' names; ``others`` are fields that are no settings.
 
-    Names of other options are passed over; ``None`` is as good as not given. Raises :class:`ConfigurationError`.
+    Names of other options are passed over; ``None`` is as good as not given. Raises :class:`.ConfigurationError`.
     """
     make: Callable[..., T] = options
     values = {each.field: each.from_user(given[each.name]) for each in settings(options) if _is_given(each, given)}
