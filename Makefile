@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 DEMO := demo-output
 
-.PHONY: demo test environments lint wheel bench conformance fuzz soak clean
+.PHONY: demo test environments lint docs wheel bench conformance fuzz soak clean
 
 demo: $(VENV)/embedded
 	@mkdir -p $(DEMO)
@@ -40,6 +40,11 @@ lint: $(VENV)/dev
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
+# The site, in docs-output; a broken link or reference is an error.
+docs: $(VENV)/dev
+	$(VENV)/bin/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going docs docs-output
+	@echo "site: $(CURDIR)/docs-output/index.html"
+
 # The wheel, installed without this checkout, on every Python of this machine that counts.
 wheel: $(VENV)/dev
 	$(RUN) tools/check_wheel.py
@@ -63,4 +68,4 @@ $(VENV)/dev $(VENV)/embedded: $(VENV)/%: pyproject.toml hatch_build.py $(wildcar
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(DEMO) docs-output

@@ -1,0 +1,31 @@
+"""The documentation site, for Sphinx: ``make docs``. Every warning is an error, so is a broken link or reference."""
+
+import sys
+from importlib.metadata import version as installed
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "extensions"))
+
+project = "ovms-stream-client"
+author = "The ovms-stream-client contributors"
+version = release = installed(project)
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "command_line"]
+exclude_patterns = ["extensions"]
+smartquotes = False  # two dashes are a flag's
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
+
+# Every name in a docstring or signature has to have a page, but for those of other projects.
+nitpicky = True
+nitpick_ignore_regex = [
+    (r"py:.*", r"stream_client\..*\._\w+"),  # private
+    (r"py:.*", r"(collections|fractions|numpy|os|pathlib|time|types|typing|np|npt)\..*"),
+]
+autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_member_order = "bysource"
+
+html_theme = "furo"
+html_title = f"{project} {version}"
+html_copy_source = False
+html_show_copyright = False

@@ -1,0 +1,77 @@
+"""The directive ``command-line``: the page of a command, made from its parser.
+
+    ```{command-line} stream_client.cli.flags
+    ```
+
+names the module whose ``build_parser`` returns the parser.
+"""
+
+import argparse
+import importlib
+import re
+from collections.abc import Iterator
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.typing import ExtensionMetadata
+
+_PUNCTUATION = re.compile(r"([^\w\s])")
+
+
+class CommandLine(SphinxDirective):  # type: ignore[misc,unused-ignore]  # lint runs without Sphinx, too
+    """Description, usage, examples, and each group of flags as a section."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """The page's nodes."""
+        parser = importlib.import_module(self.arguments[0]).build_parser()
+        text = "\n".join(_page(parser))
+        return list(self.parse_text_to_nodes(text, allow_section_headings=True))
+
+
+def _page(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """The page as Markdown, a paragraph at a time."""
+    yield f"{_plain(parser.description or '')}\n"
+    yield f"```{{program}} {parser.prog}\n```\n"
+    usage = (parser.usage or parser.format_usage()).replace("%(prog)s", parser.prog).removeprefix("usage: ")
+    yield _literal(usage)
+    if parser.epilog:
+        yield _literal(parser.epilog)
+    for group in parser._action_groups:  # argparse lists them nowhere else
+        actions = [action for action in group._group_actions if action.help != argparse.SUPPRESS]
+        if actions:
+            yield f"## {(group.title or '').capitalize()}\n"
+            for action in actions:
+                yield f"````{{option}} {_signature(parser, action)}\n{_plain(_help(parser, action))}\n````\n"
+
+
+def _signature(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
+    """All spellings with the value, as ``--port PORT, -p PORT``."""
+    formatter = parser.formatter_class(parser.prog)
+    if not action.option_strings:
+        return formatter._format_args(action, formatter._get_default_metavar_for_positional(action))
+    value = formatter._format_args(action, formatter._get_default_metavar_for_optional(action))
+    return ", ".join(f"{flag} {value}".strip() for flag in action.option_strings)
+
+
+def _help(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
+    return " ".join(((action.help or "") % {**vars(action), "prog": parser.prog}).split())
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown leaves as it is; backticks stay code."""
+    parts = text.replace("``", "`").split("`")
+    return "".join(f"`{part}`" if index % 2 else _PUNCTUATION.sub(r"\\\1", part) for index, part in enumerate(parts))
+
+
+def _literal(text: str) -> str:
+    lines = text.strip("\n")
+    return f"````text\n{lines}\n````\n"
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    """Called by Sphinx."""
+    app.add_directive("command-line", CommandLine)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
