@@ -49,7 +49,7 @@ def _page(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 def _signature(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
     """All spellings with the value, as ``--port PORT, -p PORT``."""
-    formatter = parser.formatter_class(parser.prog)
+    formatter = parser._get_formatter()
     if not action.option_strings:
         return formatter._format_args(action, formatter._get_default_metavar_for_positional(action))
     value = formatter._format_args(action, formatter._get_default_metavar_for_optional(action))

@@ -37,7 +37,7 @@ NOT_HERE = {
 }
 """What a command contains, and why it is not run here."""
 COMMANDS = {"train": train.build_parser, "evaluate": evaluate.build_parser, "readback": readback.build_parser,
-            "doctor": doctor.parser, "benchmark": benchmark.build_parser}  # fmt: skip
+            "doctor": doctor.build_parser, "benchmark": benchmark.build_parser}  # fmt: skip
 
 
 def blocks(kind: str) -> Iterator[tuple[str, str]]:
