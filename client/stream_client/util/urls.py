@@ -23,7 +23,7 @@ class Credentials:
 
 
 def check_url(url: str, option: str) -> None:
-    """Raise :class:`.ConfigurationError`, with that ``option``, for a URL without a host or with a port that is none."""
+    """Raise :class:`.ConfigurationError`, with that ``option``, for a URL without a host or with a bad port."""
     authority = re.split(r"[/?#]", split_credentials(url)[0].partition("://")[2], maxsplit=1)[0]
     if not _HOST.fullmatch(authority):
         raise ConfigurationError(f"{redact(url)} is no URL: rtsp://host:port/path, for instance", option=option)
