@@ -1,4 +1,4 @@
-"""The handler that OVMS loads. It needs ``pip install 'ovms-stream-client[embedded]'`` in OVMS's Python."""
+"""The script that OVMS loads. It needs ``pip install 'ovms-stream-client[embedded]'`` in OVMS's Python."""
 
 from pathlib import Path
 
@@ -7,11 +7,11 @@ from pyovms import Tensor
 from graph_server.python_nodes.holistic import HolisticModel
 
 MODELS = Path("/ovms/holistic_models")
-"""Where docker/ovms-holistic.Dockerfile puts the models; without it they lie in the user's cache."""
+"""The folder of the models in docker/ovms-holistic.Dockerfile. Without it the models are in the user's cache."""
 
 
 class OvmsPythonModel(HolisticModel):
-    """The class that OVMS looks for."""
+    """The class that OVMS uses."""
 
     def __init__(self) -> None:
         super().__init__(Tensor, MODELS if MODELS.is_dir() else None)

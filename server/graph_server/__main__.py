@@ -6,7 +6,7 @@ import signal
 import sys
 from contextlib import suppress
 
-# What ends it before it serves ends it without a traceback, and lets it clean up behind itself.
+# A signal before the server runs ends the process without a traceback and with a clean-up.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 try:
     from graph_server.cli.command import main
@@ -14,9 +14,9 @@ try:
     status = main()
 except KeyboardInterrupt:
     status = 130
-# All is closed. To take OpenVINO's networks apart, which the system does at once, would take 0.3 s.
+# Everything is closed. Exit at once, because releasing OpenVINO's networks would take 0.3 s.
 logging.shutdown()
-with suppress(OSError):  # nobody may be there to read
+with suppress(OSError):  # the reader of the output may be gone
     sys.stdout.flush()
     sys.stderr.flush()
 os._exit(status)

@@ -1,29 +1,29 @@
-"""What can go wrong in the graph server, as one tree.
+"""The errors of the graph server, as one tree.
 
 ::
 
     GraphServerError
      ├── ConfigError           a configuration, graph or model file that cannot work
      │    ├── LoadError        a model that cannot be served, with OVMS's name of the reason
-     │    ├── MissingModelError  a model that a graph needs and that is not served
-     │    └── UnsupportedError  what OVMS has, or may have, and the graph server has not
+     │    ├── MissingModelError  a model that a graph needs but that is not served
+     │    └── UnsupportedError  a feature of OVMS that the graph server does not have
      ├── AssetError            models or clips that cannot be fetched
-     ├── UnknownModelError     no model of that name
-     │    └── UnknownVersionError   a model of that name, but not of that version
+     ├── UnknownModelError     no model has this name
+     │    └── UnknownVersionError   the model does not have this version
      ├── GraphError            a graph that failed to start or run
      └── Refusal               a request that is refused, with OVMS's text and code (service/status.py)
-          ├── UnmappedRefusal       OVMS maps no code to it
+          ├── UnmappedRefusal       OVMS has no code for it
           └── NotJson               a REST request that is not JSON (service/rest/tensors.py)
 
-Every message is one line that names what was tried and what to do about it.
+Every message is one line that names the input and says what to do.
 """
 
 
 class GraphServerError(Exception):
-    """Base of every error this package raises on purpose.
+    """Base of every error that this package raises on purpose.
 
-    ``message`` is one line; ``option`` names the option to look at, as ``"rest_port"``. ``str(error)`` has it in
-    brackets; the command line prints its flag instead.
+    ``message`` is one line. ``option`` is the name of the wrong option, for instance ``"rest_port"``. ``str(error)``
+    has it in brackets; the command line prints its flag instead.
     """
 
     def __init__(self, message: str, *, option: str | None = None) -> None:
@@ -40,7 +40,7 @@ class ConfigError(GraphServerError):
 
 
 class LoadError(ConfigError):
-    """A model that cannot be served; ``status`` is OVMS's name of the reason (src/status.hpp)."""
+    """A model that cannot be served. ``status`` is OVMS's name of the reason (src/status.hpp)."""
 
     def __init__(self, message: str, status: str) -> None:
         super().__init__(message)
@@ -48,11 +48,11 @@ class LoadError(ConfigError):
 
 
 class MissingModelError(ConfigError):
-    """A model that a graph needs and that is not served."""
+    """A model that a graph needs but that is not served."""
 
 
 class UnsupportedError(ConfigError):
-    """What OVMS has, or may have, and the graph server has not."""
+    """A feature of OVMS that the graph server does not have."""
 
 
 class AssetError(GraphServerError):
@@ -60,15 +60,15 @@ class AssetError(GraphServerError):
 
 
 class UnknownModelError(GraphServerError):
-    """No model of that name."""
+    """No model has this name."""
 
 
 class UnknownVersionError(UnknownModelError):
-    """A model of that name, but not of that version."""
+    """The model does not have this version."""
 
 
 class GraphError(GraphServerError):
-    """A graph that failed to start or run; ``code`` is the name of MediaPipe's status code."""
+    """A graph that failed to start or run. ``code`` is the name of MediaPipe's status code."""
 
     def __init__(self, message: str, code: str = "INTERNAL") -> None:
         super().__init__(message)

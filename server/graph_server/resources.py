@@ -1,4 +1,4 @@
-"""Where files lie: those of the project, and the user's cache."""
+"""The paths of the project's files and of the user's cache."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,10 @@ from graph_server.errors import ConfigError
 
 
 def project_file(name: str) -> Path:
-    """``graphs/…``, ``models/…`` or ``server_config/…``, installed or in a checkout; raises :class:`ConfigError`."""
+    """The path of ``graphs/…``, ``models/…`` or ``server_config/…``, installed or in a checkout.
+
+    Raises :class:`ConfigError` if the file is missing.
+    """
     here = Path(__file__).resolve().parent
     for root in (here / "data", here.parents[1]):
         if (root / name).exists():

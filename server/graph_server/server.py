@@ -1,4 +1,4 @@
-"""A running graph server: configuration, gRPC, REST."""
+"""The graph server: it serves a configuration on gRPC and REST."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from graph_server.service.rest.server import RestServer
 
 DEFAULT_REST_WORKERS = 32
-_MOST_MESSAGE_BYTES = 2**31 - 1  # gRPC core counts in 32 bits
-# A client that vanishes without closing its connection is noticed after 40 s.
+_MAX_MESSAGE_BYTES = 2**31 - 1  # gRPC core counts in 32 bits
+# The server finds after 40 s that a client is gone which did not close its connection.
 _KEEPALIVE = (
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -41,11 +41,11 @@ _KEEPALIVE = (
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """Addresses and limits. Port 0 lets the system choose; ``None`` serves no gRPC, or no REST.
+    """Addresses and limits. Port 0 lets the system choose a port. A port of ``None`` means no gRPC, or no REST.
 
-    ``rest_address``: where REST is bound, ``None`` as gRPC is. ``channel_arguments`` are gRPC core's, such as
-    ``grpc.max_concurrent_streams``. ``metrics``: ``None`` leaves them to the configuration. ``poll_seconds``: how
-    often the configuration is looked at for changes, 0 for never.
+    ``rest_address`` is the address of REST; ``None`` takes the address of gRPC. ``channel_arguments`` are arguments of
+    gRPC core, such as ``grpc.max_concurrent_streams``. If ``metrics`` is ``None`` the configuration decides.
+    ``poll_seconds`` is the time between two checks for a changed configuration, 0 for no checks.
     """
 
     bind_address: str = "127.0.0.1"
@@ -67,37 +67,37 @@ class ServerOptions:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The addresses in ``bind_address``, those of IPv6 without brackets."""
+        """The addresses in ``bind_address``. IPv6 addresses are without brackets."""
         return _hosts(self.bind_address)
 
     @property
     def rest_hosts(self) -> tuple[str, ...]:
-        """The same for REST."""
+        """The addresses of REST, in the same form."""
         return _hosts(self.rest_address) if self.rest_address else self.hosts
 
 
 class GraphServer:
-    """Serves a configuration from :meth:`start` to :meth:`stop`. As of OVMS, its ports answer before all is loaded."""
+    """Serves a configuration from :meth:`start` to :meth:`stop`. As in OVMS, the ports answer while models load."""
 
     GRACE_SECONDS = 5.0
 
     def __init__(
         self, config: ServerConfig, options: ServerOptions, read: Callable[[], ServerConfig] | None = None
     ) -> None:
-        """``read`` gives the configuration as it is now; without it nothing is ever loaded again."""
+        """``read`` reads the current configuration. Without it the server never reloads."""
         self._options = options
         self._metrics = Registry(options.metrics or config.metrics or MetricsConfig())
         runtime = Runtime(options.cache, options.cpu_extension)
         self._live = LiveServables(config, read, runtime, ServableMetrics(self._metrics))
         self._watcher = ConfigWatcher(options.poll_seconds, self._live.reload_if_changed)
-        # A thread for every call that is admitted: none waits for another to end.
+        # One thread for each admitted call, so that no call waits for another one.
         self._pool = ThreadPoolExecutor(options.limits.calls, thread_name_prefix="call")
         self._faults = FaultInterceptor(options.faults) if options.faults.any else None
         self._grpc = grpc.server(
             self._pool,
             interceptors=[self._faults] if self._faults is not None else [],
             options=[
-                ("grpc.max_receive_message_length", min(options.limits.message_bytes, _MOST_MESSAGE_BYTES)),
+                ("grpc.max_receive_message_length", min(options.limits.message_bytes, _MAX_MESSAGE_BYTES)),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),
                 *_KEEPALIVE,
@@ -113,11 +113,11 @@ class GraphServer:
 
     @property
     def servables(self) -> Servables:
-        """What is served."""
+        """The current servables."""
         return self._live.current
 
     def start(self) -> None:
-        """Bind, serve and load; raises :class:`ConfigError` for what cannot be bound, or is required and not loaded."""
+        """Bind, serve and load. Raises :class:`ConfigError` if an address or a required servable fails."""
         options = self._options
         if options.port is not None:
             self.address = self._bind_grpc(options.port)
@@ -134,7 +134,7 @@ class GraphServer:
             self._watcher.start()
 
     def _start_rest(self, port: int) -> "RestServer":
-        # asyncio and h11 take 50 ms to load, and most servers are without REST.
+        # Importing asyncio and h11 takes 50 ms, and most servers have no REST.
         from graph_server.service.rest.answers import RestAnswers
         from graph_server.service.rest.connection import HttpLimits
         from graph_server.service.rest.server import RestServer
@@ -156,7 +156,7 @@ class GraphServer:
         return rest
 
     def stop(self, grace: float = GRACE_SECONDS) -> None:
-        """Take nothing new, let what is under way end within ``grace`` seconds."""
+        """Refuse new calls, and give the current calls ``grace`` seconds to end."""
         self._watcher.close()
         self._live.stop_waiting()
         self._grpc.stop(grace).wait()
@@ -169,10 +169,10 @@ class GraphServer:
             self._faults.join()
 
     def _regions(self) -> SharedMemoryRegions | None:
-        """Only who is on this machine may have this process read and write shared memory.
+        """Shared memory, only for clients on this machine.
 
-        Nor does it go with answers that overtake one another: once a later one is there, a client may use again
-        where the earlier one's output lies.
+        It does not work with reordered responses. When a client has a later response, it may use the memory of the
+        earlier response's output again.
         """
         options = self._options
         local = all(host in ("localhost", "::1") or host.startswith("127.") for host in options.hosts)
@@ -181,7 +181,7 @@ class GraphServer:
         return SharedMemoryRegions(options.limits.message_bytes)
 
     def _bind_grpc(self, port: int) -> str:
-        """Bind every address, all to the port of the first; returns the first."""
+        """Bind every address to the port of the first one. Returns the first address."""
         options = self._options
         credentials = server_credentials(options.tls_certificate, options.tls_key, options.tls_client_ca)
         for host in options.hosts:
@@ -203,5 +203,5 @@ def _hosts(addresses: str) -> tuple[str, ...]:
 
 
 def label_files(servables: Servables) -> dict[str, str | None]:
-    """What is served, each with the label names beside its classifier, for clients on this machine."""
+    """The servables, each with the file of its classifier's label names, for clients on this machine."""
     return {name: None if path is None else str(path.resolve()) for name, path in servables.label_files.items()}

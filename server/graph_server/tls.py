@@ -11,13 +11,13 @@ from graph_server.errors import ConfigError
 def server_credentials(
     certificate: Path | None, key: Path | None, client_ca: Path | None
 ) -> grpc.ServerCredentials | None:
-    """What the files give, ``None`` without any; with ``client_ca`` only clients signed by it are admitted.
+    """The credentials from the files, or ``None`` without files. ``client_ca`` admits only clients that it has signed.
 
-    Raises :class:`ConfigError` for files that are missing or hold something else.
+    Raises :class:`ConfigError` for missing or wrong files.
     """
     if certificate is None or key is None:
         if certificate or key or client_ca:
-            raise ConfigError("tls_cert and tls_key go together, and tls_client_ca needs both", option="tls_cert")
+            raise ConfigError("tls_cert and tls_key need each other, and tls_client_ca needs both", option="tls_cert")
         return None
     try:
         pair = (key.read_bytes(), certificate.read_bytes())
@@ -29,7 +29,7 @@ def server_credentials(
 
 
 def _check(certificate: Path, key: Path, client_ca: Path | None) -> None:
-    """gRPC itself would only say that the port cannot be bound."""
+    """Check the files, because gRPC would only say that it cannot bind the port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(certificate, key, password="")
@@ -40,4 +40,4 @@ def _check(certificate: Path, key: Path, client_ca: Path | None) -> None:
         if client_ca is not None:
             context.load_verify_locations(client_ca)
     except (ssl.SSLError, ValueError) as error:
-        raise ConfigError(f"{client_ca} holds no PEM certificate", option="tls_client_ca") from error
+        raise ConfigError(f"{client_ca} has no PEM certificate", option="tls_client_ca") from error

@@ -1,4 +1,4 @@
-"""Datatypes: what NumPy makes of them, and the form of BYTES."""
+"""Datatypes: their NumPy dtypes, and the encoding of BYTES."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from kserve_wire.datatypes import CONTENTS, DATATYPES, DTYPES, join_elements, split_elements
 
 
-def test_each_datatype_has_a_dtype_of_its_own() -> None:
+def test_each_datatype_has_its_own_dtype() -> None:
     assert {dtype: name for name, dtype in DTYPES.items()} == DATATYPES
     assert len(DATATYPES) == len(DTYPES) == 12
     assert DATATYPES[np.zeros(1, np.float32).dtype] == "FP32"
@@ -19,12 +19,12 @@ def test_a_dtype_has_the_size_of_its_datatype(datatype: str, size: int) -> None:
     assert DTYPES[datatype].itemsize == size
 
 
-def test_all_but_half_floats_have_a_field_for_typed_values() -> None:
+def test_all_datatypes_except_half_floats_have_a_field_for_typed_values() -> None:
     assert set(CONTENTS) == {*DTYPES, "BYTES"} - {"FP16"}
 
 
 @given(st.lists(st.binary(max_size=300)))
-def test_elements_come_back_as_they_were(elements: list[bytes]) -> None:
+def test_joined_elements_split_into_the_same_elements(elements: list[bytes]) -> None:
     assert split_elements(memoryview(join_elements(elements))) == elements
 
 

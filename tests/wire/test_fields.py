@@ -1,4 +1,4 @@
-"""Protobuf's wire form: taken apart and put together as protobuf itself does."""
+"""Splitting and joining of messages gives the same result as protobuf itself."""
 
 import contextlib
 
@@ -25,7 +25,7 @@ def test_a_message_is_split_into_its_large_fields_and_the_rest(name: str, shape:
 
 
 @given(name=NAMES, raw=st.lists(st.binary(max_size=300)))
-def test_fields_that_are_appended_are_read_by_protobuf(name: str, raw: list[bytes]) -> None:
+def test_protobuf_reads_appended_fields(name: str, raw: list[bytes]) -> None:
     header = ModelInferRequest(model_name=name).SerializeToString()
     message = ModelInferRequest.FromString(b"".join([header, *delimited(RAW, raw)]))
     assert (message.model_name, list(message.raw_input_contents)) == (name, raw)
@@ -39,13 +39,13 @@ def test_large_fields_are_not_copied() -> None:
 
 
 @given(st.integers(0, 2**64 - 1))
-def test_a_number_is_written_as_protobuf_does(value: int) -> None:
+def test_a_number_is_written_as_in_protobuf(value: int) -> None:
     message = ModelInferRequest()
     message.inputs.add(shape=[value - 2**64 if value >= 2**63 else value])
     assert message.SerializeToString().endswith(varint(value))
 
 
-def test_the_walk_tells_where_a_field_and_its_body_lie() -> None:
+def test_each_field_has_the_positions_of_its_start_body_and_end() -> None:
     data = b"\x0a\x02ab" + b"\x10\x96\x01" + b"\x19" + bytes(8) + b"\x25" + bytes(4)
     found = list(fields(memoryview(data)))
     assert found == [(0x0A, 0, 2, 4), (0x10, 4, 5, 7), (0x19, 7, 8, 16), (0x25, 16, 17, 21)]
@@ -64,20 +64,20 @@ def test_the_walk_tells_where_a_field_and_its_body_lie() -> None:
         (b"\x08\x00" * (MAX_FIELDS + 1), f"more than {MAX_FIELDS} fields"),
     ],
 )
-def test_bytes_that_are_no_message_are_refused(data: bytes, said: str) -> None:
+def test_bytes_that_are_not_a_message_are_refused(data: bytes, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         list(fields(memoryview(data)))
 
 
 @settings(max_examples=300)
 @given(st.binary(max_size=200))
-def test_arbitrary_bytes_are_walked_or_refused_and_never_crash(data: bytes) -> None:
+def test_arbitrary_bytes_are_split_or_refused_and_never_crash(data: bytes) -> None:
     with contextlib.suppress(ValueError):
         header, bodies = split(memoryview(data), RAW)
         assert len(header) + sum(map(len, bodies)) <= len(data)
 
 
 @pytest.mark.parametrize("message", [ServerLiveResponse(live=True), ModelInferResponse()])
-def test_a_message_without_such_fields_stays_whole(message: ServerLiveResponse | ModelInferResponse) -> None:
+def test_a_message_without_large_fields_stays_whole(message: ServerLiveResponse | ModelInferResponse) -> None:
     data = message.SerializeToString()
     assert split(memoryview(data), RAW) == (data, [])

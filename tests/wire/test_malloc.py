@@ -1,4 +1,4 @@
-"""Frame-sized buffers are used again."""
+"""malloc uses buffers of a frame again."""
 
 import platform
 import resource
@@ -25,7 +25,7 @@ for _ in range(20):
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
-pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's malloc can be told so")
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's malloc has these settings")
 
 
 def faults(how: str) -> int:
@@ -33,12 +33,12 @@ def faults(how: str) -> int:
     return int(done.stdout)
 
 
-def test_buffers_of_a_frame_are_not_mapped_anew_for_every_frame() -> None:
+def test_buffers_of_a_frame_are_not_mapped_again_for_every_frame() -> None:
     pages = 20 * 4 * 6_000_000 // resource.getpagesize()
     assert faults("default") > pages / 2
     assert faults("kept") < pages / 20
 
 
-def test_telling_glibc_twice_does_no_harm() -> None:
+def test_the_settings_can_be_made_twice() -> None:
     assert keep_frame_memory()
     assert keep_frame_memory()

@@ -1,4 +1,4 @@
-"""The message classes: where they come from, and that they stay."""
+"""The message classes: they come from the schema and are never deleted."""
 
 import gc
 import os
@@ -17,8 +17,8 @@ from kserve_wire.messages import InferTensorContents, ModelInferRequest, ModelIn
 from kserve_wire.schema import load_schema
 
 
-def test_classes_of_messages_are_never_dropped_and_made_again() -> None:
-    # protobuf makes a nested message's class when it meets one; when two threads did, client and server crashed.
+def test_classes_of_messages_are_never_deleted() -> None:
+    # protobuf makes the class of a nested message when it needs one. Two threads doing this crashed client and server.
     made = ModelInferRequest()
     classes = [weakref.ref(type(item)) for item in (made.inputs.add(), made.parameters["x"], made.outputs.add())]
     del made
@@ -26,7 +26,7 @@ def test_classes_of_messages_are_never_dropped_and_made_again() -> None:
     assert [kind() is not None for kind in classes] == [True] * 3
 
 
-def test_messages_of_the_same_name_in_protobufs_own_pool_do_not_clash() -> None:
+def test_messages_with_the_same_name_in_protobufs_own_pool_do_not_clash() -> None:
     theirs = service_pb2.ModelInferRequest
     assert theirs.DESCRIPTOR.full_name == ModelInferRequest.DESCRIPTOR.full_name
     assert theirs is not ModelInferRequest
@@ -34,7 +34,7 @@ def test_messages_of_the_same_name_in_protobufs_own_pool_do_not_clash() -> None:
     assert ModelInferRequest.FromString(data).raw_input_contents == [b"abc"]
 
 
-def test_the_stubs_name_the_messages_that_are_there() -> None:
+def test_the_stubs_have_exactly_the_messages_of_the_schema() -> None:
     stubs = (files("kserve_wire") / "kserve_v2_pb2.pyi").read_text()
     named = re.findall(r"^class (\w+)\(_message\.Message\)", stubs, re.MULTILINE)
     assert named
@@ -45,7 +45,7 @@ def test_a_nested_message_is_an_attribute_of_its_owner() -> None:
     assert type(ModelInferResponse().outputs.add()) is ModelInferResponse.InferOutputTensor
 
 
-def test_the_fields_for_typed_values_are_those_of_the_message() -> None:
+def test_all_fields_for_typed_values_are_fields_of_the_message() -> None:
     assert set(CONTENTS.values()) == set(InferTensorContents.DESCRIPTOR.fields_by_name)
 
 
@@ -61,6 +61,6 @@ def test_the_classes_work_with_protobuf_in_pure_python() -> None:
     assert done.stdout.split() == ["python", "x"]
 
 
-def test_a_schema_that_was_not_compiled_says_what_to_do() -> None:
+def test_the_error_for_a_schema_that_is_not_compiled_says_what_to_do() -> None:
     with pytest.raises(ImportError, match=r"nothing\.binpb is missing: install the package"):
         load_schema("kserve_wire", "nothing.binpb")

@@ -1,4 +1,4 @@
-"""The package stands alone."""
+"""The package does not import client, server or their libraries."""
 
 import pkgutil
 import subprocess
@@ -24,5 +24,5 @@ def test_a_module_loads_neither_client_nor_server_nor_their_libraries(module: st
     assert not loaded_by(module) & FOREIGN
 
 
-def test_malloc_is_told_without_numpy_and_protobuf() -> None:
+def test_the_malloc_settings_need_neither_numpy_nor_protobuf() -> None:
     assert not loaded_by("kserve_wire.malloc") & {"numpy", "google"}

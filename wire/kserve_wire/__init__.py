@@ -1,4 +1,4 @@
-"""What client and server must agree on, once: KServe v2 on the wire, and the parts that both run the same way.
+"""The parts that client and server share: KServe v2 on the wire, and code that both must run in the same way.
 
-Knows neither client nor server. Each module imports only what it needs of protobuf and NumPy.
+The package knows neither client nor server. Each module imports only what it needs from protobuf and NumPy.
 """

@@ -1,4 +1,4 @@
-"""Datatypes of KServe v2: their NumPy dtypes, where typed values lie in a message, and the form of BYTES."""
+"""Datatypes of KServe v2: their NumPy dtypes, their fields for typed values, and the encoding of BYTES."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -19,7 +19,7 @@ DTYPES: Mapping[str, np.dtype[Any]] = {
     "FP32": np.dtype("<f4"),
     "FP64": np.dtype("<f8"),
 }
-"""The dtype of each datatype whose values have a fixed size. NumPy has none for BF16."""
+"""The dtype of each datatype with a fixed size. NumPy has no dtype for BF16."""
 
 DATATYPES: Mapping[np.dtype[Any], str] = {dtype: name for name, dtype in DTYPES.items()}
 """The datatype of each dtype."""
@@ -38,15 +38,15 @@ CONTENTS: Mapping[str, str] = {
     "FP64": "fp64_contents",
     "BYTES": "bytes_contents",
 }
-"""The field of ``InferTensorContents`` that holds typed values of each datatype. FP16 has no field."""
+"""The field of ``InferTensorContents`` for the typed values of each datatype. FP16 has no field."""
 
 _LENGTH_BYTES = 4
 
 
 def split_elements(data: memoryview) -> list[bytes]:
-    """The elements of a BYTES tensor: each follows its length, 4 bytes, little endian.
+    """The elements of a BYTES tensor. The length of each element comes before it, in 4 bytes, little endian.
 
-    Raises :class:`ValueError` where the last element is cut off.
+    Raises :class:`ValueError` if the last element is cut off.
     """
     elements: list[bytes] = []
     position = 0

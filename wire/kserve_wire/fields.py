@@ -1,6 +1,6 @@
-"""Protobuf's wire form: messages taken apart and put together around large fields, which are not copied.
+"""Splits and joins protobuf messages on the wire, without a copy of their large fields.
 
-protobuf itself copies a frame into its message, and once more into the serialised bytes.
+The protobuf library copies a frame into its message, and a second time into the serialised bytes.
 
 Source: https://protobuf.dev/programming-guides/encoding/.
 """
@@ -8,20 +8,20 @@ Source: https://protobuf.dev/programming-guides/encoding/.
 from collections.abc import Iterable, Iterator
 
 MAX_FIELDS = 1 << 16
-"""The most fields of a message that is taken apart: each costs about 200 bytes here and as few as 2 on the wire."""
+"""The most fields in a message. A field needs about 200 bytes of memory here, but may have only 2 bytes on the wire."""
 
 _VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
 
 
 def delimited_tag(number: int) -> int:
-    """The tag of field ``number`` when it holds bytes, a text or a message."""
+    """The tag of field ``number`` if it holds bytes, a text or a message."""
     return number << 3 | _LENGTH_DELIMITED
 
 
 def fields(data: memoryview) -> Iterator[tuple[int, int, int, int]]:
-    """Walk a message's fields: the tag, the start of the field, the start of its body, its end.
+    """The fields of a message: for each one its tag, its start, the start of its body, and its end.
 
-    Raises :class:`ValueError` where ``data`` is not a protobuf message.
+    Raises :class:`ValueError` if ``data`` is not a protobuf message.
     """
     position = count = 0
     length = len(data)
@@ -40,7 +40,7 @@ def fields(data: memoryview) -> Iterator[tuple[int, int, int, int]]:
         elif kind == _FIXED32:
             position += 4
         else:
-            raise ValueError(f"a field of unknown wire type {kind}")
+            raise ValueError(f"a field has the unknown wire type {kind}")
         if position > length or tag < 8:  # field numbers begin with 1
             raise ValueError("cut off or not a message")
         count += 1
@@ -50,9 +50,9 @@ def fields(data: memoryview) -> Iterator[tuple[int, int, int, int]]:
 
 
 def split(data: memoryview, tag: int) -> tuple[bytes, list[memoryview]]:
-    """A message without its fields of ``tag``, and the bodies of those as views on ``data``.
+    """A message without the fields with ``tag``, and the bodies of these fields as views on ``data``.
 
-    Raises :class:`ValueError` where ``data`` is not a protobuf message.
+    Raises :class:`ValueError` if ``data`` is not a protobuf message.
     """
     rest: list[memoryview] = []
     bodies: list[memoryview] = []
@@ -65,7 +65,7 @@ def split(data: memoryview, tag: int) -> tuple[bytes, list[memoryview]]:
 
 
 def delimited(tag: int, bodies: Iterable[bytes | memoryview]) -> list[bytes | memoryview]:
-    """Parts of a message: a field of ``tag`` for each body. Views have to be of bytes."""
+    """Parts of a message: a field with ``tag`` for each body. Views must be views on bytes."""
     start = varint(tag)
     parts: list[bytes | memoryview] = []
     for body in bodies:
@@ -74,7 +74,7 @@ def delimited(tag: int, bodies: Iterable[bytes | memoryview]) -> list[bytes | me
 
 
 def varint(value: int) -> bytes:
-    """A number as protobuf writes it: 7 bits a byte, the lowest first."""
+    """A number as protobuf writes it: 7 bits in each byte, the lowest bits first."""
     encoded = bytearray()
     while value > 0x7F:
         encoded.append(value & 0x7F | 0x80)
@@ -84,10 +84,10 @@ def varint(value: int) -> bytes:
 
 
 def _varint_at(data: memoryview, position: int) -> tuple[int, int]:
-    """The number at ``position``, and where it ends."""
+    """The number at ``position``, and the position after it."""
     try:
         value = data[position]
-        if value < 0x80:  # nearly all are
+        if value < 0x80:  # most numbers have one byte
             return value, position + 1
         value &= 0x7F
         for shift in range(7, 70, 7):

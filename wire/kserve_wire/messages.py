@@ -1,6 +1,6 @@
-"""KServe v2's message classes: those of ``protos/kserve_v2.proto``, by their names there.
+"""The message classes of KServe v2, from ``protos/kserve_v2.proto``.
 
-The build generates their types, ``kserve_v2_pb2.pyi``, beside the descriptor set that the classes are made of.
+The build writes the descriptor set of these classes, and their types in ``kserve_v2_pb2.pyi``.
 """
 
 from typing import TYPE_CHECKING

@@ -3,9 +3,9 @@
 SERVICE = "inference.GRPCInferenceService"
 
 TIMESTAMP = "OVMS_MP_TIMESTAMP"
-"""OVMS's parameter of requests and responses: the packet's timestamp, int64, in µs."""
+"""OVMS's parameter in requests and responses: the timestamp of the packet, int64, in µs."""
 
 
 def method_path(name: str) -> str:
-    """The path of the service's method ``name``, as gRPC calls it."""
+    """The path of the service's method ``name`` in gRPC."""
     return f"/{SERVICE}/{name}"

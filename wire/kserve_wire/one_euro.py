@@ -1,4 +1,4 @@
-"""The One-Euro filter of Casiez, Roussel and Vogel (CHI 2012), as MediaPipe has it.
+"""The One-Euro filter of Casiez, Roussel and Vogel (CHI 2012), as in MediaPipe.
 
 Source: util/filtering/one_euro_filter.cc of MediaPipe.
 """
@@ -15,9 +15,9 @@ _Cutoff = TypeVar("_Cutoff", float, _Float64Array)
 
 
 class OneEuroFilter:
-    """Smooths an array of values over time: the faster a value changes, the less.
+    """Smooths an array of values over time. It smooths a value less when the value changes fast.
 
-    Cut-off frequencies are in hertz. The filter computes in float64, whatever the values are.
+    Cut-off frequencies are in hertz. The filter computes in float64 for values of any dtype.
     """
 
     def __init__(self, *, min_cutoff: float, beta: float, derivative_cutoff: float = 1.0) -> None:
@@ -27,17 +27,17 @@ class OneEuroFilter:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything: the next values pass unchanged."""
+        """Start again: the next values pass unchanged."""
         self._time: int | None = None
         self._raw: _Float64Array = np.zeros(0)
         self._value: _Float64Array = self._raw
         self._change: _Float64Array = self._raw
 
     def apply(self, values: npt.NDArray[Float], timestamp: int, value_scale: float) -> npt.NDArray[Float]:
-        """The smoothed values, of the same shape and dtype, not to be written to. ``timestamp`` is in µs.
+        """The smoothed values, with the same shape and dtype. Do not write to them. ``timestamp`` is in µs.
 
-        ``value_scale`` makes velocities relative to the object. Values whose timestamp does not rise pass unchanged
-        and are forgotten.
+        ``value_scale`` makes velocities relative to the object. If the timestamp does not rise, the values pass
+        unchanged and have no effect on later values.
         """
         current = values.astype(np.float64, copy=False)
         if self._time is None:

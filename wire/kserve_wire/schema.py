@@ -1,7 +1,7 @@
 """Message classes from a compiled protobuf schema, without generated Python code.
 
-Each schema has a descriptor pool of its own. So the installed protobuf need not match the protobuf of the build, and
-other packages that register the same names in protobuf's default pool do not clash.
+Each schema has its own descriptor pool. So the installed protobuf may have another version than the protobuf of the
+build, and other packages may register the same names in protobuf's default pool.
 """
 
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from google.protobuf.message import Message
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A descriptor pool, and the class of every message by its full name, nested ones included.
+    """A descriptor pool, and the class of every message by its full name, also of nested messages.
 
-    The classes are kept because protobuf keeps none alive: it makes a nested message's class when it meets one, and
-    drops it with its last user. When several threads do that, the process crashes now and then.
+    This object keeps the classes, because protobuf does not. Protobuf makes the class of a nested message when it needs
+    one, and deletes it after the last use. When several threads do this, the process sometimes crashes.
     """
 
     pool: descriptor_pool.DescriptorPool

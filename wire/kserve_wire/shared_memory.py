@@ -1,4 +1,4 @@
-"""Triton's system-shared-memory extension: how a message says that a tensor lies in shared memory."""
+"""Triton's system-shared-memory extension: the parameters of a tensor that is in shared memory."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from kserve_wire.messages import InferParameter
 
 EXTENSION = "system_shared_memory"
-"""The name under which a server's metadata announces the extension."""
+"""The name of the extension in a server's metadata."""
 
 _REGION, _OFFSET, _BYTE_SIZE = "shared_memory_region", "shared_memory_offset", "shared_memory_byte_size"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a tensor lies in shared memory: ``byte_size`` bytes at ``offset`` of a registered region."""
+    """The place of a tensor in shared memory: ``byte_size`` bytes at ``offset`` of a registered region."""
 
     region: str
     offset: int
@@ -21,7 +21,7 @@ class Place:
 
 
 def place_of(parameters: Mapping[str, InferParameter]) -> Place | None:
-    """The place that a tensor's parameters name, if they do. Offset and size may have any value."""
+    """The place in a tensor's parameters, or ``None``. Offset and size may have any value."""
     if _REGION not in parameters:
         return None
     offset = parameters[_OFFSET].int64_param if _OFFSET in parameters else 0
@@ -30,7 +30,7 @@ def place_of(parameters: Mapping[str, InferParameter]) -> Place | None:
 
 
 def set_place(parameters: Mapping[str, InferParameter], place: Place) -> None:
-    """Name the place in a tensor's parameters."""
+    """Write the place into a tensor's parameters."""
     parameters[_REGION].string_param = place.region
     parameters[_OFFSET].int64_param = place.offset
     parameters[_BYTE_SIZE].int64_param = place.byte_size

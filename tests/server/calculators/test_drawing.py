@@ -61,7 +61,7 @@ def ranges(*pairs: tuple[int, int]) -> str:
     return " ".join(f"ranges {{ begin: {begin} end: {end} }}" for begin, end in pairs)
 
 
-def spelled_out() -> str:
+def single_nodes() -> str:
     """MediaPipe's subgraph HolisticTrackingToRenderData."""
     split, merge = "SplitNormalizedLandmarkListCalculator", "MergeCalculator"
     text = node(
@@ -108,7 +108,7 @@ def test_the_holistic_renderer_draws_the_same_as_its_single_nodes(absent: tuple[
         "RIGHT_HAND_LANDMARKS:right_hand FACE_LANDMARKS:face",
         outputs="RENDER_DATA_VECTOR:all",
     )
-    one, other = (drawn(nodes, parts, "VECTOR:all") for nodes in (fused, spelled_out()))
+    one, other = (drawn(nodes, parts, "VECTOR:all") for nodes in (fused, single_nodes()))
     assert (one != BLANK).any()
     assert np.array_equal(one, other)
 

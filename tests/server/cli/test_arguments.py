@@ -269,7 +269,7 @@ def test_an_authority_that_is_no_certificate_and_a_key_of_another_are_named(tmp_
     assert server_credentials(cert, key, cert) is not None
     with pytest.raises(ConfigError, match=r"other\.key are not a PEM certificate and its key"):
         server_credentials(cert, other_key, None)
-    with pytest.raises(ConfigError, match=r"server\.key holds no PEM certificate \(tls_client_ca\)"):
+    with pytest.raises(ConfigError, match=r"server\.key has no PEM certificate \(tls_client_ca\)"):
         server_credentials(cert, key, key)
 
 
