@@ -38,8 +38,11 @@ class OneEuroFilter:
 
         ``value_scale`` makes velocities relative to the object. If the timestamp does not rise, the values pass
         unchanged and have no effect on later values.
+        If a value or the scale is not finite, all values pass unchanged: the filter would keep it for ever.
         """
         current = values.astype(np.float64, copy=False)
+        if not (math.isfinite(value_scale) and np.isfinite(current).all()):
+            return values
         if self._time is None:
             self._value, self._change = current, np.zeros_like(current)
         elif timestamp <= self._time:

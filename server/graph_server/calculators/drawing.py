@@ -115,7 +115,8 @@ class LandmarksToRenderData(Calculator):
         shown = self._shown(landmarks)
         lines = tuple(pair for pair in self._connections if shown.issuperset(pair))
         dots = tuple(sorted(shown)) if options.render_landmarks else ()
-        low, high = landmarks[:, 2].min(initial=math.inf), landmarks[:, 2].max(initial=0.0)  # 0 as in MediaPipe
+        depths = landmarks[np.isfinite(landmarks[:, 2]), 2]
+        low, high = depths.min(initial=math.inf), depths.max(initial=0.0)  # 0 as in MediaPipe
         if not options.visualize_landmark_depth or high - low <= 1e-3:
             yield Marks(points, self._relative, _color(options.connection_color), thickness, lines=lines)
             yield Marks(points, self._relative, _color(options.landmark_color), thickness, dots=dots)
@@ -132,7 +133,7 @@ class LandmarksToRenderData(Calculator):
 
     def _shown(self, landmarks: npt.NDArray[np.float32]) -> set[int]:
         options = self._options
-        shown = np.ones(len(landmarks), bool)
+        shown = np.isfinite(landmarks[:, :3]).all(axis=1)
         for asked, column, threshold in (
             (options.utilize_visibility, 3, options.visibility_threshold),
             (options.utilize_presence, 4, options.presence_threshold),

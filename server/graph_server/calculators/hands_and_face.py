@@ -165,7 +165,7 @@ class _Regional(Calculator):
     @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         image, region = inputs[self._image], inputs[self._region]
-        if image is None or region is None:
+        if image is None or region is None or region.empty:
             return NOTHING
         found = self.process_region(image, region)
         return NOTHING if found is None else (found,)

@@ -104,7 +104,7 @@ class ImageTransformation(Calculator):
         if options.scale_mode not in (_FIT, _FILL_AND_CROP):
             return cv2.resize(image, size, interpolation=self._interpolation(max(ratios)))
         scale = min(ratios)
-        inner = (math.floor(width * scale + 0.5), math.floor(height * scale + 0.5))
+        inner = (max(1, math.floor(width * scale + 0.5)), max(1, math.floor(height * scale + 0.5)))
         scaled = cv2.resize(image, inner, interpolation=self._interpolation(scale))
         if options.scale_mode == _FILL_AND_CROP:
             return scaled  # MediaPipe does not fill and crop on the CPU.

@@ -83,7 +83,7 @@ class ImageToTensor(Calculator):
         assert self._image is not None
         image = inputs[self._image]
         region = WHOLE if self._region is None else inputs[self._region]
-        if image is None or region is None:
+        if image is None or region is None or region.empty:
             return (None,) * len(self.node.outputs)
         padding: Any = None
         target = region

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from typing_extensions import override
 
 from graph_server.errors import ConfigError, GraphError, GraphServerError, MissingModelError
@@ -226,7 +227,8 @@ class Graph:
 
     def _run(self) -> None:
         """Run one worker. Takes the lock itself."""
-        with self._lock:
+        # As in C++, NaN and infinite values give no warning. The calculators handle them.
+        with np.errstate(all="ignore"), self._lock:
             while self._error is None and not self._ended:
                 if not self._flow.ready:
                     if not self._running:

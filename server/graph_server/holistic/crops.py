@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from graph_server.errors import GraphError
 from graph_server.holistic.regions import ImageSize, Landmarks, Region
 
 Bytes = npt.NDArray[np.uint8]
@@ -22,6 +23,7 @@ Bytes = npt.NDArray[np.uint8]
 _ONE = 1 << 16
 _HALF = _ONE >> 6  # of 1/32 pixel
 _FAR = 16_000
+_MOST = 2 * _FAR  # Positions reach no farther, and cv2.remap takes at most 32,766 pixels a side.
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ WHOLE = Region(0.5, 0.5, 1.0, 1.0)
 
 
 def padded(region: Region, size: ImageSize, crop: ImageSize) -> tuple[Region, Padding]:
-    """``region`` enlarged to the aspect ratio of the crop, and the bars that this adds."""
+    """``region``, which is not empty, enlarged to the aspect ratio of the crop, and the bars that this adds."""
     width, height = region.width * size[0], region.height * size[1]
     crop_aspect, aspect = crop[1] / crop[0], height / width
     if crop_aspect > aspect:
@@ -52,7 +54,13 @@ def padded(region: Region, size: ImageSize, crop: ImageSize) -> tuple[Region, Pa
 
 
 def crop(image: Bytes, region: Region, out: Bytes, *, border: int = cv2.BORDER_REPLICATE) -> None:
-    """Warp ``region`` of ``image`` (uint8 [h, w, 3]) into ``out`` (uint8 [height, width, 3]) with bilinear sampling."""
+    """Warp ``region`` of ``image`` into ``out`` (uint8 [height, width, 3]) with bilinear sampling.
+
+    ``region`` is not empty. ``image`` is uint8 [h, w, 1, 3 or 4]: grey becomes RGB, alpha is left out. Raises
+    :class:`GraphError` for other datatypes, as MediaPipe does.
+    """
+    if image.dtype != np.uint8:
+        raise GraphError(f"Unsupported format: {image.dtype} with {image.shape[2]} channels", "INVALID_ARGUMENT")
     height, width = out.shape[:2]
     image_height, image_width = image.shape[:2]
     cosine, sine = math.cos(region.rotation), math.sin(region.rotation)
@@ -73,7 +81,12 @@ def crop(image: Bytes, region: Region, out: Bytes, *, border: int = cv2.BORDER_R
     y &= np.uint32(0xFFFF0000)
     x |= y
     pairs = x.astype("<u4", copy=False).view(np.int16).reshape(height, width, 2)
-    cv2.remap(image, pairs, weights, cv2.INTER_LINEAR, out, border, 0)
+    reached = image[:_MOST, :_MOST]
+    if image.shape[2] == out.shape[2]:
+        cv2.remap(reached, pairs, weights, cv2.INTER_LINEAR, out, border, 0)
+    else:
+        sampled = cv2.remap(reached, pairs, weights, cv2.INTER_LINEAR, None, border, 0)
+        out[:] = sampled.reshape(height, width, -1)[..., :3]
 
 
 def _fixed(positions: npt.NDArray[np.float64], offset: int = 0) -> npt.NDArray[np.int32]:

@@ -26,6 +26,7 @@ ORANGE: Color = (255, 138, 0)
 CYAN: Color = (0, 217, 231)
 
 _SCALE = 0.0008  # of the longer side of the pose's region, in pixels
+_FAR = 16_000
 _ROW_ALIGNMENT = 16  # bytes; framework/formats/image_frame.h
 
 
@@ -147,11 +148,11 @@ def _pixels(landmarks: Landmarks, size: ImageSize) -> npt.NDArray[np.int32]:
 def to_pixels(points: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int32]:
     """Points rounded to pixels. Halves are rounded away from zero, as in C++."""
     # Points far outside the image are invisible, and OpenCV's fixed-point numbers would overflow.
-    clipped = np.clip(points, -16_000, 16_000)
+    clipped = np.clip(np.nan_to_num(points, nan=-_FAR), -_FAR, _FAR)
     rounded: npt.NDArray[np.int32] = (np.sign(clipped) * np.floor(np.abs(clipped) + 0.5)).astype(np.int32)
     return rounded
 
 
 def to_thickness(pixels: float) -> int:
-    """A thickness in whole pixels, at least 1."""
-    return max(1, math.floor(pixels + 0.5))
+    """A thickness in whole pixels, 1 to 255. It is 1 if ``pixels`` is not finite."""
+    return max(1, min(255, math.floor(pixels + 0.5))) if math.isfinite(pixels) else 1

@@ -52,6 +52,8 @@ class FaceTracker:
         if not self._schedule.due(followed=self._previous is not None):
             return None if self._previous is None else _region_of_last(self._previous, size)
         rough = region_from_box(pose, size, start=5, end=2).transformed(size, scale=3.0)
+        if rough.empty:
+            return None
         side = FACE_DETECTOR.side
         target = padded(rough, size, (side, side))[0]
         crop(image, target, self._detection.pixels, border=cv2.BORDER_CONSTANT)
@@ -73,11 +75,13 @@ class FaceTracker:
         return last
 
     def _landmarks(self, image: Bytes, region: Region, size: ImageSize) -> Landmarks | None:
+        if region.empty:
+            return None
         crop(image, region, self._landmark.pixels)
         tensor, logit = self._landmark.run()
         presence = sigmoid(float(logit.reshape(-1)[0]))
         self._schedule.ran(presence)
-        if presence < 0.5:
+        if not (presence >= 0.5 and np.isfinite(tensor).all()):
             return None
         landmarks = np.zeros((_POINTS, 5), np.float32)
         landmarks[:, :3] = tensor.reshape(_POINTS, 3) / np.float32(_SIDE)

@@ -86,6 +86,8 @@ class HandTracker:
         hand = self._hand
         rough = hand_region_from_pose(pose[hand.wrist], pose[hand.pinky], pose[hand.index], size)
         rough = rough.transformed(size, scale=2.7, shift_y=-0.1)
+        if rough.empty:
+            return None
         crop(image, padded(rough, size, (_RECROP_SIDE, _RECROP_SIDE))[0], self._recrop.pixels)
         (points,) = self._recrop.run()
         landmarks = np.zeros((2, 5), np.float32)
@@ -99,10 +101,12 @@ class HandTracker:
         return last if may_keep(last, self._previous, current, size, HAND_TRACKING) else current
 
     def _landmarks(self, image: Bytes, region: Region, size: ImageSize) -> Landmarks | None:
+        if region.empty:
+            return None
         crop(image, padded(region, size, (_HAND_SIDE, _HAND_SIDE))[0], self._landmark.pixels)
         tensor, (presence,) = self._landmark.run()
         self._schedule.ran(float(presence[0]))
-        if presence[0] < 0.5:
+        if not (presence[0] >= 0.5 and np.isfinite(tensor).all()):
             return None
         landmarks = np.zeros((_POINTS, 5), np.float32)
         landmarks[:, :3] = tensor.reshape(_POINTS, 3) / np.float32(_HAND_SIDE)

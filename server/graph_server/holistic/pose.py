@@ -78,8 +78,8 @@ def refined(landmarks: Landmarks, heatmap: Array, *, kernel: int = 7, confidence
     """
     rows, columns, count = heatmap.shape[1:]
     # A cast in C++ rounds towards zero, so a point just left of the image is still in column 0.
-    column = np.trunc(landmarks[:, 0] * columns).astype(np.intp)
-    row = np.trunc(landmarks[:, 1] * rows).astype(np.intp)
+    column = np.trunc(_limited(landmarks[:, 0] * columns, columns)).astype(np.intp)
+    row = np.trunc(_limited(landmarks[:, 1] * rows, rows)).astype(np.intp)
     offset = np.arange(kernel) - (kernel - 1) // 2
     at_row = row[:, None, None] + offset[None, :, None]
     at_column = column[:, None, None] + offset[None, None, :]
@@ -95,6 +95,11 @@ def refined(landmarks: Landmarks, heatmap: Array, *, kernel: int = 7, confidence
     result[use, 0] = ((weights * at_column).sum(axis=(1, 2)) / columns / total)[use]
     result[use, 1] = ((weights * at_row).sum(axis=(1, 2)) / rows / total)[use]
     return result
+
+
+def _limited(positions: Array, count: int) -> Array:
+    """Positions outside of the heat map and NaN become -1 or ``count``, which are outside as well."""
+    return np.clip(np.nan_to_num(positions, nan=-1.0), -1.0, count)
 
 
 def world_landmarks(tensor: Array, visibility_from: Landmarks, region: Region) -> Landmarks:
@@ -158,11 +163,14 @@ class PoseEstimator:
 
     def estimate(self, image: Bytes, region: Region) -> Pose | None:
         """The pose without smoothing, or ``None`` if there is no person."""
+        if region.empty:
+            return None
         size = (image.shape[1], image.shape[0])
         target, padding = padded(region, size, (_SIDE, _SIDE))
         crop(image, target, self._network.pixels)
         tensor, presence, heatmap, world = self._network.run()
-        if presence.reshape(-1)[0] < 0.5:
+        finite = np.isfinite(tensor).all() and np.isfinite(world).all()
+        if not (presence.reshape(-1)[0] >= 0.5 and finite):
             return None
         return assemble(refined(landmarks_of_tensor(tensor), heatmap, kernel=self._kernel), world, region, padding)
 

@@ -28,6 +28,15 @@ class Region:
     height: float
     rotation: float = 0.0
 
+    @property
+    def empty(self) -> bool:
+        """Whether a side is not above zero or a value is not finite. Such a region is skipped.
+
+        MediaPipe's ImageToTensorCalculator skips width and height 0, and fails for the other cases.
+        """
+        values = (self.x_center, self.y_center, self.width, self.height, self.rotation)
+        return not (all(map(math.isfinite, values)) and self.width > 0 and self.height > 0)
+
     def transformed(self, size: ImageSize, *, scale: float, shift_y: float = 0.0) -> "Region":
         """The region shifted along its y axis by ``shift_y`` of its height, made square (longer side) and scaled."""
         image_width, image_height = size
@@ -39,7 +48,9 @@ class Region:
 
 
 def normalize_radians(angle: float) -> float:
-    """The same angle in -π…π."""
+    """The same angle in -π…π, or NaN if it is not finite."""
+    if not math.isfinite(angle):
+        return math.nan
     return angle - 2 * math.pi * math.floor((angle + math.pi) / (2 * math.pi))
 
 

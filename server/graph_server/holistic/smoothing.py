@@ -21,7 +21,12 @@ class LowPassFilter:
         self._value: Array | None = None
 
     def apply(self, values: Array) -> Array:
-        """The smoothed values. They are not to be written to."""
+        """The smoothed values. They are not to be written to.
+
+        If a value is not finite, all pass unchanged: the filter would keep it for ever.
+        """
+        if not np.isfinite(values).all():
+            return values
         if self._value is None:
             self._value = values
         else:

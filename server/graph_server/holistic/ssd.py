@@ -61,8 +61,9 @@ class Detector:
         """
         options = self._options
         logit = np.log(options.threshold / (1.0 - options.threshold))
-        # Like MediaPipe, ignore boxes with a negative size or a size of NaN.
+        # Like MediaPipe, ignore boxes with a negative size or a size of NaN. Ignore other values of NaN as well.
         chosen = np.flatnonzero((scores >= logit) & (boxes[:, 2] >= 0) & (boxes[:, 3] >= 0))
+        chosen = chosen[np.isfinite(boxes[chosen]).all(axis=1)]
         if not chosen.size:
             return None
         weights = 1.0 / (1.0 + np.exp(-np.clip(scores[chosen], -100, 100)))

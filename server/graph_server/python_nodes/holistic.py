@@ -49,7 +49,7 @@ class Session:
         self._graph.start({}, self._take)
 
     def process(self, image: Array, timestamp: int) -> Mapping[str, Array]:
-        """The outputs for an RGB frame, uint8 [height, width, 3]. ``timestamp``, in µs, must rise.
+        """The outputs for a frame, uint8 [height, width, 1, 3 or 4]. ``timestamp``, in µs, must rise.
 
         Raises :class:`~graph_server.errors.GraphError`.
         """
@@ -97,8 +97,8 @@ class HolisticModel:
         """
         given = {tensor.name: np.asarray(tensor.data) for tensor in inputs}
         image = given.get(IMAGE)
-        if image is None or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-            raise ValueError(f"{IMAGE} must be UINT8 [height, width, 3]")
+        if image is None or image.dtype != np.uint8 or not _is_frame(image.shape):
+            raise ValueError(f"{IMAGE} must be UINT8 [height, width, 1, 3 or 4]")
         timestamp = int(given[TIMESTAMP][0]) if TIMESTAMP in given else time.time_ns() // 1000
         thread = threading.get_native_id()
         session = self._session(thread)
@@ -139,6 +139,10 @@ class HolisticModel:
             session = self._sessions.pop(thread, None)
         if session is not None:
             session.close()
+
+
+def _is_frame(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 3 and shape[2] in (1, 3, 4) and min(shape) > 0
 
 
 def _on_all_processors(model: ModelConfig) -> ModelConfig:
