@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 DEMO := demo-output
 
-.PHONY: demo test environments lint docs wheel bench conformance fuzz soak clean
+.PHONY: demo test environments lint docs wheel bench conformance fuzz degenerate soak clean
 
 demo: $(VENV)/embedded
 	@mkdir -p $(DEMO)
@@ -34,6 +34,10 @@ conformance: $(VENV)/dev
 # 100,000 mutated requests and 200 connections that break off.
 fuzz: $(VENV)/dev
 	$(RUN) -m tests.fuzz
+
+# 1,000 degenerate frames through every shipped graph.
+degenerate: $(VENV)/dev
+	$(RUN) -m tests.degenerate_frames
 
 lint: $(VENV)/dev
 	$(VENV)/bin/ruff check .
