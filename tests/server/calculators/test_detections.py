@@ -123,7 +123,7 @@ NMS = """
 """
 
 
-def test_no_detection_gives_no_packet_or_an_empty_rect_if_the_options_want_it() -> None:
+def test_no_detection_gives_no_packet_or_an_empty_list_if_the_options_want_it() -> None:
     assert run_graph(NMS % "", [("a", 1, [])]) == {}
     assert run_graph(NMS % "return_empty_detections: true", [("a", 1, [])])["b"] == [(1, [])]
 
