@@ -22,7 +22,7 @@ from typing import Any
 
 import av
 import mediapipe_peer
-from holistic_parity import CLIPS, SHARED
+from parity import CLIPS, SHARED
 
 CLIENT = Path(__file__).resolve().parents[1] / "client" / "client.py"
 

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -25,7 +26,8 @@ from statistics import median
 import mediapipe_peer
 import numpy as np
 import numpy.typing as npt
-from holistic_parity import CLIPS, SHARED, measure, print_table
+from holistic_parity import measure
+from parity import CLIPS, SHARED, print_table
 
 from graph_server.cli.landmarks import FRAME_PERIOD, LandmarkExtractor, default_models, frames
 from graph_server.holistic.frame_skipping import EVERY_FRAME, FAST, FrameSkipping
@@ -120,11 +122,11 @@ def main() -> None:
     parity = {}
     if options.fast is FAST:
         parity = {clip: measure(clip, FAST) for clip in CLIPS_HERE}
-        print_table(parity)
+        print_table("fast", parity, {})
     if options.json:
         environment = {"python": platform.python_version(), "machine": platform.machine(), "cpus": os.cpu_count()}
         report = {"ratios": ratios, "environment": environment, "rates": results, "parity": parity}
-        options.json.write_text(json.dumps(report, indent=2))
+        options.json.write_text(json.dumps(report, indent=2, default=asdict))
 
 
 if __name__ == "__main__":

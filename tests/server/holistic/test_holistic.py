@@ -1,4 +1,4 @@
-"""Holistic inference: its pure functions, and parity with MediaPipe on the shared clips."""
+"""Holistic inference: its pure functions, and the trackers of hands."""
 
 from itertools import islice
 from pathlib import Path
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graph_server.cli.assets import ensure_clip
-from graph_server.cli.landmarks import FRAME_PERIOD, LandmarkExtractor, default_models, frames
+from graph_server.cli.landmarks import LandmarkExtractor, default_models, frames
 from graph_server.holistic.crops import Padding, crop, padded, projected, unpadded
 from graph_server.holistic.drawing import Strokes, canvas_for, draw, holistic_strokes
 from graph_server.holistic.frame_skipping import ABSENCE_RUNS, EVERY_FRAME, Absence, FrameSkipping, Schedule
@@ -27,7 +27,6 @@ from graph_server.holistic.regions import (
 from graph_server.holistic.smoothing import LowPassFilter
 from graph_server.holistic.ssd import FACE_DETECTOR, POSE_DETECTOR, Detector, anchor_centers
 from graph_server.models.repository import ModelRepository
-from tests.conftest import shared
 
 SIZE = (640, 480)
 Indices = npt.NDArray[np.int64]
@@ -242,38 +241,3 @@ def test_dots_equal_the_circles_of_opencv_also_at_the_edge_of_the_image(radius: 
     for x, y in points.tolist():
         cv2.circle(circles, (x, y), radius, (255, 138, 9), cv2.FILLED)
     np.testing.assert_array_equal(drawn, circles)
-
-
-# The median distance in a frame, in percent of the image diagonal.
-DISTANCES = {"pose": 0.2, "face": 0.6, "left_hand": 0.6, "right_hand": 0.6}
-# The percentage of frames with the same presence.
-PRESENCE = {"pose": 97, "face": 97, "left_hand": 92, "right_hand": 92}
-# In some frames of dance the score of the left hand is near the threshold. MediaPipe's own result changes there with
-# single grey levels (benchmarks/README.md): 96 % of all frames agree, but fewer of the first 60.
-UNSTABLE = {("dance.webm", "left_hand")}
-
-
-@pytest.mark.parametrize("clip", ["sign-again.mkv", "dance.webm"])
-def test_landmarks_agree_with_mediapipe(clip: str, models_dir: Path) -> None:
-    golden = np.load(shared(f"golden/{Path(clip).stem}.npz"))
-    extractor = LandmarkExtractor(default_models(models_dir))
-    count = 60
-    for index, image in zip(range(count), frames(shared(f"clips/{clip}")), strict=False):
-        extractor.process(image, (index + 1) * FRAME_PERIOD)
-    found = extractor.finish()
-    ours = [found.get((index + 1) * FRAME_PERIOD, {}) for index in range(count)]
-    size = np.array([image.shape[1], image.shape[0]])
-    for part, bound in DISTANCES.items():
-        there = ~np.isnan(golden[part][:count, 0, 0])
-        here = np.array([part in landmarks for landmarks in ours])
-        if (clip, part) not in UNSTABLE:
-            assert 100 * (there == here).mean() >= PRESENCE[part], part
-        distances = [
-            np.median(np.linalg.norm((ours[i][part][:, :2] - golden[part][i][:, :2]) * size, axis=1))
-            for i in np.flatnonzero(there & here)
-        ]
-        if distances:
-            percent = 100 * np.array(distances) / np.linalg.norm(size)
-            assert np.median(percent) <= bound, part
-            if part == "pose":
-                assert np.percentile(percent, 95) <= 1.0
