@@ -10,7 +10,7 @@ project = "ovms-stream-client"
 author = "The ovms-stream-client contributors"
 version = release = installed(project)
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "command_line"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "command_line", "offline"]
 exclude_patterns = ["extensions"]
 smartquotes = False  # two dashes are a flag's
 myst_enable_extensions = ["colon_fence"]
