@@ -29,7 +29,7 @@ import numpy.typing as npt
 from stream_client.classify import FeatureSchema, PoseClassifier, TrainedModel, WindowSpec
 from stream_client.classify.windows import Resampler
 from stream_client.frames import Tensor
-from stream_client.landmarks.decoder import LandmarkDecoder, coordinate_picture
+from stream_client.landmarks.decoder import LandmarkDecoder, coordinate_image
 from stream_client.training.buffer import LandmarkWindow, TrainingBuffer
 
 FRAMES = 900
@@ -75,7 +75,7 @@ def peer(track: Track) -> float:
 def landmarks_time() -> float:
     """Milliseconds to make landmarks of pose, hands and face of a frame."""
     size = (1280, 720)
-    picture = coordinate_picture(*size)
+    picture = coordinate_image(*size)
     crop = np.asarray(picture[32:48, 64:80], dtype=np.float32).ravel()
     rng = np.random.default_rng(0)
 

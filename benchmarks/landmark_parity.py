@@ -21,7 +21,7 @@ from graph_server.graph.runtime import Graph
 from graph_server.models.repository import ModelRepository
 from graph_server.resources import project_file
 from stream_client.frames import Tensor
-from stream_client.landmarks.decoder import OUTPUTS, LandmarkDecoder, coordinate_picture
+from stream_client.landmarks.decoder import OUTPUTS, LandmarkDecoder, coordinate_image
 
 CLIPS = Path(__file__).resolve().parents[2] / "shared" / "data" / "clips"
 
@@ -37,7 +37,7 @@ def measure(path: Path, models: ModelRepository) -> dict[str, dict[str, float]]:
     for image, timestamp in timed_frames(path):
         size = (image.shape[1], image.shape[0])
         graph.add_packet("first_input_video", image, timestamp)
-        graph.add_packet("coordinates", coordinate_picture(*size), timestamp)
+        graph.add_packet("coordinates", coordinate_image(*size), timestamp)
         extractor.process(image, timestamp)
     graph.close_inputs()
     graph.wait_until_done()

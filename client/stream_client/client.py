@@ -1,4 +1,4 @@
-"""StreamClient: takes what a user names, and runs it."""
+"""StreamClient: from source, sinks and server to a run."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -116,7 +116,7 @@ class StreamClient:
     # --- callbacks
 
     def on_start(self, callback: Callable[[StreamInfo], object]) -> Unsubscribe:
-        """Call ``callback`` when the run starts; returns the function that takes it back."""
+        """Call ``callback`` when the run starts; returns the function that unsubscribes."""
         return self._events.started.subscribe(callback)
 
     def on_result(self, callback: Callable[[Result], object]) -> Unsubscribe:
@@ -130,24 +130,24 @@ class StreamClient:
     # --- running
 
     def run(self) -> Summary:
-        """Run to the end of the source, a limit or :meth:`stop`; raises what ended the run otherwise."""
+        """Run to the end of the source, a limit or :meth:`stop`. Raises the error that ended the run otherwise."""
         self.start()
         return self.wait()
 
     def start(self) -> None:
-        """Open everything and begin; returns once the run is under way. Raises what cannot be opened."""
+        """Open everything and start. Returns when the run has started. Raises if something cannot be opened."""
         self._supervisor.start()
 
     def wait(self) -> Summary:
-        """Wait for the end; raises what ended the run, if it was not its source, a limit or a stop."""
+        """Wait for the end. Raises the error that ended the run, if it was an error."""
         return self._supervisor.wait()
 
     def stop(self) -> None:
-        """End the run: nothing more is read, answers in flight are waited for shortly. Returns at once."""
+        """End the run. Nothing more is read; answers in flight have a short time to arrive. Returns at once."""
         self._supervisor.stop()
 
     def finish(self) -> None:
-        """Read nothing more, as at the source's end: what was read is still sent and answered. Returns at once."""
+        """Stop reading, as at the source's end. Frames that were read are still sent and answered. Returns at once."""
         self._supervisor.finish()
 
     @property
@@ -157,12 +157,12 @@ class StreamClient:
 
     @property
     def opened(self) -> bool:
-        """Whether source, server and sinks are open, or were: :meth:`start` has nothing left to wait for."""
+        """Whether source, server and sinks have been opened."""
         return self._supervisor.opened
 
     @property
     def classifier(self) -> LandmarkClassifier | None:
-        """What labels the frames in the client, if anything does."""
+        """The client's own classifier, if there is one."""
         return self._processing.classifier
 
     @property
@@ -179,7 +179,7 @@ class StreamClient:
         self._supervisor.close()
 
     def __iter__(self) -> Iterator[Result]:
-        """Results in frame order; starts the run if need be. Leaving the loop early leaves the run going."""
+        """Results in frame order. Starts the run if needed. The run goes on when the loop is left early."""
         results: BoundedQueue[Result] = BoundedQueue(SinkWorker.CAPACITY)
         with ExitStack() as stack:
             stack.callback(results.close)

@@ -1,4 +1,4 @@
-"""The embedded graph server: a child process on loopback that ends with its owner, however that ends."""
+"""The embedded graph server: a child process on loopback. It always ends with its owner."""
 
 import json
 import logging
@@ -38,10 +38,10 @@ class EmbeddedOptions:
 
 
 class EmbeddedServer:
-    """Owns the child process and the two threads that read its output. A context manager: started, closed.
+    """Owns the child process and the two threads that read its output. A context manager.
 
-    The child holds the read end of a pipe as its standard input and ends when that closes: so it does not
-    outlive this process even when this process is killed.
+    The child's standard input is a pipe. The child ends when the pipe closes, so it never outlives this process, even a
+    killed one.
     """
 
     def __init__(self, options: EmbeddedOptions | None = None) -> None:
@@ -57,7 +57,7 @@ class EmbeddedServer:
         self.label_files: dict[str, Path] = {}
         """The label names of its servables, by servable."""
         self.servables: tuple[str, ...] = ()
-        """What it serves: graphs, and models that no graph uses."""
+        """Its servables: graphs, and models that no graph uses."""
 
     def __enter__(self) -> "EmbeddedServer":
         self.start()
@@ -78,7 +78,7 @@ class EmbeddedServer:
         return None if self._process is None else self._process.poll()
 
     def launch(self) -> None:
-        """Start the child, if it has not been, without waiting for it."""
+        """Start the child if it is not started. Does not wait for it."""
         if self._process is not None:
             return
         command = [sys.executable, "-m", "graph_server", "--port", "0", "--exit_with_stdin"]
@@ -93,7 +93,7 @@ class EmbeddedServer:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # Ctrl-C reaches the whole foreground group; the child shall drain until its owner closes it.
+            # Ctrl-C reaches the whole foreground group. This child must work until its owner closes it.
             start_new_session=True,
         )
         for pipe, read in ((self._process.stdout, self._read_ready), (self._process.stderr, self._read_log)):
@@ -103,7 +103,7 @@ class EmbeddedServer:
             self._threads.append(thread)
 
     def start(self) -> None:
-        """Start the child and wait until it serves; raises :class:`.ConnectError` with what it said."""
+        """Start the child and wait until it serves. Raises :class:`.ConnectError` with the child's own message."""
         self.launch()
         assert self._process is not None
         try:
@@ -135,12 +135,12 @@ class EmbeddedServer:
             raise ConfigurationError(f"the embedded graph server's ready line is not understood: {line}") from error
 
     def close(self) -> None:
-        """End the child, first kindly; safe twice and before :meth:`start`."""
+        """End the child: first by closing its input, then by killing it. Safe twice, and before :meth:`start`."""
         process = self._process
         if process is None:
             return
         if not self.address:
-            process.terminate()  # it looks at its standard input only once it serves
+            process.terminate()  # it watches its standard input only after it serves
         if process.stdin is not None:
             process.stdin.close()
         try:
@@ -157,7 +157,7 @@ class EmbeddedServer:
 
     def _read_ready(self, pipe: IO[str]) -> None:
         self._ready.put(pipe.readline())
-        for _ in pipe:  # the child shall never wait for a reader
+        for _ in pipe:  # the child must never wait for a reader
             pass
 
     def _read_log(self, pipe: IO[str]) -> None:

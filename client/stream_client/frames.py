@@ -1,4 +1,4 @@
-"""The values that flow from a source to the sinks: frozen, slotted, without behaviour of their own.
+"""The values that flow from a source to the sinks: frozen, slotted, without behaviour.
 
 Arrays in them are views where possible. Whoever receives one may read it and must not write to it;
 a stage that changes pixels makes its own array.
@@ -23,12 +23,11 @@ POSE_POINTS, HAND_POINTS, FACE_POINTS = 33, 21, 468
 class StreamInfo:
     """What a source knows about its stream once it is open.
 
-    ``width`` and ``height`` are in pixels, after rotation. ``frame_rate`` is in frames a second, or
-    ``None`` where the source declares none or an absurd one. ``live`` sources cannot be made to wait.
-    ``frame_count`` is an estimate for progress, ``None`` when unknown. ``start`` is the timestamp, in
-    microseconds, of time zero: 0 for files, wall clock since 1970 for live sources. ``path`` names the
-    file that audio can be carried over from, ``None`` for everything else. ``codec`` is FFmpeg's name of the
-    video's codec, empty where there is none.
+    ``width`` and ``height`` are in pixels, after rotation. ``frame_rate`` is in frames a second, or ``None`` where the
+    source declares none or an impossible one. ``live`` sources cannot be made to wait. ``frame_count`` is an estimate
+    for progress, ``None`` when unknown. ``start`` is the timestamp, in microseconds, of time zero: 0 for files, wall
+    clock since 1970 for live sources. ``path`` is the file with the audio, ``None`` for other sources. ``codec`` is
+    FFmpeg's name of the video codec, empty where there is none.
     """
 
     name: str
@@ -44,12 +43,12 @@ class StreamInfo:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A picture of the source.
+    """One image of the source.
 
-    ``index`` counts the frames that the source had, from 0; a gap means frames that it could not keep.
-    ``timestamp`` is the presentation time in microseconds, strictly increasing within a run
-    (file: media time; live: wall clock since 1970). ``captured`` is :func:`time.monotonic` when the picture was
-    there; ``offered`` when the source had handed it over, which the client notes itself.
+    ``index`` counts the source's frames from 0. A gap means frames that the source could not keep. ``timestamp`` is the
+    presentation time in microseconds, strictly increasing within a run (file: media time; live: wall clock since 1970).
+    ``captured`` is :func:`time.monotonic` when the frame was there. ``offered`` is the time when the source returned
+    it; the client sets it.
     """
 
     index: int
@@ -76,7 +75,7 @@ class Tensor:
 class Label:
     """The classifier's answer: the best label, its score in 0…1, and the scores of all labels.
 
-    ``repetitions`` is how often the counted movement was done so far; ``None`` where none is counted.
+    ``repetitions`` counts a movement so far. ``None`` where none is counted.
     """
 
     name: str
@@ -89,10 +88,10 @@ class Label:
 class Landmarks:
     """MediaPipe's landmarks of one person, float32, in its order of points.
 
-    ``pose`` is [33, 5]: x and y over the picture's width and height, z on the scale of x, visibility and presence
-    in 0…1. ``pose_world`` is [33, 3]: metres, the middle of the hips is the origin. ``left_hand`` and
-    ``right_hand`` are [21, 3] and ``face`` is [468, 3], as the first three columns of ``pose``; ``None`` where
-    they are not seen. ``size`` is the picture's width and height in pixels. Points may lie outside of it.
+    ``pose`` is [33, 5]: x and y over the image's width and height, z on the scale of x, visibility and presence in 0…1.
+    ``pose_world`` is [33, 3]: metres, the middle of the hips is the origin. ``left_hand`` and ``right_hand`` are [21,
+    3] and ``face`` is [468, 3], as the first three columns of ``pose``; ``None`` where they are not seen. ``size`` is
+    the image's width and height in pixels. Points may lie outside of it.
     """
 
     pose: Points
@@ -147,12 +146,12 @@ class Stamps:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came back for a frame, as sinks and callbacks see it.
+    """The result for a frame, as sinks and callbacks see it.
 
-    ``image`` is the picture to show: the server's, or the source's where the server returned none.
-    ``label`` is ``None`` where the graph gave no label for the frame. ``outputs`` holds every tensor the
-    server returned, by name. ``time`` is the frame's time in seconds of the source. ``landmarks`` is ``None``
-    where nobody is seen, and where the graph gives none (``holisticLandmarks`` does).
+    ``image`` is what to show: the server's image, or the source's where the server returned none. ``label`` is ``None``
+    where the graph gave no label for the frame. ``outputs`` holds every tensor the server returned, by name. ``time``
+    is the frame's time in seconds of the source. ``landmarks`` is ``None`` where nobody is seen, and where the graph
+    gives none (``holisticLandmarks`` does).
     """
 
     frame: Frame

@@ -1,4 +1,4 @@
-"""How a stream and its run behave, as values. Sources, sinks and the transport have options of their own."""
+"""Options of a stream and its run. Sources, sinks and the transport have their own options."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,14 +17,13 @@ ServerLossPolicy = Literal["retry", "fail"]
 class RunOptions:
     """Limits and policies of a run; times are in seconds.
 
-    ``max_inflight``: frames sent and unanswered, or ``"auto"``. ``drop_policy``: ``None`` takes ``latest``
-    for live sources and ``block`` for files. ``join_timeout``: how long a frame waits for its label once
-    its frame is there, ``None`` for what the server proves to need. ``on_server_loss``: ``None`` retries for live
-    sources and fails for files. ``reconnect_timeout`` is for the server, and for live sources and RTSP sinks that the
-    client opens by their name; ``None`` never gives up.
-    ``enforce_fps``: at most so many frames a second; files are held back, live sources thinned out.
-    ``max_side``: larger frames are shrunk to so many pixels before they are sent, and what comes back is put on the
-    full-size frame. ``stop_timeout``: how long a stopped run waits for answers. Zero limits mean none.
+    ``max_inflight``: frames sent and unanswered, or ``"auto"``. ``drop_policy``: ``None`` takes ``latest`` for live
+    sources and ``block`` for files. ``join_timeout``: how long a frame waits for its label once its frame is there,
+    ``None``: as long as the server proves to need. ``on_server_loss``: ``None`` retries for live sources and fails for
+    files. ``reconnect_timeout`` is for the server, and for live sources and RTSP sinks that the client opens by their
+    name; ``None`` never gives up. ``enforce_fps``: the highest frame rate. Files are slowed down, live sources drop
+    frames. ``max_side``: larger frames are shrunk to this many pixels before they are sent. What the server drew is
+    copied to the full-size frame. ``stop_timeout``: how long a stopped run waits for answers. Zero limits mean none.
     """
 
     max_inflight: int | Literal["auto"] = field(
@@ -89,9 +88,9 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
-    """What a stream reads and writes, by name. ``None`` is found out, or left out.
+    """What a stream reads and writes, by name. ``None``: found by itself, or left out.
 
-    ``output_stream`` are names of sinks; the three outputs after it are files, of which ``-`` is standard output.
+    ``output_stream`` are names of sinks; the three outputs after it are files; ``-`` is standard output.
     """
 
     input_stream: str = field(

@@ -36,7 +36,7 @@ class FakeTransport(FunctionTransport):
     ``function`` answers each request with arrays by output name, or with an :class:`~stream_client.Answer`, to answer
     late or twice. It may raise errors of :mod:`stream_client`, as a server would cause them:
     :class:`~stream_client.ServerError` and :class:`~stream_client.DeadlineError` fail the frame,
-    :class:`~stream_client.ConnectionLostError` loses the server, which is there again at once. Its own faults end the
+    :class:`~stream_client.ConnectionLostError` loses the server, which is there again at once. Other exceptions end the
     run. For a servable with metadata, put the fake into a :class:`~stream_client.Session`.
     """
 

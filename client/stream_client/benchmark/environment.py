@@ -22,7 +22,7 @@ def environment() -> dict[str, object]:
 
 
 def cpu_model() -> str:
-    """The processor's name, as far as the system tells it."""
+    """The processor's name, if the system knows it."""
     information = Path("/proc/cpuinfo")
     if information.exists():
         for line in information.read_text("utf-8", errors="replace").splitlines():
@@ -39,6 +39,6 @@ def usable_cores() -> int:
 
 
 def peak_memory() -> int:
-    """Bytes of physical memory that this process held at most."""
+    """Peak physical memory of this process, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak

@@ -1,4 +1,4 @@
-"""Benchmark mode of a run: what watches it, when it ends, what is printed."""
+"""Benchmark mode of a run: observers, end and report."""
 
 import sys
 from collections.abc import Callable

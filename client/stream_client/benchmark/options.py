@@ -1,4 +1,4 @@
-"""What benchmark mode measures, as a value."""
+"""Options of benchmark mode."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The picture of a sweep: throughput against latency."""
+"""The plot of a sweep: throughput against latency."""
 
 import importlib.util
 import itertools

@@ -53,7 +53,7 @@ class Recorder(Observer):
         self._latencies = array("d")
         self._requests = array("d")
         self._sinks: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
-        self._lock = threading.Lock()  # of the sinks' and the gauges' values, which come from several threads
+        self._lock = threading.Lock()  # for the values of sinks and gauges, which come from several threads
         self._in_flight = [0, 0]  # sum, count
         self._stability: Stability | None = None
         self._stable = False

@@ -46,7 +46,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is told about a run. ``peak_memory`` is in bytes; sizes are in pixels."""
+    """What a report contains. ``peak_memory`` is in bytes; sizes are in pixels."""
 
     time: str
     environment: dict[str, object]
@@ -114,7 +114,7 @@ def report_json(report: Report) -> dict[str, object]:
 
 
 def report_csv(reports: Sequence[Report]) -> str:
-    """One line a run. What only the server could tell is left empty; the network's column holds its time too."""
+    """One line a run. Columns that only the server knows stay empty. The network's column has its time."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)

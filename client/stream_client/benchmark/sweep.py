@@ -1,4 +1,4 @@
-"""The same pictures through several settings, one run each."""
+"""The same frames through several settings, one run each."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -21,8 +21,8 @@ from stream_client.sources.factory import open_source
 from stream_client.transport.options import Api, TransportOptions
 from stream_client.util.table import table
 
-PICTURES = 30
-"""Kept in memory and sent in a circle, so that reading and decoding them costs the runs nothing."""
+FRAMES = 30
+"""Frames in memory, sent again and again: reading and decoding costs the runs nothing."""
 
 _RATE = Fraction(30)
 
@@ -42,7 +42,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The report of a point, or why there is none."""
+    """The report of a point, or the reason why there is none."""
 
     point: Point
     report: Report | None
@@ -69,18 +69,18 @@ def points(apis: Sequence[Api], sizes: Sequence[tuple[int, int]], windows: Seque
 
 
 def sweep(chosen: Sequence[Point], options: SweepOptions) -> Iterator[Outcome]:
-    """Run the points one after another; one that fails does not end the sweep. Raises when there are no pictures."""
-    originals = read_pictures(options.source)
+    """Run the points one after another; one that fails does not end the sweep. Raises when there are no frames."""
+    originals = read_frames(options.source)
     for size, group in itertools.groupby(chosen, key=lambda point: (point.width, point.height)):
-        pictures = [_resized(image, *size) for image in originals]
+        frames = [_resized(image, *size) for image in originals]
         for point in group:
             try:
-                yield Outcome(point, measure(point, pictures, options))
+                yield Outcome(point, measure(point, frames, options))
             except StreamClientError as error:
                 yield Outcome(point, None, str(error))
 
 
-def measure(point: Point, pictures: Sequence[Image], options: SweepOptions) -> Report:
+def measure(point: Point, frames: Sequence[Image], options: SweepOptions) -> Report:
     """One run, until it is stable or at its limit."""
     warmup_frames, window = options.benchmark.warmup_frames, options.benchmark.benchmark_window
     settings = Setup(point.api, point.max_inflight, warmup_frames, window)
@@ -90,7 +90,7 @@ def measure(point: Point, pictures: Sequence[Image], options: SweepOptions) -> R
         on_stable=lambda: client.finish(),  # noqa: PLW0108 - there is no client yet
     )
     client = StreamClient(
-        ArraySource(itertools.cycle(pictures), frame_rate=_RATE, name=options.source),
+        ArraySource(itertools.cycle(frames), frame_rate=_RATE, name=options.source),
         NullSink(),
         replace(options.transport, api=point.api),
         options=replace(options.run, max_inflight=point.max_inflight),
@@ -103,19 +103,19 @@ def measure(point: Point, pictures: Sequence[Image], options: SweepOptions) -> R
     return make_report(summary, settings, recorder.measurement())
 
 
-def read_pictures(spec: str) -> list[Image]:
-    """The first pictures of a source, RGB uint8; raises :class:`SourceError`."""
+def read_frames(spec: str) -> list[Image]:
+    """The first frames of a source, RGB uint8. Raises :class:`SourceError`."""
     source = open_source(spec)
     try:
         source.open()
-        pictures: list[Image] = []
-        while len(pictures) < PICTURES and (frame := source.read()) is not None:
-            pictures.append(frame.image)
+        frames: list[Image] = []
+        while len(frames) < FRAMES and (frame := source.read()) is not None:
+            frames.append(frame.image)
     finally:
         source.close()
-    if not pictures:
-        raise SourceError(f"{spec} has no picture", option="input_stream")
-    return pictures
+    if not frames:
+        raise SourceError(f"{spec} has no frame", option="input_stream")
+    return frames
 
 
 def sweep_table(outcomes: Sequence[Outcome]) -> str:

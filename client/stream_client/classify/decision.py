@@ -16,8 +16,8 @@ UNKNOWN = "unknown"
 class DecisionOptions:
     """``smoothing`` is the time constant of the average in seconds, 0 for none.
 
-    A label is entered when its probability reaches ``enter`` and left when it falls below ``exit``. A gap of
-    more than ``forget`` seconds between answers starts the average anew.
+    A label is entered when its probability reaches ``enter`` and left when it falls below ``exit``. After a gap of more
+    than ``forget`` seconds between answers the average starts anew.
     """
 
     smoothing: float = field(default=0.3, metadata=setting("time constant of the average", unit="s", minimum=0))
@@ -81,7 +81,7 @@ class Decision:
         current = self._state.label
         if self._average.get(current, 0.0) >= options.exit and current != UNKNOWN:
             best = max(self._average, key=self._average.__getitem__)
-            # A label that is still allowed to stay gives way to another that has been entered by right.
+            # A label between exit and enter gives way to another label above enter.
             if best != current and self._average[best] >= options.enter:
                 current = best
             return self._enter(time, current)
@@ -126,7 +126,7 @@ class RepetitionCounter:
         self.count = 0
 
     def update(self, state: LabelState) -> int:
-        """The count after ``state``. A time of which nothing is known ends no repetition and counts none."""
+        """The count after ``state``. A time without knowledge neither ends nor counts a repetition."""
         if not state.scores:
             self._inside = False
             return self.count

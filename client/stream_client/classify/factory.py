@@ -1,4 +1,4 @@
-"""A classifier for a running stream, of what a user names."""
+"""Makes a classifier for a stream from its options."""
 
 from collections.abc import Sequence
 

@@ -1,9 +1,8 @@
 """Landmarks to features: one schema for training and serving alike.
 
-All features are invariant to where the person stands and how large the picture of them is: lengths are
-divided by the torso's length and by the hips' width, positions are taken relative to the body. Landmarks must
-have one unit on all axes: pixels, or metres; normalised image coordinates have to be multiplied by width and
-height first.
+All features are invariant to where the person stands and how large they appear: lengths are divided by the torso's
+length and by the hips' width, positions are taken relative to the body. Landmarks must have one unit on all axes:
+pixels, or metres; normalised image coordinates have to be multiplied by width and height first.
 """
 
 import hashlib
@@ -24,7 +23,7 @@ _NECK, _MID_HIP = len(BODY), len(BODY) + 1
 _POINT = {**JOINT, "neck": _NECK, "mid_hip": _MID_HIP}
 _TINY = 1e-9
 _NARROWEST_HIPS = 0.1
-"""Hips seen from the side have next to no width in the picture: never divide by less, in torso lengths."""
+"""Hips have almost no width when seen from the side. Never divide by less than this, in torso lengths."""
 
 
 def _both_sides(*names: str) -> tuple[tuple[str, ...], ...]:
@@ -166,7 +165,7 @@ class FeatureSchema:
         for dimension in self.dimensions:
             columns += self._shape(points[..., :dimension])
         axes = max(self.dimensions)
-        # Of a picture, depth is the least certain coordinate: the torso is measured in as many axes as are used.
+        # Depth is the least certain coordinate of an image. So the torso is measured only in the axes that are used.
         flat = points[..., :axes]
         torso, _ = _sizes(flat)
         relative = (flat - flat[:, _MID_HIP, None]) / torso[:, None, None]

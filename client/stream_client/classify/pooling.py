@@ -1,9 +1,9 @@
 """Statistics of a sliding window, at the same cost however long the window is.
 
-Two stacks make a queue: the newer samples are summed up as they come, the older ones were summed up from the
-middle outwards when they were turned over, which each sample is once. Nothing is ever subtracted, so errors
-do not build up over hours. Means and squared deviations are joined by the formulas of Chan, Golub and LeVeque
-(1979), "Updating formulae and a pairwise algorithm for computing sample variances".
+Two stacks make a queue: the newer stack sums samples as they arrive; the older stack holds sums from the middle
+outwards, made when it was filled. Each sample moves once. Nothing is ever subtracted, so errors do not grow over hours.
+Means and squared deviations are joined by the formulas of Chan, Golub and LeVeque (1979), "Updating formulae and a
+pairwise algorithm for computing sample variances".
 """
 
 from dataclasses import dataclass

@@ -75,7 +75,7 @@ class PoseClassifier:
         return self._time
 
     def reset(self) -> None:
-        """The stream was interrupted: nothing of before counts."""
+        """The stream was interrupted: forget everything before."""
         if self._buffer is not None:
             self._buffer.reset()
         self._decision.update(self._decision.state.time, None)
@@ -107,7 +107,7 @@ class PoseClassifier:
             for window in self._buffer.add(timestamp, keypoints):
                 self._decide(window.end, window.row)
             if keypoints is None and self._had_person:
-                # Whoever has left is not doing anything any more: that needs no whole window to be said.
+                # A person who has left does nothing any more. No full window is needed to say so.
                 self._decide(timestamp, None)
             state = self._decision.state
         self._had_person = keypoints is not None

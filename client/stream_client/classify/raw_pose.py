@@ -21,8 +21,8 @@ POSE_INPUT = "pose_landmarks"
 class RawPose:
     """Landmarks laid out as the pose network's tensor, so that a graph's classifier runs in the client too.
 
-    Only models that are invariant to place, size and rotation may take it: the network's crop is turned and
-    scaled with the person, the client's landmarks are not.
+    Only models that are invariant to place, size and rotation may take it: the network's crop is turned and scaled with
+    the person, but the client's landmarks are not.
     """
 
     @property
@@ -52,7 +52,7 @@ class RawPose:
         return "" if isinstance(other, RawPose) else "raw pose tensor against computed features"
 
     def compute(self, landmarks: npt.NDArray[np.floating], times: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        """[steps, 33 or 75, 3] to [steps, 195]; what landmarks do not tell is zero."""
+        """[steps, 33 or 75, 3] to [steps, 195]. Values that landmarks do not contain are zero."""
         points = np.asarray(landmarks, dtype=np.float64)
         table = np.zeros((len(points), POSE_TENSOR // 5, 5))
         table[:, : len(BODY), :3] = points[:, : len(BODY), :3]

@@ -28,7 +28,7 @@ FLATTENED = ("flatten",)
 
 @dataclass(frozen=True, slots=True)
 class WindowSpec:
-    """How long windows are, in ms, how much two in a row share, and how a window becomes one row.
+    """The length of windows in ms, the overlap of two in a row, and how a window becomes one row.
 
     ``rate`` is in samples a second. Frames further apart than ``max_gap_ms`` are not bridged. ``pooling`` is
     any of mean, sum, max, min, std and range, or ``("flatten",)``: every sample's features, oldest first.

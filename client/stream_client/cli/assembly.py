@@ -1,6 +1,6 @@
-"""From flags to what they ask for; each raises :class:`.ConfigurationError` for flags that contradict each other.
+"""Makes a run's parts from its flags. Raises :class:`.ConfigurationError` for flags that contradict each other.
 
-What few runs need is imported where it is made: a run starts the sooner.
+Modules that few runs need are imported where they are used, so that a run starts sooner.
 """
 
 import argparse
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 def make_benchmark(flags: argparse.Namespace, end: Callable[[], None]) -> "Benchmark | None":
-    """Benchmark mode, where it is asked for; it calls ``end`` once it has seen enough."""
+    """Benchmark mode, if requested. It calls ``end`` when it has measured enough."""
     options = read(BenchmarkOptions, vars(flags))
     if not flags.benchmark:
         if options.report is not None or options.benchmark_until is not None:
@@ -54,7 +54,7 @@ def make_benchmark(flags: argparse.Namespace, end: Callable[[], None]) -> "Bench
 
 
 def make_monitor(flags: argparse.Namespace, statistics: Statistics) -> AbstractContextManager[object]:
-    """What exports metrics; says where, on standard error."""
+    """The exporter of metrics. Prints its URL to standard error."""
     options = read(MetricsOptions, vars(flags))
     if options.metrics_port is None and options.pushgateway is None:
         return nullcontext()

@@ -41,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument_group("sweep").add_argument
     add("--max_inflight", type=_windows, default=[1, 2, 4, 8], help="frames in flight (default: 1,2,4,8)")
     add("--api", type=_apis, default=["stream"], help="stream, unary or both (default: stream)")
-    add("--size", type=_sizes, default=[(640, 360)], help="sizes of the pictures (default: 640x360)")
+    add("--size", type=_sizes, default=[(640, 360)], help="sizes of the frames (default: 640x360)")
     add("--input_stream", default="testsrc@max", help="a file: its first frames are sent (default: a test pattern)")
     add_settings(add, RunOptions, "limit_stream_duration", limit_stream_duration=20.0)
     add_settings(add, BenchmarkOptions, "warmup_frames", "benchmark_window", "report")
@@ -51,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when every point was measured, 1 when one failed, 2 for flags that cannot work."""
+    """0: every point was measured. 1: one failed. 2: flags that cannot work."""
     flags = build_parser().parse_args(arguments)
     chosen = points(flags.api, flags.size, flags.max_inflight)
     outcomes: list[Outcome] = []
@@ -85,7 +85,7 @@ def _transport(flags: argparse.Namespace, stack: ExitStack) -> TransportOptions:
         stack.callback(server.close)
         server.start()
         options = replace(options, address=server.address)
-    # What is found without a name depends on the API: unary calls are the pickier ones.
+    # The default servable depends on the API: unary calls can use fewer.
     api: Api = "unary" if "unary" in apis else "stream"
     return replace(options, model_name=connect(replace(options, api=api)).servable.name)
 

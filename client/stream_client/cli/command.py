@@ -42,7 +42,7 @@ def _command(name: str, arguments: Sequence[str]) -> int:
 
 
 class _Formatter(logging.Formatter):
-    """Prints our errors with their flags, and everything without credentials: tracebacks may hold URLs."""
+    """Prints our errors with their flags. Removes credentials: tracebacks may contain URLs."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record's text."""
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _embedded_server(flags: argparse.Namespace) -> EmbeddedServer | None:
-    """The embedded server, if it is that one."""
+    """The embedded server, if the flags ask for it."""
     if flags.grpc_address != EMBEDDED:
         return None
     return EmbeddedServer(read(EmbeddedOptions, vars(flags)))

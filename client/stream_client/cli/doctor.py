@@ -69,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def examine(flags: argparse.Namespace, stack: ExitStack) -> Iterator[Finding]:
-    """Every finding, as soon as it is known; ``stack`` ends what had to be started."""
+    """Yield each finding as soon as it is known. ``stack`` ends what was started."""
     transport = run_transport(flags)
     yield machine.versions()
     yield from machine.codecs(writes_video=any(spec not in ("screen", "none") for spec in flags.output_stream))

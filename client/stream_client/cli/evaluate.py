@@ -15,7 +15,7 @@ from stream_client.embedded import EmbeddedOptions
 from stream_client.errors import ConfigurationError
 from stream_client.options import ClassifierOptions
 from stream_client.training.clips import LandmarkFinder, chosen, read_annotations
-from stream_client.training.evaluate import Evaluation, agreement, compare, timeline, timeline_picture
+from stream_client.training.evaluate import Evaluation, agreement, compare, timeline, timeline_plot
 from stream_client.training.landmarks import GraphServerLandmarks
 from stream_client.util.settings import read
 
@@ -30,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("model", type=Path, help="the model directory that `train` wrote")
     parser.add_argument("video", type=Path, nargs="+", help="videos")
     parser.add_argument("--annotations", type=Path, help="the annotation file, for a single video")
-    parser.add_argument("--timeline", type=Path, help="the picture to write, for a single video (PNG)")
+    parser.add_argument("--timeline", type=Path, help="the plot to write, for a single video (PNG)")
     parser.add_argument(
         "--agree_with",
         type=Path,
@@ -83,7 +83,7 @@ def _evaluate(
         print(f"{other.name}: the same label for {share:.1%} of the time")
     if options.timeline:
         try:
-            timeline_picture(points, spans, model.labels, options.timeline)
+            timeline_plot(points, spans, model.labels, options.timeline)
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"cannot write {options.timeline}: {error}", option="timeline") from error
     return result

@@ -18,7 +18,7 @@ _USAGE = """%(prog)s --input_stream NAME --output_stream NAME [flags]
 _EXAMPLES = """
 examples:
   a camera on the screen             --input_stream 0 --output_stream screen
-  a file, with pictures and labels   --input_stream in.mp4 --output_stream out.mp4 --labels_output labels.jsonl
+  a file, with frames and labels   --input_stream in.mp4 --output_stream out.mp4 --labels_output labels.jsonl
   your own OVMS                      --grpc_address host:9000 --input_stream in.mp4 --output_stream out.mp4
   any KServe v2 server               --grpc_address host:9000 --api unary --model_name NAME --input_stream in.mp4 \\
                                      --output_stream out.mp4
@@ -26,16 +26,16 @@ examples:
   and their labels in a stream       --input_stream 0 --classifier models/exercises --output_stream screen
   throughput against latency         benchmark --max_inflight 1,2,4,8               (benchmark --help)
   what is wrong before a run         doctor, followed by the run's own flags        (doctor --help)
-  true latency, loss and order       readback rtsp://host/path      of pictures from testsrc (readback --help)
+  true latency, loss and order       readback rtsp://host/path      of frames from testsrc (readback --help)
   a model against annotations        evaluate models/exercises clip.mp4             (evaluate --help)
 """
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Every flag of OVMS's demo client under its name, and the new ones."""
+    """All flags. Those of OVMS's demo client keep their names."""
     parser = Parser(
         "ovms-stream-client",
-        "Send video to a model server, and route the returned pictures and labels.",
+        "Send video to a model server, and route the returned frames and labels.",
         _EXAMPLES,
         usage=_USAGE,
     )
@@ -72,7 +72,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def add_server_flags(parser: argparse.ArgumentParser) -> Callable[..., argparse.Action]:
-    """How to reach a servable, and how it takes frames, but for the API; returns what adds flags to the group."""
+    """Flags for the server and for a servable's input, without ``--api``. Returns the function that adds flags to the
+    group.
+    """
     add = parser.add_argument_group("server").add_argument
     inputs = ("model_name", "input_name", "input_layout", "input_dtype")
     add_settings(add, TransportOptions, "grpc_address", *inputs)

@@ -1,4 +1,4 @@
-"""How every command of ours takes its flags: short help, and one line for what cannot be."""
+"""The parser of all commands: short help, and errors of one line."""
 
 import argparse
 from pathlib import Path
@@ -6,13 +6,13 @@ from typing import NoReturn
 
 RUN_ERROR = 1
 USAGE_ERROR = 2
-"""Exit statuses beside 0: success, and 128 and more: the signal that ended the run. 2 is argparse's own."""
+"""Exit statuses. 0 is success; 128 and above is the signal that ended the run; 2 is argparse's own."""
 
 _KINDS: dict[object, str] = {int: "N", float: "NUMBER", Path: "PATH"}
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Keeps the examples' lines, and names values by their kind instead of by their flag once more."""
+    """Keeps the lines of examples, and names a value by its kind, not by its flag."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=32)
@@ -22,7 +22,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser of a command called ``prog``; what cannot be is one line and exit status 2."""
+    """An argument parser for the command ``prog``. An error is one line and exit status 2."""
 
     def __init__(self, prog: str, description: str, epilog: str, usage: str | None = None) -> None:
         super().__init__(prog=prog, usage=usage, description=description, epilog=epilog, formatter_class=_Formatter)

@@ -116,7 +116,7 @@ def _row(what: str, values: Distribution) -> tuple[str, ...]:
 
 
 def _read(source: Source, limit_frames: int, limit_seconds: float) -> tuple[StreamInfo, ReadbackReport]:
-    """Read to the end; a source that breaks off after its first frame ends as well."""
+    """Read to the end. A source that fails after its first frame ends the reading, too."""
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         source.interrupt()

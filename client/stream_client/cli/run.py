@@ -1,4 +1,4 @@
-"""One run as the flags ask for it: its summary in one line, an exit status."""
+"""One run from flags: prints a summary line, returns the exit status."""
 
 import argparse
 import logging
@@ -23,7 +23,7 @@ from stream_client.util.redact import redact
 def run(flags: argparse.Namespace, server: EmbeddedServer | None) -> int:
     """Run; 0 at the end of the source, a limit or q; 1 when the run failed; 2 for flags that cannot work.
 
-    ``server`` is an embedded server that is on its way; the caller closes it.
+    ``server`` is an embedded server that is starting. The caller closes it.
     """
     try:
         benchmark = make_benchmark(flags, lambda: client.finish())  # noqa: PLW0108 - there is no client yet
@@ -37,7 +37,7 @@ def run(flags: argparse.Namespace, server: EmbeddedServer | None) -> int:
     def on_signal(number: int, frame: FrameType | None) -> None:
         stopped_by.append(number)
         if not client.opened and len(stopped_by) == 1:
-            raise KeyboardInterrupt  # what is waited for at the start has nothing to finish
+            raise KeyboardInterrupt  # before the run has started there is nothing to finish
         client.stop()
 
     previous = {number: signal.signal(number, on_signal) for number in _stopping_signals()}
@@ -74,7 +74,7 @@ def run(flags: argparse.Namespace, server: EmbeddedServer | None) -> int:
 
 
 def _stopping_signals() -> list[signal.Signals]:
-    """Ctrl-C, a request to end, and a closed terminal unless nohup has the client outlive it."""
+    """Ctrl-C, a request to end, and a closed terminal, except under nohup."""
     signals = [signal.SIGINT, signal.SIGTERM]
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signals.append(signal.SIGHUP)

@@ -29,7 +29,7 @@ def add_settings(add: Callable[..., argparse.Action], options: type, *names: str
         else:
             add(
                 f"--{name}",
-                # What a stream is made of has no default: a second one is no correction of the first.
+                # A required flag names a part of the stream. A second one does not correct the first.
                 action=_Once if each.default is MISSING else "store",
                 type=_parser(each),
                 default=default,
@@ -58,7 +58,7 @@ class _Once(argparse.Action):
 
 
 def _parser(each: Setting) -> Callable[[str], object]:
-    """What makes a value of a flag's text; beside numbers, words stay, and the options check them."""
+    """The function that parses a flag's text. Words beside numbers stay as they are; the options check them."""
     if not each.words:
         return each.kind
     kind = each.kind

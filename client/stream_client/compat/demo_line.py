@@ -1,4 +1,4 @@
-"""The line of JSON that OVMS's demo client prints with ``--benchmark``, with values that mean what they say."""
+"""The line of JSON that OVMS's demo client prints with ``--benchmark``, with correct values."""
 
 import json
 import math
@@ -27,10 +27,10 @@ class DemoTotals(Observer):
     def line(self, summary: Summary) -> str:
         """The line, after the run; times in seconds.
 
-        ``average_inference_latency``: mean from sending a frame to its answer. ``dropped_frames``: all that came
-        from the source and got no result, for whatever reason but the run's end. ``frames``: results.
-        ``total_time``: from the first frame to the last output's end; starting a server or opening a source is
-        not in it. ``sent_all_frames``: until the last frame was sent. ``fps``: frames by total time.
+        ``average_inference_latency``: mean from sending a frame to its answer. ``dropped_frames``: frames of the source
+        without a result, except those at the run's end. ``frames``: results. ``total_time``: from the first frame to
+        the last output's end; starting a server or opening a source is not in it. ``sent_all_frames``: until the last
+        frame was sent. ``fps``: frames by total time.
         """
         ledger = summary.ledger
         lost = {**ledger.dropped, "failed": sum(ledger.failed.values()) - ledger.failed.get("stopped", 0)}

@@ -1,7 +1,7 @@
 """OVMS's demo helper: scripts written for its ``StreamClient`` run unchanged.
 
-The faults of the original are mended: no frame of a file is lost, one lost answer stalls nothing, an error ends with
-an exception. Callbacks get frames in OpenCV's order (blue, green, red), as in the demo.
+Faults of the original are fixed: no frame of a file is lost, a lost answer stalls nothing, an error raises an
+exception. Callbacks get frames in OpenCV's order (blue, green, red), as in the demo.
 """
 
 from collections.abc import Callable, Mapping

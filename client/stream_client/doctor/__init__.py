@@ -1,1 +1,1 @@
-"""Examines what a run needs, before it: server, source, outputs, this machine."""
+"""Examines what a run needs: server, source, outputs, this machine."""

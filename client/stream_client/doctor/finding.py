@@ -8,15 +8,15 @@ from stream_client.errors import StreamClientError
 from stream_client.util.redact import redact
 
 Status = Literal["ok", "warning", "failed", "skipped"]
-"""``failed``: the run would fail. ``warning``: something that it does not need, or can do without, is amiss."""
+"""``failed``: the run would fail. ``warning``: something is wrong that the run does not need."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One line of the table.
 
-    ``remedy`` says what to do, and is never empty for ``warning`` and ``failed``. ``option`` is the setting that it
-    speaks of, ``value`` what to try for it.
+    ``remedy`` says what to do, and is never empty for ``warning`` and ``failed``. ``option`` is the setting it is
+    about, ``value`` a value to try.
     """
 
     check: str

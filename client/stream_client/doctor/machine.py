@@ -106,7 +106,7 @@ def metrics_port(port: int) -> Finding:
 
 
 def usual_ports() -> Finding:
-    """Who listens on the ports that such set-ups have."""
+    """What listens on the usual ports."""
     states = [f"{port} ({who}) {'in use' if listens(port) else 'free'}" for port, who in _USUAL_PORTS]
     return ok("usual ports", ", ".join(states))
 

@@ -55,7 +55,7 @@ class _Answers:
             self._changed.notify_all()
 
     def wait(self, timeout: float, patience: float) -> tuple[float, dict[str, Tensor]]:
-        """When the first output came, and all that came within ``patience`` of it."""
+        """The time of the first output, and all outputs within ``patience`` seconds of it."""
         with self._changed:
             self._changed.wait_for(lambda: self._error is not None or self._answered is not None, timeout)
             if self._answered is not None:
@@ -67,8 +67,8 @@ class _Answers:
 def probe(session: Session, image: Image, *, timeout: float, patience: float = 0.2) -> Probe:
     """Send ``image``, RGB uint8 [height, width, 3], twice; raises :class:`StreamClientError`.
 
-    The first frame includes what servers do only once. ``timeout`` and ``patience`` (for further outputs) are
-    in seconds.
+    The first frame includes work that servers do only once. ``timeout`` and ``patience`` (for further outputs) are in
+    seconds.
     """
     tensor = session.image_format.to_tensor(fitting(image, session.image_format))
     answers = _Answers(frozenset(spec.name for spec in session.servable.outputs))

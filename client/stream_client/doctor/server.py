@@ -30,8 +30,9 @@ _OFFERS_NOTHING = "nothing to do if the probe succeeds; otherwise name a KServe 
 
 @dataclass(frozen=True, slots=True)
 class ServerChecks:
-    """What to examine: ``options`` say how the run would reach the server; ``image`` is the frame to send, and
-    ``request_timeout`` the seconds until an answer is waited for no longer."""
+    """What to examine: ``options`` are the run's transport options. ``image`` is the frame to send. ``request_timeout``
+    is in seconds.
+    """
 
     options: TransportOptions
     image: Image
@@ -154,7 +155,7 @@ def _shown(tensor: Tensor) -> str:
 
 
 def _remedy(error: StreamClientError, api: Api) -> tuple[str, str | None, str | None]:
-    """What to do, the option that it speaks of, and a value for it."""
+    """What to do, the option it is about, and a value for it."""
     other = "unary" if api == "stream" else "stream"
     match error:
         case UnknownServableError():

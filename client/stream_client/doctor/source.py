@@ -1,4 +1,4 @@
-"""Examines a source: it opens, what it is, how fast it comes."""
+"""Examines a source: whether it opens, its properties, its frame rate."""
 
 import time
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ class _Look:
 
 @dataclass(slots=True)
 class SourceChecks:
-    """What to examine; ``image`` is the source's first picture once it has been read."""
+    """What to examine; ``image`` is the source's first frame, once it has been read."""
 
     spec: str
     options: SourceOptions

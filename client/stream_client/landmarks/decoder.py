@@ -1,10 +1,10 @@
-"""Landmarks of the tensors that a graph of OVMS can give.
+"""Landmarks from the tensors that a graph of OVMS can give.
 
-No calculator of OVMS makes tensors of landmarks, or of the region that a network looked at. So a graph like
-graphs/holistic_landmarks gives the networks' own tensors, in pixels of their crops; and since a crop of a picture is
-what it *can* give, each request carries a small picture besides, whose colours say where in it one is, and the
-graph answers with a crop of that at the same region. From it the place of the region is told to a fraction of a
-pixel, and with that the landmarks on the picture.
+No calculator of OVMS makes tensors of landmarks, or of the region that a network looked at. So
+graphs/holistic_landmarks gives the networks' own tensors, in pixels of their crops. A graph *can* give a crop of an
+image. So each request also carries a small image of coordinates: the colour of a pixel is its position. The graph crops
+it at the same region. That crop shows the position of the region to a fraction of a pixel, and so the landmarks on the
+frame.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,9 @@ _POSE_SIDE, _HAND_SIDE, _FACE_SIDE = 256, 224, 192  # of the networks' inputs, i
 _HAND_DEPTH = 0.4  # modules/hand_landmark/hand_landmark_cpu.pbtxt, normalize_z
 _LONGEST_SIDE, _ALIGNMENT = 256, 16
 _TURN = np.array([[0.8, 0.2], [-0.2, 0.8]])
-"""Red and green of x and y, 0…1. Turned a little, so that no two pixels of a crop are alike: rounding averages out."""
+"""Red and green for x and y, 0…1. The axes are turned a little, so that no two pixels of a crop are equal and rounding
+averages out.
+"""
 _SHIFT = np.array([0.0, 0.2])
 _BACK = np.linalg.inv(_TURN)
 _FEWEST = 8
@@ -38,18 +40,18 @@ Size = tuple[int, int]
 
 
 @lru_cache(maxsize=4)
-def coordinate_picture(width: int, height: int) -> Image:
-    """The picture to send with frames of that size: RGB, its longer side near 256 pixels, the same aspect.
+def coordinate_image(width: int, height: int) -> Image:
+    """The image to send with frames of that size: RGB, the same aspect, the longer side near 256 pixels.
 
-    The width is a multiple of 16, since OVMS takes rows of other pictures wrongly; blue marks what is inside.
+    The width is a multiple of 16, since OVMS reads other rows wrongly. Blue marks the inside.
     """
     best_width, best_height = _small_size(width, height)
     x, y = np.meshgrid(np.linspace(0, 1, best_width), np.linspace(0, 1, best_height))
     red_green = np.stack([x, y], axis=-1) @ _TURN.T + _SHIFT
-    picture = np.full((best_height, best_width, 3), 255, np.uint8)
-    picture[..., :2] = np.round(255 * red_green)
-    picture.setflags(write=False)
-    return picture
+    image = np.full((best_height, best_width, 3), 255, np.uint8)
+    image[..., :2] = np.round(255 * red_green)
+    image.setflags(write=False)
+    return image
 
 
 def _small_size(width: int, height: int) -> Size:
@@ -68,28 +70,28 @@ def _small_size(width: int, height: int) -> Size:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A crop on the picture: its top left ``corner`` and its upper ``edge``, both x + iy in pixels."""
+    """A crop on the frame: its top left ``corner`` and its upper ``edge``, both x + iy in pixels."""
 
     corner: complex
     edge: complex
 
     def __call__(self, points: Array) -> Array:
-        """Points [n, 3] over the crop's side, in pixels of the picture; z on the same scale."""
+        """Points [n, 3] over the crop's side, as pixels of the frame. z has the same scale."""
         flat = self.corner + self.edge * (points[:, 0] + 1j * points[:, 1])
         return np.stack([flat.real, flat.imag, points[:, 2] * abs(self.edge)], axis=1)
 
 
 def placement(crop: Array, size: Size) -> Placement | None:
-    """Where a crop of the coordinate picture lies on the frame of ``size``; ``None`` where it shows too little.
+    """The place of a crop of the coordinate image on a frame of ``size``. ``None`` where the crop shows too little.
 
-    ``crop`` is [16, 16, 3]. A crop is moved, turned and scaled, nothing else: with places as complex numbers that is
-    one linear function, found by least squares over the pixels that show the picture. Pixel indices count as
-    places, as in MediaPipe's own crops (image_to_tensor_converter_opencv.cc).
+    ``crop`` is [16, 16, 3]. A crop is only moved, turned and scaled. With positions as complex numbers this is one
+    linear function. It is found by least squares over the pixels inside the image. Pixel indices are positions, as in
+    MediaPipe's own crops (image_to_tensor_converter_opencv.cc).
     """
     inside = crop[..., 2] > 254.5
     if inside.sum() < _FEWEST:
         return None
-    height, width = coordinate_picture(*size).shape[:2]
+    height, width = coordinate_image(*size).shape[:2]
     share = (crop[inside][:, :2] / 255 - _SHIFT) @ _BACK.T
     last = np.array([(width - 1) / width, (height - 1) / height])
     there = share * last * np.array(size) @ np.array([1, 1j])
@@ -104,16 +106,16 @@ def placement(crop: Array, size: Size) -> Placement | None:
 
 
 class LandmarkDecoder:
-    """Landmarks of a graph's outputs, smoothed as MediaPipe does; for the frames of one stream, in order."""
+    """Landmarks from a graph's outputs, smoothed as MediaPipe does. For the frames of one stream, in order."""
 
     def __init__(self) -> None:
         self._smoother = PoseSmoother()
 
     def decode(self, outputs: Mapping[str, Tensor], sent: Size, shown: Size, timestamp: int) -> Landmarks | None:
-        """The landmarks of a frame, ``None`` where nobody is seen or the graph gives none.
+        """The landmarks of a frame. ``None`` where nobody is seen or the graph gives none.
 
-        ``sent`` is the size of the picture that the server saw, perhaps smaller and padded on its right. Landmarks
-        are relative to ``shown``, the size of the whole frame. ``timestamp`` is in µs.
+        ``sent`` is the size of the image that was sent, perhaps smaller than the frame and padded on its right.
+        Landmarks are relative to ``shown``, the size of the whole frame. ``timestamp`` is in µs.
         """
         row = _row(outputs, POSE, _POSE_WIDTH)
         if row is None:
@@ -126,7 +128,7 @@ class LandmarkDecoder:
         logits = table[:POSE_POINTS, 3:]
         certainty = 1.0 / (1.0 + np.exp(-logits))
         points = place(table[:, :3] / _POSE_SIDE)
-        # The region that the next frame is looked for in: a circle around the hips through point 34.
+        # The region for the next frame: a circle around the hips through point 34.
         object_size = 2.0 * float(np.hypot(*(points[34, :2] - points[33, :2])))
         turn = place.edge / abs(place.edge)
         world = row[195:312].reshape(39, 3)[:POSE_POINTS]
@@ -149,7 +151,7 @@ class LandmarkDecoder:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """A row of landmarks, presence and crop; ``present`` is what presence has to be above."""
+    """A row of landmarks, presence and crop. ``present`` is the lower limit of presence."""
 
     points: int
     width: int

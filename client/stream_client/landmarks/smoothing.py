@@ -23,7 +23,7 @@ class PoseSmoother:
         self._visibility: Array | None = None
 
     def lost(self) -> None:
-        """Nobody is there: the next pose is not drawn towards this one."""
+        """Nobody is seen: forget the last pose."""
         self._points.reset()
 
     def apply(

@@ -1,1 +1,1 @@
-"""What is done with frames before they are sent, and with answers after."""
+"""Prepares frames for sending, and turns answers into results."""

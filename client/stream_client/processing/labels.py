@@ -1,4 +1,4 @@
-"""Scores to labels. The names travel beside the model, since a server cannot send them."""
+"""Scores to labels. The names come from a file beside the model, since a server cannot send them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ def read_label_names(path: Path) -> tuple[str, ...]:
 def decode_scores(scores: npt.NDArray[Any], names: Sequence[str]) -> Label | None:
     """The label with the highest score; ``None`` when all scores are zero: nobody was seen.
 
-    ``scores`` is float [N] or [1, N]. Where the names do not fit in number, the positions serve as names.
+    ``scores`` is float [N] or [1, N]. If the number of names does not fit, positions serve as names.
     """
     values = np.asarray(scores, dtype=np.float64).reshape(-1)
     if values.size == 0 or not np.any(values):

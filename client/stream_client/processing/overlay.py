@@ -1,4 +1,4 @@
-"""The label, written on the picture."""
+"""The label, written on the image."""
 
 from functools import lru_cache
 
@@ -15,8 +15,8 @@ _MARGIN = 0.25  # of the text's height, around the text
 def draw_label(image: Image, label: Label) -> Image:
     """A copy of ``image`` with ``standing 97 %`` in its top left corner, on a dark strip; repetitions after it.
 
-    The text is 1/24 of the picture's height, at least 12 pixels. Only the strip is blended, so the cost is
-    that of one copy of the frame.
+    The text is 1/24 of the image's height, at least 12 pixels. Only the strip is blended, so the cost is one copy of
+    the image.
     """
     height, width = image.shape[:2]
     text_of_label = f"{label.name} {round(100 * label.score)} %"
@@ -33,7 +33,7 @@ def draw_label(image: Image, label: Label) -> Image:
 
 @lru_cache(maxsize=256)
 def _strip(text: str, size: int) -> npt.NDArray[np.uint8]:
-    """The text's coverage, uint8 [height, width]; few texts recur, so they are drawn once."""
+    """The text's coverage, uint8 [height, width]. A run has few different texts, so each is drawn once."""
     font = ImageFont.load_default(size=size)
     left, _, right, _ = font.getbbox(text)
     margin = max(2, round(size * _MARGIN))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from stream_client.frames import Frame, Image, Tensor
-from stream_client.landmarks.decoder import coordinate_picture
+from stream_client.landmarks.decoder import coordinate_image
 from stream_client.transport.servable import COORDINATES, FRAME_TIMESTAMP
 from stream_client.transport.session import Session
 
@@ -13,7 +13,7 @@ Converter = Callable[[Frame], Sequence[Tensor]]
 
 
 def converter(session: Session, steps: Sequence[Callable[[Image], Image]]) -> Converter:
-    """Makes what ``session`` takes: the frame's image after ``steps``, and what its graph wants beside it."""
+    """Makes the tensors for ``session``: the frame's image after ``steps``, and the other inputs of its graph."""
     servable = session.servable
 
     def convert(frame: Frame) -> Sequence[Tensor]:
@@ -23,7 +23,7 @@ def converter(session: Session, steps: Sequence[Callable[[Image], Image]]) -> Co
         tensors = [session.image_format.to_tensor(image)]
         if servable.gives_landmarks:
             height, width = tensors[0].array.shape[:2]
-            tensors.append(Tensor(COORDINATES, "UINT8", coordinate_picture(width, height)))
+            tensors.append(Tensor(COORDINATES, "UINT8", coordinate_image(width, height)))
         if servable.takes_timestamps:
             tensors.append(Tensor(FRAME_TIMESTAMP, "INT64", np.array([frame.timestamp], np.int64)))
         return tensors

@@ -15,7 +15,7 @@ from stream_client.transport.image_format import is_image, is_scores
 from stream_client.transport.servable import Servable
 
 ImageRestorer = Callable[[Tensor, Frame, Tensor], Image]
-"""Makes the picture to show, RGB uint8 [height, width, 3], of an image output, the frame and what was sent of it."""
+"""Makes the image to show, RGB uint8 [height, width, 3]: from an image output, the frame, and the sent tensor."""
 Postprocess = Callable[[Result], Image]
 """Makes the frame to show, RGB uint8 [height, width, 3], from a result; runs in the dispatcher's thread."""
 
@@ -29,14 +29,14 @@ class LandmarkClassifier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OutputRoles:
-    """Which outputs mean what: names, or ``None`` where the servable has no such output."""
+    """The names of the outputs with the image and the scores. ``None``: the servable has no such output."""
 
     image: str | None
     scores: str | None
 
 
 class OutputFinder:
-    """Finds the picture and the scores among a servable's outputs: by name, or else by what they look like.
+    """Finds the image and the scores among a servable's outputs: by name, or else by shape and datatype.
 
     Raises :class:`.ConfigurationError` for a name that the servable does not have.
     """
@@ -69,7 +69,7 @@ class OutputFinder:
 
 
 class ResultBuilder:
-    """Interprets outputs. ``start`` is the timestamp, in µs, of the source's time zero.
+    """Turns outputs into results. ``start`` is the timestamp, in µs, of the source's time zero.
 
     ``decoder`` makes landmarks of outputs. With a ``classifier`` the label comes from it instead of the server.
     """
@@ -92,14 +92,14 @@ class ResultBuilder:
         self._classifier = classifier
 
     def build(self, frame: Frame, sent: Tensor, outputs: Mapping[str, Tensor], stamps: Stamps) -> Result:
-        """The result of a frame, of which ``sent`` was sent.
+        """The result of a frame. ``sent`` is the tensor that was sent for it.
 
         Raises :class:`~stream_client.errors.ProtocolError` for an absurd image.
         """
         roles = self._roles(outputs)
-        picture = outputs.get(roles.image) if roles.image else None
+        drawn = outputs.get(roles.image) if roles.image else None
         scores = outputs.get(roles.scores) if roles.scores else None
-        image = frame.image if picture is None else self._restore(picture, frame, sent)
+        image = frame.image if drawn is None else self._restore(drawn, frame, sent)
         landmarks = None
         if self._decoder is not None:
             landmarks = self._decoder.decode(outputs, _size(sent.array), _size(image), frame.timestamp)
@@ -123,5 +123,5 @@ def _size(image: npt.NDArray[Any]) -> tuple[int, int]:
 
 
 def label_on_image(result: Result) -> Image:
-    """The default postprocessing: the result's picture, with its label written on it."""
+    """The default postprocessing: the result's image with its label on it."""
     return result.image if result.label is None else draw_label(result.image, result.label)

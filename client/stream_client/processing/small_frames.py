@@ -1,6 +1,6 @@
-"""Small frames on the wire, full-size results: shrink before sending, put the server's drawing back.
+"""Small frames on the wire, full-size results: shrink before sending, draw on the full-size frame after.
 
-Landmarks need no putting back: MediaPipe's are in 0…1 of the picture's sides, and the aspect is kept.
+Landmarks need no change: MediaPipe's are in 0…1 of the image's sides, and the aspect is kept.
 """
 
 from dataclasses import replace
@@ -15,11 +15,13 @@ from stream_client.processing.results import ImageRestorer
 from stream_client.transport.image_format import ImageFormat
 
 _CHANGED = 8
-"""Levels of a channel, of 255; less is rounding in the server, such as to YUV and back."""
+"""Levels of a channel, of 255. A smaller difference is the server's rounding, for instance to YUV and back."""
 
 
 def shrunk_size(width: int, height: int, max_side: int) -> tuple[int, int]:
-    """Width and height in pixels with the longer at most ``max_side``, in the same aspect; never larger."""
+    """Width and height in pixels with the longer at most ``max_side``, with the same aspect. Never larger than the
+    original.
+    """
     longer = max(width, height)
     if longer <= max_side:
         return width, height
@@ -27,22 +29,22 @@ def shrunk_size(width: int, height: int, max_side: int) -> tuple[int, int]:
 
 
 def shrink(image: Image, max_side: int) -> Image:
-    """The mean of the pixels under each new one; ``image`` itself where it is small enough."""
+    """The image in the new size, each pixel the mean of those under it. ``image`` itself where it fits."""
     height, width = image.shape[:2]
     size = shrunk_size(width, height, max_side)
     if size == (width, height):
         return image
-    picture = PillowImage.fromarray(image)
+    whole = PillowImage.fromarray(image)
     if width == size[0] * (width // size[0]) and height == size[1] * (width // size[0]):
-        return np.asarray(picture.reduce(width // size[0]))  # the same, several times as fast
-    return np.asarray(picture.resize(size, PillowImage.Resampling.BOX))
+        return np.asarray(whole.reduce(width // size[0]))  # the same, several times as fast
+    return np.asarray(whole.resize(size, PillowImage.Resampling.BOX))
 
 
 def put_back(full: Image, sent: Image, returned: Image) -> Image:
-    """``full`` with what the server drew on the small picture: where ``returned`` differs from ``sent``.
+    """``full`` with the server's drawing: the places where ``returned`` differs from ``sent``.
 
-    What the server left alone keeps its full detail. A picture of another size than was sent is not a
-    drawing on it, and is only enlarged.
+    Everything else keeps its full detail. An image of another size than ``sent`` is no drawing on it: it is only
+    enlarged.
     """
     height, width = full.shape[:2]
     if returned.shape != sent.shape:
@@ -60,13 +62,15 @@ def put_back(full: Image, sent: Image, returned: Image) -> Image:
     size = (place[2] - place[0], place[3] - place[1])
     drawing = PillowImage.fromarray(np.ascontiguousarray(returned[top:bottom, left:right])).resize(size)
     mask = PillowImage.fromarray(changed[top:bottom, left:right].astype(np.uint8) * 255).resize(size)
-    picture = PillowImage.fromarray(full)
-    picture.paste(drawing, place, mask)
-    return np.asarray(picture)
+    whole = PillowImage.fromarray(full)
+    whole.paste(drawing, place, mask)
+    return np.asarray(whole)
 
 
 def _grown(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """With every neighbour of what is true: enlarged, a thin slanting line would fall into dots."""
+    """``mask`` with the neighbours of each true pixel. Otherwise a thin diagonal line would break into dots when
+    enlarged.
+    """
     rows = mask.copy()
     rows[1:] |= mask[:-1]
     rows[:-1] |= mask[1:]
@@ -77,7 +81,7 @@ def _grown(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 
 def _bounds(mask: npt.NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
-    """Top, bottom, left and right of what is true, the ends exclusive."""
+    """Top, bottom, left and right of the true pixels. Ends are exclusive."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return None
@@ -85,7 +89,7 @@ def _bounds(mask: npt.NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
 
 
 class SmallFrames:
-    """Both ways for frames of at most ``max_side`` pixels on the wire."""
+    """Shrinks frames to at most ``max_side`` pixels, and restores results."""
 
     def __init__(self, max_side: int) -> None:
         self._max_side = max_side
@@ -95,7 +99,7 @@ class SmallFrames:
         return shrink(image, self._max_side)
 
     def restore(self, image_format: ImageFormat, answer: Tensor, frame: Frame, sent: Tensor) -> Image:
-        """The full-size picture to show; ``sent`` is the request's picture."""
+        """The full-size image to show. ``sent`` is the request's tensor."""
         height, width = frame.image.shape[:2]
         small_width, small_height = shrunk_size(width, height, self._max_side)
         small = replace(frame, image=frame.image[:small_height, :small_width])  # its size counts only
@@ -106,7 +110,7 @@ class SmallFrames:
 
 
 def restorer(image_format: ImageFormat, small_frames: SmallFrames | None) -> ImageRestorer:
-    """How pictures that come back are shown: as they are, or on the full-size frame."""
+    """The function that makes the image to show: as returned, or on the full-size frame."""
     if small_frames is None:
         return lambda answer, frame, sent: image_format.to_image(answer, frame)
     return partial(small_frames.restore, image_format)

@@ -53,11 +53,11 @@ def ffmpeg_command(codec: str, width: int, height: int, *, quality: int = DEFAUL
         after["pix_fmt"] = "yuv420p"
     if codec == "libx264":
         after |= {"preset": "veryfast", "tune": "zerolatency", "crf": quality}
-    pictures = ffmpeg.input("pipe:", use_wallclock_as_timestamps=1, **before)
+    frames = ffmpeg.input("pipe:", use_wallclock_as_timestamps=1, **before)
     options = ["-hide_banner", "-loglevel", "error"]
     if codec.endswith("_vaapi"):
         options += ["-vaapi_device", "/dev/dri/renderD128"]
-    return [str(word) for word in pictures.output("pipe:", **after).global_args(*options).compile()]
+    return [str(word) for word in frames.output("pipe:", **after).global_args(*options).compile()]
 
 
 class FfmpegEncoder:

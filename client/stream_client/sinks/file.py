@@ -129,7 +129,9 @@ class FileSink:
     def _note_size(self, width: int, height: int) -> None:
         if self._size != (width, height):
             self._size = (width, height)
-            logger.warning("%s: the picture's size changed to %dx%d; scaled to the first one's", self.name, *self._size)
+            logger.warning(
+                "%s: the frame size changed to %dx%d; frames are scaled to the first size", self.name, *self._size
+            )
 
     def _frame_seconds(self) -> float:
         assert self._info is not None

@@ -12,17 +12,17 @@ from stream_client.sinks.files import JsonLines, sink_errors
 
 _OPTION = "landmarks_output"
 _PARTS = {"pose": 5, "pose_world": 3, "left_hand": 3, "right_hand": 3, "face": 3}
-"""The parts, with the numbers that a point of each has."""
+"""The parts, with the number of columns of a point."""
 _ROWS = 256
-"""Frames that are written to Parquet at once."""
+"""How many frames are written to Parquet at a time."""
 
 
 class LandmarksSink:
     """A row a frame, in JSON Lines or Parquet by the extension, ``.jsonl`` or ``.parquet``.
 
     A row has ``frame``, ``time`` in seconds of the source, ``width`` and ``height`` in pixels, and each part of
-    :class:`~stream_client.frames.Landmarks` as a list of points, null where it is not seen. JSON Lines are flushed
-    one by one; Parquet needs pyarrow and can be read once it is closed.
+    :class:`~stream_client.frames.Landmarks` as a list of points, null where it is not seen. JSON Lines are flushed one
+    by one. Parquet needs pyarrow, and the file can be read only after it is closed.
     """
 
     needs_landmarks = True

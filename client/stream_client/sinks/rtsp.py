@@ -1,4 +1,4 @@
-"""Publishing to an RTSP server (mediamtx and others), so that viewers keep watching whatever happens before it."""
+"""Publishes to an RTSP server, such as mediamtx. Viewers stay connected when the source or the model server is lost."""
 
 import logging
 import math
@@ -22,11 +22,11 @@ from stream_client.util.retry_plan import RetryPlan
 logger = logging.getLogger(__name__)
 
 EncoderFactory = Callable[[int, int], Encoder]
-"""Makes an encoder for pictures of a width and height in pixels."""
+"""Makes an encoder for frames of a width and height in pixels."""
 
 
 class _Stream:
-    """Pictures of one size on one connection. Used by one thread, but for :meth:`abort`."""
+    """Frames of one size on one connection. One thread uses it. Only :meth:`abort` is for other threads."""
 
     def __init__(self, encoder: Encoder, publisher: Publisher, shape: tuple[int, ...]) -> None:
         self.shape = shape
@@ -45,7 +45,7 @@ class _Stream:
         self._publisher.announce(split_access_unit(self._units[0]), "ovms-stream-client")
 
     def send(self, image: Image) -> None:
-        """Encode and send a picture."""
+        """Encode and send a frame."""
         self._encode(image)
         self.flush()
 
@@ -55,7 +55,7 @@ class _Stream:
             self._publisher.send(split_access_unit(unit), self._presentation)
 
     def abort(self) -> None:
-        """Make every waiting call fail now; called from another thread."""
+        """Make every waiting call fail now. Called from another thread."""
         self._publisher.abort()
         self._encoder.abort()
 
@@ -71,20 +71,20 @@ class _Stream:
 
 
 class RtspSink:
-    """Publishes the newest picture to ``url`` as H.264 over TCP, from a thread of its own.
+    """Publishes the newest frame to ``url`` as H.264 over TCP, in its own thread.
 
-    Pictures of live sources go out when they come, those of files at their own pace. When nothing new comes the
-    last picture is repeated, since servers cut a silent publisher. A lost server is connected to again with
-    back-off, for ever or for ``reconnect_timeout`` seconds, while the run goes on; pictures of another size
-    begin a new stream. Only refused credentials and failed TLS end the run: at once at first, after
-    :attr:`REFUSALS` attempts in a row once the sink was live. How many pictures were repeated, and how many
-    skipped for newer ones, is logged at the end: as a warning if any were skipped.
+    Frames of live sources are sent when they arrive, those of files at their own pace. When nothing new arrives the
+    last frame is repeated, since servers cut a silent publisher. A lost server is connected to again with back-off, for
+    ever or for ``reconnect_timeout`` seconds, while the run goes on. Frames of another size start a new stream. Only
+    refused credentials and failed TLS end the run: at once before the first connection, later after :attr:`REFUSALS`
+    attempts in a row. The end logs how many frames were repeated, and how many were skipped for newer ones: as a
+    warning if any were skipped.
     """
 
     REPEAT_SECONDS = 0.2
-    """A viewer that joins gets a picture within that, too."""
+    """Seconds. A viewer that joins also gets a frame within this time."""
     LONGEST_PAUSE = 1.0
-    """Seconds: gaps in a file's times are cut to this, so that a stop does not wait for them."""
+    """Seconds. Longer gaps in a file's times are cut to this, so that a stop does not wait for them."""
     CLOSE_SECONDS = 0.5
     REFUSALS = 3
 
@@ -128,17 +128,19 @@ class RtspSink:
         self._start = 0.0
 
     def watch(self, on_state: Callable[[ConnectionState], None]) -> None:
-        """Tell ``on_state`` of every change of state, from the publishing thread; call before :meth:`open`."""
+        """Call ``on_state`` at each change of state, in the publishing thread. Call this before :meth:`open`."""
         self._on_state = on_state
 
     def open(self, info: StreamInfo) -> None:
-        """Begin; the connection is made with the first picture."""
+        """Start the thread. The first frame opens the connection."""
         self._paced = not info.live
         self._thread = threading.Thread(target=self._run, name=f"publish {self.name}", daemon=True)
         self._thread.start()
 
     def write(self, result: Result) -> bool:
-        """Make ``result``'s picture the newest; a file's waits for its time. Raises what ended the publishing."""
+        """Make ``result``'s image the newest frame. A file's frame waits for its time. Raises the error that ended
+        publishing.
+        """
         if self._paced:
             self._wait_for(result.time)
         with self._changed:
@@ -150,7 +152,7 @@ class RtspSink:
         return True
 
     def close(self) -> None:
-        """Publish the last picture and say good-bye, shortly; a silent server is left behind."""
+        """Publish the last frame and close the connection. A silent server is not waited for."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
@@ -163,7 +165,7 @@ class RtspSink:
                 stream = self._stream
             if stream is not None:
                 stream.abort()
-            thread.join(self.CLOSE_SECONDS)  # a name server that is silent cannot be interrupted
+            thread.join(self.CLOSE_SECONDS)  # a lookup at a silent name server cannot be interrupted
 
     def _wait_for(self, seconds: float) -> None:
         now = time.monotonic()
@@ -178,7 +180,7 @@ class RtspSink:
 
     def _run(self) -> None:
         try:
-            while self._wait_for_picture() and self._reconnector.connect() and self._publish():
+            while self._wait_for_frame() and self._reconnector.connect() and self._publish():
                 pass
         except (RtspError, OSError) as error:
             option = "output_stream" if _unauthorised(error) else None
@@ -190,7 +192,7 @@ class RtspSink:
         finally:
             self._on_state("ended")
             level = logging.WARNING if self._skipped else logging.INFO
-            words = "%s: %d pictures were repeated since nothing new came, %d skipped for newer ones"
+            words = "%s: %d frames were repeated since nothing new came, %d skipped for newer ones"
             logger.log(level, words, self.name, self._repeated, self._skipped)
 
     def _report(self, state: ConnectionState) -> None:
@@ -216,13 +218,13 @@ class RtspSink:
             return "connection refused; is the server running?"
         return redact(str(getattr(error, "strerror", None) or error))
 
-    def _wait_for_picture(self) -> bool:
+    def _wait_for_frame(self) -> bool:
         with self._changed:
             self._changed.wait_for(lambda: self._newest is not None or self._stop.is_set())
             return not self._stop.is_set() or self._unseen
 
     def _begin_stream(self, within: float) -> None:
-        image, self._last_taken = self._next_picture(wait=False)
+        image, self._last_taken = self._next_frame(wait=False)
         height, width = image.shape[:2]
         stream = _Stream(self._make_encoder(width, height), Publisher(self._url, timeout=self._timeout), image.shape)
         with self._changed:
@@ -235,19 +237,19 @@ class RtspSink:
         logger.info("%s: publishing %dx%d", self.name, width, height)
 
     def _publish(self) -> bool:
-        """Publish until pictures change their size or the server is lost; ``False`` when the sink was closed."""
+        """Publish until the frames' size changes or the server is lost. ``False`` when the sink was closed."""
         stream = self._stream
         assert stream is not None
         try:
             stream.flush()
             while not self._last_taken:
-                image, self._last_taken = self._next_picture(wait=True)
+                image, self._last_taken = self._next_frame(wait=True)
                 if image.shape != stream.shape:
                     return True
                 stream.send(image)
             return False
         except (RtspError, OSError) as error:
-            # Handled here, where Python forgets it: kept in a variable, it would keep the encoder alive.
+            # Handle it here: a variable with the error would keep the encoder alive.
             if self._stop.is_set():
                 return False
             if not self._reconnector.lost(error):
@@ -261,8 +263,8 @@ class RtspSink:
             self._stream = None
         stream.close()
 
-    def _next_picture(self, *, wait: bool) -> tuple[Image, bool]:
-        """The newest picture, or the last one once more; and whether it is the last that will be sent."""
+    def _next_frame(self, *, wait: bool) -> tuple[Image, bool]:
+        """The newest frame, or the last one again; and whether no other frame follows."""
         with self._changed:
             if wait:
                 self._changed.wait_for(lambda: self._unseen or self._stop.is_set(), self.REPEAT_SECONDS)

@@ -8,11 +8,11 @@ from stream_client.errors import SinkError
 from stream_client.frames import Result, StreamInfo
 
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
-"""Environment variables of which one names the display, or how to do without."""
+"""Environment variables. One of them names the display, or how to do without one."""
 
 
 class ScreenSink:
-    """Shows the pictures in a resizable window; q, Esc or closing it ends the run."""
+    """Shows the frames in a resizable window. q, Esc or closing it ends the run."""
 
     name = "screen"
 
@@ -33,7 +33,7 @@ class ScreenSink:
             ) from error
         try:
             if sys.platform == "linux" and not any(name in os.environ for name in _DISPLAYS):
-                raise pygame.error("no window system")  # SDL would complain in words of its own, too
+                raise pygame.error("no window system")  # SDL would print its own message as well
             pygame.display.init()
             if pygame.display.get_driver() in ("dummy", "offscreen"):
                 raise pygame.error("no window system")
@@ -49,7 +49,7 @@ class ScreenSink:
         self._pygame = pygame
 
     def write(self, result: Result) -> bool:
-        """Show a picture, scaled to the window with its aspect kept."""
+        """Show the result's image, scaled to the window. The aspect is kept."""
         pygame, window = self._pygame, self._window
         for event in pygame.event.get():
             if event.type == pygame.QUIT:

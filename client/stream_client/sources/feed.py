@@ -45,9 +45,9 @@ class Feed(Protocol):
 
     live: LiveInput
     properties: FeedProperties
-    """Known once the first picture is there."""
+    """Known once the first frame is there."""
 
-    def pictures(self) -> Generator[av.VideoFrame, None, None]:
+    def frames(self) -> Generator[av.VideoFrame, None, None]:
         """Connect, and decode until the end; raises :class:`~stream_client.errors.SourceError`."""
 
     def abort(self) -> None:
@@ -65,17 +65,17 @@ class FfmpegFeed:
         self.properties = FeedProperties()
         self._classify = classify
 
-    def pictures(self) -> Generator[av.VideoFrame, None, None]:
+    def frames(self) -> Generator[av.VideoFrame, None, None]:
         """Connect, and decode until the end."""
         with self._open() as container:
             try:
                 stream = self._video(container)
                 for packet in container.demux(stream):
                     try:
-                        pictures = stream.decode(packet)
+                        frames = stream.decode(packet)
                     except av.error.InvalidDataError:
                         continue  # damaged in transit, or before the first key frame: the stream goes on
-                    yield from pictures
+                    yield from frames
             except av.error.InvalidDataError:
                 raise SourceError(f"{self.live.name} broke off") from None
             except (OSError, av.error.FFmpegError) as error:

@@ -26,12 +26,12 @@ class _Decoded:
     """A decoded frame, its number, and its time of arrival (:func:`time.monotonic`)."""
 
     number: int
-    picture: av.VideoFrame
+    frame: av.VideoFrame
     captured: float
 
 
 class LiveSource:
-    """One connection: reads ``feed`` until it ends.
+    """Reads one connection, ``feed``, until it ends.
 
     Timestamps are wall clock in microseconds, taken at the first frame, then following the stream's own clock. They
     always increase. A gap in the indices means frames that were not read in time.
@@ -77,7 +77,7 @@ class LiveSource:
                 raise self._error or SourceTimeoutError(
                     f"{self._live.name}: no frame within {timeout:.3g} s", option="input_stream"
                 )
-            first = self._decoded[0].picture
+            first = self._decoded[0].frame
         height, width = self._image(first).shape[:2]
         start = time.time_ns() // 1000
         found = self._feed.properties
@@ -98,8 +98,8 @@ class LiveSource:
                     return None
                 raise SourceTimeoutError(f"{self._live.name}: no frame for {self._live.read_timeout:g} s")
             decoded = self._decoded.popleft()
-        image = self._image(decoded.picture)
-        return Frame(decoded.number, self._timestamp(decoded.picture), image, decoded.captured)
+        image = self._image(decoded.frame)
+        return Frame(decoded.number, self._timestamp(decoded.frame), image, decoded.captured)
 
     def interrupt(self) -> None:
         """End a waiting :meth:`open` or :meth:`read`."""
@@ -127,7 +127,7 @@ class LiveSource:
 
     def _run(self) -> None:
         try:
-            self._take_pictures()
+            self._take_frames()
             self._end(None)
         except SourceError as error:
             self._end(error)
@@ -140,11 +140,11 @@ class LiveSource:
             self._ended = True
             self._changed.notify_all()
 
-    def _take_pictures(self) -> None:
-        with closing(self._feed.pictures()) as pictures:
-            for number, picture in enumerate(pictures):
+    def _take_frames(self) -> None:
+        with closing(self._feed.frames()) as frames:
+            for number, frame in enumerate(frames):
                 with self._changed:
-                    self._decoded.append(_Decoded(number, picture, time.monotonic()))
+                    self._decoded.append(_Decoded(number, frame, time.monotonic()))
                     self._changed.notify_all()
                 if self._interrupted:
                     return

@@ -32,11 +32,11 @@ class RtspFeed:
         self._player = Player(live.url, timeout=live.open_timeout)
         self._aborted = False
 
-    def pictures(self) -> Generator[av.VideoFrame, None, None]:
+    def frames(self) -> Generator[av.VideoFrame, None, None]:
         """Connect, and decode until the end."""
         try:
             track = self._play()
-            yield from self._pictures_of_ffmpeg() if track is None else self._decode(track)
+            yield from self._frames_of_ffmpeg() if track is None else self._decode(track)
         except OSError as error:
             raise self._classify(self.live, error) from error
         finally:
@@ -60,15 +60,15 @@ class RtspFeed:
             return None
         return track
 
-    def _pictures_of_ffmpeg(self) -> Generator[av.VideoFrame, None, None]:
+    def _frames_of_ffmpeg(self) -> Generator[av.VideoFrame, None, None]:
         if self._aborted:
             raise SourceError(f"{self.live.name}: stopped")
         feed = FfmpegFeed(self.live, self._classify)
-        for picture in feed.pictures():
+        for frame in feed.frames():
             # The server kept the stream ready for this connection until FFmpeg had its own.
             self._player.close()
             self.properties = feed.properties
-            yield picture
+            yield frame
 
     def _decode(self, track: H264Track) -> Generator[av.VideoFrame, None, None]:
         decoder = av.CodecContext.create("h264", "r")
@@ -79,11 +79,11 @@ class RtspFeed:
             packet = av.Packet(unit.data)
             packet.pts, packet.time_base = unit.time, Fraction(1, track.clock_rate)
             try:
-                pictures = decoder.decode(packet)
+                frames = decoder.decode(packet)
             except av.error.InvalidDataError:
                 continue  # damaged in transit, or before the first key frame: the stream goes on
-            if pictures and not self.properties.codec:
+            if frames and not self.properties.codec:
                 rate = track.frame_rate or decoder.framerate or None
                 self.properties = FeedProperties(decoder.name, rate, track.finite)
-            yield from pictures
+            yield from frames
         yield from decoder.decode(None)

@@ -1,8 +1,8 @@
-"""A frame's number and time as black and white cells in the picture, which survive H.264 and scaling.
+"""A frame's number and time as black and white cells in the frame, which survive H.264 and scaling.
 
 Sixteen bytes, big endian, one bit a cell: frame number (4), wall clock in microseconds since 1970 (8), CRC-32
-of both (4). The cells form a grid of 16 columns and 8 rows whose place is given in fractions of the picture, so
-that a reader finds it in a picture of any size. A cell is 1/20 of the width and of the height: at 640x360
+of both (4). The cells form a grid of 16 columns and 8 rows whose place is given in fractions of the frame, so
+that a reader finds it in a frame of any size. A cell is 1/20 of the width and of the height: at 640x360
 32x18 pixels, larger than H.264's largest transform. Only the middle of a cell is read.
 """
 
@@ -17,7 +17,7 @@ COLUMNS, ROWS = 16, 8
 LEFT, TOP = 0.1, 0.5
 CELL = 0.05
 MIN_WIDTH, MIN_HEIGHT = 160, 120
-"""Pixels of the smallest picture: cells of 8x6."""
+"""Pixels of the smallest frame: cells of 8x6."""
 
 _PAYLOAD = struct.Struct(">IQ")
 _CHECK = struct.Struct(">I")
@@ -34,7 +34,7 @@ class FrameCode:
 
 
 class CodePainter:
-    """Paints codes into pictures of one size, in pixels."""
+    """Paints codes into frames of one size, in pixels."""
 
     def __init__(self, width: int, height: int) -> None:
         left, right = round(LEFT * width), round((LEFT + COLUMNS * CELL) * width)

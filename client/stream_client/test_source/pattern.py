@@ -64,7 +64,7 @@ def pattern_options(spec: str) -> PatternOptions:
 
 
 class TestPattern:
-    """Paints the pictures: colour bars, the number and the time to read, the code, a moving block."""
+    """Paints the frames: colour bars, the number and the time to read, the code, a moving block."""
 
     __test__ = False  # not a test, whatever its name begins with
 
@@ -74,7 +74,7 @@ class TestPattern:
         self._text_height = max(8, height // 14)
 
     def paint(self, code: FrameCode) -> Image:
-        """A new picture, RGB uint8 [height, width, 3], with ``code`` on it."""
+        """A new frame, RGB uint8 [height, width, 3], with ``code`` on it."""
         image = self._background.copy()
         height, width = image.shape[:2]
         self._code.paint(image, code)
@@ -92,7 +92,7 @@ class TestPattern:
 class TestPatternSource:
     """The pattern as a live source with the wall clock as time; without a rate, as a file without an end.
 
-    The painted time is the moment of capture. A reader that comes late gets a later picture, as from a
+    The painted time is the moment of capture. A reader that comes late gets a later frame, as from a
     camera: numbers are not left out.
     """
 
@@ -107,7 +107,7 @@ class TestPatternSource:
         self._due = 0.0
 
     def open(self) -> StreamInfo:
-        """Paint what all pictures have in common."""
+        """Paint what all frames have in common."""
         options = self._options
         self._pattern = TestPattern(options.width, options.height)
         self._due = time.monotonic()
@@ -117,7 +117,7 @@ class TestPatternSource:
         return StreamInfo("testsrc", options.width, options.height, rate, live=live, start=start)
 
     def read(self) -> Frame | None:
-        """Wait until the next picture is due, and paint it."""
+        """Wait until the next frame is due, and paint it."""
         assert self._pattern is not None
         rate = self._options.rate
         if rate is not None:
@@ -140,7 +140,7 @@ class TestPatternSource:
         self._interrupted.set()
 
     def close(self) -> None:
-        """Forget the pictures."""
+        """Forget the frames."""
         self._pattern = None
 
 

@@ -15,7 +15,7 @@ _HIPS = [JOINT["left_hip"], JOINT["right_hip"]]
 
 
 def torso_length(landmarks: Array) -> Array:
-    """[..., points, 3] to [...]: from the middle of the shoulders to that of the hips, in the picture."""
+    """[..., points, 3] to [...]: from the middle of the shoulders to that of the hips, in the image."""
     line = landmarks[..., _SHOULDERS, :2].mean(axis=-2) - landmarks[..., _HIPS, :2].mean(axis=-2)
     length: Array = np.maximum(np.linalg.norm(line, axis=-1), 1e-9)
     return length
@@ -34,7 +34,7 @@ def scaled(landmarks: Array, rng: np.random.Generator, amount: float = 0.1) -> A
 
 
 def rotated(landmarks: Array, rng: np.random.Generator, degrees: float = 10.0) -> Array:
-    """Turned in the picture by up to ``degrees``: a tilted camera. One angle for a whole sequence."""
+    """Turned in the image by up to ``degrees``: a tilted camera. One angle for a whole sequence."""
     angle = np.radians(rng.uniform(-degrees, degrees))
     matrix = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
     result: Array = landmarks @ matrix.T

@@ -26,7 +26,7 @@ class LandmarkWindow:
     """A sample: ``landmarks`` [steps, points, 3] at a fixed rate, ending at ``timestamp`` (µs).
 
     ``label`` and ``confidence`` are what the stream's classifier, or whoever labels, said at its end. ``crop`` is
-    a small picture, if one was asked for.
+    a small image, if requested.
     """
 
     timestamp: int
@@ -66,7 +66,7 @@ class TrainingBuffer:
 
     ``landmarks`` finds the landmarks of a result, float [33 or 75, 3]; ``label`` its label and confidence,
     ``None`` to skip it. Samples are windows of ``window``; a window with a gap, or without a person at some
-    time, is no sample. ``crop`` keeps a picture with each sample, of at most ``CROP_SIDE`` pixels a side.
+    time, is no sample. ``crop`` keeps an image with each sample, of at most ``CROP_SIDE`` pixels a side.
     ``print_to`` makes it a dry run: each sample is printed there as well.
 
     The newest samples win: a consumer that is too slow loses the oldest, and :attr:`counts` says how many.

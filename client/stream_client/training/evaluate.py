@@ -107,14 +107,14 @@ def agreement(first: Sequence[TimelinePoint], second: Sequence[TimelinePoint], s
     return float(np.mean(shown[0] == shown[1]))
 
 
-def timeline_picture(points: Sequence[TimelinePoint], spans: Sequence[Span], labels: Sequence[str], path: Path) -> None:
+def timeline_plot(points: Sequence[TimelinePoint], spans: Sequence[Span], labels: Sequence[str], path: Path) -> None:
     """Two bars over time, the annotations above, the model's labels below, as a PNG."""
     font = ImageFont.load_default(13)
     left, width, height = 90, 900, 40
     names = list(dict.fromkeys([*labels, *(span.label for span in spans)]))
     colours = {name: f"hsl({360 * index // max(1, len(names))}, 60%, 55%)" for index, name in enumerate(names)}
-    picture = Image.new("RGB", (left + width + 20, 170 + 20 * len(names)), "white")
-    draw = ImageDraw.Draw(picture)
+    plot = Image.new("RGB", (left + width + 20, 170 + 20 * len(names)), "white")
+    draw = ImageDraw.Draw(plot)
     begin, end = points[0].time, max(points[-1].time, points[0].time + 1e-6)
 
     def x(time: float) -> float:
@@ -135,4 +135,4 @@ def timeline_picture(points: Sequence[TimelinePoint], spans: Sequence[Span], lab
         y = 156 + 20 * row
         draw.rectangle((left, y, left + 14, y + 14), fill=colours[name])
         draw.text((left + 22, y + 7), name, "black", font, anchor="lm")
-    picture.save(path)
+    plot.save(path)

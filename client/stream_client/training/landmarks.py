@@ -22,7 +22,7 @@ from stream_client.transport.options import TransportOptions
 from stream_client.transport.servable import LANDMARK_GRAPH
 
 _PATIENCE = 60.0
-"""Seconds that a frame's landmarks may take: on a busy machine they come long after its picture."""
+"""Seconds that a frame's landmarks may take: on a busy machine they arrive long after it."""
 
 
 class GraphServerLandmarks:

@@ -1,4 +1,4 @@
-"""What a training found out: table, picture, model card."""
+"""What a training found out: table, plot, model card."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,20 +21,20 @@ def confusion_table(confusion: Matrix, labels: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def confusion_picture(confusion: Matrix, labels: Sequence[str], path: Path) -> None:
+def confusion_plot(confusion: Matrix, labels: Sequence[str], path: Path) -> None:
     """The same as a PNG: the darker, the larger the share of its true label."""
     font = ImageFont.load_default(13)
     side = max(int(font.getlength(label)) for label in labels) + 2 * _MARGIN
     count = len(labels)
-    picture = Image.new("RGB", (side + _CELL * count + _MARGIN, side + _CELL * count + 30), "white")
-    draw = ImageDraw.Draw(picture)
+    plot = Image.new("RGB", (side + _CELL * count + _MARGIN, side + _CELL * count + 30), "white")
+    draw = ImageDraw.Draw(plot)
     draw.text((_MARGIN, side + _CELL * count + 8), "rows: true label, columns: predicted", "black", font)
     for row, label in enumerate(labels):
         y = side + row * _CELL
         draw.text((side - _MARGIN, y + _CELL / 2), label, "black", font, anchor="rm")
         upright = Image.new("RGB", (side, 20), "white")
         ImageDraw.Draw(upright).text((_MARGIN, 3), label, "black", font)
-        picture.paste(upright.rotate(90, expand=True), (y + _CELL // 2 - 10, 0))
+        plot.paste(upright.rotate(90, expand=True), (y + _CELL // 2 - 10, 0))
         total = max(1, int(confusion[row].sum()))
         for column in range(count):
             share = float(confusion[row, column] / total)
@@ -44,7 +44,7 @@ def confusion_picture(confusion: Matrix, labels: Sequence[str], path: Path) -> N
             ink = "white" if share > 0.5 else "black"
             text = f"{confusion[row, column]}\n{share:.1%}"
             draw.multiline_text((x + _CELL / 2, y + _CELL / 2), text, ink, font, anchor="mm", align="center")
-    picture.save(path)
+    plot.save(path)
 
 
 def comparison_table(results: Sequence[Scores], steadiness: Mapping[str, float]) -> str:

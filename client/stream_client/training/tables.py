@@ -52,7 +52,7 @@ def pose_dataset(rows: list[list[str]], path: Path, names: Mapping[str, str], gr
     if names:
         classes = [name for name in names if name in classes] + [name for name in classes if name not in names]
     targets = np.array([classes.index(row[1]) for row in rows], dtype=np.intp)
-    # A picture that is not a video's frame is a source of its own.
+    # A photo that is not a video's frame is a source of its own.
     sources = [
         group_of(row[0], group_by) if group_by else row[0].removeprefix("frame__").rpartition("__")[0] or row[0]
         for row in rows

@@ -28,7 +28,7 @@ from stream_client.training.estimators import (
 )
 from stream_client.training.landmarks import GraphServerLandmarks
 from stream_client.training.onnx_export import feature_model, pose_model
-from stream_client.training.report import confusion_picture, model_card
+from stream_client.training.report import confusion_plot, model_card
 from stream_client.training.result import Training
 from stream_client.training.tables import read_table
 from stream_client.training.windows import clips_dataset
@@ -110,7 +110,7 @@ def train(dataset: Dataset, out: Path, *, data: str, models: Sequence[str] = (),
         _write(out / "labels.txt", ("\n".join(dataset.labels) + "\n").encode())
         _write(out / "schema.json", schema_document(dataset.schema, dataset.window, dataset.columns).encode())
         _write(out / "README.md", card.encode())
-        confusion_picture(best.confusion, dataset.labels, out / "confusion.png")
+        confusion_plot(best.confusion, dataset.labels, out / "confusion.png")
     except OSError as error:
         raise ConfigurationError(f"cannot write {out}: {error.strerror}", option="out") from error
     return Training(out, dataset.labels, best, tuple(results), careless, steady, model)

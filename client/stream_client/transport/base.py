@@ -21,8 +21,8 @@ class Request:
 class Answer:
     """Outputs for the request of that timestamp: all of them (unary) or some of them (streaming).
 
-    ``received`` and ``parsed`` are :func:`time.monotonic` before and after the message was taken apart.
-    ``complete`` tells that no more outputs will come for the timestamp. ``size`` is the message's, in bytes.
+    ``received`` and ``parsed`` are :func:`time.monotonic` before and after the message was parsed. ``complete``: no
+    more outputs come for the timestamp. ``size`` is the message's, in bytes.
     """
 
     timestamp: int
@@ -35,7 +35,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A request failed, the session goes on. ``timestamp`` is ``None`` where the server does not say whose."""
+    """A request failed, the session goes on. ``timestamp`` is ``None`` where the server does not name the request."""
 
     timestamp: int | None
     error: StreamClientError
@@ -66,16 +66,16 @@ class Transport(Protocol):
 
     @property
     def upload_rate(self) -> float | None:
-        """Bytes a second of the request that the network took fastest, once the buffers on the way are in use.
+        """Bytes a second, of the fastest request.
 
-        ``None`` when unknown. Far too high for requests smaller than those buffers, of a few megabytes.
+        ``None`` when unknown. Far too high for requests that fit into the network's buffers of a few megabytes.
         """
 
     def encode(self, request: Request) -> bytes:
         """Serialise the next request of this session; apart from :meth:`send`, so that each can be timed."""
 
     def send(self, timestamp: int, data: bytes) -> None:
-        """Hand over what :meth:`encode` made for that timestamp, without waiting for the network."""
+        """Send the bytes of :meth:`encode`, without waiting for the network."""
 
     def finish(self) -> None:
         """End sending. Open answers still come, then :class:`Closed`."""
@@ -84,4 +84,4 @@ class Transport(Protocol):
         """End a waiting :meth:`open`, and every later one. Safe from any thread."""
 
     def close(self) -> None:
-        """End the session at once and release everything; safe twice and after a failed open."""
+        """End the session at once and release everything. Safe twice, and after a failed open."""

@@ -16,15 +16,15 @@ ROW_ALIGNMENT = 16
 """OVMS returns drawn images sheared unless the width is a multiple of this: it copies padded rows."""
 
 _CHANNELS = (1, 3, 4)
-_PICTURE_DATATYPES = DATATYPES - {"BOOL", "INT8", "BF16"}
+_IMAGE_DATATYPES = DATATYPES - {"BOOL", "INT8", "BF16"}
 """Datatypes that hold 0…255 and that NumPy knows."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFormat:
-    """How a servable takes pictures: the input's name, layout, datatype and alignment of the width.
+    """How a servable takes frames: the input's name, layout, datatype and alignment of the width.
 
-    ``height`` and ``width`` are what the model insists on, or ``None``.
+    ``height`` and ``width`` are the model's fixed size, or ``None``.
     """
 
     name: str
@@ -43,7 +43,7 @@ class ImageFormat:
         height, width = image.shape[:2]
         if (self.height or height) != height or (self.width or width) != width:
             raise BadInputError(
-                f"the model's input {self.name!r} takes pictures of {self.width or 'any'}x{self.height or 'any'}, "
+                f"the model's input {self.name!r} takes images of {self.width or 'any'}x{self.height or 'any'}, "
                 f"the source gives {width}x{height}: convert the source, or take a model with free dimensions"
             )
         array: npt.NDArray[Any] = image
@@ -67,11 +67,11 @@ class ImageFormat:
         if array.ndim == 4 and array.shape[0] == 1:
             array = array[0]
         if array.ndim != 3 or 0 in array.shape:
-            raise ProtocolError(f"output {tensor.name!r} of shape {list(tensor.array.shape)} is not a picture")
+            raise ProtocolError(f"output {tensor.name!r} of shape {list(tensor.array.shape)} is not an image")
         if array.shape[2] not in _CHANNELS and array.shape[0] in _CHANNELS:
             array = array.transpose(1, 2, 0)
         if array.shape[2] not in _CHANNELS:
-            raise ProtocolError(f"output {tensor.name!r} of shape {list(tensor.array.shape)} is not a picture")
+            raise ProtocolError(f"output {tensor.name!r} of shape {list(tensor.array.shape)} is not an image")
         height, width = frame.image.shape[:2]
         surplus = -width % self.alignment
         if surplus and array.shape[:2] == (height, width + surplus):
@@ -116,14 +116,14 @@ def image_format(
     has to be named.
     """
     spec = _input(servable, input_name)
-    if datatype is not None and datatype not in _PICTURE_DATATYPES:
+    if datatype is not None and datatype not in _IMAGE_DATATYPES:
         raise ConfigurationError(
-            f"{datatype!r} is not a datatype for pictures: {', '.join(sorted(_PICTURE_DATATYPES))}",
+            f"{datatype!r} is not a datatype for images: {', '.join(sorted(_IMAGE_DATATYPES))}",
             option="input_dtype",
         )
     if datatype is None and spec.datatype in ("BOOL", "INT8", "BF16", "BYTES"):
         raise BadInputError(
-            f"the input {spec.name!r} of {servable.name!r} takes {spec.datatype}, which holds no picture of 0…255: "
+            f"the input {spec.name!r} of {servable.name!r} takes {spec.datatype}, which holds no image of 0…255: "
             "serve a model with a UINT8 or floating-point input"
         )
     if servable.is_graph:

@@ -87,9 +87,9 @@ class ServerInfo:
 
 
 class ControlPlane:
-    """Questions to a server over an open channel; each raises :class:`StreamClientError` on failure.
+    """Calls of the control plane over an open channel. Each raises :class:`StreamClientError` on failure.
 
-    ``servables`` are what it serves, where that is known: KServe v2 over gRPC lists nothing.
+    ``servables`` are the server's, where they are known: KServe v2 over gRPC has no list.
     """
 
     def __init__(self, channel: grpc.Channel, address: str, servables: Sequence[str] = ()) -> None:

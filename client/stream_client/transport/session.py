@@ -51,11 +51,11 @@ def connect(options: TransportOptions, servables: Sequence[str] = ()) -> Session
     finally:
         connection.close()
     datatype = None if options.input_dtype is None else options.input_dtype.upper()
-    picture = image_format(servable, input_name=options.input_name, layout=options.input_layout, datatype=datatype)
+    image = image_format(servable, input_name=options.input_name, layout=options.input_layout, datatype=datatype)
     made: type[StreamingTransport] | type[UnaryTransport]
     made = StreamingTransport if options.api == "stream" else UnaryTransport
     transport = made(options, servable.name, options.parameters, shared_outputs=shared)
-    return Session(transport, servable, picture)
+    return Session(transport, servable, image)
 
 
 def _takes_shared_memory(control: ControlPlane, address: str) -> bool:

@@ -166,9 +166,9 @@ class SharedMemory:
     # --- the receiver's side
 
     def view(self, place: Place) -> memoryview:
-        """The bytes that the server says it has written; raises :class:`.ProtocolError` for a wrong place.
+        """The bytes that the server reports as written. Raises :class:`.ProtocolError` for a wrong place.
 
-        The slot is free once nothing looks at them any more.
+        The slot is free once no array uses them.
         """
         slots = self._regions.get(place.region)
         if slots is None or not slots.has(place.offset, place.byte_size):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 class Backoff:
     """Delays in seconds: uniform between half and all of ``first``·2^n, at most ``longest``.
 
-    The jitter keeps clients that lost the same server from coming back all at once.
+    The jitter spreads clients that lost the same server.
     """
 
     first: float = 0.1

@@ -1,4 +1,4 @@
-"""A bounded queue that both sides can be woken from; :class:`queue.Queue` has that from Python 3.13 only."""
+"""A bounded queue that can be closed, which wakes both sides. :class:`queue.Queue` has this only since Python 3.13."""
 
 import threading
 from collections import deque
@@ -49,7 +49,7 @@ class BoundedQueue(Generic[Item]):
             return item
 
     def close(self) -> None:
-        """Take nothing more; what is inside can still be got."""
+        """Accept no more items. The items inside can still be taken."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -9,20 +9,20 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from stream_client.frames import Image
 
 PIXELS_A_THREAD = 1920 * 1088
-"""More threads than needed only take time from the other stages: one converts and encodes 1080p fast enough."""
+"""One thread converts and encodes 1080p fast enough. More threads only take time from other stages."""
 
 
 def threads_for(width: int, height: int) -> int:
-    """Threads for pictures of that size, at least 1."""
+    """Threads for frames of that size, at least 1."""
     return -(-width * height // PIXELS_A_THREAD)
 
 
 class PixelFormatConverter:
-    """Converts frames to ``pixel_format``, size unchanged. Of one thread.
+    """Converts frames to ``pixel_format``; the size stays. For one thread.
 
-    It keeps the scaler: a new one for each frame costs 0.5 ms of a 1280x720 picture's 0.8 (or 2 with RGB to YUV).
-    ``POINT`` takes colours where the sample is instead of filtering a picture that keeps its size: RGB to yuv420p
-    comes 0.3 to 0.6 dB closer to the original than with ``BILINEAR``, in two thirds of the time.
+    It keeps the scaler. A new one for each frame costs 0.5 of the 0.8 ms for a 1280x720 frame (of 2 ms for RGB to YUV).
+    ``POINT`` takes the nearest sample and does not filter. RGB to yuv420p is 0.3 to 0.6 dB closer to the original than
+    with ``BILINEAR``, in two thirds of the time.
     """
 
     def __init__(self, pixel_format: str, interpolation: Interpolation = Interpolation.BILINEAR) -> None:
@@ -31,7 +31,7 @@ class PixelFormatConverter:
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """The frame in that format, with its own timestamp; the same object if nothing is to be done."""
+        """The frame in that format, with its timestamp. The same object if it has the format already."""
         return self._reformatter.reformat(
             frame,
             format=self._pixel_format,
@@ -41,18 +41,18 @@ class PixelFormatConverter:
 
 
 class RgbImages:
-    """Makes a stream's pictures, upright and in RGB. Of one thread."""
+    """Makes a stream's images: upright, RGB. For one thread."""
 
     def __init__(self) -> None:
         self._convert = PixelFormatConverter("rgb24")
 
     def __call__(self, frame: av.VideoFrame) -> Image:
-        """The frame's picture: a view on FFmpeg's own buffer unless the frame is rotated.
+        """The frame's image: a view on FFmpeg's own buffer unless the frame is rotated.
 
         FFmpeg converts straight into the buffer that the array shows, and the array keeps it alive.
         """
         height, width = frame.height, frame.width
-        # Limited-range video is told apart from full-range video by the frame's own colour properties.
+        # The frame's own colour properties tell limited range from full range.
         plane = self._convert(frame).planes[0]
         rows: Any = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
         image = rows[:height, : 3 * width].reshape(height, width, 3)
@@ -62,13 +62,13 @@ class RgbImages:
 
 
 class YuvFrames:
-    """Makes PyAV's frames in yuv420p of pictures. Of one thread."""
+    """Makes PyAV frames in yuv420p from images. For one thread."""
 
     def __init__(self) -> None:
         self._convert = PixelFormatConverter("yuv420p", Interpolation.POINT)
 
     def __call__(self, image: Image) -> av.VideoFrame:
-        """The picture as a frame without a timestamp; its size must be even."""
+        """The image as a PyAV frame without a timestamp. Its size must be even."""
         return self._convert(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24"))
 
 

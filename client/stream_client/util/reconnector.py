@@ -17,8 +17,8 @@ class Reconnector:
     """Makes attempts as a :class:`RetryPlan` says, in the thread that calls; ``stop`` ends its waits.
 
     ``attempt`` opens the connection and takes the seconds it may last; it raises one of ``errors`` where another
-    attempt may succeed. ``refuses`` tells which of them do not mend themselves, ``describe`` makes a message of one.
-    ``name`` begins the lines of the log.
+    attempt may succeed. ``refuses``: whether an error will not go away by itself. ``describe`` makes an error's
+    message. Lines of the log begin with ``name``.
     """
 
     def __init__(

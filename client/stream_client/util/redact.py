@@ -2,7 +2,7 @@
 
 import re
 
-# A password may hold any sign, a slash and an @ too: everything up to the last @ of the word goes.
+# A password may contain any character, also a slash or an @. So everything up to the last @ of the word is removed.
 _USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)\S*@", re.IGNORECASE)
 _SECRET = re.compile(
     r"(?P<name>[?&](?:access_?token|token|api_?key|key|password|passwd|pwd|pass|secret|signature|sig|auth)=)[^&\s]+",

@@ -12,7 +12,7 @@ import grpc
 import pytest
 from PIL import Image as PillowImage
 
-from stream_client.benchmark.sweep import Point, points, read_pictures
+from stream_client.benchmark.sweep import Point, points, read_frames
 from stream_client.cli.benchmark import main
 from tests.support.kserve_server import ScriptedServer, echo
 
@@ -111,6 +111,6 @@ def test_no_server_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_first_pictures_of_a_file_are_kept(clip: Path) -> None:
-    pictures = read_pictures(str(clip))
+    pictures = read_frames(str(clip))
     assert len(pictures) == 30
     assert len({picture.tobytes() for picture in pictures}) == 30

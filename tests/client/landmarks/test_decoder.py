@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from graph_server.holistic.pose import Pose as ServerPose
 from graph_server.holistic.pose import PoseSmoother as ServerSmoother
 from stream_client.frames import Landmarks, Tensor
-from stream_client.landmarks.decoder import LandmarkDecoder, coordinate_picture, placement
+from stream_client.landmarks.decoder import LandmarkDecoder, coordinate_image, placement
 from stream_client.landmarks.smoothing import PoseSmoother
 
 SIZE = (1280, 720)
@@ -18,7 +18,7 @@ SIZE = (1280, 720)
 
 def crop_of(corner: complex, edge: complex, size: tuple[int, int] = SIZE) -> npt.NDArray[np.float64]:
     """What a graph gives for a square region: its top left corner and upper edge are in pixels of the frame."""
-    picture = coordinate_picture(*size)
+    picture = coordinate_image(*size)
     scale = np.array([picture.shape[1] / size[0], picture.shape[0] / size[1]])
     corners = [corner, corner + edge, corner + 1j * edge]
     source = np.array([[c.real, c.imag] for c in corners]) * scale
@@ -67,8 +67,8 @@ def test_a_crop_beside_the_picture_is_no_place() -> None:
 
 
 @pytest.mark.parametrize("size", [(1280, 720), (720, 1280), (640, 480), (448, 250), (64, 48), (16, 4000), (4000, 16)])
-def test_the_coordinate_picture_is_small_and_of_the_frames_aspect(size: tuple[int, int]) -> None:
-    height, width = coordinate_picture(*size).shape[:2]
+def test_the_coordinate_image_is_small_and_of_the_frames_aspect(size: tuple[int, int]) -> None:
+    height, width = coordinate_image(*size).shape[:2]
     assert width % 16 == 0
     assert width <= 256
     if min(size) >= 48 and max(size) <= 4 * min(size):

@@ -147,7 +147,7 @@ def test_pictures_that_were_skipped_for_newer_ones_are_told(caplog: pytest.LogCa
         go_on.set()
         sink.close()
     assert_nothing_publishes()
-    assert "0 pictures were repeated since nothing new came, 2 skipped for newer ones" in caplog.text
+    assert "0 frames were repeated since nothing new came, 2 skipped for newer ones" in caplog.text
 
 
 def test_the_last_picture_is_repeated_when_nothing_new_comes(rtsp: RtspServer) -> None:

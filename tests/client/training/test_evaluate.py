@@ -12,7 +12,7 @@ from stream_client.cli.command import main
 from stream_client.cli.evaluate import run
 from stream_client.errors import ConfigurationError
 from stream_client.training.clips import Span
-from stream_client.training.evaluate import TimelinePoint, agreement, compare, timeline_picture
+from stream_client.training.evaluate import TimelinePoint, agreement, compare, timeline_plot
 from tests.client.training.movements import waving, write_annotations
 
 
@@ -51,7 +51,7 @@ def test_agreement_is_a_share_of_time() -> None:
 
 
 def test_the_picture_shows_both_timelines(tmp_path: Path) -> None:
-    timeline_picture(points("aab.b"), [Span(0, 0.2, "a")], ["a", "b"], tmp_path / "t.png")
+    timeline_plot(points("aab.b"), [Span(0, 0.2, "a")], ["a", "b"], tmp_path / "t.png")
     with Image.open(tmp_path / "t.png") as picture:
         pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3)
     colours = np.unique(pixels, axis=0).astype(int)

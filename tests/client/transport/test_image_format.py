@@ -62,10 +62,10 @@ def test_values_beyond_a_byte_are_clipped() -> None:
 def test_a_datatype_that_cannot_hold_a_picture_is_refused(datatype: str) -> None:
     with pytest.raises(ConfigurationError, match=r"\(input_dtype\)$"):
         image_format(GRAPH, input_name=None, layout=None, datatype=datatype)
-    with pytest.raises(BadInputError, match=f"takes {datatype}, which holds no picture"):
+    with pytest.raises(BadInputError, match=f"takes {datatype}, which holds no image"):
         image_format(model(datatype), input_name=None, layout=None, datatype=None)
 
 
 def test_a_tensor_that_is_no_picture_is_refused() -> None:
-    with pytest.raises(ProtocolError, match=r"shape \[5, 7\] is not a picture"):
+    with pytest.raises(ProtocolError, match=r"shape \[5, 7\] is not an image"):
         ImageFormat("image").to_image(Tensor("scores", "FP32", np.zeros((5, 7), np.float32)), frame(picture(0)))

@@ -17,7 +17,7 @@ from graph_server.holistic.pose import landmarks_of_tensor, refined
 from graph_server.models.repository import ModelRepository
 from graph_server.resources import project_file
 from stream_client.frames import Tensor
-from stream_client.landmarks.decoder import LandmarkDecoder, coordinate_picture
+from stream_client.landmarks.decoder import LandmarkDecoder, coordinate_image
 from tests.conftest import shared
 from tests.support.graphs import run_graph
 
@@ -44,7 +44,7 @@ def run(models: ModelRepository, inputs: list[tuple[Any, int]]) -> Values:
     try:
         for image, timestamp in inputs:
             graph.add_packet("first_input_video", image, timestamp)
-            graph.add_packet("coordinates", coordinate_picture(image.shape[1], image.shape[0]), timestamp)
+            graph.add_packet("coordinates", coordinate_image(image.shape[1], image.shape[0]), timestamp)
         graph.close_inputs()
         graph.wait_until_done()
     finally:
