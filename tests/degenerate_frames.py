@@ -28,7 +28,7 @@ from graph_server.cli.assets import ensure_clip
 from graph_server.cli.landmarks import frames
 from kserve_wire.messages import ModelInferRequest
 from kserve_wire.names import TIMESTAMP
-from stream_client.landmarks.decoder import coordinate_picture
+from stream_client.landmarks.decoder import coordinate_image
 from tests.conftest import ROOT
 from tests.support.graph_server import graph_server_process, stamps, stream, unary
 
@@ -99,7 +99,7 @@ def request(config: Path, graph: str, frame: Frame, timestamp: int) -> ModelInfe
     made.parameters[TIMESTAMP].int64_param = timestamp
     inputs = {"image" if graph == "passThrough" else "first_input_video": frame}
     if graph == "holisticLandmarks":
-        inputs["coordinates"] = coordinate_picture(frame.shape[1], frame.shape[0])
+        inputs["coordinates"] = coordinate_image(frame.shape[1], frame.shape[0])
     for name, value in inputs.items():
         made.inputs.add(name=name, datatype="UINT8", shape=value.shape)
         made.raw_input_contents.append(value.tobytes())

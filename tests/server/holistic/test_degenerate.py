@@ -36,7 +36,7 @@ from graph_server.holistic.smoothing import LandmarkSmoother
 from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
 from graph_server.resources import cache_folder, project_file
-from stream_client.landmarks.decoder import coordinate_picture
+from stream_client.landmarks.decoder import coordinate_image
 from tests.support.graphs import run_graph
 
 Landmarks = npt.NDArray[np.float32]
@@ -173,7 +173,7 @@ def test_no_answer_of_a_network_ends_a_graph(changed: str, factor: float, tmp_pa
     people = [(index, np.asarray(cv2.resize(frame, (442, 248)), np.uint8)) for index, frame in enumerate(clip)]
     packets = [("first_input_video", index, person) for index, person in people]
     for graph in ("holistic_tracking", "holistic_landmarks"):
-        xy = [("coordinates", index, coordinate_picture(person.shape[1], person.shape[0])) for index, person in people]
+        xy = [("coordinates", index, coordinate_image(person.shape[1], person.shape[0])) for index, person in people]
         text = project_file(f"graphs/{graph}/graph.pbtxt").read_text()
         mixed = sorted([*packets, *xy] if graph == "holistic_landmarks" else packets, key=lambda packet: packet[1])
         found = run_graph(text, mixed, registry=REGISTRY, models=models)
