@@ -56,6 +56,10 @@ class EmbeddedServer:
         """``host:port`` of its REST service, once started, if ``--rest_port`` is among the arguments."""
         self.label_files: dict[str, Path] = {}
         """The label names of its servables, by servable."""
+        self.precisions: dict[str, str] = {}
+        """The type that each of its compiled models computes in, such as ``f32``."""
+        self.default_precision = ""
+        """The type that this processor computes in if a configuration leaves it open."""
         self.servables: tuple[str, ...] = ()
         """Its servables: graphs, and models that no graph uses."""
 
@@ -129,6 +133,8 @@ class EmbeddedServer:
             self.rest_address = ready.get("rest")
             labels = ready.get("labels") or {}
             self.servables = tuple(labels)
+            self.precisions = dict(ready.get("precisions") or {})
+            self.default_precision = str(ready.get("default_precision") or "not known")
             self.label_files = {name: Path(path) for name, path in labels.items() if path is not None}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             self.close()

@@ -84,6 +84,19 @@ def test_an_unknown_name_is_answered_with_all_that_the_embedded_server_has(clip:
     assert "has none of holisticClassifier, holisticTracking; it serves alone, mine: name one" in unnamed.stderr
 
 
+def test_doctor_says_what_the_embedded_server_computes_in(clip: Path, tmp_path: Path) -> None:
+    model = {
+        "name": "alone",
+        "base_path": str(ROOT / "models" / "pose_classifier"),
+        "plugin_config": {"INFERENCE_PRECISION_HINT": "f32"},
+    }
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"model_config_list": [{"config": model}]}))
+    done = run_client("doctor", "--input_stream", clip, "--output_stream", "none", "--config_path", config)
+    found = "ok      embedded server, precision  all models compute in f32; the default of this processor is "
+    assert found in done.stdout
+
+
 def test_frames_without_a_person_have_no_label(tmp_path: Path, models_dir: Path) -> None:
     empty = write_video(tmp_path / "empty.mp4", frames=6, width=128, height=96)
     labels = tmp_path / "labels.jsonl"

@@ -115,6 +115,7 @@ def _embedded(
         yield from skipped(("servable", "probe"), "no server")
         return
     yield ok("embedded server", f"started in {time.monotonic() - started:.1f} s")
+    yield machine.precision(server.precisions, server.default_precision)
     yield from ServerChecks(replace(transport, address=server.address), image, flags.request_timeout).run()
 
 

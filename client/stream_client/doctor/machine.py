@@ -5,7 +5,7 @@ import platform
 import shutil
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -30,6 +30,21 @@ def versions() -> Finding:
     """What is installed."""
     packages = [f"{name} {version(name)}" for name in ("av", "grpcio", "numpy", "protobuf")]
     return ok("versions", ", ".join([f"Python {platform.python_version()}", *packages, platform.platform()]))
+
+
+def precision(models: Mapping[str, str], default: str) -> Finding:
+    """The types that the models of the embedded server compute in. The project's landmarks need f32.
+
+    ``default`` is the type that this processor takes if a configuration leaves it open.
+    """
+    check = "embedded server, precision"
+    kinds = sorted(set(models.values()))
+    if kinds in ([], ["f32"]):
+        found = "all models compute in f32" if kinds else "no model is compiled yet"
+        return ok(check, f"{found}; the default of this processor is {default}")
+    found = ", ".join(f"{kind}: {' '.join(name for name, its in models.items() if its == kind)}" for kind in kinds)
+    remedy = 'add "INFERENCE_PRECISION_HINT": "f32" to plugin_config, or expect results that differ between processors'
+    return amiss(check, found, remedy, needed=False)
 
 
 def codecs(*, writes_video: bool) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ from graph_server.config.read import ServerConfig, read_config, single_servable
 from graph_server.errors import ConfigError, GraphServerError
 from graph_server.faults.options import parse_faults
 from graph_server.metrics.registry import MetricsConfig, metrics_config
+from graph_server.models.runtime import default_precision
 from graph_server.resources import cache_folder, project_file
 from graph_server.server import DEFAULT_REST_WORKERS, GraphServer, ServerOptions, label_files
 from graph_server.service.admission import Limits
@@ -194,7 +195,13 @@ def _serve(options: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: None)
     server.start()
     try:
-        ready = {"grpc": server.address or None, "rest": server.rest_address, "labels": label_files(server.servables)}
+        ready = {
+            "grpc": server.address or None,
+            "rest": server.rest_address,
+            "labels": label_files(server.servables),
+            "precisions": server.servables.models.precisions,
+            "default_precision": default_precision(),
+        }
         print(json.dumps(ready), flush=True)
         if options.exit_with_stdin:
             threading.Thread(target=_watch_stdin, args=(end,), name="stdin", daemon=True).start()

@@ -85,6 +85,8 @@ class Model:
         self.name = config.name
         self.version, self.path = version, path
         self.metrics = metrics
+        self.precision: str | None = None
+        """The type that the model computes in, such as ``f32``, once it is compiled and if the device tells it."""
         # OVMS's default (src/modelinstance.cpp), unless the configuration says how many streams it wants.
         hinted = any(key in config.plugin_config for key in _HINTS)
         self.plugin_config = {
@@ -203,8 +205,15 @@ class Model:
         finally:
             if self._forgotten:
                 vars(self).pop("_model", None)
+        with suppress(RuntimeError):  # AUTO and HETERO may not have the property
+            self._report(compiled.get_property("INFERENCE_PRECISION_HINT").to_string())
         _warm_up(compiled)
         return compiled
+
+    def _report(self, precision: str) -> None:
+        if precision != self.precision:
+            logger.info("model %s, version %d, computes in %s", self.name, self.version, precision)
+        self.precision = precision
 
     def _requests(self) -> "_RequestPool":
         with self._pool_lock:

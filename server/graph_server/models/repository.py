@@ -77,6 +77,17 @@ class ModelRepository:
         """Every model that is or was configured."""
         return tuple(self._versions)
 
+    @property
+    def precisions(self) -> Mapping[str, str]:
+        """The type that each compiled model computes in, such as ``f32``."""
+        found: dict[str, str] = {}
+        for name, versions in list(self._versions.items()):
+            models = [version.model for version in versions.values() if version.model is not None]
+            for model in models:
+                if model.precision is not None:
+                    found[name] = model.precision
+        return found
+
     def versions(self, name: str) -> Mapping[int, Version]:
         """Every version that is or was served, or could not be loaded, from the lowest."""
         return dict(sorted(self._versions[name].items()))

@@ -26,6 +26,11 @@ def supported_keys(device: str) -> frozenset[str]:
     return frozenset(keys)
 
 
+def default_precision() -> str:
+    """The type that networks compute in on this processor if their configuration leaves it open, such as ``bf16``."""
+    return str(ov.Core().get_property("CPU", "INFERENCE_PRECISION_HINT").to_string())
+
+
 class Runtime:
     """OpenVINO with a cache: models are read and compiled in a fraction of the time from the second start on.
 

@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 import pytest
 
+from stream_client.doctor.machine import precision
 from tests.support.client import run_client, run_here
 from tests.support.kserve_server import ScriptedServer
 from tests.support.rtsp_server import PATTERN, RtspServer
@@ -64,6 +65,12 @@ def test_a_healthy_set_up_passes(tmp_path: Path, clip: Path, pass_through_server
     assert findings["server live"]["found"] == findings["server ready"]["found"] == "yes"
     assert "libx264" in findings["encoders"]["found"]
     assert not (tmp_path / "out.mp4").exists()
+
+
+def test_models_that_compute_in_fewer_bits_are_a_warning() -> None:
+    found = precision({"pose": "bf16", "hand": "f32", "face": "bf16"}, "bf16")
+    assert (found.status, found.found) == ("warning", "bf16: pose face, f32: hand")
+    assert "INFERENCE_PRECISION_HINT" in found.remedy
 
 
 def test_without_a_server_the_rest_is_still_examined(tmp_path: Path, nobody: str) -> None:

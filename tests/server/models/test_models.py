@@ -284,6 +284,13 @@ def test_threads_that_are_configured_are_used(three: Path, plugin_config: Any, t
     assert threads_of(model(three, plugin_config=plugin_config).request("whole", whole)) == threads
 
 
+def test_a_compiled_model_says_what_it_computes_in(three: Path) -> None:
+    repository = ModelRepository(Runtime(), [ModelConfig("m", three, {"INFERENCE_PRECISION_HINT": "f32"})])
+    assert repository.precisions == {}
+    repository.get("m").compile()
+    assert repository.precisions == {"m": "f32"}
+
+
 def test_requests_share_as_many_copies_as_they_may_and_take_those_that_were_left(three: Path) -> None:
     made: list[ov.CompiledModel] = []
 
