@@ -22,8 +22,17 @@ nitpick_ignore_regex = [
     (r"py:.*", r"stream_client\..*\._\w+"),  # private
     (r"py:.*", r"(collections|fractions|numpy|os|pathlib|time|types|typing|np|npt)\..*"),
 ]
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_type_aliases = {
+    "SourceLike": "stream_client.sources.factory.SourceLike",
+    "SinkLike": "stream_client.sinks.factory.SinkLike",
+    "TransportLike": "stream_client.client.TransportLike",
+    "Postprocess": "stream_client.processing.results.Postprocess",
+    "Image": "stream_client.frames.Image",
+}
+maximum_signature_line_length = 90
 
 html_theme = "furo"
 html_title = f"{project} {version}"

@@ -1,5 +1,7 @@
 """StreamClient: from source, sinks and server to a run."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
@@ -170,7 +172,7 @@ class StreamClient:
         """How the run ended, or ``None`` while it goes on."""
         return self._supervisor.summary
 
-    def __enter__(self) -> "StreamClient":
+    def __enter__(self) -> StreamClient:
         return self
 
     def __exit__(

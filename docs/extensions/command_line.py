@@ -27,24 +27,33 @@ class CommandLine(SphinxDirective):  # type: ignore[misc,unused-ignore]  # lint 
     def run(self) -> list[nodes.Node]:
         """The page's nodes."""
         parser = importlib.import_module(self.arguments[0]).build_parser()
-        text = "\n".join(_page(parser))
-        return list(self.parse_text_to_nodes(text, allow_section_headings=True))
+        page = self.parse_text_to_nodes("\n".join(_head(parser)))
+        for group in parser._action_groups:  # argparse lists them nowhere else
+            options = "\n".join(_options(parser, group))
+            if options:
+                title = (group.title or "").capitalize()
+                section = nodes.section(ids=[nodes.make_id(title)])
+                section += nodes.title(text=title)
+                section += self.parse_text_to_nodes(options)
+                page.append(section)
+        return page
 
 
-def _page(parser: argparse.ArgumentParser) -> Iterator[str]:
-    """The page as Markdown, a paragraph at a time."""
+def _head(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """What stands above the flags, as Markdown, a paragraph at a time."""
     yield f"{_plain(parser.description or '')}\n"
-    yield f"```{{program}} {parser.prog}\n```\n"
     usage = (parser.usage or parser.format_usage()).replace("%(prog)s", parser.prog).removeprefix("usage: ")
-    yield _literal(usage)
+    yield _literal("\n".join(line.strip() for line in usage.splitlines()))
     if parser.epilog:
         yield _literal(parser.epilog)
-    for group in parser._action_groups:  # argparse lists them nowhere else
-        actions = [action for action in group._group_actions if action.help != argparse.SUPPRESS]
-        if actions:
-            yield f"## {(group.title or '').capitalize()}\n"
-            for action in actions:
-                yield f"````{{option}} {_signature(parser, action)}\n{_plain(_help(parser, action))}\n````\n"
+    yield f"```{{program}} {parser.prog}\n```\n"
+
+
+def _options(parser: argparse.ArgumentParser, group: argparse._ArgumentGroup) -> Iterator[str]:
+    """The flags of a group, as Markdown."""
+    for action in group._group_actions:
+        if action.help != argparse.SUPPRESS and action.dest != "help":
+            yield f"````{{option}} {_signature(parser, action)}\n{_plain(_help(parser, action))}\n````\n"
 
 
 def _signature(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
