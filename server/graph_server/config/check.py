@@ -1,6 +1,6 @@
-"""What OVMS would refuse of a configuration or read otherwise: its text, and the models and graphs that it names.
+"""Finds what OVMS refuses in a configuration, or reads in another way than expected: in text, models and graphs.
 
-Files are read, and nothing is compiled or served.
+It reads files only. Nothing is compiled or served.
 """
 
 import re
@@ -19,7 +19,7 @@ from graph_server.models.runtime import Runtime
 from graph_server.models.versions import available_versions, model_file
 
 _LEAVING = re.compile(r'\bcalculator\s*:\s*"((?:Holistic|Iris)\w*)"')
-"""Subgraphs of the demos that OVMS drops."""
+"""Subgraphs that OVMS drops with its demos."""
 
 
 def check_config(path: Path, mounts: Mapping[str, Path] | None = None) -> dict[str, list[Finding]]:

@@ -1,4 +1,4 @@
-"""An entry of ``model_config_list`` as OVMS reads it: what is broken is refused, ignored or replaced by a default.
+"""An entry of ``model_config_list`` as OVMS reads it. OVMS refuses or ignores a broken value, or takes a default.
 
 Source: src/modelconfig.cpp (parseNode), src/shape.cpp, src/layout_configuration.cpp, src/json_parser.cpp.
 """
@@ -19,7 +19,7 @@ PREPROCESSING = ("mean", "scale", "color_format", "precision")
 
 @dataclass(slots=True)
 class Remarks:
-    """Findings about one place, as they come."""
+    """Collects findings about one place."""
 
     place: str
     found: list[Finding] = field(default_factory=list)
@@ -30,7 +30,7 @@ class Remarks:
 
 
 def model_config(entry: Mapping[str, Any], folder: Folder, remarks: Remarks) -> ModelConfig | None:
-    """The model that OVMS makes of an entry, ``None`` where it refuses it."""
+    """The model that OVMS makes from an entry. ``None`` where OVMS refuses the entry."""
     try:
         layouts = _layouts(entry.get("layout", {}))
         preprocessing = parse_preprocessing({key: entry[key] for key in PREPROCESSING if key in entry})

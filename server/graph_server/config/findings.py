@@ -1,17 +1,17 @@
-"""What OVMS would refuse of a configuration, or read otherwise than one may think."""
+"""What OVMS refuses in a configuration, or reads in another way than expected."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 Effect = Literal["refused", "read otherwise", "note"]
-"""``refused``: that entry, or the whole file, is not served. ``note``: nothing is wrong by itself."""
+"""``refused``: the entry, or the whole file, is not served. ``note``: worth knowing, not wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One remark about an entry. ``since``: the version of OVMS from which it is so, empty for all that are known.
+    """One remark about an entry. ``since``: the first version of OVMS for which it holds, empty for all.
 
-    ``status``: OVMS's name of what loading ends with (src/status.hpp), empty where it goes on without an error.
+    ``status``: OVMS's name of the error that loading ends with (src/status.hpp), empty without an error.
     """
 
     place: str

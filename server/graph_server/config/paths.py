@@ -1,4 +1,4 @@
-"""Paths of a configuration, by OVMS's rules: they are joined as text, and none may climb with ``..``.
+"""Paths of a configuration by OVMS's rules: OVMS joins them as text, and refuses ``..``.
 
 Sources: src/filesystem/filesystem.hpp (setPath, setRootDirectoryPath, isPathEscaped, isLocalFilesystem).
 """
@@ -13,10 +13,10 @@ _REMOTE = ("s3://", "gs://", "az://", "azfs://")
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder that paths are relative to: ``text`` is its path as written, with a slash at its end.
+    """A base folder for relative paths. ``text`` is its path as written, with a slash at its end.
 
-    ``mounts``: folders of this machine that stand for others, as a container's volumes do; by a path in this folder,
-    or by a full one.
+    ``mounts``: folders of this machine in place of others, like a container's volumes, by a path in this folder or a
+    full path.
     """
 
     text: str
@@ -29,11 +29,11 @@ class Folder:
         return cls(parent + slash if slash else f"{os.getcwd()}/", mounts or {})
 
     def join(self, given: str) -> str:
-        """The path that OVMS makes of ``given``, which it appends as text unless it is absolute or remote."""
+        """The path that OVMS makes from ``given``: appended as text, unless it is absolute or remote."""
         return join(self.text, given)
 
     def locate(self, path: str) -> Path:
-        """Where a joined path lies on this machine."""
+        """The place of a joined path on this machine."""
         for name, target in self.mounts.items():
             start = self.join(name).rstrip("/")
             if path == start or path.startswith(f"{start}/"):
@@ -47,12 +47,12 @@ def join(base: str, given: str) -> str:
 
 
 def is_remote(path: str) -> bool:
-    """Whether a path is that of an object store, which OVMS downloads from and this server does not."""
+    """Whether a path is in an object store. OVMS downloads from there; this server does not."""
     return path.startswith(_REMOTE)
 
 
 def is_escaped(path: str) -> bool:
-    """Whether OVMS refuses the path as one that escapes with ``..``: a rule about text, not about files."""
+    """Whether OVMS refuses the path because of ``..``. The rule looks at the text, not at files."""
     return any(
         path.startswith(f"..{slash}") or path.find(f"{slash}..") == len(path) - 3 >= 0 or f"{slash}..{slash}" in path
         for slash in ("/", "\\")

@@ -29,11 +29,9 @@ _NOT_SERVED = {
 class ServerConfig:
     """Everything that a configuration serves. ``metrics`` is ``None`` where it says nothing about them.
 
-    ``path``: its file, ``None`` with ``--model_name``.
-    ``files``: what was read, to notice changes. ``required``: a model or graph that cannot be loaded is fatal,
-    as with ``--model_name``. ``places``: every entry, as ``findings`` name it, which tell what OVMS refuses or reads
-    otherwise. ``invalid``: the names of
-    models with entries that are refused.
+    ``path``: its file, ``None`` with ``--model_name``. ``files``: what was read, to notice changes. ``required``: a
+    model or graph that cannot be loaded is fatal, as with ``--model_name``. ``places``: the name of every entry, as in
+    ``findings``. ``invalid``: the names of models with entries that are refused.
     """
 
     models: tuple[ModelConfig, ...]
@@ -50,8 +48,8 @@ class ServerConfig:
 def read_config(path: Path, mounts: Mapping[str, Path] | None = None) -> ServerConfig:
     """Read ``config.json`` and the subconfigs of its graphs.
 
-    ``mounts``: see :class:`Folder`. Raises :class:`ConfigError` where OVMS
-    refuses the whole file; what it refuses of the rest is in ``findings``.
+    ``mounts``: see :class:`Folder`. Raises :class:`ConfigError` where OVMS refuses the whole file. ``findings`` has
+    what it refuses in the file.
     """
     content = read_json(path)
     fault = config_fault(content)
@@ -121,7 +119,7 @@ def read_json(path: Path) -> Any:
 
 
 def _first_of_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Of a key that comes twice the first is found."""
+    """OVMS takes the first of two equal keys."""
     return dict(reversed(pairs))
 
 

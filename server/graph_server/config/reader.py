@@ -1,4 +1,4 @@
-"""Which entries of a configuration are models and which are graphs, in the order in which OVMS reads them.
+"""Sorts entries of a configuration into models and graphs, in the order in which OVMS reads them.
 
 Source: src/modelmanager.cpp (loadModels, loadMediapipeSubConfigModels, CheckStartFromGraph),
 src/mediapipe_internal/mediapipegraphconfig.cpp.
@@ -30,7 +30,7 @@ class GraphConfig:
 
 
 class Reader:
-    """Collects models and graphs; of a name that comes twice the first counts."""
+    """Collects models and graphs. The first of two equal names counts."""
 
     def __init__(self, folder: Folder, read_json: Callable[[Path], Any]) -> None:
         """``folder``: the configuration's. ``read_json`` raises :class:`ConfigError`."""
@@ -49,7 +49,7 @@ class Reader:
         return self._remarks[-1]
 
     def places(self) -> tuple[str, ...]:
-        """Every place that was remarked upon or could have been."""
+        """Every place in the configuration, with or without remarks."""
         return tuple(dict.fromkeys(remarks.place for remarks in self._remarks))
 
     def findings(self) -> tuple[Finding, ...]:
@@ -93,7 +93,7 @@ class Reader:
         return False
 
     def graph(self, entry: _Entry, remarks: Remarks) -> None:
-        """An entry of a ``mediapipe_config_list``, which is a graph even where its file is missing."""
+        """An entry of a ``mediapipe_config_list``. It is a graph even if its file is missing."""
         remarks.add("note", "this list is deprecated: write the graph into model_config_list", "2026.3")
         base = _graph_base(entry, self.folder)
         self._add_graph(entry, base, self._graph_file(entry, base), remarks)
@@ -111,7 +111,7 @@ class Reader:
         self._subconfigs.append([join(base, entry.get("subconfig", _SUBCONFIG)), base + _MESH_SUBCONFIG])
 
     def subconfigs(self) -> None:
-        """The models of the graphs' subconfigs; after a broken one no further ones are read."""
+        """The models of the graphs' subconfigs. Reading stops after a broken one."""
         for places in self._subconfigs:
             self.files += [self.folder.locate(place) for place in places]
             place = next((place for place in places if self.folder.locate(place).is_file()), None)
@@ -132,7 +132,7 @@ class Reader:
         return entries
 
     def model(self, entry: _Entry, folder: Folder, remarks: Remarks) -> bool:
-        """A model's entry; ``False`` where OVMS reads no further ones of its list."""
+        """A model's entry. ``False`` where OVMS stops reading its list."""
         config = model_config(entry, folder, remarks)
         if config is None:
             self.invalid.append(entry["name"])

@@ -1,6 +1,6 @@
-"""What may stand in ``config.json``, as OVMS's JSON schema has it (src/schema.cpp).
+"""What ``config.json`` may contain, by OVMS's JSON schema (src/schema.cpp).
 
-A subconfig is not checked: OVMS's schema for it misses a brace and lets everything through.
+A subconfig is not checked: OVMS's schema for it lacks a brace and accepts everything.
 """
 
 from collections.abc import Mapping
@@ -67,12 +67,12 @@ CONFIG = _object(
 
 
 def config_fault(content: Any) -> str | None:
-    """The first place for which OVMS refuses the whole file, and what is wrong there."""
+    """The first place for which OVMS refuses the whole file, and the fault."""
     return _told(_fault(CONFIG, content, ""))
 
 
 def entry_fault(entry: Mapping[str, Any], *required: str) -> str | None:
-    """What is wrong with the values of a model's keys; keys that are not known count for nothing."""
+    """The faults in the values of a model's keys. Unknown keys are ignored."""
     return _told(_fault({**_MODEL, "required": required, "additionalProperties": True}, entry, ""))
 
 
@@ -98,12 +98,12 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 
 def _fault(schema: dict[str, Any], value: Any, place: str) -> tuple[str, str] | None:
-    """The first place that breaks ``schema`` and what is wrong there. Knows the keywords used above, no others."""
+    """The first place that breaks ``schema``, and the fault. Knows only the keywords used above."""
     if "oneOf" in schema:
         faults = [_fault(option, value, place) for option in schema["oneOf"]]
         if faults.count(None) == 1:
             return None
-        # The option that was meant is the one that fits deepest.
+        # Report the option that fits best: the one with the deepest fault.
         return max((fault for fault in faults if fault is not None), key=lambda fault: len(fault[0]))
     kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
     if not any(_is(value, kind) for kind in kinds):

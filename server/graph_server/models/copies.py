@@ -1,7 +1,7 @@
-"""A network as a graph's workers run it: in the thread that calls, so that none waits for threads of OpenVINO's.
+"""Compiled copies of a network that run in the calling thread, so that workers never wait for OpenVINO's threads.
 
-A worker that hands its inference to a stream of OpenVINO's sleeps, and so does the stream when it is done: ten such
-changes a frame, after each of which the system may queue two threads at one processor while another idles.
+A worker sleeps while a stream of OpenVINO's infers, and the stream sleeps afterwards. That is ten changes a frame.
+After each the system may queue two threads on one processor while another is idle.
 """
 
 import os
@@ -16,13 +16,15 @@ IN_CALLER = {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1, "ENABLE_CPU_PINNING":
 
 PROCESSORS = os.cpu_count() or 1
 MOST_COPIES = max(1, PROCESSORS // 2)
-"""Of a network that takes no more than half of a frame's time: so many keep every processor busy, each 10 to 40 MB."""
+"""Copies of a network that takes at most half of a frame's time. This number keeps every processor busy. A copy takes
+10 to 40 MB.
+"""
 
 
 class Copies:
-    """Compiled copies of one network, each of which runs as many requests at a time as it has streams.
+    """Compiled copies of one network, each for as many requests at a time as it has streams.
 
-    There are as many as requests exist, but at most ``most``: then they share copies, and may wait for one another.
+    There is one copy for each request, but at most ``most``. Beyond that, requests share copies and may wait.
     """
 
     def __init__(self, compile_one: Callable[[], ov.CompiledModel], most: int) -> None:
@@ -32,7 +34,9 @@ class Copies:
         self._copies: list[tuple[ov.CompiledModel, WeakSet[ov.InferRequest]]] = []
 
     def request(self) -> ov.InferRequest:
-        """A request of the copy that fewest others use; compiles one while all are in use. Raises as that does."""
+        """A request of the least used copy. Compiles a new copy while all are in use. Raises what the compilation
+        raises.
+        """
         with self._lock:
             compiled, requests = min(self._copies, key=lambda copy: len(copy[1]), default=(None, WeakSet()))
             if compiled is None or (requests and len(self._copies) < self._most):

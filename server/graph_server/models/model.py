@@ -1,4 +1,4 @@
-"""Models on the OpenVINO runtime, laid out as OVMS lays them out: NAME/VERSION/FILE."""
+"""Models on the OpenVINO runtime. Their files are laid out as for OVMS: NAME/VERSION/FILE."""
 
 import logging
 import threading
@@ -29,7 +29,7 @@ _DATATYPES = {
     "string": "BYTES",
 }  # fmt: skip
 MOST_REQUESTS = 100_000
-"""Infer requests of one model, as OVMS bounds them (src/modelinstance.cpp)."""
+"""The largest number of infer requests of one model in OVMS (src/modelinstance.cpp)."""
 _HINTS = ("PERFORMANCE_HINT", "NUM_STREAMS")
 
 
@@ -38,7 +38,7 @@ class ModelConfig:
     """A model as the configuration names it. ``plugin_config`` goes to OpenVINO as it is.
 
     ``nireq``: infer requests of the model served by itself, 0 for as many as OpenVINO advises. ``cached``: whether
-    what is compiled may be kept. ``unusable``: why nothing can be served from ``base_path``, empty where it can.
+    compiled models may be kept on disk. ``unusable``: why ``base_path`` cannot be served, else empty.
     """
 
     name: str
@@ -63,7 +63,7 @@ class TensorInfo:
 
 
 ModelInfo = Mapping[str, "str | ModelInfo"]
-"""What stands in a model's file beside its network (``rt_info``): texts by name, nested."""
+"""What a model's file contains beside its network (``rt_info``): texts by name, nested."""
 
 
 class Model:
@@ -78,7 +78,7 @@ class Model:
         metrics: ModelMetrics,
         requested: Requested = NOTHING_REQUESTED,
     ) -> None:
-        """``requested``: what a request has asked of a model whose batch size or shapes are ``auto``."""
+        """``requested``: the batch size or shapes that a request has asked for, where these are ``auto``."""
         self.requested = requested
         self._runtime = runtime
         self.config = config
@@ -129,10 +129,10 @@ class Model:
     def request(
         self, key: str, change: Callable[[ov.Model], ov.Model], *, most_copies: int = MOST_COPIES
     ) -> ov.InferRequest:
-        """For one thread at a time: a request of the model after ``change``, compiled when a ``key`` is first seen.
+        """An infer request of the model after ``change``, for one thread at a time. A new ``key`` compiles.
 
-        Where the configuration asks for throughput and leaves the threads open, it runs in the thread that calls, on
-        one of ``most_copies``; else on the only one, in OpenVINO's threads. Raises :class:`LoadError`.
+        If the configuration asks for throughput and does not set threads, the request runs in the calling thread, on
+        one of ``most_copies``. Otherwise it runs in OpenVINO's threads. Raises :class:`LoadError`.
         """
         with self._lock:
             copies = self._copies.get(key)
@@ -169,7 +169,7 @@ class Model:
         self._requests()
 
     def forget_source(self) -> None:
-        """Let go of the model as it was read: what is compiled does without it, and for more it is read again."""
+        """Free the model as it was read. Compiled models do not need it; for another one it is read again."""
         _ = self.inputs, self.outputs, self.info
         with self._lock:
             self._forgotten = True
@@ -229,7 +229,7 @@ class Model:
 
 
 def _property(compiled: ov.CompiledModel, *names: str) -> int:
-    """The first of the properties that the device has; 1 where it has none of them, as AUTO and HETERO may."""
+    """The first of these properties that the device has. 1 where it has none, as with AUTO and HETERO."""
     for name in names:
         with suppress(RuntimeError):
             return int(compiled.get_property(name))
@@ -237,7 +237,7 @@ def _property(compiled: ov.CompiledModel, *names: str) -> int:
 
 
 def _warm_up(compiled: ov.CompiledModel) -> None:
-    """The first inference makes kernels and takes memory: let it not be that of somebody's first frame."""
+    """The first inference makes kernels and allocates memory. Do it before the first frame."""
     if any(port.partial_shape.is_dynamic or port.element_type == ov.Type.string for port in compiled.inputs):
         return
     request = compiled.create_infer_request()
@@ -250,7 +250,7 @@ def _warm_up(compiled: ov.CompiledModel) -> None:
 
 
 class _RequestPool:
-    """At most ``size`` infer requests, made as they are needed; who finds none waits."""
+    """At most ``size`` infer requests, made when needed. A caller waits for a free one."""
 
     def __init__(self, compiled: ov.CompiledModel, size: int) -> None:
         self._compiled = compiled

@@ -37,7 +37,7 @@ _PRECISIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """What a request asks of a model whose batch size or shapes are ``auto``."""
+    """What a request asks for, where a model's batch size or shapes are ``auto``."""
 
     batch_size: int | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -83,7 +83,7 @@ class Preparation:
         return model
 
     def layout_of(self, tensor: str) -> str:
-        """The layout in which clients give that input, empty where nothing is said."""
+        """The layout in which clients send that input, empty where none is set."""
         return _pair(self.layouts.get(tensor, self.layouts.get("", "")))[0]
 
     def shape_is_auto(self, tensor: str) -> bool:
@@ -91,7 +91,7 @@ class Preparation:
         return self.shapes.get(tensor, self.shapes.get("")) == "auto"
 
     def _check(self, model: ov.Model, name: str) -> None:
-        """Refuse what names no tensor of the model, or leaves open which one it means."""
+        """Refuse settings for an unknown tensor, or without a name where the model has several."""
         if not model.inputs or not model.outputs:
             raise LoadError(f"model {name} has no inputs or no outputs", "UNKNOWN_ERROR")
         inputs = {tensor for port in model.inputs for tensor in port.get_names()}
@@ -217,13 +217,13 @@ def _values(key: str, text: str) -> float | tuple[float, ...]:
 
 
 def last_line(error: BaseException) -> str:
-    """The line that matters of OpenVINO's long messages."""
+    """The last line of OpenVINO's long messages: the one that matters."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
 
 
 def _pair(text: str) -> tuple[str, str]:
-    """Before and behind the colon; without one the same twice."""
+    """The parts before and after the colon. Without a colon, the same text twice."""
     first, _, second = text.replace(" ", "").upper().partition(":")
     return first, second or first
 
@@ -235,7 +235,7 @@ def _lay_out(side: Any, text: str) -> None:
 
 
 def _rename(model: ov.Model, path: Path) -> None:
-    """Give tensors the names of a mapping; one that cannot be read, or names what is not there, changes nothing."""
+    """Give tensors the names of a mapping. An unreadable mapping, or one with unknown names, changes nothing."""
     if not path.is_file():
         return
     try:

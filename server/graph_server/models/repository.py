@@ -1,7 +1,7 @@
 """The models of a server, by name and version, with the state of each version.
 
 Source: src/modelmanager.cpp (reloadModelWithVersions, getVersionsToChange), src/model.cpp, src/modelversionstatus.hpp.
-A name that was configured once is known from then on, as in OVMS.
+A name stays known once it was configured, as in OVMS.
 """
 
 import logging
@@ -21,7 +21,7 @@ from graph_server.models.versions import VersionPolicy, available_versions, mode
 logger = logging.getLogger(__name__)
 
 READ_AT_ONCE = 2
-"""Models that are read at the same time; one alone leaves all processors but one idle."""
+"""How many models are read at the same time. A single one would use only one processor."""
 
 
 NONE_BROKEN: Mapping[int, LoadError] = {}
@@ -29,7 +29,7 @@ NONE_BROKEN: Mapping[int, LoadError] = {}
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version as it is now. ``model``: what is served, while it is ``AVAILABLE``. ``failure``: why it is not."""
+    """The state of a version. ``model`` is served while the state is ``AVAILABLE``. ``failure`` says why it is not."""
 
     number: int
     state: Literal["LOADING", "AVAILABLE", "END"]
@@ -40,9 +40,9 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What became of a model: whether a version changed, and OVMS's name of what loading failed with, if it did.
+    """The result of loading a model: whether a version changed, and OVMS's name of the failure, if any.
 
-    ``retry``: the same for an attempt to load again what could not be loaded, while nothing has changed.
+    ``retry``: the failure of another attempt while nothing has changed.
     """
 
     changed: bool = False
@@ -51,14 +51,14 @@ class Loaded:
 
 
 class Models(Protocol):
-    """Where the nodes of a graph find their models."""
+    """Gives the nodes of a graph their models."""
 
     def get(self, name: str, version: int = 0) -> Model:
         """The model that is served, by default its highest version; raises :class:`MissingModelError`."""
 
 
 class ModelRepository:
-    """Every model that was ever configured. Safe from several threads; one at a time may load."""
+    """Every model that was ever configured. Safe from several threads. Only one at a time may load."""
 
     def __init__(
         self, runtime: Runtime, configs: Iterable[ModelConfig] = (), metrics: ServableMetrics | None = None
@@ -107,7 +107,7 @@ class ModelRepository:
         return versions[number]
 
     def wait_for(self, name: str, version: int, seconds: float) -> Version:
-        """The same, after waiting so long at most for a version that is being loaded, or could not be."""
+        """The same. Waits up to ``seconds`` for a version that is being loaded, or could not be."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self.find(name, version).state != "LOADING", seconds)
             return self.find(name, version)
@@ -131,13 +131,13 @@ class ModelRepository:
         return found.model
 
     def load(self, configs: Iterable[ModelConfig]) -> dict[str, Loaded]:
-        """Bring every configured model to its configuration and folder; gives what became of each."""
+        """Bring every model in line with its configuration and folder. Returns the result for each."""
         configs = tuple(configs)
         with ThreadPoolExecutor(READ_AT_ONCE, thread_name_prefix="read") as pool:
             return dict(zip((config.name for config in configs), pool.map(self._load, configs), strict=True))
 
     def compile(self, config: ModelConfig) -> Loaded:
-        """Compile what is available as it is, now rather than at the first request; what fails makes way."""
+        """Compile available models now, not at the first request. A version that fails is retired."""
         result, broken = Loaded(), dict[int, LoadError]()
         while failures := dict(self._compile_failures(config.name)):
             broken |= failures
@@ -154,9 +154,9 @@ class ModelRepository:
                 yield number, error
 
     def adapt(self, name: str, number: int, requested: Requested) -> Model:
-        """The version with the batch size or the shapes that a request asks for, for this and later requests.
+        """The version with the batch size or shapes of a request, for this and later requests.
 
-        Raises :class:`LoadError`, and then what was served stays.
+        Raises :class:`LoadError`, then the version stays as it was.
         """
         with self._adapting:
             before = self.find(name, number)
@@ -174,7 +174,7 @@ class ModelRepository:
             self._set(name, replace(version, state="END", model=None, failure=None))
 
     def refuse(self, name: str) -> None:
-        """Serve no version of a model with an entry that is refused."""
+        """Retire all versions of a model with a refused entry."""
         for number in self._versions.get(name, {}):
             self._failed(name, number, LoadError(f"model {name}: its entry is refused", "MODEL_CONFIG_INVALID"))
 
@@ -226,7 +226,7 @@ class ModelRepository:
         return Loaded(before is not self._versions[name], status, next(iter(retry), ""))
 
     def _read_all(self, config: ModelConfig, numbers: Iterable[int]) -> dict[int, LoadError]:
-        """Make versions available; gives those that failed."""
+        """Make versions available. Returns those that failed."""
         read = ((number, self._read(config, number)) for number in sorted(numbers))
         return {number: failure for number, failure in read if failure is not None}
 
@@ -237,7 +237,7 @@ class ModelRepository:
         return replace(config, policy=policy) != replace(version.model.config, policy=policy)
 
     def _read(self, config: ModelConfig, number: int) -> LoadError | None:
-        """Make a version available; gives why that failed."""
+        """Make a version available. Returns the reason of a failure."""
         name = config.name
         before = self._versions[name].get(number)
         metrics = before.metrics if before else self._metrics.model(name, number)
@@ -265,7 +265,7 @@ class ModelRepository:
 
 
 class UsedModels:
-    """The models of a graph, and a note of which were asked for."""
+    """The models of a graph. Remembers which ones were used."""
 
     def __init__(self, models: Models) -> None:
         self._all = models

@@ -1,4 +1,4 @@
-"""OpenVINO, and what it need not do twice."""
+"""OpenVINO core with a cache of converted and compiled models."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ from graph_server.errors import ConfigError
 def supported_keys(device: str) -> frozenset[str]:
     """The keys that ``plugin_config`` may have on a device, ``AUTO:GPU,CPU`` and the like included.
 
-    Source: src/ov_utils.cpp (validatePluginConfiguration). A device that is not there has none of its own.
+    Source: src/ov_utils.cpp (validatePluginConfiguration). A missing device adds no keys.
     """
     plugin, _, devices = device.partition(":")
     keys = {"ENABLE_MMAP"}
@@ -32,7 +32,7 @@ def default_precision() -> str:
 
 
 class Runtime:
-    """OpenVINO with a cache: models are read and compiled in a fraction of the time from the second start on.
+    """OpenVINO with a cache. From the second start on, models are read and compiled in a fraction of the time.
 
     TensorFlow Lite models are kept in OpenVINO's own format, which is read in a quarter of the time.
     """
@@ -53,7 +53,7 @@ class Runtime:
                 self.core.set_property({"CACHE_DIR": str(cache)})
                 self._kept = kept
             except OSError:
-                pass  # without the cache it only starts slower
+                pass  # without the cache, only the start is slower
 
     def read(self, path: Path) -> ov.Model:
         """The model in a file of any format that OpenVINO takes; raises ``RuntimeError``."""
@@ -80,5 +80,5 @@ class Runtime:
                 return model
             os.replace(made.with_suffix(".bin"), kept.with_suffix(".bin"))
             os.replace(made, kept)
-        # What is compiled is kept by the model as it was read: so from now on it is always read like this.
+        # The compile cache depends on how the model was read. So always read it like this.
         return self.core.read_model(str(kept))

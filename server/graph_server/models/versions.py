@@ -13,13 +13,13 @@ from typing import Any, Literal
 from graph_server.errors import LoadError
 
 _FORMATS = ((".xml", ".bin"), (".onnx",), (".pdmodel", ".pdiparams"), (".pb",), (".tflite",))
-"""The files of each format, the one that is read first; formats in the order in which OVMS looks for them."""
+"""The files of each format; the first one is read. Formats are in the order in which OVMS looks for them."""
 _SAVED_MODEL = "saved_model.pb"
 
 
 @dataclass(frozen=True, slots=True)
 class VersionPolicy:
-    """``latest`` with how many, ``specific`` with which, or ``all``."""
+    """``latest`` with a count, ``specific`` with numbers, or ``all``."""
 
     kind: Literal["all", "latest", "specific"] = "latest"
     count: int = 1
@@ -34,7 +34,7 @@ class VersionPolicy:
 
 
 def parse_policy(value: Mapping[str, Any]) -> VersionPolicy:
-    """The policy of a ``model_version_policy`` that the schema has let through."""
+    """The policy for a ``model_version_policy`` that fits the schema."""
     if "all" in value:
         return VersionPolicy("all")
     if "specific" in value:
@@ -43,9 +43,9 @@ def parse_policy(value: Mapping[str, Any]) -> VersionPolicy:
 
 
 def available_versions(base_path: Path) -> tuple[int, ...]:
-    """The versions for which ``base_path`` has a folder, whatever is in it; a file is version 1.
+    """The versions with a folder in ``base_path``, whatever it contains. A single file is version 1.
 
-    A folder counts by the number that its name begins with. Raises :class:`LoadError`.
+    The number at the start of a folder's name is its version. Raises :class:`LoadError`.
     """
     if base_path.is_file():
         if base_path.suffix not in {suffix for suffixes in _FORMATS for suffix in suffixes} - {".bin"}:

@@ -1,1 +1,1 @@
-"""What the server serves: loaded, replaced, reloaded."""
+"""Loads, replaces and reloads what the server serves."""

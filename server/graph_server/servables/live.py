@@ -1,4 +1,4 @@
-"""The servables as they are now, and how they become others when their configuration changes.
+"""The current servables, and their reload when the configuration changes.
 
 Source: src/http_rest_api_handler.cpp (processConfigReloadRequest), src/modelmanager.cpp (watcher).
 """
@@ -24,7 +24,7 @@ _VERSIONS_FAILED = "Reloading models versions failed. Check server logs for more
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """What a reload that was asked for came to. ``status``: OVMS's name of a failure, with its ``text``."""
+    """The result of a requested reload. ``status``: OVMS's name of a failure, with its ``text``."""
 
     changed: bool = False
     status: str = ""
@@ -32,7 +32,7 @@ class Reloaded:
 
 
 class LiveServables:
-    """What a configuration serves, from :meth:`load` on, and again what ``read`` gives when its files have changed.
+    """Holds the servables of a configuration. Loads them again when its files have changed.
 
     Sessions keep the graphs that they began with. A configuration that cannot be read leaves everything as it is.
     """
@@ -51,9 +51,9 @@ class LiveServables:
         self._seen = fingerprint(config)
         self.config = config
         self.ready = False
-        """Whether everything has been loaded once, or could not be."""
+        """Whether the first loading has ended, with or without success."""
         self.current = Servables(ModelRepository(runtime, (), metrics), metrics=metrics)
-        """What is served now: nothing before :meth:`load`."""
+        """The current servables: none before :meth:`load`."""
 
     def load(self) -> None:
         """Load the configuration; raises :class:`ConfigError` where it requires what cannot be loaded."""
@@ -62,7 +62,7 @@ class LiveServables:
             self.ready = True
 
     def stop_waiting(self) -> None:
-        """Let no call wait any longer for what is being loaded."""
+        """Wake all calls that wait for loading."""
         self.current.models.close()
 
     def close(self) -> None:
@@ -82,7 +82,7 @@ class LiveServables:
             return True
 
     def reload(self) -> Reloaded:
-        """The same because somebody asks for it; what failed before is tried again."""
+        """Reload on request. Tries what failed before again."""
         with self._lock:
             path = self.config.path
             if path is not None and not path.is_file():
@@ -113,7 +113,7 @@ class LiveServables:
         return outcome
 
     def _apply(self, config: ServerConfig) -> Outcome:
-        # Looked at before it is loaded: what changes meanwhile is noticed next time.
+        # Take the fingerprint before loading, so that a change during loading is noticed next time.
         seen = fingerprint(config)
         before = self.current
         outcome = load(config, before)

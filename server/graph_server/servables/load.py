@@ -32,7 +32,7 @@ _LEVELS: Mapping[Effect, int] = {"refused": logging.ERROR, "read otherwise": log
 
 @dataclass(frozen=True, slots=True)
 class LoadedGraph:
-    """A graph as it was read, and what came of it: what it needs to run, or nothing where it cannot be loaded.
+    """A graph as it was read, and what it needs to run. Nothing of that where it cannot be loaded.
 
     ``source``: where it was read. ``models``: what it opens, by name. ``handlers``: the scripts of its Python nodes.
     ``pool``: its pool, if its text asks for one. ``whole``: whether all its models are served.
@@ -49,11 +49,11 @@ class LoadedGraph:
 
     @property
     def side_packets(self) -> Mapping[str, Handlers]:
-        """What the server gives to every instance."""
+        """The side packets that the server gives to every instance."""
         return {PYTHON_NODES: self.handlers}
 
     def close(self) -> None:
-        """End the pool; sessions that are under way keep the scripts of Python nodes."""
+        """End the pool. Running sessions keep the scripts of Python nodes."""
         if self.pool is not None:
             self.pool.close()
         self.handlers.release()
@@ -78,7 +78,7 @@ class Servables:
         return {name: graph.definition for name, graph in self.loaded.items()}
 
     def graph_for_call(self, name: str) -> CallGraph:
-        """A fresh instance of a loaded graph, with state of its own, or a turn with one of its pool.
+        """A new instance of a loaded graph with its own state, or an instance of its pool.
 
         Raises :class:`GraphError` ``FAILED_PRECONDITION`` where one of its models is not served.
         """
@@ -92,11 +92,11 @@ class Servables:
             raise GraphError(str(error), "FAILED_PRECONDITION") from error
 
     def is_pooled(self, name: str) -> bool:
-        """Whether calls of that graph take turns."""
+        """Whether the graph has a pool."""
         return name in self.loaded and self.loaded[name].pool is not None
 
     def close(self, after: "Servables | None" = None) -> None:
-        """End the graphs that ``after`` has not taken over."""
+        """Close the graphs that ``after`` has not taken over."""
         kept = {id(graph) for graph in after.loaded.values()} if after is not None else set()
         for graph in self.loaded.values():
             if id(graph) not in kept:
@@ -105,10 +105,10 @@ class Servables:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What loading a configuration came to, by OVMS's names of failures (src/status.hpp), empty where there are none.
+    """The result of loading, with OVMS's names of failures (src/status.hpp), empty without a failure.
 
-    ``status``: of the configuration. ``retry``: of what could not be loaded when it is tried again. ``changed``:
-    whether a version of a model changed.
+    ``status``: of the configuration. ``retry``: of another attempt for what could not be loaded. ``changed``: whether a
+    version of a model changed.
     """
 
     servables: Servables
@@ -118,7 +118,7 @@ class Outcome:
 
 
 def load(config: ServerConfig, before: Servables) -> Outcome:
-    """Load every model and graph that is new or has changed, and take the rest over from ``before``.
+    """Load new and changed models and graphs. Take the others over from ``before``.
 
     What cannot be loaded is logged and served as not ready. Raises :class:`ConfigError` where the configuration
     requires it.
@@ -231,14 +231,14 @@ def _tried(definition: GraphDefinition, text: str, models: ModelRepository, hand
     own = {PYTHON_NODES: handlers}
     noted, whole = UsedModels(models), True
     try:
-        # Making one opens every model: what is missing shows now, and the first session finds them compiled.
+        # An instance opens every model: so missing ones are found now, and all are compiled before the first session.
         with ThreadPoolExecutor(2) as threads:  # OpenVINO compiles with one thread
             trial = Graph(definition, REGISTRY, noted, threads.map, own=own)
         trial.start({port.name: None for port in definition.input_side_packets}, lambda name, value, timestamp: None)
         trial.close_inputs()
         trial.wait_until_done()
     except MissingModelError as error:
-        # As in OVMS the graph is there all the same, and each call fails until the model is.
+        # As in OVMS the graph is served all the same. Calls fail until the model is available.
         if definition.pool_size is not None:
             raise
         logger.error("%s: %s", definition.source, error)
@@ -253,7 +253,7 @@ def _tried(definition: GraphDefinition, text: str, models: ModelRepository, hand
 def _compile_alone(
     config: ServerConfig, before: Servables, graphs: Mapping[str, LoadedGraph], loaded: Mapping[str, Loaded]
 ) -> dict[str, Loaded]:
-    """Compile the models that no graph uses, so that a call finds them so."""
+    """Compile the models that no graph uses, before the first call."""
     used = {name for graph in graphs.values() for name in graph.models}
     alone = [model for model in config.models if model.name not in used and model.name in before.models.names]
     return {model.name: before.models.compile(model) for model in alone}

@@ -1,4 +1,4 @@
-"""Notices that what a configuration names has changed, and has it loaded again."""
+"""Watches the files of a configuration, and reloads them when they change."""
 
 import hashlib
 import logging
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """Changes with what a configuration is made of."""
+    """A digest that changes with the files of a configuration."""
 
     files: str
     """Of the content of every file that was read."""
@@ -42,7 +42,7 @@ def _content(path: Path) -> bytes:
 
 
 def _versions(base: Path) -> list[tuple[str, int, int]]:
-    """Every file of every version, so that one that is still being copied is looked at again."""
+    """Every file of every version, so that a file that is still being copied is noticed."""
     found = []
     try:
         for path in [base, *base.glob("[0-9]*"), *base.glob("[0-9]*/*")]:
@@ -55,7 +55,7 @@ def _versions(base: Path) -> list[tuple[str, int, int]]:
 
 
 class ConfigWatcher:
-    """Owns the thread that looks every ``interval`` seconds and calls ``reload`` when ``changed`` says so."""
+    """Owns the thread that checks every ``interval`` seconds, and calls ``reload`` when ``changed`` is true."""
 
     def __init__(self, interval: float, reload_if_changed: Callable[[], object]) -> None:
         self._interval = interval
@@ -68,7 +68,7 @@ class ConfigWatcher:
         self._thread.start()
 
     def close(self) -> None:
-        """End and wait for that; safe before :meth:`start`."""
+        """Stop the thread and join it. Safe before :meth:`start`."""
         self._ended.set()
         if self._thread.ident is not None:
             self._thread.join()

@@ -13,11 +13,11 @@ from graph_server.service.status import Refusal
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of what a server takes on; beyond them a call ends with ``RESOURCE_EXHAUSTED`` or waits to send.
+    """Limits of a server. Beyond them a call ends with ``RESOURCE_EXHAUSTED``, or waits to send.
 
-    Of ``calls``, one in two may be a stream, three in eight may be unary inference: whatever these do, health and
-    metadata are answered. A stream becomes a session, which holds a graph, with its first request. Each session
-    has an equal share of ``memory_bytes`` for the frames inside its graph, so no session can use up another's.
+    Half of ``calls`` may be streams, three eighths unary inference. So health and metadata are always answered. A
+    stream becomes a session, which holds a graph, with its first request. Each session has an equal share of
+    ``memory_bytes`` for the frames inside its graph, so no session can use another's.
     """
 
     calls: int = 512
@@ -25,22 +25,22 @@ class Limits:
     sessions: int = 32
     """Sessions at once, each of which holds a graph."""
     message_bytes: int = 256 << 20
-    """The largest message that is received; two RGBA frames of 8K would not fit."""
+    """The largest message, in bytes. Two RGBA frames of 8K would not fit."""
     memory_bytes: int = 2 << 30
     """Bytes of frames in graphs and of unary requests: OVMS's default quota."""
     queued_packets: int = 100
     """Packets of one stream inside a session's graph: MediaPipe's default."""
     running: int = field(default_factory=lambda: max(2, os.cpu_count() or 1))
-    """Unary graphs at work at once; more wait their turn."""
+    """Unary graphs that run at the same time. Others wait."""
 
     @property
     def streams(self) -> int:
-        """Streams at once, whether a request has come or not."""
+        """Streams at a time, with or without a request so far."""
         return max(1, self.calls // 2)
 
     @property
     def inferences(self) -> int:
-        """Unary inferences at once, waiting ones included."""
+        """Unary inferences at a time, including those that wait."""
         return max(1, self.calls * 3 // 8)
 
     @property
@@ -50,7 +50,7 @@ class Limits:
 
 
 class Budget:
-    """Something of which there is a limited amount; safe from several threads."""
+    """A limited amount of something. Safe from several threads."""
 
     def __init__(self, limit: int, what: str, flag: str) -> None:
         self._limit = limit
@@ -60,7 +60,7 @@ class Budget:
 
     @contextmanager
     def take(self, amount: int = 1) -> Iterator[None]:
-        """Hold ``amount``; raises :class:`Refusal` ``RESOURCE_EXHAUSTED`` where that is more than is left."""
+        """Take ``amount``. Raises :class:`Refusal` ``RESOURCE_EXHAUSTED`` where less is left."""
         with self._lock:
             if self._used + amount > self._limit:
                 raise Refusal(self._refusal, code=grpc.StatusCode.RESOURCE_EXHAUSTED)

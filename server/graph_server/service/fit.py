@@ -1,4 +1,4 @@
-"""Whether a request's shapes fit a model, and what the model has to become so that they do, where it may.
+"""Whether a request's shapes fit a model, and how the model has to change where it may.
 
 Source: src/predict_request_validation_utils.hpp (checkBatchSizeMismatch, checkShapeMismatch).
 """
@@ -21,7 +21,7 @@ class Fit:
         self._reshape = False
 
     def check(self, info: TensorInfo, shape: tuple[int, ...]) -> None:
-        """Take note of an input; raises :class:`Refusal` for a shape that neither fits nor may be adapted to."""
+        """Add an input. Raises :class:`Refusal` for a shape that does not fit and cannot be adapted to."""
         where = f"input name: input name: {info.name}"
         expected = f"Expected: {listed(info.shape)}; Actual: {listed(shape)}; {where}"
         if len(shape) != len(info.shape):
@@ -42,7 +42,7 @@ class Fit:
 
     @property
     def requested(self) -> Requested | None:
-        """What to ask of the model, ``None`` where it fits."""
+        """The change to ask for, ``None`` where the model fits."""
         if self._reshape:
             return Requested(shapes=self._shapes)
         return None if self._batch is None else Requested(self._batch)

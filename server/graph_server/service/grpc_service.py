@@ -39,10 +39,10 @@ SERVER_NAME = "OpenVINO Model Server"
 
 
 class InferenceService:
-    """Puts the calls of gRPC to :class:`ServableCalls`, and runs streaming sessions."""
+    """Passes gRPC calls to :class:`ServableCalls`, and runs streaming sessions."""
 
     def __init__(self, calls: ServableCalls, regions: SharedMemoryRegions | None = None) -> None:
-        """``regions``: offer shared memory; it is for clients on this machine only."""
+        """``regions``: offer shared memory, which is for clients on this machine only."""
         self._calls = calls
         self._shared = regions
         self._regions = regions or SharedMemoryRegions(0)

@@ -27,7 +27,7 @@ class InferRequest:
 
 
 def decode_request(data: bytes) -> InferRequest:
-    """Take a ``ModelInferRequest`` apart; raises :class:`Refusal` for bytes that are none."""
+    """Split a ``ModelInferRequest`` into header and tensors. Raises :class:`Refusal` for other bytes."""
     try:
         header, raw = split(memoryview(data), _RAW_INPUT)
         message = ModelInferRequest.FromString(header)

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from graph_server.errors import LoadError
 from graph_server.models.model import Model, TensorInfo
 from graph_server.models.preparation import Requested
+from graph_server.service.encoded_images import decoded, pictures_of
 from graph_server.service.fit import Fit
 from graph_server.service.messages import InferRequest, encode_response
-from graph_server.service.pictures import decoded, pictures_of
 from graph_server.service.shared_memory import deliver
 from graph_server.service.status import Refusal, precondition_failed
 from graph_server.service.tensors import (

@@ -115,8 +115,8 @@ def packets_of(request: InferRequest, ports: Mapping[str, Port]) -> Iterator[tup
 def push(graph: CallGraph, request: InferRequest, ports: Mapping[str, Port], timestamp: int) -> int:
     """Give the request's packets to the graph at ``timestamp`` and return their number; raises :class:`Refusal`.
 
-    As in MediaPipe, the packet whose timestamp does not rise is taken without a word and puts the graph into
-    error; packets that come when it is in error are refused.
+    As in MediaPipe, a packet with a timestamp that does not increase is accepted silently and puts the graph into
+    error. Later packets are refused.
     """
     count = 0
     for port, value in packets_of(request, ports):
@@ -149,6 +149,6 @@ def output_message(
         output = message.outputs.add()
         describe_output(output, stream, value)
         if stream in images and value.dtype == np.float32 and value.shape[2] == 4:
-            output.datatype = "UINT8"  # of four floats a pixel OVMS has no name, and takes that
+            output.datatype = "UINT8"  # OVMS has no name for four floats a pixel, and uses this one
         raw.append(output_bytes(value))
     return message, raw

@@ -8,7 +8,7 @@ from graph_server.errors import GraphError
 
 
 class ResponseQueue:
-    """Encoded responses between a graph's workers and the network: bounded, so a slow reader is felt."""
+    """Encoded responses between a graph's workers and the network. Bounded: a slow reader slows the graph."""
 
     def __init__(self, capacity: int, max_bytes: int) -> None:
         self._capacity = capacity

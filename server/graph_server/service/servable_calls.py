@@ -1,4 +1,4 @@
-"""What may be asked of a servable, whichever way the question came: readiness, metadata, inference.
+"""Readiness, metadata and inference for one servable, shared by gRPC and REST.
 
 Source: src/kfs_frontend/kfs_grpc_inference_service.cpp, which OVMS's REST handler calls as well.
 """
@@ -78,7 +78,7 @@ class ServableCalls:
         return answer
 
     def model_info(self, name: str, version: str) -> ModelInfo:
-        """What the makers of a model say of it beside its tensors, such as labels; nothing for a graph."""
+        """The model's own metadata beside its tensors, such as labels. Empty for a graph."""
         servables = self.current()
         return _served(self._version(servables, name, version)).info if name in servables.models.names else {}
 
@@ -98,7 +98,7 @@ class ServableCalls:
     def infer(
         self, decode: Callable[[], InferRequest], size: int, interface: Interface, watch: Watch = lambda stop: None
     ) -> bytes:
-        """A ``ModelInferResponse`` for a request of ``size`` bytes, which is decoded once there is room for it."""
+        """A ``ModelInferResponse`` for a request of ``size`` bytes. It is decoded when there is room."""
         begun = time.perf_counter()
         budgets = self.budgets
         with budgets.inferences.take(), budgets.unary_bytes.take(size), ExitStack() as stack:
@@ -109,7 +109,7 @@ class ServableCalls:
                 _version(version)
             if name in servables.models.names:
                 return self._infer_model(servables, request, interface, begun)
-            if not servables.is_pooled(name):  # who waits for a pool's graph must not keep others waiting
+            if not servables.is_pooled(name):  # a call that waits for a pool's graph must not delay others
                 stack.enter_context(budgets.running)
             return infer_once(servables, request, interface, watch)
 
@@ -130,7 +130,7 @@ class ServableCalls:
         return response
 
     def unreadable(self, name: str, version: str, interface: Interface) -> None:
-        """Count a request that could not be read against the model that it is for."""
+        """Count an unreadable request as a failure of its model."""
         servables = self.current()
         with suppress(UnknownModelError):
             number = servables.models.find(name, _version(version) if version else 0).number
@@ -155,7 +155,7 @@ def _served(version: Version) -> Model:
 def _version(text: str) -> int:
     """A version as OVMS reads it (src/stringutils.cpp, ``stoi64``): no leading zeros, no plus sign.
 
-    A model has no version 0: asked for by that number it is unknown.
+    A model has no version 0: that number is unknown.
     """
     if re.fullmatch(r"0|-?[1-9][0-9]{0,18}", text) is None or not -(2**63) <= int(text) < 2**63:
         raise Refusal("invalid model version format in request")

@@ -32,11 +32,11 @@ _VALIDATE = "validate subsequent requests"
 
 
 Watch = Callable[[Callable[[], None]], object]
-"""Takes what is to be called, without waiting, when the client of a unary call is gone."""
+"""Registers a function that is called when the client of a unary call is gone. It must not wait."""
 
 
 class StreamSession:
-    """One ``ModelStreamInfer`` call. It reads in a thread of its own; iterate :attr:`responses`."""
+    """One ``ModelStreamInfer`` call. It reads in its own thread. Iterate :attr:`responses`."""
 
     RESPONSES = 16
     RESPONSE_BYTES = 32 << 20
@@ -64,7 +64,7 @@ class StreamSession:
         self._graph.limit_queue(min(definition.max_queue_size, limits.queued_packets), limits.session_bytes)
         self.responses = ResponseQueue(self.RESPONSES, self.RESPONSE_BYTES)
         self.refusal: Refusal | None = None
-        """Why the call ends, when it does not end well; set before :attr:`responses` ends."""
+        """Why the call failed, if it did. Set before :attr:`responses` ends."""
 
     def start(self) -> None:
         """Start the graph and the reader; raises :class:`Refusal`."""
@@ -76,7 +76,7 @@ class StreamSession:
         self._thread.start()
 
     def abandon(self) -> None:
-        """The client is gone: free everything. Called by gRPC's only event thread, so it must not wait."""
+        """The client is gone: free everything. gRPC's only event thread calls this, so it must not wait."""
         self.responses.abandon()
         self._graph.abort()
 
@@ -100,7 +100,7 @@ class StreamSession:
     def _run_graph(self) -> None:
         try:
             self._answered(self._first, _FIRST)
-            del self._first  # or its frame would stay as long as the session
+            del self._first  # otherwise its frame would live as long as the session
             while self._read_one():
                 pass
             self._graph.close_inputs()
@@ -111,15 +111,15 @@ class StreamSession:
         self._call.completed()
 
     def _read_one(self) -> bool:
-        """A request to packets, keeping nothing of it; whether there may be another.
+        """Turn a request into packets, and keep nothing of it. Returns whether another request may follow.
 
-        As OVMS does, a graph's failure is noticed once a request after the first has been dealt with, not
-        before: a client that only waits learns nothing.
+        As in OVMS, a graph's failure is noticed only after another request. A client that only waits does not learn of
+        it.
         """
         try:
             data = next(self._requests, None)
         except Exception as error:  # noqa: BLE001 - gRPC raises when the client vanishes
-            error.with_traceback(None)  # gRPC keeps it, and its frames hold this session
+            error.with_traceback(None)  # gRPC keeps the error, and its stack frames refer to this session
             return False
         if data is None:
             return False
@@ -181,7 +181,7 @@ def infer_once(servables: Servables, request: InferRequest, interface: Interface
         message, raw = output_message(name, definition, values, timestamp)
         message.id = request.message.id
         response = encode_response(message, deliver(message, raw, request.places))
-        if not servables.is_pooled(name):  # of graphs of a pool OVMS reports neither
+        if not servables.is_pooled(name):  # OVMS reports neither for graphs of a pool
             call.completed()
             call.responded()
         return response

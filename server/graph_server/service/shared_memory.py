@@ -1,8 +1,8 @@
 """Triton's system-shared-memory extension: tensors in POSIX shared memory instead of in their message.
 
-Regions are read and written by system calls, not mapped: a client that cuts its file short gets an error, where a
-mapping would end the server with SIGBUS. A region whose name the client has removed can be opened by nobody else, so
-it is forgotten when the last session that used it ends, or after :data:`IDLE_SECONDS` without use.
+Regions are read and written by system calls, not mapped: a client that shortens its file gets an error; a mapping would
+end the server with SIGBUS. Nobody else can open a region after the client has removed its name. So it is forgotten when
+its last session ends, or after :data:`IDLE_SECONDS` without use.
 
 Source: Triton's protocol extension "shared memory"; the texts are Triton's.
 """
@@ -48,7 +48,7 @@ class SharedMemoryRegions:
             self._regions[name] = region
 
     def unregister(self, name: str) -> None:
-        """Forget a region, or all of them for an empty name; one that is not there is no error."""
+        """Forget a region, or all for an empty name. An unknown name is no error."""
         with self._lock:
             if name:
                 self._regions.pop(name, None)
@@ -126,13 +126,13 @@ class SharedMemoryRegions:
 
 
 class SessionPlaces:
-    """Where a streaming session's outputs go, by timestamp. Expecting and delivering may run in two threads.
+    """The places of a streaming session's outputs, by timestamp. Two threads may expect and deliver.
 
     A region that a request names is held until :meth:`close`.
     """
 
     MAX_AWAITED = 256
-    """A graph may drop packets: older places are given up, and such outputs come in their message."""
+    """A graph may drop packets. So older places are given up; their outputs come in the message."""
 
     def __init__(self, regions: SharedMemoryRegions) -> None:
         self._regions = regions
@@ -161,7 +161,7 @@ class SessionPlaces:
 def deliver(
     message: ModelInferResponse, raw: Sequence[memoryview], places: Mapping[str, RegionPlace]
 ) -> list[memoryview]:
-    """Write the outputs that have a place and note it in ``message``; the raw contents of the others."""
+    """Write the outputs that have a place, and note the place in ``message``. Returns the other raw contents."""
     left = []
     for output, data in zip(message.outputs, raw, strict=True):
         place = places.get(output.name)

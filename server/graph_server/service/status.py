@@ -50,14 +50,14 @@ def execution_failed(reason: str) -> Refusal:
 
 
 def graph_failed(error: GraphError) -> Refusal:
-    """How a call ends whose graph went into error."""
+    """The end of a call after an error in its graph."""
     if error.code == "FAILED_PRECONDITION":
         return UnmappedRefusal("Mediapipe graph precondition failed", f"{error.code}: {error}")
     return execution_failed(f"{error.code}: {error}")
 
 
 def precondition_failed(text: str, details: str = "") -> Refusal:
-    """A graph that could not be set up, or that takes no packets."""
+    """A graph that could not be started, or that takes no packets."""
     return Refusal(text, details, code=grpc.StatusCode.FAILED_PRECONDITION)
 
 
@@ -67,15 +67,15 @@ def unknown_version() -> Refusal:
 
 
 def version_not_loaded() -> Refusal:
-    """A configured model none of whose versions could be loaded."""
+    """A configured model without a version that could be loaded."""
     return Refusal("Model with requested version is not loaded yet", code=grpc.StatusCode.UNAVAILABLE)
 
 
 def retired() -> Refusal:
-    """A model that the configuration names no more."""
+    """A model that is no longer in the configuration."""
     return Refusal("Model with requested version is retired", code=grpc.StatusCode.NOT_FOUND)
 
 
 def retired_graph() -> Refusal:
-    """A graph that the configuration names no more."""
+    """A graph that is no longer in the configuration."""
     return Refusal("Mediapipe is retired", code=grpc.StatusCode.NOT_FOUND)

@@ -21,7 +21,7 @@ _IMAGE_CHANNELS = {
     "UINT8": (1, 3, 4), "INT8": (1, 3, 4), "UINT16": (1, 3, 4), "INT16": (1, 3, 4), "FP16": (1, 3, 4),
     "FP32": (1, 2, 4),
 }  # fmt: skip
-# What OVMS counts for each element of BYTES: a character, but std::string for what a tensor has to have.
+# OVMS counts a character for each element of BYTES, but a std::string for the size that a tensor must have.
 _CHARACTER, _STRING = 1, 32
 _PIXELS: dict[int, np.dtype[Any]] = {1: np.dtype("u1"), 2: np.dtype("<u2")}
 _MEDIAPIPE_DATATYPES = ("FP32", "FP16", "INT32", "INT8", "UINT8", "BOOL")
@@ -29,7 +29,7 @@ _SHAPE, _SIZE = "Invalid input shape", "Invalid content size of tensor proto"
 
 
 def check_contents(request: InferRequest) -> None:
-    """Raw and typed contents must not be mixed."""
+    """Refuse a request that mixes raw and typed contents."""
     inputs, raw = request.message.inputs, request.raw
     if not raw:
         return
@@ -156,7 +156,7 @@ def _element_bytes(datatype: str, text: int) -> int:
 def _shaped(values: npt.NDArray[Any], item: ModelInferRequest.InferInputTensor) -> npt.NDArray[Any]:
     try:
         return values.reshape(tuple(item.shape))
-    except ValueError as error:  # more dimensions, or larger empty ones, than NumPy has
+    except ValueError as error:  # more dimensions, or larger empty ones, than NumPy can hold
         raise Refusal(_SHAPE, f"{error}; input name: {item.name}") from error
 
 
@@ -170,7 +170,7 @@ def _typed(item: ModelInferRequest.InferInputTensor, expected: int) -> npt.NDArr
             f"Expected: {expected} values; Actual: {actual} values; input name: {item.name}",
         )
     dtype = DTYPES[item.datatype]
-    # Of integers that are too large the lower bits are taken, as C++ does.
+    # Integers that are too large keep their lower bits, as in C++.
     wide = f"{dtype.kind}8" if dtype.kind in "iu" else dtype
     return _shaped(np.array(values, wide).astype(dtype), item)
 
@@ -189,8 +189,8 @@ def describe_output(output: ModelInferResponse.InferOutputTensor, name: str, val
 def output_bytes(value: npt.NDArray[Any]) -> memoryview:
     """The bytes of a value as OVMS sends them.
 
-    OVMS copies height x width x channels bytes from the start of an image whose rows may be padded: a picture
-    whose width is not a multiple of 16 leaves sheared. So it does here.
+    OVMS copies height x width x channels bytes from the start of an image whose rows may be padded: an image with
+    another width than a multiple of 16 comes out sheared. The same happens here.
     """
     if isinstance(value, Tensor):
         return value.contiguous()

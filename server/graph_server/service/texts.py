@@ -16,9 +16,9 @@ from kserve_wire.datatypes import join_elements, split_elements
 from kserve_wire.messages import ModelInferRequest
 
 MOST_TEXTS = 1 << 17
-"""Texts of one input; each takes 14 µs and 50 bytes or more here, and four bytes on the wire. OVMS takes 2**25."""
+"""Texts of one input. Each takes at least 14 µs and 50 bytes here, and four bytes on the wire. OVMS allows 2**25."""
 MOST_ROW_BYTES = 1 << 28
-"""Bytes of texts as rows, each as long as the longest. OVMS takes 2**30."""
+"""Bytes of texts as rows, each as long as the longest. OVMS allows 2**30."""
 _TOO_LARGE = "Maximum 2D array after string conversion exceeded 1GB"
 _SUFFIX = "_string"
 _LENGTH_BYTES = 4

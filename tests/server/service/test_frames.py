@@ -13,7 +13,7 @@ from tritonclient.utils import InferenceServerException
 from graph_server.config.read import ServerConfig
 from graph_server.models.model import ModelConfig, TensorInfo
 from graph_server.models.preparation import Preparation
-from graph_server.service.pictures import decoded
+from graph_server.service.encoded_images import decoded
 from graph_server.service.status import UnmappedRefusal
 from tests.support.graph_server import graph_server, write_onnx
 

@@ -1,4 +1,4 @@
-"""What the REST port answers: a request's parts in, a response's parts out.
+"""Answers of the REST port: a request's parts in, a response's parts out.
 
 Source: src/http_rest_api_handler.cpp, src/http_server.cpp, src/config_status_utils.cpp.
 """
@@ -38,11 +38,11 @@ _STATUS = {
     grpc.StatusCode.UNAVAILABLE: 404,
     grpc.StatusCode.RESOURCE_EXHAUSTED: 503,
 }
-# Beside the rule by code: what OVMS's table has differently, by the beginning of the text.
+# Exceptions from the rule by code in OVMS's table, by the beginning of the text.
 _RELOAD_STATUS = {
     "JSON_INVALID": 412, "PATH_INVALID": 400, "RESHAPE_ERROR": 412, "CANNOT_COMPILE_MODEL_INTO_TARGET_DEVICE": 412,
 }  # fmt: skip
-"""Of what a reload fails with, by OVMS's names; 500 where it is not said."""
+"""HTTP statuses of a failed reload, by OVMS's names; otherwise 500."""
 _EXCEPTIONS = {
     "Mediapipe is not loaded yet": 500, "Failed to add packet": 412, "Model could not be reshaped": 412,
     "Inference-Header-Content-Length header": 500, "Request contains values both in binary data": 500,
@@ -201,7 +201,7 @@ def _statuses(calls: ServableCalls) -> dict[str, Any]:
 
 
 def _version(digits: str | None) -> str:
-    """A version in a URL, where zeros may lead; one that is too large is unknown."""
+    """A version in a URL. It may have leading zeros. One that is too large is unknown."""
     if digits and int(digits) >= 2**63:
         raise unknown_version()
     return str(int(digits)) if digits else ""

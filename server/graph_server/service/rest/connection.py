@@ -34,9 +34,9 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """Bounds of every connection. ``bodies`` is shared by all: bytes of the requests under way.
+    """Limits of every connection. All share ``bodies``: the bytes of open requests.
 
-    A client is cut off when it is silent for ``idle_seconds``, takes that long to read an answer, or takes
+    A client is disconnected when it is silent for ``idle_seconds``, takes that long to read an answer, or takes
     ``request_seconds`` to send a request.
     """
 
@@ -47,7 +47,7 @@ class HttpLimits:
 
 
 class HttpConnection:
-    """Serves the requests of one client, one after the other. The socket does not block; its owner closes it."""
+    """Serves the requests of one client, one after another. The socket is non-blocking; its owner closes it."""
 
     def __init__(
         self, client: socket.socket, limits: HttpLimits, answer: Callable[[HttpRequest], Awaitable[HttpResponse]]
@@ -77,7 +77,7 @@ class HttpConnection:
         """Whether another request may follow."""
         self.waiting_since = self._loop.time()
         deadline = self.waiting_since + self._limits.request_seconds
-        # h11 would copy a body three times: it reads heads only, and a new one is made for each request.
+        # h11 would copy a body three times. So it reads only heads, with a new h11 connection for each request.
         self._protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_BYTES)
         try:
             head = await self._read_head(deadline)
@@ -129,7 +129,7 @@ class HttpConnection:
         return body
 
     async def _refuse(self, status: int, text: str) -> bool:
-        """Send an error and read on until the client, which may still be sending, has seen it and leaves."""
+        """Send an error, and read on: the client may still send before it sees the error and leaves."""
         await self._send(failed(status, text), closing=True)
         self._socket.shutdown(socket.SHUT_WR)
         self._expect(_LINGER_SECONDS)
@@ -164,7 +164,7 @@ class HttpConnection:
             await self._loop.sock_sendall(self._socket, part)
 
     def _expect(self, seconds: float | None) -> None:
-        """Cut the client off after that time. One timer costs less than :func:`asyncio.wait_for` at each read."""
+        """Disconnect the client after that time. One timer costs less than :func:`asyncio.wait_for` at each read."""
         if self._timer is not None:
             self._timer.cancel()
         task = asyncio.current_task()

@@ -1,4 +1,4 @@
-"""What a browser is told about requests from pages of other origins.
+"""CORS headers: what pages of other origins may do.
 
 Source: src/drogon_http_server.cpp, which adds these headers to every answer.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class CrossOrigin:
-    """What pages of other origins may do: lists with commas, ``*`` for anything; empty ones are not told."""
+    """What pages of other origins may do: comma-separated lists, ``*`` for anything. Empty ones are not sent."""
 
     origins: str = "*"
     methods: str = "*"

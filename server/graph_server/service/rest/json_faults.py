@@ -1,4 +1,4 @@
-"""Where a body is no JSON, in the words of OVMS's JSON library (RapidJSON, include/rapidjson/error/en.h)."""
+"""The fault in a body that is no JSON, as OVMS's library names it (RapidJSON, include/rapidjson/error/en.h)."""
 
 from json import JSONDecodeError
 

@@ -1,4 +1,4 @@
-"""What is served, in the words of OpenAI's API, and which servable one of its requests is for.
+"""The list of servables in the form of OpenAI's API, and the servable that such a request names.
 
 Source: src/http_rest_api_handler.cpp (processListModelsRequest, createV3HttpPayload).
 """

@@ -1,4 +1,4 @@
-"""The REST port: one thread moves the bytes of every connection, others answer."""
+"""The REST port. One thread moves the bytes of all connections, others answer."""
 
 import asyncio
 import logging
@@ -25,8 +25,8 @@ _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Lengt
 class RestServer:
     """Owns the thread of the connections and the threads that answer: ``workers`` of them infer.
 
-    Idle and slow clients hold a connection, not a thread. When all places are taken, a new client gets that of the
-    client that has been waited for longest. Raises :class:`OSError` for an address that cannot be bound.
+    Idle and slow clients hold a connection, not a thread. When all places are taken, a new client gets the place of the
+    client that has been idle longest. Raises :class:`OSError` for an address that cannot be bound.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class RestServer:
         self._thread.start()
 
     def close(self) -> None:
-        """Cut every connection, and wait until what is being answered has ended."""
+        """Close every connection, and wait for the answers in progress."""
         self._loop.call_soon_threadsafe(self._ended.set)
         self._thread.join()
         for listening in self._sockets:
@@ -109,7 +109,7 @@ class RestServer:
             self._connections.pop(task, None)
 
     def _make_room(self) -> bool:
-        """Cut the client that has been waited for longest; false if all wait for their answers."""
+        """Disconnect the client that has been idle longest. False if all wait for answers."""
         since = {task: item.waiting_since for task, item in self._connections.items() if item.waiting_since is not None}
         if not since:
             return False

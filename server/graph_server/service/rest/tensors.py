@@ -25,7 +25,7 @@ _PRECISION = "Could not parse input content. Unsupported data precision detected
 
 
 class NotJson(Refusal):
-    """A body that is no JSON: its HTTP status is its own."""
+    """A body that is no JSON. It has its own HTTP status."""
 
     def __init__(self, details: str = "") -> None:
         super().__init__("The file is not valid json", details, code=grpc.StatusCode.INVALID_ARGUMENT)
@@ -79,7 +79,7 @@ def _request(content: Any, tail: memoryview, name: str, version: str) -> InferRe
     message.id = _typed(content.get("id", ""), str, _INPUT)
     _fill_parameters(message.parameters, content.get("parameters", {}))
     for item in _typed(content.get("outputs", []), list, _INPUT):
-        # As in OVMS: of several requested outputs the last one counts.
+        # As in OVMS, the last of several requested outputs counts.
         del message.outputs[:]
         output = message.outputs.add(name=_typed(_typed(item, dict, _OUTPUT).get("name"), str, _OUTPUT))
         _fill_parameters(output.parameters, item.get("parameters", {}))
@@ -133,7 +133,7 @@ def _binary_outputs(request: ModelInferRequest) -> frozenset[str]:
 
 
 def _fill_input(message: ModelInferRequest, item: Any, only: bool) -> bool:
-    """Add an input; whether its values stand in the JSON."""
+    """Add an input. Returns whether its values are in the JSON."""
     fields = _typed(item, dict, _INPUT)
     made = message.inputs.add(
         name=_typed(fields.get("name"), str, _INPUT), datatype=_typed(fields.get("datatype"), str, _INPUT)
@@ -151,7 +151,7 @@ def _fill_input(message: ModelInferRequest, item: Any, only: bool) -> bool:
             raise Refusal(_PRECISION)
         values = list(_flat(data, _FITS[made.datatype]))
         encoded = [value.encode() for value in values] if made.datatype == "BYTES" else values
-        if encoded:  # or contents that are empty would count as contents
+        if encoded:  # otherwise empty contents would count as contents
             getattr(made.contents, CONTENTS[made.datatype]).extend(encoded)
         return bool(values)
     if (

@@ -1,4 +1,4 @@
-"""Encoded pictures as the input of a model, which OVMS decodes and makes as large as the model wants.
+"""Encoded images as the input of a model, which OVMS decodes and makes as large as the model wants.
 
 Source: src/tensor_conversion.hpp, src/tensor_conversion_common.cpp, src/kfs_frontend/validation.cpp.
 """
@@ -19,11 +19,11 @@ from kserve_wire.datatypes import DTYPES
 from kserve_wire.messages import ModelInferRequest
 
 MOST_PIXELS = 1 << 24
-"""More are not decoded for a request: a few kilobytes may hold a picture of any size. OVMS has OpenCV's 2**30."""
+"""More are not decoded for a request: a few kilobytes may hold an image of any size. OVMS has OpenCV's 2**30."""
 
 
 def pictures_of(info: TensorInfo, item: ModelInferRequest.InferInputTensor, raw: memoryview | None) -> list[bytes]:
-    """The encoded pictures of an input for ``info``, with OVMS's checks; raises :class:`Refusal`."""
+    """The encoded images of an input for ``info``, with OVMS's checks; raises :class:`Refusal`."""
     where = f"input name: input name: {info.name}"
     encoded = texts_of(item, raw)
     if len(info.shape) != 4:
@@ -41,7 +41,7 @@ def pictures_of(info: TensorInfo, item: ModelInferRequest.InferInputTensor, raw:
 
 
 def decoded(info: TensorInfo, encoded: Sequence[bytes]) -> npt.NDArray[Any]:
-    """The tensor [n, height, width, channels] of pictures, BGR as OpenCV reads them; raises :class:`Refusal`.
+    """The tensor [n, height, width, channels] of images, BGR as OpenCV reads them; raises :class:`Refusal`.
 
     They are made as large as the model's input where the configuration says that its layout is NHWC.
     """
@@ -74,11 +74,11 @@ def decoded(info: TensorInfo, encoded: Sequence[bytes]) -> npt.NDArray[Any]:
 
 def _pixels(data: bytes, most: int) -> npt.NDArray[Any]:
     """Pixels [height, width, channels]; raises :class:`Refusal`."""
-    from PIL import Image  # which takes time to load, and few send pictures
+    from PIL import Image  # which takes time to load, and few send encoded images
 
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            width, height = picture.size
+        with Image.open(io.BytesIO(data)) as image_file:
+            width, height = image_file.size
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise UnmappedRefusal("Image parsing failed") from error
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if width * height <= most else None
