@@ -2,6 +2,7 @@
 
 import queue
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,11 +14,15 @@ from graph_server.server import GraphServer
 from stream_client import Result, RunOptions, StreamClient, TransportOptions
 from stream_client.errors import ConnectError
 from stream_client.frames import Tensor
+from stream_client.sources.arrays import CallableSource
 from stream_client.transport.base import Answer, Event, Request
 from stream_client.transport.session import connect
 from stream_client.transport.shared_memory import SharedMemory, Slots, can_share
+from tests.support.balancer import Balancer, Route, in_turn
 from tests.support.graph_server import graph_server
 from tests.support.kserve_server import ScriptedServer
+from tests.support.ports import free_port
+from tests.support.waiting import wait_until
 
 COUNT = 80
 FOLDER = Path("/dev/shm")
@@ -217,3 +222,60 @@ def test_a_slot_is_free_only_once() -> None:
     assert slots.take() is None
     slots.give_back(first)
     assert slots.take() == first
+
+
+def one_server_but_for(method: str, nth: int) -> Route:
+    """All calls go to the first server, and the ``nth`` of ``method`` to the second."""
+    return lambda called, count: int(called == method and count == nth)
+
+
+ROUTES: dict[str, tuple[Literal["stream", "unary"], Route]] = {
+    "a stream's inputs": ("stream", one_server_but_for("SystemSharedMemoryRegister", 0)),
+    "a stream's outputs": ("stream", one_server_but_for("SystemSharedMemoryRegister", 1)),
+    "unary calls in turn": ("unary", in_turn),
+}
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize(("api", "route"), ROUTES.values(), ids=ROUTES)
+def test_a_server_that_does_not_know_a_region_gets_frames_in_messages(
+    api: Literal["stream", "unary"], route: Route, live: bool
+) -> None:
+    """A load balancer registers the region at one server, and sends frames to another."""
+    kept: list[Result] = []
+    with graph_server() as first, graph_server() as second, Balancer([first.address, second.address], route) as both:
+        options = TransportOptions(both.address, model_name="passThrough", api=api)
+        given = frames()
+        source = CallableSource(lambda: next(given, None)) if live else given
+        run_options = RunOptions(drop_policy="block", max_inflight=4)
+        summary = StreamClient(source, kept.append, options, options=run_options).run()
+    assert both.calls["SystemSharedMemoryRegister"]
+    assert both.calls["ModelStreamInfer"] >= (2 if api == "stream" else 0)
+    assert (summary.ledger.delivered, summary.ledger.dropped, summary.ledger.failed) == (COUNT, {}, {})
+    assert all(np.array_equal(result.image, image) for result, image in zip(kept, frames(), strict=True))
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("api", ["stream", "unary"])
+def test_a_server_that_is_restarted_in_mid_run_loses_no_frame(api: Literal["stream", "unary"], live: bool) -> None:
+    """It has forgotten the regions of the first half."""
+    kept: list[Result] = []
+    port = free_port()
+    with ExitStack() as second, ExitStack() as first:
+        first.enter_context(graph_server(port=port))
+
+        def given() -> Iterator[np.ndarray[Any, Any]]:
+            for index, image in enumerate(frames()):
+                if index == COUNT // 2:
+                    wait_until(lambda: len(kept) == COUNT // 2)
+                    first.close()
+                    second.enter_context(graph_server(port=port))
+                yield image
+
+        images = given()
+        source = CallableSource(lambda: next(images, None)) if live else images
+        options = TransportOptions(f"127.0.0.1:{port}", model_name="passThrough", api=api)
+        run_options = RunOptions(drop_policy="block", max_inflight=4, on_server_loss="retry")
+        summary = StreamClient(source, kept.append, options, options=run_options).run()
+    assert (summary.ledger.delivered, summary.ledger.dropped, summary.ledger.failed) == (COUNT, {}, {})
+    assert all(np.array_equal(result.image, image) for result, image in zip(kept, frames(), strict=True))

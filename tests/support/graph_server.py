@@ -34,9 +34,11 @@ def pass_through() -> ServerConfig:
 
 
 @contextmanager
-def graph_server(*faults: str, config: ServerConfig | None = None, **options: Any) -> Iterator[GraphServer]:
-    """A server on any port of loopback, by default of the pass-through graph."""
-    made = GraphServer(config or pass_through(), ServerOptions(port=0, faults=parse_faults(faults), **options))
+def graph_server(
+    *faults: str, config: ServerConfig | None = None, port: int = 0, **options: Any
+) -> Iterator[GraphServer]:
+    """A server on loopback, by default on any port and of the pass-through graph."""
+    made = GraphServer(config or pass_through(), ServerOptions(port=port, faults=parse_faults(faults), **options))
     made.start()
     try:
         yield made

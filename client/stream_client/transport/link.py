@@ -1,5 +1,6 @@
 """What streaming and unary sessions share: the connection, the shared memory and requests as bytes."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 
 import grpc
@@ -11,6 +12,8 @@ from stream_client.transport.channel import Connection
 from stream_client.transport.codec import encode_request, nowhere
 from stream_client.transport.options import Parameter, TransportOptions
 from stream_client.transport.shared_memory import SharedMemory
+
+logger = logging.getLogger(__name__)
 
 
 class ServableLink:
@@ -50,6 +53,27 @@ class ServableLink:
             input_places=memory.place_inputs(request.timestamp, request.inputs) if memory else None,
             output_places=memory.place_outputs(request.timestamp) if memory else None,
         )
+
+    def encode_again(self, timestamp: int, parameters: Mapping[str, Parameter]) -> bytes | None:
+        """The bytes of an unanswered request, if it can be sent again."""
+        tensors = self.memory.tensors_of(timestamp) if self.memory is not None else None
+        return None if tensors is None else self.encode(Request(timestamp, tensors), parameters)
+
+    def lost_region(self, text: str) -> bool:
+        """Whether the error ``text`` names a region that the server does not know, as behind a load balancer.
+
+        Then this link uses shared memory no more.
+        """
+        if self.memory is None or not self.memory.is_in(text):
+            return False
+        self._shared_outputs = ()
+        if self.memory.give_up():
+            logger.warning(
+                "%s does not know the shared memory that was registered there: frames go inside their messages "
+                "(a load balancer in between, or a restart)",
+                self.address,
+            )
+        return True
 
     def interrupt(self) -> None:
         """Make a waiting :meth:`open`, and every later one, fail at once. Safe from any thread."""

@@ -5,6 +5,9 @@ server opens them by name once. Then the names are removed, so nothing is left b
 input's slot is free again when its request is answered. An output's slot is free when the last array on it is gone.
 Both are free once the graph has passed their frame without an answer. Without a free slot the frame goes inside its
 message. It does so, too, when the server does not offer the extension or cannot open the file.
+
+Behind a load balancer, or after a restart, a server may not know a region. Then :class:`SharedMemory` is given up: it
+still has the tensors of every unanswered request, which are sent again inside their messages.
 """
 
 import logging
@@ -101,6 +104,8 @@ class SharedMemory:
     """Bytes. Smaller tensors are as fast inside their message."""
     INPUT_SLOTS = 16
     OUTPUT_SLOTS = 32
+    KEPT = 64
+    """How many unanswered requests can be sent again."""
     REMEMBERED = 256
     """How many of the last requests are remembered, by timestamp."""
 
@@ -117,6 +122,9 @@ class SharedMemory:
         self._outputs: Slots | None = None
         self._output_sizes: dict[str, int] = {}
         self._refused = False
+        self._given_up = False
+        self._last_placed = -1
+        self._tensors: dict[int, Sequence[Tensor]] = {}
         self._sent: dict[int, list[tuple[Slots, int]]] = {}
         self._offered: dict[tuple[int, str], Place] = {}
         self._awaited: dict[Place, Slots] = {}
@@ -130,6 +138,11 @@ class SharedMemory:
         places: dict[str, Place] = {}
         with self._lock:
             self._timestamps.append(timestamp)
+            self._tensors[timestamp] = tensors
+            while len(self._tensors) > self.KEPT:
+                del self._tensors[next(iter(self._tensors))]
+        if self._given_up:
+            return places
         for tensor in tensors:
             size = tensor.array.nbytes
             if size < self.MIN_BYTES or tensor.datatype == "BYTES":
@@ -149,6 +162,8 @@ class SharedMemory:
         """Slots for the outputs that were large before. If there are any, every output is named: Triton sends only
         named outputs.
         """
+        if self._given_up:
+            return {}
         places: dict[str, Place | None] = dict.fromkeys(self._names) if self._output_sizes else {}
         for name, size in list(self._output_sizes.items()):
             if self._outputs is None or self._outputs.size < size:
@@ -195,12 +210,16 @@ class SharedMemory:
         with self._lock:
             if timestamp not in self._timestamps:
                 return
-            sent = [earlier for earlier in self._sent if earlier < timestamp]
+            sent = [earlier for earlier in self._tensors if earlier < timestamp]
             offered = [key for key in self._offered if key[0] < timestamp and key[1] in outputs]
         for earlier in sent:
             self._free_inputs(earlier)
         for key in offered:
             self._take_back(*key)
+
+    def late(self, timestamp: int) -> None:
+        """Nobody waits for the answer any more. The server may still use the request's memory."""
+        self._tensors.pop(timestamp, None)
 
     def failed(self, timestamp: int) -> None:
         """The server has refused the request, so it no longer uses its memory."""
@@ -217,9 +236,33 @@ class SharedMemory:
         for call in calls:
             call.exception()  # a lost server has forgotten them
 
+    # --- a server that does not know a region
+
+    def is_in(self, text: str) -> bool:
+        """Whether an error text names a region of this session."""
+        return any(name in text for name in list(self._regions))
+
+    def give_up(self) -> bool:
+        """From now on, all tensors go inside their messages. ``False`` when that is so already."""
+        with self._lock:
+            if self._given_up:
+                return False
+            self._given_up = True
+            self._last_placed = max(self._timestamps, default=-1)
+            return True
+
+    def is_outdated(self, timestamp: int) -> bool:
+        """Whether a request was made before that, so that it may name a region."""
+        return self._given_up and timestamp <= self._last_placed
+
+    def tensors_of(self, timestamp: int) -> Sequence[Tensor] | None:
+        """The tensors of an unanswered request; ``None`` where they are kept no more."""
+        return self._tensors.get(timestamp)
+
     # --- inside
 
     def _free_inputs(self, timestamp: int) -> None:
+        self._tensors.pop(timestamp, None)
         for slots, offset in self._sent.pop(timestamp, ()):
             slots.give_back(offset)
 

@@ -1,4 +1,8 @@
-"""Streaming sessions: ``ModelStreamInfer``, one call for many frames."""
+"""Streaming sessions: ``ModelStreamInfer``, one call for many frames.
+
+A server that does not know a region of shared memory refuses the requests that name it. Then the call is ended, and all
+its answers are awaited. A second call begins with the requests that are still unanswered, now inside their messages.
+"""
 
 import math
 import threading
@@ -45,6 +49,7 @@ class StreamingTransport:
     ) -> None:
         self._link = ServableLink(options, model_name, shared_outputs)
         self._parameters = dict(parameters or {})
+        self._start: grpc.StreamStreamMultiCallable[bytes, bytes] | None = None
         self._call: grpc.Call | None = None
         self._reader: threading.Thread | None = None
         self._requests: BoundedQueue[bytes] = BoundedQueue(self.QUEUE)
@@ -52,6 +57,9 @@ class StreamingTransport:
         self._lock = threading.Lock()
         self._in_order = False  # answers carry neither timestamp nor id
         self._first = True
+        self._renewing = False  # the call ends, and another one will follow
+        self._finished = False
+        self._closed = False
         self._upload_rate: float | None = None
 
     @property
@@ -66,11 +74,10 @@ class StreamingTransport:
         self._unanswered.clear()
         self._in_order = False
         self._first = True
-        start: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(method_path("ModelStreamInfer"))
-        self._call = start(self._drain(self._requests))
-        self._reader = threading.Thread(
-            target=self._read, args=(self._call, listener), name="stream reader", daemon=True
-        )
+        self._renewing = self._finished = self._closed = False
+        self._start = channel.stream_stream(method_path("ModelStreamInfer"))
+        self._call = self._start(self._drain(self._requests))
+        self._reader = threading.Thread(target=self._run, args=(listener,), name="stream reader", daemon=True)
         self._reader.start()
 
     def encode(self, request: Request) -> bytes:
@@ -86,11 +93,19 @@ class StreamingTransport:
             # A graph may drop frames. Answers name their request, so old requests need not be remembered.
             if len(self._unanswered) > self.QUEUE and not self._in_order:
                 self._unanswered.popitem(last=False)
-        self._requests.put(data)
+            if self._renewing:  # the next call begins with all that is unanswered
+                return
+            requests = self._requests
+            memory = self._link.memory
+            if memory is not None and memory.is_outdated(timestamp):
+                data = self._link.encode_again(timestamp, {}) or data
+        requests.put(data)
 
     def finish(self) -> None:
         """Half-close after everything queued is sent."""
-        self._requests.close()
+        with self._lock:
+            self._finished = True
+            self._requests.close()
 
     def interrupt(self) -> None:
         """Wait no more for a connection."""
@@ -101,8 +116,11 @@ class StreamingTransport:
         self._requests.close()
         if self._reader is not None and not self._unanswered:
             self._reader.join(self.LINGER)  # servers count a cancelled call as failed
-        if self._call is not None:
-            self._call.cancel()
+        with self._lock:
+            self._closed = True
+            call = self._call
+        if call is not None:
+            call.cancel()
         if self._reader is not None:
             self._reader.join()
         self._link.close()
@@ -123,22 +141,65 @@ class StreamingTransport:
                 rate = len(data) / max(time.monotonic() - started, 1e-6)
                 self._upload_rate = max(rate, self._upload_rate or 0.0)
 
-    def _read(self, call: grpc.Call, listener: Listener) -> None:
-        error: StreamClientError | None = None
+    def _run(self, listener: Listener) -> None:
+        """Runs in the reader's thread."""
+        error = self._read(listener)
+        while error is None and self._renewing and self._renew():
+            error = self._read(listener)
+        listener(Closed(error))
+
+    def _renew(self) -> bool:
+        """Begin another call with the requests that are unanswered; ``False`` when the session is closed."""
+        start = self._start
+        assert start is not None
+        with self._lock:
+            if self._closed:
+                return False
+            self._requests = BoundedQueue(self.QUEUE)
+            self._in_order = False
+            self._first = True
+            for timestamp in self._unanswered:
+                data = self._link.encode_again(timestamp, self._parameters if self._first else {})
+                if data is not None:
+                    self._requests.put(data)
+                    self._first = False
+            self._renewing = False
+            if self._finished:
+                self._requests.close()
+            self._call = start(self._drain(self._requests))
+        return True
+
+    def _region_lost(self, text: str) -> bool:
+        """Whether an error is about shared memory; then this call takes no more requests."""
+        if not self._link.lost_region(text):
+            return False
+        with self._lock:
+            self._renewing = True
+            self._requests.close()
+        return True
+
+    def _read(self, listener: Listener) -> StreamClientError | None:
+        """Report a call's answers to their end, and what ended them."""
+        call = self._call
+        assert call is not None
         try:
             for data in call:  # type: ignore[attr-defined]
-                listener(self._event(data))
+                event = self._event(data)
+                if event is not None:
+                    listener(event)
         except grpc.RpcError:
-            error = error_of_status(call.code(), call.details() or "", self._link.address)
+            details = call.details() or ""
+            if not self._region_lost(details):
+                return error_of_status(call.code(), details, self._link.address)
         except Exception as exception:  # noqa: BLE001 - ends the session, with its cause
-            error = as_error(exception, TransportError, "reading answers failed")
+            return as_error(exception, TransportError, "reading answers failed")
         finally:
             # Nothing reads the answers any more. End the call, and empty the sender's queue.
             self._requests.close()
             call.cancel()
-        listener(Closed(error))
+        return None
 
-    def _event(self, data: bytes) -> Event:
+    def _event(self, data: bytes) -> Event | None:
         received = time.monotonic()
         memory = self._link.memory
         message = decode_stream_response(data, self._link.model_name, self._link.view)
@@ -150,6 +211,8 @@ class StreamingTransport:
                 value="unary",
             )
         if message.error or message.response is None:
+            if self._region_lost(message.error):
+                return None
             failed = self._failed(message.response)
             if memory is not None and failed is not None:
                 memory.failed(failed)

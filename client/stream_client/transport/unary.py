@@ -113,11 +113,13 @@ class UnaryTransport:
         status = call.code()  # type: ignore[attr-defined]
         if status is not grpc.StatusCode.OK:
             details = call.details() or ""  # type: ignore[attr-defined]
+            if self._link.lost_region(details) and self._send_again(timestamp):
+                return None
             error = error_of_status(status, details, self._link.address)
             if isinstance(error, TransportError) and not isinstance(error, DeadlineError):
                 return error
-            if memory is not None and not isinstance(error, DeadlineError):
-                memory.failed(timestamp)
+            if memory is not None:
+                (memory.late if isinstance(error, DeadlineError) else memory.failed)(timestamp)
             self._listener(Failure(timestamp, error))
             return None
         data = call.result()
@@ -130,6 +132,13 @@ class UnaryTransport:
         parsed = time.monotonic()
         self._listener(Answer(timestamp, response.outputs, received, parsed, complete=True, size=len(data)))
         return None
+
+    def _send_again(self, timestamp: int) -> bool:
+        """Send the tensors of a request, which were in shared memory, inside the message."""
+        data = self._link.encode_again(timestamp, self._parameters)
+        if data is not None:
+            self.send(timestamp, data)
+        return data is not None
 
     def _close_session(self, error: StreamClientError | None) -> None:
         with self._changed:
