@@ -4,7 +4,7 @@
 
 For each part: the frames in which both have it; `presence` is in how many percent of frames both have it or neither
 has; and over frames where both have it, the median distance of its points in percent of the frame's diagonal: the
-median and the 95th percentile over frames. In brackets is what is allowed (parity.py); `!` marks what is not.
+median and the 95th percentile over frames. In brackets is what is allowed (README.md); `!` marks what is not.
 
 A precision is how the networks compute: `f32` as in the shipped configuration; `bf16-but-pose` is bfloat16 for hands
 and face, float32 for the pose; `bf16` is bfloat16 for all, OpenVINO's default on processors that have it.
@@ -27,12 +27,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import openvino as ov
-from parity import BOUNDS, CLIPS, SHARED, SHORT, Row, allowed, compared, print_table
+from parity import CLIPS, NOISE, SHARED, SHORT, print_table
 
 from graph_server.cli.assets import ensure_models, shipped_mounts
 from graph_server.cli.landmarks import FRAME_PERIOD, LandmarkExtractor, frames
 from graph_server.config.read import read_config
 from graph_server.holistic.frame_skipping import EVERY_FRAME, FrameSkipping
+from graph_server.holistic.parity import BOUNDS, Row, allowed, compared
 from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
 from graph_server.resources import cache_folder, project_file
@@ -111,7 +112,7 @@ def main() -> int:
         sys.exit(f"{SHARED} is not here: the golden landmarks are needed")
     isa, used = os.environ.get("ONEDNN_MAX_CPU_ISA"), kernels()
     print(f"ONEDNN_MAX_CPU_ISA {isa or 'is not set'}; float32 convolutions: {', '.join(used)}")
-    limits = {clip: allowed(clip, options.frames or length(clip)) for clip in options.clips}
+    limits = {clip: allowed(NOISE, clip, options.frames or length(clip)) for clip in options.clips}
     results = {}
     for precision in options.precision:
         models = models_in(precision)

@@ -24,9 +24,10 @@ import mediapipe_peer
 import numpy as np
 import numpy.typing as npt
 from holistic_parity import found, size_of
-from parity import CLIPS, PARTS, SHARED, Row, compared, print_table
+from parity import CLIPS, SHARED, print_table
 
 from graph_server.cli.landmarks import frames
+from graph_server.holistic.parity import PARTS, Row, compared
 
 Arrays = dict[str, npt.NDArray[np.float32]]
 

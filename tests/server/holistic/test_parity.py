@@ -1,6 +1,6 @@
 """Parity with MediaPipe on the shared clips, on this processor and on older ones that oneDNN imitates.
 
-What is allowed is measured: see benchmarks/parity.py.
+What is allowed is measured: see benchmarks/README.md.
 """
 
 import json
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from parity import Row, allowed
 
+from graph_server.holistic.parity import Row, allowed
 from tests.conftest import ROOT, shared
 
 OF_OLDER = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="oneDNN imitates x86 processors")
@@ -62,7 +62,7 @@ def test_landmarks_agree_with_mediapipe_on_processors_without_avx2(models_dir: P
 
 
 def test_what_is_allowed_admits_another_processor_s_float32_and_no_bfloat16() -> None:
-    limits = allowed("dance", 382)
+    limits = allowed(ROOT / "benchmarks" / "mediapipe_noise.csv", "dance", 382)
     # An AMD EPYC with AVX512_BF16: float32 first, then bfloat16.
     assert limits["face"].admits(Row(total=382, both=120, unlike=13, median=0.006, p95=0.03))
     assert limits["pose"].admits(Row(total=382, both=382, unlike=0, median=0.005, p95=0.012))
