@@ -4,13 +4,15 @@ import sys
 from importlib.metadata import version as installed
 from pathlib import Path
 
+from sphinx.application import Sphinx
+
 sys.path.insert(0, str(Path(__file__).parent / "extensions"))
 
 project = "ovms-stream-client"
 author = "The ovms-stream-client contributors"
 version = release = installed(project)
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "command_line", "offline"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "command_line", "offline", "settings_table"]
 exclude_patterns = ["extensions"]
 smartquotes = False  # two dashes are a flag's
 myst_enable_extensions = ["colon_fence"]
@@ -38,3 +40,15 @@ html_theme = "furo"
 html_title = f"{project} {version}"
 html_copy_source = False
 html_show_copyright = False
+
+
+def _signature(
+    _app: Sphinx, _what: str, _name: str, _obj: object, _options: object, text: str | None, result: str | None
+) -> tuple[str | None, str | None]:
+    """Sphinx cannot parse how a dataclass writes a default that a function makes."""
+    return text and text.replace("<factory>", "..."), result
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    app.connect("autodoc-process-signature", _signature)
