@@ -18,7 +18,7 @@ _USAGE = """%(prog)s --input_stream NAME --output_stream NAME [flags]
 _EXAMPLES = """
 examples:
   a camera on the screen             --input_stream 0 --output_stream screen
-  a file, with frames and labels   --input_stream in.mp4 --output_stream out.mp4 --labels_output labels.jsonl
+  a file, with frames and labels     --input_stream in.mp4 --output_stream out.mp4 --labels_output labels.jsonl
   your own OVMS                      --grpc_address host:9000 --input_stream in.mp4 --output_stream out.mp4
   any KServe v2 server               --grpc_address host:9000 --api unary --model_name NAME --input_stream in.mp4 \\
                                      --output_stream out.mp4
