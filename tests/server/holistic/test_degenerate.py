@@ -164,7 +164,8 @@ HANDS, POSE, FACE = ("hand_recrop", "hand_landmark_full"), ("pose_detection", "p
     [
         *((name, math.nan) for name in (*POSE, *HANDS, *FACE, "face_detection")),
         ("pose_landmark_full", math.inf),
-        ("hand_landmark_full", 0.0),
+        ("pose_detection", 0.0),
+        ("hand_recrop", 0.0),
     ],
 )
 def test_no_answer_of_a_network_ends_a_graph(changed: str, factor: float, tmp_path: Path) -> None:
