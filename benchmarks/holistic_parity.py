@@ -29,7 +29,7 @@ import numpy.typing as npt
 import openvino as ov
 from parity import CLIPS, NOISE, SHARED, SHORT, print_table
 
-from graph_server.cli.assets import ensure_models, shipped_mounts
+from graph_server.assets import ensure_models, shipped_mounts
 from graph_server.cli.landmarks import FRAME_PERIOD, LandmarkExtractor, frames
 from graph_server.config.read import read_config
 from graph_server.holistic.frame_skipping import EVERY_FRAME, FrameSkipping

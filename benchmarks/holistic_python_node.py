@@ -12,7 +12,7 @@ from pathlib import Path
 
 from client_bench import tell_ratios
 
-from graph_server.cli.assets import ensure_clip
+from graph_server.assets import ensure_clip
 from stream_client import EmbeddedOptions, RunOptions, StreamClient, TransportOptions
 from stream_client.embedded import EmbeddedServer
 

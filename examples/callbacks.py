@@ -6,7 +6,7 @@ python examples/callbacks.py [VIDEO]
 import sys
 from collections import Counter
 
-from graph_server.cli.assets import ensure_clip
+from graph_server.assets import ensure_clip
 from stream_client import Result, StreamClient, StreamInfo, Summary
 
 counts: Counter[str] = Counter()

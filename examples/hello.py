@@ -7,7 +7,7 @@ Without VIDEO it takes the demo clip.
 
 import sys
 
-from graph_server.cli.assets import ensure_clip
+from graph_server.assets import ensure_clip
 from stream_client import StreamClient
 
 video = sys.argv[1] if len(sys.argv) > 1 else ensure_clip()

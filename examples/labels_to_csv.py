@@ -8,7 +8,7 @@ import csv
 from pathlib import Path
 from typing import TextIO
 
-from graph_server.cli.assets import ensure_clip
+from graph_server.assets import ensure_clip
 from stream_client import Result, StreamClient, StreamInfo
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet
 
-from graph_server.cli.assets import ensure_clip
+from graph_server.assets import ensure_clip
 from stream_client import LandmarksSink, StreamClient, TransportOptions
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from graph_server.cli.assets import ensure_clip
+from graph_server.assets import ensure_clip
 from graph_server.resources import project_file
 from stream_client import StreamClient, TransportOptions
 from stream_client.classify import FeatureSchema, WindowSpec

@@ -8,7 +8,7 @@ Unary calls suit models that are served by themselves. Several calls are in flig
 import argparse
 from pathlib import Path
 
-from graph_server.cli.assets import ensure_clip
+from graph_server.assets import ensure_clip
 from stream_client import RunOptions, StreamClient, TransportOptions
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

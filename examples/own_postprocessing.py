@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from graph_server.cli.assets import ensure_clip
+from graph_server.assets import ensure_clip
 from stream_client import Image, Result, StreamClient
 
 

@@ -8,7 +8,7 @@ Each has a thread and a short queue of its own. The run goes at the pace of the 
 import argparse
 from pathlib import Path
 
-from graph_server.cli.assets import ensure_clip
+from graph_server.assets import ensure_clip
 from stream_client import LabelChangesSink, LabelsSink, Result, SinkLike, SinkOptions, StreamClient, open_sink
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

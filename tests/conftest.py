@@ -84,7 +84,7 @@ def shared(name: str) -> Path:
 @pytest.fixture(scope="session")
 def models_dir() -> Path:
     """The fetched models; `make test` fetches them beforehand."""
-    from graph_server.cli.assets import ensure_models
+    from graph_server.assets import ensure_models
 
     return ensure_models()
 
@@ -97,7 +97,7 @@ def quiet_pygame() -> None:
 @pytest.fixture(scope="session")
 def person(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Path:
     """40 frames of a person walking, 442 pixels wide: not a multiple of 16."""
-    from graph_server.cli.assets import ensure_clip
+    from graph_server.assets import ensure_clip
 
     path = tmp_path_factory.mktemp("clips") / "person.mp4"
     ffmpeg = ("ffmpeg", "-v", "error", "-ss", "3", "-i")

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
-from graph_server.cli.assets import ensure_clip
+from graph_server.assets import ensure_clip
 from graph_server.cli.landmarks import frames
 from kserve_wire.messages import ModelInferRequest
 from kserve_wire.names import TIMESTAMP

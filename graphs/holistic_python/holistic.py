@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pyovms import Tensor
 
-from graph_server.python_nodes.holistic import HolisticModel
+from graph_server.holistic_node import HolisticModel
 
 MODELS = Path("/ovms/holistic_models")
 """The folder of the models in docker/ovms-holistic.Dockerfile. Without it the models are in the user's cache."""

@@ -10,7 +10,7 @@ import grpc
 import numpy as np
 import pytest
 
-from graph_server.cli.assets import ensure_clip, shipped_mounts
+from graph_server.assets import ensure_clip, shipped_mounts
 from graph_server.config.read import ServerConfig, read_config
 from graph_server.resources import project_file
 from graph_server.server import GraphServer, ServerOptions

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from graph_server.cli.assets import ensure_clip
+from graph_server.assets import ensure_clip
 from stream_client import RunOptions, StreamClient, TransportOptions
 from stream_client.monitoring.prometheus import Metrics, MetricsServer
 from stream_client.monitoring.statistics import Statistics

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graph_server.cli.assets import ensure_clip
+from graph_server.assets import ensure_clip
 from stream_client import RunOptions, StreamClient, TransportOptions
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.frames import Result

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from graph_server.assets import shipped_mounts
 from graph_server.cli.arguments import add_mounts
-from graph_server.cli.assets import shipped_mounts
 from graph_server.config.check import check_config
 from graph_server.config.findings import Finding
 from graph_server.resources import cache_folder

@@ -15,8 +15,8 @@ from contextlib import suppress
 import openvino
 
 import graph_server
+from graph_server.assets import ensure_models, shipped_mounts
 from graph_server.cli.arguments import MODEL_SETTINGS, build_parser
-from graph_server.cli.assets import ensure_models, shipped_mounts
 from graph_server.cli.assets import main as assets_main
 from graph_server.cli.messages import error_line
 from graph_server.cli.ovms_flags import IGNORED, refusal

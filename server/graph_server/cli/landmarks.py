@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from graph_server.assets import ensure_models, shipped_mounts
 from graph_server.calculators import REGISTRY
-from graph_server.cli.assets import ensure_models, shipped_mounts
 from graph_server.cli.messages import error_line
 from graph_server.config.read import read_config
 from graph_server.errors import GraphServerError

@@ -8,8 +8,8 @@ import numpy as np
 import openvino as ov
 import pytest
 
+from graph_server.assets import ensure_clip
 from graph_server.calculators import REGISTRY
-from graph_server.cli.assets import ensure_clip
 from graph_server.cli.landmarks import GRAPH_KERNEL, LandmarkExtractor, default_models
 from graph_server.graph.definition import parse_graph
 from graph_server.graph.runtime import Graph

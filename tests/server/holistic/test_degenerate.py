@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from openvino import opset13 as ops
 
+from graph_server.assets import ensure_clip, ensure_models, shipped_mounts
 from graph_server.calculators import REGISTRY
-from graph_server.cli.assets import ensure_clip, ensure_models, shipped_mounts
 from graph_server.cli.landmarks import default_models, frames
 from graph_server.config.read import read_config
 from graph_server.errors import GraphError

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph_server.cli.assets import ensure_clip
+from graph_server.assets import ensure_clip
 from graph_server.cli.landmarks import LandmarkExtractor, default_models, frames
 from graph_server.holistic.crops import Padding, crop, padded, projected, unpadded
 from graph_server.holistic.drawing import Strokes, canvas_for, draw, holistic_strokes

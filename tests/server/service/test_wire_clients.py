@@ -13,7 +13,7 @@ import pytest
 import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
-from graph_server.cli.assets import ensure_clip
+from graph_server.assets import ensure_clip
 from tests.support.graph_server import CONFORMANCE, graph_server_process
 from tests.support.video import picture, rgb
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from graph_server.cli import assets
+from graph_server import assets
 from graph_server.errors import AssetError
 from graph_server.resources import project_file
 

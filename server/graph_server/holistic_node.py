@@ -16,8 +16,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from graph_server.assets import ensure_models, shipped_mounts
 from graph_server.calculators import REGISTRY
-from graph_server.cli.assets import ensure_models, shipped_mounts
 from graph_server.config.read import read_config
 from graph_server.graph.definition import GraphDefinition, parse_graph
 from graph_server.graph.runtime import Graph
