@@ -4,6 +4,7 @@ import sys
 from importlib.metadata import version as installed
 from pathlib import Path
 
+from sphinx import version_info
 from sphinx.application import Sphinx
 
 sys.path.insert(0, str(Path(__file__).parent / "extensions"))
@@ -34,6 +35,8 @@ autodoc_type_aliases = {
     "Postprocess": "stream_client.processing.results.Postprocess",
     "Image": "stream_client.frames.Image",
 }
+if version_info < (9,):  # Sphinx for Python 3.10 shows these names without a link
+    nitpick_ignore_regex.append((r"py:class", "|".join(autodoc_type_aliases)))
 maximum_signature_line_length = 90
 
 html_theme = "furo"
