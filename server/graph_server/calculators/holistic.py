@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from graph_server.calculators.registry import REGISTRY
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services, Subgraph
-from graph_server.graph.messages import HolisticPaceOptions
+from graph_server.graph.messages import HolisticFrameSkippingOptions
 from graph_server.graph.node import Node, Port
 from graph_server.graph.packet_types import DETECTION, IMAGE_FRAME, LANDMARKS, NORM_LANDMARKS, NORM_RECT
 from graph_server.holistic.face import FaceTracker
@@ -97,7 +97,7 @@ class HolisticLandmarks(Subgraph):
     """Pose, hands and face of one person. It only computes parts that have an output stream.
 
     ``RefineLandmarksFromHeatmapCalculatorOptions`` on this node replace the options of the pose. With
-    ``HolisticPaceOptions``, which are ours, the networks of hands and face skip frames.
+    ``HolisticFrameSkippingOptions``, which are ours, the networks of hands and face skip frames.
     """
 
     inputs = Ports(required={"IMAGE": IMAGE_FRAME})
@@ -141,10 +141,10 @@ class HolisticLandmarks(Subgraph):
 
 
 def _skipping(node: Node) -> FrameSkipping:
-    options = node.options.get(HolisticPaceOptions)
+    options = node.options.get(HolisticFrameSkippingOptions)
     if options is None:
         return EVERY_FRAME
-    return FrameSkipping(options.confirm_every, options.search_every, options.look_every)
+    return FrameSkipping(options.confirm_every, options.search_every, options.update_every)
 
 
 def _part(node: Node, calculator: str, inputs: Sequence[Port], outputs: Sequence[Port]) -> Node:

@@ -60,8 +60,8 @@ node {
     [type.googleapis.com/mediapipe.RefineLandmarksFromHeatmapCalculatorOptions] { kernel_size: KERNEL }
   }
   node_options: {
-    [type.googleapis.com/mediapipe.HolisticPaceOptions] {
-      confirm_every: CONFIRM search_every: SEARCH look_every: UPDATE
+    [type.googleapis.com/mediapipe.HolisticFrameSkippingOptions] {
+      confirm_every: CONFIRM search_every: SEARCH update_every: UPDATE
     }
   }
 }
