@@ -16,6 +16,7 @@ from stream_client.doctor import machine
 from stream_client.doctor.finding import Finding, amiss, ok, skipped
 from stream_client.doctor.server import ServerChecks
 from stream_client.doctor.source import SourceChecks
+from stream_client.doctor.stock_client import StockClientChecks
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.frames import Image
@@ -36,13 +37,18 @@ the run has all it needs, 1 when something failed, 2 for flags that cannot work.
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The run's flags, and ``--json``."""
+    """The run's flags, ``--stock_client`` and ``--json``."""
     built = run_parser()
     built.prog = "ovms-stream-client doctor"
-    built.usage = "%(prog)s [flags of the run] [--json FILE]"
+    built.usage = "%(prog)s [flags of the run] [--stock_client] [--json FILE]"
     built.description = "Examine what a run needs: server, source, outputs, this machine."
     built.epilog = _EPILOG
     built.set_defaults(input_stream="testsrc")
+    built.add_argument(
+        "--stock_client",
+        action="store_true",
+        help="ask the server with tritonclient too, to see whether a fault is this client's or the server's",
+    )
     built.add_argument("--json", type=Path, metavar="FILE", help="write the findings as JSON")
     return built
 
@@ -79,7 +85,7 @@ def examine(flags: argparse.Namespace, stack: ExitStack) -> Iterator[Finding]:
     if flags.grpc_address == EMBEDDED:
         yield from _embedded(flags, transport, image, stack)
     else:
-        yield from ServerChecks(transport, image, flags.request_timeout).run()
+        yield from _server(flags, transport, image)
     yield from machine.outputs(flags.output_stream, read(SinkOptions, vars(flags)))
     for path in (flags.labels_output, flags.label_changes_output, flags.landmarks_output):
         if path is not None and str(path) != "-":
@@ -116,7 +122,13 @@ def _embedded(
         return
     yield ok("embedded server", f"started in {time.monotonic() - started:.1f} s")
     yield machine.precision(server.precisions, server.default_precision)
-    yield from ServerChecks(replace(transport, address=server.address), image, flags.request_timeout).run()
+    yield from _server(flags, replace(transport, address=server.address), image)
+
+
+def _server(flags: argparse.Namespace, transport: TransportOptions, image: Image) -> Iterator[Finding]:
+    yield from ServerChecks(transport, image, flags.request_timeout).run()
+    if flags.stock_client:
+        yield from StockClientChecks(transport, image, flags.request_timeout).run()
 
 
 def _pattern() -> Image:

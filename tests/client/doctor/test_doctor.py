@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -65,6 +66,26 @@ def test_a_healthy_set_up_passes(tmp_path: Path, clip: Path, pass_through_server
     assert findings["server live"]["found"] == findings["server ready"]["found"] == "yes"
     assert "libx264" in findings["encoders"]["found"]
     assert not (tmp_path / "out.mp4").exists()
+
+
+@pytest.mark.parametrize("api", ["stream", "unary"])
+def test_tritonclient_can_ask_the_server_too(tmp_path: Path, pass_through_server: str, api: str) -> None:
+    server = ("--grpc_address", pass_through_server, "--model_name", "passThrough", "--api", api)
+    status, findings = examine(tmp_path, *server, "--stock_client")
+    assert (status, failed(findings)) == (0, set())
+    assert findings["stock client, ready"]["found"] == "passThrough: yes"
+    assert findings["stock client, metadata"]["found"] == "passThrough: image -> output"
+    assert findings["stock client, infer"]["found"].startswith("passThrough: output UINT8 [")
+
+
+def test_a_missing_tritonclient_is_a_warning_with_a_remedy(
+    tmp_path: Path, pass_through_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tritonclient.grpc", None)
+    server = ("--grpc_address", pass_through_server, "--model_name", "passThrough")
+    status, findings = examine(tmp_path, *server, "--stock_client")
+    assert (status, findings["stock client"]["status"]) == (0, "warning")
+    assert "ovms-stream-client[clients]" in findings["stock client"]["remedy"]
 
 
 def test_models_that_compute_in_fewer_bits_are_a_warning() -> None:
