@@ -15,6 +15,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 TARGETS = {
     "kserve_v2.proto": "wire/kserve_wire",
     "mediapipe_graph.proto": "server/graph_server/graph",
+    "tensorflow_serving.proto": "server/graph_server/service/tfs",
 }
 
 

@@ -45,6 +45,7 @@ class ServerOptions:
 
     ``rest_address`` is the address of REST; ``None`` takes the address of gRPC. ``channel_arguments`` are arguments of
     gRPC core, such as ``grpc.max_concurrent_streams``. If ``metrics`` is ``None`` the configuration decides.
+    ``tfs``: TensorFlow Serving's gRPC API too, for models.
     ``poll_seconds`` is the time between two checks for a changed configuration, 0 for no checks.
     """
 
@@ -63,6 +64,7 @@ class ServerOptions:
     cpu_extension: Path | None = None
     faults: FaultOptions = NO_FAULTS
     metrics: MetricsConfig | None = None
+    tfs: bool = False
     poll_seconds: float = 0.0
 
     @property
@@ -107,6 +109,10 @@ class GraphServer:
         )
         self._calls = ServableCalls(self._live, Budgets(options.limits))
         self._grpc.add_generic_rpc_handlers((InferenceService(self._calls, self._regions()).handlers(),))
+        if options.tfs:
+            from graph_server.service.tfs.grpc_service import TensorFlowServing
+
+            self._grpc.add_generic_rpc_handlers(TensorFlowServing(self._calls).handlers())
         self._rest: RestServer | None = None
         self.address = ""
         self.rest_address: str | None = None

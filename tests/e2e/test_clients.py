@@ -20,6 +20,7 @@ CASES = [
     *[("triton_grpc", case) for case in ("blocking", "streaming", "demo", "asynchronous", "memory")],
     *[("triton_http", case) for case in ("blocking", "asynchronous")],
     *[("kserve_package", case) for case in ("over_grpc", "over_rest")],
+    *[("ovmsclient_package", case) for case in ("predict", "metadata", "status", "refusals")],
     *[("model_api_package", case) for case in ("adapter", "classifier")],
 ]
 
@@ -33,7 +34,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]
         {"config": {"name": "colors", "base_path": str(folder / "colors")}},
     ]
     (folder / "config.json").write_text(json.dumps({"model_config_list": entries}))
-    with graph_server_process("--config_path", str(folder / "config.json")) as made:
+    with graph_server_process("--tfs", "--config_path", str(folder / "config.json")) as made:
         yield made
 
 

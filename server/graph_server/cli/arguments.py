@@ -74,6 +74,12 @@ def build_parser() -> argparse.ArgumentParser:
         default=1.0,
         help="how often the configuration and the models' folders are looked at for changes, 0: never (default: 1)",
     )
+    how.add_argument(
+        "--tfs",
+        action="store_true",
+        help="answer Predict, GetModelMetadata and GetModelStatus of TensorFlow Serving's gRPC API for models, as OVMS "
+        "did until 2026.2: for ovmsclient",
+    )
     how.add_argument("--cpu_extension", type=Path, help="a library with operations for OpenVINO's CPU device")
     how.add_argument("--cache_dir", type=Path, help="where OpenVINO keeps compiled models (default: the user's cache)")
     how.add_argument(

@@ -183,6 +183,7 @@ def _serve(options: argparse.Namespace) -> int:
             cache=options.cache_dir or cache_folder() / "openvino",
             faults=faults,
             metrics=_metrics(options, config),
+            tfs=options.tfs,
             poll_seconds=options.file_system_poll_wait_seconds,
         ),
         read,
