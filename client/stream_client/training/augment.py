@@ -1,4 +1,4 @@
-"""Variations of landmarks that keep their label."""
+"""Random variations of landmarks for training."""
 
 import re
 from collections.abc import Sequence
@@ -15,26 +15,26 @@ _HIPS = [JOINT["left_hip"], JOINT["right_hip"]]
 
 
 def torso_length(landmarks: Array) -> Array:
-    """[..., points, 3] to [...]: from the middle of the shoulders to that of the hips, in the image."""
+    """[..., points, 3] to [...]: distance between shoulder middle and hip middle, in x and y."""
     line = landmarks[..., _SHOULDERS, :2].mean(axis=-2) - landmarks[..., _HIPS, :2].mean(axis=-2)
     length: Array = np.maximum(np.linalg.norm(line, axis=-1), 1e-9)
     return length
 
 
 def jittered(landmarks: Array, rng: np.random.Generator, amount: float = 0.02) -> Array:
-    """Noise on each point, of ``amount`` torso lengths (standard deviation)."""
+    """Add noise to each point. ``amount`` is its standard deviation in torso lengths."""
     scale = torso_length(landmarks)[..., None, None]
     return landmarks + rng.normal(0.0, amount, landmarks.shape) * scale
 
 
 def scaled(landmarks: Array, rng: np.random.Generator, amount: float = 0.1) -> Array:
-    """Width and height stretched differently, by up to ``amount``: another build, another lens."""
+    """Stretch each axis by its own random factor, 1 ± ``amount``, as for another body or lens."""
     result: Array = landmarks * (1 + rng.uniform(-amount, amount, 3))
     return result
 
 
 def rotated(landmarks: Array, rng: np.random.Generator, degrees: float = 10.0) -> Array:
-    """Turned in the image by up to ``degrees``: a tilted camera. One angle for a whole sequence."""
+    """Rotate in x and y by up to ``degrees``, as for a tilted camera. One angle for the whole sequence."""
     angle = np.radians(rng.uniform(-degrees, degrees))
     matrix = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
     result: Array = landmarks @ matrix.T
@@ -42,19 +42,19 @@ def rotated(landmarks: Array, rng: np.random.Generator, degrees: float = 10.0) -
 
 
 def time_warped(timestamps: npt.NDArray[np.int64], rng: np.random.Generator, amount: float = 0.15) -> Array:
-    """The times, in µs, run faster or slower by up to ``amount``; the first stays."""
+    """Make the timestamps (µs) run faster or slower by up to ``amount``. The first one stays."""
     factor = 1 + rng.uniform(-amount, amount)
     result: Array = timestamps[0] + (timestamps - timestamps[0]) * factor
     return result
 
 
 def mirror(landmarks: Array) -> Array:
-    """Left and right exchanged."""
+    """Exchange left and right."""
     return np.asarray(mirrored(landmarks), dtype=np.float64)
 
 
 def mirrored_target(labels: Sequence[str], target: int) -> int | None:
-    """The label of a mirrored sample: "left step" becomes "right step"; ``None``: it has no counterpart."""
+    """The label of a mirrored sample: "left step" becomes "right step". ``None`` if ``labels`` lacks it."""
     label = labels[target]
     other = re.sub(r"(?i)left|right", _exchange, label)
     if other == label:

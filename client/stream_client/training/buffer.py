@@ -1,6 +1,6 @@
 """A training set that lives in memory: the newest labelled landmark windows of a running stream.
 
-Pictures are looked at for landmarks and, on request, for small crops; nothing is ever written to disk.
+The buffer keeps landmarks and, on request, small crops of frames. It writes nothing to disk.
 """
 
 import sys
@@ -25,8 +25,8 @@ Array = npt.NDArray[np.float64]
 class LandmarkWindow:
     """A sample: ``landmarks`` [steps, points, 3] at a fixed rate, ending at ``timestamp`` (µs).
 
-    ``label`` and ``confidence`` are what the stream's classifier, or whoever labels, said at its end. ``crop`` is
-    a small image, if requested.
+    ``label`` and ``confidence`` come from the stream's classifier, or from another labeller, at the end of the window.
+    ``crop`` is a small part of the frame, if requested.
     """
 
     timestamp: int
@@ -38,7 +38,7 @@ class LandmarkWindow:
 
 @dataclass(frozen=True, slots=True)
 class BufferCounts:
-    """``added`` = ``taken`` + ``overwritten`` + ``waiting``, for the consumer that takes each sample once."""
+    """Counts of samples: ``added`` = ``taken`` + ``overwritten`` + ``waiting``. Each sample is taken once."""
 
     added: int
     taken: int
@@ -52,24 +52,24 @@ CropOf = Callable[[Result], Image | None]
 
 
 def landmarks_of_result(result: Result) -> npt.NDArray[np.floating] | None:
-    """Body and hands in pixels, as the graph found them."""
+    """The graph's landmarks of body and hands, in pixels."""
     return None if result.landmarks is None else result.landmarks.pixels()
 
 
 def label_of_result(result: Result) -> tuple[str, float] | None:
-    """The stream's own label: a teacher for a smaller student."""
+    """The stream's own label, for example to train a smaller model."""
     return None if result.label is None else (result.label.name, result.label.score)
 
 
 class TrainingBuffer:
-    """A sink that keeps the newest ``capacity`` samples. Filled by the stream, read by a training loop.
+    """A sink that keeps the newest ``capacity`` samples. The stream fills it and a training loop reads it.
 
-    ``landmarks`` finds the landmarks of a result, float [33 or 75, 3]; ``label`` its label and confidence,
-    ``None`` to skip it. Samples are windows of ``window``; a window with a gap, or without a person at some
-    time, is no sample. ``crop`` keeps an image with each sample, of at most ``CROP_SIDE`` pixels a side.
-    ``print_to`` makes it a dry run: each sample is printed there as well.
+    ``landmarks`` returns the landmarks of a result, float [33 or 75, 3]. ``label`` returns its label and confidence,
+    or ``None`` to skip it. Each sample is a window as ``window`` describes. A window with a gap, or with a time
+    without a person, is skipped. ``crop`` adds a crop to each sample, of at most ``CROP_SIDE`` pixels a side.
+    With ``print_to`` each sample is also printed there.
 
-    The newest samples win: a consumer that is too slow loses the oldest, and :attr:`counts` says how many.
+    A full buffer drops the oldest sample. :attr:`counts` has the number of dropped samples.
     """
 
     CROP_SIDE = 128
@@ -98,14 +98,14 @@ class TrainingBuffer:
         self._since_sample = 0
         self._changed = threading.Condition()
         self._ring: deque[LandmarkWindow] = deque(maxlen=capacity)
-        self._waiting = 0  # how many of the ring's newest nobody has taken
+        self._waiting = 0  # number of newest samples in the ring that were not taken yet
         self._added = self._taken = self._overwritten = 0
         self._closed = False
 
-    # --- the sink's side
+    # --- called by the stream
 
     def open(self, info: StreamInfo) -> None:
-        """Begin a stream; what was gathered before stays."""
+        """Begin a stream. Samples of earlier streams stay."""
         with self._changed:
             self._closed = False
         self._resampler.reset()
@@ -113,7 +113,7 @@ class TrainingBuffer:
         self._since_sample = 0
 
     def write(self, result: Result) -> bool:
-        """Look at a result; a sample may become of it."""
+        """Add a result. It may complete a sample."""
         points = self._landmarks(result)
         for sample in self._resampler.add(result.frame.timestamp, points):
             if sample.step == 0:
@@ -131,13 +131,13 @@ class TrainingBuffer:
         return True
 
     def close(self) -> None:
-        """The stream is over: whoever takes samples gets the rest, then the end."""
+        """End the stream. Consumers receive the remaining samples, then the end."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     def add(self, sample: LandmarkWindow) -> None:
-        """Keep a sample; the oldest gives way."""
+        """Add a sample. A full buffer drops the oldest one."""
         with self._changed:
             if self._waiting == self._ring.maxlen:
                 self._overwritten += 1
@@ -153,14 +153,14 @@ class TrainingBuffer:
                 file=self._print_to,
             )
 
-    # --- the training loop's side
+    # --- called by the training loop
 
     def __len__(self) -> int:
         with self._changed:
             return len(self._ring)
 
     def __iter__(self) -> Iterator[LandmarkWindow]:
-        """Each sample once, oldest first; waits for more until the stream is over."""
+        """Each sample once, oldest first. Waits for more until the stream ends."""
         while (sample := self.take()) is not None:
             yield sample
 
@@ -176,14 +176,14 @@ class TrainingBuffer:
             return sample
 
     def snapshot(self) -> list[LandmarkWindow]:
-        """All samples that are kept, oldest first; taken or not."""
+        """All samples in the buffer, oldest first, whether taken or not."""
         with self._changed:
             return list(self._ring)
 
     def sample(self, count: int, rng: np.random.Generator, *, uncertainty_weight: float = 0.0) -> list[LandmarkWindow]:
-        """``count`` samples at random, with replacement; none while the buffer is empty.
+        """``count`` random samples, with replacement. Empty list while the buffer is empty.
 
-        With a positive ``uncertainty_weight`` samples of low confidence come more often: their weight
+        A positive ``uncertainty_weight`` makes samples of low confidence more likely: the weight of a sample
         is 1 + ``uncertainty_weight`` x (1 - confidence).
         """
         kept = self.snapshot()
@@ -194,18 +194,18 @@ class TrainingBuffer:
 
     @property
     def counts(self) -> BufferCounts:
-        """The books."""
+        """The counts so far."""
         with self._changed:
             return BufferCounts(self._added, self._taken, self._overwritten, self._waiting)
 
 
 def augment(sample: LandmarkWindow, rng: np.random.Generator) -> LandmarkWindow:
-    """Scaled, turned and jittered a little. Its label stays: labels that name a side need :func:`flipped` too."""
+    """Scale, rotate and jitter a sample. Its label stays. Labels that name a side need :func:`flipped` too."""
     return replace(sample, landmarks=jittered(rotated(scaled(sample.landmarks, rng), rng), rng), crop=None)
 
 
 def flipped(sample: LandmarkWindow, label: str) -> LandmarkWindow:
-    """The mirror image, which has ``label``."""
+    """The mirrored sample, with ``label`` as its label."""
     crop = None if sample.crop is None else np.ascontiguousarray(sample.crop[:, ::-1])
     return replace(sample, landmarks=mirror(sample.landmarks), label=label, crop=crop)
 
@@ -213,8 +213,8 @@ def flipped(sample: LandmarkWindow, label: str) -> LandmarkWindow:
 def torch_dataset(buffer: TrainingBuffer, labels: tuple[str, ...], seed: int | None = None) -> Any:
     """A PyTorch ``IterableDataset`` of (landmarks float32 [steps, points, 3], label's number), each sample once.
 
-    With a ``seed`` samples are augmented. Use it with ``num_workers=0``: the buffer lives in this process.
-    Samples with other labels are left out. Raises :class:`.ConfigurationError` where PyTorch is not installed.
+    With a ``seed`` samples are augmented. Use ``num_workers=0``, because the buffer lives in this process.
+    Samples with other labels are skipped. Raises :class:`.ConfigurationError` if PyTorch is not installed.
     """
     try:
         from torch import from_numpy
@@ -234,12 +234,12 @@ def torch_dataset(buffer: TrainingBuffer, labels: tuple[str, ...], seed: int | N
 
 
 def dry_run(**options: Any) -> TrainingBuffer:
-    """A buffer that prints its samples and keeps only the last one; options as for :class:`TrainingBuffer`."""
+    """A buffer that prints its samples and keeps only the last one. Options as for :class:`TrainingBuffer`."""
     return TrainingBuffer(capacity=1, print_to=sys.stdout, **options)
 
 
 def _small(crop: Image | None, side: int) -> Image | None:
-    """A copy of every n-th pixel, so that no frame stays alive because of it."""
+    """A copy of every n-th pixel. A view would keep the whole frame in memory."""
     if crop is None:
         return None
     step = max(1, -(-max(crop.shape[:2]) // side))

@@ -1,4 +1,4 @@
-"""Clips with their landmarks and the labels of their times."""
+"""Labelled clips and their landmarks."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -20,8 +20,8 @@ VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".t
 class Track:
     """The landmarks of a clip.
 
-    ``landmarks`` is [frames, 75, 3] in pixels (``image``) or metres (``world``, without hands), NaN where
-    absent; ``timestamps`` [frames] is in µs.
+    ``landmarks`` is [frames, 75, 3] in pixels (``image``) or metres (``world``, without hands). Missing
+    landmarks are NaN. ``timestamps`` [frames] is in µs.
     """
 
     name: str
@@ -29,13 +29,13 @@ class Track:
     landmarks: Array
 
     def person(self, frame: int) -> Array | None:
-        """The landmarks of a frame, or ``None`` without a person."""
+        """The landmarks of a frame, ``None`` if it has no person."""
         points: Array = self.landmarks[frame]
         return None if np.isnan(points[0, 0]) else points
 
 
 LandmarkFinder = Callable[[Path, int], Track]
-"""A clip, and that every first, second… of its frames is seen, to landmarks of these frames."""
+"""Takes a clip and N. Returns the landmarks of every N-th frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,11 @@ class LabelledClip:
     path: Path
     spans: tuple[Span, ...]
     whole: bool
-    """The whole clip has one label; then the clip is what must not be split, else the span is."""
+    """True: the whole clip has one label, and a fold never splits the clip. False: a fold never splits a span."""
 
 
 def find_clips(data: Path) -> list[LabelledClip]:
-    """The clips in a folder of folders, one a class, or the one that an annotation file is about."""
+    """The clips in a folder with one subfolder for each class, or the one clip of an annotation file."""
     if data.is_file() and data.suffix == ".json":
         return [LabelledClip(_annotated_video(data), read_annotations(data), whole=False)]
     if not data.is_dir():
@@ -72,17 +72,17 @@ def find_clips(data: Path) -> list[LabelledClip]:
     ]
     clips += [clip for path in sorted(data.glob("*.json")) for clip in find_clips(path)]
     if not clips:
-        raise ConfigurationError(f"{data} holds no clips: one folder a class, with videos in them", option="data")
+        raise ConfigurationError(f"{data} holds no clips: put videos into one folder for each class", option="data")
     return clips
 
 
 def one_line(label: str) -> str:
-    """As ``labels.txt`` can hold it."""
+    """The label on one line, as ``labels.txt`` needs it."""
     return " ".join(label.split())
 
 
 def read_annotations(path: Path) -> tuple[Span, ...]:
-    """Labelled spans, as StreamPoseML's annotation tool writes them; raises :class:`.ConfigurationError`."""
+    """Labelled spans in the format of StreamPoseML's annotation tool. Raises :class:`.ConfigurationError`."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         spans = [
@@ -104,7 +104,7 @@ def read_annotations(path: Path) -> tuple[Span, ...]:
 
 
 def chosen(spans: Sequence[Span], labels: Sequence[str] | None, where: Path) -> tuple[Span, ...]:
-    """The spans with one of ``labels``, all without; refuses spans that overlap with different labels."""
+    """The spans with one of ``labels``, or all spans. Raises if spans with different labels overlap."""
     kept = sorted((s for s in spans if labels is None or s.label in labels), key=lambda s: s.start)
     for first, second in pairwise(kept):
         if second.start < first.end and second.label != first.label:
@@ -118,7 +118,7 @@ def chosen(spans: Sequence[Span], labels: Sequence[str] | None, where: Path) -> 
 
 
 def _annotated_video(path: Path) -> Path:
-    """The video that the file names, or the one beside it with the same stem."""
+    """The video that the file names, or the video with the same stem in the file's folder."""
     stem = path.name.removesuffix(".json").removesuffix(".annotations")
     try:
         named = path.parent / Path(str(json.loads(path.read_text(encoding="utf-8"))["name"])).name

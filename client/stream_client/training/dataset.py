@@ -1,4 +1,4 @@
-"""Labelled rows of features, each with the group that must not be split."""
+"""Labelled rows of features. Each row belongs to a group that no fold splits."""
 
 import re
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ Integers = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What a model learns from.
+    """The training data of a model.
 
-    ``rows`` is float32 [n, features], ``targets`` [n] are positions in ``labels``, ``groups`` [n] says what
-    belongs together: a clip, a source video, a session. ``split`` says that in words. The ``extra`` rows are
-    augmentations: used to train, in the fold of their group, and never to judge. ``columns`` names the
-    features. ``streams`` are all windows of each clip, at the clip's frame rate and at lower ones; tables, and
-    clips of few frames a second, have none. ``frame`` says that a row is the 99 torso-aligned coordinates of one
-    pose, which a graph's model computes itself.
+    ``rows`` is float32 [n, features], ``targets`` [n] are positions in ``labels``, ``groups`` [n] is the group of each
+    row: a clip, a source video or a session. ``split`` names that kind of group. The ``extra`` rows are
+    augmentations. They are used to train, in the fold of their group, and never to evaluate. ``columns`` names the
+    features. ``streams`` has all windows of each clip, at the clip's frame rate and at lower ones. It is empty for
+    tables and for clips of few frames a second. ``frame``: a row is the 99 torso-aligned coordinates of one pose,
+    which the exported model computes itself.
     """
 
     rows: Rows
@@ -52,27 +52,27 @@ class Dataset:
 
 
 def group_of(name: str, pattern: str) -> str:
-    """What ``pattern`` finds in ``name``: its first group, or all that matches; raises :class:`.ConfigurationError`."""
+    """The first group of ``pattern`` in ``name``, or the whole match. Raises :class:`.ConfigurationError`."""
     try:
         found = re.search(pattern, name)
     except re.error as error:
-        raise ConfigurationError(f"{pattern!r} is no regular expression: {error}", option="group_by") from error
+        raise ConfigurationError(f"{pattern!r} is not a regular expression: {error}", option="group_by") from error
     if found is None:
         raise ConfigurationError(f"{pattern!r} is not found in {name!r}", option="group_by")
     return found[found.re.groups and 1] or ""
 
 
 def check_counts(targets: Integers, groups: Integers, labels: Sequence[str], what: str, split: str) -> None:
-    """Refuse what cannot be learnt or judged; names the labels."""
+    """Raise if a label has too few samples or groups to train and evaluate."""
     if len(labels) < 2:
-        raise ConfigurationError(f"{what} has {len(labels)} label(s): at least two are needed")
+        raise ConfigurationError(f"{what} has {len(labels)} label(s), but at least two are needed")
     for index, label in enumerate(labels):
         here = targets == index
         if not here.any():
             raise ConfigurationError(
-                f"{what} has no usable sample of {label!r}: is somebody seen, for longer than a window?"
+                f"{what} has no usable sample of {label!r}: a person must be visible for longer than a window"
             )
         if len(np.unique(groups[here])) < 2:
             raise ConfigurationError(
-                f"{what} has {label!r} in one {split} only: with nothing to hold out, accuracy cannot be told"
+                f"{what} has {label!r} in one {split} only: accuracy needs at least two, one to train and one to test"
             )

@@ -1,4 +1,4 @@
-"""The models that are compared, and their cross-validation."""
+"""The candidate models and their cross-validation."""
 
 import os
 import warnings
@@ -28,52 +28,52 @@ CANDIDATES: dict[str, Callable[[], Any]] = {
     "small MLP": lambda: make_pipeline(StandardScaler(), MLPClassifier((48,), alpha=0.1, max_iter=150, random_state=0)),
     "random forest": lambda: RandomForestClassifier(100, min_samples_leaf=2, random_state=0),
     "extra trees": lambda: ExtraTreesClassifier(150, min_samples_leaf=2, random_state=0),
-    # From zero instead of the classes' shares, so that the exported model is the sum of its trees.
+    # Start from zero, not from the class frequencies: the exported model is only the sum of its trees.
     "gradient boosting": lambda: GradientBoostingClassifier(
         n_estimators=80, max_depth=4, subsample=0.7, max_features="sqrt", init="zero", random_state=0
     ),
 }
-"""By name, smallest model first: of two that are equally good, the first is taken."""
+"""By name, smallest model first. Of two equally good models, the first is used."""
 
 _FORESTS = ("random forest", "extra trees")
-"""In each call these change the process's warning filters and back (sklearn.utils.parallel), so two side by side leave
-them empty, of which scikit-learn then warns."""
+"""These change the process's warning filters in each call and restore them (sklearn.utils.parallel). Two parallel calls
+would leave the filters empty, and scikit-learn warns about that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """How a model did: the confusion matrix of each of its ``folds``, [true, predicted] counts."""
+    """Results of a model: one confusion matrix for each of its ``folds``, [true, predicted] counts."""
 
     name: str
     folds: tuple[Matrix, ...]
 
     @property
     def confusion(self) -> Matrix:
-        """Of all folds."""
+        """The sum over all folds, [true, predicted] counts."""
         total: Matrix = np.sum(self.folds, axis=0)
         return total
 
     @property
     def accuracy(self) -> float:
-        """The share of right answers."""
+        """The share of correct predictions, 0 to 1."""
         return float(np.trace(self.confusion) / self.confusion.sum())
 
     @property
     def standard_error(self) -> float:
-        """Of the accuracy, as the folds differ."""
+        """The standard error of the accuracy, from the differences between folds."""
         shares = [np.trace(fold) / fold.sum() for fold in self.folds]
         return float(np.std(shares, ddof=1) / np.sqrt(len(shares)))
 
     @property
     def recall(self) -> tuple[float, ...]:
-        """For each label, the share of its samples that was found."""
+        """For each label, the share of its samples that was predicted correctly."""
         return tuple(
             float(row[index] / row.sum()) if row.sum() else float("nan") for index, row in enumerate(self.confusion)
         )
 
 
 def equally_accurate(results: Sequence[Scores]) -> list[Scores]:
-    """The most accurate, and whichever lie within two of its standard errors; most accurate first."""
+    """The most accurate model and all within two of its standard errors, most accurate first."""
     ordered = sorted(results, key=lambda scores: -scores.accuracy)
     return [scores for scores in ordered if scores.accuracy >= ordered[0].accuracy - 2 * ordered[0].standard_error]
 
@@ -92,14 +92,14 @@ def grouped_folds(dataset: Dataset, most: int = 5) -> list[tuple[Integers, Integ
 
 
 def random_folds(dataset: Dataset, most: int = 5) -> list[tuple[Integers, Integers]]:
-    """Folds by row: what a careless split would have used."""
+    """Folds by row, which may split a group. Their accuracy is too high."""
     smallest = int(np.bincount(dataset.targets).min())
     folds = StratifiedKFold(max(2, min(most, smallest)), shuffle=True, random_state=0)
     return list(folds.split(dataset.rows, dataset.targets))
 
 
 def cross_validate(name: str, dataset: Dataset, folds: list[tuple[Integers, Integers]]) -> Iterator[Matrix]:
-    """The confusion matrix of each fold, [true, predicted]; of most models as many folds at a time as processors."""
+    """The confusion matrix of each fold, [true, predicted]. Most models run one fold per processor at once."""
 
     def judge(fold: tuple[Integers, Integers]) -> Matrix:
         train, test = fold
@@ -115,9 +115,9 @@ def cross_validate(name: str, dataset: Dataset, folds: list[tuple[Integers, Inte
 
 @contextmanager
 def calm() -> Iterator[None]:
-    """For fitting. Iterations are bounded on purpose and end before the weights have settled: no warning.
+    """Hide convergence warnings while fitting: the number of iterations is limited on purpose.
 
-    Products of small matrices are slower with several threads each, and far slower on a busy machine.
+    BLAS uses one thread: several threads make products of small matrices slower, and much slower on a busy machine.
     """
     with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
         warnings.simplefilter("ignore", ConvergenceWarning)

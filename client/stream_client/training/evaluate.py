@@ -1,4 +1,4 @@
-"""A model's labels against annotations, over time."""
+"""Compares a model's labels with annotations over time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from stream_client.training.clips import Span, Track
 class TimelinePoint:
     """The label that is shown at ``time``, in seconds.
 
-    ``decided`` is the time of the stream that it was decided for: the end of its window. That lies up to a
-    frame's duration before the frame that completed the window.
+    ``decided`` is the end of the label's window, in seconds of stream time. It is up to one frame period earlier
+    than the frame that completed the window.
     """
 
     time: float
@@ -29,12 +29,12 @@ class TimelinePoint:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How a timeline compares with annotated spans.
+    """The comparison of a timeline with annotated spans.
 
-    ``accuracy`` is the share of annotated frames with the right label, as it stood then: delays count as
-    errors. ``delays`` are the seconds from a span's start until its label, ``None`` where that never came.
-    ``false_changes`` counts changes to a label that is not annotated at that time, nor was within the last
-    second; ``minutes`` is the clip's length.
+    ``accuracy`` is the share of annotated frames that showed the right label, so delays count as
+    errors. ``delays`` are the seconds from a span's start until its label, ``None`` if the label never appeared.
+    ``false_changes`` counts changes to a label that is not annotated at that time or in the second before.
+    ``minutes`` is the clip's length.
     """
 
     accuracy: float
@@ -44,23 +44,23 @@ class Evaluation:
 
     @property
     def found(self) -> int:
-        """How many spans were detected."""
+        """The number of detected spans."""
         return sum(delay is not None for delay in self.delays)
 
     @property
     def mean_delay(self) -> float:
-        """Seconds to detection, over the spans that were detected."""
+        """Mean seconds to detection, over the detected spans."""
         delays = [delay for delay in self.delays if delay is not None]
         return float(np.mean(delays)) if delays else float("nan")
 
     @property
     def false_changes_a_minute(self) -> float:
-        """Changes to a wrong label, a minute of the clip."""
+        """Changes to a wrong label per minute of the clip."""
         return self.false_changes / self.minutes if self.minutes else float("nan")
 
 
 _GRACE = 1.0
-"""Seconds after a span's end in which its label still is no false one: a window lags behind."""
+"""Seconds after a span's end in which its label does not count as false, because a window lags behind."""
 
 
 def timeline(model: TrainedModel, track: Track, decision: DecisionOptions | None = None) -> list[TimelinePoint]:
@@ -74,7 +74,7 @@ def timeline(model: TrainedModel, track: Track, decision: DecisionOptions | None
 
 
 def compare(points: Sequence[TimelinePoint], spans: Sequence[Span]) -> Evaluation:
-    """A timeline against the truth."""
+    """Compare a timeline with annotated spans."""
     right = total = false_changes = 0
     before = UNKNOWN
     for point in points:
@@ -94,7 +94,7 @@ def compare(points: Sequence[TimelinePoint], spans: Sequence[Span]) -> Evaluatio
 
 
 def agreement(first: Sequence[TimelinePoint], second: Sequence[TimelinePoint], step: float = 0.01) -> float:
-    """The share of the time that both cover for which two timelines have decided on the same label."""
+    """The share of their common time for which two timelines decided the same label."""
     start = max(first[0].time, second[0].time)
     end = min(first[-1].decided, second[-1].decided)
     grid = np.arange(start, end, step)
@@ -108,7 +108,7 @@ def agreement(first: Sequence[TimelinePoint], second: Sequence[TimelinePoint], s
 
 
 def timeline_plot(points: Sequence[TimelinePoint], spans: Sequence[Span], labels: Sequence[str], path: Path) -> None:
-    """Two bars over time, the annotations above, the model's labels below, as a PNG."""
+    """Draw two bars over time as a PNG: annotations above, the model's labels below."""
     font = ImageFont.load_default(13)
     left, width, height = 90, 900, 40
     names = list(dict.fromkeys([*labels, *(span.label for span in spans)]))

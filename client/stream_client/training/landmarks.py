@@ -1,4 +1,4 @@
-"""Landmarks of clips, as a running stream gives them, kept in the user's cache."""
+"""Landmarks of clips, found as in a running stream and kept in the user's cache."""
 
 import hashlib
 import os
@@ -21,15 +21,15 @@ from stream_client.training.clips import Track
 from stream_client.transport.options import TransportOptions
 from stream_client.transport.servable import LANDMARK_GRAPH
 
-_PATIENCE = 60.0
-"""Seconds that a frame's landmarks may take: on a busy machine they arrive long after it."""
+_RESPONSE_TIMEOUT = 60.0
+"""Seconds to wait for a frame's landmarks. They arrive late on a busy machine."""
 
 
 class GraphServerLandmarks:
-    """Finds the landmarks of clips with our own graph server, once a clip's content. A context manager.
+    """Finds the landmarks of clips with our own graph server, once for each clip content. A context manager.
 
     The server starts with the first clip that is not in the cache. ``space`` is ``image`` or ``world``;
-    ``models_dir`` is the server's model repository, ``None`` the user's cache.
+    ``models_dir`` is the server's model repository. ``None`` means the user's cache.
     """
 
     def __init__(self, *, space: str = "image", models_dir: Path | None = None) -> None:
@@ -45,7 +45,7 @@ class GraphServerLandmarks:
         self._server.close()
 
     def __call__(self, path: Path, every: int = 1) -> Track:
-        """The landmarks of a clip; with ``every`` above 1, of a stream of its every second, third… frame alone."""
+        """The landmarks of a clip, from a stream of every ``every``-th frame only."""
         if not path.is_file():
             raise SourceNotFoundError(f"{path} does not exist")
         target = _cache_file(path, every)
@@ -66,7 +66,7 @@ class GraphServerLandmarks:
             _EveryNth(FileSource(path), every),
             (),
             transport,
-            options=RunOptions(request_timeout=_PATIENCE, join_timeout=_PATIENCE),
+            options=RunOptions(request_timeout=_RESPONSE_TIMEOUT, join_timeout=_RESPONSE_TIMEOUT),
             postprocess=lambda result: result.image,
         )
         results = []
@@ -75,11 +75,11 @@ class GraphServerLandmarks:
                 client.on_start(progress.start)
                 client.on_result(progress.result)
                 for result in client:
-                    # Pictures are large, and nobody looks at them again.
+                    # Frames are large and not needed any more.
                     frame = replace(result.frame, image=_NO_IMAGE)
                     results.append(replace(result, frame=frame, image=_NO_IMAGE, outputs={}))
         except SourceError as error:
-            raise type(error)(error.message) from error  # a clip is no ``input_stream``
+            raise type(error)(error.message) from error  # the user set no ``input_stream``
         assert client.summary is not None
         if client.summary.ledger.delivered < client.summary.ledger.entered:
             raise StreamClientError(f"no landmarks of {path}: {client.summary.last_failure}")
@@ -121,12 +121,12 @@ def _cache_file(path: Path, every: int) -> Path:
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
-    # Another version of the graph server may find other landmarks, and so does another precision.
+    # Another version or precision of the graph server may give other landmarks.
     return folder / f"{digest.hexdigest()}-{version('ovms-stream-client')}-f32-{every}.npz"
 
 
 def _keep(results: list[Result], target: Path) -> None:
-    """The landmarks in both spaces, NaN where absent, and each frame's time in µs."""
+    """The landmarks in both spaces, NaN if missing, and each frame's timestamp in µs."""
     nothing = np.full((POSE_POINTS + 2 * HAND_POINTS, 3), np.nan)
     found = [result.landmarks for result in results]
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""Fitted scikit-learn models as ONNX, in operators that OpenVINO runs.
+"""Exports fitted scikit-learn models to ONNX, with operators that OpenVINO supports.
 
-OpenVINO has no tree ensembles, so trees become tables that are walked with Gather, all trees at once, as many
-steps as the deepest has levels. The result equals scikit-learn's up to float32.
+OpenVINO has no tree ensembles. So trees become tables, and Gather follows all trees at once, one step for each level
+of the deepest tree. The result equals scikit-learn's within float32 precision.
 """
 
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ _OPSET, _IR_VERSION = 18, 8
 
 @dataclass(slots=True)
 class _Builder:
-    """Nodes and constants of a graph under way."""
+    """Collects the nodes and constants of an ONNX graph."""
 
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
@@ -76,7 +76,7 @@ def pose_model(estimator: Any, labels: tuple[str, ...], digest: str) -> onnx.Mod
     b.constant("hip_index", [JOINT["left_hip"], JOINT["right_hip"]], np.int64)
     b.constant("shoulder_index", [JOINT["left_shoulder"], JOINT["right_shoulder"]], np.int64)
     b.constant("tiny", 1e-6)
-    # (x, y) times it is (y, -x): across = moved · turned(up)
+    # (x, y) times this matrix is (y, -x): across = moved · turned(up)
     b.constant("quarter_turn", [[0, -1], [1, 0]])
     b.node("Reshape", [POSE_INPUT, "table_shape"], "table")
     b.node("Slice", ["table", "zero", "body", "one"], "rows")
@@ -107,7 +107,7 @@ def pose_model(estimator: Any, labels: tuple[str, ...], digest: str) -> onnx.Mod
 
 
 def no_person_model(labels: tuple[str, ...]) -> onnx.ModelProto:
-    """``tick`` FP32 [1, 8, 8, 3] to ``scores``, all zero: what a graph answers while nobody is seen."""
+    """``tick`` FP32 [1, 8, 8, 3] to ``scores``, all zero: the answer for a frame without a person."""
     b = _Builder()
     b.constant("axes", [1, 2, 3], np.int64)
     b.constant("axis", [1], np.int64)
@@ -138,7 +138,7 @@ def _classifier(builder: _Builder, estimator: Any, source: str) -> None:
 
 
 def _layers(builder: _Builder, source: str, scaler: Any, layers: list[tuple[Any, Any]]) -> None:
-    """Affine layers with ReLU between them; standardisation is affine and goes into the first."""
+    """Affine layers with ReLU between them; the first one includes the standardisation, which is affine too."""
     weights, bias = layers[0]
     if scaler is not None:
         weights = weights / scaler.scale_[:, None]
@@ -152,7 +152,7 @@ def _layers(builder: _Builder, source: str, scaler: Any, layers: list[tuple[Any,
 
 
 def _probabilities(builder: _Builder, logits: str, *, classes: int) -> None:
-    """Softmax; one logit alone is that of the second of two classes, and the first has zero."""
+    """Softmax. A single logit belongs to the second of two classes. The first class then has logit zero."""
     if classes == 1:
         builder.constant("of_first", 0)
         logits = builder.node(
@@ -170,7 +170,7 @@ def _forest(builder: _Builder, source: str, estimator: Any) -> None:
 
 
 def _boosting(builder: _Builder, source: str, estimator: Any) -> None:
-    """Each tree adds to one class's logit: its leaves hold zeros for the others."""
+    """Each tree adds to the logit of one class. Its leaves are zero for the other classes."""
     stages, classes = estimator.estimators_.shape
     trees, values = [], []
     for stage in range(stages):
@@ -203,7 +203,7 @@ def _walk(builder: _Builder, source: str, trees: list[Any], values: npt.NDArray[
     builder.constant("node_right", np.concatenate(right), np.int64)
     builder.constant("node_value", values)
     builder.constant("roots", offsets[None], np.int64)
-    # One node index for each row and tree: the roots, repeated for as many rows as there are.
+    # One node index for each row and tree. It starts at the roots, repeated for each row.
     builder.constant("first_feature", [0], np.int64)
     column = builder.node("Gather", [source, "first_feature"], "first_column", axis=1)
     builder.constant("no_rows", 0)
@@ -221,6 +221,6 @@ def _walk(builder: _Builder, source: str, trees: list[Any], values: npt.NDArray[
 
 
 def _float32_below(threshold: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-    """The largest float32 that is not above: ``x <= threshold`` then holds for the same float32 ``x``."""
+    """Round down to float32, so that ``x <= threshold`` holds for the same float32 ``x``."""
     rounded = threshold.astype(np.float32)
     return np.where(rounded > threshold, np.nextafter(rounded, np.float32(-np.inf)), rounded).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What a training found out: table, plot, model card."""
+"""Reports of a training: table, plot, model card."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ _CELL, _MARGIN = 76, 10
 
 
 def confusion_table(confusion: Matrix, labels: Sequence[str]) -> str:
-    """Rows are true labels, columns predicted ones, recall at the end."""
+    """The matrix as text: rows are true labels, columns are predicted labels, the last column is recall."""
     width = max(8, *(len(label) for label in labels))
     lines = [" " * width + "  " + "  ".join(f"{label:>{width}}" for label in labels) + "    recall"]
     for label, row in zip(labels, confusion, strict=True):
@@ -22,7 +22,7 @@ def confusion_table(confusion: Matrix, labels: Sequence[str]) -> str:
 
 
 def confusion_plot(confusion: Matrix, labels: Sequence[str], path: Path) -> None:
-    """The same as a PNG: the darker, the larger the share of its true label."""
+    """Draw the matrix as a PNG. A darker cell is a larger share of its true label."""
     font = ImageFont.load_default(13)
     side = max(int(font.getlength(label)) for label in labels) + 2 * _MARGIN
     count = len(labels)
@@ -48,7 +48,8 @@ def confusion_plot(confusion: Matrix, labels: Sequence[str], path: Path) -> None
 
 
 def comparison_table(results: Sequence[Scores], steadiness: Mapping[str, float]) -> str:
-    """The models, most accurate first: accuracy, its standard error, share of windows steady over frame rates."""
+    """The models, most accurate first: accuracy, standard error, share of windows with the same label at lower frame
+    rates."""
     ordered = sorted(results, key=lambda scores: -scores.accuracy)
     return "\n".join(
         f"{scores.name:<22} {scores.accuracy:7.2%} ± {scores.standard_error:.2%}"
@@ -70,7 +71,7 @@ def model_card(
     """The text of the model's README.md."""
     takes = (
         "`pose_landmarks`, FP32 [1, 195]: the raw output of MediaPipe's pose landmark network; the normalisation "
-        "is inside, so a graph on OVMS needs no node for it"
+        "is part of the model, so a graph on OVMS needs no node for it"
         if dataset.frame
         else f"rows of {dataset.rows.shape[1]} features (see schema.json), FP32 [rows, {dataset.rows.shape[1]}]"
     )
@@ -80,9 +81,9 @@ def model_card(
     steady = (
         ""
         if best.name not in steadiness
-        else "\n**Frame rates.** Of the models within two standard errors of the most accurate it is the steadiest:\n"
-        f"in the clips that it learnt from, labels are the same after {steadiness[best.name]:.1%} of the windows when\n"
-        "every second or third frame alone is seen, landmarks are found in these, and some noise is added.\n"
+        else "\n**Frame rates.** Of the models within two standard errors of the most accurate it is the steadiest.\n"
+        f"In the training clips, labels are the same after {steadiness[best.name]:.1%} of the windows when\n"
+        "only every second or third frame is used, landmarks are found in these frames, and some noise is added.\n"
     )
     return f"""# {name}: {", ".join(dataset.labels)}
 
@@ -107,6 +108,6 @@ Compared on the same folds, with the standard error:
 {comparison_table(results, steadiness)}
 ```
 
-**What it does not know.** Everything but these labels: whatever it is shown, the probabilities add up to 1. Check
-the licence of the data before you hand the model on.{notes}
+**Limits.** The model knows only these labels: for any input, the probabilities add up to 1. Check the licence of the
+data before you pass the model on.{notes}
 """

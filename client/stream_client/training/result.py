@@ -1,4 +1,4 @@
-"""What a finished training gives."""
+"""The result of a training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from stream_client.training.estimators import Scores
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """A finished training: ``best`` of ``results``, and what a split by row would have claimed for it.
+    """A finished training: ``best`` of ``results``. ``careless`` is the score of ``best`` with folds by row.
 
-    ``steadiness`` tells of the models that it was chosen from, by name, for what share of the clips' windows their
-    labels are the same at lower frame rates; empty for tables.
+    ``steadiness`` is the share of the clips' windows with the same label at lower frame rates, by finalist name.
+    It is empty for tables.
     """
 
     out: Path

@@ -1,4 +1,4 @@
-"""A trained model into a model repository and its configuration."""
+"""Adds a trained model to a model repository and its configuration."""
 
 import json
 import os
@@ -13,10 +13,10 @@ GRAPH_CLASSIFIER, NO_PERSON = "pose_classifier", "no_person_scores"
 
 
 def add_to_configuration(training: Training, config: Path) -> list[str]:
-    """Enter the model in ``config``, as OVMS reads it; gives the names that are served.
+    """Add the model to ``config``, in OVMS's format. Returns the names that are served.
 
-    A model of single poses takes the place of the graph's ``pose_classifier``, together with a
-    ``no_person_scores`` of as many labels, without which the graph could not join the two. Others are served
+    A model of single poses replaces the graph's ``pose_classifier``. It also replaces ``no_person_scores``, since the
+    graph can only join the two if they have the same number of labels. Other models are served
     under the name of their directory. Raises :class:`.ConfigurationError`.
     """
     try:
@@ -38,10 +38,10 @@ def add_to_configuration(training: Training, config: Path) -> list[str]:
             base_path = _base_path(folder.resolve(), config.resolve().parent)
             if name in by_name:
                 by_name[name]["base_path"] = base_path
-                # The model was evaluated in float32, and a server may compute in bfloat16 unless it is asked not to.
+                # The model was evaluated in float32. Without this hint a server may compute in bfloat16.
                 by_name[name].setdefault("plugin_config", {}).setdefault("INFERENCE_PRECISION_HINT", "f32")
             else:
-                # A small model runs in the graph's workers, with nothing to wait for.
+                # With this hint a small model runs in the graph's workers and waits for no other thread.
                 plugin_config = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
                 entries.append({"config": {"name": name, "base_path": base_path, "plugin_config": plugin_config}})
         scratch = config.with_name(config.name + ".part")
@@ -53,5 +53,5 @@ def add_to_configuration(training: Training, config: Path) -> list[str]:
 
 
 def _base_path(folder: Path, root: Path) -> str:
-    """``folder`` as OVMS takes it, which refuses ``..``: relative to ``root`` where it lies below it, else in full."""
+    """``folder`` relative to ``root`` if it is below ``root``, else the full path. OVMS refuses ``..`` in paths."""
     return str(folder.relative_to(root) if folder.is_relative_to(root) else folder)

@@ -1,4 +1,4 @@
-"""Landmark tables: poses of 33 joints a row, and trajectories of a fingertip."""
+"""Landmark tables: poses with 33 joints in each row, or trajectories of a fingertip."""
 
 import csv
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _BLOCKS = 5
 def read_table(path: Path, names: Mapping[str, str] | None = None, group_by: str | None = None) -> Dataset:
     """A table of poses (name, class, 99 numbers) or of trajectories (class number, pairs of numbers).
 
-    ``names`` renames classes; ``group_by`` finds the person or session in a pose's name
+    ``names`` renames classes. ``group_by`` finds the person or session in a pose's name
     (:func:`~stream_client.training.dataset.group_of`). Raises :class:`.ConfigurationError`.
     """
     try:
@@ -46,13 +46,13 @@ def read_table(path: Path, names: Mapping[str, str] | None = None, group_by: str
 
 
 def pose_dataset(rows: list[list[str]], path: Path, names: Mapping[str, str], group_by: str | None) -> Dataset:
-    """Poses; without ``group_by`` the group is the source video: of the name, what ``frame__`` and ``__`` enclose."""
+    """Poses. The default group is the source video: the part of the name between ``frame__`` and the last ``__``."""
     numbers = _numbers([row[2:] for row in rows], path, first_column=3)
     classes = list(dict.fromkeys(row[1] for row in rows))
     if names:
         classes = [name for name in names if name in classes] + [name for name in classes if name not in names]
     targets = np.array([classes.index(row[1]) for row in rows], dtype=np.intp)
-    # A photo that is not a video's frame is a source of its own.
+    # A photo that is not a frame of a video is its own group.
     sources = [
         group_of(row[0], group_by) if group_by else row[0].removeprefix("frame__").rpartition("__")[0] or row[0]
         for row in rows
@@ -116,7 +116,7 @@ def torso_aligned(points: Array) -> npt.NDArray[np.float32]:
 
 
 def trajectory_dataset(rows: list[list[str]], path: Path, names: Mapping[str, str]) -> Dataset:
-    """Trajectories; nothing tells persons apart, so contiguous blocks of each class's rows are held out."""
+    """Trajectories. The table does not name persons, so contiguous blocks of each class's rows are held out."""
     numbers = _numbers(rows, path, first_column=1)
     given = numbers[:, 0]
     if not np.array_equal(given, np.round(given)) or given.min() < 0:

@@ -1,4 +1,4 @@
-"""From labelled clips or tables to a model directory."""
+"""Trains a model from labelled clips or tables and writes the model directory."""
 
 import os
 from collections.abc import Sequence
@@ -48,10 +48,10 @@ def load_dataset(
 ) -> Dataset:
     """The samples of ``data``: a table, an annotation file or a folder of clips.
 
-    ``window`` cuts clips into windows; ``None`` takes single frames. ``background`` names the class that
-    the unlabelled time of annotated clips is learnt as, ``None`` leaves that time out.
+    ``window`` cuts clips into windows. ``None`` uses single frames. ``background`` names a class for the
+    unlabelled time of annotated clips. ``None`` skips that time.
     ``group_by`` finds the person or session in a name (:func:`~stream_client.training.dataset.group_of`).
-    ``models_dir`` is the graph server's model repository; ``find`` finds landmarks without it. Raises
+    ``models_dir`` is the graph server's model repository. ``find`` replaces the graph server. Raises
     :class:`~stream_client.errors.StreamClientError`.
     """
     if not data.exists():
@@ -64,12 +64,13 @@ def load_dataset(
 
 
 def train(dataset: Dataset, out: Path, *, data: str, models: Sequence[str] = (), name: str = "") -> Training:
-    """Compare ``models`` (all without) on the same folds, train the best on everything, write ``out``.
+    """Compare ``models`` (default: all) on the same folds, train the best on all data, write ``out``.
 
-    The best is the most accurate; of clips, the steadiest over frame rates of those within two of its standard errors.
+    The best model is the most accurate. For clips it is the steadiest over frame rates of all within two of its
+    standard errors.
 
     ``out`` receives ``1/NAME.onnx``, ``labels.txt``, ``schema.json``, ``README.md`` and ``confusion.png``.
-    ``data`` says in the model card where the samples are from.
+    ``data`` is the source of the samples, for the model card.
     """
     chosen = list(models) or list(CANDIDATES)
     if unknown := set(chosen) - CANDIDATES.keys():
@@ -117,7 +118,7 @@ def train(dataset: Dataset, out: Path, *, data: str, models: Sequence[str] = (),
 
 
 def steadiness(estimator: Any, dataset: Dataset) -> float:
-    """The share of the clips' windows after which the label is the same at lower frame rates."""
+    """The share of the clips' windows with the same label at lower frame rates."""
     model = TrainedModel.from_estimator(estimator, dataset.labels)
     same = []
     for first, *slower in ([decided(model, windows) for windows in rates] for rates in dataset.streams):
@@ -126,7 +127,7 @@ def steadiness(estimator: Any, dataset: Dataset) -> float:
 
 
 def decided(model: TrainedModel, windows: Sequence[Window]) -> dict[int, str]:
-    """The label after each window, by its end in µs."""
+    """The label after each window. The key is the window's end in µs."""
     known = [window.row for window in windows if window.row is not None]
     scores = iter(model.predict(np.stack(known)).tolist() if known else ())
     decision = Decision()
@@ -139,7 +140,7 @@ def decided(model: TrainedModel, windows: Sequence[Window]) -> dict[int, str]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Atomically: a server that watches the folder never sees half a model."""
+    """Write atomically, so that a server that watches the folder never reads half a model."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(path.name + ".part")
     scratch.write_bytes(content)

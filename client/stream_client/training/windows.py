@@ -1,4 +1,4 @@
-"""Labelled clips to rows of windows, cut by the same code that serves them."""
+"""Cuts labelled clips into rows of windows, with the same code as a running stream."""
 
 from collections.abc import Iterator, Sequence
 
@@ -21,9 +21,9 @@ _VARIANTS = 12
 _JITTER = 0.01
 """Noise on landmarks, in torso lengths."""
 _NOISY = 3
-"""How often each slower stream is judged, with other noise."""
+"""Number of times each slower stream is evaluated, each time with other noise."""
 _SLOWER = (2, 3)
-"""Streams of every second and every third frame are learnt too: a tracker that sees less finds other landmarks."""
+"""Also learn from every second and every third frame: a tracker with fewer frames finds other landmarks."""
 
 
 def clips_dataset(
@@ -37,9 +37,9 @@ def clips_dataset(
 ) -> Dataset:
     """The windows, or single poses without ``window``, that lie within one labelled span.
 
-    With ``background`` the time of annotated clips that has no label is learnt as a class of that name. ``group_by``
-    finds the person or session in ``FOLDER/FILE`` of a clip (:func:`group_of`); without it clips are not split, or
-    labelled spans where some label is in one clip only.
+    ``background`` names a class for the unlabelled time of annotated clips. ``group_by`` finds the person or session
+    in ``FOLDER/FILE`` of a clip (:func:`group_of`). Without it a group is a clip, or a labelled span if a label is in
+    one clip only.
     """
     prepared = [
         (chosen(clip.spans, labels, clip.path), clip, find(clip.path, 1))
@@ -58,7 +58,7 @@ def clips_dataset(
                 ((*spans, *more), clip, track) for (spans, clip, track), more in zip(prepared, rest, strict=True)
             ]
             names = (*names, *({background} - set(names)))
-    # Spans of one clip show the same person in the same room: they stay together wherever there are clips enough.
+    # Spans of one clip show the same person in the same room. They stay together if there are enough clips.
     split = "person or session" if group_by else "clip" if _in_several_clips(names, prepared) else "labelled span"
     warnings: tuple[str, ...] = (
         ("spans of the same clip are held out, with the same person and room: this does not show generality",)
@@ -78,7 +78,7 @@ def clips_dataset(
         if window is None:
             collected.add_poses(track, spans, numbers, names)
         else:
-            # Twice as slow again would still leave no gap.
+            # Even at half this rate there must be no gap.
             period = float(track.timestamps[-1] - track.timestamps[0]) / max(1, len(track.timestamps) - 1) / 1000
             slower = [find(clip.path, every) for every in _SLOWER if 2 * every * period <= window.max_gap_ms]
             streams.append(collected.add_windows([track, *slower], spans, numbers, names, schema, window))
@@ -116,7 +116,7 @@ def _check_labels(names: Sequence[str], clips: Sequence[LabelledClip]) -> None:
 
 
 def _in_several_clips(names: Sequence[str], prepared: Sequence[tuple[tuple[Span, ...], LabelledClip, Track]]) -> bool:
-    """Whether each label is in two clips at least, or clips have one label each anyway."""
+    """Whether each label is in at least two clips, or each clip has one label."""
     return all(clip.whole for _, clip, _ in prepared) or all(
         sum(any(span.label == name for span in spans) for spans, _, _ in prepared) > 1 for name in names
     )
@@ -127,7 +127,7 @@ def _seen(window: WindowSpec | None) -> str:
 
 
 def unlabelled(spans: Sequence[Span], end: float, shortest: float, label: str) -> tuple[Span, ...]:
-    """The time from 0 to ``end`` seconds outside ``spans``, in pieces of ``shortest`` to four times that."""
+    """The time from 0 to ``end`` seconds outside ``spans``, in pieces of one to four times ``shortest``."""
     found = []
     at = 0.0
     for start, stop in [*sorted((span.start, span.end) for span in spans), (end, end)]:
@@ -140,7 +140,7 @@ def unlabelled(spans: Sequence[Span], end: float, shortest: float, label: str) -
 
 
 class _Rows:
-    """Rows with their targets and groups, and the augmented ones."""
+    """Collects rows with their targets and groups, and augmented rows."""
 
     def __init__(self) -> None:
         self.rows: list[Array] = []
@@ -168,11 +168,11 @@ class _Rows:
         schema: FeatureSchema,
         window: WindowSpec,
     ) -> tuple[tuple[Window, ...], ...]:
-        """Of a clip: its ``tracks`` at its own frame rate and at lower ones; gives all windows of each."""
+        """Add the ``tracks`` of a clip, at its own frame rate and at lower ones. Returns all windows of each."""
         rng = np.random.default_rng(len(self.groups))
         streams = [cut(tracks[0].timestamps, tracks[0].landmarks, schema, window)]
         for track in (*tracks[1:],) * _NOISY:
-            # The model learns from these very landmarks, and trees know by heart what they have learnt.
+            # The model is trained on the same landmarks, and trees memorise them. Noise makes them differ.
             streams.append(cut(track.timestamps, jittered(track.landmarks, rng, _JITTER), schema, window))
         for position, row in within(spans, streams[0]):
             self.rows.append(row)
@@ -183,7 +183,7 @@ class _Rows:
                 track = tracks[variant % len(tracks)]
                 landmarks = mirror(track.landmarks) if reflect else track.landmarks
                 varied = jittered(rotated(scaled(landmarks, rng), rng), rng, _JITTER)
-                # Warped time keeps its labels by warping the spans with it.
+                # The spans are warped in the same way, so labels stay correct.
                 warped = time_warped(track.timestamps, rng).astype(np.int64)
                 factor = _factor(track.timestamps, warped)
                 first = track.timestamps[0] / 1e6
@@ -213,7 +213,7 @@ def cut(
 
 
 def within(spans: Sequence[Span], windows: Sequence[Window]) -> Iterator[tuple[int, Array]]:
-    """The rows of the windows that lie within a span, each with the span's position."""
+    """The row of each window inside a span, with the position of the span."""
     for window in windows:
         position = _position(spans, window.start, window.end)
         if window.row is not None and position is not None:
