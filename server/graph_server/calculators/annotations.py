@@ -19,6 +19,7 @@ from graph_server.holistic.drawing import Color, Strokes, draw, to_pixels, to_th
 Points = npt.NDArray[np.float64]
 
 BLACK: Color = (0, 0, 0)
+_TALLEST = 2000  # Pixels. OpenCV takes minutes for much taller texts, and from 50,000 pixels on it crashes.
 # Pixels that the capital letters and the descenders take in OpenCV's fonts, at scale 1.
 _FONT_HEIGHTS = {1: 9, 5: 13, **dict.fromkeys((0, 2, 3, 4, 6, 7), 21)}
 
@@ -150,10 +151,12 @@ class Text:
     outline_color: Color = BLACK
 
     def draw(self, canvas: Bytes) -> None:
-        """Draw on ``canvas``, uint8 [h, w, 3 or 4]."""
+        """Draw on ``canvas``, uint8 [h, w, 3 or 4]. A text without a finite height is not drawn."""
+        if not math.isfinite(self.height):
+            return
         x, y = _pixels(np.array([[self.left, self.baseline]]), True, canvas)[0].tolist()
         thickness = to_thickness(self.thickness)
-        pixels = math.floor(self.height * canvas.shape[0] + 0.5)
+        pixels = max(-_TALLEST, min(_TALLEST, math.floor(self.height * canvas.shape[0] + 0.5)))
         unit = _FONT_HEIGHTS.get(self.font)
         scale = -1.0 if unit is None else (pixels - (thickness + 1) / 2) / unit
         width, height = cv2.getTextSize(self.text, self.font, scale, thickness)[0]

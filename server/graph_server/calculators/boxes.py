@@ -3,6 +3,7 @@
 Source: mediapipe/calculators/util/non_max_suppression_calculator.cc.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,6 +26,11 @@ class Detection:
     label: int | None
     keypoints: Array
     text: str = ""
+
+    @property
+    def finite(self) -> bool:
+        """Whether no value is NaN or infinite."""
+        return bool(math.isfinite(self.score) and np.isfinite(self.box).all() and np.isfinite(self.keypoints).all())
 
     def moved(self, move: Callable[[Array], Array]) -> "Detection":
         """The detection with all points changed by ``move``, which takes and gives float32 [n, 5].

@@ -118,6 +118,8 @@ class TensorsToDetections(Calculator):
             for index, box, points in zip(chosen, boxes, keypoints, strict=True)
             if (box[2:] >= box[:2]).all()  # networks may give negative sizes or NaN
         ]
+        # MediaPipe only skips sizes of NaN. Other values of NaN or infinity end its process.
+        detections = [detection for detection in detections if detection.finite]
         return (detections[: options.max_results] if options.max_results > 0 else detections,)
 
     def _decode(self, raw: Array, anchors: Array) -> tuple[Array, Array]:

@@ -207,6 +207,8 @@ class RectToRenderData(Calculator):
 
     def _box(self, region: Region) -> Iterator[Box]:
         options = self._options
+        if not region.finite:
+            return
         left, top = region.x_center - region.width / 2, region.y_center - region.height / 2
         right, bottom = left + region.width, top + region.height
         if not region.rotation and _is_outside(left, top, right, bottom):
@@ -244,7 +246,8 @@ class DetectionsToRenderData(Calculator):
             found += [value] if port.tag == "DETECTION" and value is not None else value or ()
         if not found and not self._options.produce_empty_packet:
             return NOTHING
-        return (RenderData(tuple(part for detection in found for part in self._annotations(detection))),)
+        finite = [detection for detection in found if detection.finite]
+        return (RenderData(tuple(part for detection in finite for part in self._annotations(detection))),)
 
     def _annotations(self, detection: Detection) -> Iterator[Annotation]:
         options = self._options

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from typing_extensions import override
 
+from graph_server.calculators.boxes import keypoints_of
 from graph_server.calculators.registry import REGISTRY
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.messages import RoiTrackingCalculatorOptions
@@ -70,7 +71,7 @@ class _RegionOf(Calculator):
     @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         points, size = inputs[self._points], inputs[self._size]
-        return NOTHING if points is None or size is None else (self.region(points, size),)
+        return NOTHING if points is None or not len(points) or size is None else (self.region(points, size),)
 
     def region(self, points: Any, size: ImageSize) -> Region:
         """The region of ``points``, [n, 2 or more] in 0…1, in an image of ``size``."""
@@ -137,7 +138,8 @@ class FaceRegionFromDetection(_RegionOf):
 
     @override
     def region(self, points: Any, size: ImageSize) -> Region:
-        return region_from_box(points[0], size, start=0, end=1).transformed(size, scale=2.0, shift_y=-0.1)
+        keypoints = keypoints_of(points[0])
+        return region_from_box(keypoints, size, start=0, end=1).transformed(size, scale=2.0, shift_y=-0.1)
 
 
 @REGISTRY.register("FaceLandmarksToRoi")

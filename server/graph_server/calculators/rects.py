@@ -167,7 +167,7 @@ class RectTransformation(Calculator):
 
     def _transformed(self, region: Region, size: ImageSize) -> Region:
         options = self._options
-        if options is None:
+        if options is None or not region.finite:
             return region
         rotation = region.rotation
         if options.HasField("rotation") or options.HasField("rotation_degrees"):

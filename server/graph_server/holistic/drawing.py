@@ -27,6 +27,7 @@ CYAN: Color = (0, 217, 231)
 
 _SCALE = 0.0008  # of the longer side of the pose's region, in pixels
 _FAR = 16_000
+_SMALL_DOT = 2  # Pixels. For larger radii OpenCV is faster: 1 ms for 468 dots of 16 pixels instead of 33.
 _ROW_ALIGNMENT = 16  # bytes; framework/formats/image_frame.h
 
 
@@ -97,7 +98,11 @@ def draw(canvas: Bytes, strokes: Sequence[Strokes]) -> None:
 
 
 def _draw_dots(canvas: Bytes, points: npt.NDArray[np.int32], color: Color, radius: int) -> None:
-    """Draw all dots at once. A face has 468: one OpenCV call for each took longer than all the other drawing."""
+    """Draw all small dots at once. A face has 468: one OpenCV call for each took longer than all the other drawing."""
+    if radius > _SMALL_DOT:
+        for x, y in points.tolist():
+            cv2.circle(canvas, (x, y), radius, color, cv2.FILLED)
+        return
     places = (points[:, None] + _disc(radius)).reshape(-1, 2)
     seen = places[((places >= 0) & (places < (canvas.shape[1], canvas.shape[0]))).all(axis=1)]
     canvas[seen[:, 1], seen[:, 0]] = (*color, 0)[: canvas.shape[2]]

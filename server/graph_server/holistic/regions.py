@@ -29,13 +29,17 @@ class Region:
     rotation: float = 0.0
 
     @property
+    def finite(self) -> bool:
+        """Whether no value is NaN or infinite."""
+        return all(map(math.isfinite, (self.x_center, self.y_center, self.width, self.height, self.rotation)))
+
+    @property
     def empty(self) -> bool:
         """Whether a side is not above zero or a value is not finite. Such a region is skipped.
 
         MediaPipe's ImageToTensorCalculator skips width and height 0, and fails for the other cases.
         """
-        values = (self.x_center, self.y_center, self.width, self.height, self.rotation)
-        return not (all(map(math.isfinite, values)) and self.width > 0 and self.height > 0)
+        return not (self.finite and self.width > 0 and self.height > 0)
 
     def transformed(self, size: ImageSize, *, scale: float, shift_y: float = 0.0) -> "Region":
         """The region shifted along its y axis by ``shift_y`` of its height, made square (longer side) and scaled."""
@@ -138,6 +142,8 @@ FACE_TRACKING = TrackingRule(rotation_degrees=15, translation=0.1, scale=0.3, ma
 
 def may_keep(previous: Region, landmarks: Landmarks, current: Region, size: ImageSize, rule: TrackingRule) -> bool:
     """Whether ``previous``, the region of the last frame's ``landmarks``, may be used instead of ``current``."""
+    if not (previous.finite and current.finite):
+        return False
     width, height = size
     turned = math.degrees(previous.rotation) - math.degrees(current.rotation)
     if turned > 180:
