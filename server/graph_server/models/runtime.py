@@ -50,7 +50,8 @@ class Runtime:
             try:
                 kept = cache / "read"
                 kept.mkdir(parents=True, exist_ok=True)
-                self.core.set_property({"CACHE_DIR": str(cache)})
+                # A mapped file that another process writes again would end this one with a bus error.
+                self.core.set_property({"CACHE_DIR": str(cache), "ENABLE_MMAP": False})
                 self._kept = kept
             except OSError:
                 pass  # without the cache, only the start is slower

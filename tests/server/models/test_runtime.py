@@ -46,6 +46,17 @@ def test_what_is_kept_and_damaged_is_made_anew(network: Path, tmp_path: Path, su
     assert kept.stat().st_size == size
 
 
+def test_another_process_may_write_the_cache_again(models_dir: Path, tmp_path: Path) -> None:
+    """A mapped file that becomes shorter ends the process with a bus error."""
+    network = models_dir / "face_landmark" / "1" / "face_landmark.tflite"
+    compiled = []
+    for _ in range(2):  # the first fills the cache, the second reads from it
+        runtime = Runtime(tmp_path)
+        compiled.append(runtime.core.compile_model(runtime.read(network), "CPU"))
+    assert list(tmp_path.glob("*.blob"))
+    assert str(tmp_path) not in Path("/proc/self/maps").read_text()
+
+
 def test_another_file_in_its_place_is_read(network: Path, models_dir: Path, tmp_path: Path) -> None:
     runtime = Runtime(tmp_path / "cache")
     assert list(runtime.read(network).inputs[0].shape) == [1, 256, 256, 3]
