@@ -1,11 +1,12 @@
 """Holistic inference: frames per second of our graph runtime and of MediaPipe 0.10.21, on the same decoded frames.
 
-    python benchmarks/holistic_speed.py [--rounds 5] [--frames 150] [--fast] [--json FILE]
+    python benchmarks/holistic_speed.py [--rounds 5] [--frames 150] [--fast] [--precision bf16-but-pose] [--json FILE]
 
 Both run in alternation, MediaPipe (`solutions.holistic`, its own virtual environment, made at first use) in a child
 process that is idle meanwhile. Ours keeps memory as each of its programs does. A ratio is the median over the rounds
 of ours over MediaPipe's in the same round.
-`--fast` measures the graph that seeks hands and face more rarely, and prints its parity beside it.
+`--fast` measures the graph that seeks hands and face more rarely, and prints its parity beside it. `--precision` is how
+the networks compute, as for holistic_parity.py: by default in float32.
 """
 
 import argparse
@@ -26,10 +27,10 @@ from statistics import median
 import mediapipe_peer
 import numpy as np
 import numpy.typing as npt
-from holistic_parity import measure
+from holistic_parity import PRECISIONS, measure, models_in
 from parity import CLIPS, SHARED, print_table
 
-from graph_server.cli.landmarks import FRAME_PERIOD, LandmarkExtractor, default_models, frames
+from graph_server.cli.landmarks import FRAME_PERIOD, LandmarkExtractor, frames
 from graph_server.holistic.frame_skipping import EVERY_FRAME, FAST, FrameSkipping
 from kserve_wire.malloc import keep_frame_memory
 
@@ -40,10 +41,10 @@ Images = list[npt.NDArray[np.uint8]]
 class Ours:
     """Our graph runtime, warm."""
 
-    def __init__(self, images: Images, skipping: FrameSkipping) -> None:
+    def __init__(self, images: Images, skipping: FrameSkipping, precision: str) -> None:
         self._images = images
         self._skipping = skipping
-        self._models = default_models()
+        self._models = models_in(precision)
         self.seconds(images[:5])
 
     def seconds(self, images: Images | None = None) -> float:
@@ -80,10 +81,10 @@ def mediapipe_process(images: Images) -> Iterator["subprocess.Popen[str]"]:
             process.stdout.close()
 
 
-def compare(clip: str, rounds: int, count: int, skipping: FrameSkipping) -> dict[str, list[float]]:
+def compare(clip: str, rounds: int, count: int, skipping: FrameSkipping, precision: str) -> dict[str, list[float]]:
     images = list(islice(frames(SHARED / "clips" / CLIPS[clip]), count))
     rates: dict[str, list[float]] = {"ours": [], "mediapipe": [], "ours cpu ms": [], "mediapipe cpu ms": []}
-    ours = Ours(images, skipping)
+    ours = Ours(images, skipping, precision)
     with mediapipe_process(images) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -104,16 +105,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--frames", type=int, default=150, help="at most so many of each clip")
     parser.add_argument("--fast", action="store_const", const=FAST, default=EVERY_FRAME)
+    parser.add_argument("--precision", choices=PRECISIONS, default="f32")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if not SHARED.is_dir():
         sys.exit(f"{SHARED} is not here: the clips are needed")
     keep_frame_memory()
     results, ratios = {}, {}
-    print(f"{'':12}{'frames/s':>21}{'':7}{'CPU ms/frame':>21}")
+    print(f"{options.precision:14}{'frames/s':>19}{'':7}{'CPU ms/frame':>21}")
     print(f"{'clip':12}{'ours':>10}{'MediaPipe':>11}{'ratio':>7}{'ours':>10}{'MediaPipe':>11}   ratios of the rounds")
     for clip in CLIPS_HERE:
-        rates = results[clip] = compare(clip, options.rounds, options.frames, options.fast)
+        rates = results[clip] = compare(clip, options.rounds, options.frames, options.fast, options.precision)
         each = [a / b for a, b in zip(rates["ours"], rates["mediapipe"], strict=True)]
         ratios[clip.replace("-", "_")] = median(each)
         fps = f"{median(rates['ours']):10.1f}{median(rates['mediapipe']):11.1f}{median(each):7.2f}"
@@ -121,11 +123,17 @@ def main() -> None:
         print(f"{clip:12}{fps}   {' '.join(f'{ratio:.2f}' for ratio in each)}")
     parity = {}
     if options.fast is FAST:
-        parity = {clip: measure(clip, FAST) for clip in CLIPS_HERE}
+        parity = {clip: measure(clip, FAST, models_in(options.precision)) for clip in CLIPS_HERE}
         print_table("fast", parity, {})
     if options.json:
         environment = {"python": platform.python_version(), "machine": platform.machine(), "cpus": os.cpu_count()}
-        report = {"ratios": ratios, "environment": environment, "rates": results, "parity": parity}
+        report = {
+            "ratios": ratios,
+            "precision": options.precision,
+            "environment": environment,
+            "rates": results,
+            "parity": parity,
+        }
         options.json.write_text(json.dumps(report, indent=2, default=asdict))
 
 

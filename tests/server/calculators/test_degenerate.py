@@ -17,6 +17,7 @@ from graph_server.holistic.regions import Region
 from graph_server.models.model import ModelConfig
 from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
+from tests.degenerate_frames import kinds
 from tests.server.calculators.test_drawing import node
 from tests.server.calculators.test_object_detection import DEMO, run_demo
 from tests.support.graphs import run_graph
@@ -146,6 +147,13 @@ def test_values_that_make_no_sense_end_no_graph(name: str) -> None:
         )
 
     runs()
+
+
+@pytest.mark.parametrize("kind", ["1x1", "1x50", "50x1", "10000x10", "1x40000", "black", "white", "noise", "thin"])
+def test_no_frame_ends_the_demo_graph(kind: str, tmp_path: Path) -> None:
+    person = np.full((248, 442, 3), 90, np.uint8)
+    frame = kinds(person, np.random.default_rng(0))[kind]
+    assert run_demo(DEMO, detector(tmp_path / "detector", [0, 0, 0, 0], 0.9), frame).shape == (32, 32, 3)
 
 
 def detector(folder: Path, box: list[float], score: float) -> ModelRepository:
