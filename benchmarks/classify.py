@@ -75,8 +75,8 @@ def peer(track: Track) -> float:
 def landmarks_time() -> float:
     """Milliseconds to make landmarks of pose, hands and face of a frame."""
     size = (1280, 720)
-    picture = coordinate_image(*size)
-    crop = np.asarray(picture[32:48, 64:80], dtype=np.float32).ravel()
+    image = coordinate_image(*size)
+    crop = np.asarray(image[32:48, 64:80], dtype=np.float32).ravel()
     rng = np.random.default_rng(0)
 
     def row(points: int, presence: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the client's benchmarks share: a moving picture, a server that sends it back, a report."""
+"""What the client's benchmarks share: a moving clip, a server that sends it back, a report."""
 
 import json
 import platform
@@ -17,7 +17,7 @@ GRAPH = Path(__file__).resolve().parents[1] / "graphs" / "pass_through"
 
 
 def make_clip(path: Path, width: int, height: int, frames: int) -> None:
-    """A moving picture with some detail, H.264, 30 frames a second; sizes in pixels."""
+    """A moving clip with some detail, H.264, 30 frames a second; sizes in pixels."""
     background = np.random.default_rng(0).integers(0, 60, (height, width, 3), dtype=np.uint8)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=30)
@@ -68,7 +68,7 @@ class HostPause:
         self._thread.join()
 
 
-def tell_ratios(ratios: Mapping[str, float], path: Path | None, **details: object) -> None:
+def report_ratios(ratios: Mapping[str, float], path: Path | None, **details: object) -> None:
     """Print ours over the peer's by name, and write them with ``details`` as JSON where there is a ``path``."""
     for name, ratio in ratios.items():
         print(f"{name}: {ratio:.3f}")

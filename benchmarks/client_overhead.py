@@ -12,9 +12,9 @@ finds its window itself, which is its default. Rounds alternate. Ratios are ours
 frames a second, CPU in seconds of the client's process a frame; those of the metrics are on over off, the median
 of the rounds' own.
 
-Copies of a frame in our client, by what makes them: FFmpeg converts it to RGB into its buffer (the picture
-itself); one copy puts it into shared memory; the answer's picture is a view. Through gRPC: one join makes the
-request of it; gRPC copies the request into its slices and the answer out of them into bytes; the answer's picture
+Copies of a frame in our client, by what makes them: FFmpeg converts it to RGB into its buffer (the frame
+itself); one copy puts it into shared memory; the response's frame is a view. Through gRPC: one join makes the
+request of it; gRPC copies the request into its slices and the answer out of them into bytes; the response's frame
 is a view. The peer: capture, colour conversion, tobytes, protobuf's message,
 its serialisation, gRPC out and in, protobuf's parsing, and as_numpy is a view.
 """
@@ -26,7 +26,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from client_bench import echo_server, make_clip, tell_ratios
+from client_bench import echo_server, make_clip, report_ratios
 
 OURS = """
 import resource, sys, time
@@ -138,7 +138,7 @@ def main() -> None:
         for number, name in enumerate(("metrics_throughput", "metrics_cpu")):
             pairs = zip(rows["ours, metrics"], rows["ours"], strict=True)
             ratios[name] = statistics.median(on[number] / off[number] for on, off in pairs)
-    tell_ratios(ratios, options.json, rounds=rows)
+    report_ratios(ratios, options.json, rounds=rows)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python benchmarks/glass_to_glass.py [--size 640x360] [--rates 30 15] [--seconds 14] [--json FILE]
 
 `metrics` is the client's latency, capture to delivery, as `--benchmark` reports it; `readback` is from painting a
-frame to its picture decoded at the far end, by the code in it. The difference is what lies behind delivery: encoding,
+frame to its image decoded at the far end, by the code in it. The difference is what lies behind delivery: encoding,
 the RTSP server (GStreamer's, the one of the tests), decoding; issue 5 wants it within one frame's time. The peer reads
 the same stream at the same time with a plain PyAV loop, with FFmpeg's options for low latency; the ratio
 `latency_at_N` is readback's p50 over the peer's, at N frames a second.
@@ -43,9 +43,9 @@ while container is None:
 with container:
     container.streams.video[0].thread_type = "SLICE"
     latencies = []
-    for picture in container.decode(video=0):
+    for image in container.decode(video=0):
         arrived = time.time()
-        if code := read_code(picture.to_ndarray(format="rgb24")):
+        if code := read_code(image.to_ndarray(format="rgb24")):
             latencies.append(arrived - code.time / 1e6)
         if len(latencies) == frames:
             break

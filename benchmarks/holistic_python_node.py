@@ -10,7 +10,7 @@ import statistics
 import time
 from pathlib import Path
 
-from client_bench import tell_ratios
+from client_bench import report_ratios
 
 from graph_server.assets import ensure_clip
 from stream_client import EmbeddedOptions, RunOptions, StreamClient, TransportOptions
@@ -51,7 +51,7 @@ def main() -> None:
     for name, values in rates.items():
         print(f"{name:12} {statistics.median(values):.1f}   {' '.join(f'{value:.1f}' for value in values)}")
     pairs = [ours / theirs for ours, theirs in zip(rates["python node"], rates["native"], strict=True)]
-    tell_ratios({"python_node_to_native": statistics.median(pairs)}, options.json, frames_a_second=rates)
+    report_ratios({"python_node_to_native": statistics.median(pairs)}, options.json, frames_a_second=rates)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python benchmarks/landmark_parity.py [--clips sign-again.mkv dance.webm walk.mp4] [--json FILE]
 
 The client's come out of graphs/holistic_landmarks, as tensors and crops of coordinates; the server's straight out of
-HolisticLandmarkCpu. Distances are shares of the picture's diagonal; `unlike` counts frames in which one side sees a
+HolisticLandmarkCpu. Distances are shares of the image's diagonal; `unlike` counts frames in which one side sees a
 part and the other does not. Nothing is timed.
 """
 

@@ -1,4 +1,4 @@
-"""How old a live picture is when it is delivered, as the server gets slower than the source.
+"""How old a live frame is when it is delivered, as the server gets slower than the source.
 
     python benchmarks/latency_under_load.py [--speeds 0.5 1 2] [--seconds 15] [--json FILE]
 
@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from client_bench import HostPause, echo_server, make_clip, tell_ratios
+from client_bench import HostPause, echo_server, make_clip, report_ratios
 
 RATE = 30
 
@@ -119,7 +119,7 @@ def main() -> None:
                 print(f"{speed:6g} {name:5}{columns}{got['delivered']:11}  {sum(got['dropped'].values())}", flush=True)
             for point in ("p50", "p95", "p99") if len(found) == 2 else ():
                 ratios[f"latency_{point}_at_{speed:g}x"] = found["ours"][point] / found["peer"][point]
-    tell_ratios(ratios, options.json, rows=rows)
+    report_ratios(ratios, options.json, rows=rows)
 
 
 if __name__ == "__main__":
