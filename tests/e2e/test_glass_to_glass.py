@@ -10,7 +10,7 @@ from typing import Any
 from tests.conftest import ROOT
 from tests.support.rtsp_server import RtspServer
 
-SINK = re.compile(r"(\d+) pictures were repeated since nothing new came, (\d+) skipped for newer ones")
+SINK = re.compile(r"(\d+) frames were repeated since nothing new came, (\d+) skipped for newer ones")
 
 
 def read_back(url: str, report: Path) -> dict[str, Any]:

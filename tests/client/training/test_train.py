@@ -301,7 +301,7 @@ def test_a_person_is_never_on_both_sides_of_a_fold(clips: Path) -> None:
         assert not set(dataset.groups[train_rows]) & set(dataset.groups[test_rows])
     with pytest.raises(ConfigurationError, match=r"is not found in 'standing/0.mp4' \(group_by\)"):
         load_dataset(clips, window=WINDOW, group_by="anna|bob", find=find)
-    with pytest.raises(ConfigurationError, match="no regular expression"):
+    with pytest.raises(ConfigurationError, match="not a regular expression"):
         load_dataset(clips, window=WINDOW, group_by="(", find=find)
 
 
