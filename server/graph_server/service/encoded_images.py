@@ -22,7 +22,7 @@ MOST_PIXELS = 1 << 24
 """More are not decoded for a request: a few kilobytes may hold an image of any size. OVMS has OpenCV's 2**30."""
 
 
-def pictures_of(info: TensorInfo, item: ModelInferRequest.InferInputTensor, raw: memoryview | None) -> list[bytes]:
+def images_in(info: TensorInfo, item: ModelInferRequest.InferInputTensor, raw: memoryview | None) -> list[bytes]:
     """The encoded images of an input for ``info``, with OVMS's checks; raises :class:`Refusal`."""
     where = f"input name: input name: {info.name}"
     encoded = texts_of(item, raw)

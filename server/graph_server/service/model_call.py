@@ -13,7 +13,7 @@ import numpy.typing as npt
 from graph_server.errors import LoadError
 from graph_server.models.model import Model, TensorInfo
 from graph_server.models.preparation import Requested
-from graph_server.service.encoded_images import decoded, pictures_of
+from graph_server.service.encoded_images import decoded, images_in
 from graph_server.service.fit import Fit
 from graph_server.service.messages import InferRequest, encode_response
 from graph_server.service.shared_memory import deliver
@@ -90,7 +90,7 @@ def _value(info: TensorInfo, request: InferRequest, index: int, fit: Fit) -> npt
             check_rows(info, item, rows)
         return rows
     if item.datatype == "BYTES":
-        return decoded(info, pictures_of(info, item, given))
+        return decoded(info, images_in(info, item, given))
     if item.datatype != info.datatype:
         details = f"Expected: {_precision(info.datatype)}; Actual: {item.datatype}; input name: input name: {info.name}"
         raise Refusal("Invalid input precision", details)
