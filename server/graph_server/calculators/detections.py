@@ -161,7 +161,7 @@ class NonMaxSuppression(Calculator):
         if options is None:
             raise ConfigError("NonMaxSuppressionCalculator needs its options")
         self._options = options
-        self._lists = [index for index, port in enumerate(node.inputs) if not port.tag]
+        self._lists = node.data_inputs
 
     @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:

@@ -124,8 +124,7 @@ class Gate(Calculator):
     @classmethod
     @override
     def check(cls, node: Node) -> None:
-        data = sum(1 for port in node.inputs if not port.tag)
-        if data != sum(1 for port in node.outputs if not port.tag):
+        if len(node.data_inputs) != len(node.data_outputs):
             raise ConfigError("Number of data output streams must match with data input streams.")
         if sum(1 for port in (*node.inputs, *node.input_side_packets) if port.tag in ("ALLOW", "DISALLOW")) > 1:
             raise ConfigError("GateCalculator takes one control, ALLOW or DISALLOW, from a stream or a side packet")
@@ -144,7 +143,7 @@ class Gate(Calculator):
         self._sense = allow is not None
         # The options decide if there is no control.
         self._fixed = bool(options.allow) if options is not None else False
-        self._data = [index for index, port in enumerate(node.inputs) if not port.tag]
+        self._data = node.data_inputs
         self._change = node.output_index("STATE_CHANGE")
         self._last = None if options is None else {2: True, 3: False}.get(options.initial_gate_state)
 

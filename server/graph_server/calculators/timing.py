@@ -89,8 +89,7 @@ class FlowLimiter(TimedCalculator):
     @classmethod
     @override
     def check(cls, node: Node) -> None:
-        data = sum(1 for port in node.inputs if not port.tag)
-        if data != sum(1 for port in node.outputs if not port.tag):
+        if len(node.data_inputs) != len(node.data_outputs):
             raise ConfigError("FlowLimiterCalculator needs the same number of data outputs and data inputs")
 
     @classmethod
@@ -104,7 +103,7 @@ class FlowLimiter(TimedCalculator):
         self._most_in_flight = options.max_in_flight if options is not None else 1
         self._most_in_queue = options.max_in_queue if options is not None else 0
         self._timeout = options.in_flight_timeout if options is not None else 0
-        self._data = [index for index, port in enumerate(node.inputs) if not port.tag]
+        self._data = node.data_inputs
         self._finished = node.input_index("FINISHED") or 0
         self._queues: list[deque[tuple[int, Any]]] = [deque() for _ in self._data]
         self._in_flight: deque[int] = deque()

@@ -63,6 +63,10 @@ def find_port(ports: Iterable[Port], tag_index: str) -> int:
     raise ValueError(f"no input stream has the tag_index {tag_index!r}")
 
 
+def _without_tag(ports: tuple[Port, ...]) -> tuple[int, ...]:
+    return tuple(place for place, port in enumerate(ports) if not port.tag)
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A node of a graph.
@@ -85,6 +89,16 @@ class Node:
     def where(self) -> str:
         """The node's name for messages: ``node "GateCalculator" (line 12)``."""
         return f'node "{self.name}" (line {self.line})'
+
+    @property
+    def data_inputs(self) -> tuple[int, ...]:
+        """The positions of the inputs without a tag."""
+        return _without_tag(self.inputs)
+
+    @property
+    def data_outputs(self) -> tuple[int, ...]:
+        """The positions of the outputs without a tag."""
+        return _without_tag(self.outputs)
 
     def input_index(self, tag: str) -> int | None:
         """The position of the first input with this tag, or ``None``."""

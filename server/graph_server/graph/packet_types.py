@@ -79,9 +79,7 @@ class NodeTypes:
 
 def with_data_alike(types: NodeTypes, node: Node) -> NodeTypes:
     """``types``, but each output without a tag has the type of the input without a tag in the same place."""
-    data_in = [place for place, port in enumerate(node.inputs) if not port.tag]
-    data_out = [place for place, port in enumerate(node.outputs) if not port.tag]
-    return NodeTypes(types.inputs, types.outputs, dict(zip(data_out, data_in, strict=True)))
+    return NodeTypes(types.inputs, types.outputs, dict(zip(node.data_outputs, node.data_inputs, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
