@@ -31,7 +31,7 @@ from parity import CLIPS, NOISE, SHARED, SHORT, print_table
 
 from graph_server.assets import ensure_models, shipped_mounts
 from graph_server.cli.landmarks import FRAME_PERIOD, LandmarkExtractor, frames
-from graph_server.config.read import read_config
+from graph_server.config.server_config import read_config
 from graph_server.holistic.frame_skipping import EVERY_FRAME, FrameSkipping
 from graph_server.holistic.parity import BOUNDS, Row, allowed, compared
 from graph_server.models.repository import ModelRepository

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from graph_server.assets import ensure_models, shipped_mounts
 from graph_server.calculators import REGISTRY
-from graph_server.config.read import read_config
+from graph_server.config.server_config import read_config
 from graph_server.graph.definition import GraphDefinition, parse_graph
 from graph_server.graph.runtime import Graph
 from graph_server.models.model import ModelConfig

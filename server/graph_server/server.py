@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from graph_server.config.read import ServerConfig
+from graph_server.config.server_config import ServerConfig
 from graph_server.errors import ConfigError, GraphServerError
 from graph_server.faults.interceptor import FaultInterceptor
 from graph_server.faults.options import NO_FAULTS, FaultOptions

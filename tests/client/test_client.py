@@ -25,8 +25,8 @@ from stream_client.errors import (
     UnknownServableError,
 )
 from stream_client.frames import StreamInfo
-from stream_client.sinks.file import FileSink
 from stream_client.sinks.landmarks import LandmarksSink
+from stream_client.sinks.video_file import FileSink
 from stream_client.training.buffer import TrainingBuffer
 from stream_client.transport.options import Api
 from stream_client.transport.session import connect

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from graph_server.assets import ensure_clip, shipped_mounts
-from graph_server.config.read import ServerConfig, read_config
+from graph_server.config.server_config import ServerConfig, read_config
 from graph_server.resources import project_file
 from graph_server.server import GraphServer, ServerOptions
 from kserve_wire.messages import ModelInferRequest

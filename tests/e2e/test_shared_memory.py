@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from graph_server.config.read import single_servable
+from graph_server.config.server_config import single_servable
 from graph_server.server import GraphServer
 from stream_client import Result, RunOptions, StreamClient, TransportOptions
 from stream_client.errors import ConnectError

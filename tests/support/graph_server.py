@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import numpy.typing as npt
 
-from graph_server.config.read import ServerConfig, single_servable
+from graph_server.config.server_config import ServerConfig, single_servable
 from graph_server.faults.options import parse_faults
 from graph_server.resources import cache_folder
 from graph_server.server import GraphServer, ServerOptions

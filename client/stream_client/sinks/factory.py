@@ -13,10 +13,10 @@ from stream_client.sinks.base import Sink
 from stream_client.sinks.callable import CallableSink, NullSink
 from stream_client.sinks.encoder import PyavEncoder
 from stream_client.sinks.ffmpeg_encoder import FfmpegEncoder, ffmpeg_command
-from stream_client.sinks.file import FileSink
 from stream_client.sinks.options import SinkOptions
 from stream_client.sinks.rtsp import EncoderFactory, RtspSink
 from stream_client.sinks.screen import ScreenSink
+from stream_client.sinks.video_file import FileSink
 from stream_client.util.urls import check_url
 
 SinkName = str | os.PathLike[str]

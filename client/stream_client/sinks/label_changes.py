@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from stream_client.frames import Result, StreamInfo
-from stream_client.sinks.files import JsonLines
+from stream_client.sinks.json_lines import JsonLines
 
 
 class LabelChangesSink:

@@ -8,7 +8,7 @@ import numpy as np
 
 from stream_client.errors import ConfigurationError
 from stream_client.frames import Landmarks, Result, StreamInfo
-from stream_client.sinks.files import JsonLines, sink_errors
+from stream_client.sinks.json_lines import JsonLines, sink_errors
 
 _OPTION = "landmarks_output"
 _PARTS = {"pose": 5, "pose_world": 3, "left_hand": 3, "right_hand": 3, "face": 3}

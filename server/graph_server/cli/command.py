@@ -21,7 +21,7 @@ from graph_server.cli.assets import main as assets_main
 from graph_server.cli.messages import error_line
 from graph_server.cli.ovms_flags import IGNORED, refusal
 from graph_server.config.entries import PREPROCESSING
-from graph_server.config.read import ServerConfig, read_config, single_servable
+from graph_server.config.server_config import ServerConfig, read_config, single_servable
 from graph_server.errors import ConfigError, GraphServerError
 from graph_server.faults.options import parse_faults
 from graph_server.metrics.registry import MetricsConfig, metrics_config

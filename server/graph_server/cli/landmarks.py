@@ -23,7 +23,7 @@ from tqdm import tqdm
 from graph_server.assets import ensure_models, shipped_mounts
 from graph_server.calculators import REGISTRY
 from graph_server.cli.messages import error_line
-from graph_server.config.read import read_config
+from graph_server.config.server_config import read_config
 from graph_server.errors import GraphServerError
 from graph_server.graph.definition import parse_graph
 from graph_server.graph.runtime import Graph

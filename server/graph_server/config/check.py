@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from graph_server.calculators import REGISTRY
+from graph_server.config.collector import GraphConfig
 from graph_server.config.findings import Finding
-from graph_server.config.read import read_config
-from graph_server.config.reader import GraphConfig
+from graph_server.config.server_config import read_config
 from graph_server.errors import ConfigError, LoadError, UnsupportedError
 from graph_server.graph.definition import parse_graph
 from graph_server.models.model import ModelConfig

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from graph_server.config.read import ServerConfig
+from graph_server.config.server_config import ServerConfig
 from graph_server.errors import GraphServerError
 from graph_server.metrics.servables import ServableMetrics
 from graph_server.models.repository import ModelRepository

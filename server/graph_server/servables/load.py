@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from graph_server.calculators import REGISTRY
+from graph_server.config.collector import GraphConfig
 from graph_server.config.findings import Effect
-from graph_server.config.read import ServerConfig
-from graph_server.config.reader import GraphConfig
+from graph_server.config.server_config import ServerConfig
 from graph_server.errors import ConfigError, GraphError, GraphServerError, MissingModelError
 from graph_server.graph.definition import PYTHON_NODES, GraphDefinition, parse_graph
 from graph_server.graph.pool import CallGraph, GraphPool, PooledGraph, pool_size

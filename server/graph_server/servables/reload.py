@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from graph_server.config.read import ServerConfig
+from graph_server.config.server_config import ServerConfig
 from graph_server.errors import GraphServerError
 
 logger = logging.getLogger(__name__)

@@ -17,9 +17,9 @@ import pytest
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Frame, Label, Result, Stamps, StreamInfo
 from stream_client.sinks.base import Sink
-from stream_client.sinks.file import FileSink
 from stream_client.sinks.labels import LabelsSink
 from stream_client.sinks.screen import ScreenSink
+from stream_client.sinks.video_file import FileSink
 from stream_client.sources.file import FileSource
 from tests.support.video import picture, read_back, write_video
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from graph_server.calculators import REGISTRY
-from graph_server.config.read import single_servable
+from graph_server.config.server_config import single_servable
 from graph_server.errors import ConfigError
 from graph_server.graph.definition import GraphDefinition, parse_graph
 from graph_server.graph.packet_types import (

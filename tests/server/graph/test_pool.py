@@ -9,7 +9,7 @@ import grpc
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from graph_server.config.read import read_config, single_servable
+from graph_server.config.server_config import read_config, single_servable
 from graph_server.graph.runtime import Graph
 from graph_server.metrics.registry import metrics_config
 from graph_server.metrics.servables import ServableMetrics

@@ -18,7 +18,7 @@ from openvino import opset13 as ops
 from graph_server.assets import ensure_clip, ensure_models, shipped_mounts
 from graph_server.calculators import REGISTRY
 from graph_server.cli.landmarks import default_models, frames
-from graph_server.config.read import read_config
+from graph_server.config.server_config import read_config
 from graph_server.errors import GraphError
 from graph_server.holistic.crops import WHOLE, crop, padded, projected, unpadded
 from graph_server.holistic.drawing import canvas_for, draw, holistic_strokes

@@ -8,7 +8,7 @@ import grpc
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from graph_server.config.read import single_servable
+from graph_server.config.server_config import single_servable
 from graph_server.errors import ConfigError
 from graph_server.metrics.registry import BUCKETS, DEFAULT_FAMILIES, LATENCY, Histogram, Registry, metrics_config
 from graph_server.server import GraphServer

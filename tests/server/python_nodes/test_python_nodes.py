@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from graph_server.config.read import single_servable
+from graph_server.config.server_config import single_servable
 from graph_server.server import GraphServer
 from kserve_wire.messages import ModelInferRequest
 from kserve_wire.names import TIMESTAMP

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from graph_server.config.read import ServerConfig
-from graph_server.config.reader import GraphConfig
+from graph_server.config.collector import GraphConfig
+from graph_server.config.server_config import ServerConfig
 from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
 from graph_server.servables import load as servables

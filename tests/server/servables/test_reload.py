@@ -12,7 +12,7 @@ import grpc
 import numpy as np
 import pytest
 
-from graph_server.config.read import read_config
+from graph_server.config.server_config import read_config
 from graph_server.errors import ConfigError
 from graph_server.metrics.servables import ServableMetrics
 from graph_server.models.runtime import Runtime

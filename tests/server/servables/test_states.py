@@ -13,7 +13,7 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from graph_server.config.read import read_config
+from graph_server.config.server_config import read_config, single_servable
 from graph_server.errors import ConfigError
 from graph_server.metrics.registry import metrics_config
 from graph_server.server import GraphServer, ServerOptions
@@ -399,8 +399,6 @@ def test_ports_answer_live_and_not_ready_before_everything_is_loaded(
 
 
 def test_a_server_of_one_model_that_cannot_be_loaded_ends(tmp_path: Path) -> None:
-    from graph_server.config.read import single_servable
-
     model(tmp_path / "m", content=b"no model")
     server = GraphServer(single_servable("m", tmp_path / "m"), ServerOptions(port=0))
     with pytest.raises(ConfigError, match="cannot be read"):
@@ -408,8 +406,6 @@ def test_a_server_of_one_model_that_cannot_be_loaded_ends(tmp_path: Path) -> Non
 
 
 def test_a_server_of_one_model_without_versions_starts(tmp_path: Path) -> None:
-    from graph_server.config.read import single_servable
-
     place = Place(tmp_path)
     (tmp_path / "m").mkdir()
     place.server = GraphServer(single_servable("m", tmp_path / "m"), ServerOptions(port=0))

@@ -10,7 +10,7 @@ import pytest
 import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
-from graph_server.config.read import ServerConfig
+from graph_server.config.server_config import ServerConfig
 from graph_server.models.model import ModelConfig, TensorInfo
 from graph_server.models.preparation import Preparation
 from graph_server.service.encoded_images import decoded

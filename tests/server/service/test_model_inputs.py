@@ -11,7 +11,7 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from graph_server.config.read import single_servable
+from graph_server.config.server_config import single_servable
 from graph_server.server import GraphServer, ServerOptions
 from kserve_wire.messages import ModelInferRequest, ModelInferResponse, ModelMetadataRequest, ModelMetadataResponse
 from kserve_wire.names import method_path

@@ -16,8 +16,8 @@ import pytest
 
 from graph_server.calculators import REGISTRY
 from graph_server.cli.arguments import build_parser
-from graph_server.config.read import ServerConfig
-from graph_server.config.reader import GraphConfig
+from graph_server.config.collector import GraphConfig
+from graph_server.config.server_config import ServerConfig
 from graph_server.errors import GraphError
 from graph_server.graph.calculator import Calculator, Services
 from graph_server.graph.definition import parse_graph

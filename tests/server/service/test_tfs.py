@@ -6,7 +6,7 @@ import grpc
 import numpy as np
 import pytest
 
-from graph_server.config.read import single_servable
+from graph_server.config.server_config import single_servable
 from graph_server.service.status import Refusal
 from graph_server.service.tfs.messages import GetModelMetadataRequest, PredictRequest, PredictResponse
 from graph_server.service.tfs.tensors import as_infer_request, shape_of

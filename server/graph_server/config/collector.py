@@ -29,7 +29,7 @@ class GraphConfig:
     graph_path: Path
 
 
-class Reader:
+class Collector:
     """Collects models and graphs. The first of two equal names counts."""
 
     def __init__(self, folder: Folder, read_json: Callable[[Path], Any]) -> None:

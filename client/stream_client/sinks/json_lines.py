@@ -1,4 +1,4 @@
-"""What the sinks that write files have in common."""
+"""JSON Lines files, and errors of the system while writing a file."""
 
 import json
 import sys

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from graph_server.config.collector import Collector, GraphConfig
 from graph_server.config.entries import PREPROCESSING
 from graph_server.config.findings import Finding
 from graph_server.config.paths import Folder
-from graph_server.config.reader import GraphConfig, Reader
 from graph_server.config.schema import config_fault, entry_fault
 from graph_server.errors import ConfigError
 from graph_server.metrics.registry import MetricsConfig, metrics_config
@@ -59,15 +59,15 @@ def read_config(path: Path, mounts: Mapping[str, Path] | None = None) -> ServerC
     if "monitoring" in content:
         monitored = content["monitoring"]["metrics"]
         metrics = metrics_config(monitored["enable"], monitored.get("metrics_list"))
-    reader = Reader(Folder.of(path, mounts), read_json)
+    collector = Collector(Folder.of(path, mounts), read_json)
     for key, text in _NOT_SERVED.items():
         if content.get(key):
-            reader.remark(f"{path}: {key}").add("note", text)
+            collector.remark(f"{path}: {key}").add("note", text)
     for index, entry in enumerate(content.get("mediapipe_config_list", ())):
-        reader.graph(entry, reader.remark(f"{path}: mediapipe_config_list[{index}] ({entry['name']})"))
-    reader.models(content["model_config_list"], f"{path}: model_config_list", reader.folder)
-    reader.subconfigs()
-    return _config(reader, path=path, metrics=metrics, files=(path, *reader.files))
+        collector.graph(entry, collector.remark(f"{path}: mediapipe_config_list[{index}] ({entry['name']})"))
+    collector.models(content["model_config_list"], f"{path}: model_config_list", collector.folder)
+    collector.subconfigs()
+    return _config(collector, path=path, metrics=metrics, files=(path, *collector.files))
 
 
 def single_servable(name: str, path: Path, settings: Mapping[str, Any] | None = None) -> ServerConfig:
@@ -76,34 +76,34 @@ def single_servable(name: str, path: Path, settings: Mapping[str, Any] | None = 
     ``settings``: a model's, under the keys of ``config.json``. Raises :class:`ConfigError` for what OVMS refuses.
     """
     settings = settings or {}
-    reader = Reader(Folder.of("--model_path"), read_json)
-    remarks = reader.remark(f"{name} (--model_path {path})")
+    collector = Collector(Folder.of("--model_path"), read_json)
+    remarks = collector.remark(f"{name} (--model_path {path})")
     entry = {"name": name, "base_path": str(path)}
-    if reader.graph_among_models(entry, reader.folder, remarks):
+    if collector.graph_among_models(entry, collector.folder, remarks):
         wrong = ", ".join(f"--{key}" for key in settings if key != "plugin_config")
         if wrong:
             raise ConfigError(f"{name} is a graph and takes no {wrong}: set that in the graph's subconfig.json")
-        reader.subconfigs()
+        collector.subconfigs()
     else:
         fault = entry_fault({key: value for key, value in settings.items() if key not in PREPROCESSING})
         if fault is not None:
             raise ConfigError(f"the command line: {fault}")
-        reader.model({**entry, **settings}, reader.folder, remarks)
+        collector.model({**entry, **settings}, collector.folder, remarks)
         refused = next((finding for finding in remarks.found if finding.effect == "refused"), None)
         if refused is not None:
             raise ConfigError(f"{refused.place}: {refused.reason}")
-    return _config(reader, files=tuple(reader.files), required=True)
+    return _config(collector, files=tuple(collector.files), required=True)
 
 
-def _config(reader: Reader, **more: Any) -> ServerConfig:
-    for name in reader.found_graphs.keys() & reader.found_models.keys():
-        reader.remark(f"graph {name}").add("refused", "a model has that name already", "", "MODEL_NAME_OCCUPIED")
+def _config(collector: Collector, **more: Any) -> ServerConfig:
+    for name in collector.found_graphs.keys() & collector.found_models.keys():
+        collector.remark(f"graph {name}").add("refused", "a model has that name already", "", "MODEL_NAME_OCCUPIED")
     return ServerConfig(
-        models=tuple(reader.found_models.values()),
-        graphs=tuple(reader.found_graphs.values()),
-        places=reader.places(),
-        findings=reader.findings(),
-        invalid=tuple(reader.invalid),
+        models=tuple(collector.found_models.values()),
+        graphs=tuple(collector.found_graphs.values()),
+        places=collector.places(),
+        findings=collector.findings(),
+        invalid=tuple(collector.invalid),
         **more,
     )
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph_server.config.read import ServerConfig, read_config, single_servable
 from graph_server.config.schema import config_fault
+from graph_server.config.server_config import ServerConfig, read_config, single_servable
 from graph_server.errors import ConfigError
 from graph_server.metrics.registry import DEFAULT_FAMILIES
 from graph_server.models.versions import VersionPolicy
