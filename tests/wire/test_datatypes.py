@@ -1,11 +1,21 @@
 """Datatypes: their NumPy dtypes, and the encoding of BYTES."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kserve_wire.datatypes import CONTENTS, DATATYPES, DTYPES, join_elements, split_elements
+from kserve_wire.datatypes import (
+    CONTENTS,
+    DATATYPES,
+    DTYPES,
+    TOO_MANY_ELEMENTS,
+    element_count,
+    join_elements,
+    split_elements,
+)
 
 
 def test_each_datatype_has_its_own_dtype() -> None:
@@ -36,3 +46,12 @@ def test_elements_that_are_cut_off_are_refused(data: bytes) -> None:
 
 def test_the_length_is_little_endian() -> None:
     assert join_elements([b"ab", b""]) == b"\x02\x00\x00\x00ab\x00\x00\x00\x00"
+
+
+@given(st.lists(st.integers(0, 2**63 - 1), max_size=8))
+def test_elements_are_counted_up_to_more_than_a_tensor_can_have(shape: list[int]) -> None:
+    assert element_count(shape) == min(math.prod(shape), TOO_MANY_ELEMENTS)
+
+
+def test_a_hundred_thousand_sizes_are_too_many_elements() -> None:
+    assert element_count([2**63 - 1] * 100_000) == TOO_MANY_ELEMENTS

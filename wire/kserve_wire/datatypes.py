@@ -1,6 +1,6 @@
 """Datatypes of KServe v2: their NumPy dtypes, their fields for typed values, and the encoding of BYTES."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,20 @@ CONTENTS: Mapping[str, str] = {
 """The field of ``InferTensorContents`` for the typed values of each datatype. FP16 has no field."""
 
 _LENGTH_BYTES = 4
+TOO_MANY_ELEMENTS = 2**64
+"""More than any tensor can have: sizes beyond ``size_t``."""
+
+
+def element_count(shape: Sequence[int]) -> int:
+    """The product of the sizes, :data:`TOO_MANY_ELEMENTS` at most: a longer product of many sizes takes seconds."""
+    if 0 in shape:
+        return 0
+    count = 1
+    for size in shape:
+        count *= size
+        if count >= TOO_MANY_ELEMENTS:
+            return TOO_MANY_ELEMENTS
+    return count
 
 
 def split_elements(data: memoryview) -> list[bytes]:

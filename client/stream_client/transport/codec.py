@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kserve_wire.datatypes import CONTENTS
+from kserve_wire.datatypes import CONTENTS, element_count
 from kserve_wire.fields import delimited, delimited_tag, fields, split
 from kserve_wire.messages import (
     InferParameter,
@@ -162,7 +162,7 @@ def _typed_contents(output: ModelInferResponse.InferOutputTensor) -> npt.NDArray
         except OverflowError as error:
             raise ProtocolError(f"output {output.name!r} has values beyond {output.datatype}") from error
     shape = tuple(output.shape)
-    if any(size < 0 for size in shape) or int(np.prod(shape, dtype=object)) != len(values):
+    if any(size < 0 for size in shape) or element_count(shape) != len(values):
         raise ProtocolError(f"output {output.name!r} of shape {list(shape)} has {len(values)} values")
     return in_shape(output.name, array, shape)
 

@@ -1,13 +1,12 @@
 """Tensors to bytes and bytes to tensors."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from kserve_wire.datatypes import DTYPES, join_elements, split_elements
+from kserve_wire.datatypes import DTYPES, element_count, join_elements, split_elements
 from stream_client.errors import ProtocolError
 
 _DTYPES: Mapping[str, np.dtype[Any]] = {**DTYPES, "BF16": np.dtype("<u2")}  # its bits, for lack of a dtype
@@ -30,7 +29,7 @@ def tensor_from_bytes(name: str, datatype: str, shape: Sequence[int], data: memo
     """
     if any(size < 0 for size in shape):
         raise ProtocolError(f"tensor {name!r} has a negative dimension: {list(shape)}")
-    count = math.prod(shape)
+    count = element_count(shape)
     if datatype == "BYTES":
         return _bytes_tensor(name, shape, count, data)
     dtype = dtype_of(datatype)

@@ -4,7 +4,6 @@ Sources: src/python/python_executor_calculator.cc, src/python/pytensor_ovtensor_
 """
 
 import logging
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from graph_server.graph.packet_types import BOOL, OV_TENSOR, PY_TENSOR
 from graph_server.graph.timestamps import next_allowed
 from graph_server.python_nodes.handlers import CALCULATOR, Handlers
 from graph_server.python_nodes.tensor import DTYPES, Tensor
+from kserve_wire.datatypes import element_count
 
 logger = logging.getLogger(__name__)
 
@@ -190,7 +190,7 @@ def _array(tensor: Tensor) -> Any:
         raise GraphError(f"Undefined precision in input python tensor: {tensor.datatype}", "INVALID_ARGUMENT")
     if any(size < 0 for size in tensor.shape):
         raise GraphError(f"dimension negative during conversion: {min(tensor.shape)}", "INVALID_ARGUMENT")
-    expected = math.prod(tensor.shape) * np.dtype(dtype).itemsize
+    expected = element_count(tensor.shape) * np.dtype(dtype).itemsize
     if tensor.size != expected:
         text = f"python buffer size: {tensor.size}; OV tensor size: {expected}; mismatch"
         raise GraphError(text, "INVALID_ARGUMENT")

@@ -4,7 +4,6 @@ Source: src/predict_request_validation_utils.hpp, src/kfs_frontend/validation.cp
 OVMS's.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -35,7 +34,7 @@ from graph_server.service.texts import (
     rows_as_bytes,
     texts_of,
 )
-from kserve_wire.datatypes import CONTENTS, DTYPES, join_elements
+from kserve_wire.datatypes import CONTENTS, DTYPES, element_count, join_elements
 from kserve_wire.messages import ModelInferRequest, ModelInferResponse
 
 _PRECISIONS = {"FP": "FP", "INT": "I", "UINT": "U"}
@@ -122,7 +121,7 @@ def _check_signs(info: TensorInfo, item: ModelInferRequest.InferInputTensor) -> 
 
 def _check_size(info: TensorInfo, item: ModelInferRequest.InferInputTensor, raw: memoryview | None) -> None:
     where = f"input name: input name: {info.name}"
-    count, size = math.prod(item.shape), DTYPES[info.datatype].itemsize
+    count, size = element_count(item.shape), DTYPES[info.datatype].itemsize
     if count * size >= 2**64:
         raise Refusal("Invalid content size of tensor proto", f"Shape too large; input name: {info.name}")
     if raw is not None and len(raw) != count * size:

@@ -3,7 +3,6 @@
 Source: src/kfs_frontend/kfs_graph_executor_impl.cpp.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from graph_server.python_nodes.tensor import Tensor
 from graph_server.service.messages import InferRequest
 from graph_server.service.status import Refusal
-from kserve_wire.datatypes import CONTENTS, DATATYPES, DTYPES
+from kserve_wire.datatypes import CONTENTS, DATATYPES, DTYPES, element_count
 from kserve_wire.messages import ModelInferRequest, ModelInferResponse
 
 _IMAGE_CHANNELS = {
@@ -94,7 +93,7 @@ def _image(item: ModelInferRequest.InferInputTensor, raw: memoryview | None) -> 
                 "Expected layout - HWC.",
             )
     dtype = DTYPES.get(item.datatype)
-    expected = math.prod(shape) * _element_bytes(item.datatype, _CHARACTER)
+    expected = element_count(shape) * _element_bytes(item.datatype, _CHARACTER)
     if expected >= 2**64:
         raise Refusal(_SIZE, "Invalid Mediapipe Image input: shape dimensions overflow size_t")
     if len(raw) != expected:
@@ -109,13 +108,8 @@ def _image(item: ModelInferRequest.InferInputTensor, raw: memoryview | None) -> 
 
 
 def _tensor(item: ModelInferRequest.InferInputTensor, raw: memoryview | None) -> npt.NDArray[Any]:
-    shape = tuple(item.shape)
-    if any(size < 0 for size in shape):
-        raise Refusal(_SHAPE, f"Negative dimension size is not acceptable: {listed(shape)}; input name: {item.name}")
     dtype = DTYPES.get(item.datatype)
-    expected = math.prod(shape) * _element_bytes(item.datatype, _STRING)
-    if expected >= 2**64:
-        raise Refusal(_SIZE, "Provided shape and datatype declare too large buffer.")
+    expected = _declared_bytes(item, _STRING)
     if raw is None:
         return _typed(item, expected)
     if len(raw) != expected or dtype is None:
@@ -125,11 +119,7 @@ def _tensor(item: ModelInferRequest.InferInputTensor, raw: memoryview | None) ->
 
 def _python_tensor(item: ModelInferRequest.InferInputTensor, raw: memoryview | None) -> Tensor:
     shape = tuple(item.shape)
-    if any(size < 0 for size in shape):
-        raise Refusal(_SHAPE, f"Negative dimension size is not acceptable: {listed(shape)}; input name: {item.name}")
-    size = math.prod(shape) * _element_bytes(item.datatype, _CHARACTER)
-    if size >= 2**64:
-        raise Refusal(_SIZE, "Provided shape and datatype declare too large buffer.")
+    size = _declared_bytes(item, _CHARACTER)
     if raw is not None:
         # Other datatypes than KServe's numbers are raw bytes, whatever the shape says.
         if item.datatype in DTYPES and len(raw) != size:
@@ -145,6 +135,17 @@ def _python_tensor(item: ModelInferRequest.InferInputTensor, raw: memoryview | N
             "Provided datatype is invalid, custom datatypes are allowed only when raw_input_contents is used.",
         )
     return Tensor.of_bytes(item.name, _typed(item, size).tobytes(), shape, item.datatype)
+
+
+def _declared_bytes(item: ModelInferRequest.InferInputTensor, text: int) -> int:
+    """The size that shape and datatype declare, with ``text`` bytes for a text."""
+    shape = tuple(item.shape)
+    if any(size < 0 for size in shape):
+        raise Refusal(_SHAPE, f"Negative dimension size is not acceptable: {listed(shape)}; input name: {item.name}")
+    size = element_count(shape) * _element_bytes(item.datatype, text)
+    if size >= 2**64:
+        raise Refusal(_SIZE, "Provided shape and datatype declare too large buffer.")
+    return size
 
 
 def _element_bytes(datatype: str, text: int) -> int:

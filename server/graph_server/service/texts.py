@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from graph_server.models.model import TensorInfo
 from graph_server.service.status import Refusal, UnmappedRefusal
-from kserve_wire.datatypes import join_elements, split_elements
+from kserve_wire.datatypes import element_count, join_elements, split_elements
 from kserve_wire.messages import ModelInferRequest
 
 MOST_TEXTS = 1 << 17
@@ -66,7 +66,7 @@ def _has_more(raw: memoryview, most: int) -> bool:
 
 def check_count(info: TensorInfo, shape: Sequence[int], texts: Sequence[bytes]) -> None:
     """Refuse another number of texts than the shape has elements."""
-    expected = int(np.prod(shape, dtype=object))
+    expected = element_count(shape)
     if expected != len(texts):
         details = f"Expected: {expected} values; Actual: {len(texts)} values; input name: input name: {info.name}"
         raise Refusal("Invalid number of values in tensor proto container", details)

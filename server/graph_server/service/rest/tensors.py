@@ -5,7 +5,6 @@ Source: src/rest_parser.cpp, src/rest_utils.cpp, src/http_rest_api_handler.cpp. 
 """
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 from graph_server.service.messages import InferRequest
 from graph_server.service.rest.json_faults import fault_of
 from graph_server.service.status import Refusal
-from kserve_wire.datatypes import CONTENTS, DTYPES, split_elements
+from kserve_wire.datatypes import CONTENTS, DTYPES, element_count, split_elements
 from kserve_wire.messages import InferParameter, ModelInferRequest, ModelInferResponse
 
 _INPUT = "Could not parse input content. Not valid ndarray detected"
@@ -179,7 +178,7 @@ def _tail(message: ModelInferRequest, given: list[bool], tail: memoryview) -> It
             size = len(tail)
         else:
             dtype = DTYPES.get(item.datatype)
-            size = math.prod(item.shape) * (dtype.itemsize if dtype is not None else 0)
+            size = element_count(item.shape) * (dtype.itemsize if dtype is not None else 0)
         if size > len(tail):
             raise Refusal("Received buffer size is smaller than binary_data_size parameter indicates")
         yield tail[:size]

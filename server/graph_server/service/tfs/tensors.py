@@ -3,7 +3,6 @@
 Source: src/tfs_frontend/validation.cpp, serialization.cpp and tfs_utils.cpp of OVMS 2026.2.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from graph_server.service.messages import InferRequest
 from graph_server.service.status import Refusal
 from graph_server.service.tfs.messages import PredictRequest, PredictResponse, TensorProto, TensorShapeProto
-from kserve_wire.datatypes import join_elements, split_elements
+from kserve_wire.datatypes import element_count, join_elements, split_elements
 from kserve_wire.messages import ModelInferRequest, ModelInferResponse
 
 DATA_TYPES: Mapping[str, int] = {
@@ -66,7 +65,7 @@ def _content(name: str, tensor: TensorProto, shape: Sequence[int]) -> bytes:
         return join_elements(tensor.string_val)
     if datatype in ("UINT16", "FP16"):
         values = tensor.int_val if datatype == "UINT16" else tensor.half_val
-        _check_count(name, math.prod(shape), len(values))
+        _check_count(name, element_count(shape), len(values))
         return np.array(values, np.int64).astype("<u2").tobytes()
     return tensor.tensor_content
 
