@@ -1,9 +1,5 @@
 """A real MLflow scoring server, from PyPI, in a virtual environment of its own."""
 
-import contextlib
-import os
-import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,8 +15,8 @@ from stream_client.classify.joints import JOINT
 from stream_client.classify.models import schema_document
 from stream_client.options import ClassifierOptions
 from stream_client.transport.servable import LANDMARK_GRAPH
-from tests.support.environments import interpreter_of, wait_until_ready
-from tests.support.ports import free_port
+from tests.support.environments import interpreter_of
+from tests.support.mlflow_server import MLflowServer, save_model
 
 pytestmark = [pytest.mark.environment, pytest.mark.timeout(240)]
 SCHEMA = FeatureSchema((), (), (), (), (), coordinates=("left_wrist",))
@@ -44,43 +40,14 @@ mlflow.pyfunc.save_model(sys.argv[1], python_model=HandUp())
 """
 
 
-class Server:
-    """`mlflow models serve` and whatever it starts, as one process group."""
-
-    def __init__(self, python: Path, model: Path, log: Path) -> None:
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        command = [str(python), "-m", "mlflow", "models", "serve", "--model-uri", str(model), "--env-manager", "local"]
-        command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-        environment = {**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}"}
-        with log.open("w") as output:
-            self.process = subprocess.Popen(
-                command, cwd=log.parent, env=environment, stdout=output, stderr=output, start_new_session=True
-            )
-        try:
-            wait_until_ready(self.process, f"{self.url}/ping", log)
-        except BaseException:
-            self.kill()
-            raise
-
-    def kill(self) -> None:
-        """All of the group, at once."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-
 @pytest.fixture(scope="module")
 def python() -> Path:
     return interpreter_of("mlflow")
 
 
 @pytest.fixture
-def server(python: Path, tmp_path: Path) -> Iterator[Server]:
-    model = tmp_path / "model"
-    (tmp_path / "save.py").write_text(SAVE)
-    subprocess.run([python, "save.py", str(model)], cwd=tmp_path, check=True, capture_output=True)
-    serving = Server(python, model, tmp_path / "log")
+def server(python: Path, tmp_path: Path) -> Iterator[MLflowServer]:
+    serving = MLflowServer(python, save_model(python, SAVE, tmp_path), tmp_path / "log")
     yield serving
     serving.kill()
 
@@ -92,7 +59,7 @@ def person(wrist: float) -> npt.NDArray[np.float64]:
     return points
 
 
-def test_a_scoring_server_labels_windows_and_its_death_is_unknown(server: Server) -> None:
+def test_a_scoring_server_labels_windows_and_its_death_is_unknown(server: MLflowServer) -> None:
     classifier = MLflowClassifier(
         server.url, ["up", "down"], schema=SCHEMA, window=WINDOW, decision=DecisionOptions(smoothing=0), timeout=10
     )
@@ -112,7 +79,7 @@ def test_a_scoring_server_labels_windows_and_its_death_is_unknown(server: Server
 
 
 def test_a_scoring_server_killed_in_mid_run_leaves_a_stream_unknown(
-    server: Server, models_dir: Path, tmp_path: Path
+    server: MLflowServer, models_dir: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "schema.json").write_text(schema_document(SCHEMA, WINDOW, ()))
     classifier = open_classifier(

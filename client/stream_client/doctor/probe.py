@@ -1,16 +1,15 @@
 """A frame there and back, through one of the transports."""
 
-import threading
 import time
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image as PillowImage
 
-from stream_client.errors import DeadlineError, StreamClientError
 from stream_client.frames import Image, Tensor
-from stream_client.transport.base import Answer, Closed, Event, Failure, Request
+from stream_client.transport.base import Request
 from stream_client.transport.image_format import ImageFormat
+from stream_client.transport.one_by_one import OneByOne
 from stream_client.transport.session import Session
 
 _INTERVAL = 33_333  # µs between the frames' timestamps
@@ -25,45 +24,6 @@ class Probe:
     outputs: dict[str, Tensor]
 
 
-class _Answers:
-    """Events of a session, for a thread that waits for one frame at a time."""
-
-    def __init__(self, expected: frozenset[str]) -> None:
-        self._expected = expected
-        self._changed = threading.Condition()
-        self._timestamp: int | None = None
-        self._outputs: dict[str, Tensor] = {}
-        self._answered: float | None = None
-        self._complete = False
-        self._error: StreamClientError | None = None
-
-    def expect(self, timestamp: int) -> None:
-        with self._changed:
-            self._timestamp, self._outputs, self._answered, self._complete = timestamp, {}, None, False
-
-    def __call__(self, event: Event) -> None:
-        with self._changed:
-            match event:
-                case Answer() if event.timestamp == self._timestamp:
-                    self._outputs.update(event.outputs)
-                    self._answered = self._answered or event.received
-                    self._complete = event.complete or self._expected <= self._outputs.keys()
-                case Failure():
-                    self._error = event.error
-                case Closed():
-                    self._error = self._error or event.error or DeadlineError("the server ended the call")
-            self._changed.notify_all()
-
-    def wait(self, timeout: float, patience: float) -> tuple[float, dict[str, Tensor]]:
-        """The time of the first output, and all outputs within ``patience`` seconds of it."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._error is not None or self._answered is not None, timeout)
-            if self._answered is not None:
-                self._changed.wait_for(lambda: self._complete or self._error is not None, patience)
-                return self._answered, dict(self._outputs)
-            raise self._error or DeadlineError(f"no answer within {timeout:g} s")
-
-
 def probe(session: Session, image: Image, *, timeout: float, patience: float = 0.2) -> Probe:
     """Send ``image``, RGB uint8 [height, width, 3], twice; raises :class:`StreamClientError`.
 
@@ -71,22 +31,20 @@ def probe(session: Session, image: Image, *, timeout: float, patience: float = 0
     seconds.
     """
     tensor = session.image_format.to_tensor(fitting(image, session.image_format))
-    answers = _Answers(frozenset(spec.name for spec in session.servable.outputs))
+    conversation = OneByOne(session, timeout=timeout, further=patience)
     timestamp = time.time_ns() // 1000
     times: list[float] = []
     outputs: dict[str, Tensor] = {}
-    session.transport.open(answers, request_timeout=timeout)
+    conversation.open()
     try:
         for number in range(2):
             request = Request(timestamp + number * _INTERVAL, (tensor,))
-            answers.expect(request.timestamp)
-            data = session.transport.encode(request)
+            data = conversation.encode(request)
             sent = time.monotonic()
-            session.transport.send(request.timestamp, data)
-            answered, outputs = answers.wait(timeout, patience)
+            answered, outputs = conversation.ask(request, data)
             times.append(answered - sent)
     finally:
-        session.transport.close()
+        conversation.close()
     return Probe(times[0], times[1], outputs)
 
 
