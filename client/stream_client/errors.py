@@ -24,21 +24,24 @@
      ├── RtspError                   an RTSP server refuses, or does not speak RTSP
      └── LedgerError                 the counts of frames do not add up: a bug of this package
 
-Every message is one line that names the input and the remedy. ``RtspError`` stays inside the package: the source or
-the sink raises a ``SourceError`` or a ``SinkError`` instead.
+Every message is one line that names the input and the remedy, without control characters, whoever wrote parts of it.
+``RtspError`` stays inside the package: the source or the sink raises a ``SourceError`` or a ``SinkError`` instead.
 """
+
+from stream_client.plain_text import one_line
 
 
 class StreamClientError(Exception):
     """Base of every error this package raises on purpose.
 
-    ``message`` is one line. ``option`` names the setting to look at, as ``"join_timeout"``, and ``value`` what to try
-    for it. Names are those of the command line's flags, without their dashes; ``str(error)`` has them in brackets.
+    ``message`` is one line of at most :data:`~stream_client.plain_text.MESSAGE_LENGTH` characters. ``option`` names the
+    setting to look at, as ``"join_timeout"``, and ``value`` what to try for it. Names are those of the command line's
+    flags, without their dashes; ``str(error)`` has them in brackets.
     """
 
     def __init__(self, message: str, *, option: str | None = None, value: object = None) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = one_line(message)
+        super().__init__(self.message)
         self.option = option
         self.value = value
 

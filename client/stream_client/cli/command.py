@@ -12,6 +12,7 @@ from stream_client.cli.messages import error_line
 from stream_client.cli.parser import USAGE_ERROR
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import StreamClientError
+from stream_client.plain_text import printable
 from stream_client.transport.options import EMBEDDED
 from stream_client.util.redact import redact
 from stream_client.util.settings import read
@@ -42,14 +43,19 @@ def _command(name: str, arguments: Sequence[str]) -> int:
 
 
 class _Formatter(logging.Formatter):
-    """Prints our errors with their flags. Removes credentials: tracebacks may contain URLs."""
+    """Prints our errors with their flags. Removes credentials and control characters: tracebacks may contain URLs, and
+    texts of a server.
+    """
+
+    LONGEST = 20_000
+    """The most characters of a record, its traceback included."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record's text."""
         shown = logging.makeLogRecord(record.__dict__)
         if isinstance(shown.args, tuple):
             shown.args = tuple(error_line(arg) if isinstance(arg, StreamClientError) else arg for arg in shown.args)
-        return redact(super().format(shown))
+        return redact(printable(super().format(shown)[: self.LONGEST]))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

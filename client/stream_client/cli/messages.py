@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from stream_client.errors import StreamClientError
+from stream_client.plain_text import one_line
 from stream_client.util.redact import redact
 
 _FLAGS = {"postprocess": "--no_label_text"}
@@ -11,7 +12,7 @@ _FLAGS = {"postprocess": "--no_label_text"}
 
 def with_flag(text: str, option: str | None, value: object = None, *, flags: Mapping[str, str] = _FLAGS) -> str:
     """``text`` with the flag of ``option`` after it: ``no answer within 10 s (--request_timeout)``."""
-    line = redact(" ".join(text.split()))
+    line = redact(one_line(text))
     if option is None:
         return line
     flag = flags.get(option, f"--{option}")

@@ -17,7 +17,6 @@ from stream_client.monitoring.summary import Summary
 from stream_client.monitoring.verdict import Conditions, verdict
 from stream_client.processing.results import LandmarkClassifier
 from stream_client.processing.small_frames import shrunk_size
-from stream_client.util.redact import redact
 
 
 def run(flags: argparse.Namespace, server: EmbeddedServer | None) -> int:
@@ -117,7 +116,7 @@ def _print_classifier(classifier: LandmarkClassifier | None) -> None:
             counter = classifier.counter
             print(f"{counter.label}: {counter.count} repetitions", file=sys.stderr, flush=True)
         if classifier.errors:
-            reason = redact(str(classifier.last_error))
+            reason = with_flag(str(classifier.last_error), None)
             print(f"{classifier.errors} predictions failed: {reason}", file=sys.stderr, flush=True)
 
 

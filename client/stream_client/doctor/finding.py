@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from stream_client.errors import StreamClientError
+from stream_client.plain_text import one_line
 from stream_client.util.redact import redact
 
 Status = Literal["ok", "warning", "failed", "skipped"]
@@ -29,7 +30,7 @@ class Finding:
 
 def ok(check: str, found: str) -> Finding:
     """A check that passed."""
-    return Finding(check, "ok", found)
+    return Finding(check, "ok", one_line(found))
 
 
 def amiss(
@@ -44,7 +45,7 @@ def amiss(
             option, value = found.option, found.value
         found = found.message
     status: Status = "failed" if needed else "warning"
-    return Finding(check, status, redact(" ".join(str(found).split())), remedy, option, value)
+    return Finding(check, status, redact(one_line(str(found))), remedy, option, value)
 
 
 def skipped(checks: Iterable[str], why: str) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from kserve_wire.messages import (
 )
 from kserve_wire.names import method_path
 from stream_client.errors import ServerError, StreamClientError, UnknownServableError
+from stream_client.plain_text import quoted
 from stream_client.transport.status import error_of_status
 
 _TIMEOUT = 10.0
@@ -174,7 +175,7 @@ class ControlPlane:
                 raise UnknownServableError(details, code=code.name) from error
             if code is grpc.StatusCode.UNAVAILABLE and "not loaded" in details:
                 raise ServerError(
-                    f"{self._address} says: {details}: is it loading still, or does its log tell a fault?",
+                    f"{self._address} says: {quoted(details)}: is it loading still, or does its log tell a fault?",
                     option="verbose",
                     code=code.name,
                 ) from error

@@ -10,13 +10,14 @@ from stream_client.errors import (
     StreamClientError,
     UnknownServableError,
 )
+from stream_client.plain_text import quoted
 
 _NO_PACKET = "Unknown error during mediapipe execution"
 
 
 def error_of_status(code: grpc.StatusCode, details: str, address: str) -> StreamClientError:
     """The exception for a status that ended a call or a session."""
-    text = " ".join(details.split()) or code.name
+    text = quoted(details) or code.name
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.ABORTED):
         return ConnectionLostError(f"the connection to {address} was lost: {text}")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -35,6 +36,7 @@ def error_of_status(code: grpc.StatusCode, details: str, address: str) -> Stream
 
 def error_of_text(text: str, code: str | None = None) -> StreamClientError:
     """The exception for an error text of the server, of a call or inside a stream."""
+    text = quoted(text)
     if _NO_PACKET in text:
         return ServerError(
             f"the server says: {text}. OVMS fails a unary call when an output of the graph has no packet, "

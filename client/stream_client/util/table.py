@@ -2,10 +2,15 @@
 
 from collections.abc import Sequence
 
+from stream_client.plain_text import one_line
+
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns two spaces apart; those whose every cell is a number, or empty, stand to the right."""
-    lines = [list(header), *(list(row) for row in rows)]
+    """Columns two spaces apart; those whose every cell is a number, or empty, stand to the right.
+
+    A cell is one line, without control characters.
+    """
+    lines = [[one_line(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
     right = [all(_is_number(row[index]) for row in rows) for index in range(len(header))]
     return "\n".join(
