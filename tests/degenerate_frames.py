@@ -38,7 +38,7 @@ NATIVE, PYTHON = (ROOT / "server_config" / name for name in ("config.json", "con
 GRAPHS: dict[Path, tuple[str, ...]] = {
     NATIVE: (
         *("holisticClassifier", "holisticClassifierSparse", "holisticLandmarks"),
-        *("holisticTracking", "holisticTrackingFast", "passThrough"),
+        *("holisticTracking", "holisticTrackingFast", "irisTracking", "passThrough"),
     ),
     PYTHON: ("holisticClassifier",),
 }

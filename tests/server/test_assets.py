@@ -15,7 +15,7 @@ from graph_server.resources import project_file
 def test_the_manifest_pins_every_file_by_its_whole_digest() -> None:
     wheels = assets.read_manifest(project_file("server_config/assets.toml"))
     files = [item for wheel in wheels for item in wheel.files]
-    assert len(files) == 7
+    assert len(files) == 8
     assert all("==" in wheel.requirement for wheel in wheels)
     assert all(len(item.sha256) == 64 for item in files)
 

@@ -247,27 +247,30 @@ class DetectionsToRenderData(Calculator):
         if not found and not self._options.produce_empty_packet:
             return NOTHING
         finite = [detection for detection in found if detection.finite]
-        return (RenderData(tuple(part for detection in finite for part in self._annotations(detection))),)
+        return (RenderData(tuple(part for one in finite for part in detection_annotations(one, self._options))),)
 
-    def _annotations(self, detection: Detection) -> Iterator[Annotation]:
-        options = self._options
-        color, thickness = _color(options.color), options.thickness
-        left, top, right, bottom = detection.box.tolist()
-        if detection.label is not None:
-            score = f"{math.floor(detection.score * 100 + 0.5) / 100:g}"
-            parts = (detection.text or str(detection.label), score, "")
-            line = (bottom - top) * _TEXT_SHARE
-            text = options.text
-            yield Text(
-                options.text_delimiter.join(parts), max(left, 0.0), min(top + line, 1.0), line * 0.9,
-                color, thickness, font=text.font_face,
-                centered=(text.center_horizontally, text.center_vertically),
-                outline=text.outline_thickness, outline_color=_color(text.outline_color),
-            )  # fmt: skip
-        if not _is_outside(left, top, right, bottom):
-            yield Box(max(left, 0.0), max(top, 0.0), min(right, 1.0), min(bottom, 1.0), color, thickness)
-        points = detection.keypoints[:, :2].astype(np.float64)
-        yield Marks(points, True, color, thickness, dots=tuple(range(len(points))))
+
+def detection_annotations(
+    detection: Detection, options: DetectionsToRenderDataCalculatorOptions
+) -> Iterator[Annotation]:
+    """The box of a detection that is finite, with its label, score and keypoints."""
+    color, thickness = _color(options.color), options.thickness
+    left, top, right, bottom = detection.box.tolist()
+    if detection.label is not None:
+        score = f"{math.floor(detection.score * 100 + 0.5) / 100:g}"
+        parts = (detection.text or str(detection.label), score, "")
+        line = (bottom - top) * _TEXT_SHARE
+        text = options.text
+        yield Text(
+            options.text_delimiter.join(parts), max(left, 0.0), min(top + line, 1.0), line * 0.9,
+            color, thickness, font=text.font_face,
+            centered=(text.center_horizontally, text.center_vertically),
+            outline=text.outline_thickness, outline_color=_color(text.outline_color),
+        )  # fmt: skip
+    if not _is_outside(left, top, right, bottom):
+        yield Box(max(left, 0.0), max(top, 0.0), min(right, 1.0), min(bottom, 1.0), color, thickness)
+    points = detection.keypoints[:, :2].astype(np.float64)
+    yield Marks(points, True, color, thickness, dots=tuple(range(len(points))))
 
 
 @REGISTRY.register("AnnotationOverlayCalculator")

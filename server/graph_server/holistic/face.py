@@ -26,6 +26,27 @@ _SIDE = 192
 _POSE_FACE = slice(0, 11)
 
 
+class FaceMesh:
+    """The network that finds the landmarks of a face in its region. Not thread-safe."""
+
+    def __init__(self, model: Model) -> None:
+        self._network = Network(model, ("conv2d_21", "conv2d_31"))
+
+    def process(self, image: Bytes, region: Region) -> tuple[Landmarks | None, float]:
+        """The landmarks [468, 5] in a ``region`` that is not empty, and the score of presence.
+
+        The landmarks are ``None`` below 0.5.
+        """
+        crop(image, region, self._network.pixels)
+        tensor, logit = self._network.run()
+        presence = float(sigmoid(float(logit.reshape(-1)[0])))
+        if not (presence >= 0.5 and np.isfinite(tensor).all()):
+            return None, presence
+        landmarks = np.zeros((_POINTS, 5), np.float32)
+        landmarks[:, :3] = tensor.reshape(_POINTS, 3) / np.float32(_SIDE)
+        return projected(landmarks, region), presence
+
+
 class FaceTracker:
     """Tracks one face. Use it from one thread at a time."""
 
@@ -34,7 +55,7 @@ class FaceTracker:
         detected = ("regressors", "classificators")
         self._detection = Network(detection_model, detected, low=-1.0, high=1.0)
         self._detector = Detector(FACE_DETECTOR)
-        self._landmark = Network(landmark_model, ("conv2d_21", "conv2d_31"))
+        self._mesh = FaceMesh(landmark_model)
         self._previous: Landmarks | None = None
 
     def process(self, image: Bytes, pose: Landmarks | None) -> Landmarks | None:
@@ -45,12 +66,12 @@ class FaceTracker:
             return None
         size = (image.shape[1], image.shape[0])
         region = self._region(image, pose[_POSE_FACE], size)
-        self._previous = None if region is None else self._landmarks(image, region, size)
+        self._previous = None if region is None else self._landmarks(image, region)
         return self._previous
 
     def _region(self, image: Bytes, pose: Landmarks, size: ImageSize) -> Region | None:
         if not self._schedule.due(followed=self._previous is not None):
-            return None if self._previous is None else _region_of_last(self._previous, size)
+            return None if self._previous is None else region_of_face(self._previous, size)
         rough = region_from_box(pose, size, start=5, end=2).transformed(size, scale=3.0)
         if rough.empty:
             return None
@@ -68,25 +89,20 @@ class FaceTracker:
         current = current.transformed(size, scale=2.0, shift_y=-0.1)
         if self._previous is None:
             return current
-        last = _region_of_last(self._previous, size)
+        last = region_of_face(self._previous, size)
         if not may_keep(last, self._previous, current, size, FACE_TRACKING):
             return current
         self._schedule.skip(TRUSTED_FACE)
         return last
 
-    def _landmarks(self, image: Bytes, region: Region, size: ImageSize) -> Landmarks | None:
+    def _landmarks(self, image: Bytes, region: Region) -> Landmarks | None:
         if region.empty:
             return None
-        crop(image, region, self._landmark.pixels)
-        tensor, logit = self._landmark.run()
-        presence = sigmoid(float(logit.reshape(-1)[0]))
+        landmarks, presence = self._mesh.process(image, region)
         self._schedule.ran(presence)
-        if not (presence >= 0.5 and np.isfinite(tensor).all()):
-            return None
-        landmarks = np.zeros((_POINTS, 5), np.float32)
-        landmarks[:, :3] = tensor.reshape(_POINTS, 3) / np.float32(_SIDE)
-        return projected(landmarks, region)
+        return landmarks
 
 
-def _region_of_last(landmarks: Landmarks, size: ImageSize) -> Region:
+def region_of_face(landmarks: Landmarks, size: ImageSize) -> Region:
+    """The region in which the next frame's face is looked for."""
     return region_from_box(landmarks, size, start=33, end=263).transformed(size, scale=1.5)

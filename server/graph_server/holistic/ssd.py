@@ -24,6 +24,18 @@ class DetectorOptions:
     suppression: float = 0.3
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """A detection, 0…1 of the crop.
+
+    ``corners`` is float32 [2, 2] (left top, right bottom), ``keypoints`` is float32 [k, 2].
+    """
+
+    score: float
+    corners: Array
+    keypoints: Array
+
+
 POSE_DETECTOR = DetectorOptions(side=224, strides=(8, 16, 32, 32, 32), keypoints=4)
 FACE_DETECTOR = DetectorOptions(side=128, strides=(8, 16, 16, 16), keypoints=6)
 
@@ -54,7 +66,12 @@ class Detector:
         self._anchors = anchor_centers(options.side, options.strides)
 
     def best(self, boxes: Array, scores: Array) -> Array | None:
-        """The keypoints of the best detection, float32 [k, 2], 0…1 of the crop, or ``None``.
+        """The keypoints of :meth:`find`, float32 [k, 2], 0…1 of the crop, or ``None``."""
+        found = self.find(boxes, scores)
+        return None if found is None else found.keypoints
+
+    def find(self, boxes: Array, scores: Array) -> Found | None:
+        """The best detection, or ``None``.
 
         ``boxes`` is [n, 4 + 2k] in pixels of the input, ``scores`` are logits [n]. The best box is averaged with the
         boxes that overlap it, weighted by score.
@@ -80,5 +97,10 @@ class Detector:
         together[best] = True
         points = raw[:, 4:].reshape(len(chosen), options.keypoints, 2) + anchors[:, None]
         weight = weights[together].astype(np.float32)
-        average: Array = np.tensordot(weight, points[together], axes=1) / weight.sum()
-        return average
+        corners = np.stack([low[together], high[together]], axis=1)
+        return Found(float(weights[best]), _average(corners, weight), _average(points[together], weight))
+
+
+def _average(points: Array, weight: Array) -> Array:
+    average: Array = np.tensordot(weight, points, axes=1) / weight.sum()
+    return average
