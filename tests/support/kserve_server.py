@@ -60,6 +60,8 @@ class ScriptedServer:
         self._credentials = credentials
         self.script: Script = echo
         self.outputs = ["output"]
+        self.name, self.version = "scripted", "1"
+        self.graphs: tuple[str, ...] = ("holisticClassifier", "graph")
         self.requests: list[ModelInferRequest] = []
         self.deadlines: list[float] = []  # seconds that each unary call gives the server
         self.metadata: ModelMetadataResponse | None = None
@@ -105,11 +107,11 @@ class ScriptedServer:
             self._server = None
 
     def _server_metadata(self, data: bytes, context: grpc.ServicerContext) -> bytes:
-        return ServerMetadataResponse(name="scripted", version="1").SerializeToString()
+        return ServerMetadataResponse(name=self.name, version=self.version).SerializeToString()
 
     def _model_metadata(self, data: bytes, context: grpc.ServicerContext) -> bytes:
         request = ModelMetadataRequest.FromString(data)
-        if request.name not in ("holisticClassifier", "graph"):
+        if request.name not in self.graphs:
             context.abort(grpc.StatusCode.NOT_FOUND, "Model with requested name is not found")
         if self.metadata is not None:
             return self.metadata.SerializeToString()

@@ -20,11 +20,14 @@ from stream_client.errors import (
 from stream_client.frames import Image, Tensor
 from stream_client.transport.channel import Connection
 from stream_client.transport.options import Api, TransportOptions
-from stream_client.transport.servable import KNOWN_GRAPHS, ControlPlane, Servable, TensorSpec
+from stream_client.transport.ovms_versions import capabilities
+from stream_client.transport.servable import KNOWN_GRAPHS, ControlPlane, Servable, ServerInfo, TensorSpec
 from stream_client.transport.session import connect
 
 _ADDRESS = "grpc_address"
 _AFTER_ADDRESS = ("gRPC", "server live", "server ready", "server name", "servable", "probe")
+_POOLED = "not supported for graphs with queue enabled"
+"""OVMS's error for a parameter of a pooled graph."""
 _OFFERS_NOTHING = "nothing to do if the probe succeeds; otherwise name a KServe v2 server"
 
 
@@ -60,8 +63,12 @@ class ServerChecks:
             yield from self._control_plane(channel)
         finally:
             connection.close()
+        probes = []
         for api in get_args(Api):
-            yield self._probe(api)
+            probes.append(self._probe(api))
+            yield probes[-1]
+        if any(finding.status == "ok" for finding in probes):
+            yield from self._pool()
 
     def _control_plane(self, channel: grpc.Channel) -> Iterator[Finding]:
         control = ControlPlane(channel, self.options.address)
@@ -76,6 +83,7 @@ class ServerChecks:
         try:
             info = control.server_info()
             yield ok("server name", f"{info.name} {info.version}".strip())
+            yield from _capabilities(info)
         except StreamClientError as error:
             yield amiss("server name", error, _OFFERS_NOTHING, needed=False, option=_ADDRESS)
         yield from self._servables(control)
@@ -96,6 +104,22 @@ class ServerChecks:
             remedy = "name what the server serves (OVMS lists it at http://HOST:REST_PORT/v1/config)"
             yield amiss("servable", error, remedy, needed=True, option="model_name")
 
+    def _pool(self) -> Iterator[Finding]:
+        """Whether the graph comes from a pool. Only its answer to a parameter tells."""
+        session = connect(replace(self.options, api="unary", parameters={"doctor": True}))
+        if not session.servable.is_graph:
+            return
+        try:
+            probe(session, self.image, timeout=self.request_timeout)
+        except StreamClientError as error:
+            if _POOLED in error.message:
+                found = f"{session.servable.name} keeps its state from one stream to the next"
+                remedy = (
+                    "a graph with smoothing or tracking mixes cameras then: take OVMS_GRAPH_QUEUE_MAX_SIZE out of its "
+                    "text, or start the server with OVMS_GRAPH_QUEUE_OFF=1 in its environment"
+                )
+                yield amiss("graph pool", found, remedy, needed=False)
+
     def _probe(self, api: Api) -> Finding:
         check = f"probe, {api}"
         options = replace(self.options, api=api)
@@ -113,6 +137,22 @@ class ServerChecks:
             f"{session.servable.name}: {1000 * result.second:.1f} ms (first frame {1000 * result.first:.1f} ms): "
             f"{outputs}{without}",
         )
+
+
+def _capabilities(info: ServerInfo) -> Iterator[Finding]:
+    """What this release of OVMS has, and what to change where it lacks what a run may need."""
+    check = "server's release"
+    if info.release is None:
+        return
+    release, has = f"OVMS {info.release[0]}.{info.release[1]}", capabilities(info.release)
+    if has.holistic_calculators:
+        yield ok(check, f"{release}: {has}")
+    else:
+        remedy = "serve graphs/holistic_python (docs/ovms-versions.md), or take OVMS 2023.1 to 2026.4"
+        yield amiss(check, f"{release}: {has}", remedy, needed=False)
+    if has.idle_unloading:
+        found = "if it unloads what is idle (--idle_unload_timeout_seconds), the first frame waits until it is loaded"
+        yield ok("server's idle unloading", found)
 
 
 def reachable(address: str, timeout: float = 5.0) -> Finding:

@@ -20,6 +20,7 @@ from kserve_wire.messages import (
 from kserve_wire.names import method_path
 from stream_client.errors import ServerError, StreamClientError, UnknownServableError
 from stream_client.plain_text import quoted
+from stream_client.transport.ovms_versions import Release, capabilities, release_of
 from stream_client.transport.status import error_of_status
 
 _TIMEOUT = 10.0
@@ -86,6 +87,11 @@ class ServerInfo:
     version: str
     extensions: tuple[str, ...]
 
+    @property
+    def release(self) -> Release | None:
+        """The release of OVMS, ``None`` for other servers."""
+        return release_of(self.name, self.version)
+
 
 class ControlPlane:
     """Calls of the control plane over an open channel. Each raises :class:`StreamClientError` on failure.
@@ -138,7 +144,17 @@ class ControlPlane:
         usual = [graph for graph in (*KNOWN_GRAPHS, LANDMARK_GRAPH) if self._exists(graph)]
         if usual:
             return f"of the usual graphs it serves {', '.join(usual)}"
-        return "none of the usual graphs is there either"
+        return f"none of the usual graphs is there either{self._no_calculators()}"
+
+    def _no_calculators(self) -> str:
+        """Why a release of OVMS can have none of the usual graphs, if that is so."""
+        try:
+            release = self.server_info().release
+        except StreamClientError:
+            return ""
+        if release is None or capabilities(release).holistic_calculators:
+            return ""
+        return f": OVMS {release[0]}.{release[1]} lacks their calculators; serve graphs/holistic_python in it"
 
     def _exists(self, name: str) -> bool:
         try:

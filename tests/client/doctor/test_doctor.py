@@ -15,7 +15,9 @@ import grpc
 import pytest
 
 from stream_client.doctor.machine import precision
+from tests.conftest import ROOT
 from tests.support.client import run_client, run_here
+from tests.support.graph_server import graph_server_process
 from tests.support.kserve_server import ScriptedServer
 from tests.support.rtsp_server import PATTERN, RtspServer
 
@@ -129,6 +131,47 @@ def test_a_server_without_health_calls_passes_if_it_answers_frames(tmp_path: Pat
     assert (status, failed(findings)) == (0, set())
     assert findings["server live"]["status"] == "warning"
     assert findings["probe, stream"]["status"] == "ok"
+
+
+def as_ovms(server: ScriptedServer, version: str) -> ScriptedServer:
+    server.name, server.version = "OpenVINO Model Server", version
+    return server
+
+
+def test_a_release_without_the_holistic_calculators_is_a_warning(tmp_path: Path, server: ScriptedServer) -> None:
+    given = ("--grpc_address", as_ovms(server, "2027.0.1.abcdef12").address, "--model_name", "graph")
+    status, findings = examine(tmp_path, *given)
+    release = findings["server's release"]
+    assert (status, release["status"]) == (0, "warning")
+    assert release["found"] == (
+        "OVMS 2027.0: python nodes, graph pools, idle unloading, nv12; no holistic calculators, tfs"
+    )
+    assert "graphs/holistic_python" in release["remedy"]
+    assert "the first frame waits" in findings["server's idle unloading"]["found"]
+
+
+def test_an_older_release_has_what_it_had(tmp_path: Path, server: ScriptedServer) -> None:
+    given = ("--grpc_address", as_ovms(server, "2026.1.0").address, "--model_name", "graph")
+    _, findings = examine(tmp_path, *given)
+    found = "OVMS 2026.1: holistic calculators, python nodes, nv12, tfs; no graph pools, idle unloading"
+    assert (findings["server's release"]["status"], findings["server's release"]["found"]) == ("ok", found)
+    assert "server's idle unloading" not in findings
+
+
+def test_a_graph_from_a_pool_is_a_warning(tmp_path: Path) -> None:
+    graph = (ROOT / "graphs" / "pass_through" / "graph.pbtxt").read_text()
+    (tmp_path / "graph.pbtxt").write_text(f"# OVMS_GRAPH_QUEUE_MAX_SIZE: 1\n{graph}")
+    with graph_server_process("--model_name", "pooled", "--model_path", str(tmp_path)) as pooled:
+        given = ("--grpc_address", pooled.address, "--model_name", "pooled")
+        status, findings = examine(tmp_path, *given)
+    assert (status, failed(findings)) == (0, set())
+    assert "pooled keeps its state from one stream to the next" in findings["graph pool"]["found"]
+    assert "OVMS_GRAPH_QUEUE_OFF=1" in findings["graph pool"]["remedy"]
+
+
+def test_a_graph_of_its_own_for_each_stream_is_no_finding(tmp_path: Path, pass_through_server: str) -> None:
+    _, findings = examine(tmp_path, "--grpc_address", pass_through_server, "--model_name", "passThrough")
+    assert "graph pool" not in findings
 
 
 def test_the_mode_that_the_run_needs_counts(tmp_path: Path, server: ScriptedServer) -> None:
