@@ -24,6 +24,8 @@ class _Connection(socketserver.StreamRequestHandler):
             elif line.startswith(b"CSeq"):
                 number = line.split()[1].decode()
             elif not line.strip():
+                while method == "SETUP" and self.server.flood:
+                    self.wfile.write(self.server.flood)
                 status, rest = self.server.answer(method)
                 self.wfile.write(f"RTSP/1.0 {status}\r\nCSeq: {number}\r\n{rest}".encode())
                 if method == "PLAY":
@@ -31,15 +33,21 @@ class _Connection(socketserver.StreamRequestHandler):
 
 
 class ScriptedRtsp(socketserver.ThreadingTCPServer):
-    """Describes itself with ``description`` and sends ``packets``, interleaved; ``refused``: status by method."""
+    """Describes itself with ``description`` and sends ``packets``, interleaved; ``refused``: status by method.
+
+    ``flood``: comes for ever in place of SETUP's answer.
+    """
 
     allow_reuse_address = True
 
-    def __init__(self, description: str, packets: bytes, *, refused: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, description: str, packets: bytes, *, refused: dict[str, str] | None = None, flood: bytes = b""
+    ) -> None:
         super().__init__(("127.0.0.1", 0), _Connection)
         self.url = f"rtsp://127.0.0.1:{self.server_address[1]}/x"
         self.methods: list[str] = []
         self.packets = packets
+        self.flood = flood
         self._description = description
         self._refused = refused or {}
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,))

@@ -6,6 +6,7 @@ import re
 import socket
 import ssl
 import time
+from collections import deque
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,7 +24,11 @@ from stream_client.util.urls import environment_credentials, split_credentials
 _PORTS = {"rtsp": 554, "rtsps": 322}
 _TEARDOWN_SECONDS = 0.3
 _KEEPALIVE_SECONDS = 25.0  # servers close sessions after 60 s by default (RFC 2326, 12.37)
-_SESSION_TIMEOUT = re.compile(r"timeout\s*=\s*(\d+)")
+_SESSION_TIMEOUT = re.compile(r"timeout\s*=\s*([0-9]{1,9})")
+MAX_EARLY_BYTES = 8 << 20
+"""Of packets that come before the answer to a request. A server that has begun to send answers soon."""
+_PACKET_BYTES = 128
+"""What a packet takes in memory beside its data."""
 
 
 class RtspConnection:
@@ -42,7 +47,8 @@ class RtspConnection:
         self._socket: socket.socket | None = None
         self._aborted = False
         self._received = bytearray()
-        self._early: list[Packet] = []
+        self._early: deque[Packet] = deque()
+        self._early_bytes = 0
         self._sequence = 0
         self._session = ""
         self._keepalive_seconds = _KEEPALIVE_SECONDS
@@ -121,7 +127,7 @@ class RtspConnection:
     def receive(self) -> Response | Packet:
         """Wait for what comes next."""
         if self._early:
-            return self._early.pop(0)
+            return self._early.popleft()
         return self._next_message(None)
 
     def skip_to_packet(self) -> None:
@@ -181,9 +187,13 @@ class RtspConnection:
     def _response(self) -> Response:
         """The response to the last request; a server may begin to send packets before it has answered."""
         deadline = time.monotonic() + self._step_seconds()
+        self._early_bytes = 0
         while True:
             message = self._next_message(deadline)
             if isinstance(message, Packet):
+                self._early_bytes += len(message.data) + _PACKET_BYTES
+                if self._early_bytes > MAX_EARLY_BYTES:
+                    raise RtspError("the server sends packets and does not answer")
                 self._early.append(message)
             elif message.headers.get("cseq", str(self._sequence)) == str(self._sequence):  # else a keep-alive's
                 return message

@@ -9,6 +9,10 @@ _HEADER_BYTES = 12
 _STAP_A, _FU_A = 24, 28
 _FRAME = range(1, 6)
 """Types of NAL units that hold parts of a frame."""
+MAX_BYTES = 16 << 20
+"""Of an access unit in memory. The largest frames of cameras have a tenth of it."""
+_PIECE_BYTES = 64
+"""What a piece of bytes takes in memory beside its data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,19 +23,35 @@ class AccessUnit:
     time: int
 
 
+class _Pieces(list[bytes]):
+    """Pieces of an access unit, and how many bytes of memory they take."""
+
+    size = 0
+
+    def add(self, piece: bytes) -> None:
+        self.append(piece)
+        self.size += len(piece) + _PIECE_BYTES
+
+    def clear(self) -> None:
+        super().clear()
+        self.size = 0
+
+
 class Depacketiser:
     """Gives an access unit as soon as its last packet is there, the one with RTP's marker.
 
     FFmpeg's parser ignores the marker: it ends a frame when the next one begins, one frame period later. A server
     that marks packets in the middle of a frame is not trusted after the first such marker: its frames then end when
-    the timestamp changes. NAL units that a lost packet leaves whole are passed on.
+    the timestamp changes. NAL units that a lost packet leaves whole are passed on. An access unit above
+    :data:`MAX_BYTES` is left out.
     """
 
     def __init__(self, payload_type: int) -> None:
         self._payload_type = payload_type
-        self._units: list[bytes] = []
-        self._fragments: list[bytes] = []
+        self._units = _Pieces()
+        self._fragments = _Pieces()
         self._has_frame = False
+        self._too_long = False
         self._marked = True
         self._sequence: int | None = None
         self._timestamp: int | None = None
@@ -54,7 +74,8 @@ class Depacketiser:
         if self._sequence is not None and sequence != (self._sequence + 1) & 0xFFFF:
             self._fragments.clear()
         self._sequence = sequence
-        self._take_payload(_payload(packet, first))
+        if not self._too_long:
+            self._take_payload(_payload(packet, first))
         if second & 0x80 and self._marked and self._has_frame:
             ended += self._end()
             self._ended = timestamp
@@ -69,11 +90,13 @@ class Depacketiser:
     def _end(self) -> list[AccessUnit]:
         """The access unit so far; parameter sets without a frame go with the next one."""
         self._fragments.clear()
-        if not self._has_frame:
+        if not self._has_frame and not self._too_long:
             return []
         data = b"".join(_START_CODE + unit for unit in self._units)
-        self._units, self._has_frame = [], False
-        return [AccessUnit(data, self._time)]
+        whole = not self._too_long
+        self._units.clear()
+        self._has_frame = self._too_long = False
+        return [AccessUnit(data, self._time)] if whole else []
 
     def _take_payload(self, payload: bytes) -> None:
         kind = payload[0] & 0x1F if payload else 0
@@ -93,17 +116,27 @@ class Depacketiser:
             return
         first, last = payload[1] & 0x80, payload[1] & 0x40
         if first:
-            self._fragments = [bytes([payload[0] & 0xE0 | payload[1] & 0x1F])]
+            self._fragments.clear()
+            self._fragments.add(bytes([payload[0] & 0xE0 | payload[1] & 0x1F]))
         if self._fragments:  # else its beginning was lost
-            self._fragments.append(payload[2:])
+            self._fragments.add(payload[2:])
             if last:
-                self._take_unit(b"".join(self._fragments))
+                unit = b"".join(self._fragments)
                 self._fragments.clear()
+                self._take_unit(unit)
+            self._bound()
 
     def _take_unit(self, unit: bytes) -> None:
-        if unit:
-            self._units.append(unit)
+        if unit and not self._too_long:
+            self._units.add(unit)
             self._has_frame |= unit[0] & 0x1F in _FRAME
+            self._bound()
+
+    def _bound(self) -> None:
+        if self._units.size + self._fragments.size > MAX_BYTES:
+            self._units.clear()
+            self._fragments.clear()
+            self._too_long = True
 
 
 def _payload(packet: bytes, first: int) -> bytes:

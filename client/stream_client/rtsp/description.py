@@ -9,6 +9,10 @@ from fractions import Fraction
 from itertools import pairwise
 
 _START_CODE = b"\x00\x00\x00\x01"
+_PAYLOAD_TYPE = re.compile(r"[0-9]{1,3}")
+_CLOCK_RATE = re.compile(r"[1-9][0-9]{0,8}")
+_FRAME_RATE = re.compile(r"([0-9]{1,6})(\.[0-9]{1,6})?(/[0-9]{1,6})?")
+"""RFC 8866 has a decimal number, and some servers write a fraction. An exponent would make a number without end."""
 _NPT_END = re.compile(r"npt\s*=\s*[^-]*-\s*[\d:.]+")
 
 
@@ -42,14 +46,14 @@ def h264_track(description: str, base: str) -> H264Track | None:
 
 def _track(session: Sequence[str], media: Sequence[str], base: str) -> H264Track | None:
     words = media[0].split()
-    if len(words) < 4 or not words[3].isdecimal():
+    if len(words) < 4 or not _PAYLOAD_TYPE.fullmatch(words[3]):
         return None
     payload_type = words[3]
     encoding, _, clock_rate = _attribute(media, "rtpmap", payload_type).partition("/")
     pairs = (pair.partition("=") for pair in _attribute(media, "fmtp", payload_type).split(";"))
     parameters = {name.strip().lower(): value.strip() for name, _, value in pairs}
     mode = parameters.get("packetization-mode", "0")
-    if encoding.upper() != "H264" or not clock_rate.isdecimal() or mode not in ("0", "1"):
+    if encoding.upper() != "H264" or not _CLOCK_RATE.fullmatch(clock_rate) or mode not in ("0", "1"):
         return None
     presentation = _url(base, _attribute(session, "control"))
     return H264Track(
@@ -85,7 +89,7 @@ def _decoded(sets: str) -> bytes:
 
 def _rate(text: str) -> Fraction | None:
     try:
-        rate = Fraction(text)
+        rate = Fraction(text) if _FRAME_RATE.fullmatch(text) else Fraction(0)
     except (ValueError, ZeroDivisionError):
         return None
     return rate if rate > 0 else None

@@ -1,11 +1,16 @@
 """Requests and responses of RTSP as text (RFC 2326, sections 6 and 7). No I/O."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stream_client.errors import RtspError
+from stream_client.plain_text import quoted
 
 MAX_HEADER_BYTES = 65_536
+MAX_BODY_BYTES = 1 << 20
+"""Descriptions have a few kilobytes."""
+_NUMBER = re.compile(r"[0-9]{1,10}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +53,19 @@ def parse_response(data: bytes | bytearray) -> tuple[Response, int] | None:
         return None
     first, *rest = head.decode("utf-8", "replace").split("\r\n")
     words = first.split(" ", 2)
-    if len(words) < 2 or not words[1].isdecimal():
+    if len(words) < 2 or not _NUMBER.fullmatch(words[1]):
         raise RtspError("the server does not speak RTSP")
     pairs = [(name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in rest)]
     headers = dict(pairs)
     challenges = tuple(value for name, value in pairs if name == "www-authenticate")
     length = headers.get("content-length", "0")
-    if not length.isdecimal():
-        raise RtspError(f"the server sent the length {length!r}")
+    if not _NUMBER.fullmatch(length) or int(length) > MAX_BODY_BYTES:
+        raise RtspError(f"the server sent the length {quoted(length)!r}: at most {MAX_BODY_BYTES} bytes are taken")
     end = len(head) + 4 + int(length)
     if len(data) < end:
         return None
     body = bytes(data[len(head) + 4 : end])
-    return Response(int(words[1]), words[2] if len(words) > 2 else "", headers, challenges, body), end
+    return Response(int(words[1]), quoted(words[2]) if len(words) > 2 else "", headers, challenges, body), end
 
 
 def parse_packet(data: bytes | bytearray) -> tuple[Packet, int] | None:

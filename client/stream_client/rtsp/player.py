@@ -9,7 +9,7 @@ from stream_client.rtsp.depacketiser import AccessUnit, Depacketiser
 from stream_client.rtsp.description import H264Track, h264_track
 from stream_client.rtsp.messages import Packet
 
-_CHANNELS = re.compile(r"interleaved=(\d+)")
+_CHANNELS = re.compile(r"interleaved=([0-9]{1,3})\b")
 _BYE = 203
 
 

@@ -6,7 +6,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from stream_client.errors import RtspError
 from stream_client.rtsp.connection import RtspConnection
+from stream_client.rtsp.messages import interleaved
 from tests.support.scripted_rtsp import ScriptedRtsp
 
 
@@ -69,3 +71,12 @@ def test_the_answer_to_a_keepalive_is_not_taken_for_that_of_the_next_request(clo
         clock[0] += 11
         connection.send(connection.keepalive())
         assert connection.request("DESCRIBE", server.url, {}).body == b"sound"
+
+
+def test_a_server_that_sends_packets_and_does_not_answer_is_left() -> None:
+    with ScriptedRtsp("", b"", flood=interleaved(0, bytes(60_000))) as server:
+        connection = RtspConnection(server.url, timeout=20)
+        connection.connect()
+        with pytest.raises(RtspError, match="does not answer"):
+            connection.request("SETUP", server.url, {})
+        connection.close()

@@ -97,3 +97,22 @@ def test_parameter_sets_may_come_within_the_stream_only(sets: str) -> None:
 )
 def test_no_description_is_an_error(lines: list[str]) -> None:
     h264_track("\r\n".join(lines), BASE)
+
+
+@pytest.mark.parametrize(
+    ("line", "instead"),
+    [
+        ("a=framerate:29.97", "a=framerate:1e999999999"),
+        ("a=framerate:29.97", "a=framerate:" + "9" * 5000),
+        ("a=framerate:29.97", "a=framerate:1/0"),
+    ],
+)
+def test_a_rate_that_is_no_number_is_none(line: str, instead: str) -> None:
+    track = h264_track(CAMERA.replace(line, instead), "rtsp://host/x")
+    assert track is not None
+    assert track.frame_rate is None
+
+
+@pytest.mark.parametrize("rate", ["0", "9" * 5000])
+def test_a_track_without_a_clock_is_left_to_ffmpeg(rate: str) -> None:
+    assert h264_track(CAMERA.replace("H264/90000", f"H264/{rate}"), "rtsp://host/x") is None

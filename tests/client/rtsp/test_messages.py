@@ -44,6 +44,23 @@ def test_a_lying_length_is_refused() -> None:
         parse_response(b"RTSP/1.0 200 OK\r\nContent-Length: -3\r\n\r\n")
 
 
+@pytest.mark.parametrize("length", [b"1048577", b"9999999999", b"9" * 5000])
+def test_a_long_body_is_refused_before_it_comes(length: bytes) -> None:
+    with pytest.raises(RtspError, match="length"):
+        parse_response(b"RTSP/1.0 200 OK\r\nContent-Length: " + length + b"\r\n\r\n")
+
+
+def test_a_status_of_too_many_digits_is_refused() -> None:
+    with pytest.raises(RtspError, match="does not speak RTSP"):
+        parse_response(b"RTSP/1.0 " + b"2" * 5000 + b" OK\r\n\r\n")
+
+
+def test_a_reason_has_no_control_characters() -> None:
+    parsed = parse_response(b"RTSP/1.0 418 \x1b]0;pwned\x07No\r\n\r\n")
+    assert parsed is not None
+    assert parsed[0].reason == "No"
+
+
 def test_a_request_is_as_rfc_2326_writes_it() -> None:
     data = request_bytes("ANNOUNCE", "rtsp://host/x", {"CSeq": "1"}, b"v=0\r\n")
     assert data == b"ANNOUNCE rtsp://host/x RTSP/1.0\r\nCSeq: 1\r\nContent-Length: 5\r\n\r\nv=0\r\n"
