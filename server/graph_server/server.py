@@ -45,7 +45,7 @@ class ServerOptions:
 
     ``rest_address`` is the address of REST; ``None`` takes the address of gRPC. ``channel_arguments`` are arguments of
     gRPC core, such as ``grpc.max_concurrent_streams``. If ``metrics`` is ``None`` the configuration decides.
-    ``tfs``: TensorFlow Serving's gRPC API too, for models.
+    ``tfs``: TensorFlow Serving's gRPC API too, for models. ``exact_inputs``: see :class:`ServableCalls`.
     ``poll_seconds`` is the time between two checks for a changed configuration, 0 for no checks.
     """
 
@@ -65,6 +65,7 @@ class ServerOptions:
     faults: FaultOptions = NO_FAULTS
     metrics: MetricsConfig | None = None
     tfs: bool = False
+    exact_inputs: bool = True
     poll_seconds: float = 0.0
 
     @property
@@ -107,7 +108,7 @@ class GraphServer:
             ],
             maximum_concurrent_rpcs=options.limits.calls,
         )
-        self._calls = ServableCalls(self._live, Budgets(options.limits))
+        self._calls = ServableCalls(self._live, Budgets(options.limits), exact_inputs=options.exact_inputs)
         self._grpc.add_generic_rpc_handlers((InferenceService(self._calls, self._regions()).handlers(),))
         if options.tfs:
             from graph_server.service.tfs.grpc_service import TensorFlowServing

@@ -18,6 +18,7 @@ from graph_server.holistic.hands import LEFT, RIGHT, Hand, HandTracker
 
 class _HandLandmarks(Calculator):
     hand: ClassVar[Hand]
+    stateful = True
     slack = 1  # the next frame's pose must start first: it needs this frame's pose, and hands and face need a pose
     inputs = Ports(required={"IMAGE": IMAGE_FRAME, "POSE_LANDMARKS": NORM_LANDMARKS})
     outputs = Ports(required={"HAND_LANDMARKS": NORM_LANDMARKS})
@@ -75,6 +76,7 @@ class HandLandmarksLeftAndRight(Subgraph):
 class FaceLandmarks(Calculator):
     """Landmarks of the face. The pose gives its region."""
 
+    stateful = True
     inputs = Ports(required={"IMAGE": IMAGE_FRAME, "FACE_LANDMARKS_FROM_POSE": NORM_LANDMARKS})
     outputs = Ports(required={"FACE_LANDMARKS": NORM_LANDMARKS})
     slack = _HandLandmarks.slack

@@ -49,6 +49,7 @@ class FaceLandmarkFront(Calculator):
     for.
     """
 
+    stateful = True
     inputs = Ports(required={"IMAGE": IMAGE_FRAME})
     outputs = Ports(
         optional={

@@ -40,6 +40,7 @@ class PoseLandmarks(Calculator):
     ``MODEL_COMPLEXITY``.
     """
 
+    stateful = True
     inputs = Ports(required={"IMAGE": IMAGE_FRAME})
     outputs = Ports(
         optional={
@@ -122,6 +123,7 @@ class PoseRegion(Calculator):
 class PoseLandmarkFiltering(Calculator):
     """Smooths a pose over time. It starts again after the pose was lost."""
 
+    stateful = True
     inputs = Ports(
         required={
             "IMAGE_SIZE": SIZE,

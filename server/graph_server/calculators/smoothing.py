@@ -34,6 +34,7 @@ def _one_list(node: Node) -> bool:
 class VisibilitySmoothing(Calculator):
     """Smooths visibility with a low-pass filter. Like MediaPipe, it does not start again after the object was lost."""
 
+    stateful = True
     inputs = Ports(optional={"NORM_LANDMARKS": NORM_LANDMARKS, "LANDMARKS": LANDMARKS})
     outputs = Ports(optional={"NORM_FILTERED_LANDMARKS": NORM_LANDMARKS, "FILTERED_LANDMARKS": LANDMARKS})
 
@@ -68,6 +69,7 @@ class LandmarksSmoothing(Calculator):
     OBJECT_SCALE_ROI, or of the box around the landmarks.
     """
 
+    stateful = True
     inputs = Ports(
         optional={
             "NORM_LANDMARKS": NORM_LANDMARKS,

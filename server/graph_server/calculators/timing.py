@@ -23,6 +23,7 @@ from graph_server.graph.timestamps import MAX_TIMESTAMP, UNSET, UNSTARTED, next_
 class PreviousLoopback(TimedCalculator):
     """For every MAIN packet, gives the LOOP packet with the timestamp of the previous MAIN packet."""
 
+    stateful = True
     inputs = Ports(required={"MAIN": ANY, "LOOP": ANY})
     outputs = Ports(required={"PREV_LOOP": ANY})
 

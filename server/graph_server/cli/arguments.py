@@ -80,6 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="answer Predict, GetModelMetadata and GetModelStatus of TensorFlow Serving's gRPC API for models, as OVMS "
         "did until 2026.2: for ovmsclient",
     )
+    _add_switch(how, "--disable_input_count_validation", "ignore inputs of a request that its model does not have")
     how.add_argument("--cpu_extension", type=Path, help="a library with operations for OpenVINO's CPU device")
     how.add_argument("--cache_dir", type=Path, help="where OpenVINO keeps compiled models (default: the user's cache)")
     how.add_argument(

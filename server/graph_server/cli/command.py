@@ -184,6 +184,7 @@ def _serve(options: argparse.Namespace) -> int:
             faults=faults,
             metrics=_metrics(options, config),
             tfs=options.tfs,
+            exact_inputs=not options.disable_input_count_validation,
             poll_seconds=options.file_system_poll_wait_seconds,
         ),
         read,

@@ -13,6 +13,7 @@ from graph_server.config.findings import Finding
 from graph_server.config.server_config import read_config
 from graph_server.errors import ConfigError, LoadError, UnsupportedError
 from graph_server.graph.definition import parse_graph
+from graph_server.graph.pool import mixing
 from graph_server.models.model import ModelConfig
 from graph_server.models.preparation import last_line
 from graph_server.models.runtime import Runtime
@@ -82,7 +83,9 @@ def _graph(graph: GraphConfig) -> Iterator[Finding]:
         text = graph.graph_path.read_text(encoding="utf-8")
         for name in dict.fromkeys(_LEAVING.findall(text)):
             yield Finding(place, "note", f"{name} leaves OVMS with the release after 2026.4 (its release notes)")
-        parse_graph(text, source=graph.graph_path.name, registry=REGISTRY)
+        definition = parse_graph(text, source=graph.graph_path.name, registry=REGISTRY)
+        if mixed := mixing(definition, REGISTRY):
+            yield Finding(place, "note", mixed, "2026.2")
     except UnsupportedError as error:
         yield Finding(place, "note", f"{error}, so that no more is checked")
     except (ConfigError, UnicodeDecodeError) as error:

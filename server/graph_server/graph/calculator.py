@@ -61,6 +61,8 @@ class Calculator:
     every_timestamp: ClassVar[bool] = False
     brief: ClassVar[bool] = False
     slack: ClassVar[int] = 0
+    stateful: ClassVar[bool] = False
+    """Whether it keeps something from frame to frame, so that frames of two streams must not mix."""
 
     @classmethod
     def check(cls, node: Node) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from graph_server.errors import GraphError
+from graph_server.graph.calculator import Registry
+from graph_server.graph.definition import GraphDefinition
 from graph_server.graph.packet_types import ANY, PacketType
 from graph_server.graph.runtime import Graph, OutputListener
 
@@ -187,6 +189,17 @@ def pool_size(wanted: int | str) -> int:
     """The number of graphs in a pool: at most one for each processor. AUTO is one for each processor."""
     processors = os.cpu_count() or 1
     return processors if wanted == "AUTO" else min(int(wanted), processors)
+
+
+def mixing(definition: GraphDefinition, registry: Registry) -> str | None:
+    """What goes wrong if a graph with state comes from a pool. ``None`` without a pool or without state."""
+    names = [node.name for node in definition.order if registry.find(node).stateful]
+    if definition.pool_size is None or not names:
+        return None
+    return (
+        f"{', '.join(names)} smooth or track from frame to frame, and a pool (OVMS_GRAPH_QUEUE_MAX_SIZE) gives the "
+        "same graph to one stream after another: the first frames of a stream are mixed with the last ones of another"
+    )
 
 
 def _discard(stream: str, value: Any, timestamp: int) -> None:

@@ -16,7 +16,7 @@ from graph_server.config.findings import Effect
 from graph_server.config.server_config import ServerConfig
 from graph_server.errors import ConfigError, GraphError, GraphServerError, MissingModelError
 from graph_server.graph.definition import PYTHON_NODES, GraphDefinition, parse_graph
-from graph_server.graph.pool import CallGraph, GraphPool, PooledGraph, pool_size
+from graph_server.graph.pool import CallGraph, GraphPool, PooledGraph, mixing, pool_size
 from graph_server.graph.runtime import Graph
 from graph_server.metrics.servables import ServableMetrics
 from graph_server.models.model import Model, ModelConfig
@@ -244,6 +244,8 @@ def _tried(definition: GraphDefinition, text: str, models: ModelRepository, hand
         logger.error("%s: %s", definition.source, error)
         whole = False
     pool = None
+    if mixed := mixing(definition, REGISTRY):
+        logger.warning("%s: %s", definition.source, mixed)
     if definition.pool_size is not None:
         pool = GraphPool(lambda: Graph(definition, REGISTRY, models, own=own), pool_size(definition.pool_size))
     label_file = _label_file(noted.used.values())

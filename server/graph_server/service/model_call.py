@@ -43,13 +43,13 @@ Adapt = Callable[[Requested], Model]
 """The model with another batch size or other shapes; raises :class:`LoadError`."""
 
 
-def infer_model(model: Model, request: InferRequest, adapt: Adapt) -> bytes:
+def infer_model(model: Model, request: InferRequest, adapt: Adapt, *, exact: bool = True) -> bytes:
     """Check the request as OVMS does, adapt the model where its configuration allows it, infer.
 
-    Raises :class:`Refusal`.
+    Without ``exact``, inputs that the model does not have are ignored. Raises :class:`Refusal`.
     """
     message = request.message
-    if not message.inputs or len(message.inputs) != len(model.inputs):
+    if exact and (not message.inputs or len(message.inputs) != len(model.inputs)):
         raise Refusal("Invalid number of inputs", f"Expected: {len(model.inputs)}; Actual: {len(message.inputs)}")
     check_contents(request)
     places = {item.name: index for index, item in reversed(list(enumerate(message.inputs)))}

@@ -37,8 +37,10 @@ LOADING_SECONDS = 10.0
 class ServableCalls:
     """Answers for the servables as they are at the moment of each call; raises :class:`Refusal`."""
 
-    def __init__(self, live: LiveServables, budgets: Budgets) -> None:
+    def __init__(self, live: LiveServables, budgets: Budgets, *, exact_inputs: bool = True) -> None:
+        """``exact_inputs``: a request to a model must have as many inputs as the model."""
         self._live = live
+        self._exact_inputs = exact_inputs
         self.budgets = budgets
 
     def current(self) -> Servables:
@@ -122,7 +124,8 @@ class ServableCalls:
         try:
             model = _served(found)
             with self.budgets.running:
-                response = infer_model(model, request, partial(servables.models.adapt, name, found.number))
+                adapt = partial(servables.models.adapt, name, found.number)
+                response = infer_model(model, request, adapt, exact=self._exact_inputs)
             succeeded = True
         finally:
             servables.metrics.request(succeeded, name, found.number, interface, "ModelInfer")

@@ -92,6 +92,15 @@ def test_a_graph_of_calculators_that_ovms_drops_says_so(tmp_path: Path) -> None:
     )
 
 
+def test_a_graph_that_tracks_and_comes_from_a_pool_says_so(tmp_path: Path) -> None:
+    (tmp_path / "g").mkdir()
+    text = (ROOT / "graphs" / "holistic_tracking" / "graph.pbtxt").read_text()
+    (tmp_path / "g" / "graph.pbtxt").write_text(f"# OVMS_GRAPH_QUEUE_MAX_SIZE: 2\n{text}")
+    (reason,) = [reason for _, reason in checked(tmp_path, {"name": "g"}) if "pool" in reason]
+    assert "PoseLandmarkCpu" in reason
+    assert "FaceLandmarksFromPoseCpu" in reason
+
+
 @pytest.mark.parametrize(("content", "status"), [({"model_config_list": []}, 0), ({"models": []}, 1), (None, 1)])
 def test_the_exit_status_tells_whether_there_are_faults(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: object, status: int

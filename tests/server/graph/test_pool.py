@@ -34,6 +34,23 @@ def server(tmp_path: Path) -> Iterator[GraphServer]:
         yield made
 
 
+@pytest.mark.parametrize(("size", "told"), [("2", True), ("0", False)])
+def test_loading_warns_of_a_pool_of_graphs_that_track(
+    tmp_path: Path, models_dir: Path, caplog: pytest.LogCaptureFixture, size: str, told: bool
+) -> None:
+    path = tmp_path / "config.json"
+    (tmp_path / "g").mkdir()
+    pooled(tmp_path / "g", size, (ROOT / "graphs" / "iris_tracking" / "graph.pbtxt").read_text())
+    shipped = json.loads((ROOT / "server_config" / "config.json").read_text())["model_config_list"]
+    needed = ("face_detection", "face_landmark", "iris_landmark")
+    models = [entry for entry in shipped if entry["config"]["name"] in needed]
+    path.write_text(json.dumps({"model_config_list": [*models, {"config": {"name": "g"}}]}))
+    with graph_server(config=read_config(path, {"models": models_dir})) as server:
+        assert server.servables.is_pooled("g") == told
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert any("FaceLandmarkFrontCpu smooth or track from frame to frame" in text for text in warned) == told
+
+
 def test_an_output_may_be_missing_in_a_unary_call_to_a_pooled_graph_but_not_to_others(tmp_path: Path) -> None:
     text = """
         input_stream: "IMAGE:image"

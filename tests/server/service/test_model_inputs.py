@@ -16,7 +16,7 @@ from graph_server.server import GraphServer, ServerOptions
 from kserve_wire.messages import ModelInferRequest, ModelInferResponse, ModelMetadataRequest, ModelMetadataResponse
 from kserve_wire.names import method_path
 from tests.support.calls import calling
-from tests.support.graph_server import http, write_onnx
+from tests.support.graph_server import graph_server, http, write_onnx
 
 
 @contextmanager
@@ -236,3 +236,21 @@ def test_a_negative_dimension_is_refused(strings: GraphServer) -> None:
     assert infer(strings, texts(shape=(-1,)))[1] == (
         "Invalid input shape - Negative or zero dimension size is not acceptable: (-1); input name: input name: x"
     )
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_inputs_that_the_model_does_not_have_are_ignored_where_their_count_is_not_checked(
+    tmp_path: Path, exact: bool
+) -> None:
+    config = single_servable("m", pass_through(tmp_path, ov.Type.f32, [1, 3]))
+    request, missing = numbers(1, 3), numbers(1, 3, name="other")
+    add_numbers(request, "other", 2)
+    with graph_server(config=config, exact_inputs=exact) as server:
+        answer = infer(server, request)
+        if exact:
+            assert answer == (grpc.StatusCode.INVALID_ARGUMENT, "Invalid number of inputs - Expected: 1; Actual: 2")
+        else:
+            assert [output.name for output in answer.outputs] == ["y"]
+            text = "Missing input with specific name - Required input: x"
+            assert infer(server, missing) == (grpc.StatusCode.INVALID_ARGUMENT, text)
+            assert infer(server, ModelInferRequest()) == (grpc.StatusCode.INVALID_ARGUMENT, text)
