@@ -1,16 +1,25 @@
-"""The embedded graph server: a child process on loopback. It always ends with its owner."""
+"""The embedded graph server: a child process on this machine. It always ends with its owner.
+
+It listens on a socket in a folder that only this user can enter. So whatever answers there is the child, also after the
+child has died: a port could be somebody else's by then.
+"""
 
 import json
 import logging
+import math
 import queue
+import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from stream_client.errors import ConfigurationError, ConnectError
+from stream_client.errors import ConfigurationError, ConnectError, ServerStartError
 from stream_client.util.settings import setting
 
 logger = logging.getLogger(__name__)
@@ -37,8 +46,76 @@ class EmbeddedOptions:
     stop_timeout: float = 1.0
 
 
+class _Child:
+    """A process, and the two threads that read its output. Its first line says that it serves."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._first_line: queue.Queue[str] = queue.Queue(maxsize=1)
+        self._last_words: list[str] = []
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # Ctrl-C reaches the whole foreground group. This child must work until its owner closes it.
+            start_new_session=True,
+        )
+        self._threads = [
+            threading.Thread(target=read, args=(pipe,), name="embedded server output", daemon=True)
+            for pipe, read in ((self.process.stdout, self._read_ready), (self.process.stderr, self._read_log))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def first_line(self, timeout: float) -> str:
+        """Wait for the line; raises :class:`TimeoutError`, and :class:`.ServerStartError` when the process ended."""
+        try:
+            line = self._first_line.get(timeout=timeout)
+        except queue.Empty:
+            raise TimeoutError from None
+        if line:
+            return line
+        status = self.process.wait()
+        self._threads[1].join()
+        words = "; ".join(self._last_words[-3:]) or f"exit status {status}"
+        if "No module named" in words and "graph_server" in words:
+            words = "it is not installed: pip install 'ovms-stream-client[embedded]'"
+        raise ServerStartError(f"the embedded graph server did not start: {words}")
+
+    def close(self, timeout: float, *, ready: bool) -> None:
+        """End the process: first by closing its input, after ``timeout`` seconds by killing it."""
+        process = self.process
+        if not ready:
+            process.terminate()  # it watches its standard input only after it serves
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        for thread in self._threads:
+            thread.join()
+        for pipe in (process.stdout, process.stderr):
+            assert pipe is not None
+            pipe.close()
+
+    def _read_ready(self, pipe: IO[str]) -> None:
+        self._first_line.put(pipe.readline())
+        for _ in pipe:  # the child must never wait for a reader
+            pass
+
+    def _read_log(self, pipe: IO[str]) -> None:
+        for line in pipe:
+            text = line.rstrip()
+            if text:
+                self._last_words = [*self._last_words[-9:], text]
+                logger.info("graph server: %s", text)
+
+
 class EmbeddedServer:
-    """Owns the child process and the two threads that read its output. A context manager.
+    """Owns the child process. A context manager.
 
     The child's standard input is a pipe. The child ends when the pipe closes, so it never outlives this process, even a
     killed one.
@@ -46,12 +123,14 @@ class EmbeddedServer:
 
     def __init__(self, options: EmbeddedOptions | None = None) -> None:
         self._options = options or EmbeddedOptions()
-        self._process: subprocess.Popen[str] | None = None
-        self._ready: queue.Queue[str] = queue.Queue(maxsize=2)
-        self._threads: list[threading.Thread] = []
-        self._last_words: list[str] = []
+        self._child: _Child | None = None
+        self._exit_status: int | None = None
+        self._ready = False
+        self._interrupted = False
+        self._lock = threading.Lock()
+        self._folder: Path | None = None
         self.address = ""
-        """``host:port`` of its gRPC service, once started."""
+        """The address of its gRPC service, ``unix:path`` or ``host:port``, once started. It stays after a restart."""
         self.rest_address: str | None = None
         """``host:port`` of its REST service, once started, if ``--rest_port`` is among the arguments."""
         self.label_files: dict[str, Path] = {}
@@ -73,58 +152,89 @@ class EmbeddedServer:
     @property
     def pid(self) -> int:
         """The process id of the child, once launched."""
-        assert self._process is not None
-        return self._process.pid
+        assert self._child is not None
+        return self._child.process.pid
 
     @property
     def exit_status(self) -> int | None:
         """The exit status of the child, ``None`` while it runs; negative: the signal that ended it."""
-        return None if self._process is None else self._process.poll()
+        return self._exit_status if self._child is None else self._child.process.poll()
 
     def launch(self) -> None:
         """Start the child if it is not started. Does not wait for it."""
-        if self._process is not None:
-            return
-        command = [sys.executable, "-m", "graph_server", "--port", "0", "--exit_with_stdin"]
+        with self._lock:
+            if self._child is None and not self._interrupted:
+                self._child = _Child(self._command())
+
+    def start(self) -> None:
+        """Start the child and wait until it serves. Raises :class:`.ServerStartError` with the child's own message."""
+        self.launch()
+        try:
+            self._wait(self._options.start_timeout)
+        except TimeoutError:
+            self.close()
+            raise ServerStartError(
+                f"the embedded graph server was not ready within {self._options.start_timeout:g} s"
+            ) from None
+        except ServerStartError:
+            self.close()
+            raise
+
+    def revive(self, within: float = math.inf) -> None:
+        """Start another child, at the same address, if the child has ended. Waits until it serves.
+
+        Raises :class:`.ServerStartError`, and :class:`.ConnectError` when it does not serve in ``within`` seconds yet.
+        """
+        if self.exit_status is not None:
+            self._end_child()
+            logger.warning("the embedded graph server has ended (exit status %s); starting it again", self._exit_status)
+        self.launch()
+        timeout = min(self._options.start_timeout, within)
+        try:
+            self._wait(timeout)
+        except TimeoutError:
+            raise ConnectError(f"the embedded graph server was not ready within {timeout:g} s") from None
+
+    def interrupt(self) -> None:
+        """Start no other child, and end one that does not serve yet. Safe from any thread."""
+        with self._lock:
+            self._interrupted = True
+            if self._child is not None and not self._ready:
+                self._child.process.terminate()
+
+    def close(self) -> None:
+        """End the child: first by closing its input, then by killing it. Safe twice, and before :meth:`start`."""
+        self._end_child()
+        folder, self._folder = self._folder, None
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _command(self) -> list[str]:
+        command = [sys.executable, "-m", "graph_server", "--exit_with_stdin"]
         if self._options.config_path is not None:
             command += ["--config_path", str(self._options.config_path)]
         if self._options.models_dir is not None:
             command += ["--models_dir", str(self._options.models_dir)]
-        command += self._options.arguments
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            # Ctrl-C reaches the whole foreground group. This child must work until its owner closes it.
-            start_new_session=True,
-        )
-        for pipe, read in ((self._process.stdout, self._read_ready), (self._process.stderr, self._read_log)):
-            assert pipe is not None
-            thread = threading.Thread(target=read, args=(pipe,), name="embedded server output", daemon=True)
-            thread.start()
-            self._threads.append(thread)
+        return [*command, *self._where(), *self._options.arguments, *self._where_again()]
 
-    def start(self) -> None:
-        """Start the child and wait until it serves. Raises :class:`.ConnectError` with the child's own message."""
-        self.launch()
-        assert self._process is not None
-        try:
-            line = self._ready.get(timeout=self._options.start_timeout)
-        except queue.Empty:
-            self.close()
-            raise ConnectError(
-                f"the embedded graph server was not ready within {self._options.start_timeout:g} s"
-            ) from None
-        if not line:
-            self._process.wait()
-            self.close()
-            words = "; ".join(self._last_words[-3:]) or f"exit status {self._process.returncode}"
-            if "No module named" in words and "graph_server" in words:
-                words = "it is not installed: pip install 'ovms-stream-client[embedded]'"
-            raise ConnectError(f"the embedded graph server did not start: {words}")
-        self._take_ready_line(line)
+    def _where(self) -> list[str]:
+        if not _HAS_UNIX_SOCKETS:
+            return ["--port", "0"]
+        if self._folder is None:
+            self._folder = _private_folder()
+        return ["--port", "0", "--grpc_bind_address", f"unix:{self._folder / 'grpc'}"]
+
+    def _where_again(self) -> list[str]:
+        """A child that is started again has the port of the one before, or does not start."""
+        is_port = self.address and not self.address.startswith("unix:")
+        return ["--port", self.address.rpartition(":")[2]] if is_port else []
+
+    def _wait(self, timeout: float) -> None:
+        if self._child is None:
+            raise ServerStartError("the embedded graph server was stopped")
+        if not self._ready:
+            self._take_ready_line(self._child.first_line(timeout))
+            self._ready = True
 
     def _take_ready_line(self, line: str) -> None:
         try:
@@ -140,35 +250,21 @@ class EmbeddedServer:
             self.close()
             raise ConfigurationError(f"the embedded graph server's ready line is not understood: {line}") from error
 
-    def close(self) -> None:
-        """End the child: first by closing its input, then by killing it. Safe twice, and before :meth:`start`."""
-        process = self._process
-        if process is None:
-            return
-        if not self.address:
-            process.terminate()  # it watches its standard input only after it serves
-        if process.stdin is not None:
-            process.stdin.close()
-        try:
-            process.wait(self._options.stop_timeout)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        for thread in self._threads:
-            thread.join()
-        self._threads.clear()
-        for pipe in (process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
+    def _end_child(self) -> None:
+        with self._lock:
+            child, self._child = self._child, None
+            ready, self._ready = self._ready, False
+        if child is not None:
+            child.close(self._options.stop_timeout, ready=ready)
+            self._exit_status = child.process.returncode
 
-    def _read_ready(self, pipe: IO[str]) -> None:
-        self._ready.put(pipe.readline())
-        for _ in pipe:  # the child must never wait for a reader
-            pass
 
-    def _read_log(self, pipe: IO[str]) -> None:
-        for line in pipe:
-            text = line.rstrip()
-            if text:
-                self._last_words = [*self._last_words[-9:], text]
-                logger.info("graph server: %s", text)
+_HAS_UNIX_SOCKETS = hasattr(socket, "AF_UNIX") and sys.platform != "win32"
+_MOST_BYTES = 80
+"""Bytes of a folder's path: systems allow 104 or 108 for a socket's whole path."""
+
+
+def _private_folder() -> Path:
+    """A new folder that only this user can enter."""
+    folder = tempfile.gettempdir()
+    return Path(tempfile.mkdtemp(prefix="graph-server-", dir=folder if len(folder) < _MOST_BYTES else "/tmp"))

@@ -13,6 +13,7 @@
      ├── SinkError                   results cannot be written or shown
      ├── TransportError              requests do not reach a server
      │    ├── ConnectError               no server answers at the address
+     │    │    └── ServerStartError          the embedded server does not start
      │    ├── DeadlineError              no answer within the bound
      │    └── ConnectionLostError        the connection broke
      ├── ProtocolError               an answer that is not KServe v2, or lies about its content
@@ -89,6 +90,10 @@ class TransportError(StreamClientError):
 
 class ConnectError(TransportError):
     """No server answers at the address."""
+
+
+class ServerStartError(ConnectError):
+    """The embedded server does not start."""
 
 
 class DeadlineError(TransportError):

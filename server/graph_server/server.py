@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from graph_server.service.rest.server import RestServer
 
 DEFAULT_REST_WORKERS = 32
+UNIX = "unix:"
+"""What the address of a socket in the file system begins with."""
 _MAX_MESSAGE_BYTES = 2**31 - 1  # gRPC core counts in 32 bits
 # The server finds after 40 s that a client is gone which did not close its connection.
 _KEEPALIVE = (
@@ -182,7 +184,7 @@ class GraphServer:
         earlier response's output again.
         """
         options = self._options
-        local = all(host in ("localhost", "::1") or host.startswith("127.") for host in options.hosts)
+        local = all(host in ("localhost", "::1") or host.startswith(("127.", UNIX)) for host in options.hosts)
         if not local or not SHARED_MEMORY_FOLDER.is_dir() or options.faults.reorder:
             return None
         return SharedMemoryRegions(options.limits.message_bytes)
@@ -192,7 +194,7 @@ class GraphServer:
         options = self._options
         credentials = server_credentials(options.tls_certificate, options.tls_key, options.tls_client_ca)
         for host in options.hosts:
-            target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            target = _target(host, port)
             try:
                 if credentials is None:
                     port = self._grpc.add_insecure_port(target)
@@ -201,8 +203,13 @@ class GraphServer:
             except RuntimeError as error:
                 reason = "another server has the port, or the address is not one of this machine's"
                 raise ConfigError(f"cannot bind {target}: {reason}", option="port") from error
-        first = options.hosts[0]
-        return f"[{first}]:{port}" if ":" in first else f"{first}:{port}"
+        return _target(options.hosts[0], port)
+
+
+def _target(host: str, port: int) -> str:
+    if host.startswith(UNIX):
+        return host
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _hosts(addresses: str) -> tuple[str, ...]:

@@ -1,18 +1,26 @@
 """The whole way, as a newcomer goes it: the embedded graph server and a real clip."""
 
+import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import av
+import grpc
 import numpy as np
 import pytest
 
+from kserve_wire.names import method_path
+from stream_client import Result, StreamClient, TransportOptions
+from stream_client.embedded import EmbeddedOptions, EmbeddedServer
+from stream_client.errors import ServerStartError
 from tests.conftest import ROOT, shared
 from tests.support.client import run_client, run_here
+from tests.support.graph_server import ECHO
 from tests.support.video import read_back, write_video
 from tests.support.waiting import wait_for_lines, wait_until
 
@@ -131,19 +139,78 @@ def test_the_server_ends_with_the_client_however_that_ends(
     wait_until(lambda: not any(runs(server) for server in started), seconds=10)
 
 
+def kill_servers(client: int) -> None:
+    for pid in servers(client):
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_a_server_that_dies_is_started_again_and_each_frame_comes_once(person: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.jsonl"
+    flags = ["--input_stream", str(person), "--loop", "--limit_frames", "120", "--labels_output", str(labels)]
+    process = subprocess.Popen([*CLIENT, *flags], cwd=ROOT / "client", stderr=subprocess.PIPE, text=True)
+    for count in (5, 50):
+        wait_for_lines(labels, count, process)
+        kill_servers(process.pid)
+    _, errors = process.communicate(timeout=50)
+    assert process.returncode == 0, errors
+    assert "the embedded graph server has ended (exit status -9); starting it again" in errors
+    assert "server: lost 2 times, back 2 times" in errors
+    assert [json.loads(line)["frame"] for line in labels.read_text().splitlines()] == list(range(120))
+    assert not servers(process.pid)
+
+
+def test_nobody_else_can_answer_for_the_embedded_server() -> None:
+    with EmbeddedServer(EmbeddedOptions(arguments=ECHO)) as server:
+        scheme, _, path = server.address.partition(":")
+        assert scheme == "unix"
+        folder = Path(path).parent
+        assert folder.stat().st_mode & 0o777 == 0o700
+        address, before = server.address, server.pid
+        server.revive()
+        assert server.pid == before
+        os.kill(before, signal.SIGKILL)
+        wait_until(lambda: server.exit_status is not None)
+        server.revive()
+        assert (server.address, server.pid != before) == (address, True)
+        with grpc.insecure_channel(address) as channel:
+            live: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method_path("ServerLive"))
+            assert live(b"", timeout=20) == b"\x08\x01"
+    assert not folder.exists()
+
+
+def test_a_server_that_cannot_start_again_ends_the_run(person: Path, tmp_path: Path) -> None:
+    graph = tmp_path / "graph"
+    shutil.copytree(ROOT / "graphs" / "pass_through", graph)
+    options = EmbeddedOptions(arguments=("--model_name", "passThrough", "--model_path", str(graph)))
+    server = EmbeddedServer(options)
+
+    def on_result(result: Result) -> None:
+        if graph.exists():
+            shutil.rmtree(graph)
+            os.kill(server.pid, signal.SIGKILL)
+
+    client = StreamClient(
+        itertools.repeat(np.zeros((48, 64, 3), np.uint8)),
+        on_result,
+        TransportOptions(model_name="passThrough"),
+        embedded=server,
+    )
+    with pytest.raises(ServerStartError, match="the embedded graph server did not start: "):
+        client.run()
+
+
 def test_a_server_killed_in_mid_run_leaves_outputs_playable(person: Path, tmp_path: Path) -> None:
     labels = tmp_path / "labels.jsonl"
     arguments = [
         *("--input_stream", str(person), "--loop", "--output_stream", str(tmp_path / "out.mp4")),
-        *("--labels_output", str(labels)),
+        *("--labels_output", str(labels), "--on_server_loss", "fail"),
     ]
     process = subprocess.Popen([*CLIENT, *arguments], cwd=ROOT / "client", stderr=subprocess.PIPE, text=True)
     wait_for_lines(labels, 5, process)
-    for pid in servers(process.pid):
-        os.kill(pid, signal.SIGKILL)
+    kill_servers(process.pid)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert "error: the connection to 127.0.0.1:" in errors
+    assert "error: the connection to unix:" in errors
     assert "lost with the connection" in errors
     assert len(read_back(tmp_path / "out.mp4")) == len(labels.read_text().splitlines())
 

@@ -118,7 +118,8 @@ def write_onnx(path: Path, *, inputs: dict[str, tuple[int, ...]], factor: float 
 @contextmanager
 def graph_server_process(*flags: str) -> Iterator[EmbeddedServer]:
     """A graph server in a process of its own, with REST, on any ports; it has to end by itself."""
-    options = EmbeddedOptions(arguments=("--rest_port", "0", *flags), stop_timeout=20)
+    where = ("--grpc_bind_address", "127.0.0.1", "--rest_port", "0")
+    options = EmbeddedOptions(arguments=(*where, *flags), stop_timeout=20)
     with EmbeddedServer(options) as server:
         yield server
     assert server.exit_status == 0

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stream_client.embedded import EmbeddedServer
+from stream_client.pipeline.embedded_transport import EmbeddedTransport
 from stream_client.transport.options import TransportOptions
 from stream_client.transport.session import Session, connect
 
@@ -43,7 +44,8 @@ class Connector:
             return Connection(connect(self.transport))
         self.embedded.start()
         session = connect(replace(self.transport, address=self.embedded.address), self.embedded.servables)
-        return Connection(session, self.embedded.label_files)
+        transport = EmbeddedTransport(session.transport, self.embedded)
+        return Connection(replace(session, transport=transport), self.embedded.label_files)
 
     def close(self) -> None:
         """End the embedded server."""

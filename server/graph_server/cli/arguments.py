@@ -54,7 +54,9 @@ def build_parser() -> argparse.ArgumentParser:
     where.add_argument("--port", type=_port, help="gRPC port, 0 for any (default: no gRPC)")
     where.add_argument("--rest_port", type=_port, help="REST port, 0 for any (default: no REST)")
     where.add_argument(
-        "--grpc_bind_address", default="127.0.0.1", help="addresses to bind, with commas (default: loopback)"
+        "--grpc_bind_address",
+        default="127.0.0.1",
+        help="addresses to bind, with commas, or unix:PATH (default: loopback)",
     )
     where.add_argument("--rest_bind_address", help="addresses to bind for REST, with commas (default: gRPC's)")
     where.add_argument("--tls_cert", type=Path, help="PEM certificate chain: serve TLS")

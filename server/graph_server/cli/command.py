@@ -27,7 +27,7 @@ from graph_server.faults.options import parse_faults
 from graph_server.metrics.registry import MetricsConfig, metrics_config
 from graph_server.models.runtime import default_precision
 from graph_server.resources import cache_folder, project_file
-from graph_server.server import DEFAULT_REST_WORKERS, GraphServer, ServerOptions, label_files
+from graph_server.server import DEFAULT_REST_WORKERS, UNIX, GraphServer, ServerOptions, label_files
 from graph_server.service.admission import Limits
 from graph_server.service.grpc_service import SERVER_NAME
 from graph_server.service.rest.cross_origin import CrossOrigin
@@ -102,9 +102,11 @@ def _check_ports(parser: argparse.ArgumentParser, options: argparse.Namespace) -
         parser.error("--rest_port is missing: --rest_workers is for it")
     if options.rest_workers is not None and not 2 <= options.rest_workers <= _MOST_REST_WORKERS:
         parser.error(f"--rest_workers is from 2 to {_MOST_REST_WORKERS}")
+    if options.grpc_bind_address.startswith(UNIX):
+        options.rest_bind_address = options.rest_bind_address or "127.0.0.1"
     for flag in ("grpc_bind_address", "rest_bind_address"):
         for host in (getattr(options, flag) or "").split(","):
-            if host and not _is_host(host.strip("[]")):
+            if host and not host.startswith(UNIX) and not _is_host(host.strip("[]")):
                 parser.error(f"--{flag}: {host!r} is neither a host's name nor an address")
 
 
