@@ -67,9 +67,8 @@ def run(flags: argparse.Namespace, server: EmbeddedServer | None) -> int:
             return _report(error, flags.verbose, RUN_ERROR)
     if stopped_by:
         return 128 + stopped_by[0]
-    if summary.ledger.entered and not summary.ledger.delivered and summary.last_failure is not None:
-        return _report(summary.last_failure, flags.verbose, RUN_ERROR)
-    return 0
+    loss = summary.loss
+    return 0 if loss is None else _report(loss, flags.verbose, RUN_ERROR)
 
 
 def _stopping_signals() -> list[signal.Signals]:

@@ -27,3 +27,17 @@ class Summary:
     seconds: float = 0.0
     connections: Mapping[str, ConnectionSummary] = field(default_factory=dict)
     upload_rate: float | None = None
+
+    @property
+    def loss(self) -> StreamClientError | None:
+        """What a run that came to its end lost all the same; ``None`` when it did what it was for.
+
+        It has to deliver something, and every frame of a file that it took, but for those that a stop cut off.
+        """
+        ledger = self.ledger
+        if not ledger.delivered:
+            return self.last_failure or StreamClientError("nothing was delivered: the summary says what became of it")
+        failed = sum(count for reason, count in ledger.failed.items() if reason != "stopped")
+        if failed and self.info is not None and not self.info.live:
+            return StreamClientError(f"the output lacks {failed} frame{'' if failed == 1 else 's'} of {self.info.name}")
+        return None
