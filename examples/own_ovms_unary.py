@@ -17,7 +17,7 @@ parser.add_argument("video", nargs="?", type=Path)
 parser.add_argument("--model_name")
 options = parser.parse_args()
 transport = TransportOptions(options.address, api="unary", model_name=options.model_name)
-run = RunOptions(max_inflight=4, on_server_loss="retry")
+run = RunOptions(max_inflight=4)
 with StreamClient(options.video or ensure_clip(), transport=transport, options=run) as client:
     for result in client:
         shapes = {name: tensor.array.shape for name, tensor in result.outputs.items()}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from stream_client.errors import ConfigurationError
 from stream_client.util.settings import check, setting
@@ -19,12 +19,15 @@ class RunOptions:
 
     ``max_inflight``: frames sent and unanswered, or ``"auto"``. ``drop_policy``: ``None`` takes ``latest`` for live
     sources and ``block`` for files. ``join_timeout``: how long a frame waits for its label once its frame is there,
-    ``None``: as long as the server proves to need. ``on_server_loss``: ``None`` retries for live sources and fails for
-    files. ``reconnect_timeout`` is for the server, and for live sources and RTSP sinks that the client opens by their
-    name; ``None`` never gives up. ``enforce_fps``: the highest frame rate. Files are slowed down, live sources drop
-    frames. ``max_side``: larger frames are shrunk to this many pixels before they are sent. What the server drew is
-    copied to the full-size frame. ``stop_timeout``: how long a stopped run waits for answers. Zero limits mean none.
+    ``None``: as long as the server proves to need. ``reconnect_timeout`` is for the server, and for live sources and
+    RTSP sinks that the client opens by their name; ``None`` never gives up, except that the server of a file is given
+    up after :attr:`FILE_RECONNECT_TIMEOUT` seconds. ``enforce_fps``: the highest frame rate. Files are slowed down,
+    live sources drop frames. ``max_side``: larger frames are shrunk to this many pixels before they are sent. What the
+    server drew is copied to the full-size frame. ``stop_timeout``: how long a stopped run waits for answers. Zero
+    limits mean none.
     """
+
+    FILE_RECONNECT_TIMEOUT: ClassVar[float] = 60.0
 
     max_inflight: int | Literal["auto"] = field(
         default="auto", metadata=setting("frames sent and unanswered: a number, or auto", minimum=1, metavar="N")
@@ -41,9 +44,7 @@ class RunOptions:
     )
     request_timeout: float = field(
         default=10.0,
-        metadata=setting(
-            "time until a frame is given up; with on_server_loss retry, a file's frame is sent again", unit="s", above=0
-        ),
+        metadata=setting("time until a frame is given up, or a file's frame is sent again", unit="s", above=0),
     )
     join_timeout: float | None = field(
         default=None,
@@ -59,17 +60,14 @@ class RunOptions:
         default=0.0, metadata=setting("end after so long", unit="s", minimum=0, otherwise="no limit")
     )
     enforce_fps: float | None = field(default=None, metadata=setting("at most so many frames a second", above=0))
-    on_server_loss: ServerLossPolicy | None = field(
-        default=None,
-        metadata=setting("reconnect, or end the run", otherwise="retry for live sources, fail for files"),
-    )
+    on_server_loss: ServerLossPolicy = field(default="retry", metadata=setting("reconnect, or end the run"))
     reconnect_timeout: float | None = field(
         default=None,
         metadata=setting(
             "time until a lost server, live source or RTSP output is given up; 0: at once",
             unit="s",
             minimum=0,
-            otherwise="never",
+            otherwise="never, but 60 for the server of a file",
         ),
     )
     stop_timeout: float = 1.0

@@ -30,8 +30,9 @@ from stream_client.sinks.video_file import FileSink
 from stream_client.training.buffer import TrainingBuffer
 from stream_client.transport.options import Api
 from stream_client.transport.session import connect
+from tests.support.graph_server import graph_server
 from tests.support.kserve_server import ScriptedServer, answer, gate, image_and_label, slow
-from tests.support.video import picture
+from tests.support.video import picture, write_video
 from tests.support.waiting import wait_until
 
 
@@ -120,7 +121,9 @@ def test_lost_answers_stall_nothing_and_are_counted(clip: Path, server: Scripted
 
     server.script = script
     results: list[Result] = []
-    summary = _run(str(clip), results.append, server.address, max_inflight=window, request_timeout=1.0)
+    summary = _run(
+        str(clip), results.append, server.address, max_inflight=window, request_timeout=1.0, on_server_loss="fail"
+    )
     assert len(results) == 28
     lost = sum(summary.ledger.dropped.values()) + sum(summary.ledger.failed.values())
     assert lost == 2
@@ -267,7 +270,7 @@ def test_latest_drops_what_the_server_is_too_slow_for_and_counts_it(server: Scri
 
 
 @pytest.mark.parametrize("api", ["stream", "unary"])
-def test_a_server_killed_in_mid_run_ends_a_file_with_its_error(
+def test_a_server_killed_in_mid_run_ends_a_file_with_its_error_under_fail(
     clip: Path, tmp_path: Path, server: ScriptedServer, api: str
 ) -> None:
     def script(request: Any, number: int) -> Iterator[Any]:
@@ -281,7 +284,7 @@ def test_a_server_killed_in_mid_run_ends_a_file_with_its_error(
         str(clip),
         str(tmp_path / "out.mp4"),
         TransportOptions(server.address, api=api, model_name="graph"),  # type: ignore[arg-type]
-        options=RunOptions(max_inflight=1),
+        options=RunOptions(max_inflight=1, on_server_loss="fail"),
     )
     with pytest.raises(ConnectionLostError):
         client.run()
@@ -304,6 +307,43 @@ def test_a_lost_server_is_found_again_and_each_frame_comes_once(clip: Path, serv
     assert [result.frame.index for result in results] == list(range(30))
     assert summary.ledger.resent > 0
     assert server.sessions == 3
+
+
+@pytest.mark.parametrize("api", ["stream", "unary"])
+def test_a_server_that_asks_its_clients_to_come_again_costs_no_frame(tmp_path: Path, api: Api) -> None:
+    # GOAWAY, then the connection is closed: what servers and balancers do in a rolling update.
+    clip = write_video(tmp_path / "clip.mp4", frames=90)
+    rare = (("grpc.max_connection_age_ms", 300), ("grpc.max_connection_age_grace_ms", 50))
+    results: list[Result] = []
+    with graph_server("rate=60", "delay=80", channel_arguments=rare) as server:
+        transport = TransportOptions(server.address, model_name="passThrough", api=api)
+        summary = StreamClient(str(clip), results.append, transport, options=RunOptions(max_inflight=4)).run()
+    assert [result.frame.index for result in results] == list(range(90))
+    assert (dict(summary.ledger.failed), summary.loss) == ({}, None)
+    assert summary.connections["server"].reconnections > 0
+
+
+def test_a_frame_that_ends_every_session_is_given_up_and_said(clip: Path, server: ScriptedServer) -> None:
+    deadly = 7
+
+    def script(request: Any, number: int) -> Iterator[Any]:
+        if frames.setdefault(request.id, len(frames)) == deadly:
+            yield (grpc.StatusCode.UNAVAILABLE, "killed")
+        yield answer(request, "output")
+
+    frames: dict[str, int] = {}
+    server.script = script
+    results: list[Result] = []
+    summary = _run(str(clip), results.append, server.address, max_inflight=2, reconnect_timeout=1.0)
+    assert [result.frame.index for result in results] == [index for index in range(30) if index != deadly]
+    assert dict(summary.ledger.failed) == {"connection_lost": 1}
+    assert "the output lacks 1 frame of " in str(summary.loss)
+
+
+def test_a_server_that_accepts_sessions_and_answers_none_ends_a_file(clip: Path, server: ScriptedServer) -> None:
+    server.script = lambda request, number: iter([(grpc.StatusCode.UNAVAILABLE, "too many sessions")])
+    with pytest.raises(ConnectionLostError, match=r"no frame is answered within 0\.3 s"):
+        _run(str(clip), (), server.address, reconnect_timeout=0.3)
 
 
 def test_frames_wait_for_a_server_that_is_away_for_longer_than_they_have(clip: Path, server: ScriptedServer) -> None:

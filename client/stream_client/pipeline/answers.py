@@ -35,7 +35,7 @@ class Answers:
             case Answer():
                 self._take_answer(event, now)
             case Failure():
-                self._take_failure(event)
+                self._take_failure(event, now)
             case Closed():
                 self._session.closed(event.error)
         self._joiner.order(now)
@@ -44,7 +44,7 @@ class Answers:
         """Whether the server has just been found silent, so that its session is lost."""
         if not self._resend or not self._joiner.overdue(now):
             return False
-        self._lose(DeadlineError("the server has stopped answering"))
+        self._lose(DeadlineError("the server has stopped answering"), now)
         return True
 
     def settled(self, now: float) -> list[Settled]:
@@ -63,7 +63,7 @@ class Answers:
     def server_lost(self, error: StreamClientError, now: float) -> None:
         """What was sent and not answered waits for a new session, however long that takes, or has failed."""
         if self._resend:
-            self._joiner.hold()
+            self._joiner.hold(now)
         else:
             self.give_up("connection_lost", error, now)
 
@@ -87,9 +87,9 @@ class Answers:
         if credit.round_trip is not None:
             self._window.answered(credit.round_trip, self._joiner.in_flight, now)
 
-    def _take_failure(self, failure: Failure) -> None:
+    def _take_failure(self, failure: Failure, now: float) -> None:
         if self._resend and isinstance(failure.error, DeadlineError):
-            self._lose(failure.error)
+            self._lose(failure.error, now)
             return
         self._joiner.failure(failure.timestamp, failure.error)
         hopeless = isinstance(failure.error, BadInputError | UnknownServableError | ProtocolError)
@@ -97,6 +97,6 @@ class Answers:
             # The server refuses the very first request: it would refuse all others too.
             self._session.closed(failure.error)
 
-    def _lose(self, error: DeadlineError) -> None:
-        self._joiner.hold()
+    def _lose(self, error: DeadlineError, now: float) -> None:
+        self._joiner.hold(now)
         self._session.closed(error)

@@ -1,5 +1,6 @@
 """Opens source, server and sinks, and builds the pipeline between them."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from stream_client.frames import Image, Result, StreamInfo
 from stream_client.landmarks.decoder import LandmarkDecoder
 from stream_client.monitoring.ledger import Ledger
 from stream_client.monitoring.observer import Observer
-from stream_client.options import DropPolicy, RunOptions, ServerLossPolicy
+from stream_client.options import DropPolicy, RunOptions
 from stream_client.pipeline.connector import Connector
 from stream_client.pipeline.dispatcher import Dispatcher
 from stream_client.pipeline.exchange import Exchange
@@ -124,8 +125,8 @@ def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callback
             convert,
             observer,
             callbacks.on_error,
-            on_server_loss=server_loss_policy(options, info),
-            retry_timeout=options.reconnect_timeout,
+            on_server_loss=options.on_server_loss,
+            retry_timeout=_server_timeout(options, info),
             request_timeout=options.request_timeout,
         )
         opened.callback(sender.join)
@@ -151,9 +152,11 @@ def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callback
     )
 
 
-def server_loss_policy(options: RunOptions, info: StreamInfo) -> ServerLossPolicy:
-    """By default a live source goes on with another session, and a file ends."""
-    return options.on_server_loss or ("retry" if info.live else "fail")
+def _server_timeout(options: RunOptions, info: StreamInfo) -> float | None:
+    """How long to try to reach a lost server: a live source waits for ever by default, a file does not."""
+    if options.reconnect_timeout is None and not info.live:
+        return options.FILE_RECONNECT_TIMEOUT
+    return options.reconnect_timeout
 
 
 def _exchange(
@@ -170,6 +173,7 @@ def _exchange(
         image_output=image_output,
         request_timeout=options.request_timeout,
         join_timeout=options.join_timeout,
+        resend_timeout=math.inf if info.live else _server_timeout(options, info) or 0.0,
     )
     return Exchange(
         frame_queue(policy),
@@ -177,7 +181,7 @@ def _exchange(
         joiner,
         Ledger(),
         observer,
-        resend=not info.live and server_loss_policy(options, info) == "retry",
+        resend=not info.live and options.on_server_loss == "retry",
         sink_queues=lambda: {worker.name: worker.depth for worker in workers},
     )
 

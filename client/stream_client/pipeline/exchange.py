@@ -166,12 +166,16 @@ class Exchange:
             self._answers.server_lost(error, self._clock())
             self._report()
 
-    def carry_over(self) -> None:
-        """A new session will carry every request that is still unanswered, in order."""
+    def carry_over(self) -> bool:
+        """A new session will carry every request that is still unanswered, in order.
+
+        ``False``: sessions come and go, and none answers any frame.
+        """
         with self._changed:
-            self._resends = deque(self._joiner.unanswered())
+            self._resends = deque(self._joiner.unanswered(self._clock()))
             self._session.forget_deadlines()
-            self._changed.notify_all()
+            self._report()
+            return not self._joiner.server_gone
 
     def give_up_unanswered(self, reason: str, error: StreamClientError) -> None:
         """What was sent and not answered has failed."""
@@ -262,6 +266,11 @@ class Exchange:
     def ever_answered(self) -> bool:
         """Whether the server has answered any frame of this run."""
         return self._session.ever_answered
+
+    @property
+    def session_answered(self) -> bool:
+        """Whether the server has answered any frame of the newest session."""
+        return self._session.has_answered
 
     def show(self) -> None:
         """Report the counts to the observer as they are now."""

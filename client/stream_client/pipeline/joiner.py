@@ -34,14 +34,15 @@ class Joiner:
     A frame waits for the outputs that ``expected`` names (empty: the first answer settles it). Without its
     ``image_output`` it is not delivered; that is by default the first output that has an image. ``request_timeout``
     is how many seconds it waits for the image, ``join_timeout`` how many more for the other outputs, by default as
-    the server needs (:class:`~stream_client.pipeline.timeouts.JoinTimeout`).
+    the server needs (:class:`~stream_client.pipeline.timeouts.JoinTimeout`). The oldest frame is given up when it
+    loses its session ``resend_timeout`` seconds after the first time: it may be what ends the sessions.
     """
 
     FIRST_IMAGE_SECONDS = 5.0
     """Seconds to wait for the first image. Without one, the graph has no image output: frames need none."""
 
-    MAX_ATTEMPTS = 3
-    """A frame that was sent in this many sessions is not sent again: it may be what ends them."""
+    MOST_GIVEN_UP = 2
+    """After so many frames in a row that no session answered, the server counts as gone."""
 
     def __init__(
         self,
@@ -50,12 +51,15 @@ class Joiner:
         image_output: str | None,
         request_timeout: float,
         join_timeout: float | None,
+        resend_timeout: float = math.inf,
     ) -> None:
         self._expected = expected
         self._image_output = image_output
         self._image_unknown = image_output is None
         self._request_timeout = request_timeout
         self._join_timeout = JoinTimeout(join_timeout, request_timeout)
+        self._resend_timeout = resend_timeout
+        self._given_up = 0
         self._pending: OrderedDict[int, Pending] = OrderedDict()
         self._ordered: list[Settled] = []
         self._in_flight = 0
@@ -70,6 +74,11 @@ class Joiner:
     def in_flight(self) -> int:
         """Frames sent and unanswered: what the window bounds."""
         return self._in_flight
+
+    @property
+    def server_gone(self) -> bool:
+        """Whether frames were given up one after another, with no answer between them."""
+        return self._given_up >= self.MOST_GIVEN_UP
 
     def __len__(self) -> int:
         """Frames sent and not yet popped: their number bounds the memory."""
@@ -87,6 +96,7 @@ class Joiner:
         if pending is None or pending.settled is not None:
             self._join_timeout.came_late(answer.timestamp, answer.outputs, now)
             return Credit(late=True)
+        self._given_up = 0
         duplicate = pending.add(answer.outputs)
         if self._image_unknown:
             self._find_image(answer)
@@ -188,29 +198,36 @@ class Joiner:
             else:
                 self._end(pending, "dropped", "in_graph", None)
 
-    def unanswered(self) -> list[Request]:
-        """Requests that a new session must carry again, in order; frames already answered are settled.
-
-        Frames that were sent :attr:`MAX_ATTEMPTS` times fail instead.
-        """
+    def unanswered(self, now: float) -> list[Request]:
+        """Requests that a new session must carry again, in order; frames already answered are settled."""
         self._anonymous.clear()
-        requests = []
         for pending in self._unsettled():
             if pending.answered:
                 self._settle(pending)
-            elif pending.attempts >= self.MAX_ATTEMPTS:
-                error = DeadlineError(f"given up after {pending.attempts} sessions")
-                self._fail(pending, "connection_lost", error)
-            else:
-                pending.outputs.clear()
-                pending.waits = self._all_outputs()
-                requests.append(pending.request)
+        self._give_up_oldest(now)
+        requests = []
+        for pending in self._unsettled():
+            pending.outputs.clear()
+            pending.waits = self._all_outputs()
+            requests.append(pending.request)
         return requests
 
-    def hold(self) -> None:
+    def _give_up_oldest(self, now: float) -> None:
+        """Fail the oldest unanswered frame when its time is over. The time of those behind it begins then."""
+        oldest = next(self._unsettled(), None)
+        if oldest is None or oldest.lost_at is None or now - oldest.lost_at < self._resend_timeout:
+            return
+        text = f"no answer in {oldest.attempts} sessions within {self._resend_timeout:g} s"
+        self._fail(oldest, "connection_lost", DeadlineError(text, option="reconnect_timeout"))
+        self._given_up += 1
+        for pending in self._unsettled():
+            pending.lost_at = now
+
+    def hold(self, now: float) -> None:
         """The server is away: unanswered frames do not run out of time until they are sent again."""
         for pending in self._unsettled():
             pending.deadline = math.inf
+            pending.lost_at = now if pending.lost_at is None else pending.lost_at
 
     def resent(self, timestamp: int, now: float) -> None:
         """An unanswered frame was sent again."""

@@ -30,7 +30,8 @@ class Pending:
     """A frame that was sent and has not left the joiner.
 
     ``waits`` maps each missing output to the time until which an answered frame waits for it. ``answered``: the frame
-    is no longer in flight. ``deadline`` is for a frame that is not answered.
+    is no longer in flight. ``deadline`` is for a frame that is not answered. ``lost_at``: when its session was first
+    lost, of ``attempts``.
     """
 
     frame: Frame
@@ -42,6 +43,7 @@ class Pending:
     answered: bool = False
     answered_at: float = math.nan
     attempts: int = 1
+    lost_at: float | None = None
     outputs: dict[str, Tensor] = field(default_factory=dict)
     settled: Settled | None = None
 

@@ -48,11 +48,14 @@ class SessionState:
         """Why the session was lost; ``None`` in every phase but LOST."""
         self.ever_answered = False
         """Whether any session of the run had an answer."""
+        self.has_answered = False
+        """Whether the newest session had an answer."""
         self._deadlines = 0
 
     def begin(self) -> int:
         """A new session takes the place of the one before; returns its number."""
         self.phase, self.loss = SessionPhase.OPEN, None
+        self.has_answered = False
         self.number += 1
         self.forget_deadlines()
         return self.number
@@ -73,7 +76,7 @@ class SessionState:
 
     def answered(self) -> None:
         """An answer came."""
-        self.ever_answered = True
+        self.ever_answered = self.has_answered = True
         self.forget_deadlines()
 
     def deadline_missed(self) -> None:

@@ -8,6 +8,7 @@ from stream_client.errors import (
     BadInputError,
     ConnectionLostError,
     ProtocolError,
+    ServerStartError,
     StreamClientError,
     TransportError,
     UnknownServableError,
@@ -60,6 +61,7 @@ class Sender:
             self._stopping,
             lambda state: observer.state("server", state),
             errors=(TransportError,),
+            refuses=lambda error: isinstance(error, ServerStartError),
         )
         self._thread = threading.Thread(target=self._run, name="sender")
 
@@ -148,18 +150,21 @@ class Sender:
             return False
         self._exchange.server_lost(error)
         self._transport.close()
+        if self._exchange.session_answered:
+            self._reconnector.has_worked()
+        within = f"within {self._retry_timeout or 0.0:g} s"
+        end: StreamClientError = ConnectionLostError(f"{error.message}; not back {within}", option="reconnect_timeout")
         try:
             back = self._reconnector.lost(error) and self._reconnector.connect()
+        except ServerStartError as refusal:
+            back, end = False, refusal
         except TransportError:
             back = False
-        if back:
-            self._exchange.carry_over()
+        if back and self._exchange.carry_over():
             return True
+        if back:
+            end = ConnectionLostError(f"{error.message}; no frame is answered {within}", option="reconnect_timeout")
         self._exchange.give_up_unanswered("connection_lost", error)
         if not self._stopping.is_set():
-            self._on_error(
-                ConnectionLostError(
-                    f"{error.message}; not back within {self._retry_timeout:g} s", option="reconnect_timeout"
-                )
-            )
+            self._on_error(end)
         return False

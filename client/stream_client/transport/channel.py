@@ -24,7 +24,7 @@ _OPTIONS: list[tuple[str, int]] = [
     ("grpc.http2.max_pings_without_data", 2),
     # gRPC must try at once: our own back-off decides when.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 250),
     # Otherwise channels to one address share a connection, and the back-off of a broken one.
     ("grpc.use_local_subchannel_pool", 1),
     # Frames are megabytes: read the socket in large pieces.

@@ -77,6 +77,10 @@ class Reconnector:
                 return True
         return False
 
+    def has_worked(self) -> None:
+        """The connection has done what it is for: after its loss the next attempt comes soon."""
+        self._plan.has_worked()
+
     def lost(self, error: Exception) -> bool:
         """The connection broke with ``error``; :meth:`connect` makes the next attempt. ``False``: there is none."""
         retry = self._plan.lost(time.monotonic())

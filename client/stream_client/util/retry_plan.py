@@ -23,8 +23,8 @@ class RetryPlan:
     the start. Once the connection was live, ``refusals`` in a row do, since a server that is starting may refuse for
     a while.
 
-    The back-off starts anew only when a connection has lasted: a server that accepts and closes at once gets the
-    growing delays of one that is away. The log gets the first loss in a row of such short connections, then the
+    The back-off starts anew only when a connection has lasted or worked: a server that accepts and closes at once gets
+    the growing delays of one that is away. The log gets the first loss in a row of such short connections, then the
     second, the fourth, the eighth, ...; and each message once an outage.
     """
 
@@ -77,6 +77,10 @@ class RetryPlan:
             self._live_since = now
         self._logged.clear()
         return away
+
+    def has_worked(self) -> None:
+        """The live connection has done what it is for: the next delay is the shortest one."""
+        self._backoff.reset()
 
     def lost(self, now: float) -> Retry | None:
         """A live connection broke. ``None``: give up."""

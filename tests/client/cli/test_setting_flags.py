@@ -53,7 +53,7 @@ def test_help_shows_units_choices_and_defaults(monkeypatch: pytest.MonkeyPatch) 
     assert "sent again (default: 10)" in text
     assert "--drop_policy {block,latest}  block: wait" in text
     assert "agree within 10 %, or" in text
-    assert "is given up; 0: at once (default: never)" in text
+    assert "is given up; 0: at once (default: never, but 60 for the server of a file)" in text
 
 
 def test_a_command_may_have_a_default_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

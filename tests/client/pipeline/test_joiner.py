@@ -20,6 +20,7 @@ def _joiner(*expected: str, image_output: str | None = "output", join_timeout: f
         image_output=image_output,
         request_timeout=10.0,
         join_timeout=join_timeout,
+        resend_timeout=60.0,
     )
 
 
@@ -182,11 +183,11 @@ def test_an_answer_that_never_comes_fails_at_its_deadline_and_returns_the_credit
 def test_no_time_runs_out_while_the_server_is_away() -> None:
     joiner = _joiner()
     _send(joiner, 1)
-    joiner.hold()
+    joiner.hold(941.0)
     assert joiner.next_deadline() is None
     assert not joiner.overdue(1000.0)
     joiner.expire(1000.0)
-    assert [request.timestamp for request in joiner.unanswered()] == [1]
+    assert [request.timestamp for request in joiner.unanswered(1000.0)] == [1]
     joiner.resent(1, 1000.0)
     assert joiner.next_deadline() == 1010.0
 
@@ -220,16 +221,67 @@ def test_as_many_errors_as_frames_fail_them_all() -> None:
     assert [s.outcome for s in joiner.pop(0.0)] == ["failed", "failed"]
 
 
-def test_a_new_session_carries_what_was_not_answered_but_not_for_ever() -> None:
+def _lose(joiner: Joiner, now: float) -> list[int]:
+    """Lose the session, and open another one at once; the timestamps that it carries."""
+    joiner.hold(now)
+    timestamps = [request.timestamp for request in joiner.unanswered(now)]
+    for timestamp in timestamps:
+        joiner.resent(timestamp, now)
+    return timestamps
+
+
+def test_new_sessions_carry_what_was_not_answered_as_often_as_it_takes_within_the_time() -> None:
     joiner = _joiner()
     for timestamp in (1, 2, 3):
         _send(joiner, timestamp)
     joiner.answer(_answer(2, IMAGE), 0.0)
-    assert [request.timestamp for request in joiner.unanswered()] == [1, 3]
-    for _ in range(Joiner.MAX_ATTEMPTS - 1):
-        joiner.resent(1, 0.0)
-    assert [request.timestamp for request in joiner.unanswered()] == [3]
-    assert [(s.frame.index, s.outcome) for s in joiner.pop(0.0)] == [(1, "failed"), (2, "delivered")]
+    assert all(_lose(joiner, 0.59 * second) == [1, 3] for second in range(101))
+    assert not joiner.server_gone
+
+
+def test_the_oldest_frame_is_given_up_in_the_end_and_those_behind_it_have_their_own_time() -> None:
+    joiner = _joiner()
+    for timestamp in (1, 2, 3):
+        _send(joiner, timestamp)
+    assert _lose(joiner, 5.0) == [1, 2, 3]
+    assert _lose(joiner, 65.0) == [2, 3]
+    (settled,) = joiner.pop(65.0)
+    assert str(settled.error) == "no answer in 2 sessions within 60 s (reconnect_timeout)"
+    assert _lose(joiner, 124.0) == [2, 3]
+    joiner.answer(_answer(2, IMAGE), 124.5)
+    assert _lose(joiner, 125.0) == []
+    assert not joiner.server_gone
+
+
+def test_the_server_is_gone_when_frame_after_frame_is_given_up() -> None:
+    joiner = _joiner()
+    for timestamp in (1, 2, 3):
+        _send(joiner, timestamp)
+    _lose(joiner, 0.0)
+    _lose(joiner, 60.0)
+    assert not joiner.server_gone
+    assert _lose(joiner, 120.0) == [3]
+    assert joiner.server_gone
+
+
+@given(st.lists(st.tuples(st.floats(0.0, 20.0), st.sets(st.integers(0, 9)))))
+def test_every_frame_leaves_once_and_in_order_however_sessions_end(losses: list[tuple[float, set[int]]]) -> None:
+    joiner, now = _joiner(), 0.0
+    for timestamp in range(10):
+        _send(joiner, timestamp)
+    left = []
+    for seconds, answered in losses:
+        now += seconds
+        for timestamp in answered:
+            joiner.answer(_answer(timestamp, IMAGE), now)
+        _lose(joiner, now)
+        left += joiner.pop(now)
+    joiner.fail_unanswered("connection_lost", BadInputError("gone"))
+    left += joiner.pop(now)
+    assert [settled.frame.index for settled in left] == list(range(10))
+    ever = set().union(*(answered for _, answered in losses))
+    if now < 60:
+        assert {settled.frame.index for settled in left if settled.outcome == "delivered"} == ever
 
 
 @given(
