@@ -16,9 +16,8 @@ from types import TracebackType
 from typing import TypeVar, get_args
 from urllib.error import HTTPError
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
-from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, ProcessCollector, push_to_gateway, start_http_server
+from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app, push_to_gateway
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -31,6 +30,7 @@ from prometheus_client.exposition import basic_auth_handler, default_handler
 from prometheus_client.registry import Collector
 
 from stream_client.errors import ConfigurationError, MetricsError
+from stream_client.monitoring.bounded_server import BoundedServer
 from stream_client.monitoring.ledger import DROP_REASONS, FAIL_REASONS
 from stream_client.monitoring.observer import ConnectionState
 from stream_client.monitoring.options import MetricsOptions
@@ -67,15 +67,14 @@ class Metrics(Collector):
 class MetricsServer:
     """Serves ``metrics`` over HTTP, from a thread of its own, until it is closed.
 
+    It has a few connections at once (:class:`~stream_client.monitoring.bounded_server.BoundedServer`).
     ``port`` 0 takes a free one; :attr:`url` says which. Raises :class:`.ConfigurationError` where the port is
     taken or the address is not this machine's.
     """
 
     def __init__(self, metrics: Metrics, *, port: int, address: str = _LOOPBACK) -> None:
         try:
-            self._server: WSGIServer
-            self._thread: threading.Thread
-            self._server, self._thread = start_http_server(port, address, metrics.registry)
+            self._server = BoundedServer(make_wsgi_app(metrics.registry), address, port)
         except OSError as error:
             taken = error.errno in (errno.EADDRINUSE, errno.EACCES)
             raise ConfigurationError(
@@ -84,11 +83,12 @@ class MetricsServer:
             ) from error
         host = f"[{address}]" if ":" in address else address
         self.url = f"http://{host}:{self._server.server_port}/metrics"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="metrics")
+        self._thread.start()
 
     def close(self) -> None:
         """Serve no more; the port is free again."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
         self._thread.join()
 
     def __enter__(self) -> "MetricsServer":
