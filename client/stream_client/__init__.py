@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from importlib.metadata import version
 
+    from stream_client.aio import AsyncStreamClient
     from stream_client.client import StreamClient, TransportLike
     from stream_client.embedded import EmbeddedOptions, EmbeddedServer
     from stream_client.errors import (
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         UnknownServableError,
     )
     from stream_client.frames import Frame, Image, Label, Landmarks, Result, Stamps, StreamInfo, Tensor
+    from stream_client.landmark_finder import LandmarkFinder
     from stream_client.monitoring.connections import ConnectionSummary, Reconnecting
     from stream_client.monitoring.ledger import LedgerSnapshot
     from stream_client.monitoring.observer import ConnectionState, FlowSnapshot, Observer
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer",
     "ArraySource",
+    "AsyncStreamClient",
     "BadInputError",
     "Closed",
     "ConfigurationError",
@@ -85,6 +88,7 @@ __all__ = [
     "LabelChangesSink",
     "LabelsSink",
     "LandmarkClassifier",
+    "LandmarkFinder",
     "Landmarks",
     "LandmarksSink",
     "LandmarksUser",
@@ -168,6 +172,8 @@ _MODULES = (
     "sinks.factory",
     "sources.factory",
     "client",
+    "landmark_finder",
+    "aio",
 )
 """Where the names are; what loads fast comes first."""
 

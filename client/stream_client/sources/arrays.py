@@ -1,4 +1,4 @@
-"""Frames that a program makes: an iterable of arrays, or a function that is called for each."""
+"""Frames that a program makes: an iterable of images, or a function that is called for each."""
 
 import threading
 import time
@@ -10,10 +10,16 @@ import numpy as np
 
 from stream_client.errors import SourceError
 from stream_client.frames import Frame, Image, StreamInfo
+from stream_client.util.encoded_images import decode_image
+
+SourceImage = Image | bytes
+"""What a program gives for a frame: RGB uint8 [height, width, 3], or the bytes of a JPEG or PNG."""
 
 
 class ArraySource:
-    """Takes frames, RGB uint8 [height, width, 3], from ``arrays`` to its end, or to a ``None`` in it.
+    """Takes frames from ``arrays`` to its end, or to a ``None`` in it.
+
+    A frame is RGB uint8 [height, width, 3], or the bytes of a JPEG or PNG.
 
     The run takes the next array when it wants one, so nothing is lost under the default drop policy ``block``.
     Timestamps follow ``frame_rate``, in frames a second, from 0; without it they are the wall clock when the array
@@ -26,12 +32,12 @@ class ArraySource:
     """
 
     def __init__(
-        self, arrays: Iterable[Image | None], *, frame_rate: Fraction | float | None = None, name: str = "arrays"
+        self, arrays: Iterable[SourceImage | None], *, frame_rate: Fraction | float | None = None, name: str = "arrays"
     ) -> None:
         self._arrays = arrays
         self._frame_rate = Fraction(frame_rate).limit_denominator(1001) if frame_rate else None
         self._name = name
-        self._iterator: Iterator[Image | None] = iter(())
+        self._iterator: Iterator[SourceImage | None] = iter(())
         self._first: Image | None = None
         self._interrupted = threading.Event()
         self._index = 0
@@ -75,23 +81,28 @@ class ArraySource:
         image = next(self._iterator, None)
         if image is None:
             return None
+        if isinstance(image, bytes | bytearray | memoryview):
+            try:
+                return decode_image(image)
+            except ValueError as error:
+                raise SourceError(f"the source {self._name!r} gave {error}") from error
         array = np.asarray(image)
         if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
             raise SourceError(
                 f"the source {self._name!r} gave {array.dtype} {list(array.shape)}: "
-                "RGB uint8 [height, width, 3] is expected"
+                "RGB uint8 [height, width, 3], or the bytes of a JPEG or PNG, is expected"
             )
         return array
 
 
 class CallableSource:
-    """Calls ``function`` for each frame, RGB uint8 [height, width, 3], until it returns ``None``.
+    """Calls ``function`` for each frame, as :class:`ArraySource` takes them, until it returns ``None``.
 
     The source is live, like a camera: timestamps are the wall clock, and the default drop policy ``latest`` drops
     frames that the server is too slow for. An array must not change once it was returned.
     """
 
-    def __init__(self, function: Callable[[], Image | None], *, name: str = "function") -> None:
+    def __init__(self, function: Callable[[], SourceImage | None], *, name: str = "function") -> None:
         self._arrays = ArraySource(_called(function), name=name)
 
     def open(self) -> StreamInfo:
@@ -111,6 +122,6 @@ class CallableSource:
         self._arrays.close()
 
 
-def _called(function: Callable[[], Image | None]) -> Iterator[Image | None]:
+def _called(function: Callable[[], SourceImage | None]) -> Iterator[SourceImage | None]:
     while True:
         yield function()

@@ -4,8 +4,7 @@ import os
 from collections.abc import Callable, Iterable
 
 from stream_client.errors import ConfigurationError
-from stream_client.frames import Image
-from stream_client.sources.arrays import ArraySource, CallableSource
+from stream_client.sources.arrays import ArraySource, CallableSource, SourceImage
 from stream_client.sources.base import Source
 from stream_client.sources.camera import camera_source, is_camera
 from stream_client.sources.file import FileSource
@@ -16,8 +15,8 @@ from stream_client.util.urls import check_url
 
 SourceName = str | int | os.PathLike[str]
 """What :func:`.open_source` takes: a camera's number or name, a URL, ``testsrc``, or a file's path."""
-SourceLike = Source | SourceName | Callable[[], Image | None] | Iterable[Image | None]
-"""A source, the name of one, or a program's frames: a function (live) or an iterable (loses nothing) of RGB arrays."""
+SourceLike = Source | SourceName | Callable[[], SourceImage | None] | Iterable[SourceImage | None]
+"""A source, the name of one, or a program's frames: a function (live) or an iterable (loses nothing) of images."""
 
 
 def open_source(
@@ -89,5 +88,5 @@ def as_source(source: SourceLike, *, reconnect_timeout: float | None = None) -> 
         return ArraySource(source)
     raise ConfigurationError(
         f"{type(source).__name__} is not a source: give a camera's number, a path, a URL, a function or an iterable "
-        "of RGB arrays, or an object with open, read, interrupt and close"
+        "of RGB arrays or JPEG bytes, or an object with open, read, interrupt and close"
     )

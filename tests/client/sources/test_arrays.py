@@ -1,11 +1,13 @@
 """Frames that a program makes, and what the client takes as a source."""
 
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image as PillowImage
 
 from stream_client.errors import ConfigurationError, SourceError, SourceNotFoundError
 from stream_client.frames import Frame
@@ -89,7 +91,9 @@ def test_a_generator_is_closed() -> None:
 )
 @pytest.mark.parametrize("make", [lambda array: [array], lambda array: lambda: array], ids=["iterable", "function"])
 def test_an_array_that_is_no_frame_is_one_clear_line(array: Any, told: str, make: Callable[[Any], Any]) -> None:
-    with pytest.raises(SourceError, match=told + r": RGB uint8 \[height, width, 3\] is expected$"):
+    with pytest.raises(
+        SourceError, match=told + r": RGB uint8 \[height, width, 3\], or the bytes of a JPEG or PNG, is expected$"
+    ):
         as_source(make(array)).open()
 
 
@@ -133,3 +137,15 @@ def test_anything_else_is_refused_in_one_line(wrong: Any, told: str) -> None:
     with pytest.raises(ConfigurationError, match=told) as caught:
         as_source(wrong)
     assert "\n" not in str(caught.value)
+
+
+def test_bytes_of_a_jpeg_or_png_are_frames() -> None:
+    file = io.BytesIO()
+    PillowImage.fromarray(picture(2)).save(file, "PNG")
+    source = as_source([file.getvalue(), picture(3)])
+    source.open()
+    first, second = frames(source)
+    assert np.array_equal(first.image, picture(2))
+    assert np.array_equal(second.image, picture(3))
+    with pytest.raises(SourceError, match="gave not a JPEG or PNG"):
+        as_source([b"GIF89a"]).open()
