@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         TransportError,
         UnknownServableError,
     )
-    from stream_client.frames import Frame, Image, Label, Landmarks, Result, Stamps, StreamInfo, Tensor
+    from stream_client.frames import Colour, Frame, Image, Label, Landmarks, Result, Stamps, StreamInfo, Tensor
     from stream_client.landmark_finder import LandmarkFinder
     from stream_client.monitoring.connections import ConnectionSummary, Reconnecting
     from stream_client.monitoring.ledger import LedgerSnapshot
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from stream_client.sinks.landmarks import LandmarksSink
     from stream_client.sinks.options import SinkOptions
     from stream_client.sources.arrays import ArraySource
-    from stream_client.sources.base import Source
+    from stream_client.sources.base import CountsUnreadable, Source
     from stream_client.sources.factory import SourceLike, open_source
     from stream_client.sources.options import SourceOptions
     from stream_client.transport.base import Answer, Closed, Failure, Listener, Request, Transport
@@ -70,11 +70,13 @@ __all__ = [
     "AsyncStreamClient",
     "BadInputError",
     "Closed",
+    "Colour",
     "ConfigurationError",
     "ConnectError",
     "ConnectionLostError",
     "ConnectionState",
     "ConnectionSummary",
+    "CountsUnreadable",
     "DeadlineError",
     "DropPolicy",
     "EmbeddedOptions",

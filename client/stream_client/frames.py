@@ -17,6 +17,28 @@ Image = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float32]
 
 POSE_POINTS, HAND_POINTS, FACE_POINTS = 33, 21, 468
+BT709, UNDECLARED = 1, 2
+
+_HDR = {16: "PQ", 18: "HLG"}
+
+
+@dataclass(frozen=True, slots=True)
+class Colour:
+    """How a video codes colours: the code points of ITU-T H.273, 2 where the video declares none.
+
+    ``matrix`` makes RGB of YUV, ``primaries`` are the colours that red, green and blue mean, and ``transfer`` is the
+    curve from light to values. ``bits`` are those of a sample in the source; frames always have 8.
+    """
+
+    matrix: int = UNDECLARED
+    primaries: int = UNDECLARED
+    transfer: int = UNDECLARED
+    bits: int = 8
+
+    @property
+    def hdr(self) -> str:
+        """The name of the high dynamic range, ``"PQ"`` or ``"HLG"``; empty for ordinary video."""
+        return _HDR.get(self.transfer, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +49,8 @@ class StreamInfo:
     source declares none or an impossible one. ``live`` sources cannot be made to wait. ``frame_count`` is an estimate
     for progress, ``None`` when unknown. ``start`` is the timestamp, in microseconds, of time zero: 0 for files, wall
     clock since 1970 for live sources. ``path`` is the file with the audio, ``None`` for other sources. ``codec`` is
-    FFmpeg's name of the video codec, empty where there is none.
+    FFmpeg's name of the video codec, empty where there is none. ``sample_aspect_ratio`` is a pixel's width over its
+    height. ``colour`` is that of the source, or of the frames where it was tone-mapped.
     """
 
     name: str
@@ -39,6 +62,8 @@ class StreamInfo:
     start: int = 0
     path: str | None = None
     codec: str = ""
+    sample_aspect_ratio: Fraction = Fraction(1)
+    colour: Colour = field(default_factory=Colour)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ DROP_REASONS = {
     "overwritten": "decoded while the client was busy",
     "stopped": "not sent before the stop",
     "in_graph": "dropped by the graph",
+    "unreadable": "damaged, or in a format that cannot be converted",
     "max_fps": "above enforce_fps",
     "connection_lost": "not sent while the server was away",
 }

@@ -1,5 +1,6 @@
 """Opens source, server and sinks, and builds the pipeline between them."""
 
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -35,6 +36,8 @@ from stream_client.sinks.base import LandmarksUser, Sink
 from stream_client.sources.base import Source
 from stream_client.transport.servable import Servable
 from stream_client.transport.session import Session
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,7 @@ def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callback
         opened.callback(reader.join)
         opened.callback(reader.stop)
         info = reader.open()
+        _say_what_is_lost(info)
         connection = plan.server.connect()
         session = connection.session
         # A sink that opens empties its file. So refuse first what can be refused.
@@ -157,6 +161,16 @@ def _server_timeout(options: RunOptions, info: StreamInfo) -> float | None:
     if options.reconnect_timeout is None and not info.live:
         return options.FILE_RECONNECT_TIMEOUT
     return options.reconnect_timeout
+
+
+def _say_what_is_lost(info: StreamInfo) -> None:
+    """Frames have 8 bits a sample and no high dynamic range."""
+    colour = info.colour
+    if colour.hdr:
+        text = f"{info.name} is HDR ({colour.hdr}, {colour.bits} bits): without tone mapping its frames look pale"
+        logger.warning("%s", StreamClientError(text, option="tone_map"))
+    elif colour.bits > 8:
+        logger.warning("%s has %d bits a sample, its frames have 8", info.name, colour.bits)
 
 
 def _exchange(

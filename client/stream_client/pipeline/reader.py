@@ -9,7 +9,7 @@ from stream_client.frames import Frame, StreamInfo
 from stream_client.monitoring.connections import watch
 from stream_client.monitoring.observer import Observer
 from stream_client.pipeline.exchange import Exchange
-from stream_client.sources.base import Source
+from stream_client.sources.base import CountsUnreadable, Source
 
 
 class Reader:
@@ -91,16 +91,15 @@ class Reader:
             self._observer.state("source", "ended")
 
     def _read(self, exchange: Exchange, info: StreamInfo) -> None:
-        count = expected = 0
+        gaps = _Gaps(self._source, exchange)
+        count = 0
         due = time.monotonic()
         taken: float | None = None
         while not self._stopping.is_set():
             frame = self._source.read()
+            gaps.book(frame)
             if frame is None:
                 break
-            for _ in range(frame.index - expected):
-                exchange.skip("overwritten")
-            expected = frame.index + 1
             too_early = self._period > 0 and info.live and frame.captured < due
             if self._period and not too_early:
                 due = self._pace(frame, due, info)
@@ -122,3 +121,23 @@ class Reader:
             self._stopping.wait(max(0.0, due - time.monotonic()))
             return due + self._period
         return max(due + self._period, frame.captured)
+
+
+class _Gaps:
+    """Books the frames that a source left out."""
+
+    def __init__(self, source: Source, exchange: Exchange) -> None:
+        self._counter = source if isinstance(source, CountsUnreadable) else None
+        self._exchange = exchange
+        self._expected = self._unreadable = 0
+
+    def book(self, frame: Frame | None) -> None:
+        """Book what is missing before ``frame``, or before the end."""
+        total = self._unreadable if self._counter is None else self._counter.unreadable
+        unreadable, self._unreadable = total - self._unreadable, total
+        for _ in range(unreadable):
+            self._exchange.skip("unreadable")
+        if frame is not None:
+            for _ in range(frame.index - self._expected - unreadable):
+                self._exchange.skip("overwritten")
+            self._expected = frame.index + 1

@@ -6,10 +6,11 @@ from typing import Protocol
 import av
 from av.video.frame import PictureType
 
-from stream_client.frames import Image
+from stream_client.frames import Colour, Image
 from stream_client.rtsp.h264 import CLOCK_RATE
 from stream_client.sinks.options import DEFAULTS
-from stream_client.util.media import YuvFrames
+from stream_client.util.colour import written_colour
+from stream_client.util.media import ImageShape, YuvFrames, declare
 
 KEY_SECONDS = 1.0
 """Seconds between key frames, at most. Viewers can join and recover within this time."""
@@ -37,7 +38,8 @@ class PyavEncoder:
     def __init__(self, width: int, height: int, *, codec: str = "libx264", quality: int = DEFAULTS.quality) -> None:
         context = av.CodecContext.create(codec, "w")
         assert isinstance(context, av.VideoCodecContext)
-        context.width, context.height, context.pix_fmt = width, height, "yuv420p"
+        self._shape = ImageShape(width, height, Fraction(1), written_colour(Colour(), width, height))
+        declare(context, self._shape)
         context.time_base = Fraction(1, CLOCK_RATE)
         context.framerate = Fraction(30)
         context.gop_size = 600  # key frames are requested by time instead
@@ -55,7 +57,7 @@ class PyavEncoder:
 
     def encode(self, image: Image, presentation: int) -> list[bytes]:
         """Encode at once: nothing is held back."""
-        frame = self._frame(image)
+        frame = self._frame(image, self._shape.colour.matrix)
         frame.pts, frame.time_base = presentation, self._context.time_base
         if presentation >= self._next_key:
             frame.pict_type = PictureType.I

@@ -6,6 +6,7 @@ from typing import Any
 
 from stream_client.errors import SinkError
 from stream_client.frames import Result, StreamInfo
+from stream_client.util.media import written_shape
 
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
 """Environment variables. One of them names the display, or how to do without one."""
@@ -20,6 +21,7 @@ class ScreenSink:
         self._title = title
         self._pygame: Any = None
         self._window: Any = None
+        self._info: StreamInfo | None = None
 
     def open(self, info: StreamInfo) -> None:
         """Open the window."""
@@ -37,7 +39,8 @@ class ScreenSink:
             pygame.display.init()
             if pygame.display.get_driver() in ("dummy", "offscreen"):
                 raise pygame.error("no window system")
-            self._window = pygame.display.set_mode((info.width, info.height), pygame.RESIZABLE)
+            size = (round(info.width * info.sample_aspect_ratio), info.height)
+            self._window = pygame.display.set_mode(size, pygame.RESIZABLE)
         except pygame.error as error:
             pygame.display.quit()
             raise SinkError(
@@ -47,9 +50,10 @@ class ScreenSink:
             ) from error
         pygame.display.set_caption(self._title)
         self._pygame = pygame
+        self._info = info
 
     def write(self, result: Result) -> bool:
-        """Show the result's image, scaled to the window. The aspect is kept."""
+        """Show the result's image, scaled to the window. The aspect is kept, also that of pixels."""
         pygame, window = self._pygame, self._window
         for event in pygame.event.get():
             if event.type == pygame.QUIT:
@@ -58,7 +62,9 @@ class ScreenSink:
                 return False
         height, width = result.image.shape[:2]
         picture = pygame.image.frombuffer(result.image.tobytes(), (width, height), "RGB")
-        area = picture.get_rect().fit(window.get_rect())
+        assert self._info is not None
+        aspect = written_shape(self._info, result.image).sample_aspect_ratio
+        area = pygame.Rect(0, 0, round(width * aspect), height).fit(window.get_rect())
         if area.size == (width, height):
             window.blit(picture, area)
         else:

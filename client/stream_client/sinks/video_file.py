@@ -11,7 +11,7 @@ from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Image, Result, StreamInfo
 from stream_client.sinks.audio import AudioTrack, audio_track
 from stream_client.sinks.options import DEFAULTS
-from stream_client.util.media import YuvFrames, even, threads_for
+from stream_client.util.media import YuvFrames, declare, even, threads_for, written_shape
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ class FileSink:
         self._frame = YuvFrames()
         self._audio: AudioTrack | None = None
         self._info: StreamInfo | None = None
+        self._matrix = 0
         self._last_pts = -1
         self._failed = False
         self._size: tuple[int, int] | None = None
@@ -73,7 +74,7 @@ class FileSink:
             if self._stream is None:
                 self._start(result.image)
             assert self._stream is not None
-            frame = self._frame(even(result.image))
+            frame = self._frame(even(result.image), self._matrix)
             pts = max(round(result.time / _TIME_BASE), self._last_pts + 1)
             self._last_pts = pts
             frame.pts = pts
@@ -115,11 +116,12 @@ class FileSink:
     def _start(self, image: Image) -> None:
         assert self._container is not None
         assert self._info is not None
-        height, width = even(image).shape[:2]
+        shape = written_shape(self._info, image)
+        self._matrix = shape.colour.matrix
         stream = self._container.add_stream("libx264", rate=self._info.frame_rate or Fraction(30))
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        declare(stream.codec_context, shape)
         stream.codec_context.time_base = _TIME_BASE
-        stream.codec_context.thread_count = threads_for(width, height)
+        stream.codec_context.thread_count = threads_for(shape.width, shape.height)
         stream.codec_context.gop_size = max(1, round(2 * float(self._info.frame_rate or 30)))
         stream.options = dict(self._options)
         self._stream = stream

@@ -23,3 +23,12 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Release everything; safe after a failed :meth:`open`, and twice."""
+
+
+@runtime_checkable
+class CountsUnreadable(Protocol):
+    """A source that says how many frames it had to leave out. Optional: other sources have none."""
+
+    @property
+    def unreadable(self) -> int:
+        """Frames so far that cannot be converted. Each leaves a gap in the indices."""

@@ -15,6 +15,7 @@ from stream_client.errors import (
 from stream_client.sources.feed import FfmpegFeed, LiveInput
 from stream_client.sources.live import LiveSource
 from stream_client.sources.reconnecting import ReconnectingSource
+from stream_client.util.media import ImageOptions
 
 _CAMERA = re.compile(r"\d+|webcam|/dev/video\d+")
 
@@ -63,11 +64,12 @@ def camera_source(
     height: int | None = None,
     frame_rate: float | None = None,
     reconnect_timeout: float | None = None,
+    images: ImageOptions | None = None,
 ) -> ReconnectingSource:
     """A camera; see :func:`camera_input`. It must exist at the start. Later it may be unplugged for a while."""
     live = camera_input(spec, width=width, height=height, frame_rate=frame_rate)
     return ReconnectingSource(
-        lambda: LiveSource(FfmpegFeed(live, camera_error)),
+        lambda: LiveSource(FfmpegFeed(live, camera_error), images),
         live.name,
         reconnect_timeout=reconnect_timeout,
         hopeless=(SourceError,),

@@ -11,6 +11,7 @@ from stream_client.sources.file import FileSource
 from stream_client.sources.network import is_network, network_source
 from stream_client.sources.options import SourceOptions
 from stream_client.test_source.pattern import TestPatternSource, is_test_pattern, pattern_options
+from stream_client.util.media import ImageOptions
 from stream_client.util.urls import check_url
 
 SourceName = str | int | os.PathLike[str]
@@ -28,6 +29,7 @@ def open_source(
     ``reconnect_timeout`` seconds, or never. Raises :class:`.ConfigurationError` for a name or options that cannot work.
     """
     options = options or SourceOptions()
+    images = ImageOptions(square_pixels=options.square_pixels, tone_map=options.tone_map)
     spec = _text(name)
     if not spec:
         raise ConfigurationError("no source named", option="input_stream")
@@ -46,6 +48,7 @@ def open_source(
             height=options.camera_height,
             frame_rate=options.camera_fps,
             reconnect_timeout=reconnect_timeout,
+            images=images,
         )
     if is_network(spec):
         check_url(spec, "input_stream")
@@ -54,6 +57,7 @@ def open_source(
             rtsp_transport=options.rtsp_transport,
             timeout=options.source_timeout,
             reconnect_timeout=reconnect_timeout,
+            images=images,
         )
     scheme, separator, _ = spec.partition("://")
     if separator:
@@ -61,7 +65,7 @@ def open_source(
             f"{scheme}:// input is not supported: a camera, a file, rtsp://, rtsps:// or http(s)://",
             option="input_stream",
         )
-    return FileSource(spec, realtime=options.realtime, loop=options.loop)
+    return FileSource(spec, realtime=options.realtime, loop=options.loop, images=images)
 
 
 def _text(name: SourceName) -> str:

@@ -33,11 +33,15 @@ Classify = Callable[[LiveInput, OSError | av.error.FFmpegError], SourceError]
 
 @dataclass(frozen=True, slots=True)
 class FeedProperties:
-    """``frame_rate``: declared frames a second. ``finite``: the stream declares a length, so its end is not a loss."""
+    """``frame_rate``: declared frames a second. ``finite``: the stream declares a length, so its end is not a loss.
+
+    ``sample_aspect_ratio``: a pixel's width over its height, ``None`` or 0 where it is unknown.
+    """
 
     codec: str = ""
     frame_rate: Fraction | None = None
     finite: bool = False
+    sample_aspect_ratio: Fraction | None = None
 
 
 class Feed(Protocol):
@@ -112,5 +116,6 @@ class FfmpegFeed:
             codec=stream.codec_context.name,
             frame_rate=Fraction(rate) if rate and 0 < rate < _MAX_PLAUSIBLE_RATE else None,
             finite=container.duration is not None,
+            sample_aspect_ratio=stream.sample_aspect_ratio,
         )
         return stream

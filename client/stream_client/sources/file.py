@@ -12,7 +12,7 @@ import av.error
 
 from stream_client.errors import SourceCodecError, SourceError, SourceNotFoundError
 from stream_client.frames import Frame, StreamInfo
-from stream_client.util.media import RgbImages
+from stream_client.util.media import ImageOptions, RgbImages
 
 logger = logging.getLogger(__name__)
 
@@ -28,14 +28,17 @@ class FileSource:
     real-time file are live: their timestamps are wall clock.
     """
 
-    def __init__(self, path: str | Path, *, realtime: bool = False, loop: bool = False) -> None:
+    def __init__(
+        self, path: str | Path, *, realtime: bool = False, loop: bool = False, images: ImageOptions | None = None
+    ) -> None:
         self._path = Path(path)
         self._realtime = realtime
         self._loop = loop
         self._container: av.container.InputContainer | None = None
         self._frames: Iterator[av.VideoFrame] = iter(())
         self._first: av.VideoFrame | None = None
-        self._image = RgbImages()
+        self._image = RgbImages(images)
+        self._aspect: Fraction | None = None
         self._interrupted = threading.Event()
         self._index = 0
         self._last = -1
@@ -59,33 +62,42 @@ class FileSource:
         frame_rate = Fraction(rate) if rate and 0 < rate < _MAX_PLAUSIBLE_RATE else None
         if frame_rate:
             self._period = round(1_000_000 / frame_rate)
-        height, width = self._image(self._first).shape[:2]
+        shape = self._image.shape(self._first, self._aspect)
         self._started = time.monotonic()
         self._start = time.time_ns() // 1000 if self._realtime else 0
         return StreamInfo(
             name=self._path.name,
-            width=width,
-            height=height,
+            width=shape.width,
+            height=shape.height,
             frame_rate=frame_rate,
             live=self._realtime,
             frame_count=None if self._loop else self._frame_count(stream, frame_rate),
             start=self._start,
             path=None if self._loop or self._realtime else str(self._path),
             codec=stream.codec_context.name,
+            sample_aspect_ratio=shape.sample_aspect_ratio,
+            colour=shape.colour,
         )
 
+    @property
+    def unreadable(self) -> int:
+        """Frames so far that cannot be converted."""
+        return self._image.skipped
+
     def read(self) -> Frame | None:
-        """The next frame."""
-        decoded = self._next_decoded()
-        if decoded is None or self._interrupted.is_set():
-            return None
-        timestamp = self._timestamp(decoded)
-        if self._realtime:
-            self._interrupted.wait(max(0.0, self._started + timestamp / 1e6 - time.monotonic()))
-        image = self._image(decoded)
-        frame = Frame(self._index, self._start + timestamp, image, time.monotonic())
-        self._index += 1
-        return frame
+        """The next frame that can be converted. Raises :class:`.SourceCodecError` at the end where none can."""
+        image = None
+        while image is None:
+            decoded = self._next_decoded()
+            if decoded is None or self._interrupted.is_set():
+                self._check_images()
+                return None
+            timestamp = self._timestamp(decoded)
+            if self._realtime:
+                self._interrupted.wait(max(0.0, self._started + timestamp / 1e6 - time.monotonic()))
+            image = self._image(decoded, self._aspect)
+            self._index += 1
+        return Frame(self._index - 1, self._start + timestamp, image, time.monotonic())
 
     def interrupt(self) -> None:
         """End the pacing of a waiting :meth:`read`."""
@@ -98,6 +110,13 @@ class FileSource:
         if self._container is not None:
             self._container.close()
             self._container = None
+
+    def _check_images(self) -> None:
+        if 0 < self._index == self._image.skipped and not self._interrupted.is_set():
+            raise SourceCodecError(
+                f"none of the {self._index} frames of {self._path} can be converted: {self._image.last_error}",
+                option="input_stream",
+            )
 
     def _open_container(self) -> av.VideoStream:
         try:
@@ -112,6 +131,7 @@ class FileSource:
             raise SourceCodecError(f"{self._path} has no video stream", option="input_stream")
         stream = self._container.streams.video[0]
         stream.thread_type = "AUTO"
+        self._aspect = stream.sample_aspect_ratio
         self._frames = self._decode(self._container)
         return stream
 

@@ -17,7 +17,7 @@ import av
 from stream_client.errors import SourceError, SourceTimeoutError
 from stream_client.frames import Frame, StreamInfo
 from stream_client.sources.feed import Feed
-from stream_client.util.media import RgbImages
+from stream_client.util.media import ImageOptions, RgbImages
 from stream_client.util.redact import redact
 
 
@@ -42,13 +42,13 @@ class LiveSource:
     CLOSE_SECONDS = 0.5
     """How long :meth:`close` waits for the feed."""
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: Feed, images: ImageOptions | None = None) -> None:
         self._live = feed.live
         self._feed = feed
         self._thread: threading.Thread | None = None
         self._changed = threading.Condition()
         self._decoded: deque[_Decoded] = deque(maxlen=self.BUFFERED)
-        self._image = RgbImages()
+        self._image = RgbImages(images)
         self._ended = False
         self._interrupted = False
         self._error: SourceError | None = None
@@ -78,13 +78,35 @@ class LiveSource:
                     f"{self._live.name}: no frame within {timeout:.3g} s", option="input_stream"
                 )
             first = self._decoded[0].frame
-        height, width = self._image(first).shape[:2]
         start = time.time_ns() // 1000
         found = self._feed.properties
-        return StreamInfo(self._live.name, width, height, found.frame_rate, live=True, start=start, codec=found.codec)
+        shape = self._image.shape(first, found.sample_aspect_ratio)
+        return StreamInfo(
+            self._live.name,
+            shape.width,
+            shape.height,
+            found.frame_rate,
+            live=True,
+            start=start,
+            codec=found.codec,
+            sample_aspect_ratio=shape.sample_aspect_ratio,
+            colour=shape.colour,
+        )
+
+    @property
+    def unreadable(self) -> int:
+        """Frames so far that cannot be converted."""
+        return self._image.skipped
 
     def read(self) -> Frame | None:
-        """Wait for a frame. Returns the oldest one kept."""
+        """Wait for a frame that can be converted. Returns the oldest one kept."""
+        while (decoded := self._next_decoded()) is not None:
+            image = self._image(decoded.frame, self._feed.properties.sample_aspect_ratio)
+            if image is not None:
+                return Frame(decoded.number, self._timestamp(decoded.frame), image, decoded.captured)
+        return None
+
+    def _next_decoded(self) -> _Decoded | None:
         with self._changed:
             arrived = self._changed.wait_for(
                 lambda: self._decoded or self._ended or self._interrupted, self._live.read_timeout + 1.0
@@ -97,9 +119,7 @@ class LiveSource:
                 if arrived:
                     return None
                 raise SourceTimeoutError(f"{self._live.name}: no frame for {self._live.read_timeout:g} s")
-            decoded = self._decoded.popleft()
-        image = self._image(decoded.frame)
-        return Frame(decoded.number, self._timestamp(decoded.frame), image, decoded.captured)
+            return self._decoded.popleft()
 
     def interrupt(self) -> None:
         """End a waiting :meth:`open` or :meth:`read`."""

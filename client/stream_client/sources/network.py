@@ -16,6 +16,7 @@ from stream_client.sources.live import LiveSource
 from stream_client.sources.options import DEFAULTS, RtspTransport
 from stream_client.sources.reconnecting import ReconnectingSource
 from stream_client.sources.rtsp import RtspFeed
+from stream_client.util.media import ImageOptions
 from stream_client.util.redact import redact
 from stream_client.util.urls import PASSWORD_VARIABLE, USER_VARIABLE, with_credentials
 
@@ -29,7 +30,11 @@ def is_network(spec: str) -> bool:
 
 
 def network_connection(
-    url: str, *, rtsp_transport: RtspTransport = DEFAULTS.rtsp_transport, timeout: float = DEFAULTS.source_timeout
+    url: str,
+    *,
+    rtsp_transport: RtspTransport = DEFAULTS.rtsp_transport,
+    timeout: float = DEFAULTS.source_timeout,
+    images: ImageOptions | None = None,
 ) -> LiveSource:
     """One connection to a network stream. ``timeout``, in seconds, limits opening and each read."""
     scheme = url.partition("://")[0].lower()
@@ -39,7 +44,7 @@ def network_connection(
         options |= {"rtsp_transport": rtsp_transport, "max_delay": "0", "analyzeduration": "500000"}
     live = LiveInput(redact(url), with_credentials(url), None, options, open_timeout=timeout, read_timeout=timeout)
     ours = scheme == "rtsp" and rtsp_transport == "tcp"
-    return LiveSource(RtspFeed(live, network_error) if ours else FfmpegFeed(live, network_error))
+    return LiveSource(RtspFeed(live, network_error) if ours else FfmpegFeed(live, network_error), images)
 
 
 def network_source(
@@ -48,10 +53,11 @@ def network_source(
     rtsp_transport: RtspTransport = DEFAULTS.rtsp_transport,
     timeout: float = DEFAULTS.source_timeout,
     reconnect_timeout: float | None = None,
+    images: ImageOptions | None = None,
 ) -> ReconnectingSource:
     """A network stream that reconnects when it is lost; see :class:`ReconnectingSource`."""
     return ReconnectingSource(
-        lambda: network_connection(url, rtsp_transport=rtsp_transport, timeout=timeout),
+        lambda: network_connection(url, rtsp_transport=rtsp_transport, timeout=timeout, images=images),
         redact(url),
         reconnect_timeout=reconnect_timeout,
     )

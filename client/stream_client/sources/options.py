@@ -22,6 +22,10 @@ class SourceOptions:
     )
     camera_fps: float | None = field(default=None, metadata=setting("frames a second to ask the camera for", above=0))
     rtsp_transport: RtspTransport = field(default="tcp", metadata=setting("how RTSP carries video"))
+    square_pixels: bool = field(
+        default=False, metadata=setting("make square pixels of wide or narrow ones, by changing the frame's width")
+    )
+    tone_map: bool = field(default=False, metadata=setting("make SDR (BT.709) of HDR video (PQ, HLG)"))
     source_timeout: float = field(
         default=10.0, metadata=setting("how long to wait for a live source", unit="s", above=0)
     )

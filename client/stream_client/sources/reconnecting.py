@@ -25,6 +25,10 @@ class Connection(Source, Protocol):
     def finite(self) -> bool:
         """Whether the stream declares a length."""
 
+    @property
+    def unreadable(self) -> int:
+        """Frames so far that cannot be converted."""
+
 
 class ReconnectingSource:
     """Reads connections that ``connect`` makes, one after another, as one stream.
@@ -60,6 +64,7 @@ class ReconnectingSource:
         self._on_state: Callable[[ConnectionState], None] = lambda state: None
         self._next_index = 0
         self._index_offset = 0
+        self._unreadable = 0
         self._last_timestamp = -1
         self._reconnector = Reconnector(
             "source",
@@ -76,6 +81,12 @@ class ReconnectingSource:
         )
         self.reconnections = 0
         """How often the source was lost and came back."""
+
+    @property
+    def unreadable(self) -> int:
+        """Frames so far that cannot be converted, of all connections."""
+        connection = self._connection
+        return self._unreadable + (0 if connection is None else connection.unreadable)
 
     def watch(self, on_state: Callable[[ConnectionState], None]) -> None:
         """Call ``on_state`` at each change of state, in the reader's thread. Call this before :meth:`open`."""
@@ -160,6 +171,7 @@ class ReconnectingSource:
             connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+            self._unreadable += connection.unreadable
 
     def _numbered(self, frame: Frame) -> Frame:
         index = self._index_offset + frame.index

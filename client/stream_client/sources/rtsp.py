@@ -84,6 +84,6 @@ class RtspFeed:
                 continue  # damaged in transit, or before the first key frame: the stream goes on
             if frames and not self.properties.codec:
                 rate = track.frame_rate or decoder.framerate or None
-                self.properties = FeedProperties(decoder.name, rate, track.finite)
+                self.properties = FeedProperties(decoder.name, rate, track.finite, decoder.sample_aspect_ratio)
             yield from frames
         yield from decoder.decode(None)

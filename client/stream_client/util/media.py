@@ -1,15 +1,26 @@
 """PyAV frames and RGB arrays, and the conversion between them."""
 
+import logging
+from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import av
+import av.error
 import numpy as np
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
-from stream_client.frames import Image
+from stream_client.frames import Colour, Image, StreamInfo
+from stream_client.util.colour import CONVERTER_MATRICES, SDR, colour_of, written_colour
+from stream_client.util.orientation import orientation
+from stream_client.util.tone_mapper import ToneMapper
+
+logger = logging.getLogger(__name__)
 
 PIXELS_A_THREAD = 1920 * 1088
 """One thread converts and encodes 1080p fast enough. More threads only take time from other stages."""
+_WIDEST_PIXEL = Fraction(8)
+"""A larger ratio is damage, and would take the memory of a frame that is no frame."""
 
 
 def threads_for(width: int, height: int) -> int:
@@ -18,7 +29,7 @@ def threads_for(width: int, height: int) -> int:
 
 
 class PixelFormatConverter:
-    """Converts frames to ``pixel_format``; the size stays. For one thread.
+    """Converts frames to ``pixel_format``. For one thread.
 
     It keeps the scaler. A new one for each frame costs 0.5 of the 0.8 ms for a 1280x720 frame (of 2 ms for RGB to YUV).
     ``POINT`` takes the nearest sample and does not filter. RGB to yuv420p is 0.3 to 0.6 dB closer to the original than
@@ -30,46 +41,134 @@ class PixelFormatConverter:
         self._interpolation = interpolation
         self._reformatter = VideoReformatter()
 
-    def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """The frame in that format, with its timestamp. The same object if it has the format already."""
+    def to_rgb(self, frame: av.VideoFrame, matrix: int, width: int) -> av.VideoFrame:
+        """The frame with RGB samples in that width; the same object if it is so already."""
+        return self._reformatter.reformat(
+            frame,
+            width=width,
+            format=self._pixel_format,
+            src_colorspace=CONVERTER_MATRICES.get(matrix),  # without it the frame's own, which may be refused
+            interpolation=self._interpolation,
+            threads=threads_for(frame.width, frame.height),
+        )
+
+    def from_rgb(self, frame: av.VideoFrame, matrix: int) -> av.VideoFrame:
+        """The frame in that format, in limited range."""
         return self._reformatter.reformat(
             frame,
             format=self._pixel_format,
+            dst_colorspace=CONVERTER_MATRICES[matrix],
+            dst_color_range=ColorRange.MPEG,
             interpolation=self._interpolation,
             threads=threads_for(frame.width, frame.height),
         )
 
 
+@dataclass(frozen=True, slots=True)
+class ImageOptions:
+    """How decoded frames become images. ``square_pixels``: wide or narrow pixels are made square by changing the width.
+
+    ``tone_map``: HDR becomes SDR.
+    """
+
+    square_pixels: bool = False
+    tone_map: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ImageShape:
+    """What the images of a stream are like; as in :class:`~stream_client.frames.StreamInfo`."""
+
+    width: int
+    height: int
+    sample_aspect_ratio: Fraction
+    colour: Colour
+
+
 class RgbImages:
-    """Makes a stream's images: upright, RGB. For one thread."""
+    """Makes a stream's images: upright, RGB. For one thread.
 
-    def __init__(self) -> None:
+    ``sample_aspect_ratio`` is that of the decoder, which PyAV does not give with the frame; ``None`` or 0 is unknown.
+    """
+
+    def __init__(self, options: ImageOptions | None = None) -> None:
+        self._options = options or ImageOptions()
         self._convert = PixelFormatConverter("rgb24")
+        self._tone_map = ToneMapper()
+        self.skipped = 0
+        """How many frames could not be converted."""
+        self.last_error: str | None = None
+        """Why not, of the last one."""
 
-    def __call__(self, frame: av.VideoFrame) -> Image:
-        """The frame's image: a view on FFmpeg's own buffer unless the frame is rotated.
+    def shape(self, frame: av.VideoFrame, sample_aspect_ratio: Fraction | None = None) -> ImageShape:
+        """What the images of the frame's stream are like."""
+        turn = orientation(frame)
+        width, height = turn.size(self._width(frame, sample_aspect_ratio), frame.height)
+        aspect = Fraction(1) if self._options.square_pixels else sample_aspect_ratio or Fraction(1)
+        colour = colour_of(frame)
+        mapped = self._options.tone_map and colour.hdr
+        return ImageShape(width, height, 1 / aspect if turn.transposed else aspect, SDR if mapped else colour)
 
-        FFmpeg converts straight into the buffer that the array shows, and the array keeps it alive.
+    def __call__(self, frame: av.VideoFrame, sample_aspect_ratio: Fraction | None = None) -> Image | None:
+        """The frame's image: a view on FFmpeg's own buffer unless the frame is turned.
+
+        FFmpeg converts straight into the buffer that the array shows, and the array keeps it alive. ``None``, counted
+        and said once, for a frame that FFmpeg cannot convert: its matrix is unknown to it, or damage made it absurd.
         """
-        height, width = frame.height, frame.width
-        # The frame's own colour properties tell limited range from full range.
-        plane = self._convert(frame).planes[0]
+        try:
+            rgb = self._rgb(frame, self._width(frame, sample_aspect_ratio))
+        except (OSError, av.error.FFmpegError, ValueError, MemoryError) as error:
+            self.skipped += 1
+            self.last_error = str(getattr(error, "strerror", None) or error)
+            if self.skipped == 1:
+                logger.warning(
+                    "a frame cannot be converted and is skipped, as will be those like it: %s (%s, matrix %d)",
+                    *(self.last_error, frame.format.name, frame.colorspace),
+                )
+            return None
+        plane = rgb.planes[0]
         rows: Any = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-        image = rows[:height, : 3 * width].reshape(height, width, 3)
-        quarter_turns = round(getattr(frame, "rotation", 0) / 90) % 4
-        # FFmpeg gives the angle counter-clockwise, as NumPy takes it.
-        return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image
+        image = rows[: rgb.height, : 3 * rgb.width].reshape(rgb.height, rgb.width, 3)
+        return orientation(frame).upright(image)
+
+    def _rgb(self, frame: av.VideoFrame, width: int) -> av.VideoFrame:
+        if self._options.tone_map and colour_of(frame).hdr:
+            frame = self._tone_map(frame)
+        return self._convert.to_rgb(frame, colour_of(frame).matrix, width)
+
+    def _width(self, frame: av.VideoFrame, sample_aspect_ratio: Fraction | None) -> int:
+        if not self._options.square_pixels or not sample_aspect_ratio:
+            return frame.width
+        return max(1, round(frame.width * min(sample_aspect_ratio, _WIDEST_PIXEL)))
+
+
+def written_shape(info: StreamInfo, image: Image) -> ImageShape:
+    """How to write images like this one of a stream: in even sizes, with the stream's pixels and colour.
+
+    A server may answer with images of another size. Their pixels are taken for square.
+    """
+    height, width = image.shape[:2]
+    aspect = info.sample_aspect_ratio if (width, height) == (info.width, info.height) else Fraction(1)
+    return ImageShape(width + width % 2, height + height % 2, aspect, written_colour(info.colour, width, height))
+
+
+def declare(context: av.VideoCodecContext, shape: ImageShape) -> None:
+    """Let an encoder write what :func:`written_shape` says."""
+    context.width, context.height, context.pix_fmt = shape.width, shape.height, "yuv420p"
+    context.sample_aspect_ratio = shape.sample_aspect_ratio
+    context.colorspace, context.color_range = shape.colour.matrix, ColorRange.MPEG
+    context.color_primaries, context.color_trc = shape.colour.primaries, shape.colour.transfer
 
 
 class YuvFrames:
-    """Makes PyAV frames in yuv420p from images. For one thread."""
+    """Makes PyAV frames in yuv420p, limited range, from images. For one thread."""
 
     def __init__(self) -> None:
         self._convert = PixelFormatConverter("yuv420p", Interpolation.POINT)
 
-    def __call__(self, image: Image) -> av.VideoFrame:
-        """The image as a PyAV frame without a timestamp. Its size must be even."""
-        return self._convert(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24"))
+    def __call__(self, image: Image, matrix: int) -> av.VideoFrame:
+        """The image as a PyAV frame without a timestamp. Its size must be even; ``matrix`` as in :class:`.Colour`."""
+        return self._convert.from_rgb(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24"), matrix)
 
 
 def even(image: Image) -> Image:

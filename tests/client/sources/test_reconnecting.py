@@ -23,6 +23,7 @@ class Connection:
         self._frames = [Frame(index, BEGIN + at, IMAGE, time.monotonic()) for index, at in enumerate(timestamps)]
         self._error = error
         self.finite = finite
+        self.unreadable = 0
         self.closed = False
 
     def open(self, within: float = math.inf) -> StreamInfo:
