@@ -1,6 +1,7 @@
 """The graph server: it serves a configuration on gRPC and REST."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,9 @@ from graph_server.servables.live import LiveServables
 from graph_server.servables.load import Servables
 from graph_server.servables.reload import ConfigWatcher
 from graph_server.service.admission import Budgets, Limits
+from graph_server.service.connections import UNIX_CLIENT, Endpoint, user_of
 from graph_server.service.grpc_service import InferenceService
+from graph_server.service.reception import Reception
 from graph_server.service.region import FOLDER as SHARED_MEMORY_FOLDER
 from graph_server.service.rest.cross_origin import CrossOrigin
 from graph_server.service.servable_calls import ServableCalls
@@ -98,9 +101,11 @@ class GraphServer:
         # One thread for each admitted call, so that no call waits for another one.
         self._pool = ThreadPoolExecutor(options.limits.calls, thread_name_prefix="call")
         self._faults = FaultInterceptor(options.faults) if options.faults.any else None
+        self._regions = self._offered_regions()
+        self._reception = Reception(options.limits.memory_bytes, self._connected)
         self._grpc = grpc.server(
             self._pool,
-            interceptors=[self._faults] if self._faults is not None else [],
+            interceptors=[self._reception, *([self._faults] if self._faults is not None else [])],
             options=[
                 ("grpc.max_receive_message_length", min(options.limits.message_bytes, _MAX_MESSAGE_BYTES)),
                 ("grpc.max_send_message_length", -1),
@@ -111,12 +116,13 @@ class GraphServer:
             maximum_concurrent_rpcs=options.limits.calls,
         )
         self._calls = ServableCalls(self._live, Budgets(options.limits), exact_inputs=options.exact_inputs)
-        self._grpc.add_generic_rpc_handlers((InferenceService(self._calls, self._regions()).handlers(),))
+        self._grpc.add_generic_rpc_handlers((InferenceService(self._calls, self._regions).handlers(),))
         if options.tfs:
             from graph_server.service.tfs.grpc_service import TensorFlowServing
 
             self._grpc.add_generic_rpc_handlers(TensorFlowServing(self._calls).handlers())
         self._rest: RestServer | None = None
+        self._port = 0
         self.address = ""
         self.rest_address: str | None = None
 
@@ -131,6 +137,8 @@ class GraphServer:
         if options.port is not None:
             self.address = self._bind_grpc(options.port)
             self._grpc.start()
+            if self._port:
+                self._reception.start(self._port)
         if options.rest_port is not None:
             self._rest = self._start_rest(options.rest_port)
             self.rest_address = self._rest.address
@@ -169,6 +177,7 @@ class GraphServer:
         self._watcher.close()
         self._live.stop_waiting()
         self._grpc.stop(grace).wait()
+        self._reception.close()
         if self._rest is not None:
             self._rest.close()
             self._rest = None
@@ -177,7 +186,7 @@ class GraphServer:
         if self._faults is not None:
             self._faults.join()
 
-    def _regions(self) -> SharedMemoryRegions | None:
+    def _offered_regions(self) -> SharedMemoryRegions | None:
         """Shared memory, only for clients on this machine.
 
         It does not work with reordered responses. When a client has a later response, it may use the memory of the
@@ -187,7 +196,15 @@ class GraphServer:
         local = all(host in ("localhost", "::1") or host.startswith(("127.", UNIX)) for host in options.hosts)
         if not local or not SHARED_MEMORY_FOLDER.is_dir() or options.faults.reorder:
             return None
-        return SharedMemoryRegions(options.limits.message_bytes)
+        return SharedMemoryRegions(options.limits.message_bytes, self._user_of)
+
+    def _user_of(self, client: Endpoint) -> int | None:
+        """A Unix socket here lets in the server's own user alone."""
+        return os.geteuid() if client == UNIX_CLIENT else user_of(client, self._port)
+
+    def _connected(self, clients: Collection[Endpoint]) -> None:
+        if self._regions is not None:
+            self._regions.keep_only(clients)
 
     def _bind_grpc(self, port: int) -> str:
         """Bind every address to the port of the first one. Returns the first address."""
@@ -195,14 +212,19 @@ class GraphServer:
         credentials = server_credentials(options.tls_certificate, options.tls_key, options.tls_client_ca)
         for host in options.hosts:
             target = _target(host, port)
+            mask = os.umask(0o177)  # a Unix socket is for its own user
             try:
                 if credentials is None:
-                    port = self._grpc.add_insecure_port(target)
+                    bound = self._grpc.add_insecure_port(target)
                 else:
-                    port = self._grpc.add_secure_port(target, credentials)
+                    bound = self._grpc.add_secure_port(target, credentials)
             except RuntimeError as error:
                 reason = "another server has the port, or the address is not one of this machine's"
                 raise ConfigError(f"cannot bind {target}: {reason}", option="port") from error
+            finally:
+                os.umask(mask)
+            if not host.startswith(UNIX):
+                port = self._port = bound
         return _target(options.hosts[0], port)
 
 

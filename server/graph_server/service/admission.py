@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -61,15 +61,57 @@ class Budget:
     @contextmanager
     def take(self, amount: int = 1) -> Iterator[None]:
         """Take ``amount``. Raises :class:`Refusal` ``RESOURCE_EXHAUSTED`` where less is left."""
+        self._add(amount)
+        try:
+            yield
+        finally:
+            self._give_back(amount)
+
+    def reserve(self) -> "Reservation":
+        """A part that is empty at first, and grows."""
+        return Reservation(self)
+
+    def _add(self, amount: int) -> None:
         with self._lock:
             if self._used + amount > self._limit:
                 raise Refusal(self._refusal, code=grpc.StatusCode.RESOURCE_EXHAUSTED)
             self._used += amount
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._used -= amount
+
+    def _give_back(self, amount: int) -> None:
+        with self._lock:
+            self._used -= amount
+
+
+class Reservation:
+    """A growing part of a budget. It is given back as a whole when it is left. For one thread."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._amount = 0
+
+    def __enter__(self) -> "Reservation":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._budget._give_back(self._amount)
+        self._amount = 0
+
+    def grow(self, amount: int) -> None:
+        """Add ``amount``. Raises :class:`Refusal` ``RESOURCE_EXHAUSTED`` where less is left."""
+        self._budget._add(amount)
+        self._amount += amount
+
+    def largest(self) -> Callable[[int], None]:
+        """A function that takes the amounts of one more request. The reservation holds the largest request's."""
+        sum_of_request = 0
+
+        def take(amount: int) -> None:
+            nonlocal sum_of_request
+            sum_of_request += amount
+            if sum_of_request > self._amount:
+                self.grow(sum_of_request - self._amount)
+
+        return take
 
 
 class Budgets:
@@ -85,7 +127,15 @@ class Budgets:
         self.unary_bytes = Budget(
             limits.memory_bytes, "Too many bytes of inference calls are under way", "--grpc_memory_quota"
         )
+        self.stream_bytes = Budget(
+            limits.memory_bytes, "Too many bytes of streamed requests are under way", "--grpc_memory_quota"
+        )
         self.rest_bytes = Budget(
             limits.memory_bytes, "Too many bytes of REST requests are under way", "--grpc_memory_quota"
+        )
+        self.json_bytes = Budget(
+            limits.memory_bytes // 8,
+            "Too many bytes of memory for JSON are asked for, send tensors as binary data",
+            "an eighth of --grpc_memory_quota",
         )
         self.running = threading.BoundedSemaphore(limits.running)

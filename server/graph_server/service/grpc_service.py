@@ -3,18 +3,18 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import TypeVar
 
 import grpc
-from google.protobuf.message import Message
 
 import graph_server
 from graph_server.errors import GraphServerError
-from graph_server.service.messages import InferRequest, decode_request
+from graph_server.service.connections import Endpoint, client_end
+from graph_server.service.messages import InferRequest, decode_request, parse
 from graph_server.service.servable_calls import ServableCalls
 from graph_server.service.session import StreamSession
-from graph_server.service.shared_memory import SharedMemoryRegions
-from graph_server.service.status import Refusal, UnmappedRefusal, final_text
+from graph_server.service.shared_memory import ClientMemory, SharedMemoryRegions
+from graph_server.service.shared_memory_calls import SharedMemoryCalls
+from graph_server.service.status import Refusal, UnmappedRefusal, final_text, plain
 from kserve_wire.messages import (
     ModelMetadataRequest,
     ModelReadyRequest,
@@ -22,18 +22,13 @@ from kserve_wire.messages import (
     ServerLiveResponse,
     ServerMetadataResponse,
     ServerReadyResponse,
-    SystemSharedMemoryRegisterRequest,
-    SystemSharedMemoryRegisterResponse,
-    SystemSharedMemoryStatusRequest,
-    SystemSharedMemoryStatusResponse,
-    SystemSharedMemoryUnregisterRequest,
-    SystemSharedMemoryUnregisterResponse,
 )
 from kserve_wire.names import SERVICE
 from kserve_wire.shared_memory import EXTENSION
 
 logger = logging.getLogger(__name__)
-_Request = TypeVar("_Request", bound=Message)
+UnaryMethod = Callable[[bytes, Endpoint], bytes]
+"""A request's bytes and the connection that it came from, to an answer's bytes."""
 
 SERVER_NAME = "OpenVINO Model Server"
 
@@ -44,23 +39,20 @@ class InferenceService:
     def __init__(self, calls: ServableCalls, regions: SharedMemoryRegions | None = None) -> None:
         """``regions``: offer shared memory, which is for clients on this machine only."""
         self._calls = calls
-        self._shared = regions
-        self._regions = regions or SharedMemoryRegions(0)
+        self._regions = regions
         self._budgets = calls.budgets
 
     def handlers(self) -> grpc.GenericRpcHandler:
         """What to add to a gRPC server."""
-        unary = {
+        unary: dict[str, UnaryMethod] = {
             "ServerLive": self._server_live,
             "ServerReady": self._server_ready,
             "ServerMetadata": self._server_metadata,
             "ModelReady": self._model_ready,
             "ModelMetadata": self._model_metadata,
         }
-        if self._shared is not None:
-            unary["SystemSharedMemoryStatus"] = self._region_status
-            unary["SystemSharedMemoryRegister"] = self._region_register
-            unary["SystemSharedMemoryUnregister"] = self._region_unregister
+        if self._regions is not None:
+            unary |= SharedMemoryCalls(self._regions).methods
         methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
             name: grpc.unary_unary_rpc_method_handler(self._guarded(method)) for name, method in unary.items()
         }
@@ -68,35 +60,37 @@ class InferenceService:
         methods["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(self._model_stream_infer)
         return grpc.method_handlers_generic_handler(SERVICE, methods)
 
-    def _guarded(self, method: Callable[[bytes], bytes]) -> Callable[[bytes, grpc.ServicerContext], bytes]:
+    def _guarded(self, method: UnaryMethod) -> Callable[[bytes, grpc.ServicerContext], bytes]:
         def call(data: bytes, context: grpc.ServicerContext) -> bytes:
-            return _answer(lambda: method(data), context)
+            return _answer(lambda: method(data, client_end(context.peer())), context)
 
         return call
 
-    def _server_live(self, data: bytes) -> bytes:
+    def _server_live(self, data: bytes, client: Endpoint) -> bytes:
         return ServerLiveResponse(live=True).SerializeToString()
 
-    def _server_ready(self, data: bytes) -> bytes:
+    def _server_ready(self, data: bytes, client: Endpoint) -> bytes:
         return ServerReadyResponse(ready=self._calls.server_ready()).SerializeToString()
 
-    def _server_metadata(self, data: bytes) -> bytes:
-        extensions = [EXTENSION] if self._shared is not None else []
+    def _server_metadata(self, data: bytes, client: Endpoint) -> bytes:
+        extensions = [EXTENSION] if self._regions is not None else []
         answer = ServerMetadataResponse(name=SERVER_NAME, version=graph_server.__version__, extensions=extensions)
         return answer.SerializeToString()
 
-    def _model_ready(self, data: bytes) -> bytes:
-        request = _parse(ModelReadyRequest, data)
+    def _model_ready(self, data: bytes, client: Endpoint) -> bytes:
+        request = parse(ModelReadyRequest, data)
         ready = self._calls.ready(request.name, request.version, "gRPC")
         return ModelReadyResponse(ready=ready).SerializeToString()
 
-    def _model_metadata(self, data: bytes) -> bytes:
-        request = _parse(ModelMetadataRequest, data)
+    def _model_metadata(self, data: bytes, client: Endpoint) -> bytes:
+        request = parse(ModelMetadataRequest, data)
         return self._calls.metadata(request.name, request.version, "gRPC").SerializeToString()
 
     def _model_infer(self, data: bytes, context: grpc.ServicerContext) -> bytes:
-        def decode() -> InferRequest:
-            return self._regions.resolve(decode_request(data))
+        memory = ClientMemory(self._regions, client_end(context.peer()))
+
+        def decode(take: Callable[[int], None]) -> InferRequest:
+            return memory.resolve(decode_request(data, take), take)
 
         def watch(stop: Callable[[], None]) -> None:
             if not context.add_callback(stop):
@@ -128,29 +122,19 @@ class InferenceService:
         if first is None:
             raise UnmappedRefusal("Client disconnected during reading first streaming request")
         budgets.enter_context(self._budgets.sessions.take())
-        request = self._regions.resolve(decode_request(first))
-        session = StreamSession(self._calls.current(), request, requests, self._budgets.limits, self._regions)
+        reserved = budgets.enter_context(self._budgets.stream_bytes.reserve())
+        memory = ClientMemory(self._regions, client_end(context.peer()))
+
+        def decode(data: bytes) -> InferRequest:
+            take = reserved.largest()
+            take(len(data))
+            return memory.resolve(decode_request(data, take), take)
+
+        session = StreamSession(self._calls.current(), decode(first), requests, self._budgets.limits, decode)
         if not context.add_callback(session.abandon):
             return None
         session.start()
         return session
-
-    def _region_status(self, data: bytes) -> bytes:
-        answer = SystemSharedMemoryStatusResponse()
-        for region in self._regions.status(_parse(SystemSharedMemoryStatusRequest, data).name):
-            entry = answer.regions[region.name]
-            entry.name, entry.key = region.name, region.key
-            entry.offset, entry.byte_size = region.offset, region.byte_size
-        return answer.SerializeToString()
-
-    def _region_register(self, data: bytes) -> bytes:
-        request = _parse(SystemSharedMemoryRegisterRequest, data)
-        self._regions.register(request.name, request.key, request.offset, request.byte_size)
-        return SystemSharedMemoryRegisterResponse().SerializeToString()
-
-    def _region_unregister(self, data: bytes) -> bytes:
-        self._regions.unregister(_parse(SystemSharedMemoryUnregisterRequest, data).name)
-        return SystemSharedMemoryUnregisterResponse().SerializeToString()
 
 
 def _answer(answer: Callable[[], bytes], context: grpc.ServicerContext) -> bytes:
@@ -159,11 +143,4 @@ def _answer(answer: Callable[[], bytes], context: grpc.ServicerContext) -> bytes
     except Refusal as refusal:
         context.abort(refusal.code, final_text(refusal))
     except GraphServerError as error:
-        context.abort(grpc.StatusCode.INTERNAL, str(error))
-
-
-def _parse(kind: type[_Request], data: bytes) -> _Request:
-    try:
-        return kind.FromString(data)
-    except Exception as error:  # protobuf's DecodeError differs between its implementations
-        raise Refusal(f"the request is not a KServe v2 {kind.DESCRIPTOR.name}: {error}") from error
+        context.abort(grpc.StatusCode.INTERNAL, plain(str(error)))

@@ -1,7 +1,7 @@
 """A registered part of a shared memory file, and a place in it for a tensor."""
 
 import os
-import time
+import stat
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,26 +15,17 @@ FOLDER = Path("/dev/shm")
 
 
 class Region:
-    """A registered part of a shared memory file; closed with its last user."""
+    """A registered part of a shared memory file of ``user``; closed with its last user.
 
-    def __init__(self, name: str, key: str, offset: int, byte_size: int) -> None:
-        self.name, self.key, self.offset, self.byte_size = name, key, offset, byte_size
-        self.last_use = time.monotonic()
-        plain = key.removeprefix("/")
-        if not plain or "/" in plain or plain in (".", ".."):
-            raise refused(f"Unable to open shared memory region: '{key}'")
-        try:
-            self._descriptor = os.open(FOLDER / plain, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError as error:
-            raise refused(f"Unable to open shared memory region: '{key}'") from error
+    Raises :class:`Refusal` for everything but a regular file that belongs to that user.
+    """
+
+    def __init__(self, name: str, key: str, offset: int, byte_size: int, user: int) -> None:
+        self.name, self.key, self.offset, self.byte_size, self.user = name, key, offset, byte_size, user
+        self._descriptor = _open(key, user)
         weakref.finalize(self, os.close, self._descriptor)
         if offset + byte_size > os.fstat(self._descriptor).st_size:
             raise refused(f"failed to register shared memory region '{name}': invalid args")
-
-    @property
-    def unlinked(self) -> bool:
-        """Whether its name is gone."""
-        return os.fstat(self._descriptor).st_nlink == 0
 
     def read(self, offset: int, size: int) -> bytes:
         """A copy of ``size`` bytes; raises :class:`Refusal`."""
@@ -53,7 +44,6 @@ class Region:
 
     def check(self, offset: int, size: int) -> None:
         """Raises :class:`Refusal` for bytes outside the region."""
-        self.last_use = time.monotonic()
         if offset < 0 or size < 0 or offset + size > self.byte_size:
             raise refused(f"Invalid offset + byte size for shared memory region: '{self.name}'")
 
@@ -70,3 +60,26 @@ class RegionPlace:
 def refused(text: str) -> Refusal:
     """A refusal with INVALID_ARGUMENT, as Triton has it."""
     return Refusal(text, code=grpc.StatusCode.INVALID_ARGUMENT)
+
+
+def _open(key: str, user: int) -> int:
+    """A descriptor of the file ``key``. It is looked at before it is opened: opening a FIFO wakes its other end."""
+    plain = key.removeprefix("/")
+    text = f"Unable to open shared memory region: '{key}'"
+    if not plain or "/" in plain or plain in (".", ".."):
+        raise refused(text)
+    try:
+        looked_at = os.open(FOLDER / plain, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:  # a name with NUL
+        raise refused(text) from error
+    try:
+        found = os.fstat(looked_at)
+        if not stat.S_ISREG(found.st_mode):
+            raise refused(f"{text}: it is no regular file")
+        if found.st_uid != user:
+            raise refused(f"{text}: it does not belong to the user of this connection")
+        return os.open(f"/proc/self/fd/{looked_at}", os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        raise refused(text) from error
+    finally:
+        os.close(looked_at)

@@ -33,6 +33,9 @@ from kserve_wire.messages import ModelMetadataResponse
 LOADING_SECONDS = 10.0
 """How long an inference waits for a version that is being loaded (src/modelmanager.hpp)."""
 
+Decode = Callable[[Callable[[int], None]], InferRequest]
+"""Decodes a request. It calls its argument with the bytes of memory that it needs, before it uses them."""
+
 
 class ServableCalls:
     """Answers for the servables as they are at the moment of each call; raises :class:`Refusal`."""
@@ -97,14 +100,13 @@ class ServableCalls:
                 specs.add(name=stream, datatype="INVALID")
         return answer
 
-    def infer(
-        self, decode: Callable[[], InferRequest], size: int, interface: Interface, watch: Watch = lambda stop: None
-    ) -> bytes:
+    def infer(self, decode: Decode, size: int, interface: Interface, watch: Watch = lambda stop: None) -> bytes:
         """A ``ModelInferResponse`` for a request of ``size`` bytes. It is decoded when there is room."""
         begun = time.perf_counter()
         budgets = self.budgets
-        with budgets.inferences.take(), budgets.unary_bytes.take(size), ExitStack() as stack:
-            request = decode()
+        with budgets.inferences.take(), budgets.unary_bytes.reserve() as memory, ExitStack() as stack:
+            memory.grow(size)
+            request = decode(memory.grow)
             servables = self.current()
             name, version = request.message.model_name, request.message.model_version
             if version:

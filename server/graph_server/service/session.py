@@ -16,14 +16,13 @@ from graph_server.servables.load import Servables
 from graph_server.service.admission import Limits
 from graph_server.service.messages import (
     InferRequest,
-    decode_request,
     encode_response,
     encode_stream_error,
     encode_stream_response,
 )
 from graph_server.service.packets import find_graph, output_message, push, side_packets, timestamp_of
 from graph_server.service.responses import ResponseQueue
-from graph_server.service.shared_memory import SessionPlaces, SharedMemoryRegions, deliver
+from graph_server.service.shared_memory import SessionPlaces, deliver
 from graph_server.service.status import Refusal, UnmappedRefusal, execution_failed, graph_failed, precondition_failed
 
 _FIRST = "partial deserialization of first request"
@@ -47,14 +46,15 @@ class StreamSession:
         first: InferRequest,
         requests: Iterator[bytes],
         limits: Limits,
-        regions: SharedMemoryRegions,
+        decode: Callable[[bytes], InferRequest],
     ) -> None:
+        """``decode`` raises :class:`Refusal` for a request that is none, or for which there is no memory."""
         self._name = first.message.model_name
         self._definition = definition = find_graph(servables, self._name)
         self._first = first
         self._requests = requests
-        self._regions = regions
-        self._places = SessionPlaces(regions)
+        self._decode = decode
+        self._places = SessionPlaces()
         self._ports = {port.name: port for port in definition.input_streams}
         self._call = servables.metrics.graph_call(self._name, "gRPC", "ModelInferStream")
         try:
@@ -94,7 +94,6 @@ class StreamSession:
             self.refusal = execution_failed(f"INTERNAL: {type(error).__name__}: {error}")
         finally:
             self._graph.cancel()
-            self._places.close()
             self.responses.end()
 
     def _run_graph(self) -> None:
@@ -124,7 +123,7 @@ class StreamSession:
         if data is None:
             return False
         try:
-            request = self._regions.resolve(decode_request(data))
+            request = self._decode(data)
             self._validate(request)
         except Refusal as refusal:
             self._tell(refusal, _VALIDATE)

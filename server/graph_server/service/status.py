@@ -4,9 +4,15 @@ A status that OVMS's table does not map becomes UNKNOWN ``Unknown error`` at the
 text inside a stream (src/grpc_utils.cpp, src/status.hpp).
 """
 
+import re
+
 import grpc
 
 from graph_server.errors import GraphError, GraphServerError
+
+_MAX_TEXT = 600
+"""Characters. A trailer has up to 12 bytes for each, and gRPC takes 8 KiB."""
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 class Refusal(GraphServerError):
@@ -26,7 +32,13 @@ class UnmappedRefusal(Refusal):
 
 def final_text(refusal: Refusal) -> str:
     """The text that a call ends with."""
-    return "Unknown error" if isinstance(refusal, UnmappedRefusal) else str(refusal)
+    return "Unknown error" if isinstance(refusal, UnmappedRefusal) else plain(str(refusal))
+
+
+def plain(text: str) -> str:
+    """A text for a client: one line that fits into gRPC's trailers, without control characters of a request."""
+    cut = text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…"
+    return _CONTROL.sub(" ", cut)
 
 
 def unknown_graph() -> Refusal:

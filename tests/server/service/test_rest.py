@@ -238,7 +238,7 @@ def test_a_reload_with_a_model_that_cannot_be_loaded_answers_an_error(server: st
 @given(st.binary(max_size=200), st.none() | st.integers(0, 300))
 def test_any_body_becomes_a_request_or_a_refusal(body: bytes, size: int | None) -> None:
     with suppress(Refusal):
-        decode_http_request(body, size, "m", "")
+        decode_http_request(body, size, "m", "", lambda size: None)
 
 
 JSON = st.recursive(
@@ -257,7 +257,7 @@ JSON = st.recursive(
 def test_any_json_becomes_a_request_or_a_refusal(inputs: Any, outputs: Any, parameters: Any, tail: bytes) -> None:
     head = json.dumps({"inputs": inputs, "outputs": outputs, "parameters": parameters}).encode()
     with suppress(Refusal):
-        decode_http_request(head + tail, len(head), "m", "")
+        decode_http_request(head + tail, len(head), "m", "", lambda size: None)
 
 
 def test_rest_is_served_on_an_address_of_ipv6() -> None:

@@ -11,11 +11,14 @@ import pytest
 
 from graph_server.server import GraphServer
 from graph_server.service.admission import Limits
+from graph_server.service.shared_memory import MAX_REGIONS
 from kserve_wire import messages
+from kserve_wire.messages import ModelInferResponse
 from kserve_wire.names import method_path
 from tests.support import calls
-from tests.support.graph_server import graph_server, request, stream, unary
+from tests.support.graph_server import graph_server, request, stream_over
 from tests.support.video import picture
+from tests.support.waiting import wait_until
 
 FOLDER = Path("/dev/shm")
 SIZE = 1 << 16
@@ -28,6 +31,18 @@ def server() -> Iterator[GraphServer]:
 
 
 @pytest.fixture
+def channel(server: GraphServer) -> Iterator[grpc.Channel]:
+    """One connection to it."""
+    with connection(server) as made:
+        yield made
+
+
+def connection(server: GraphServer) -> grpc.Channel:
+    """A connection that no other channel shares."""
+    return grpc.insecure_channel(server.address, [("grpc.use_local_subchannel_pool", 1)])
+
+
+@pytest.fixture
 def memory() -> Iterator[Path]:
     """A shared memory file of 64 KB."""
     path = FOLDER / f"ovms-stream-client-test-{os.getpid()}"
@@ -36,21 +51,24 @@ def memory() -> Iterator[Path]:
     path.unlink(missing_ok=True)
 
 
-def call(server: GraphServer, method: str, **fields: Any) -> Any:
-    with grpc.insecure_channel(server.address) as channel:
-        made = getattr(messages, f"{method}Request")(**fields)
-        answer = calls.calling(channel, method_path(method))(made.SerializeToString(), timeout=20)
+def call(channel: grpc.Channel, method: str, **fields: Any) -> Any:
+    made = getattr(messages, f"{method}Request")(**fields)
+    answer = calls.calling(channel, method_path(method))(made.SerializeToString(), timeout=20)
     return getattr(messages, f"{method}Response").FromString(answer)
 
 
-def register(server: GraphServer, path: Path, name: str = "frames", **fields: int) -> None:
-    call(server, "SystemSharedMemoryRegister", name=name, key=f"/{path.name}", **{"byte_size": SIZE, **fields})
+def register(channel: grpc.Channel, path: Path, name: str = "frames", **fields: int) -> None:
+    call(channel, "SystemSharedMemoryRegister", name=name, key=f"/{path.name}", **{"byte_size": SIZE, **fields})
 
 
 def place(parameters: Any, offset: int, size: int, region: str = "frames") -> None:
     parameters["shared_memory_region"].string_param = region
     parameters["shared_memory_offset"].int64_param = offset
     parameters["shared_memory_byte_size"].int64_param = size
+
+
+def infer(channel: grpc.Channel, made: Any) -> ModelInferResponse:
+    return ModelInferResponse.FromString(calls.calling(channel)(made.SerializeToString(), timeout=20))
 
 
 def placed_request(timestamp: int, image: np.ndarray[Any, Any], memory: Path, *, output: int | None = None) -> Any:
@@ -65,63 +83,63 @@ def placed_request(timestamp: int, image: np.ndarray[Any, Any], memory: Path, *,
     return made
 
 
-def refusal(server: GraphServer, method: str, **fields: Any) -> tuple[grpc.StatusCode, str]:
+def refusal(channel: grpc.Channel, method: str, **fields: Any) -> tuple[grpc.StatusCode, str]:
     with pytest.raises(grpc.RpcError) as caught:
-        call(server, method, **fields)
+        call(channel, method, **fields)
     return calls.refusal(caught.value)
 
 
-def test_a_server_on_loopback_announces_shared_memory(server: GraphServer) -> None:
-    assert list(call(server, "ServerMetadata").extensions) == ["system_shared_memory"]
+def test_a_server_on_loopback_announces_shared_memory(channel: grpc.Channel) -> None:
+    assert list(call(channel, "ServerMetadata").extensions) == ["system_shared_memory"]
 
 
 def test_a_server_for_other_machines_does_not_offer_shared_memory() -> None:
-    with graph_server(bind_address="0.0.0.0") as server:
-        assert not call(server, "ServerMetadata").extensions
-        code, _ = refusal(server, "SystemSharedMemoryStatus")
+    with graph_server(bind_address="0.0.0.0") as server, connection(server) as channel:
+        assert not call(channel, "ServerMetadata").extensions
+        code, _ = refusal(channel, "SystemSharedMemoryStatus")
         assert code is grpc.StatusCode.UNIMPLEMENTED
 
 
 @pytest.mark.parametrize("api", ["stream", "unary"])
-def test_a_picture_crosses_in_shared_memory_alone(server: GraphServer, memory: Path, api: str) -> None:
+def test_a_picture_crosses_in_shared_memory_alone(channel: grpc.Channel, memory: Path, api: str) -> None:
     image = picture(7)
-    register(server, memory)
+    register(channel, memory)
     made = placed_request(1, image, memory, output=image.nbytes)
     if api == "stream":
-        [answer], _, _ = stream(server.address, made)
+        [answer], _, _ = stream_over(channel, made)
         response = answer.infer_response
     else:
-        response = unary(server.address, made)
+        response = infer(channel, made)
     assert not response.raw_output_contents
     assert response.outputs[0].parameters["shared_memory_byte_size"].int64_param == image.nbytes
     assert memory.read_bytes()[image.nbytes : 2 * image.nbytes] == image.tobytes()
 
 
-def test_an_output_without_a_place_comes_in_its_message(server: GraphServer, memory: Path) -> None:
+def test_an_output_without_a_place_comes_in_its_message(channel: grpc.Channel, memory: Path) -> None:
     image = picture(3)
-    register(server, memory)
-    response = unary(server.address, placed_request(1, image, memory))
+    register(channel, memory)
+    response = infer(channel, placed_request(1, image, memory))
     assert list(response.raw_output_contents) == [image.tobytes()]
 
 
-def test_an_output_larger_than_its_place_comes_in_its_message(server: GraphServer, memory: Path) -> None:
+def test_an_output_larger_than_its_place_comes_in_its_message(channel: grpc.Channel, memory: Path) -> None:
     image = picture(3)
-    register(server, memory)
+    register(channel, memory)
     made = request(1, image=image)
     place(made.outputs.add(name="output").parameters, 0, 10)
-    assert list(unary(server.address, made).raw_output_contents) == [image.tobytes()]
+    assert list(infer(channel, made).raw_output_contents) == [image.tobytes()]
 
 
-def test_status_lists_what_is_registered_until_it_is_unregistered(server: GraphServer, memory: Path) -> None:
-    register(server, memory, "one", offset=16, byte_size=100)
-    register(server, memory, "two")
-    regions = call(server, "SystemSharedMemoryStatus").regions
+def test_status_lists_what_is_registered_until_it_is_unregistered(channel: grpc.Channel, memory: Path) -> None:
+    register(channel, memory, "one", offset=16, byte_size=100)
+    register(channel, memory, "two")
+    regions = call(channel, "SystemSharedMemoryStatus").regions
     assert sorted(regions) == ["one", "two"]
     assert (regions["one"].key, regions["one"].offset, regions["one"].byte_size) == (f"/{memory.name}", 16, 100)
-    call(server, "SystemSharedMemoryUnregister", name="one")
-    assert refusal(server, "SystemSharedMemoryStatus", name="one")[0] is grpc.StatusCode.NOT_FOUND
-    call(server, "SystemSharedMemoryUnregister")
-    assert not call(server, "SystemSharedMemoryStatus").regions
+    call(channel, "SystemSharedMemoryUnregister", name="one")
+    assert refusal(channel, "SystemSharedMemoryStatus", name="one")[0] is grpc.StatusCode.NOT_FOUND
+    call(channel, "SystemSharedMemoryUnregister")
+    assert not call(channel, "SystemSharedMemoryStatus").regions
 
 
 @pytest.mark.parametrize(
@@ -129,6 +147,8 @@ def test_status_lists_what_is_registered_until_it_is_unregistered(server: GraphS
     [
         ({"key": "/does-not-exist"}, grpc.StatusCode.INVALID_ARGUMENT),
         ({"key": "/../../etc/passwd"}, grpc.StatusCode.INVALID_ARGUMENT),
+        ({"key": "/a\x00b"}, grpc.StatusCode.INVALID_ARGUMENT),
+        ({"key": "/" + "a" * 5000}, grpc.StatusCode.INVALID_ARGUMENT),
         ({"key": ""}, grpc.StatusCode.INVALID_ARGUMENT),
         ({"key": "/.."}, grpc.StatusCode.INVALID_ARGUMENT),
         ({"byte_size": SIZE + 1}, grpc.StatusCode.INVALID_ARGUMENT),
@@ -137,52 +157,121 @@ def test_status_lists_what_is_registered_until_it_is_unregistered(server: GraphS
     ],
 )
 def test_a_region_that_cannot_be_is_refused(
-    server: GraphServer, memory: Path, fields: dict[str, Any], code: grpc.StatusCode
+    channel: grpc.Channel, memory: Path, fields: dict[str, Any], code: grpc.StatusCode
 ) -> None:
-    register(server, memory, "taken")
+    register(channel, memory, "taken")
     given = {"name": "frames", "key": f"/{memory.name}", "byte_size": SIZE, **fields}
-    assert refusal(server, "SystemSharedMemoryRegister", **given)[0] is code
+    assert refusal(channel, "SystemSharedMemoryRegister", **given)[0] is code
 
 
 @pytest.mark.parametrize(("offset", "size"), [(0, SIZE + 1), (-1, 10), (SIZE, 1), (0, -5), (2**62, 2**62)])
-def test_a_place_outside_its_region_is_refused(server: GraphServer, memory: Path, offset: int, size: int) -> None:
-    register(server, memory)
+def test_a_place_outside_its_region_is_refused(channel: grpc.Channel, memory: Path, offset: int, size: int) -> None:
+    register(channel, memory)
     made = placed_request(1, picture(0), memory)
     place(made.inputs[0].parameters, offset, size)
     with pytest.raises(grpc.RpcError) as caught:
-        unary(server.address, made)
+        infer(channel, made)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT  # type: ignore[attr-defined,unused-ignore]
 
 
-def test_a_region_that_is_not_there_is_told_inside_the_stream(server: GraphServer, memory: Path) -> None:
+def test_a_region_that_is_not_there_is_told_inside_the_stream(channel: grpc.Channel, memory: Path) -> None:
     image = picture(0)
     bad = placed_request(2, image, memory)
-    answers, code, _ = stream(server.address, request(1), bad, request(3))
+    answers, code, _ = stream_over(channel, request(1), bad, request(3))
     assert code is grpc.StatusCode.OK
     texts = [answer.error_message for answer in answers if answer.error_message]
     assert texts == ["Unable to find system shared memory region: 'frames'; validate subsequent requests"]
     assert len(answers) == 3
 
 
-def test_a_file_cut_short_behind_the_servers_back_is_an_error_and_no_crash(server: GraphServer, memory: Path) -> None:
-    register(server, memory)
+def test_a_file_cut_short_behind_the_servers_back_is_an_error_and_no_crash(channel: grpc.Channel, memory: Path) -> None:
+    register(channel, memory)
     made = placed_request(1, picture(0), memory)
     os.truncate(memory, 0)
     with pytest.raises(grpc.RpcError, match="Invalid offset"):
-        unary(server.address, made)
-    assert unary(server.address, request(2)).outputs
+        infer(channel, made)
+    assert infer(channel, request(2)).outputs
 
 
-def test_a_region_whose_name_is_gone_is_forgotten_with_its_session(server: GraphServer, memory: Path) -> None:
+def test_a_region_ends_with_its_connection(server: GraphServer, memory: Path) -> None:
+    def opened() -> int:
+        return sum(Path(f"/proc/self/fd/{name}").resolve() == memory for name in os.listdir("/proc/self/fd"))
+
+    with connection(server) as channel:
+        register(channel, memory)
+        assert opened() == 1
+    wait_until(lambda: opened() == 0)
+
+
+def test_a_connection_neither_sees_nor_names_nor_ends_the_regions_of_another(
+    server: GraphServer, channel: grpc.Channel, memory: Path
+) -> None:
     image = picture(0)
-    register(server, memory, "kept")
-    other = memory.with_name(memory.name + "-gone")
-    other.write_bytes(bytes(SIZE))
-    register(server, other)
-    made = placed_request(1, image, other, output=0)
-    other.unlink()
-    stream(server.address, made)
-    assert list(call(server, "SystemSharedMemoryStatus").regions) == ["kept"]
+    register(channel, memory)
+    with connection(server) as other:
+        assert not call(other, "SystemSharedMemoryStatus").regions
+        assert refusal(other, "SystemSharedMemoryStatus", name="frames")[0] is grpc.StatusCode.NOT_FOUND
+        with pytest.raises(grpc.RpcError, match="Unable to find system shared memory region: 'frames'"):
+            infer(other, placed_request(1, image, memory))
+        call(other, "SystemSharedMemoryUnregister", name="frames")
+        call(other, "SystemSharedMemoryUnregister")
+        register(other, memory)  # a region of its own, of the same name
+        call(other, "SystemSharedMemoryUnregister", name="frames")
+    assert list(infer(channel, placed_request(1, image, memory)).raw_output_contents) == [image.tobytes()]
+
+
+@pytest.fixture(params=["a FIFO", "a symbolic link", "a folder", "a file of another user"])
+def foreign(request: pytest.FixtureRequest, memory: Path) -> Iterator[Path]:
+    """Something in the folder of shared memory that is no file of this user."""
+    path = memory.with_name(memory.name + "-foreign")
+    if request.param == "a FIFO":
+        os.mkfifo(path)
+    elif request.param == "a symbolic link":
+        path.symlink_to(memory)
+    elif request.param == "a folder":
+        path.mkdir()
+    else:
+        path.write_bytes(bytes(SIZE))
+        if os.geteuid():
+            pytest.skip("only root can give a file to another user")
+        os.chown(path, 65534, 65534)
+    yield path
+    path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def test_only_a_regular_file_of_the_clients_own_user_is_opened(channel: grpc.Channel, foreign: Path) -> None:
+    code, text = refusal(channel, "SystemSharedMemoryRegister", name="frames", key=f"/{foreign.name}", byte_size=16)
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert text.startswith(f"Unable to open shared memory region: '/{foreign.name}': it ")
+
+
+def test_one_user_has_a_limited_number_of_regions(server: GraphServer, memory: Path) -> None:
+    with connection(server) as one, connection(server) as other:
+        for index in range(MAX_REGIONS):
+            register(one if index % 2 else other, memory, f"region {index}")
+        code, text = refusal(one, "SystemSharedMemoryRegister", name="more", key=f"/{memory.name}", byte_size=16)
+        assert (code, text) == (
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "256 shared memory regions of this user are registered: unregister some",
+        )
+
+
+def test_inputs_in_shared_memory_are_counted_before_they_are_read(memory: Path) -> None:
+    """A sparse file costs its owner nothing, and a request that names it has a few bytes."""
+    size = 1 << 30
+    os.truncate(memory, size)
+    made = placed_request(1, picture(0), memory)
+    place(made.inputs[0].parameters, 0, size)
+    limits = Limits(message_bytes=2 * size, memory_bytes=size // 2)
+    with graph_server(limits=limits) as server, connection(server) as channel:
+        register(channel, memory, byte_size=size)
+        with pytest.raises(grpc.RpcError, match="Too many bytes of inference calls are under way"):
+            infer(channel, made)
+        _, code, text = stream_over(channel, made)
+        assert (code, text[:49]) == (
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "Too many bytes of streamed requests are under way",
+        )
 
 
 def test_tritonclients_shared_memory_works(server: GraphServer) -> None:
@@ -209,10 +298,10 @@ def test_tritonclients_shared_memory_works(server: GraphServer) -> None:
 
 def test_a_small_message_cannot_name_the_same_memory_again_and_again(memory: Path) -> None:
     image = picture(3)
-    with graph_server(limits=Limits(message_bytes=3 * image.nbytes)) as server:
-        register(server, memory)
+    with graph_server(limits=Limits(message_bytes=3 * image.nbytes)) as server, connection(server) as channel:
+        register(channel, memory)
         made = placed_request(1, image, memory)
         for _ in range(3):
             made.inputs.append(made.inputs[0])
         with pytest.raises(grpc.RpcError, match=r"a request of \d+ bytes in shared memory; the limit is \d+"):
-            unary(server.address, made)
+            infer(channel, made)

@@ -24,7 +24,7 @@ from graph_server.service.rest.cross_origin import CrossOrigin
 from graph_server.service.rest.model_list import asked_model, described, model_list
 from graph_server.service.rest.tensors import NotJson, decode_http_request, encode_http_response
 from graph_server.service.servable_calls import ServableCalls
-from graph_server.service.status import Refusal, UnmappedRefusal, unknown_graph, unknown_version
+from graph_server.service.status import Refusal, UnmappedRefusal, plain, unknown_graph, unknown_version
 from kserve_wire.messages import ModelInferResponse
 
 logger = logging.getLogger(__name__)
@@ -139,18 +139,19 @@ class RestAnswers:
             raise Refusal("Inference-Header-Content-Length header is invalid and couldn't be parsed")
         decoded: list[InferRequest] = []
 
-        def decode() -> InferRequest:
+        def decode(take: Callable[[int], None]) -> InferRequest:
             size = None if length is None else int(length)
             try:
-                decoded.append(decode_http_request(body, size, unquote(match[1]), _version(match[2])))
+                decoded.append(decode_http_request(body, size, unquote(match[1]), _version(match[2]), memory.grow))
             except Refusal:
                 self._calls.unreadable(unquote(match[1]), _version(match[2]), "REST")
                 raise
             return decoded[0]
 
-        data = self._calls.infer(decode, len(body), "REST")
-        response = ModelInferResponse.FromString(data)
-        content, json_size = encode_http_response(response, decoded[0].message)
+        with self._calls.budgets.json_bytes.reserve() as memory:
+            data = self._calls.infer(decode, len(body), "REST")
+            response = ModelInferResponse.FromString(data)
+            content, json_size = encode_http_response(response, decoded[0].message, memory.grow)
         more = {} if json_size is None else {"Inference-Header-Content-Length": str(json_size)}
         return HttpResponse(200, content, _JSON, more)
 
@@ -172,7 +173,8 @@ class RestAnswers:
 
     def _generate(self, match: re.Match[str], headers: Mapping[str, str], body: bytes | bytearray) -> HttpResponse:
         """OVMS's endpoints of generative models, which no graph here has."""
-        name = asked_model(match[0], headers, body)
+        with self._calls.budgets.json_bytes.reserve() as memory:
+            name = asked_model(match[0], headers, body, memory.grow)
         if name in self._calls.current().loaded:
             raise UnmappedRefusal("Functionality not implemented")
         raise unknown_graph()
@@ -226,4 +228,4 @@ def _json(content: Any, status: int = 200) -> HttpResponse:
 
 def failed(status: int, text: str) -> HttpResponse:
     """An error as OVMS tells it."""
-    return _json({"error": text}, status)
+    return _json({"error": plain(text)}, status)

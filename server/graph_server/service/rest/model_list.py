@@ -5,10 +5,11 @@ Source: src/http_rest_api_handler.cpp (processListModelsRequest, createV3HttpPay
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from graph_server.servables.load import Servables
+from graph_server.service.rest.json_size import parsed_size
 from graph_server.service.rest.tensors import NotJson
 from graph_server.service.status import UnmappedRefusal
 
@@ -23,11 +24,15 @@ def described(servables: Servables, name: str) -> dict[str, Any] | None:
     return _entry(name) if name in _available(servables) else None
 
 
-def asked_model(path: str, headers: Mapping[str, str], body: bytes | bytearray) -> str:
-    """The servable that a request of a generative endpoint names; raises :class:`Refusal`."""
+def asked_model(path: str, headers: Mapping[str, str], body: bytes | bytearray, take: Callable[[int], None]) -> str:
+    """The servable that a request of a generative endpoint names; raises :class:`Refusal`.
+
+    ``take`` is called with the bytes of memory that the JSON becomes, before it is parsed.
+    """
     if "application/json" in headers.get("content-type", ""):
+        take(parsed_size(body))
         try:
-            content = json.loads(bytes(body))
+            content = json.loads(body)
         except (ValueError, RecursionError) as error:
             raise NotJson("Cannot parse JSON body") from error
         if not isinstance(content, dict):

@@ -10,9 +10,11 @@ from typing import Any
 
 import grpc
 import numpy as np
+import numpy.typing as npt
 
 from graph_server.service.messages import InferRequest
 from graph_server.service.rest.json_faults import fault_of
+from graph_server.service.rest.json_size import parsed_size
 from graph_server.service.status import Refusal
 from kserve_wire.datatypes import CONTENTS, DTYPES, element_count, split_elements
 from kserve_wire.messages import InferParameter, ModelInferRequest, ModelInferResponse
@@ -21,6 +23,11 @@ _INPUT = "Could not parse input content. Not valid ndarray detected"
 _OUTPUT = "Could not parse output content."
 _PARAMETERS = "Could not parse request parameters"
 _PRECISION = "Could not parse input content. Unsupported data precision detected"
+_PART = 1 << 16
+_NUMBER_BYTES = 48
+"""A number as JSON has 26 characters at most. They are joined twice."""
+_TEXT_BYTES = 32
+"""Memory for a byte of a ``BYTES`` tensor: a text of one letter has five bytes there."""
 
 
 class NotJson(Refusal):
@@ -51,15 +58,20 @@ _FITS: dict[str, Callable[[Any], bool]] = {
 }  # fmt: skip
 
 
-def decode_http_request(body: bytes | bytearray, json_size: int | None, name: str, version: str) -> InferRequest:
-    """A request from an HTTP body of which the first ``json_size`` bytes are JSON; raises :class:`Refusal`."""
+def decode_http_request(
+    body: bytes | bytearray, json_size: int | None, name: str, version: str, take: Callable[[int], None]
+) -> InferRequest:
+    """A request from an HTTP body of which the first ``json_size`` bytes are JSON; raises :class:`Refusal`.
+
+    ``take`` is called with the bytes of memory that the JSON becomes, before it is parsed.
+    """
     size = len(body) if json_size is None else json_size
     if size > len(body):
         raise Refusal("Inference-Header-Content-Length header exceeds actual payload length")
+    text = body[:size]
+    take(parsed_size(text))
     try:
-        return _request(
-            json.loads(body[:size], parse_constant=_refuse_constant), memoryview(body)[size:], name, version
-        )
+        return _request(json.loads(text, parse_constant=_refuse_constant), memoryview(body)[size:], name, version)
     except json.JSONDecodeError as error:
         raise NotJson(fault_of(error)) from error
     except (ValueError, OverflowError, RecursionError) as error:  # halves of surrogate pairs, 400 digits, 1,000 levels
@@ -89,8 +101,13 @@ def _request(content: Any, tail: memoryview, name: str, version: str) -> InferRe
     return InferRequest(message, list(_tail(message, given, tail)))
 
 
-def encode_http_response(response: ModelInferResponse, request: ModelInferRequest) -> tuple[bytes, int | None]:
-    """The body for a ``ModelInferResponse``, and how much of it is JSON where a binary tail follows."""
+def encode_http_response(
+    response: ModelInferResponse, request: ModelInferRequest, take: Callable[[int], None]
+) -> tuple[bytes, int | None]:
+    """The body for a ``ModelInferResponse``, and how much of it is JSON where a binary tail follows.
+
+    ``take`` is called with the bytes of memory that numbers and texts need as JSON, before they are written.
+    """
     binary = _binary_outputs(request)
     content: dict[str, Any] = {"model_name": response.model_name}
     if response.id:
@@ -100,7 +117,7 @@ def encode_http_response(response: ModelInferResponse, request: ModelInferReques
         content["parameters"] = {
             key: getattr(value, value.WhichOneof("parameter_choice")) for key, value in response.parameters.items()
         }
-    content["outputs"] = []
+    outputs: list[bytes] = []
     tail: list[bytes] = []
     for output, raw in zip(response.outputs, response.raw_output_contents, strict=True):
         item: dict[str, Any] = {"name": output.name, "shape": list(output.shape), "datatype": output.datatype}
@@ -112,12 +129,23 @@ def encode_http_response(response: ModelInferResponse, request: ModelInferReques
             if raw:
                 item["parameters"] = {"binary_data_size": len(raw)}
         elif texts:
+            take(len(raw) * _TEXT_BYTES)
             item["data"] = [text.decode(errors="replace") for text in split_elements(memoryview(raw))]
         else:
-            item["data"] = np.frombuffer(raw, DTYPES[output.datatype]).tolist()
-        content["outputs"].append(item)
-    head = json.dumps(content).encode()
+            values = np.frombuffer(raw, DTYPES[output.datatype])
+            take(values.size * _NUMBER_BYTES)
+            outputs.append(_with_numbers(item, values))
+            continue
+        outputs.append(json.dumps(item).encode())
+    head = b'%s, "outputs": [%s]}' % (json.dumps(content).encode()[:-1], b", ".join(outputs))
     return b"".join((head, *tail)), len(head) if any(tail) else None
+
+
+def _with_numbers(item: Mapping[str, Any], values: npt.NDArray[Any]) -> bytes:
+    """An output with its numbers as ``data``. They are written in parts: nobody else runs while one is written."""
+    parts = (values[start : start + _PART] for start in range(0, values.size, _PART))
+    numbers = b", ".join(json.dumps(part.tolist()).encode()[1:-1] for part in parts)
+    return b'%s, "data": [%s]}' % (json.dumps(item).encode()[:-1], numbers)
 
 
 def _binary_outputs(request: ModelInferRequest) -> frozenset[str]:
