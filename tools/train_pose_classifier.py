@@ -11,9 +11,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from stream_client.training.load import load_dataset
 from stream_client.training.onnx_export import no_person_model
 from stream_client.training.report import confusion_table
-from stream_client.training.train import load_dataset, train
+from stream_client.training.train import train
 
 LABELS = {
     "squats_up": "standing",
@@ -34,10 +35,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "pose_classifier"
         training = train(dataset, out, data=options.samples.name, models=["small MLP"])
-        for name in ("1/pose_classifier.onnx", "labels.txt", "schema.json"):
-            target = options.models / "pose_classifier" / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(out / name, target)
+        target = options.models / "pose_classifier"
+        (target / "1").mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(training.folder / "pose_classifier.onnx", target / "1" / "pose_classifier.onnx")
+        for name in ("labels.txt", "schema.json"):
+            shutil.copyfile(training.folder / name, target / name)
     zeros = options.models / "no_person_scores" / "1" / "no_person_scores.onnx"
     zeros.parent.mkdir(parents=True, exist_ok=True)
     zeros.write_bytes(no_person_model(training.labels).SerializeToString())

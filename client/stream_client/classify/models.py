@@ -1,8 +1,9 @@
 """Trained models: rows of features in, probabilities out.
 
-A model directory is laid out for OVMS: ``1/NAME.onnx``, beside it ``labels.txt`` and ``schema.json``. The
-ONNX file's input is called ``features_HASH``, with the first 16 digits of the schema's digest: so a model and a
-schema that do not belong together are found out.
+A model directory is laid out for OVMS: a folder for each version, ``1/NAME.onnx``, with ``labels.txt`` and
+``schema.json`` beside the model, or one of each beside all folders. The ONNX file's input is called
+``features_HASH``, with the first 16 digits of the schema's digest: so a model and a schema that do not belong together
+are found out.
 """
 
 import json
@@ -106,7 +107,9 @@ class TrainedModel:
 
     @classmethod
     def load(cls, path: Path | str, *, allow_pickle: bool = False) -> "TrainedModel":
-        """The model in the directory ``path``; raises :class:`.ConfigurationError`.
+        """The newest version in the model directory ``path``, or the one whose folder ``path`` is.
+
+        Raises :class:`.ConfigurationError`.
 
         ONNX runs on OpenVINO. A pickled estimator (``model.pkl``) is loaded only with ``allow_pickle``, with a
         warning: a pickle runs code, so whoever wrote the file can do what you can.
@@ -116,11 +119,13 @@ class TrainedModel:
             raise ConfigurationError(
                 f"no model directory at {folder}: name one that `train` has written", option="classifier"
             )
-        labels = read_label_names(folder / "labels.txt")
-        schema, window, digest = read_schema(folder / "schema.json")
         found = sorted(folder.glob("[0-9]*/*.onnx"), key=lambda file: int(file.parent.name))
-        if found:
-            return cls(labels, schema, window, _onnx(found[-1], digest))
+        model = found[-1] if found else next(iter(sorted(folder.glob("*.onnx"))), None)
+        beside = model.parent if model is not None and (model.parent / "schema.json").is_file() else folder
+        labels = read_label_names(beside / "labels.txt")
+        schema, window, digest = read_schema(beside / "schema.json")
+        if model is not None:
+            return cls(labels, schema, window, _onnx(model, digest))
         pickled = folder / "model.pkl"
         if not pickled.is_file():
             raise ConfigurationError(f"no model in {folder}: 1/NAME.onnx is expected")

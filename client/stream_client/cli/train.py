@@ -15,10 +15,14 @@ from stream_client.cli.setting_flags import add_settings
 from stream_client.embedded import EmbeddedOptions
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.training.estimators import CANDIDATES
-from stream_client.training.report import comparison_table, confusion_table
+from stream_client.training.load import load_dataset
+from stream_client.training.report import class_table, comparison_table, confusion_table
 from stream_client.training.result import Training
 from stream_client.training.serve import add_to_configuration
-from stream_client.training.train import load_dataset, train
+from stream_client.training.train import train
+from stream_client.training.versions import choose_version, keep_newest
+from stream_client.training.windows import ClipOptions
+from stream_client.training.wording import counted
 
 
 def status_of(run: Callable[[Sequence[str]], object], arguments: Sequence[str]) -> int:
@@ -72,6 +76,11 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="REGEX",
         help="what tells a person or session in FOLDER/FILE of a clip, or in a pose's name: never split by the folds",
     )
+    parser.add_argument(
+        "--strict", action="store_true", help="end with the first file that cannot be used, instead of skipping it"
+    )
+    parser.add_argument("--version", type=int, help="the number of the version to write (default: the next one)")
+    parser.add_argument("--keep", type=int, metavar="N", help="delete all but the N newest versions afterwards")
     add_settings(parser.add_argument, EmbeddedOptions, "models_dir")
     parser.add_argument("--serve", type=Path, metavar="CONFIG", help="add the model to this OVMS configuration")
     return parser
@@ -81,6 +90,31 @@ def run(arguments: Sequence[str]) -> Training:
     """Parse ``arguments`` and train; raises :class:`~stream_client.errors.StreamClientError`."""
     options = build_parser().parse_args(arguments)
     names = dict(_renaming(item) for item in options.rename)
+    # What can be known is checked before an hour of training.
+    if options.keep is not None and options.keep < 1:
+        raise ConfigurationError(f"at least 1 version is kept, not {options.keep}", option="keep")
+    version = choose_version(options.out, options.version)
+    dataset = load_dataset(options.data, _clip_options(options), names=names, models_dir=options.models_dir)
+    print(
+        f"{counted(len(dataset.rows), 'sample')} in {counted(dataset.group_count, 'group')}, split by {dataset.split}"
+    )
+    print(class_table(dataset))
+    for warning in dataset.warnings:
+        print(f"note: {warning}")
+    training = train(dataset, options.out, data=options.data.name, models=options.model, version=version)
+    print(comparison_table(training.results, training.steadiness))
+    print(f"\n{training.best.name}: {training.best.accuracy:.2%} by {dataset.split}; ", end="")
+    print(f"a split by row would have claimed {training.careless.accuracy:.2%}")
+    print(confusion_table(training.best.confusion, training.labels))
+    print(f"written to {training.folder}")
+    if options.keep is not None and (old := keep_newest(options.out, options.keep)):
+        print(f"deleted {counted(len(old), 'version')}: {', '.join(map(str, old))}")
+    if options.serve is not None:
+        print(f"added to {options.serve}: {', '.join(add_to_configuration(training, options.serve))}")
+    return training
+
+
+def _clip_options(options: argparse.Namespace) -> ClipOptions:
     window = None
     if options.window_ms:
         overlap = 0.8 * options.window_ms if options.overlap_ms is None else options.overlap_ms
@@ -88,29 +122,14 @@ def run(arguments: Sequence[str]) -> Training:
         window = WindowSpec(options.window_ms, overlap, options.rate, pooling=pooling)
     if options.hands and (window is None or options.space == "world"):
         raise ConfigurationError("hands are seen in windows of the image space only (--hands)")
-    labels = [label.strip() for label in options.labels.split(",")] if options.labels else None
-    dataset = load_dataset(
-        options.data,
+    return ClipOptions(
         schema=FeatureSchema(space=options.space, hands=tuple(HANDS) if options.hands else ()),
         window=window,
-        labels=labels,
+        labels=tuple(label.strip() for label in options.labels.split(",")) if options.labels else (),
         background=None if options.no_background else UNKNOWN,
-        names=names,
         group_by=options.group_by,
-        models_dir=options.models_dir,
+        strict=options.strict,
     )
-    print(f"{len(dataset.rows)} samples in {len(set(dataset.groups.tolist()))} groups, split by {dataset.split}")
-    for warning in dataset.warnings:
-        print(f"note: {warning}")
-    training = train(dataset, options.out, data=options.data.name, models=options.model)
-    print(comparison_table(training.results, training.steadiness))
-    print(f"\n{training.best.name}: {training.best.accuracy:.2%} by {dataset.split}; ", end="")
-    print(f"a split by row would have claimed {training.careless.accuracy:.2%}")
-    print(confusion_table(training.best.confusion, training.labels))
-    print(f"written to {training.out}")
-    if options.serve is not None:
-        print(f"added to {options.serve}: {', '.join(add_to_configuration(training, options.serve))}")
-    return training
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -54,7 +54,9 @@ class LabelledClip:
     path: Path
     spans: tuple[Span, ...]
     whole: bool
-    """True: the whole clip has one label, and a fold never splits the clip. False: a fold never splits a span."""
+    """Whether the whole clip has one label. If not, its time without a label can be learnt as background."""
+    group: str = ""
+    """The person or session, if the data name it."""
 
 
 def find_clips(data: Path) -> list[LabelledClip]:

@@ -1,7 +1,6 @@
 """Labelled rows of features. Each row belongs to a group that no fold splits."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +9,9 @@ import numpy.typing as npt
 from stream_client.classify.models import Schema
 from stream_client.classify.windows import Window, WindowSpec
 from stream_client.errors import ConfigurationError
+from stream_client.training.grouping import BETWEEN, Integers, Origin
 
 Rows = npt.NDArray[np.float32]
-Integers = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +19,13 @@ class Dataset:
     """The training data of a model.
 
     ``rows`` is float32 [n, features], ``targets`` [n] are positions in ``labels``, ``groups`` [n] is the group of each
-    row: a clip, a source video or a session. ``split`` names that kind of group. The ``extra`` rows are
-    augmentations. They are used to train, in the fold of their group, and never to evaluate. ``columns`` names the
-    features. ``streams`` has all windows of each clip, at the clip's frame rate and at lower ones. It is empty for
-    tables and for clips of few frames a second. ``frame``: a row is the 99 torso-aligned coordinates of one pose,
-    which the exported model computes itself.
+    row: a clip, a source video or a session, as a position in ``group_names``. ``split`` names that kind of group. The
+    group :data:`.BETWEEN` is in no fold. ``origins`` [n] is where each row comes from, empty if that is not known.
+    ``seconds`` is the time with a person for each label, empty for tables.
+    The ``extra`` rows are augmentations. They are used to train, in the fold of their group, and never to evaluate.
+    ``columns`` names the features. ``streams`` has all windows of some clips, at the clip's frame rate and at lower
+    ones. It is empty for tables and for clips of few frames a second. ``frame``: a row is the 99 torso-aligned
+    coordinates of one pose, which the exported model computes itself.
     """
 
     rows: Rows
@@ -41,6 +42,14 @@ class Dataset:
     streams: tuple[tuple[tuple[Window, ...], ...], ...] = ()
     frame: bool = False
     warnings: tuple[str, ...] = ()
+    group_names: tuple[str, ...] = ()
+    origins: tuple[Origin, ...] = ()
+    seconds: tuple[float, ...] = ()
+
+    @property
+    def group_count(self) -> int:
+        """The number of groups with a row."""
+        return len(set(self.groups.tolist()) - {BETWEEN})
 
     def training(self, train: Integers) -> tuple[Rows, Integers]:
         """The rows at ``train`` and the augmentations of their groups."""
@@ -62,17 +71,8 @@ def group_of(name: str, pattern: str) -> str:
     return found[found.re.groups and 1] or ""
 
 
-def check_counts(targets: Integers, groups: Integers, labels: Sequence[str], what: str, split: str) -> None:
-    """Raise if a label has too few samples or groups to train and evaluate."""
+def check_labels(labels: tuple[str, ...], what: str, hint: str = "") -> None:
+    """Raise if there are fewer than two labels."""
     if len(labels) < 2:
-        raise ConfigurationError(f"{what} has {len(labels)} label(s), but at least two are needed")
-    for index, label in enumerate(labels):
-        here = targets == index
-        if not here.any():
-            raise ConfigurationError(
-                f"{what} has no usable sample of {label!r}: a person must be visible for longer than a window"
-            )
-        if len(np.unique(groups[here])) < 2:
-            raise ConfigurationError(
-                f"{what} has {label!r} in one {split} only: accuracy needs at least two, one to train and one to test"
-            )
+        found = f"one label only, {labels[0]!r}" if labels else "no usable sample"
+        raise ConfigurationError(f"{what} has {found}: at least two labels are needed{hint}", option="data")

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,9 +19,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from stream_client.training.dataset import Dataset, Integers
+from stream_client.errors import ConfigurationError
+from stream_client.training.dataset import Dataset, Rows
+from stream_client.training.grouping import BETWEEN, Integers
 
+Array = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.int_]
+Fold = tuple[Integers, Integers]
+"""The positions of a fold's rows to train on, and of those to evaluate."""
 
 CANDIDATES: dict[str, Callable[[], Any]] = {
     "logistic regression": lambda: make_pipeline(StandardScaler(), LogisticRegression(C=0.3, max_iter=300)),
@@ -42,10 +47,15 @@ would leave the filters empty, and scikit-learn warns about that."""
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Results of a model: one confusion matrix for each of its ``folds``, [true, predicted] counts."""
+    """Results of a model on held-out data.
+
+    ``folds`` has a confusion matrix for each fold, [true, predicted] counts. ``probabilities`` is [rows, labels], NaN
+    for rows that no fold holds out.
+    """
 
     name: str
     folds: tuple[Matrix, ...]
+    probabilities: Array
 
     @property
     def confusion(self) -> Matrix:
@@ -55,27 +65,38 @@ class Scores:
 
     @property
     def accuracy(self) -> float:
-        """The share of correct predictions, 0 to 1."""
-        return float(np.trace(self.confusion) / self.confusion.sum())
+        """The share of correct predictions, 0 to 1. NaN if nothing was held out."""
+        total = self.confusion.sum()
+        return float(np.trace(self.confusion) / total) if total else float("nan")
 
     @property
     def standard_error(self) -> float:
         """The standard error of the accuracy, from the differences between folds."""
-        shares = [np.trace(fold) / fold.sum() for fold in self.folds]
-        return float(np.std(shares, ddof=1) / np.sqrt(len(shares)))
+        shares = [np.trace(fold) / fold.sum() for fold in self.folds if fold.sum()]
+        return float(np.std(shares, ddof=1) / np.sqrt(len(shares))) if len(shares) > 1 else float("nan")
 
     @property
     def recall(self) -> tuple[float, ...]:
-        """For each label, the share of its samples that was predicted correctly."""
-        return tuple(
-            float(row[index] / row.sum()) if row.sum() else float("nan") for index, row in enumerate(self.confusion)
-        )
+        """For each label, the share of its samples that was predicted correctly. NaN if none was held out."""
+        return shares_of(np.diag(self.confusion), self.confusion.sum(axis=1))
+
+    @property
+    def precision(self) -> tuple[float, ...]:
+        """For each label, the share of its predictions that was correct. NaN if it was never predicted."""
+        return shares_of(np.diag(self.confusion), self.confusion.sum(axis=0))
+
+
+def shares_of(counts: Matrix, totals: Matrix) -> tuple[float, ...]:
+    """``counts`` over ``totals``, NaN where a total is 0."""
+    pairs = zip(counts.tolist(), totals.tolist(), strict=True)
+    return tuple(count / total if total else float("nan") for count, total in pairs)
 
 
 def equally_accurate(results: Sequence[Scores]) -> list[Scores]:
     """The most accurate model and all within two of its standard errors, most accurate first."""
     ordered = sorted(results, key=lambda scores: -scores.accuracy)
-    return [scores for scores in ordered if scores.accuracy >= ordered[0].accuracy - 2 * ordered[0].standard_error]
+    least = ordered[0].accuracy - 2 * np.nan_to_num(ordered[0].standard_error)
+    return [scores for scores in ordered if scores.accuracy >= least]
 
 
 def fit(name: str, dataset: Dataset, train: Integers) -> Any:
@@ -84,33 +105,80 @@ def fit(name: str, dataset: Dataset, train: Integers) -> Any:
     return CANDIDATES[name]().fit(rows, targets)
 
 
-def grouped_folds(dataset: Dataset, most: int = 5) -> list[tuple[Integers, Integers]]:
-    """Folds that never split a group, at most ``most``."""
-    groups = [len(np.unique(dataset.groups[dataset.targets == t])) for t in range(len(dataset.labels))]
-    folds = StratifiedGroupKFold(max(2, min(most, *groups)))
-    return list(folds.split(dataset.rows, dataset.targets, dataset.groups))
+def probabilities_of(estimator: Any, rows: Rows, labels: int) -> Array:
+    """Probabilities, float64 [rows, labels]. Labels that the estimator never saw get 0."""
+    full = np.zeros((len(rows), labels))
+    full[:, estimator.classes_] = estimator.predict_proba(rows)
+    return full
 
 
-def random_folds(dataset: Dataset, most: int = 5) -> list[tuple[Integers, Integers]]:
+def grouped_folds(dataset: Dataset, most: int = 5) -> list[Fold]:
+    """Folds that never split a group, at most ``most``. Raises :class:`.ConfigurationError` if there is one group only.
+
+    Rows of a label with one group, and rows of :data:`.BETWEEN`, are never held out.
+    """
+    used = np.flatnonzero(dataset.groups != BETWEEN)
+    groups = [len(np.unique(dataset.groups[used][dataset.targets[used] == t])) for t in range(len(dataset.labels))]
+    several = [count for count in groups if count > 1]
+    if not several:
+        raise ConfigurationError(
+            "there is nothing to hold out: each label has one short clip or photo only; record more of each",
+            option="data",
+        )
+    folds = StratifiedGroupKFold(min([most, *several]))
+    parts = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a label with fewer rows than folds
+        for train, test in folds.split(dataset.rows[used], dataset.targets[used], dataset.groups[used]):
+            known = np.isin(dataset.targets[used[test]], dataset.targets[used[train]])
+            if len(np.unique(dataset.targets[used[train]])) > 1:
+                parts.append((used[train], used[test][known]))
+    return parts
+
+
+def random_folds(dataset: Dataset, most: int = 5) -> list[Fold]:
     """Folds by row, which may split a group. Their accuracy is too high."""
-    smallest = int(np.bincount(dataset.targets).min())
-    folds = StratifiedKFold(max(2, min(most, smallest)), shuffle=True, random_state=0)
-    return list(folds.split(dataset.rows, dataset.targets))
+    counts = np.bincount(dataset.targets)
+    several = counts[counts > 1]
+    folds = StratifiedKFold(max(2, min(most, int(several.min(initial=most)))), shuffle=True, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return list(folds.split(dataset.rows, dataset.targets))
 
 
-def cross_validate(name: str, dataset: Dataset, folds: list[tuple[Integers, Integers]]) -> Iterator[Matrix]:
-    """The confusion matrix of each fold, [true, predicted]. Most models run one fold per processor at once."""
+def cross_validate(name: str, dataset: Dataset, folds: Sequence[Fold]) -> Iterator[tuple[Integers, Array]]:
+    """The held-out rows of each fold and their probabilities [rows, labels].
 
-    def judge(fold: tuple[Integers, Integers]) -> Matrix:
+    Most models run one fold per processor at once.
+    """
+
+    def judge(fold: Fold) -> tuple[Integers, Array]:
         train, test = fold
-        confusion = np.zeros((len(dataset.labels), len(dataset.labels)), dtype=int)
-        predicted = fit(name, dataset, train).predict(dataset.rows[test])
-        np.add.at(confusion, (dataset.targets[test], predicted), 1)
-        return confusion
+        if not len(test):
+            return test, np.zeros((0, len(dataset.labels)))
+        return test, probabilities_of(fit(name, dataset, train), dataset.rows[test], len(dataset.labels))
 
     workers = 1 if name in _FORESTS else os.cpu_count()
     with calm(), ThreadPoolExecutor(workers, "fold") as pool:
         yield from pool.map(judge, folds)
+
+
+def scores_of(name: str, dataset: Dataset, judged: Iterable[tuple[Integers, Array]]) -> Scores:
+    """The scores of a cross-validation."""
+    probabilities = np.full((len(dataset.rows), len(dataset.labels)), np.nan)
+    folds = []
+    for test, found in judged:
+        probabilities[test] = found
+        folds.append(confusion_of(dataset.targets[test], found))
+    return Scores(name, tuple(folds), probabilities)
+
+
+def confusion_of(targets: Integers, probabilities: Array) -> Matrix:
+    """The confusion matrix, [true, predicted] counts."""
+    confusion = np.zeros((probabilities.shape[1],) * 2, dtype=int)
+    if len(targets):
+        np.add.at(confusion, (targets, probabilities.argmax(axis=1)), 1)
+    return confusion
 
 
 @contextmanager

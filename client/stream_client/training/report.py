@@ -3,12 +3,28 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from stream_client.training.dataset import Dataset
 from stream_client.training.estimators import Matrix, Scores
+from stream_client.training.wording import counted
 
 _CELL, _MARGIN = 76, 10
+
+
+def class_table(dataset: Dataset) -> str:
+    """What each label has, a line each: groups, seconds with a person, samples."""
+    width = max(len(label) for label in dataset.labels)
+    lines = []
+    for target, label in enumerate(dataset.labels):
+        here = np.flatnonzero(dataset.targets == target)
+        sources = (
+            {dataset.origins[row].group for row in here} if dataset.origins else set(dataset.groups[here].tolist())
+        )
+        time = f", {dataset.seconds[target]:.1f} s with a person" if dataset.seconds else ""
+        lines.append(f"{label:<{width}}  {counted(len(sources), 'source')}{time}, {counted(len(here), 'sample')}")
+    return "\n".join(lines)
 
 
 def confusion_table(confusion: Matrix, labels: Sequence[str]) -> str:
@@ -93,7 +109,7 @@ def model_card(
 | output | `scores`, FP32: probabilities, in the order of `labels.txt` |
 | sees | {"a trajectory, as columns" if dataset.schema is None else seen} |
 | model | {best.name} |
-| data | {data}: {len(dataset.rows)} samples, {len(set(dataset.groups.tolist()))} groups |
+| data | {data}: {counted(len(dataset.rows), "sample")}, {counted(dataset.group_count, "group")} |
 
 **Accuracy** {best.accuracy:.2%}, cross-validated in {len(best.folds)} folds that never split a {dataset.split}.
 Folds by row, which may put the same {dataset.split} on both sides, would have claimed {careless.accuracy:.2%}.

@@ -11,16 +11,24 @@ from stream_client.training.estimators import Scores
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """A finished training: ``best`` of ``results``. ``careless`` is the score of ``best`` with folds by row.
+    """A finished training: ``best`` of ``results``, written as ``version`` of the directory ``out``.
+
+    ``careless`` is the score of ``best`` with folds by row.
 
     ``steadiness`` is the share of the clips' windows with the same label at lower frame rates, by finalist name.
     It is empty for tables.
     """
 
     out: Path
+    version: int
     labels: tuple[str, ...]
     best: Scores
     results: tuple[Scores, ...]
     careless: Scores
     steadiness: Mapping[str, float]
     model: onnx.ModelProto
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the version."""
+        return self.out / str(self.version)

@@ -31,7 +31,7 @@ def add_to_configuration(training: Training, config: Path) -> list[str]:
         places = {GRAPH_CLASSIFIER: training.out, NO_PERSON: zeros}
     try:
         if NO_PERSON in places:
-            target = places[NO_PERSON] / "1" / f"{NO_PERSON}.onnx"
+            target = places[NO_PERSON] / str(training.version) / f"{NO_PERSON}.onnx"
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(no_person_model(training.labels).SerializeToString())
         for name, folder in places.items():

@@ -1,7 +1,9 @@
 """Landmark tables: poses with 33 joints in each row, or trajectories of a fingertip."""
 
 import csv
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,90 +13,151 @@ from stream_client.classify.joints import BODY, JOINT
 from stream_client.classify.raw_pose import RawPose
 from stream_client.errors import ConfigurationError
 from stream_client.training.augment import jittered, mirror, mirrored_target
-from stream_client.training.dataset import Dataset, Integers, check_counts, group_of
+from stream_client.training.dataset import Dataset, check_labels, group_of
+from stream_client.training.grouping import Groups, Integers, Origin, grouped
+from stream_client.training.wording import counted
 
 Array = npt.NDArray[np.float64]
 
 _POSE_COLUMNS = 2 + 3 * len(BODY)
 _BLOCKS = 5
+_ROW_GAP = 2
+"""Rows left out between two blocks of one source video."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The cells of a CSV file without its empty lines and its header. ``lines`` are the numbers of its lines."""
+
+    path: Path
+    rows: list[list[str]]
+    lines: list[int]
+
+    @classmethod
+    def read(cls, path: Path) -> "Table":
+        """Read a file. Raises :class:`.ConfigurationError`."""
+        try:
+            with path.open(newline="", encoding="utf-8-sig") as file:
+                reader = csv.reader(file)
+                numbered = [(reader.line_num, row) for row in reader if row]
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise ConfigurationError(f"cannot read {path}: {error}", option="data") from error
+        if len(numbered) > 1 and not any(_number(cell) is not None for cell in numbered[0][1]):
+            numbered = numbered[1:]
+        if not numbered:
+            raise ConfigurationError(f"{path} is empty", option="data")
+        width = len(numbered[0][1])
+        for line, row in numbered:
+            if len(row) != width:
+                raise ConfigurationError(
+                    f"{path}: line {line} has {counted(len(row), 'column')}, line {numbered[0][0]} has {width}",
+                    option="data",
+                )
+        return cls(path, [row for _, row in numbered], [line for line, _ in numbered])
+
+    def numbers(self, *, first_column: int) -> Array:
+        """The cells from ``first_column`` on. Raises :class:`.ConfigurationError` with the line of a bad cell."""
+        cells = [row[first_column:] for row in self.rows]
+        try:
+            numbers = np.array(cells, dtype=np.float64)
+        except ValueError:
+            numbers = None
+        if numbers is not None and np.isfinite(numbers).all():
+            return numbers
+        for line, row in zip(self.lines, cells, strict=True):
+            for column, cell in enumerate(row, first_column + 1):
+                if _number(cell) is None:
+                    raise ConfigurationError(
+                        f"{self.path}: line {line}, column {column}: {cell!r} is not a number", option="data"
+                    )
+        raise AssertionError("a number that NumPy refuses and Python does not")
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def read_table(path: Path, names: Mapping[str, str] | None = None, group_by: str | None = None) -> Dataset:
     """A table of poses (name, class, 99 numbers) or of trajectories (class number, pairs of numbers).
 
-    ``names`` renames classes. ``group_by`` finds the person or session in a pose's name
-    (:func:`~stream_client.training.dataset.group_of`). Raises :class:`.ConfigurationError`.
+    A first line of column names is passed over. ``names`` renames classes. ``group_by`` finds the person or session in
+    a pose's name (:func:`~stream_client.training.dataset.group_of`). Raises :class:`.ConfigurationError`.
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigurationError(f"cannot read {path}: {error}", option="data") from error
-    if not rows:
-        raise ConfigurationError(f"{path} is empty", option="data")
-    if len(rows[0]) == _POSE_COLUMNS:
-        return pose_dataset(rows, path, names or {}, group_by)
-    if len(rows[0]) >= 5 and len(rows[0]) % 2 == 1:
+    table = Table.read(path)
+    width = len(table.rows[0])
+    if width == _POSE_COLUMNS:
+        return pose_dataset(table, names or {}, group_by)
+    if width >= 5 and width % 2 == 1:
         if group_by:
             raise ConfigurationError(f"{path} has trajectories, which have no name to group by", option="group_by")
-        return trajectory_dataset(rows, path, names or {})
+        return trajectory_dataset(table, names or {})
     raise ConfigurationError(
-        f"{path}: {len(rows[0])} columns are neither a pose (name, class, 33 x (x, y, z)) "
+        f"{path}: {counted(width, 'column')} are neither a pose (name, class, 33 x (x, y, z)) "
         "nor a trajectory (class number, n x (dx, dy))",
         option="data",
     )
 
 
-def pose_dataset(rows: list[list[str]], path: Path, names: Mapping[str, str], group_by: str | None) -> Dataset:
+def pose_dataset(table: Table, names: Mapping[str, str], group_by: str | None) -> Dataset:
     """Poses. The default group is the source video: the part of the name between ``frame__`` and the last ``__``."""
-    numbers = _numbers([row[2:] for row in rows], path, first_column=3)
+    rows = table.rows
+    numbers = table.numbers(first_column=2)
     classes = list(dict.fromkeys(row[1] for row in rows))
     if names:
         classes = [name for name in names if name in classes] + [name for name in classes if name not in names]
-    targets = np.array([classes.index(row[1]) for row in rows], dtype=np.intp)
-    # A photo that is not a frame of a video is its own group.
-    sources = [
-        group_of(row[0], group_by) if group_by else row[0].removeprefix("frame__").rpartition("__")[0] or row[0]
-        for row in rows
-    ]
     labels = tuple(names.get(name, name) for name in classes)
+    check_labels(labels, str(table.path))
+    targets = [classes.index(row[1]) for row in rows]
+    origins = tuple(Origin(_source(row[0], group_by), 0.0, position, position) for position, row in enumerate(rows))
     split = "person or session" if group_by else "source video"
-    return poses_to_dataset(numbers.reshape(-1, len(BODY), 3), targets, sources, labels, split=split, what=str(path))
+    groups = grouped(targets, origins, labels, split, _ROW_GAP)
+    points = numbers.reshape(-1, len(BODY), 3)
+    return poses_to_dataset(points, np.array(targets, dtype=np.intp), labels, groups, origins, groups.notes)
+
+
+def _source(name: str, group_by: str | None) -> str:
+    """A photo that is not a frame of a video is its own group."""
+    return group_of(name, group_by) if group_by else name.removeprefix("frame__").rpartition("__")[0] or name
 
 
 def poses_to_dataset(
     points: Array,
     targets: Integers,
-    sources: list[str],
     labels: tuple[str, ...],
-    *,
-    split: str,
-    what: str,
-    warnings: tuple[str, ...] = (),
+    groups: Groups,
+    origins: tuple[Origin, ...],
+    warnings: tuple[str, ...],
+    seconds: tuple[float, ...] = (),
 ) -> Dataset:
     """Single poses [n, 33, 3], with their mirror images and jitter as augmentations."""
-    groups = np.unique(sources, return_inverse=True)[1].astype(np.intp)
-    check_counts(targets, groups, labels, what, split)
     rng = np.random.default_rng(0)
     other = [mirrored_target(labels, int(target)) for target in targets]
     usable = np.array([target is not None for target in other])
     reflected = mirror(points)[usable]
-    extra = [(jittered(points, rng), targets, groups)]
+    extra = [(jittered(points, rng), targets, groups.numbers)]
     for variant in (reflected, jittered(reflected, rng)):
-        extra.append((variant, np.array([t for t in other if t is not None], dtype=np.intp), groups[usable]))
+        reflected_targets = np.array([target for target in other if target is not None], dtype=np.intp)
+        extra.append((variant, reflected_targets, groups.numbers[usable]))
     return Dataset(
         rows=torso_aligned(points),
         targets=targets,
-        groups=groups,
+        groups=groups.numbers,
         labels=labels,
         columns=tuple(f"{axis}:{name}" for axis in ("along", "across", "depth") for name in BODY),
-        split=split,
+        split=groups.split,
         schema=RawPose(),
         extra_rows=np.concatenate([torso_aligned(variant) for variant, _, _ in extra]),
         extra_targets=np.concatenate([item for _, item, _ in extra]),
         extra_groups=np.concatenate([item for _, _, item in extra]),
         frame=True,
         warnings=warnings,
+        group_names=groups.names,
+        origins=origins,
+        seconds=seconds,
     )
 
 
@@ -115,21 +178,21 @@ def torso_aligned(points: Array) -> npt.NDArray[np.float32]:
     return np.asarray(aligned, dtype=np.float32)
 
 
-def trajectory_dataset(rows: list[list[str]], path: Path, names: Mapping[str, str]) -> Dataset:
+def trajectory_dataset(table: Table, names: Mapping[str, str]) -> Dataset:
     """Trajectories. The table does not name persons, so contiguous blocks of each class's rows are held out."""
-    numbers = _numbers(rows, path, first_column=1)
+    numbers = table.numbers(first_column=0)
     given = numbers[:, 0]
     if not np.array_equal(given, np.round(given)) or given.min() < 0:
-        raise ConfigurationError(f"{path}: the first column has to be the class's number, from 0", option="data")
+        raise ConfigurationError(f"{table.path}: the first column has to be the class's number, from 0", option="data")
     classes = np.unique(given)
     targets = np.searchsorted(classes, given).astype(np.intp)
-    groups = np.zeros(len(rows), dtype=np.intp)
+    groups = np.zeros(len(numbers), dtype=np.intp)
     for target in range(len(classes)):
         here = np.flatnonzero(targets == target)
         groups[here] = np.arange(len(here)) * _BLOCKS // len(here)
     labels = tuple(names.get(str(int(number)), str(int(number))) for number in classes)
     split = "contiguous block of rows"
-    check_counts(targets, groups, labels, str(path), split)
+    check_labels(labels, str(table.path))
     steps = (numbers.shape[1] - 1) // 2
     return Dataset(
         rows=numbers[:, 1:].astype(np.float32),
@@ -139,18 +202,5 @@ def trajectory_dataset(rows: list[list[str]], path: Path, names: Mapping[str, st
         columns=tuple(f"{axis}{step}" for step in range(steps) for axis in ("dx", "dy")),
         split=split,
         warnings=("no person or session is given: neighbouring blocks may hold the same person",),
+        group_names=tuple(f"block {block + 1}" for block in range(_BLOCKS)),
     )
-
-
-def _numbers(rows: list[list[str]], path: Path, *, first_column: int) -> Array:
-    width = len(rows[0])
-    for line, row in enumerate(rows, 1):
-        if len(row) != width:
-            raise ConfigurationError(f"{path}: line {line} has another number of columns than line 1", option="data")
-    try:
-        numbers = np.array(rows, dtype=np.float64)
-    except ValueError as error:
-        raise ConfigurationError(f"{path}: {error}, from column {first_column} on", option="data") from error
-    if not np.isfinite(numbers).all():
-        raise ConfigurationError(f"{path}: line {int(np.argwhere(~np.isfinite(numbers))[0][0]) + 1} has no number")
-    return numbers

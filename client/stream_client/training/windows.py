@@ -1,112 +1,74 @@
-"""Cuts labelled clips into rows of windows, with the same code as a running stream."""
+"""From labelled clips to a dataset. One clip is in memory at a time."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
 from stream_client.classify.features import FeatureSchema
-from stream_client.classify.windows import Window, WindowBuffer, WindowSpec
-from stream_client.errors import ConfigurationError
-from stream_client.training.augment import jittered, mirror, mirrored_target, rotated, scaled, time_warped
+from stream_client.classify.windows import Window, WindowSpec
+from stream_client.errors import ConfigurationError, SourceError
+from stream_client.training.augment import mirrored_target
 from stream_client.training.clips import LabelledClip, LandmarkFinder, Span, Track, chosen
-from stream_client.training.dataset import Dataset, check_counts, group_of
+from stream_client.training.cutting import cut, span_at, streams_of, unlabelled, varied
+from stream_client.training.dataset import Dataset, Rows, check_labels, group_of
+from stream_client.training.grouping import BETWEEN, Groups, Origin, grouped
 from stream_client.training.tables import poses_to_dataset
+from stream_client.training.wording import counted, listed
 
 Array = npt.NDArray[np.float64]
 
 _VARIANTS = 12
 """Random variations of each clip and of its mirror image."""
-_JITTER = 0.01
-"""Noise on landmarks, in torso lengths."""
-_NOISY = 3
-"""Number of times each slower stream is evaluated, each time with other noise."""
+_MANY_CLIPS = 50
+"""With more clips there are fewer variations of each, so that memory stays the same."""
+_STREAMS = 20
+"""The number of clips with which models are compared at lower frame rates."""
 _SLOWER = (2, 3)
 """Also learn from every second and every third frame: a tracker with fewer frames finds other landmarks."""
+_SHORTEST_GAP = 500_000
+"""Time in µs after which a pose counts as another one, for blocks of time."""
 
 
-def clips_dataset(
-    clips: Sequence[LabelledClip],
-    find: LandmarkFinder,
-    schema: FeatureSchema,
-    window: WindowSpec | None,
-    labels: Sequence[str] | None = None,
-    background: str | None = None,
-    group_by: str | None = None,
-) -> Dataset:
-    """The windows, or single poses without ``window``, that lie within one labelled span.
+@dataclass(frozen=True, slots=True)
+class ClipOptions:
+    """How clips become samples.
 
-    ``background`` names a class for the unlabelled time of annotated clips. ``group_by`` finds the person or session
-    in ``FOLDER/FILE`` of a clip (:func:`group_of`). Without it a group is a clip, or a labelled span if a label is in
-    one clip only.
+    ``window`` of ``None`` makes single poses. ``labels`` are the only ones, in this order. ``background`` names a class
+    for the unlabelled time of annotated clips. ``group_by`` finds the person or session in ``FOLDER/FILE`` of a clip
+    (:func:`.group_of`). With ``strict``, the first file that cannot be used raises.
     """
-    prepared = [
-        (chosen(clip.spans, labels, clip.path), clip, find(clip.path, 1))
-        for clip in tqdm(clips, unit="clip", disable=None)
-    ]
-    names = tuple(labels) if labels else tuple(sorted({span.label for spans, _, _ in prepared for span in spans}))
+
+    schema: FeatureSchema = field(default_factory=FeatureSchema)
+    window: WindowSpec | None = None
+    labels: tuple[str, ...] = ()
+    background: str | None = None
+    group_by: str | None = None
+    strict: bool = False
+
+
+def clips_dataset(clips: Sequence[LabelledClip], find: LandmarkFinder, options: ClipOptions) -> Dataset:
+    """The windows, or single poses, that lie within one labelled span.
+
+    A clip that cannot be read is skipped with a note, or raises with ``strict``.
+    Raises :class:`~stream_client.errors.StreamClientError`.
+    """
+    spans = [chosen(clip.spans, options.labels or None, clip.path) for clip in clips]
+    names = options.labels or tuple(sorted({span.label for of_clip in spans for span in of_clip}))
     _check_labels(names, clips)
-    if background is not None:
-        shortest = window.length_ms / 1000 if window else 0.2
-        rest = [
-            () if clip.whole else unlabelled(spans, float(track.timestamps[-1]) / 1e6, shortest, background)
-            for spans, clip, track in prepared
-        ]
-        if sum(len(spans) for spans in rest) > 1:
-            prepared = [
-                ((*spans, *more), clip, track) for (spans, clip, track), more in zip(prepared, rest, strict=True)
-            ]
-            names = (*names, *({background} - set(names)))
-    # Spans of one clip show the same person in the same room. They stay together if there are enough clips.
-    split = "person or session" if group_by else "clip" if _in_several_clips(names, prepared) else "labelled span"
-    warnings: tuple[str, ...] = (
-        ("spans of the same clip are held out, with the same person and room: this does not show generality",)
-        if split == "labelled span"
-        else ()
-    )
-    groups: dict[tuple[str, int], int] = {}
-    collected = _Rows()
-    streams: list[tuple[tuple[Window, ...], ...]] = []
-    for spans, clip, track in prepared:
-        key = group_of(f"{clip.path.parent.name}/{clip.path.name}", group_by) if group_by else str(clip.path)
-        numbers = [
-            groups.setdefault((key, position if split == "labelled span" else 0), len(groups))
-            for position in range(len(spans))
-        ]
-        before = len(collected.rows)
-        if window is None:
-            collected.add_poses(track, spans, numbers, names)
-        else:
-            # Even at half this rate there must be no gap.
-            period = float(track.timestamps[-1] - track.timestamps[0]) / max(1, len(track.timestamps) - 1) / 1000
-            slower = [find(clip.path, every) for every in _SLOWER if 2 * every * period <= window.max_gap_ms]
-            streams.append(collected.add_windows([track, *slower], spans, numbers, names, schema, window))
-        if len(collected.rows) == before and spans:
-            warnings += (f"{clip.path} gives no sample: nobody is seen in it for {_seen(window)}",)
-    what = str(clips[0].path) if len(clips) == 1 else f"{len(clips)} clips"
-    if window is None:
-        poses = np.array(collected.rows).reshape(-1, 33, 3)
-        targets = np.array(collected.targets, dtype=np.intp)
-        sources = [str(group) for group in collected.groups]
-        return poses_to_dataset(poses, targets, sources, names, split=split, what=what, warnings=warnings)
-    targets, numbers_of_rows = np.array(collected.targets, dtype=np.intp), np.array(collected.groups, dtype=np.intp)
-    check_counts(targets, numbers_of_rows, names, what, split)
-    return Dataset(
-        rows=np.array(collected.rows, dtype=np.float32),
-        targets=targets,
-        groups=numbers_of_rows,
-        labels=names,
-        columns=window.names(schema.names),
-        split=split,
-        schema=schema,
-        window=window,
-        extra_rows=np.array(collected.extra_rows, dtype=np.float32).reshape(-1, len(window.names(schema.names))),
-        extra_targets=np.array(collected.extra_targets, dtype=np.intp),
-        extra_groups=np.array(collected.extra_groups, dtype=np.intp),
-        streams=tuple(rates for rates in streams if len(rates) > 1),
-        warnings=warnings,
-    )
+    groups = [_group(clip, options.group_by) for clip in clips]
+    variants = max(1, _VARIANTS * _MANY_CLIPS // max(_MANY_CLIPS, len(clips)))
+    collected = _Collected(options, _kind(clips, options.group_by), variants)
+    for clip, of_clip, group in zip(tqdm(clips, unit="clip", disable=None), spans, groups, strict=True):
+        try:
+            collected.add(clip, of_clip, group, find)
+        except SourceError as error:
+            if options.strict:
+                raise
+            collected.skipped.append(f"skipped: {error.message}")
+    return collected.dataset(names, clips)
 
 
 def _check_labels(names: Sequence[str], clips: Sequence[LabelledClip]) -> None:
@@ -115,117 +77,178 @@ def _check_labels(names: Sequence[str], clips: Sequence[LabelledClip]) -> None:
         raise ConfigurationError(f"no {', '.join(absent)} among the labels {', '.join(sorted(there))}", option="labels")
 
 
-def _in_several_clips(names: Sequence[str], prepared: Sequence[tuple[tuple[Span, ...], LabelledClip, Track]]) -> bool:
-    """Whether each label is in at least two clips, or each clip has one label."""
-    return all(clip.whole for _, clip, _ in prepared) or all(
-        sum(any(span.label == name for span in spans) for spans, _, _ in prepared) > 1 for name in names
-    )
+def _group(clip: LabelledClip, group_by: str | None) -> str:
+    if group_by:
+        return group_of(f"{clip.path.parent.name}/{clip.path.name}", group_by)
+    return clip.group or str(clip.path)
 
 
-def _seen(window: WindowSpec | None) -> str:
-    return f"{window.length_ms:g} ms within a label" if window else "a moment within a label"
+def _kind(clips: Sequence[LabelledClip], group_by: str | None) -> str:
+    return "person or session" if group_by or any(clip.group for clip in clips) else "clip"
 
 
-def unlabelled(spans: Sequence[Span], end: float, shortest: float, label: str) -> tuple[Span, ...]:
-    """The time from 0 to ``end`` seconds outside ``spans``, in pieces of one to four times ``shortest``."""
-    found = []
-    at = 0.0
-    for start, stop in [*sorted((span.start, span.end) for span in spans), (end, end)]:
-        pieces = max(1, int((start - at) / (4 * shortest)) + 1)
-        if start - at > shortest * 1.2:
-            length = (start - at) / pieces
-            found += [Span(at + piece * length, at + (piece + 1) * length, label) for piece in range(pieces)]
-        at = max(at, stop)
-    return tuple(found)
+class _Collected:
+    """Rows with their labels and origins, and augmented rows."""
 
+    def __init__(self, options: ClipOptions, kind: str, variants: int) -> None:
+        self._options = options
+        self._kind = kind
+        self._variants = variants
+        self._rng = np.random.default_rng(0)
+        self._rows: list[Rows] = []
+        self._labels: list[str] = []
+        self._origins: list[Origin] = []
+        self._extra_rows: list[Rows] = []
+        self._extra_labels: list[tuple[str, bool]] = []
+        self._extra_origins: list[Origin] = []
+        self._streams: list[tuple[tuple[Window, ...], ...]] = []
+        self._seconds: dict[str, float] = {}
+        self.skipped: list[str] = []
+        """Notes about clips without a sample."""
 
-class _Rows:
-    """Collects rows with their targets and groups, and augmented rows."""
+    def add(self, clip: LabelledClip, spans: Sequence[Span], group: str, find: LandmarkFinder) -> None:
+        """Add a clip's rows."""
+        options = self._options
+        track = find(clip.path, 1)
+        if not len(track.timestamps):
+            raise SourceError(f"{clip.path} has no frame")
+        if options.background is not None and not clip.whole:
+            shortest = options.window.length_ms / 1000 if options.window else 0.2
+            spans = (*spans, *unlabelled(spans, float(track.timestamps[-1]) / 1e6, shortest, options.background))
+        before = len(self._rows)
+        self._count_seconds(track, spans)
+        if options.window is None:
+            for frame, timestamp in enumerate(track.timestamps.tolist()):
+                if (points := track.person(frame)) is not None:
+                    self._keep(points[:33], spans, timestamp, timestamp, group)
+        else:
+            self._add_windows(clip, track, spans, group, find, options.window)
+        if len(self._rows) == before and spans:
+            self.skipped.append(f"{clip.path} gives no sample: {self._why(track)}")
 
-    def __init__(self) -> None:
-        self.rows: list[Array] = []
-        self.targets: list[int] = []
-        self.groups: list[int] = []
-        self.extra_rows: list[Array] = []
-        self.extra_targets: list[int] = []
-        self.extra_groups: list[int] = []
-
-    def add_poses(self, track: Track, spans: Sequence[Span], groups: list[int], names: tuple[str, ...]) -> None:
-        for frame, timestamp in enumerate(track.timestamps):
-            points = track.person(frame)
-            position = _position(spans, int(timestamp), int(timestamp))
-            if points is not None and position is not None:
-                self.rows.append(points[:33])
-                self.targets.append(names.index(spans[position].label))
-                self.groups.append(groups[position])
-
-    def add_windows(
+    def _add_windows(
         self,
-        tracks: Sequence[Track],
+        clip: LabelledClip,
+        track: Track,
         spans: Sequence[Span],
-        groups: list[int],
-        names: tuple[str, ...],
-        schema: FeatureSchema,
+        group: str,
+        find: LandmarkFinder,
         window: WindowSpec,
-    ) -> tuple[tuple[Window, ...], ...]:
-        """Add the ``tracks`` of a clip, at its own frame rate and at lower ones. Returns all windows of each."""
-        rng = np.random.default_rng(len(self.groups))
-        streams = [cut(tracks[0].timestamps, tracks[0].landmarks, schema, window)]
-        for track in (*tracks[1:],) * _NOISY:
-            # The model is trained on the same landmarks, and trees memorise them. Noise makes them differ.
-            streams.append(cut(track.timestamps, jittered(track.landmarks, rng, _JITTER), schema, window))
-        for position, row in within(spans, streams[0]):
-            self.rows.append(row)
-            self.targets.append(names.index(spans[position].label))
-            self.groups.append(groups[position])
+    ) -> None:
+        schema = self._options.schema
+        # Even at half this rate there must be no gap.
+        period = float(track.timestamps[-1] - track.timestamps[0]) / max(1, len(track.timestamps) - 1) / 1000
+        tracks = [track, *(find(clip.path, every) for every in _SLOWER if 2 * every * period <= window.max_gap_ms)]
+        if len(tracks) > 1 and len(self._streams) < _STREAMS:
+            self._streams.append(streams_of(tracks, schema, window, self._rng))
+        for found in cut(track.timestamps, track.landmarks, schema, window):
+            if found.row is not None:
+                self._keep(found.row, spans, found.start, found.end, group)
         for reflect in (False, True):
-            for variant in range(_VARIANTS):
-                track = tracks[variant % len(tracks)]
-                landmarks = mirror(track.landmarks) if reflect else track.landmarks
-                varied = jittered(rotated(scaled(landmarks, rng), rng), rng, _JITTER)
-                # The spans are warped in the same way, so labels stay correct.
-                warped = time_warped(track.timestamps, rng).astype(np.int64)
-                factor = _factor(track.timestamps, warped)
-                first = track.timestamps[0] / 1e6
-                moved = [
-                    Span(first + (s.start - first) * factor, first + (s.end - first) * factor, s.label) for s in spans
-                ]
-                for position, row in within(moved, cut(warped, varied, schema, window)):
-                    target = names.index(spans[position].label)
-                    other = mirrored_target(names, target) if reflect else target
-                    if other is not None:
-                        self.extra_rows.append(row)
-                        self.extra_targets.append(other)
-                        self.extra_groups.append(groups[position])
-        return tuple(streams)
+            for variant in range(self._variants):
+                chosen_track = tracks[variant % len(tracks)]
+                for found in varied(chosen_track, schema, window, self._rng, reflect=reflect):
+                    span = span_at(spans, found.start, found.end)
+                    if found.row is not None and span is not None:
+                        self._extra_rows.append(found.row.astype(np.float32))
+                        self._extra_labels.append((span.label, reflect))
+                        self._extra_origins.append(Origin(group, span.start, found.start, found.end))
+
+    def _keep(self, row: Array, spans: Sequence[Span], start: int, end: int, group: str) -> None:
+        span = span_at(spans, start, end)
+        if span is not None:
+            self._rows.append(row.astype(np.float32))
+            self._labels.append(span.label)
+            self._origins.append(Origin(group, span.start, start, end))
+
+    def _count_seconds(self, track: Track, spans: Sequence[Span]) -> None:
+        times = track.timestamps / 1e6
+        periods = np.diff(times, append=times[-1])
+        seen = ~np.isnan(track.landmarks[:, 0, 0])
+        for span in spans:
+            here = seen & (times >= span.start) & (times <= span.end)
+            self._seconds[span.label] = self._seconds.get(span.label, 0.0) + float(periods[here].sum())
+
+    def _why(self, track: Track) -> str:
+        window = self._options.window
+        seen = f"{window.length_ms:g} ms within a label" if window else "a moment within a label"
+        return f"nobody is seen in it for {seen}"
+
+    def dataset(self, names: tuple[str, ...], clips: Sequence[LabelledClip]) -> Dataset:
+        """Everything that was added."""
+        options = self._options
+        what = str(clips[0].path) if len(clips) == 1 else counted(len(clips), "clip")
+        counts = {name: self._labels.count(name) for name in dict.fromkeys((*names, *self._labels))}
+        notes = list(self.skipped)
+        if self.skipped:
+            notes.append(f"{len(clips) - len(self.skipped)} of {counted(len(clips), 'clip')} are used")
+        empty = [name for name, count in counts.items() if not count]
+        if empty:
+            text = f"{what} has no usable sample of {listed([repr(name) for name in empty])}"
+            if options.strict:
+                raise ConfigurationError(f"{text}: a person must be visible for longer than a window", option="data")
+            notes.append(f"{text}: the model does not know it")
+        labels = tuple(name for name, count in counts.items() if count)
+        check_labels(labels, what, _because(self.skipped))
+        targets = np.array([labels.index(label) for label in self._labels], dtype=np.intp)
+        gap = _SHORTEST_GAP if options.window is None else 0
+        groups = grouped(targets.tolist(), self._origins, labels, self._kind, gap)
+        notes += groups.notes
+        seconds = tuple(self._seconds.get(label, 0.0) for label in labels)
+        if options.window is None:
+            poses = np.array(self._rows, dtype=np.float64).reshape(-1, 33, 3)
+            return poses_to_dataset(poses, targets, labels, groups, tuple(self._origins), (*notes,), seconds)
+        extra = list(self._extras(labels, groups))
+        return Dataset(
+            rows=np.array(self._rows, dtype=np.float32),
+            targets=targets,
+            groups=groups.numbers,
+            labels=labels,
+            columns=options.window.names(options.schema.names),
+            split=groups.split,
+            schema=options.schema,
+            window=options.window,
+            extra_rows=np.array([self._extra_rows[row] for row, _, _ in extra], dtype=np.float32).reshape(
+                -1, len(options.window.names(options.schema.names))
+            ),
+            extra_targets=np.array([target for _, target, _ in extra], dtype=np.intp),
+            extra_groups=np.array([group for _, _, group in extra], dtype=np.intp),
+            streams=tuple(self._streams),
+            warnings=tuple(notes),
+            group_names=groups.names,
+            origins=tuple(self._origins),
+            seconds=seconds,
+        )
+
+    def _extras(self, labels: tuple[str, ...], groups: Groups) -> Iterator[tuple[int, int, int]]:
+        """The position, target and group of each augmented row that has a label. Its group is that of the row nearest
+        in time."""
+        nearest = _Nearest(self._labels, self._origins, groups)
+        for row, ((label, reflect), origin) in enumerate(zip(self._extra_labels, self._extra_origins, strict=True)):
+            if label not in labels:
+                continue
+            target = labels.index(label)
+            other = mirrored_target(labels, target) if reflect else target
+            if other is not None:
+                yield row, other, nearest(label, origin)
 
 
-def cut(
-    timestamps: npt.NDArray[np.int64], landmarks: Array, schema: FeatureSchema, window: WindowSpec
-) -> tuple[Window, ...]:
-    """The windows of a track, in order."""
-    buffer = WindowBuffer(schema, window)
-    return tuple(
-        found
-        for timestamp, points in zip(timestamps, landmarks, strict=True)
-        for found in buffer.add(int(timestamp), None if np.isnan(points[0, 0]) else points)
-    )
+class _Nearest:
+    """Finds the group of the row with the same label, group and span that is nearest in time."""
+
+    def __init__(self, labels: Sequence[str], origins: Sequence[Origin], groups: Groups) -> None:
+        found: dict[tuple[str, str, float], list[tuple[int, int]]] = {}
+        for label, origin, number in zip(labels, origins, groups.numbers.tolist(), strict=True):
+            found.setdefault((label, origin.group, origin.span), []).append((origin.start, number))
+        self._starts = {key: np.array([start for start, _ in rows]) for key, rows in found.items()}
+        self._numbers = {key: [number for _, number in rows] for key, rows in found.items()}
+
+    def __call__(self, label: str, origin: Origin) -> int:
+        key = (label, origin.group, origin.span)
+        if key not in self._starts:
+            return BETWEEN
+        return self._numbers[key][int(np.abs(self._starts[key] - origin.start).argmin())]
 
 
-def within(spans: Sequence[Span], windows: Sequence[Window]) -> Iterator[tuple[int, Array]]:
-    """The row of each window inside a span, with the position of the span."""
-    for window in windows:
-        position = _position(spans, window.start, window.end)
-        if window.row is not None and position is not None:
-            yield position, window.row
-
-
-def _position(spans: Sequence[Span], start: int, end: int) -> int | None:
-    for position, span in enumerate(spans):
-        if span.start * 1e6 <= start and end <= span.end * 1e6:
-            return position
-    return None
-
-
-def _factor(before: npt.NDArray[np.int64], after: npt.NDArray[np.int64]) -> float:
-    return float((after[-1] - after[0]) / (before[-1] - before[0])) if len(before) > 1 else 1.0
+def _because(skipped: Sequence[str]) -> str:
+    return f" ({'; '.join(skipped[:5])})" if skipped else ""

@@ -272,6 +272,6 @@ def _label_files(
 
 
 def _label_file(models: Iterable[Model]) -> Path | None:
-    """The labels.txt beside one of the models, if any has it."""
-    paths = (model.path.parents[1] / "labels.txt" for model in models)
+    """The labels.txt beside one of the models or beside its version's folder, if any has it."""
+    paths = (folder / "labels.txt" for model in models for folder in model.path.parents[:2])
     return next((path for path in paths if path.is_file()), None)

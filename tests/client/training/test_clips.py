@@ -9,7 +9,7 @@ from stream_client.training.clips import (
     find_clips,
     read_annotations,
 )
-from stream_client.training.windows import unlabelled
+from stream_client.training.cutting import unlabelled
 from tests.client.training.movements import write_annotations
 
 

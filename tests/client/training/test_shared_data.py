@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stream_client.classify import TrainedModel, WindowSpec
+from stream_client.classify import UNKNOWN, TrainedModel, WindowSpec
 from stream_client.training.clips import LandmarkFinder, chosen, read_annotations
-from stream_client.training.estimators import Scores, cross_validate, grouped_folds
+from stream_client.training.estimators import cross_validate, grouped_folds, scores_of
 from stream_client.training.evaluate import compare, timeline
 from stream_client.training.landmarks import GraphServerLandmarks
+from stream_client.training.load import load_dataset
 from stream_client.training.result import Training
-from stream_client.training.train import load_dataset, train
+from stream_client.training.train import train
+from stream_client.training.windows import ClipOptions
 from tests.conftest import shared
 
 pytestmark = pytest.mark.timeout(180)
@@ -24,7 +26,7 @@ def accuracy(name: str, path: Path) -> float:
     dataset = load_dataset(path)
     folds = grouped_folds(dataset)
     assert len(folds) == 5
-    return Scores(name, tuple(cross_validate(name, dataset, folds))).accuracy
+    return scores_of(name, dataset, cross_validate(name, dataset, folds)).accuracy
 
 
 def test_postures_reach_97_percent_with_source_videos_held_out() -> None:
@@ -48,7 +50,9 @@ def find(models_dir: Path) -> Iterator[LandmarkFinder]:
 @pytest.fixture(scope="module")
 def steps(find: LandmarkFinder, tmp_path_factory: pytest.TempPathFactory) -> Training:
     data = shared("clips/dance.annotations.json")
-    dataset = load_dataset(data, window=WindowSpec(500, 400), labels=LABELS, find=find)
+    dataset = load_dataset(
+        data, ClipOptions(window=WindowSpec(500, 400), labels=tuple(LABELS), background=UNKNOWN), find=find
+    )
     models = ["logistic regression", "small MLP"]  # the quickest of those that `train` compares
     return train(dataset, tmp_path_factory.mktemp("models") / "steps", data="dance", models=models)
 

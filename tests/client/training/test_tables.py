@@ -64,17 +64,34 @@ def test_trajectories_are_held_out_in_contiguous_blocks_of_each_class(tmp_path: 
             assert np.array_equal(here, np.arange(here[0], here[0] + 4))
 
 
+def test_a_single_photo_a_class_leaves_nothing_to_hold_out(tmp_path: Path) -> None:
+    dataset = read_table(write(tmp_path / "two.csv", [pose_line("a.jpg", "up", 1), pose_line("b.jpg", "down", 1)]))
+    assert "'up' has 1 sample: 20 are the fewest that say something" in dataset.warnings
+    with pytest.raises(ConfigurationError, match="nothing to hold out"):
+        grouped_folds(dataset)
+
+
+def test_a_header_and_a_byte_order_mark_are_passed_over_and_lines_count_from_the_file(tmp_path: Path) -> None:
+    path = poses(tmp_path / "poses.csv")
+    header = ",".join(["name", "class", *(f"{axis}{point}" for point in range(33) for axis in "xyz")])
+    body = path.read_text()
+    path.write_text(f"\ufeff{header}\n\n{body}", encoding="utf-8")
+    assert read_table(path).rows.shape == (18, 99)
+    path.write_text(f"{header}\n\n{body}" + pose_line("x", "up", 3).rpartition(",")[0] + ",\n")
+    with pytest.raises(ConfigurationError, match="line 21, column 101: '' is not a number"):
+        read_table(path)
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
         ([], "is empty"),
         (["a,b,c"], "3 columns are neither a pose"),
-        ([pose_line("a.jpg", "up", 1), "x,y"], "line 2 has another number of columns"),
-        ([pose_line("a.jpg", "up", 1), pose_line("b.jpg", "up", 1)], "1 label"),
-        ([pose_line("a.jpg", "up", 1), pose_line("b.jpg", "down", 1)], "'up' in one source video only"),
-        ([pose_line("a.jpg", "up", 1).replace(",1", ",x", 1)], "could not convert"),
+        ([pose_line("a.jpg", "up", 1), "x,y"], "line 2 has 2 columns, line 1 has 101"),
+        ([pose_line("a.jpg", "up", 1), pose_line("b.jpg", "up", 1)], "one label only, 'up'"),
+        ([pose_line("a.jpg", "up", 1).replace(",1", ",x", 1)], "line 1, column 6: 'x[0-9.]*' is not a number"),
         (["0.5," + ",".join(["1"] * 32)], "the first column has to be the class's number"),
-        (["nan," + ",".join(["1"] * 32)], "line 1 has no number"),
+        (["nan," + ",".join(["1"] * 32)], "line 1, column 1: 'nan' is not a number"),
     ],
 )
 def test_a_bad_table_is_refused_in_one_line(tmp_path: Path, lines: list[str], message: str) -> None:

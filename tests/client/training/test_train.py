@@ -11,7 +11,7 @@ from PIL import Image
 from stream_client.classify import UNKNOWN, DecisionOptions, FeatureSchema, TrainedModel, WindowSpec
 from stream_client.cli import train as train_command
 from stream_client.cli.command import main
-from stream_client.errors import ConfigurationError
+from stream_client.errors import ConfigurationError, SourceCodecError
 from stream_client.training import train as command
 from stream_client.training import windows
 from stream_client.training.clips import Track
@@ -19,9 +19,11 @@ from stream_client.training.dataset import Dataset
 from stream_client.training.estimators import CANDIDATES, Scores, equally_accurate, grouped_folds
 from stream_client.training.evaluate import timeline
 from stream_client.training.landmarks import GraphServerLandmarks
+from stream_client.training.load import load_dataset
 from stream_client.training.result import Training
 from stream_client.training.serve import add_to_configuration
-from stream_client.training.train import load_dataset, train
+from stream_client.training.train import train
+from stream_client.training.windows import ClipOptions
 from tests.client.training.movements import FRAME_RATE, waving, write_annotations
 from tests.client.training.test_tables import poses
 
@@ -54,7 +56,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Training:
-    dataset = load_dataset(clips, window=WINDOW, find=find)
+    dataset = load_dataset(clips, ClipOptions(window=WINDOW), find=find)
     out = tmp_path_factory.mktemp("models") / "waving"
     return train(dataset, out, data="made up", models=["logistic regression", "extra trees"])
 
@@ -68,7 +70,7 @@ def test_movements_are_learnt_from_folders_of_clips(trained: Training) -> None:
 
 def test_models_within_two_standard_errors_of_the_best_count_as_equal() -> None:
     def scores(name: str, *right: int) -> Scores:
-        return Scores(name, tuple(np.array([[count, 100 - count], [0, 0]]) for count in right))
+        return Scores(name, tuple(np.array([[count, 100 - count], [0, 0]]) for count in right), np.zeros((0, 2)))
 
     forest, plain, poor = scores("forest", 92, 84), scores("plain", 85, 84), scores("poor", 79, 79)
     assert forest.standard_error == pytest.approx(0.04)
@@ -78,7 +80,7 @@ def test_models_within_two_standard_errors_of_the_best_count_as_equal() -> None:
 def test_of_equally_accurate_models_the_steadiest_over_frame_rates_is_taken(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dataset = load_dataset(clips, window=WINDOW, find=find)
+    dataset = load_dataset(clips, ClipOptions(window=WINDOW), find=find)
     monkeypatch.setattr(command, "equally_accurate", list)
     given = iter((0.8, 0.9))
     monkeypatch.setattr(command, "steadiness", lambda *_: next(given))
@@ -94,18 +96,18 @@ def test_clips_of_few_frames_a_second_are_learnt_as_they_are(clips: Path) -> Non
         seen.add(every)
         return waving(LABELS[path.parent.name], seed=int(path.stem), rate=10 / every)
 
-    assert load_dataset(clips, window=WINDOW, find=slow).streams == ()
+    assert load_dataset(clips, ClipOptions(window=WINDOW), find=slow).streams == ()
     assert seen == {1}
 
 
 def test_the_model_directory_has_what_ovms_and_people_need(trained: Training) -> None:
-    assert (trained.out / "1" / "waving.onnx").is_file()
-    assert (trained.out / "labels.txt").read_text().splitlines() == list(trained.labels)
-    card = (trained.out / "README.md").read_text()
+    assert (trained.folder / "waving.onnx").is_file()
+    assert (trained.folder / "labels.txt").read_text().splitlines() == list(trained.labels)
+    card = (trained.folder / "README.md").read_text()
     assert "never split a clip" in card
     assert "would have claimed" in card
     assert f"labels are the same after {trained.steadiness[trained.best.name]:.1%} of the windows" in card
-    with Image.open(trained.out / "confusion.png") as picture:
+    with Image.open(trained.folder / "confusion.png") as picture:
         assert picture.width > 200
 
 
@@ -126,12 +128,12 @@ def test_a_model_stays_valid_at_other_frame_rates(trained: Training, rate: float
 
 def test_a_schema_from_another_model_is_refused(trained: Training, clips: Path, tmp_path: Path) -> None:
     other = train(
-        load_dataset(clips, window=replace(WINDOW, rate=10), find=find),
+        load_dataset(clips, ClipOptions(window=replace(WINDOW, rate=10)), find=find),
         tmp_path / "other",
         data="made up",
         models=["logistic regression"],
     )
-    (other.out / "schema.json").write_text((trained.out / "schema.json").read_text())
+    (other.folder / "schema.json").write_text((trained.folder / "schema.json").read_text())
     with pytest.raises(ConfigurationError, match="do not belong together"):
         TrainedModel.load(other.out)
 
@@ -139,9 +141,9 @@ def test_a_schema_from_another_model_is_refused(trained: Training, clips: Path, 
 def test_an_edited_schema_is_refused(trained: Training, tmp_path: Path) -> None:
     folder = tmp_path / "edited"
     (folder / "1").mkdir(parents=True)
-    (folder / "1" / "m.onnx").write_bytes((trained.out / "1" / "waving.onnx").read_bytes())
-    (folder / "labels.txt").write_text((trained.out / "labels.txt").read_text())
-    content = json.loads((trained.out / "schema.json").read_text())
+    (folder / "1" / "m.onnx").write_bytes((trained.folder / "waving.onnx").read_bytes())
+    (folder / "labels.txt").write_text((trained.folder / "labels.txt").read_text())
+    content = json.loads((trained.folder / "schema.json").read_text())
     content["window"]["length_ms"] = 700
     (folder / "schema.json").write_text(json.dumps(content))
     with pytest.raises(ConfigurationError, match="was changed after training"):
@@ -192,7 +194,7 @@ def test_a_pickle_is_read_only_when_allowed_and_with_a_warning(trained: Training
     folder = tmp_path / "pickled"
     folder.mkdir()
     for name in ("labels.txt", "schema.json"):
-        (folder / name).write_text((trained.out / name).read_text())
+        (folder / name).write_text((trained.folder / name).read_text())
     width = len(WINDOW.names(FeatureSchema().names))
     rows = np.random.default_rng(0).normal(size=(30, width))
     estimator = CANDIDATES["logistic regression"]().fit(rows, np.arange(30) % 3)
@@ -213,7 +215,7 @@ def test_the_command_trains_on_a_table_and_says_what_it_found(
     out = capsys.readouterr().out
     assert "split by source video" in out
     assert "a split by row would have claimed" in out
-    assert (tmp_path / "m/labels.txt").read_text() == "standing\ndown\n"
+    assert (tmp_path / "m/1/labels.txt").read_text() == "standing\ndown\n"
 
 
 @pytest.mark.parametrize(
@@ -252,7 +254,7 @@ def test_without_the_extra_the_command_says_what_to_install(
 
 
 def test_clips_without_windows_become_a_model_for_the_graph(clips: Path, tmp_path: Path) -> None:
-    dataset = load_dataset(clips, window=None, find=find)
+    dataset = load_dataset(clips, find=find)
     assert dataset.split == "clip"
     training = train(dataset, tmp_path / "poses", data="made up", models=["logistic regression"])
     assert training.model.graph.input[0].name == "pose_landmarks"
@@ -274,14 +276,15 @@ def annotated(folder: Path, clips: int) -> Path:
 def test_annotated_clips_are_not_split_where_each_label_is_in_several(tmp_path: Path) -> None:
     def dataset(clips: int) -> Dataset:
         folder = annotated(tmp_path / str(clips), clips)
-        return load_dataset(folder, window=WINDOW, find=lambda path, every: waving("left"))
+        return load_dataset(folder, ClipOptions(window=WINDOW), find=lambda path, every: waving("left"))
 
     several = dataset(3)
     assert several.split == "clip"
     assert len(set(several.groups.tolist())) == 3
     assert not several.warnings
-    with pytest.raises(ConfigurationError, match="'standing still' in one labelled span only"):
-        dataset(1)
+    one = dataset(1)
+    assert one.split == "clip or block of time"
+    assert "its accuracy is of that recording" in one.warnings[0]
 
 
 def test_a_label_called_unknown_takes_the_unlabelled_time_too(tmp_path: Path) -> None:
@@ -289,20 +292,22 @@ def test_a_label_called_unknown_takes_the_unlabelled_time_too(tmp_path: Path) ->
         (tmp_path / f"{number}.mp4").touch()
         spans = [(0.0, 1.0, "wave"), (1.0, 2.0, UNKNOWN)]
         write_annotations(tmp_path / f"{number}.json", spans, name=f"{number}.mp4")
-    dataset = load_dataset(tmp_path, window=WINDOW, find=lambda path, every: waving("left", seconds=5))
+    dataset = load_dataset(
+        tmp_path, ClipOptions(window=WINDOW, background=UNKNOWN), find=lambda path, every: waving("left", seconds=5)
+    )
     assert dataset.labels == (UNKNOWN, "wave")
 
 
 def test_a_person_is_never_on_both_sides_of_a_fold(clips: Path) -> None:
-    dataset = load_dataset(clips, window=WINDOW, group_by=r"/(\d)", find=find)
+    dataset = load_dataset(clips, ClipOptions(window=WINDOW, group_by=r"/(\d)"), find=find)
     assert dataset.split == "person or session"
     assert len(set(dataset.groups.tolist())) == 3
     for train_rows, test_rows in grouped_folds(dataset):
         assert not set(dataset.groups[train_rows]) & set(dataset.groups[test_rows])
     with pytest.raises(ConfigurationError, match=r"is not found in 'standing/0.mp4' \(group_by\)"):
-        load_dataset(clips, window=WINDOW, group_by="anna|bob", find=find)
+        load_dataset(clips, ClipOptions(window=WINDOW, group_by="anna|bob"), find=find)
     with pytest.raises(ConfigurationError, match="not a regular expression"):
-        load_dataset(clips, window=WINDOW, group_by="(", find=find)
+        load_dataset(clips, ClipOptions(window=WINDOW, group_by="("), find=find)
 
 
 def test_a_clip_with_nobody_in_it_is_told(clips: Path) -> None:
@@ -310,16 +315,82 @@ def test_a_clip_with_nobody_in_it_is_told(clips: Path) -> None:
         track = find(path, every)
         return replace(track, landmarks=np.full_like(track.landmarks, np.nan)) if path.stem == "0" else track
 
-    dataset = load_dataset(clips, window=WINDOW, find=without_zero)
-    assert len(dataset.warnings) == 3
+    dataset = load_dataset(clips, ClipOptions(window=WINDOW), find=without_zero)
+    assert len(dataset.warnings) == 4
+    assert dataset.warnings[3] == "6 of 9 clips are used"
     assert dataset.warnings[0].endswith(
         "standing/0.mp4 gives no sample: nobody is seen in it for 600 ms within a label"
     )
 
 
+def test_a_broken_clip_is_skipped_and_named_or_ends_a_strict_training(clips: Path) -> None:
+    def broken(path: Path, every: int) -> Track:
+        if path.stem == "0":
+            raise SourceCodecError(f"{path} is not a video")
+        return find(path, every)
+
+    dataset = load_dataset(clips, ClipOptions(window=WINDOW), find=broken)
+    assert len(dataset.warnings) == 4
+    assert dataset.warnings[0] == f"skipped: {clips}/standing/0.mp4 is not a video"
+    assert len(set(dataset.groups.tolist())) == 6
+    with pytest.raises(SourceCodecError):
+        load_dataset(clips, ClipOptions(window=WINDOW, strict=True), find=broken)
+
+
+def test_one_clip_a_class_is_held_out_by_time_with_a_gap_between_the_blocks(tmp_path: Path) -> None:
+    for name in ("standing", "waving left"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.mp4").touch()
+    dataset = load_dataset(tmp_path, ClipOptions(window=WINDOW), find=find)
+    assert dataset.split == "clip or block of time"
+    assert dataset.warnings[0].endswith("blocks of its time are held out, so its accuracy is of that recording")
+    for train_rows, test_rows in grouped_folds(dataset):
+        for target in (0, 1):
+            apart = [
+                max(dataset.origins[a].start, dataset.origins[b].start)
+                - min(dataset.origins[a].end, dataset.origins[b].end)
+                for a in train_rows[dataset.targets[train_rows] == target]
+                for b in test_rows[dataset.targets[test_rows] == target]
+            ]
+            assert min(apart) >= 500_000  # a window is 550 ms from its first sample to its last
+    training = train(dataset, tmp_path / "m", data="x", models=["logistic regression"])
+    assert training.best.accuracy > 0.9
+    assert (training.folder / "README.md").read_text().count("its accuracy is of that recording") == 2
+
+
+def test_a_class_without_a_sample_is_left_out_and_its_clips_are_named(clips: Path) -> None:
+    def nobody_stands(path: Path, every: int) -> Track:
+        track = find(path, every)
+        return replace(track, landmarks=np.full_like(track.landmarks, np.nan)) if "standing" in str(path) else track
+
+    dataset = load_dataset(clips, ClipOptions(window=WINDOW), find=nobody_stands)
+    assert dataset.labels == ("waving left", "waving right")
+    assert "no usable sample of 'standing': the model does not know it" in " ".join(dataset.warnings)
+
+    def nobody(path: Path, every: int) -> Track:
+        track = find(path, every)
+        return replace(track, landmarks=np.full_like(track.landmarks, np.nan))
+
+    with pytest.raises(ConfigurationError, match=r"no usable sample.*standing/0\.mp4 gives no sample"):
+        load_dataset(clips, ClipOptions(window=WINDOW), find=nobody)
+
+
+def test_a_second_training_is_a_second_version_and_both_can_be_loaded(clips: Path, tmp_path: Path) -> None:
+    dataset = load_dataset(clips, ClipOptions(window=WINDOW), find=find)
+    made = [train(dataset, tmp_path / "m", data="x", models=["logistic regression"]) for _ in range(2)]
+    assert [training.version for training in made] == [1, 2]
+    assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["1", "2"]
+    for folder in (tmp_path / "m", tmp_path / "m/1"):
+        assert TrainedModel.load(folder).labels == dataset.labels
+    (tmp_path / "m/2/schema.json").write_text("{}")
+    with pytest.raises(ConfigurationError, match=r"m/2/schema\.json"):
+        TrainedModel.load(tmp_path / "m")
+    assert TrainedModel.load(tmp_path / "m/1").labels == dataset.labels
+
+
 def test_labels_that_no_clip_has_are_named(clips: Path) -> None:
     with pytest.raises(ConfigurationError, match="no jumping among the labels standing, waving left, waving right"):
-        load_dataset(clips, window=WINDOW, labels=["standing", "jumping"], find=find)
+        load_dataset(clips, ClipOptions(window=WINDOW, labels=("standing", "jumping")), find=find)
 
 
 def test_the_shape_of_hands_is_learnt_on_request(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
