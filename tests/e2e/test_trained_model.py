@@ -6,8 +6,9 @@ from graph_server.resources import project_file
 from stream_client import StreamClient
 from stream_client.embedded import EmbeddedOptions
 from stream_client.options import RunOptions
+from stream_client.training.load import load_dataset
 from stream_client.training.serve import add_to_configuration
-from stream_client.training.train import load_dataset, train
+from stream_client.training.train import train
 from tests.client.training.test_tables import pose_line, write
 from tests.conftest import shared
 
