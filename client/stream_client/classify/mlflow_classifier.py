@@ -17,6 +17,7 @@ from stream_client.classify.windows import WindowSpec
 from stream_client.errors import ConfigurationError, PredictionError
 from stream_client.frames import Frame
 from stream_client.util.redact import redact
+from stream_client.util.urls import check_clear_text, check_url, split_credentials
 
 PredictFunction = Callable[[npt.NDArray[np.float32]], Any]
 """Rows, float32 [rows, columns], to predictions: a label or probabilities for each row."""
@@ -32,7 +33,10 @@ class MLflowScorer:
     def __init__(self, url: str, *, timeout: float = 2.0, columns: Sequence[str] | None = None) -> None:
         if not url.startswith(("http://", "https://")):
             raise ConfigurationError(f"an MLflow server's address begins with http:// or https://, not {redact(url)}")
-        self._url = url.rstrip("/").removesuffix("/invocations") + "/invocations"
+        check_url(url, "classifier")
+        check_clear_text(url, "classifier")
+        bare, self._credentials = split_credentials(url)
+        self._url = bare.rstrip("/").removesuffix("/invocations") + "/invocations"
         self._timeout = timeout
         self._columns = list(columns) if columns else None
 
@@ -43,6 +47,8 @@ class MLflowScorer:
         request = urllib.request.Request(
             self._url, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
         )
+        if self._credentials is not None:  # not for the server of a redirect
+            request.add_unredirected_header("Authorization", self._credentials.basic)
         where = redact(self._url)
         try:
             with urllib.request.urlopen(request, timeout=self._timeout) as response:

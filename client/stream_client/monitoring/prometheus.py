@@ -36,6 +36,7 @@ from stream_client.monitoring.observer import ConnectionState
 from stream_client.monitoring.options import MetricsOptions
 from stream_client.monitoring.statistics import HistogramSnapshot, Statistics, StatisticsSnapshot
 from stream_client.util.redact import redact
+from stream_client.util.urls import check_clear_text
 
 _LOOPBACK = MetricsOptions().metrics_address
 logger = logging.getLogger(__name__)
@@ -115,6 +116,7 @@ class Pushgateway:
             raise ConfigurationError(
                 f"{redact(url)!r} is no address of a Pushgateway: http://host:9091", option="pushgateway"
             )
+        check_clear_text(url, "pushgateway")
         # prometheus_client takes no credentials in the URL.
         self._url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
         self._handler = default_handler

@@ -1,6 +1,5 @@
 """Basic and Digest authentication (RFC 7617, RFC 7616). No I/O."""
 
-import base64
 import hashlib
 import re
 import secrets
@@ -37,7 +36,7 @@ class Authenticator:
         """The value of ``Authorization`` for a request; ``None`` before a challenge."""
         user, password = self.credentials.user, self.credentials.password
         if self._scheme == "basic":
-            return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+            return self.credentials.basic
         if self._scheme == "digest":
             return self._digest(method, url, user, password)
         return None

@@ -19,7 +19,7 @@ from stream_client.rtsp.messages import (
     parse_response,
     request_bytes,
 )
-from stream_client.util.urls import environment_credentials, split_credentials
+from stream_client.util.urls import credentials_for, split_credentials
 
 _PORTS = {"rtsp": 554, "rtsps": 322}
 _TEARDOWN_SECONDS = 0.3
@@ -39,8 +39,8 @@ class RtspConnection:
     """
 
     def __init__(self, url: str, *, timeout: float) -> None:
-        self.url, own = split_credentials(url)
-        credentials = own or environment_credentials()
+        self.url, _ = split_credentials(url)
+        credentials = credentials_for(url)
         self._authenticator = Authenticator(credentials) if credentials is not None else None
         self._timeout = timeout
         self._requests_end = math.inf

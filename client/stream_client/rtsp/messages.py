@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from stream_client.errors import RtspError
 from stream_client.plain_text import quoted
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 MAX_HEADER_BYTES = 65_536
 MAX_BODY_BYTES = 1 << 20
 """Descriptions have a few kilobytes."""
@@ -34,8 +35,13 @@ class Packet:
 
 
 def request_bytes(method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:
-    """A request; ``Content-Length`` is added where there is a body."""
+    """A request; ``Content-Length`` is added where there is a body.
+
+    Raises :class:`RtspError` for control characters, which would begin another line.
+    """
     lines = [f"{method} {url} RTSP/1.0", *(f"{name}: {value}" for name, value in headers.items())]
+    if any(_CONTROL.search(line) for line in lines):
+        raise RtspError(f"a line end or another control character in {method} or its headers")
     if body:
         lines.append(f"Content-Length: {len(body)}")
     return "\r\n".join([*lines, "", ""]).encode() + body

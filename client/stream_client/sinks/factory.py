@@ -17,7 +17,7 @@ from stream_client.sinks.options import SinkOptions
 from stream_client.sinks.rtsp import EncoderFactory, RtspSink
 from stream_client.sinks.screen import ScreenSink
 from stream_client.sinks.video_file import FileSink
-from stream_client.util.urls import check_url
+from stream_client.util.urls import check_slashes, check_url
 
 SinkName = str | os.PathLike[str]
 """What :func:`open_sink` takes: ``screen``, ``none``, an RTSP URL, or a video file's path."""
@@ -61,6 +61,7 @@ def open_sink(name: SinkName, options: SinkOptions | None = None, *, reconnect_t
     if scheme in ("rtsp", "rtsps") and separator:
         check_url(spec, "output_stream")
         return RtspSink(spec, encoder_factory(options), reconnect_timeout=reconnect_timeout)
+    check_slashes(spec, "output_stream")
     if separator:
         raise ConfigurationError(
             f"{scheme}:// output is not supported: screen, none, a file or rtsp://", option="output_stream"

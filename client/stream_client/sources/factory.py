@@ -12,7 +12,7 @@ from stream_client.sources.network import is_network, network_source
 from stream_client.sources.options import SourceOptions
 from stream_client.test_source.pattern import TestPatternSource, is_test_pattern, pattern_options
 from stream_client.util.media import ImageOptions
-from stream_client.util.urls import check_url
+from stream_client.util.urls import check_slashes, check_url
 
 SourceName = str | int | os.PathLike[str]
 """What :func:`.open_source` takes: a camera's number or name, a URL, ``testsrc``, or a file's path."""
@@ -59,6 +59,7 @@ def open_source(
             reconnect_timeout=reconnect_timeout,
             images=images,
         )
+    check_slashes(spec, "input_stream")
     scheme, separator, _ = spec.partition("://")
     if separator:
         raise ConfigurationError(

@@ -18,7 +18,7 @@ from stream_client.sources.reconnecting import ReconnectingSource
 from stream_client.sources.rtsp import RtspFeed
 from stream_client.util.media import ImageOptions
 from stream_client.util.redact import redact
-from stream_client.util.urls import PASSWORD_VARIABLE, USER_VARIABLE, with_credentials
+from stream_client.util.urls import CREDENTIALS_VARIABLE, with_credentials
 
 _SCHEMES = ("rtsp", "rtsps", "http", "https")
 
@@ -69,8 +69,7 @@ def network_error(live: LiveInput, error: OSError | av.error.FFmpegError | RtspE
     match error:
         case av.error.HTTPUnauthorizedError() | av.error.HTTPForbiddenError() | RtspError(status=401 | 403):
             return SourceAuthenticationError(
-                f"{live.name} refuses the credentials: put them in the URL, or in {USER_VARIABLE} and "
-                f"{PASSWORD_VARIABLE}"
+                f"{live.name} refuses the credentials: put them in the URL, or in {CREDENTIALS_VARIABLE}"
             )
         case av.error.HTTPNotFoundError() | RtspError(status=404):
             return SourceNotFoundError(f"{live.name}: nobody publishes there (404)")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from stream_client.errors import ConfigurationError
+from stream_client.util.redact import redact
 from stream_client.util.settings import check, setting
 
 Api = Literal["stream", "unary"]
@@ -84,6 +85,10 @@ class TransportOptions:
 
 
 def _check_address(address: str) -> None:
+    if "@" in address or not address.isprintable() or " " in address:
+        raise ConfigurationError(
+            f"{redact(repr(address))} is not an address: it has no user, password or spaces", option="grpc_address"
+        )
     if address.startswith("unix:"):
         if len(address) == len("unix:"):
             raise ConfigurationError("unix: needs a path, as in unix:/run/ovms.sock", option="grpc_address")
@@ -92,5 +97,6 @@ def _check_address(address: str) -> None:
     is_port = port.isascii() and port.isdigit() and 0 < int(port) < 65536
     if not colon or not host or not is_port or host.startswith(("http:", "https:")):
         raise ConfigurationError(
-            f"{address!r} is not an address: host:port, unix:path or embedded is expected", option="grpc_address"
+            f"{redact(repr(address))} is not an address: host:port, unix:path or embedded is expected",
+            option="grpc_address",
         )

@@ -3,22 +3,43 @@
 import re
 
 _WORD = re.compile(r"\S+")
-_SECRET = re.compile(
-    r"(?P<name>[?&](?:access_?token|token|api_?key|key|password|passwd|pwd|pass|secret|signature|sig|auth)=)[^&\s]+",
-    re.IGNORECASE,
-)
+_HIDDEN = "***"
+_AFTER_A_URL = ".,;:!?)]}>'\""
+"""Signs that may follow a URL in a sentence."""
 
 
 def redact(text: str) -> str:
-    """``text`` with the credentials of every URL in it replaced: ``rtsp://***@host/path?token=***``.
+    """``text`` without the secrets of every URL in it: ``rtsp://***@host/path?token=***``, ``rtmp://host/app/***``.
 
-    Takes time in proportion to the text's length, since a server may have written the text.
+    That is the user and the password, also where a URL is misspelt, all values of the query, and the last part of the
+    path of an RTMP address, which is the key of a stream. Takes time in proportion to the text's length, since a server
+    may have written the text.
     """
-    return _SECRET.sub(r"\g<name>***", _WORD.sub(_without_userinfo, text) if "@" in text else text)
+    return _WORD.sub(_redacted, text) if "@" in text or "://" in text else text
 
 
-def _without_userinfo(word: re.Match[str]) -> str:
+def _redacted(word: re.Match[str]) -> str:
     """A password may contain any character, also a slash or an @. So everything up to the last @ is removed."""
-    text = word[0]
-    start, end = text.find("://"), text.rfind("@")
-    return text if start < 0 or end < start else f"{text[: start + 3]}***{text[end:]}"
+    text, start = word[0], 0
+    slashes = text.find(":/")
+    if slashes >= 0:
+        start = slashes + (3 if text.startswith("://", slashes) else 2)
+    at = text.rfind("@")
+    if at >= start and (start or ":" in text[:at]):
+        text = f"{text[:start]}{_HIDDEN}{text[at:]}"
+    return _without_secrets(text) if "://" in text else text
+
+
+def _without_secrets(text: str) -> str:
+    url = text.rstrip(_AFTER_A_URL)
+    address, question, query = url.partition("?")
+    if "rtmp" in address[: address.find("://")].lower():
+        folder, slash, _ = address.rstrip("/").rpartition("/")
+        address = f"{folder}/{_HIDDEN}" if slash and not folder.endswith("/") else address
+    values = "&".join(_without_value(part) for part in query.split("&")) if question else ""
+    return f"{address}{question}{values}{text[len(url) :]}"
+
+
+def _without_value(parameter: str) -> str:
+    name, equals, _ = parameter.partition("=")
+    return f"{name}={_HIDDEN}" if equals else _HIDDEN

@@ -1,17 +1,23 @@
 """URLs with credentials, taken apart and put together again."""
 
+import base64
+import ipaddress
 import os
 import re
 from dataclasses import dataclass
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from stream_client.errors import ConfigurationError
 from stream_client.util.redact import redact
 
-USER_VARIABLE = "STREAM_CLIENT_RTSP_USER"
-PASSWORD_VARIABLE = "STREAM_CLIENT_RTSP_PASSWORD"
+CREDENTIALS_VARIABLE = "STREAM_CLIENT_CREDENTIALS"
+"""The environment's credentials: URLs with user and password, such as ``rtsp://me:pa%40ss@camera``, with spaces between
+them. Each is for the addresses that begin with it.
+"""
+DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rtmp": 1935, "rtmps": 443}
 
 _HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|[^@/?#:\[\]]+)(?::\d{1,5})?", re.IGNORECASE)
+_NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f]")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -21,12 +27,47 @@ class Credentials:
     user: str
     password: str
 
+    @property
+    def basic(self) -> str:
+        """The value of ``Authorization`` for Basic authentication (RFC 7617)."""
+        return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
 
-def check_url(url: str, option: str) -> None:
-    """Raise :class:`.ConfigurationError`, with that ``option``, for a URL without a host or with a bad port."""
+
+def check_url(url: str, option: str | None = None) -> None:
+    """Raise :class:`.ConfigurationError`, with that ``option``, for a URL without a host, with a bad port, or with
+    control characters or spaces, which would end a line of a request.
+    """
+    if _NOT_IN_URLS.search(url):
+        raise ConfigurationError(
+            f"{redact(repr(url))} is no URL: write a space as %20, and leave out line ends", option=option
+        )
     authority = re.split(r"[/?#]", split_credentials(url)[0].partition("://")[2], maxsplit=1)[0]
-    if not _HOST.fullmatch(authority):
+    if not _HOST.fullmatch(authority) or not _has_port(authority):
         raise ConfigurationError(f"{redact(url)} is no URL: rtsp://host:port/path, for instance", option=option)
+
+
+def check_slashes(text: str, option: str) -> None:
+    """Raise :class:`.ConfigurationError` for a URL with one slash or none, as in ``rtsp:/host``: it is no file."""
+    if re.match(r"(?:rtsps?|https?|rtmps?|srt|udp|rtp):(?!//)", text, re.IGNORECASE):
+        raise ConfigurationError(
+            f"{redact(text)} is no URL: two slashes follow the scheme; for a file of that name write ./ before it",
+            option=option,
+        )
+
+
+def check_clear_text(url: str, option: str | None = None) -> None:
+    """Raise :class:`.ConfigurationError` where Basic authentication would send a password without encryption."""
+    bare, credentials = split_credentials(url)
+    if credentials is not None and bare.startswith("http://") and not is_loopback(urlsplit(bare).hostname or ""):
+        raise ConfigurationError(f"{redact(url)} would send the password in clear text: use https://", option=option)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host``, a name or an address, is this machine."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def split_credentials(url: str) -> tuple[str, Credentials | None]:
@@ -49,17 +90,48 @@ def split_credentials(url: str) -> tuple[str, Credentials | None]:
     return f"{scheme}://{rest[len(userinfo) + 1 :]}", Credentials(unquote(user), unquote(password))
 
 
-def environment_credentials() -> Credentials | None:
-    """The credentials for network streams that the environment gives."""
-    user = os.environ.get(USER_VARIABLE)
-    return None if not user else Credentials(user, os.environ.get(PASSWORD_VARIABLE, ""))
+def credentials_for(url: str) -> Credentials | None:
+    """The credentials of ``url``, or those that the environment has for its scheme, host, port and path."""
+    bare, own = split_credentials(url)
+    if own is not None:
+        return own
+    best, found = -1, None
+    for entry in os.environ.get(CREDENTIALS_VARIABLE, "").split():
+        begin, credentials = split_credentials(entry)
+        path = urlsplit(begin).path.rstrip("/")
+        if credentials is not None and len(path) > best and same_server(begin, bare) and _is_below(bare, path):
+            best, found = len(path), credentials
+    return found
+
+
+def same_server(one: str, other: str) -> bool:
+    """Whether two URLs have the same scheme, host and port."""
+    return _server(one) == _server(other)
 
 
 def with_credentials(url: str) -> str:
-    """``url`` with its own credentials percent-encoded, or with those of the environment where it has none."""
-    bare, own = split_credentials(url)
-    credentials = own or environment_credentials()
+    """``url`` with the credentials of :func:`credentials_for`, percent-encoded."""
+    bare, _ = split_credentials(url)
+    credentials = credentials_for(url)
     if credentials is None:
         return bare
     userinfo = f"{quote(credentials.user, safe='')}:{quote(credentials.password, safe='')}"
     return bare.replace("://", f"://{userinfo}@", 1)
+
+
+def _is_below(url: str, path: str) -> bool:
+    return (urlsplit(url).path + "/").startswith(path + "/")
+
+
+def _server(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    return parts.scheme.lower(), parts.hostname, DEFAULT_PORTS.get(parts.scheme.lower()) if port is None else port
+
+
+def _has_port(authority: str) -> bool:
+    port = re.search(r":(\d+)$", authority)
+    return port is None or 0 < int(port[1]) < 65536

@@ -26,12 +26,14 @@ class Scoring:
     def __init__(self) -> None:
         self.answer: Callable[[Any], tuple[int, Any]] = lambda body: (200, {"predictions": [[0.9, 0.1]]})
         self.requests: list[Any] = []
+        self.authorizations: list[str | None] = []
         scoring = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 scoring.requests.append((self.path, body))
+                scoring.authorizations.append(self.headers["Authorization"])
                 status, content = scoring.answer(body)
                 data = json.dumps(content).encode()
                 self.send_response(status)
@@ -79,6 +81,21 @@ def test_windows_are_sent_to_invocations_and_probabilities_become_labels(scoring
     path, body = scoring.requests[0]
     assert path == "/invocations"
     assert np.shape(body["inputs"]) == (1, len(COLUMNS))
+
+
+def test_credentials_of_the_address_are_sent_and_shown_nowhere(scoring: Scoring) -> None:
+    url = scoring.url.replace("//", "//bob:S3cr@")
+    rows = np.zeros((1, 3), np.float32)
+    MLflowScorer(url)(rows)
+    assert scoring.authorizations == ["Basic Ym9iOlMzY3I="]
+    scoring.answer = lambda body: (401, {})
+    with pytest.raises(PredictionError, match="answered 401") as caught:
+        MLflowScorer(url)(rows)
+    assert "S3cr" not in str(caught.value)
+    for bad in ("http://bob:S3cr@host/inv", "https://bob:S3cr@host:port/x", "https://bob:S3cr@host/x\r\nA: b"):
+        with pytest.raises(ConfigurationError) as refused:
+            MLflowScorer(bad)
+        assert "S3cr" not in str(refused.value)
 
 
 def test_an_input_example_with_columns_makes_requests_with_columns(scoring: Scoring) -> None:

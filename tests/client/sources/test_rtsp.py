@@ -30,7 +30,7 @@ from stream_client.sources.live import LiveSource
 from stream_client.sources.network import network_connection, network_source
 from stream_client.sources.reconnecting import ReconnectingSource
 from stream_client.util.backoff import Backoff
-from stream_client.util.urls import PASSWORD_VARIABLE, USER_VARIABLE
+from stream_client.util.urls import CREDENTIALS_VARIABLE
 from tests.support.ports import free_port
 from tests.support.publisher import Publisher
 from tests.support.rtsp_server import PATTERN, SOUND_ONLY, UNKNOWN_CODEC, RtspServer
@@ -126,8 +126,7 @@ def test_credentials_of_the_url_let_in_and_are_shown_nowhere(guarded: RtspServer
 
 
 def test_credentials_of_the_environment_let_in(guarded: RtspServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(USER_VARIABLE, USER)
-    monkeypatch.setenv(PASSWORD_VARIABLE, PASSWORD)
+    monkeypatch.setenv(CREDENTIALS_VARIABLE, guarded.url("", "me:p%40ss%2Fw"))
     source = network_source(guarded.url("test"))
     source.open()
     assert len(read(source, 2)) == 2
