@@ -51,6 +51,7 @@ class ServerOptions:
     ``rest_address`` is the address of REST; ``None`` takes the address of gRPC. ``channel_arguments`` are arguments of
     gRPC core, such as ``grpc.max_concurrent_streams``. If ``metrics`` is ``None`` the configuration decides.
     ``tfs``: TensorFlow Serving's gRPC API too, for models. ``exact_inputs``: see :class:`ServableCalls`.
+    ``idle_seconds``: after how long idle servables are unloaded, 0 for never; it needs ``poll_seconds``.
     ``poll_seconds`` is the time between two checks for a changed configuration, 0 for no checks.
     """
 
@@ -71,6 +72,7 @@ class ServerOptions:
     metrics: MetricsConfig | None = None
     tfs: bool = False
     exact_inputs: bool = True
+    idle_seconds: float = 0.0
     poll_seconds: float = 0.0
 
     @property
@@ -96,8 +98,8 @@ class GraphServer:
         self._options = options
         self._metrics = Registry(options.metrics or config.metrics or MetricsConfig())
         runtime = Runtime(options.cache, options.cpu_extension)
-        self._live = LiveServables(config, read, runtime, ServableMetrics(self._metrics))
-        self._watcher = ConfigWatcher(options.poll_seconds, self._live.reload_if_changed)
+        self._live = LiveServables(config, read, runtime, ServableMetrics(self._metrics), options.idle_seconds)
+        self._watcher = ConfigWatcher(options.poll_seconds, self._live.check)
         # One thread for each admitted call, so that no call waits for another one.
         self._pool = ThreadPoolExecutor(options.limits.calls, thread_name_prefix="call")
         self._faults = FaultInterceptor(options.faults) if options.faults.any else None

@@ -77,6 +77,14 @@ def build_parser() -> argparse.ArgumentParser:
         help="how often the configuration and the models' folders are looked at for changes, 0: never (default: 1)",
     )
     how.add_argument(
+        "--idle_unload_timeout_seconds",
+        type=_natural,
+        default=0,
+        metavar="N",
+        help="unload what nobody asked for during N seconds, and load it for the next request; with --config_path only "
+        "(default: 0, never)",
+    )
+    how.add_argument(
         "--tfs",
         action="store_true",
         help="answer Predict, GetModelMetadata and GetModelStatus of TensorFlow Serving's gRPC API for models, as OVMS "

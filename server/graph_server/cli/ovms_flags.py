@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 _GENERATIVE = "it is for generative models, which OVMS serves and the graph server does not"
 _CONFIGURATIONS = "it edits or lists configurations: write the entry by hand, and `check` it"
-_IDLE = "OVMS has it since 2026.4, and the graph server keeps everything loaded"
 
 _GENERATIVE_FLAGS = (
     "pull", "source_model", "source_loras", "gguf_filename", "overwrite_models", "weight-format",
@@ -21,9 +20,9 @@ _GENERATIVE_FLAGS = (
 )  # fmt: skip
 REFUSED: Mapping[str, str] = {
     **dict.fromkeys(_GENERATIVE_FLAGS, _GENERATIVE),
-    **dict.fromkeys(("list_models", "add_to_config", "remove_from_config", "model_repository_path"), _CONFIGURATIONS),
-    "idle_unload_timeout_seconds": _IDLE,
-    "group_name": _IDLE,
+    **dict.fromkeys(
+        ("list_models", "add_to_config", "remove_from_config", "model_repository_path", "group_name"), _CONFIGURATIONS
+    ),
     "trace_path": "only builds of OVMS for tracing take it",
 }
 """Flags that end the server, by name, with the reason."""

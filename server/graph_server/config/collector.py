@@ -27,6 +27,8 @@ class GraphConfig:
 
     name: str
     graph_path: Path
+    group: str = ""
+    """Its group of :class:`~graph_server.servables.idle.IdleGroups`, empty for one of its own."""
 
 
 class Collector:
@@ -79,7 +81,8 @@ class Collector:
     def graph_among_models(self, entry: _Entry, folder: Folder, remarks: Remarks) -> bool:
         """Take an entry as a graph, if its graph can be opened: in its folder, or in the folder ``1`` below."""
         base = _graph_base(entry, folder)
-        for place, names in ((base, entry), (folder.join(f"{base}1/"), {"name": entry["name"]})):
+        named = {key: entry[key] for key in ("name", "group_name") if key in entry}
+        for place, names in ((base, entry), (folder.join(f"{base}1/"), named)):
             path = self._graph_file(names, place)
             if not path.is_file():
                 continue
@@ -107,7 +110,7 @@ class Collector:
         if entry["name"] in self.found_graphs:
             remarks.add("read otherwise", "the name comes twice: the first graph is served")
             return
-        self.found_graphs[entry["name"]] = GraphConfig(entry["name"], path)
+        self.found_graphs[entry["name"]] = GraphConfig(entry["name"], path, entry.get("group_name", ""))
         self._subconfigs.append([join(base, entry.get("subconfig", _SUBCONFIG)), base + _MESH_SUBCONFIG])
 
     def subconfigs(self) -> None:

@@ -56,6 +56,7 @@ def model_config(entry: Mapping[str, Any], folder: Folder, remarks: Remarks) -> 
         entry.get("nireq", 0),
         cached=entry.get("allow_cache", "auto" not in (batch, *shapes.values())),
         unusable=_unusable(entry, path),
+        group=entry.get("group_name", ""),
     )
 
 

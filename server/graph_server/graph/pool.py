@@ -89,6 +89,15 @@ class GraphPool:
         with self._changed:
             self._changed.notify_all()
 
+    def empty(self) -> None:
+        """End the free graphs. The next call makes a new one."""
+        with self._changed:
+            free, self._free = self._free, []
+            self._left += len(free)
+            self._changed.notify_all()
+        for graph in free:
+            graph.graph.cancel()
+
     def close(self) -> None:
         """End the free graphs now, and the others when they come back."""
         with self._changed:

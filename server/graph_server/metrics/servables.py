@@ -124,6 +124,10 @@ class ServableMetrics:
         self.registry.number("ovms_current_graphs", name=name)
         _request_series(self.registry, name, None)
 
+    def graph_loaded(self, name: str, loaded: bool) -> None:
+        """Whether a graph is loaded, or could not be, or is unloaded because it is idle."""
+        self.registry.number("ovms_graph_loaded", name=name).set(loaded)
+
     def graph_call(self, name: str, interface: Interface, method: Method) -> GraphCall:
         """The metrics of one call of a graph."""
         return GraphCall(self.registry, name, interface, method)

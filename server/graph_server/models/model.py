@@ -38,7 +38,8 @@ class ModelConfig:
     """A model as the configuration names it. ``plugin_config`` goes to OpenVINO as it is.
 
     ``nireq``: infer requests of the model served by itself, 0 for as many as OpenVINO advises. ``cached``: whether
-    compiled models may be kept on disk. ``unusable``: why ``base_path`` cannot be served, else empty.
+    compiled models may be kept on disk. ``unusable``: why ``base_path`` cannot be served, else empty. ``group``: its
+    group of :class:`~graph_server.servables.idle.IdleGroups`, empty for one of its own.
     """
 
     name: str
@@ -50,6 +51,7 @@ class ModelConfig:
     nireq: int = 0
     cached: bool = True
     unusable: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,14 @@ class Model:
     def compile(self) -> None:
         """Make ready for :meth:`infer`; raises :class:`LoadError`."""
         self._requests()
+
+    def unload(self) -> None:
+        """Free what is compiled. The next use compiles again. Requests that run keep theirs."""
+        with self._lock:
+            self._copies.clear()
+        with self._pool_lock:
+            self._pool = None
+        self.metrics.streams.set(0)
 
     def forget_source(self) -> None:
         """Free the model as it was read. Compiled models do not need it; for another one it is read again."""

@@ -178,6 +178,19 @@ class ModelRepository:
         for number in self._versions.get(name, {}):
             self._failed(name, number, LoadError(f"model {name}: its entry is refused", "MODEL_CONFIG_INVALID"))
 
+    def wake(self, name: str) -> None:
+        """Compile what is available of a model; raises :class:`LoadError`."""
+        for model in self._served(name):
+            model.compile()
+
+    def sleep(self, name: str) -> None:
+        """Free what is compiled of a model."""
+        for model in self._served(name):
+            model.unload()
+
+    def _served(self, name: str) -> list[Model]:
+        return [version.model for version in self.versions(name).values() if version.model is not None]
+
     def forget_sources(self) -> None:
         """Free what only compiling needs."""
         for versions in self._versions.values():

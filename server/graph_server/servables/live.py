@@ -5,7 +5,8 @@ Source: src/http_rest_api_handler.cpp (processConfigReloadRequest), src/modelman
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from graph_server.config.server_config import ServerConfig
@@ -13,6 +14,7 @@ from graph_server.errors import GraphServerError
 from graph_server.metrics.servables import ServableMetrics
 from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
+from graph_server.servables.idle import PERMANENT, IdleGroups
 from graph_server.servables.load import Outcome, Servables, load
 from graph_server.servables.reload import fingerprint
 
@@ -43,7 +45,11 @@ class LiveServables:
         read: Callable[[], ServerConfig] | None,
         runtime: Runtime,
         metrics: ServableMetrics,
+        idle_seconds: float = 0,
     ) -> None:
+        """``idle_seconds``: see :class:`IdleGroups`. With 0, or without a configuration file, all stays loaded."""
+        idle = idle_seconds > 0 and config.path is not None
+        self._groups = IdleGroups(idle_seconds, self._wake, self._sleep) if idle else None
         self._read = read or (lambda: config)
         self._lock = threading.Lock()
         self._status = ""
@@ -61,8 +67,24 @@ class LiveServables:
             self._status = self._apply(self.config).status
             self.ready = True
 
+    @contextmanager
+    def use(self, name: str) -> Iterator[None]:
+        """Keep a servable loaded for a request. Raises :class:`GroupBusyError`."""
+        with nullcontext() if self._groups is None else self._groups.use(name):
+            yield
+
+    def check(self) -> None:
+        """What is to be done from time to time: :meth:`reload_if_changed`, and unloading what is idle."""
+        try:
+            self.reload_if_changed()
+        finally:
+            if self._groups is not None:
+                self._groups.unload_if_idle()
+
     def stop_waiting(self) -> None:
         """Wake all calls that wait for loading."""
+        if self._groups is not None:
+            self._groups.close()
         self.current.models.close()
 
     def close(self) -> None:
@@ -112,12 +134,31 @@ class LiveServables:
         self._status = outcome.status
         return outcome
 
+    def _arrange(self, groups: IdleGroups, config: ServerConfig) -> None:
+        """As in OVMS, a new model sleeps, and a new graph sleeps if it has a group. Permanent ones do not."""
+        servables = self.current
+        models = {model.name: model.group for model in config.models if model.name in servables.models.names}
+        graphs = {graph.name: graph.group for graph in config.graphs if graph.name in servables.loaded}
+        awake = {name for name, group in models.items() if group == PERMANENT}
+        awake |= {name for name, group in graphs.items() if group in ("", PERMANENT)}
+        groups.arrange({name: group or name for name, group in (models | graphs).items()}, awake)
+
+    def _wake(self, name: str) -> None:
+        self.current.wake(name)
+
+    def _sleep(self, name: str) -> None:
+        assert self._groups is not None
+        awake = [graph for other, graph in self.current.loaded.items() if other in self._groups.awake - {name}]
+        self.current.sleep(name, {model for graph in awake for model in graph.models})
+
     def _apply(self, config: ServerConfig) -> Outcome:
         # Take the fingerprint before loading, so that a change during loading is noticed next time.
         seen = fingerprint(config)
         before = self.current
-        outcome = load(config, before)
+        outcome = load(config, before, lazy=self._groups is not None)
         self.current = outcome.servables
         before.close(self.current)
+        if self._groups is not None:
+            self._arrange(self._groups, config)
         self.config, self._seen, self._retry = config, seen, outcome.retry
         return outcome

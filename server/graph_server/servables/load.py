@@ -5,7 +5,7 @@ Source: src/modelmanager.cpp (loadConfig), src/mediapipe_internal/mediapipefacto
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from graph_server.metrics.servables import ServableMetrics
 from graph_server.models.model import Model, ModelConfig
 from graph_server.models.repository import Loaded, ModelRepository, UsedModels
 from graph_server.python_nodes.handlers import Handlers, load_handlers
+from graph_server.servables.idle import PERMANENT
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +92,32 @@ class Servables:
         except ConfigError as error:
             raise GraphError(str(error), "FAILED_PRECONDITION") from error
 
+    def wake(self, name: str) -> None:
+        """Compile what a graph or model needs. What fails is logged: the call that needs it fails with the reason."""
+        graph = self.loaded.get(name)
+        try:
+            if name in self.models.names:
+                self.models.wake(name)
+            elif graph is not None and graph.definition is not None:
+                Graph(graph.definition, REGISTRY, self.models, own=graph.side_packets).cancel()
+                self.metrics.graph_loaded(name, True)
+        except GraphServerError as error:
+            logger.error("%s: %s", name, error)
+
+    def sleep(self, name: str, needed: Collection[str] = ()) -> None:
+        """Free what is compiled for a graph, with its models, or for a model. ``needed`` models stay as they are."""
+        if name in self.models.names:
+            if name not in needed:
+                self.models.sleep(name)
+        elif name in self.loaded:
+            pool = self.loaded[name].pool
+            if pool is not None:
+                pool.empty()
+            for model in self.loaded[name].models.values():
+                if model.config.group != PERMANENT and model.name not in needed:
+                    model.unload()
+            self.metrics.graph_loaded(name, False)
+
     def is_pooled(self, name: str) -> bool:
         """Whether the graph has a pool."""
         return name in self.loaded and self.loaded[name].pool is not None
@@ -117,9 +144,10 @@ class Outcome:
     changed: bool = False
 
 
-def load(config: ServerConfig, before: Servables) -> Outcome:
+def load(config: ServerConfig, before: Servables, *, lazy: bool = False) -> Outcome:
     """Load new and changed models and graphs. Take the others over from ``before``.
 
+    With ``lazy``, models that no graph uses are compiled only where their group is permanent.
     What cannot be loaded is logged and served as not ready. Raises :class:`ConfigError` where the configuration
     requires it.
     """
@@ -135,9 +163,10 @@ def load(config: ServerConfig, before: Servables) -> Outcome:
         before.metrics.add_graph(graph.name)
         known = before.loaded.get(graph.name)
         graphs[graph.name] = _load_graph(graph, before.models, known, required=config.required)
+        before.metrics.graph_loaded(graph.name, graphs[graph.name].definition is not None)
         if graphs[graph.name].definition is None and (known is None or known.text != graphs[graph.name].text):
             failures.append("MEDIAPIPE_GRAPH_CONFIG_FILE_INVALID")
-    alone = _compile_alone(config, before, graphs, loaded_models)
+    alone = _compile_alone(config, before, graphs, lazy)
     failures += [loaded.status for loaded in alone.values() if loaded.status]
     if config.required and not config.graphs and failures:
         before.models.get(config.models[0].name)
@@ -253,12 +282,14 @@ def _tried(definition: GraphDefinition, text: str, models: ModelRepository, hand
 
 
 def _compile_alone(
-    config: ServerConfig, before: Servables, graphs: Mapping[str, LoadedGraph], loaded: Mapping[str, Loaded]
+    config: ServerConfig, before: Servables, graphs: Mapping[str, LoadedGraph], lazy: bool
 ) -> dict[str, Loaded]:
     """Compile the models that no graph uses, before the first call."""
     used = {name for graph in graphs.values() for name in graph.models}
     alone = [model for model in config.models if model.name not in used and model.name in before.models.names]
-    return {model.name: before.models.compile(model) for model in alone}
+    return {
+        model.name: Loaded() if lazy and model.group != PERMANENT else before.models.compile(model) for model in alone
+    }
 
 
 def _label_files(

@@ -130,7 +130,9 @@ class InferenceService:
             take(len(data))
             return memory.resolve(decode_request(data, take), take)
 
-        session = StreamSession(self._calls.current(), decode(first), requests, self._budgets.limits, decode)
+        request = decode(first)
+        budgets.enter_context(self._calls.use(request.message.model_name))
+        session = StreamSession(self._calls.current(), request, requests, self._budgets.limits, decode)
         if not context.add_callback(session.abandon):
             return None
         session.start()

@@ -5,14 +5,17 @@ Source: src/kfs_frontend/kfs_grpc_inference_service.cpp, which OVMS's REST handl
 
 import re
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+
+import grpc
 
 from graph_server.errors import UnknownModelError, UnknownVersionError
 from graph_server.metrics.servables import Interface
 from graph_server.models.model import Model, ModelInfo
 from graph_server.models.repository import Version
+from graph_server.servables.idle import GroupBusyError
 from graph_server.servables.live import LiveServables
 from graph_server.servables.load import Servables
 from graph_server.service.admission import Budgets
@@ -111,11 +114,21 @@ class ServableCalls:
             name, version = request.message.model_name, request.message.model_version
             if version:
                 _version(version)
+            stack.enter_context(self.use(name))
             if name in servables.models.names:
                 return self._infer_model(servables, request, interface, begun)
             if not servables.is_pooled(name):  # a call that waits for a pool's graph must not delay others
                 stack.enter_context(budgets.running)
             return infer_once(servables, request, interface, watch)
+
+    @contextmanager
+    def use(self, name: str) -> Iterator[None]:
+        """Keep a servable loaded during a call. Raises :class:`Refusal` where another group is in use for too long."""
+        try:
+            with self._live.use(name):
+                yield
+        except GroupBusyError as error:
+            raise Refusal(str(error), code=grpc.StatusCode.UNAVAILABLE) from error
 
     def _infer_model(self, servables: Servables, request: InferRequest, interface: Interface, begun: float) -> bytes:
         name, version = request.message.model_name, request.message.model_version
