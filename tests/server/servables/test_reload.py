@@ -141,8 +141,8 @@ def test_a_version_that_is_still_being_copied_makes_way_for_the_one_before(
 def test_what_changes_while_it_is_loaded_is_noticed_the_next_time(
     live: LiveServables, files: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def load_slowly(*arguments: Any) -> Any:
-        loaded = load(*arguments)
+    def load_slowly(*arguments: Any, **options: Any) -> Any:
+        loaded = load(*arguments, **options)
         files.graph.write_text(ECHO + "# changed after it was read")
         return loaded
 
