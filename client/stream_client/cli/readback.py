@@ -5,7 +5,6 @@ import json
 import signal
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +22,7 @@ from stream_client.sources.factory import open_source
 from stream_client.sources.options import SourceOptions
 from stream_client.test_source.code import read_code
 from stream_client.test_source.readings import ReadbackReport, Reading, Tally
+from stream_client.util.clock import SteadyClock
 from stream_client.util.redact import redact
 from stream_client.util.settings import read
 from stream_client.util.table import table
@@ -139,7 +139,7 @@ def _read(source: Source, limit_frames: int, limit_seconds: float) -> tuple[Stre
 
 
 def _tally(source: Source, info: StreamInfo, limit_frames: int) -> ReadbackReport:
-    tally = Tally()
+    tally, clock = Tally(), SteadyClock()
     count = 0
     while not limit_frames or count < limit_frames:
         try:
@@ -152,7 +152,6 @@ def _tally(source: Source, info: StreamInfo, limit_frames: int) -> ReadbackRepor
         if frame is None:
             break
         count += 1
-        age = time.monotonic() - frame.captured
-        arrived = time.time_ns() // 1000 - round(1e6 * age) if info.live else None
+        arrived = clock.at(frame.captured) if info.live else None
         tally.add(Reading(frame.index, read_code(frame.image), arrived, frame.timestamp))
     return tally.report()

@@ -10,6 +10,7 @@ import numpy as np
 
 from stream_client.errors import SourceError
 from stream_client.frames import Frame, Image, StreamInfo
+from stream_client.util.clock import SteadyClock
 from stream_client.util.encoded_images import decode_image
 
 SourceImage = Image | bytes
@@ -23,7 +24,7 @@ class ArraySource:
 
     The run takes the next array when it wants one, so nothing is lost under the default drop policy ``block``.
     Timestamps follow ``frame_rate``, in frames a second, from 0; without it they are the wall clock when the array
-    came. An array must not change once it was given.
+    came, by :class:`.SteadyClock`. An array must not change once it was given.
 
     >>> frames = (np.full((48, 64, 3), level, np.uint8) for level in range(3))
     >>> source = ArraySource(frames, frame_rate=25)
@@ -37,6 +38,7 @@ class ArraySource:
         self._arrays = arrays
         self._frame_rate = Fraction(frame_rate).limit_denominator(1001) if frame_rate else None
         self._name = name
+        self._clock = SteadyClock()
         self._iterator: Iterator[SourceImage | None] = iter(())
         self._first: Image | None = None
         self._interrupted = threading.Event()
@@ -50,7 +52,7 @@ class ArraySource:
         if self._first is None:
             raise SourceError(f"the source {self._name!r} gave no frame")
         height, width = self._first.shape[:2]
-        start = 0 if self._frame_rate else time.time_ns() // 1000
+        start = 0 if self._frame_rate else self._clock.now()
         return StreamInfo(self._name, width, height, self._frame_rate, start=start)
 
     def read(self) -> Frame | None:
@@ -62,7 +64,7 @@ class ArraySource:
         if self._frame_rate:
             timestamp = round(self._index * 1_000_000 / self._frame_rate)
         else:
-            timestamp = max(time.time_ns() // 1000, self._last + 1)
+            timestamp = max(self._clock.now(), self._last + 1)
         self._last = timestamp
         frame = Frame(self._index, timestamp, image, time.monotonic())
         self._index += 1

@@ -16,6 +16,7 @@ from PIL import ImageDraw, ImageFont
 from stream_client.errors import ConfigurationError
 from stream_client.frames import Frame, Image, StreamInfo
 from stream_client.test_source.code import MIN_HEIGHT, MIN_WIDTH, CodePainter, FrameCode
+from stream_client.util.clock import SteadyClock
 
 _SPEC = re.compile(r"testsrc(?::(?P<width>\d+)x(?P<height>\d+))?(?:@(?P<rate>max|\d+(?:\.\d+)?))?")
 _BARS = ((192, 192, 192), (192, 192, 0), (0, 192, 192), (0, 192, 0), (192, 0, 192), (192, 0, 0), (0, 0, 192))
@@ -101,6 +102,7 @@ class TestPatternSource:
     def __init__(self, options: PatternOptions | None = None) -> None:
         self._options = options or PatternOptions()
         self._interrupted = threading.Event()
+        self._clock = SteadyClock()
         self._pattern: TestPattern | None = None
         self._index = 0
         self._last = 0
@@ -113,7 +115,7 @@ class TestPatternSource:
         self._due = time.monotonic()
         live = options.rate is not None
         rate = options.rate or _NOMINAL_RATE
-        start = time.time_ns() // 1000 if live else 0
+        start = self._clock.now() if live else 0
         return StreamInfo("testsrc", options.width, options.height, rate, live=live, start=start)
 
     def read(self) -> Frame | None:
@@ -127,7 +129,7 @@ class TestPatternSource:
         if self._interrupted.is_set():
             return None
         captured = time.monotonic()
-        wall = max(time.time_ns() // 1000, self._last + 1)
+        wall = max(self._clock.at(captured), self._last + 1)
         self._last = wall
         image = self._pattern.paint(FrameCode(self._index, wall))
         timestamp = wall if rate is not None else round(self._index * 1_000_000 / _NOMINAL_RATE)
