@@ -1,0 +1,147 @@
+"""A source's sound on its way to the outputs: from the same connection as the frames, and never in their way."""
+
+import io
+import logging
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import cast
+
+import av
+import av.error
+from av.format import Flags
+
+from stream_client.util.container import has_flag
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A piece of sound at ``time``, in seconds of the source as :attr:`.Result.time`.
+
+    It is encoded (``packet``, which belongs to the listener) or decoded (``samples``, which nobody may change).
+    """
+
+    time: float
+    packet: "av.Packet[av.AudioStream] | None" = None
+    samples: av.AudioFrame | None = None
+
+
+class SoundListener:
+    """The sound that one output has not taken yet. The oldest is dropped beyond ``LIMIT`` bytes."""
+
+    LIMIT = 64 * 1024 * 1024
+
+    def __init__(self, *, decoded: bool) -> None:
+        self.decoded = decoded
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[Sound, int]] = deque()
+        self._bytes = 0
+        self._dropped = False
+
+    def put(self, sound: Sound, size: int) -> None:
+        """Add a piece of so many bytes; called by the source's thread."""
+        with self._lock:
+            self._waiting.append((sound, size))
+            self._bytes += size
+            while self._bytes > self.LIMIT:
+                self._bytes -= self._waiting.popleft()[1]
+                if not self._dropped:
+                    self._dropped = True
+                    logger.warning("sound is dropped: no frame was written for too long")
+
+    def take(self, before: float) -> list[Sound]:
+        """Remove and return what there is before that time, in its order. Never waits."""
+        taken = []
+        with self._lock:
+            while self._waiting and self._waiting[0][0].time < before:
+                sound, size = self._waiting.popleft()
+                self._bytes -= size
+                taken.append(sound)
+        return taken
+
+
+class SoundTrack:
+    """The first audio stream of a source. The source's thread puts packets in, and outputs listen.
+
+    ``steady``: codec, rate and channels cannot change within the stream. Where they may, as in a transport stream,
+    an output should take decoded sound. Outputs listen before the first frame is read: what came before
+    :meth:`begin` is kept for them.
+    """
+
+    def __init__(self, stream: av.AudioStream, *, steady: bool) -> None:
+        self._keeper = av.open(io.BytesIO(), "w", format="nut")
+        # The source may be closed before an output begins; this copy of the codec's parameters stays.
+        self.template: av.AudioStream = self._keeper.add_stream_from_template(stream)
+        self.codec = stream.codec_context.codec.canonical_name
+        self.rate = stream.codec_context.sample_rate
+        self.channels = stream.codec_context.layout.nb_channels
+        self.steady = steady
+        self._lock = threading.Lock()
+        self._listeners: list[SoundListener] = []
+        self._early: list[tuple[av.Packet[av.AudioStream], float]] | None = []
+
+    def listen(self, *, decoded: bool) -> SoundListener:
+        """A listener for packets, or for decoded sound."""
+        listener = SoundListener(decoded=decoded)
+        with self._lock:
+            self._listeners.append(listener)
+        return listener
+
+    def begin(self) -> None:
+        """All outputs listen: hand them what came until now."""
+        with self._lock:
+            early, self._early = self._early or [], None
+            for packet, time in early:
+                self._hand_on(packet, time)
+
+    def put(self, packet: "av.Packet[av.AudioStream]", time: float) -> None:
+        """Hand on a packet, which begins at ``time``. The caller must not use it afterwards."""
+        with self._lock:
+            if self._early is not None:
+                self._early.append((packet, time))
+            else:
+                self._hand_on(packet, time)
+
+    def _hand_on(self, packet: "av.Packet[av.AudioStream]", time: float) -> None:
+        for listener in self._listeners:
+            if not listener.decoded:
+                listener.put(Sound(time, packet=_copy(packet)), packet.size)
+        decoders = [listener for listener in self._listeners if listener.decoded]
+        if not decoders:
+            return
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError:
+            return  # damaged, or in a codec that this stream did not begin with
+        at, begin = time, _seconds(packet)
+        for frame in frames:
+            own = _seconds(frame)
+            if own is not None and begin is not None:
+                at = time + own - begin
+            for listener in decoders:
+                listener.put(Sound(at, samples=frame), _size(frame))
+            at += frame.samples / frame.sample_rate
+
+
+def _seconds(timed: "av.Packet[av.AudioStream] | av.AudioFrame") -> float | None:
+    return None if timed.pts is None or timed.time_base is None else float(timed.pts * timed.time_base)
+
+
+def sound_of(container: av.container.InputContainer) -> SoundTrack | None:
+    """The first audio stream of an open container, where it can be decoded."""
+    streams = container.streams.audio
+    if not streams or streams[0].codec_context is None:
+        return None
+    return SoundTrack(streams[0], steady=not has_flag(container.format, Flags.ts_discont))
+
+
+def _copy(packet: "av.Packet[av.AudioStream]") -> "av.Packet[av.AudioStream]":
+    copy = cast("av.Packet[av.AudioStream]", av.Packet(bytes(packet)))
+    copy.time_base, copy.duration, copy.is_keyframe = packet.time_base, packet.duration, packet.is_keyframe
+    return copy
+
+
+def _size(frame: av.AudioFrame) -> int:
+    return sum(plane.buffer_size for plane in frame.planes)

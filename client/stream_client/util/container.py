@@ -1,0 +1,41 @@
+"""What an open container of PyAV says about its streams."""
+
+from fractions import Fraction
+from typing import cast
+
+import av
+from av.format import ContainerFormat, Flags
+from av.stream import Disposition
+
+_MAX_PLAUSIBLE_RATE = 1000
+
+
+def has_flag(container_format: ContainerFormat, flag: Flags) -> bool:
+    """Whether FFmpeg's format has that flag."""
+    return bool(container_format.flags & cast("int", flag.value))
+
+
+def video_of(container: av.container.InputContainer) -> av.VideoStream | None:
+    """The first video stream. The cover of a song is none."""
+    streams = (stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic)
+    return next(streams, None)
+
+
+def microseconds(frame: av.VideoFrame) -> int | None:
+    """The frame's timestamp in µs: when it is shown, else when it was decoded."""
+    stamp = frame.pts if frame.pts is not None else frame.dts
+    return None if stamp is None or frame.time_base is None else round(stamp * frame.time_base * 1_000_000)
+
+
+def frame_count_of(container: av.container.InputContainer, stream: av.VideoStream) -> int | None:
+    """How many frames there are, as far as the container tells."""
+    rate = frame_rate_of(stream)
+    if stream.frames or container.duration is None or rate is None:
+        return stream.frames or None
+    return round(container.duration / 1_000_000 * rate)
+
+
+def frame_rate_of(stream: av.VideoStream) -> Fraction | None:
+    """Frames a second as the stream declares them, or ``None`` where that is impossible."""
+    rate = stream.average_rate
+    return Fraction(rate) if rate and 0 < rate < _MAX_PLAUSIBLE_RATE else None
