@@ -7,10 +7,13 @@ a stage that changes pixels makes its own array.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from stream_client.sound import SoundTrack
 
 Image = npt.NDArray[np.uint8]
 """uint8 [height, width, 3], red, green, blue."""
@@ -48,9 +51,10 @@ class StreamInfo:
     ``width`` and ``height`` are in pixels, after rotation. ``frame_rate`` is in frames a second, or ``None`` where the
     source declares none or an impossible one. ``live`` sources cannot be made to wait. ``frame_count`` is an estimate
     for progress, ``None`` when unknown. ``start`` is the timestamp, in microseconds, of time zero: 0 for files, wall
-    clock since 1970 for live sources. ``path`` is the file with the audio, ``None`` for other sources. ``codec`` is
+    clock since 1970 for live sources. ``path`` is the source's file, ``None`` for other sources. ``codec`` is
     FFmpeg's name of the video codec, empty where there is none. ``sample_aspect_ratio`` is a pixel's width over its
-    height. ``colour`` is that of the source, or of the frames where it was tone-mapped.
+    height. ``colour`` is that of the source, or of the frames where it was tone-mapped. ``sound`` is for outputs that
+    carry it on.
     """
 
     name: str
@@ -64,6 +68,7 @@ class StreamInfo:
     codec: str = ""
     sample_aspect_ratio: Fraction = Fraction(1)
     colour: Colour = field(default_factory=Colour)
+    sound: "SoundTrack | None" = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

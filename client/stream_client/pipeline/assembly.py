@@ -33,7 +33,7 @@ from stream_client.processing.results import (
 )
 from stream_client.processing.small_frames import SmallFrames, restorer
 from stream_client.sinks.base import LandmarksUser, Sink
-from stream_client.sources.base import Source
+from stream_client.sources.base import Holdable, Source
 from stream_client.transport.servable import Servable
 from stream_client.transport.session import Session
 
@@ -107,6 +107,8 @@ def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callback
     with ExitStack() as opened:
         opened.callback(reader.join)
         opened.callback(reader.stop)
+        if options.drop_policy == "block" and isinstance(plan.source, Holdable):
+            plan.source.keep_all()
         info = reader.open()
         _say_what_is_lost(info)
         connection = plan.server.connect()

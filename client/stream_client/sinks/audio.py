@@ -1,14 +1,11 @@
-"""The audio of a source file, carried into the output: copied where the container allows, else as AAC."""
-
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+"""The sound of a source, carried into a file: copied where the container allows, else as AAC."""
 
 import av
-import av.error
+import numpy as np
+import numpy.typing as npt
 from av.codec import Codec
 
-if TYPE_CHECKING:
-    Timed = tuple[float, list[av.Packet]]  # type: ignore[type-arg,unused-ignore]
+from stream_client.sound import Sound, SoundTrack
 
 _COPYABLE = {
     ".mp4": {"aac", "mp3", "ac3", "eac3", "alac"},
@@ -20,82 +17,123 @@ _LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "
 """FFmpeg's default layouts by number of channels. PCM seldom names its channels, and AAC needs the names."""
 _RATE = 48_000
 """Samples a second where AAC does not take the source's rate."""
+_TOLERANCE = 0.03
+"""Seconds that sound may be early or late before it is cut or filled. Recordings' timestamps are not exact."""
+_LONGEST_SILENCE = 10.0
+"""A longer gap, in seconds, is left as a gap."""
 
 
-def audio_track(path: str, output: av.container.OutputContainer, suffix: str) -> "AudioTrack | None":
-    """The first audio stream of ``path``, for an output with that extension. ``None`` where no audio can be decoded."""
-    source = av.open(f"file:{path}")
-    if source.streams.audio and source.streams.audio[0].codec_context is not None:
-        return AudioTrack(source, output, suffix)
-    source.close()
-    return None
+class AudioWriter:
+    """Muxes a source's sound into ``output``, a file with the extension ``suffix``, up to the video's time.
 
+    It listens from the moment it is made. :meth:`start` adds the stream to the output.
+    """
 
-class AudioTrack:
-    """Reads the first audio stream of ``source`` beside the video, and muxes it up to the video's time."""
+    def __init__(self, track: SoundTrack, suffix: str) -> None:
+        self._track = track
+        self._copy = track.steady and track.codec in _COPYABLE[suffix]
+        self._listener = track.listen(decoded=not self._copy)
+        self._output: av.container.OutputContainer | None = None
+        self._stream: av.AudioStream | None = None
+        self._samples: SampleLine | None = None
+        self._last_dts: int | None = None
 
-    def __init__(self, source: av.container.InputContainer, output: av.container.OutputContainer, suffix: str) -> None:
-        self._input = source
+    def start(self, output: av.container.OutputContainer) -> None:
+        """Add the audio stream to ``output``."""
         self._output = output
-        self._source = source.streams.audio[0]
-        video = source.streams.video[0]
-        self._zero = float(video.start_time * video.time_base) if video.start_time and video.time_base else 0.0
-        decoder = self._source.codec_context
-        # The decoder may have another name than the codec: "mp3float" decodes "mp3".
-        self._copy = decoder.codec.canonical_name in _COPYABLE[suffix]
         if self._copy:
-            self._stream: av.AudioStream = output.add_stream_from_template(self._source)
-        else:
-            rates = Codec("aac", "w").audio_rates or []
-            self._stream = output.add_stream(
-                "aac",
-                rate=decoder.sample_rate if decoder.sample_rate in rates else _RATE,
-                layout=_LAYOUTS.get(decoder.layout.nb_channels, "stereo"),
-            )
-        self._packets = self._timed()
-        self._waiting: Timed | None = None
+            self._stream = output.add_stream_from_template(self._track.template)
+            return
+        rates = Codec("aac", "w").audio_rates or []
+        rate = self._track.rate if self._track.rate in rates else _RATE
+        layout = _LAYOUTS.get(self._track.channels, "stereo")
+        self._stream = output.add_stream("aac", rate=rate, layout=layout)
+        self._samples = SampleLine(rate, layout)
 
     def advance(self, seconds: float) -> None:
-        """Mux all audio before ``seconds`` of the video."""
-        while True:
-            if self._waiting is None:
-                self._waiting = next(self._packets, None)
-            if self._waiting is None or self._waiting[0] > seconds:
-                return
-            self._output.mux(self._waiting[1])
-            self._waiting = None
+        """Mux all sound before ``seconds`` of the video."""
+        assert self._output is not None
+        for sound in self._listener.take(seconds):
+            self._output.mux(self._copied(sound) if self._copy else self._encoded(sound))
 
     def close(self) -> None:
-        """Flush the encoder, where there is one, and close the file."""
-        if not self._copy:
+        """Flush the encoder, where there is one."""
+        if self._stream is not None and self._output is not None and not self._copy:
             self._output.mux(self._stream.encode(None))
-        self._input.close()
 
-    def _timed(self) -> "Iterator[Timed]":
-        for packet in self._input.demux(self._source):
-            if packet.dts is None or packet.pts is None or packet.time_base is None:
-                continue
-            seconds = float(packet.pts * packet.time_base) - self._zero
-            if seconds < 0:
-                continue
-            if self._copy:
-                shift = round(self._zero / packet.time_base)
-                packet.pts -= shift
-                packet.dts -= shift
-                packet.stream = self._stream
-                yield seconds, [packet]
-            else:
-                yield seconds, self._encoded(packet)
+    def _copied(self, sound: Sound) -> "list[av.Packet[av.AudioStream]]":
+        packet = sound.packet
+        assert packet is not None
+        assert packet.time_base is not None
+        dts = round(sound.time / packet.time_base)
+        if dts < 0 or (self._last_dts is not None and dts <= self._last_dts):
+            return []  # before the first frame, or there already
+        self._last_dts = dts
+        packet.pts = packet.dts = dts
+        packet.stream = self._stream  # type: ignore[assignment]
+        return [packet]
 
-    def _encoded(self, packet: "av.Packet[av.AudioStream]") -> "list[av.Packet[av.AudioStream]]":
-        try:
-            frames = packet.decode()
-        except av.error.InvalidDataError:
-            return []  # damaged: silence
-        encoded = []
-        for frame in frames:
-            if frame.pts is not None and frame.time_base is not None:
-                frame.pts -= round(self._zero / frame.time_base)
-            encoded += self._stream.encode(frame)
+    def _encoded(self, sound: Sound) -> "list[av.Packet[av.AudioStream]]":
+        assert sound.samples is not None
+        assert self._samples is not None
+        assert self._stream is not None
+        encoded = [packet for frame in self._samples.place(sound.time, sound.samples) for packet in self._encode(frame)]
         # AAC's first packet begins before zero. MP4 would shift the video to make room for it.
         return [done for done in encoded if done.pts is None or done.pts >= 0]
+
+    def _encode(self, frame: av.AudioFrame) -> "list[av.Packet[av.AudioStream]]":
+        assert self._stream is not None
+        return self._stream.encode(frame)
+
+
+class SampleLine:
+    """Puts decoded sound on one line of samples of ``rate`` and ``layout``, float32.
+
+    Sound that changes its rate or channels is resampled, what overlaps is cut, and a gap is filled with silence.
+    """
+
+    def __init__(self, rate: int, layout: str) -> None:
+        self._rate = rate
+        self._layout = layout
+        self._resampler: av.AudioResampler | None = None
+        self._properties: tuple[str, str, int] | None = None
+        self._position: int | None = None
+
+    def place(self, time: float, frame: av.AudioFrame) -> list[av.AudioFrame]:
+        """The frames that continue the line with ``frame``, which begins at ``time``, in seconds."""
+        samples = self._resampled(frame)
+        if samples.shape[1] == 0:
+            return []
+        begin = round(time * self._rate)
+        if self._position is None:
+            self._position = max(0, begin)
+        frames = []
+        gap = begin - self._position
+        if gap < -_TOLERANCE * self._rate or begin < 0:
+            samples = samples[:, -gap:]
+        elif gap > _LONGEST_SILENCE * self._rate:
+            self._position = begin
+        elif gap > _TOLERANCE * self._rate:
+            frames.append(self._frame(np.zeros((samples.shape[0], gap), np.float32)))
+        if samples.shape[1]:
+            frames.append(self._frame(samples))
+        return frames
+
+    def _resampled(self, frame: av.AudioFrame) -> npt.NDArray[np.float32]:
+        """The frame's samples, float32 [channels, samples]."""
+        properties = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if self._resampler is None or properties != self._properties:
+            self._resampler = av.AudioResampler("fltp", self._layout, self._rate)
+            self._properties = properties
+        copy = av.AudioFrame.from_ndarray(frame.to_ndarray(), format=frame.format.name, layout=frame.layout.name)
+        copy.sample_rate = frame.sample_rate
+        parts = [np.asarray(done.to_ndarray(), np.float32) for done in self._resampler.resample(copy)]
+        return np.concatenate(parts, axis=1) if parts else np.zeros((1, 0), np.float32)
+
+    def _frame(self, samples: npt.NDArray[np.float32]) -> av.AudioFrame:
+        assert self._position is not None
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=self._layout)
+        frame.sample_rate = self._rate
+        frame.pts = self._position
+        self._position += samples.shape[1]
+        return frame

@@ -9,7 +9,7 @@ import av.error
 
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Image, Result, StreamInfo
-from stream_client.sinks.audio import AudioTrack, audio_track
+from stream_client.sinks.audio import AudioWriter
 from stream_client.sinks.options import DEFAULTS
 from stream_client.util.media import YuvFrames, declare, even, threads_for, written_shape
 
@@ -41,7 +41,7 @@ class FileSink:
         self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream | None = None
         self._frame = YuvFrames()
-        self._audio: AudioTrack | None = None
+        self._audio: AudioWriter | None = None
         self._info: StreamInfo | None = None
         self._matrix = 0
         self._last_pts = -1
@@ -65,6 +65,8 @@ class FileSink:
             self._container = av.open(f"file:{self._path}", "w", format=container, options=options)
         except (OSError, av.error.FFmpegError) as error:
             raise SinkError(f"cannot write {self._path}: {error.strerror}", option="output_stream") from error
+        if info.sound is not None:
+            self._audio = AudioWriter(info.sound, suffix)
 
     def write(self, result: Result) -> bool:
         """Encode the result's image at the frame's own time."""
@@ -125,8 +127,8 @@ class FileSink:
         stream.codec_context.gop_size = max(1, round(2 * float(self._info.frame_rate or 30)))
         stream.options = dict(self._options)
         self._stream = stream
-        if self._info.path is not None:
-            self._audio = audio_track(self._info.path, self._container, self._path.suffix.lower())
+        if self._audio is not None:
+            self._audio.start(self._container)
 
     def _note_size(self, width: int, height: int) -> None:
         if self._size != (width, height):

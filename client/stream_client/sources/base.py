@@ -32,3 +32,11 @@ class CountsUnreadable(Protocol):
     @property
     def unreadable(self) -> int:
         """Frames so far that cannot be converted. Each leaves a gap in the indices."""
+
+
+@runtime_checkable
+class Holdable(Protocol):
+    """A live source that can wait for its reader. Optional: others drop what is not read in time."""
+
+    def keep_all(self) -> None:
+        """Drop no frame, but wait; called before :meth:`Source.open`."""

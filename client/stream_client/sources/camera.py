@@ -12,10 +12,12 @@ from stream_client.errors import (
     SourceError,
     SourceNotFoundError,
 )
-from stream_client.sources.feed import FfmpegFeed, LiveInput
+from stream_client.sources.feed import LiveInput
+from stream_client.sources.ffmpeg_feed import FfmpegFeed
 from stream_client.sources.live import LiveSource
 from stream_client.sources.reconnecting import ReconnectingSource
 from stream_client.util.media import ImageOptions
+from stream_client.util.clock import SteadyClock
 
 _CAMERA = re.compile(r"\d+|webcam|/dev/video\d+")
 
@@ -68,8 +70,9 @@ def camera_source(
 ) -> ReconnectingSource:
     """A camera; see :func:`camera_input`. It must exist at the start. Later it may be unplugged for a while."""
     live = camera_input(spec, width=width, height=height, frame_rate=frame_rate)
+    clock = SteadyClock()
     return ReconnectingSource(
-        lambda: LiveSource(FfmpegFeed(live, camera_error), images),
+        lambda: LiveSource(FfmpegFeed(live, camera_error), images, clock),
         live.name,
         reconnect_timeout=reconnect_timeout,
         hopeless=(SourceError,),

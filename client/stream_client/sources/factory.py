@@ -25,6 +25,7 @@ def open_source(
 ) -> Source:
     """The source of that name: a camera (``0``, ``webcam``, ``/dev/video0``), a URL, ``testsrc``, or a file.
 
+    ``-`` is standard input.
     A :class:`~pathlib.Path` always means a file or a device. A live source that is lost is given up after
     ``reconnect_timeout`` seconds, or never. Raises :class:`.ConfigurationError` for a name or options that cannot work.
     """

@@ -1,9 +1,10 @@
-"""Video files: every frame, with its own presentation time."""
+"""Video files and pipes: every frame, with its own presentation time."""
 
 import logging
-import threading
+import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,69 +13,61 @@ import av.error
 
 from stream_client.errors import SourceCodecError, SourceError, SourceNotFoundError
 from stream_client.frames import Frame, StreamInfo
+from stream_client.sound import SoundTrack, sound_of
+from stream_client.sources.decoding import Decoding
+from stream_client.sources.feed import FeedFrame
+from stream_client.sources.recording import Recording
+from stream_client.util.clock import SteadyClock
+from stream_client.util.container import frame_count_of, frame_rate_of, video_of
 from stream_client.util.media import ImageOptions, RgbImages
 
 logger = logging.getLogger(__name__)
 
-_MAX_PLAUSIBLE_RATE = 1000
-# Audio may go on for longer than the video.
-_MISSING_SECONDS, _MISSING_SHARE = 0.5, 0.05
+STANDARD_INPUT = "-"
 
 
 class FileSource:
     """Reads ``path`` to its end, or for ever with ``loop``; ``realtime`` paces it like a live source.
 
-    Timestamps are media time in microseconds from 0, strictly increasing, also across loops. Frames of a
-    real-time file are live: their timestamps are wall clock.
+    ``path`` may be a pipe, and ``-`` is standard input: it is opened once, and the sound comes from there too.
+    Timestamps are media time in microseconds from 0, strictly increasing, also across loops and joints of a recording.
+    Frames of a real-time file are live: their timestamps are wall clock.
     """
 
     def __init__(
         self, path: str | Path, *, realtime: bool = False, loop: bool = False, images: ImageOptions | None = None
     ) -> None:
         self._path = Path(path)
+        self._name = "standard input" if str(path) == STANDARD_INPUT else str(self._path)
         self._realtime = realtime
         self._loop = loop
-        self._container: av.container.InputContainer | None = None
-        self._frames: Iterator[av.VideoFrame] = iter(())
-        self._first: av.VideoFrame | None = None
+        self._decoding = Decoding(self._name, self._frames, lambda: None)
+        self._decoding.waits = True
         self._image = RgbImages(images)
         self._aspect: Fraction | None = None
-        self._interrupted = threading.Event()
+        self._info = StreamInfo(self._path.name if self._path.name != STANDARD_INPUT else self._name, 0, 0)
+        self._sound: SoundTrack | None = None
         self._index = 0
-        self._last = -1
-        self._offset = 0
-        self._zero: int | None = None
         self._start = 0
         self._started = 0.0
-        self._period = 33_333
 
     def open(self) -> StreamInfo:
         """Open the file and decode its first frame."""
-        if self._path.is_dir():
-            raise SourceError(f"{self._path} is a folder: name a video file in it", option="input_stream")
-        if not self._path.exists():
-            raise SourceNotFoundError(f"{self._path} does not exist", option="input_stream")
-        stream = self._open_container()
-        self._first = next(self._frames, None)
-        if self._first is None:
-            raise SourceCodecError(f"{self._path} has no frame that can be decoded", option="input_stream")
-        rate = stream.average_rate
-        frame_rate = Fraction(rate) if rate and 0 < rate < _MAX_PLAUSIBLE_RATE else None
-        if frame_rate:
-            self._period = round(1_000_000 / frame_rate)
-        shape = self._image.shape(self._first, self._aspect)
+        self._check()
+        self._decoding.start()
+        first = self._decoding.peek(None)
+        if first is None:
+            if self._decoding.interrupted:
+                raise SourceError(f"{self._name}: stopped before the first frame")
+            raise SourceCodecError(f"{self._name} has no frame that can be decoded", option="input_stream")
+        shape = self._image.shape(first.frame, self._aspect)
         self._started = time.monotonic()
-        self._start = time.time_ns() // 1000 if self._realtime else 0
-        return StreamInfo(
-            name=self._path.name,
+        self._start = SteadyClock().now() if self._realtime else 0
+        return replace(
+            self._info,
             width=shape.width,
             height=shape.height,
-            frame_rate=frame_rate,
-            live=self._realtime,
-            frame_count=None if self._loop else self._frame_count(stream, frame_rate),
             start=self._start,
-            path=None if self._loop or self._realtime else str(self._path),
-            codec=stream.codec_context.name,
             sample_aspect_ratio=shape.sample_aspect_ratio,
             colour=shape.colour,
         )
@@ -86,113 +79,89 @@ class FileSource:
 
     def read(self) -> Frame | None:
         """The next frame that can be converted. Raises :class:`.SourceCodecError` at the end where none can."""
-        image = None
-        while image is None:
-            decoded = self._next_decoded()
-            if decoded is None or self._interrupted.is_set():
-                self._check_images()
-                return None
-            timestamp = self._timestamp(decoded)
+        if self._index == 0 and self._sound is not None:
+            self._sound.begin()
+        while (decoded := self._decoding.next(None)) is not None:
+            assert decoded.time is not None
             if self._realtime:
-                self._interrupted.wait(max(0.0, self._started + timestamp / 1e6 - time.monotonic()))
-            image = self._image(decoded, self._aspect)
+                self._decoding.sleep(self._started + decoded.time / 1e6 - time.monotonic())
+            image = self._image(decoded.frame, self._aspect)
             self._index += 1
-        return Frame(self._index - 1, self._start + timestamp, image, time.monotonic())
+            if image is not None:
+                return Frame(self._index - 1, self._start + decoded.time, image, time.monotonic())
+        self._check_images()
+        return None
 
     def interrupt(self) -> None:
-        """End the pacing of a waiting :meth:`read`."""
-        self._interrupted.set()
+        """End a waiting :meth:`open` or :meth:`read`."""
+        self._decoding.interrupt()
 
     def close(self) -> None:
         """Close the file."""
-        self._frames = iter(())
-        self._first = None
-        if self._container is not None:
-            self._container.close()
-            self._container = None
+        self._decoding.close()
 
     def _check_images(self) -> None:
-        if 0 < self._index == self._image.skipped and not self._interrupted.is_set():
+        if 0 < self._index == self._image.skipped and not self._decoding.interrupted:
             raise SourceCodecError(
-                f"none of the {self._index} frames of {self._path} can be converted: {self._image.last_error}",
+                f"none of the {self._index} frames of {self._name} can be converted: {self._image.last_error}",
                 option="input_stream",
             )
 
-    def _open_container(self) -> av.VideoStream:
-        try:
-            self._container = av.open(f"file:{self._path}")  # FFmpeg would take the a of a:b.mp4 for a protocol
-        except av.error.FFmpegError as error:
-            raise SourceCodecError(
-                f"{self._path} is not a video that can be read: {error.strerror}", option="input_stream"
-            ) from error
-        except OSError as error:
-            raise SourceError(f"cannot open {self._path}: {error.strerror}", option="input_stream") from error
-        if not self._container.streams.video:
-            raise SourceCodecError(f"{self._path} has no video stream", option="input_stream")
-        stream = self._container.streams.video[0]
+    def _check(self) -> None:
+        if self._name != str(self._path):
+            mode = stat.S_IFIFO
+        elif self._path.is_dir():
+            raise SourceError(f"{self._path} is a folder: name a video file in it", option="input_stream")
+        elif not self._path.exists():
+            raise SourceNotFoundError(f"{self._path} does not exist", option="input_stream")
+        else:
+            mode = stat.S_IFMT(self._path.stat().st_mode)
+        if self._loop and mode in (stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK):
+            raise SourceError(f"{self._name} can be read once only: loop needs a file", option="loop")
+
+    def _frames(self) -> Generator[FeedFrame, None, None]:
+        end = 0
+        while True:
+            with self._open_container() as container:
+                recording = self._recording(container, end)
+                try:
+                    yield from recording.frames()
+                except av.error.FFmpegError as error:
+                    # The recording is cut off. Everything in it has been read.
+                    logger.warning("%s is damaged after frame %d: %s", self._name, self._index, error.strerror)
+            if not self._loop or recording.end == end:
+                return
+            end = recording.end
+
+    def _recording(self, container: av.container.InputContainer, start: int) -> Recording:
+        stream = video_of(container)
+        if stream is None:
+            raise SourceCodecError(f"{self._name} has no video stream", option="input_stream")
+        if stream.codec_context is None:
+            raise SourceCodecError(f"{self._name} has video in a codec that cannot be decoded", option="input_stream")
         stream.thread_type = "AUTO"
         self._aspect = stream.sample_aspect_ratio
-        self._frames = self._decode(self._container)
-        return stream
+        if not self._loop:
+            self._sound = sound_of(container)
+        self._info = replace(
+            self._info,
+            frame_rate=frame_rate_of(stream),
+            live=self._realtime,
+            frame_count=None if self._loop else frame_count_of(container, stream),
+            path=None if self._loop or self._realtime or not self._path.is_file() else str(self._path),
+            codec=stream.codec_context.name,
+            sound=self._sound,
+        )
+        return Recording(container, stream, self._name, start=start, sound=self._sound)
 
-    def _decode(self, container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
-        """Yield every frame that can be decoded, also after damage. Raises where no frame can."""
-        damaged = 0
+    def _open_container(self) -> av.container.InputContainer:
+        # FFmpeg would take the a of a:b.mp4 for a protocol.
+        url = "pipe:0" if self._name != str(self._path) else f"file:{self._path}"
         try:
-            for packet in container.demux(video=0):
-                try:
-                    frames = packet.decode()
-                except av.error.FFmpegError as error:
-                    damaged += 1
-                    last = error.strerror
-                else:
-                    yield from frames
+            return av.open(url)
         except av.error.FFmpegError as error:
-            # The recording is cut off. Everything in it has been read.
-            logger.warning("%s is damaged after frame %d: %s", self._path, self._index, error.strerror)
-        if damaged and self._index == 0:
-            raise SourceCodecError(f"{self._path} cannot be decoded: {last}", option="input_stream")
-        if damaged:
-            logger.warning("%s: %d packets cannot be decoded (%s): frames are missing", self._path, damaged, last)
-        self._check_end(container)
-
-    def _check_end(self, container: av.container.InputContainer) -> None:
-        """Some damage looks like the end of the file. The header knows the true length."""
-        declared = container.streams.video[0].duration
-        time_base = container.streams.video[0].time_base
-        seconds = float(declared * time_base) if declared and time_base else (container.duration or 0) / 1_000_000
-        read = (self._last + self._period - self._offset) / 1_000_000
-        if seconds - read > max(_MISSING_SECONDS, _MISSING_SHARE * seconds):
-            logger.warning("%s ended after %.1f s of the %.1f s that its header says", self._path, read, seconds)
-
-    def _next_decoded(self) -> av.VideoFrame | None:
-        if self._first is not None:
-            first, self._first = self._first, None
-            return first
-        decoded = next(self._frames, None)
-        if decoded is None and self._loop and self._index:
-            self.close()
-            self._open_container()
-            self._offset = self._last + self._period
-            self._zero = None
-            decoded = next(self._frames, None)
-        return decoded
-
-    def _timestamp(self, frame: av.VideoFrame) -> int:
-        if frame.pts is None or frame.time_base is None:
-            media = self._last + self._period if self._last >= 0 else 0
-        else:
-            absolute = round(frame.pts * frame.time_base * 1_000_000)
-            if self._zero is None:
-                self._zero = absolute
-            media = self._offset + absolute - self._zero
-        self._last = max(media, self._last + 1)
-        return self._last
-
-    def _frame_count(self, stream: av.VideoStream, rate: Fraction | None) -> int | None:
-        if stream.frames:
-            return stream.frames
-        assert self._container is not None
-        if self._container.duration is None or rate is None:
-            return None
-        return round(self._container.duration / 1_000_000 * rate)
+            raise SourceCodecError(
+                f"{self._name} is not a video that can be read: {error.strerror}", option="input_stream"
+            ) from error
+        except OSError as error:
+            raise SourceError(f"cannot open {self._name}: {error.strerror}", option="input_stream") from error

@@ -1,93 +1,97 @@
-"""Live video through PyAV: one decoding loop for cameras and network streams.
+"""One connection to a stream through a feed: a live one, or a recording that is read to its end."""
 
-A thread always drains the decoder, so frames never queue up inside FFmpeg and the newest one is ready. The client's
-drop policy decides which frames are used.
-"""
-
+import logging
 import math
 import threading
 import time
-from collections import deque
-from contextlib import closing
+from collections.abc import Generator
 from dataclasses import dataclass
-from fractions import Fraction
 
 import av
 
 from stream_client.errors import SourceError, SourceTimeoutError
 from stream_client.frames import Frame, StreamInfo
-from stream_client.sources.feed import Feed
+from stream_client.sources.decoding import Decoding
+from stream_client.sources.feed import Feed, FeedFrame
+from stream_client.sources.media_clock import MediaClock
+from stream_client.util.clock import SteadyClock
 from stream_client.util.media import ImageOptions, RgbImages
-from stream_client.util.redact import redact
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Decoded:
-    """A decoded frame, its number, and its time of arrival (:func:`time.monotonic`)."""
+class _Timed:
+    """A decoded frame, its number, its timestamp in µs, and when it was there (:func:`time.monotonic`)."""
 
     number: int
     frame: av.VideoFrame
+    timestamp: int
     captured: float
 
 
 class LiveSource:
     """Reads one connection, ``feed``, until it ends.
 
-    Timestamps are wall clock in microseconds, taken at the first frame, then following the stream's own clock. They
-    always increase. A gap in the indices means frames that were not read in time.
+    A stream that declares a length is read like a file: every frame, with media time from 0. Every other is live: its
+    timestamps are µs since 1970 by ``clock`` and follow the stream's own, see :class:`.MediaClock`. The decoder of a
+    live stream is always drained, so frames never queue up inside FFmpeg and the newest one is ready; a gap in the
+    indices means frames that were not read in time. A stream that comes in bursts is paced by its timestamps.
     """
 
-    BUFFERED = 2
-    """How many decoded frames are kept for the reader. Older ones are overwritten."""
-    CLOSE_SECONDS = 0.5
-    """How long :meth:`close` waits for the feed."""
+    BUFFERED = Decoding.BUFFERED
+    """How many decoded frames are kept for the reader."""
 
-    def __init__(self, feed: Feed, images: ImageOptions | None = None) -> None:
+    def __init__(self, feed: Feed, images: ImageOptions | None = None, clock: SteadyClock | None = None) -> None:
         self._live = feed.live
         self._feed = feed
-        self._thread: threading.Thread | None = None
-        self._changed = threading.Condition()
-        self._decoded: deque[_Decoded] = deque(maxlen=self.BUFFERED)
+        self._clock = clock or SteadyClock()
+        self._keep_all = False
+        self._media_clock = MediaClock()
+        self._decoding = Decoding(feed.live.name, self._frames, feed.abort)
         self._image = RgbImages(images)
-        self._ended = False
-        self._interrupted = False
-        self._error: SourceError | None = None
-        self._last = 0
-        self._anchor: tuple[int, Fraction] | None = None
+        self._last = -1
+        self._waited = False
+        self._wanted = threading.Event()
 
     @property
     def finite(self) -> bool:
         """Whether the stream declares a length. Its end is then not a loss."""
         return self._feed.properties.finite
 
+    def keep_all(self) -> None:
+        """Wait for the reader rather than drop a frame. Call this before :meth:`open`."""
+        self._keep_all = True
+
     def open(self, within: float = math.inf) -> StreamInfo:
         """Connect and wait for the first frame, ``within`` seconds at most."""
-        self._thread = threading.Thread(target=self._run, name=f"decode {self._live.name}", daemon=True)
-        self._thread.start()
+        self._decoding.start()
         # FFmpeg may use its timeout twice: to connect, and to find the stream's properties.
         timeout = min(2 * self._live.open_timeout + self._live.read_timeout, within)
-        with self._changed:
-            self._changed.wait_for(lambda: self._decoded or self._ended or self._interrupted, timeout)
-            if self._interrupted:
+        try:
+            first = self._decoding.peek(timeout)
+        except TimeoutError:
+            self._feed.abort()
+            raise SourceTimeoutError(
+                f"{self._live.name}: no frame within {timeout:.3g} s", option="input_stream"
+            ) from None
+        except SourceError:
+            self._feed.abort()
+            raise
+        if first is None:
+            if self._decoding.interrupted:
                 raise SourceError(f"{self._live.name}: stopped before the first frame")
-            if not self._decoded:
-                if self._error is None and self._ended:
-                    self._error = SourceError(f"{self._live.name} ended before the first frame", option="input_stream")
-                self._feed.abort()
-                raise self._error or SourceTimeoutError(
-                    f"{self._live.name}: no frame within {timeout:.3g} s", option="input_stream"
-                )
-            first = self._decoded[0].frame
-        start = time.time_ns() // 1000
+            raise SourceError(f"{self._live.name} ended before the first frame", option="input_stream")
         found = self._feed.properties
-        shape = self._image.shape(first, found.sample_aspect_ratio)
+        shape = self._image.shape(first.frame, found.sample_aspect_ratio)
         return StreamInfo(
             self._live.name,
             shape.width,
             shape.height,
             found.frame_rate,
-            live=True,
-            start=start,
+            live=not found.finite,
+            frame_count=found.frame_count,
+            start=0 if found.finite else self._clock.now(),
             codec=found.codec,
             sample_aspect_ratio=shape.sample_aspect_ratio,
             colour=shape.colour,
@@ -100,88 +104,55 @@ class LiveSource:
 
     def read(self) -> Frame | None:
         """Wait for a frame that can be converted. Returns the oldest one kept."""
+        self._wanted.set()
         while (decoded := self._next_decoded()) is not None:
             image = self._image(decoded.frame, self._feed.properties.sample_aspect_ratio)
             if image is not None:
-                return Frame(decoded.number, self._timestamp(decoded.frame), image, decoded.captured)
+                return Frame(decoded.number, decoded.timestamp, image, decoded.captured)
         return None
 
-    def _next_decoded(self) -> _Decoded | None:
-        with self._changed:
-            arrived = self._changed.wait_for(
-                lambda: self._decoded or self._ended or self._interrupted, self._live.read_timeout + 1.0
-            )
-            if self._interrupted:
-                return None
-            if not self._decoded:
-                if self._error is not None:
-                    raise self._error
-                if arrived:
-                    return None
-                raise SourceTimeoutError(f"{self._live.name}: no frame for {self._live.read_timeout:g} s")
-            return self._decoded.popleft()
+    def _next_decoded(self) -> _Timed | None:
+        try:
+            return self._decoding.next(self._live.read_timeout + 1.0)
+        except TimeoutError:
+            raise SourceTimeoutError(f"{self._live.name}: no frame for {self._live.read_timeout:g} s") from None
 
     def interrupt(self) -> None:
         """End a waiting :meth:`open` or :meth:`read`."""
-        with self._changed:
-            self._interrupted = True
-            self._changed.notify_all()
+        self._decoding.interrupt()
+        self._wanted.set()
 
     def close(self) -> None:
-        """End the decoding thread. It closes the connection politely unless the server is silent.
-
-        FFmpeg cannot be woken while it waits for a silent server. Its own timeouts end such a thread later. Until then
-        the thread holds one connection and touches nothing else.
-        """
+        """End the decoding thread. It closes the connection politely unless the server is silent."""
         self.interrupt()
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            thread.join(self.CLOSE_SECONDS)
-            if thread.is_alive():
-                self._feed.abort()
-                thread.join(self.CLOSE_SECONDS)
-        with self._changed:
-            # An error refers to its stack frames and so to this object: break the cycle here.
-            self._error = None
-            self._decoded.clear()
+        self._decoding.close()
 
-    def _run(self) -> None:
-        try:
-            self._take_frames()
-            self._end(None)
-        except SourceError as error:
-            self._end(error)
-        except Exception as error:  # noqa: BLE001 - raised by read(), in the owner's thread
-            self._end(SourceError(redact(f"{self._live.name}: {type(error).__name__}: {error}")))
+    def _frames(self) -> Generator[_Timed, None, None]:
+        for number, fed in enumerate(self._feed.frames()):
+            found = self._feed.properties
+            self._decoding.waits = found.finite or self._keep_all
+            timestamp = self._recorded(fed) if found.finite else self._clock.at(self._live_time(fed))
+            self._last = max(timestamp, self._last + 1)
+            yield _Timed(number, fed.frame, self._last, time.monotonic())
+            if found.bursty and not self._wanted.is_set():
+                # What comes in bursts can wait until the run begins. Its clock starts then.
+                self._wanted.wait()
+                self._media_clock = MediaClock()
 
-    def _end(self, error: SourceError | None) -> None:
-        with self._changed:
-            self._error = error
-            self._ended = True
-            self._changed.notify_all()
+    def _recorded(self, fed: FeedFrame) -> int:
+        return fed.time if fed.time is not None else self._last + 1
 
-    def _take_frames(self) -> None:
-        with closing(self._feed.frames()) as frames:
-            for number, frame in enumerate(frames):
-                with self._changed:
-                    self._decoded.append(_Decoded(number, frame, time.monotonic()))
-                    self._changed.notify_all()
-                if self._interrupted:
-                    return
-
-    def _timestamp(self, frame: av.VideoFrame) -> int:
-        now = time.time_ns() // 1000
-        if frame.pts is None or frame.time_base is None:
-            timestamp = now
-        else:
-            media = frame.pts * frame.time_base
-            if self._anchor is None:
-                self._anchor = (now, media)
-            wall, zero = self._anchor
-            timestamp = wall + round((media - zero) * 1_000_000)
-            if abs(timestamp - now) > 5_000_000:
-                # The stream's clock jumped: start from the wall clock again.
-                self._anchor = (now, media)
-                timestamp = now
-        self._last = max(timestamp, self._last + 1)
-        return self._last
+    def _live_time(self, fed: FeedFrame) -> float:
+        """The frame's time, on :func:`time.monotonic`'s clock; waits until then where frames come in bursts."""
+        now = time.monotonic()
+        media = None if fed.time is None else fed.time / 1_000_000
+        if self._decoding.held and not self._waited:
+            self._waited = True
+            logger.warning("%s has to wait; frames that it drops itself are not counted", self._live.name)
+        if self._waited and media is not None:
+            return self._media_clock.held(media)
+        if self._feed.properties.bursty:
+            due = self._media_clock.expected(media, now)
+            self._decoding.sleep(due - now)
+            return self._media_clock.time(media, max(due, now))
+        return self._media_clock.time(media, now)

@@ -1,4 +1,4 @@
-"""Network streams: RTSP, HTTP MJPEG, HLS."""
+"""Network streams: RTSP, and what HTTP carries: MJPEG, HLS, files."""
 
 import av.error
 
@@ -11,12 +11,14 @@ from stream_client.errors import (
     SourceTimeoutError,
     SourceTlsError,
 )
-from stream_client.sources.feed import FfmpegFeed, LiveInput
+from stream_client.sources.feed import LiveInput
+from stream_client.sources.ffmpeg_feed import FfmpegFeed
 from stream_client.sources.live import LiveSource
 from stream_client.sources.options import DEFAULTS, RtspTransport
 from stream_client.sources.reconnecting import ReconnectingSource
 from stream_client.sources.rtsp import RtspFeed
 from stream_client.util.media import ImageOptions
+from stream_client.util.clock import SteadyClock
 from stream_client.util.redact import redact
 from stream_client.util.urls import CREDENTIALS_VARIABLE, with_credentials
 
@@ -35,16 +37,24 @@ def network_connection(
     rtsp_transport: RtspTransport = DEFAULTS.rtsp_transport,
     timeout: float = DEFAULTS.source_timeout,
     images: ImageOptions | None = None,
+    clock: SteadyClock | None = None,
 ) -> LiveSource:
-    """One connection to a network stream. ``timeout``, in seconds, limits opening and each read."""
+    """One connection to a network stream; ``images`` and ``clock`` are :class:`.LiveSource`'s.
+
+    ``timeout``, in seconds, limits opening and each read.
+    """
     scheme = url.partition("://")[0].lower()
-    options = {"fflags": "nobuffer", "flags": "low_delay"}
+    if scheme in ("http", "https"):
+        # FFmpeg itself goes on where a file broke off. "nobuffer" would throw away the frames that it looked at first.
+        options = {"reconnect": "1", "reconnect_delay_max": "2"}
+    else:
+        options = {"fflags": "nobuffer", "flags": "low_delay"}
     if scheme in ("rtsp", "rtsps"):
         # The stream's description names size and codec, so FFmpeg needs to probe for half a second only.
         options |= {"rtsp_transport": rtsp_transport, "max_delay": "0", "analyzeduration": "500000"}
     live = LiveInput(redact(url), with_credentials(url), None, options, open_timeout=timeout, read_timeout=timeout)
     ours = scheme == "rtsp" and rtsp_transport == "tcp"
-    return LiveSource(RtspFeed(live, network_error) if ours else FfmpegFeed(live, network_error), images)
+    return LiveSource(RtspFeed(live, network_error) if ours else FfmpegFeed(live, network_error), images, clock)
 
 
 def network_source(
@@ -56,8 +66,9 @@ def network_source(
     images: ImageOptions | None = None,
 ) -> ReconnectingSource:
     """A network stream that reconnects when it is lost; see :class:`ReconnectingSource`."""
+    clock = SteadyClock()
     return ReconnectingSource(
-        lambda: network_connection(url, rtsp_transport=rtsp_transport, timeout=timeout, images=images),
+        lambda: network_connection(url, rtsp_transport=rtsp_transport, timeout=timeout, images=images, clock=clock),
         redact(url),
         reconnect_timeout=reconnect_timeout,
     )

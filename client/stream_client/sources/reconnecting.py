@@ -9,7 +9,7 @@ from typing import Protocol
 from stream_client.errors import SourceAuthenticationError, SourceCodecError, SourceError, SourceTlsError
 from stream_client.frames import Frame, StreamInfo
 from stream_client.monitoring.observer import ConnectionState
-from stream_client.sources.base import Source
+from stream_client.sources.base import Holdable, Source
 from stream_client.util.backoff import Backoff
 from stream_client.util.reconnector import Reconnector
 from stream_client.util.retry_plan import RetryPlan
@@ -33,7 +33,8 @@ class Connection(Source, Protocol):
 class ReconnectingSource:
     """Reads connections that ``connect`` makes, one after another, as one stream.
 
-    Indices and timestamps keep increasing across connections. After ``reconnect_timeout`` seconds without success
+    Indices and timestamps keep increasing across connections. A stream with a length is read from its start again, and
+    the frames that were read before are left out. After ``reconnect_timeout`` seconds without success
     (``None``: never; 0: at once) the error of the last attempt is raised. Each attempt is limited to the time that is
     left. Only the very first attempt has the connection's own timeouts.
 
@@ -62,6 +63,8 @@ class ReconnectingSource:
         self._connection: Connection | None = None
         self._info: StreamInfo | None = None
         self._on_state: Callable[[ConnectionState], None] = lambda state: None
+        self._keep_all = False
+        self._finite = False
         self._next_index = 0
         self._index_offset = 0
         self._unreadable = 0
@@ -92,6 +95,10 @@ class ReconnectingSource:
         """Call ``on_state`` at each change of state, in the reader's thread. Call this before :meth:`open`."""
         self._on_state = on_state
 
+    def keep_all(self) -> None:
+        """Let the source wait for its reader, and drop nothing. Call this before :meth:`open`."""
+        self._keep_all = True
+
     def open(self) -> StreamInfo:
         """Connect, and wait for the source as long as it takes."""
         if not self._connected() or self._info is None:
@@ -109,6 +116,8 @@ class ReconnectingSource:
                     return None
                 continue
             if frame is not None:
+                if self._finite and frame.index < self._next_index:
+                    continue  # it was read before the loss
                 return self._numbered(frame)
             if self._interrupted.is_set() or self._connection.finite:
                 self._on_state("ended")
@@ -137,7 +146,8 @@ class ReconnectingSource:
         if not self._connected():
             return False
         self.reconnections += 1
-        self._index_offset = self._next_index
+        if not self._finite:
+            self._index_offset = self._next_index
         return True
 
     def _connected(self) -> bool:
@@ -150,15 +160,20 @@ class ReconnectingSource:
 
     def _attempt(self, within: float) -> None:
         connection = self._connect()
+        if self._keep_all and isinstance(connection, Holdable):
+            connection.keep_all()
         with self._lock:
             self._connection = connection
             if self._interrupted.is_set():
                 connection.interrupt()
         try:
-            self._info = connection.open(within)
+            info = connection.open(within)
         except SourceError:
             self._drop_connection()
             raise
+        if self._info is None:
+            self._finite = connection.finite
+        self._info = info
 
     def _report(self, state: ConnectionState) -> None:
         self._on_state(state)

@@ -9,8 +9,12 @@ import av.error
 from stream_client.errors import RtspError, SourceError
 from stream_client.rtsp.description import H264Track
 from stream_client.rtsp.player import Player
-from stream_client.sources.feed import FeedProperties, FfmpegFeed, LiveInput
+from stream_client.sources.feed import FeedFrame, FeedProperties, LiveInput
+from stream_client.sources.ffmpeg_feed import FfmpegFeed
+from stream_client.sources.timeline import MediaTimes
+from stream_client.util.container import microseconds
 
+_NOMINAL_RATE = Fraction(30)
 _CLEAR = (401, 403, 404)
 """Refusals that FFmpeg would get as well. FFmpeg does not try after them, since some cameras lock a client out that
 asks again.
@@ -32,7 +36,7 @@ class RtspFeed:
         self._player = Player(live.url, timeout=live.open_timeout)
         self._aborted = False
 
-    def frames(self) -> Generator[av.VideoFrame, None, None]:
+    def frames(self) -> Generator[FeedFrame, None, None]:
         """Connect, and decode until the end."""
         try:
             track = self._play()
@@ -60,7 +64,7 @@ class RtspFeed:
             return None
         return track
 
-    def _frames_of_ffmpeg(self) -> Generator[av.VideoFrame, None, None]:
+    def _frames_of_ffmpeg(self) -> Generator[FeedFrame, None, None]:
         if self._aborted:
             raise SourceError(f"{self.live.name}: stopped")
         feed = FfmpegFeed(self.live, self._classify)
@@ -70,11 +74,12 @@ class RtspFeed:
             self.properties = feed.properties
             yield frame
 
-    def _decode(self, track: H264Track) -> Generator[av.VideoFrame, None, None]:
+    def _decode(self, track: H264Track) -> Generator[FeedFrame, None, None]:
         decoder = av.CodecContext.create("h264", "r")
         assert isinstance(decoder, av.VideoCodecContext)
         decoder.thread_type = "SLICE"  # frame threads would hold back a frame a thread
         decoder.extradata = track.parameter_sets or None
+        times = MediaTimes(round(1_000_000 / (track.frame_rate or _NOMINAL_RATE))) if track.finite else None
         for unit in self._player.access_units(track):
             packet = av.Packet(unit.data)
             packet.pts, packet.time_base = unit.time, Fraction(1, track.clock_rate)
@@ -84,6 +89,16 @@ class RtspFeed:
                 continue  # damaged in transit, or before the first key frame: the stream goes on
             if frames and not self.properties.codec:
                 rate = track.frame_rate or decoder.framerate or None
-                self.properties = FeedProperties(decoder.name, rate, track.finite, decoder.sample_aspect_ratio)
-            yield from frames
-        yield from decoder.decode(None)
+                self.properties = FeedProperties(
+                    codec=decoder.name,
+                    frame_rate=rate,
+                    finite=track.finite,
+                    sample_aspect_ratio=decoder.sample_aspect_ratio,
+                )
+            yield from (_timed(frame, times) for frame in frames)
+        yield from (_timed(frame, times) for frame in decoder.decode(None))
+
+
+def _timed(frame: av.VideoFrame, times: MediaTimes | None) -> FeedFrame:
+    time = microseconds(frame)
+    return FeedFrame(frame, time if times is None else times.place(time))

@@ -21,6 +21,7 @@ from stream_client.sinks.labels import LabelsSink
 from stream_client.sinks.screen import ScreenSink
 from stream_client.sinks.video_file import FileSink
 from stream_client.sources.file import FileSource
+from tests.support.relay import relay, result_of
 from tests.support.video import picture, read_back, write_video
 
 INFO = StreamInfo("test", 64, 48, Fraction(30))
@@ -76,9 +77,8 @@ def test_a_changed_size_is_scaled_to_the_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize("codec", ["aac", "libmp3lame", "pcm_s16le", "pcm_u8"])
 def test_audio_is_carried_over(tmp_path: Path, codec: str, suffix: str) -> None:
     source = write_video(tmp_path / "in.mkv", audio=codec)
-    info = StreamInfo("in.mkv", 64, 48, Fraction(30), path=str(source))
     path = tmp_path / f"out{suffix}"
-    _write(FileSink(path), [result(index) for index in range(30)], info)
+    relay(FileSource(source), FileSink(path))
     with av.open(str(path)) as container:
         stream = container.streams.audio[0]
         seconds = sum(frame.samples for frame in container.decode(stream)) / 48_000
@@ -88,8 +88,7 @@ def test_audio_is_carried_over(tmp_path: Path, codec: str, suffix: str) -> None:
 
 def test_audio_that_begins_late_stays_with_its_pictures(tmp_path: Path) -> None:
     source = write_video(tmp_path / "in.mkv", audio="pcm_u8", audio_start=0.5)
-    info = StreamInfo("in.mkv", 64, 48, Fraction(30), path=str(source))
-    _write(FileSink(tmp_path / "out.mkv"), [result(index) for index in range(30)], info)
+    relay(FileSource(source), FileSink(tmp_path / "out.mkv"))
     with av.open(str(tmp_path / "out.mkv")) as container:
         first = next(container.decode(audio=0))
     assert first.pts is not None
@@ -100,11 +99,14 @@ def test_audio_that_begins_late_stays_with_its_pictures(tmp_path: Path) -> None:
 @pytest.mark.parametrize("frames", [6, 30, 75])
 @pytest.mark.parametrize("audio", [None, "aac"])
 def test_an_unfinished_file_is_playable_but_for_its_last_frames(tmp_path: Path, frames: int, audio: str | None) -> None:
-    source = write_video(tmp_path / "in.mkv", frames=120, audio=audio)
+    source = FileSource(write_video(tmp_path / "in.mkv", frames=120, audio=audio))
     sink = FileSink(tmp_path / "out.mp4")
-    sink.open(StreamInfo("in.mkv", 64, 48, Fraction(30), path=str(source)))
-    for index in range(frames):
-        sink.write(result(index))
+    sink.open(source.open())
+    for _ in range(frames):
+        frame = result_of(source)
+        assert frame is not None
+        sink.write(frame)
+    source.close()
     shutil.copy(tmp_path / "out.mp4", tmp_path / "killed.mp4")
     sink.close()
     assert len(read_back(tmp_path / "killed.mp4")) >= frames - 5

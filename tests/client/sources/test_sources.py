@@ -20,7 +20,8 @@ from stream_client.frames import Frame
 from stream_client.sources.base import Source
 from stream_client.sources.camera import camera_error, camera_input, is_camera
 from stream_client.sources.factory import open_source
-from stream_client.sources.feed import FfmpegFeed, LiveInput
+from stream_client.sources.feed import LiveInput
+from stream_client.sources.ffmpeg_feed import FfmpegFeed
 from stream_client.sources.file import FileSource
 from stream_client.sources.live import LiveSource
 from stream_client.sources.network import network_source

@@ -1,0 +1,104 @@
+"""Connections that FFmpeg opens: network streams and capture devices."""
+
+import time
+from collections.abc import Generator
+
+import av
+import av.error
+from av.format import Flags
+
+from stream_client.errors import SourceCodecError, SourceError, SourceTimeoutError
+from stream_client.sources.feed import (
+    Classify,
+    FeedFrame,
+    FeedProperties,
+    LiveInput,
+)
+from stream_client.sources.recording import Recording
+from stream_client.util.container import frame_count_of, frame_rate_of, has_flag, microseconds, video_of
+
+
+class FfmpegFeed:
+    """Everything that FFmpeg opens. ``classify`` turns FFmpeg's exception into one of ours.
+
+    FFmpeg's exception carries the whole URL, so it is never the cause of ours: a traceback would show the credentials.
+    """
+
+    def __init__(self, live: LiveInput, classify: Classify) -> None:
+        self.live = live
+        self.properties = FeedProperties()
+        self._classify = classify
+
+    def frames(self) -> Generator[FeedFrame, None, None]:
+        """Connect, and decode until the end."""
+        with self._open() as container:
+            try:
+                stream = self._video(container)
+                if self.properties.finite:
+                    yield from Recording(container, stream, self.live.name).frames()
+                else:
+                    yield from self._live_frames(container, stream)
+            except av.error.InvalidDataError:
+                raise SourceError(f"{self.live.name} broke off") from None
+            except (OSError, av.error.FFmpegError) as error:
+                raise self._classify(self.live, error) from None
+
+    def abort(self) -> None:
+        """FFmpeg cannot be woken while it waits for a silent server. Its own timeouts end the wait."""
+
+    def _live_frames(
+        self, container: av.container.InputContainer, stream: av.VideoStream
+    ) -> Generator[FeedFrame, None, None]:
+        made_up = has_flag(container.format, Flags.no_timestamps)
+        for packet in container.demux(stream):
+            try:
+                frames = stream.decode(packet)
+            except av.error.InvalidDataError:
+                continue  # damaged in transit, or before the first key frame: the stream goes on
+            for frame in frames:
+                yield FeedFrame(frame, None if made_up else microseconds(frame))
+
+    def _open(self) -> av.container.InputContainer:
+        live = self.live
+        started = time.monotonic()
+        try:
+            return av.open(
+                live.url, format=live.format, options=live.options, timeout=(live.open_timeout, live.read_timeout)
+            )
+        except (OSError, av.error.FFmpegError) as error:  # most of FFmpeg's errors are not an OSError
+            # An interrupted handshake ends with any error, "invalid data" for instance.
+            if time.monotonic() - started >= live.open_timeout:
+                raise SourceTimeoutError(f"{live.name} did not answer within {live.open_timeout:g} s") from None
+            raise self._classify(live, error) from None
+
+    def _video(self, container: av.container.InputContainer) -> av.VideoStream:
+        stream = video_of(container)
+        if stream is None:
+            kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+            raise SourceCodecError(f"{self.live.name} has no video track, only {kinds}", option="input_stream")
+        if stream.codec_context is None:
+            raise SourceCodecError(
+                f"{self.live.name} has video in a codec that FFmpeg cannot decode", option="input_stream"
+            )
+        segmented = container.format.name.split(",")[0] in ("hls", "dash")
+        finite = _has_an_end(container, segmented)
+        # Frame threads would hold back a frame a thread.
+        stream.thread_type = "AUTO" if finite else "SLICE"
+        self.properties = FeedProperties(
+            codec=stream.codec_context.name,
+            frame_rate=frame_rate_of(stream),
+            frame_count=frame_count_of(container, stream) if finite else None,
+            finite=finite,
+            bursty=segmented and not finite,
+            sample_aspect_ratio=stream.sample_aspect_ratio,
+        )
+        return stream
+
+
+def _has_an_end(container: av.container.InputContainer, segmented: bool) -> bool:
+    """Whether the stream declares its length, in time or in bytes. A playlist of live segments has bytes of its own."""
+    if container.duration is not None:
+        return True
+    if segmented or container.format.name == "mpjpeg":  # some cameras make a length up
+        return False
+    return not has_flag(container.format, Flags.no_file) and container.size > 0

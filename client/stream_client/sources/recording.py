@@ -1,0 +1,126 @@
+"""Reads an open container from its start to its end: every frame, on one time line, and the sound beside them."""
+
+import logging
+from collections import deque
+from collections.abc import Generator
+from fractions import Fraction
+from typing import cast
+
+import av
+import av.error
+from av.format import Flags
+
+from stream_client.errors import SourceCodecError
+from stream_client.sound import SoundTrack
+from stream_client.sources.feed import FeedFrame
+from stream_client.sources.timeline import Continuity, MediaTimes
+from stream_client.util.container import frame_rate_of, has_flag, microseconds
+
+logger = logging.getLogger(__name__)
+
+_NOMINAL_RATE = Fraction(30)
+# Audio may go on for longer than the video.
+_MISSING_SECONDS, _MISSING_SHARE = 0.5, 0.05
+
+
+class Recording:
+    """Decodes a video stream of ``container``, which stays the caller's.
+
+    Frames whose timestamps are missing, begin anew or jump are put on one time line from 0, see :mod:`.timeline`; the
+    first audio stream is on the same. Times begin at ``start``, in microseconds. ``name`` is for messages.
+    """
+
+    def __init__(
+        self,
+        container: av.container.InputContainer,
+        stream: av.VideoStream,
+        name: str,
+        *,
+        start: int = 0,
+        sound: SoundTrack | None = None,
+    ) -> None:
+        self._container = container
+        self._stream = stream
+        self._name = name
+        self._start = start
+        self._sound = sound
+        self._waiting_sound: deque[av.Packet[av.AudioStream]] = deque(maxlen=10_000)
+        self._continuity = Continuity(jumps=has_flag(container.format, Flags.ts_discont))
+        self.period = round(1_000_000 / (frame_rate_of(self._stream) or _NOMINAL_RATE))
+        """The usual time between two frames in µs."""
+        self._times = MediaTimes(self.period)
+        self.end = start
+        """Where the next frame is expected, in µs."""
+
+    def frames(self) -> Generator[FeedFrame, None, None]:
+        """Every frame that can be decoded, also after damage. Raises where none can, and FFmpeg's error of a read."""
+        damaged = 0
+        problem = ""
+        for packet in self._packets():
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError as error:
+                damaged += 1
+                problem = str(error.strerror)
+                continue
+            for frame in frames:
+                yield self._placed(frame)
+        if damaged and self.end == self._start:
+            raise SourceCodecError(f"{self._name} cannot be decoded: {problem}", option="input_stream")
+        if damaged:
+            logger.warning("%s: %d packets cannot be decoded (%s): frames are missing", self._name, damaged, problem)
+        self._check_end()
+
+    def _packets(self) -> "Generator[av.Packet[av.VideoStream], None, None]":
+        """The video's packets, shifted to the time line. Those of the sound are handed on."""
+        streams: list[av.VideoStream | av.AudioStream] = [self._stream]
+        if self._sound is not None:
+            streams.append(self._container.streams.audio[0])
+        for packet in self._container.demux(streams):
+            self._shift(packet)
+            if packet.stream_index == self._stream.index:
+                yield cast("av.Packet[av.VideoStream]", packet)
+            elif packet.size:
+                self._waiting_sound.append(cast("av.Packet[av.AudioStream]", packet))
+                self._hand_on_sound()
+
+    def _shift(self, packet: "av.Packet[av.stream.Stream]") -> None:
+        dts, time_base = packet.dts, packet.time_base
+        if dts is None or time_base is None:
+            return
+        shift = self._continuity.shift(
+            packet.stream_index,
+            round(dts * time_base * 1_000_000),
+            round((packet.duration or 0) * time_base * 1_000_000),
+            video=packet.stream_index == self._stream.index,
+        )
+        if shift:
+            ticks = round(shift / time_base / 1_000_000)
+            packet.dts = dts + ticks
+            if packet.pts is not None:
+                packet.pts += ticks
+
+    def _placed(self, frame: av.VideoFrame) -> FeedFrame:
+        time = self._start + self._times.place(microseconds(frame))
+        self.end = time + self.period
+        self._hand_on_sound()
+        return FeedFrame(frame, time)
+
+    def _hand_on_sound(self) -> None:
+        """Sound has no time before the first frame has one."""
+        zero = self._times.zero
+        if self._sound is None or zero is None:
+            return
+        while self._waiting_sound:
+            packet = self._waiting_sound.popleft()
+            stamp = packet.pts if packet.pts is not None else packet.dts
+            if stamp is not None and packet.time_base is not None:
+                self._sound.put(packet, float(stamp * packet.time_base) + (self._start - zero) / 1_000_000)
+
+    def _check_end(self) -> None:
+        """Some damage looks like the end of the file. The header knows the true length."""
+        declared, time_base = self._stream.duration, self._stream.time_base
+        seconds = float(declared * time_base) if declared and time_base else (self._container.duration or 0) / 1_000_000
+        read = (self.end - self._start) / 1_000_000
+        if seconds - read > max(_MISSING_SECONDS, _MISSING_SHARE * seconds):
+            logger.warning("%s ended after %.1f s of the %.1f s that its header says", self._name, read, seconds)
