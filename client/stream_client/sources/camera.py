@@ -16,8 +16,8 @@ from stream_client.sources.feed import LiveInput
 from stream_client.sources.ffmpeg_feed import FfmpegFeed
 from stream_client.sources.live import LiveSource
 from stream_client.sources.reconnecting import ReconnectingSource
-from stream_client.util.media import ImageOptions
 from stream_client.util.clock import SteadyClock
+from stream_client.util.media import ImageOptions
 
 _CAMERA = re.compile(r"\d+|webcam|/dev/video\d+")
 

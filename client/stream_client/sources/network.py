@@ -17,8 +17,8 @@ from stream_client.sources.live import LiveSource
 from stream_client.sources.options import DEFAULTS, RtspTransport
 from stream_client.sources.reconnecting import ReconnectingSource
 from stream_client.sources.rtsp import RtspFeed
-from stream_client.util.media import ImageOptions
 from stream_client.util.clock import SteadyClock
+from stream_client.util.media import ImageOptions
 from stream_client.util.redact import redact
 from stream_client.util.urls import CREDENTIALS_VARIABLE, with_credentials
 

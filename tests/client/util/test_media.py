@@ -16,7 +16,7 @@ import pytest
 from stream_client.errors import SourceCodecError
 from stream_client.frames import Colour, Frame, Image, Result, StreamInfo
 from stream_client.sinks.video_file import FileSink
-from stream_client.sources.feed import FeedProperties, LiveInput
+from stream_client.sources.feed import FeedFrame, FeedProperties, LiveInput
 from stream_client.sources.file import FileSource
 from stream_client.sources.live import LiveSource
 from stream_client.sources.reconnecting import ReconnectingSource
@@ -235,11 +235,11 @@ class PacedFeed:
         self.properties = FeedProperties()
         self.wanted = threading.Semaphore(0)
 
-    def frames(self) -> Generator[av.VideoFrame, None, None]:
+    def frames(self) -> Generator[FeedFrame, None, None]:
         with av.open(self.live.url) as container:
             for frame in container.decode(video=0):
                 self.wanted.acquire()
-                yield frame
+                yield FeedFrame(frame)
 
     def abort(self) -> None:
         self.wanted.release()
