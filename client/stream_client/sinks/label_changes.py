@@ -25,6 +25,7 @@ class LabelChangesSink:
     def write(self, result: Result) -> bool:
         """Append a line where there is a change."""
         assert self._lines is not None
+        self._lines.begin()
         label = None if result.label is None else result.label.name
         if label != self._before:
             self._lines.write(

@@ -8,7 +8,8 @@ import numpy as np
 
 from stream_client.errors import ConfigurationError
 from stream_client.frames import Landmarks, Result, StreamInfo
-from stream_client.sinks.json_lines import JsonLines, sink_errors
+from stream_client.sinks.json_lines import JsonLines
+from stream_client.sinks.output_file import OutputFile, sink_errors
 
 _OPTION = "landmarks_output"
 _PARTS = {"pose": 5, "pose_world": 3, "left_hand": 3, "right_hand": 3, "face": 3}
@@ -66,7 +67,10 @@ def _points(landmarks: Landmarks | None, part: str) -> list[list[float]] | None:
 
 
 class _Parquet:
-    """Rows for a Parquet file; an error of the operating system is a :class:`~stream_client.errors.SinkError`."""
+    """Rows for a Parquet file, which takes its place when it is complete.
+
+    An error of the operating system is a :class:`~stream_client.errors.SinkError`.
+    """
 
     def __init__(self, path: Path, option: str) -> None:
         self._path = path
@@ -77,21 +81,29 @@ class _Parquet:
         self._schema = pa.schema([*whole, *lists])
         self._table = pa.Table
         self._rows: list[Mapping[str, Any]] = []
+        self._any = False
+        self._output = OutputFile(path, option)
         with sink_errors(f"cannot write {path}", option):
-            self._writer = parquet.ParquetWriter(str(path), self._schema)
+            self._writer = parquet.ParquetWriter(str(self._output.written_to), self._schema)
 
     def write(self, row: Mapping[str, Any]) -> None:
         self._rows.append(row)
+        self._any = True
         if len(self._rows) >= _ROWS:
             with sink_errors(f"writing {self._path} failed", self._option):
                 self._flush()
 
     def close(self) -> None:
-        with sink_errors(f"finishing {self._path} failed", self._option):
-            try:
-                self._flush()
-            finally:
-                self._writer.close()
+        try:
+            with sink_errors(f"finishing {self._path} failed", self._option):
+                try:
+                    self._flush()
+                finally:
+                    self._writer.close()
+            if self._any:
+                self._output.take_place()
+        finally:
+            self._output.close()
 
     def _flush(self) -> None:
         if self._rows:

@@ -11,6 +11,7 @@ from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Image, Result, StreamInfo
 from stream_client.sinks.audio import AudioWriter
 from stream_client.sinks.options import DEFAULTS
+from stream_client.sinks.output_file import OutputFile, sink_errors
 from stream_client.util.media import YuvFrames, declare, even, threads_for, written_shape
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class FileSink:
 
     def __init__(self, path: str | Path, *, quality: int = DEFAULTS.quality) -> None:
         self._path = Path(path)
+        self._output: OutputFile | None = None
         self.name = f"file {self._path.name}"
         if self._path.suffix.lower() not in _CONTAINERS:
             raise ConfigurationError(
@@ -59,18 +61,16 @@ class FileSink:
         if container != "matroska":
             options["movflags"] = "+hybrid_fragmented"
             options["frag_duration"] = "30000"  # µs: one or two frames a fragment cost 2 % in size
-        try:
-            # FFmpeg opens the file only with the first packet. Find out now whether it can be written.
-            self._path.open("wb").close()
-            self._container = av.open(f"file:{self._path}", "w", format=container, options=options)
-        except (OSError, av.error.FFmpegError) as error:
-            raise SinkError(f"cannot write {self._path}: {error.strerror}", option="output_stream") from error
+        self._output = OutputFile(self._path, "output_stream")
+        with sink_errors(f"cannot write {self._path}", "output_stream"):
+            self._container = av.open(f"file:{self._output.written_to}", "w", format=container, options=options)
         if info.sound is not None:
             self._audio = AudioWriter(info.sound, suffix)
 
     def write(self, result: Result) -> bool:
         """Encode the result's image at the frame's own time."""
         assert self._container is not None
+        assert self._output is not None
         assert self._info is not None
         try:
             if self._stream is None:
@@ -88,6 +88,7 @@ class FileSink:
             if self._audio is not None:
                 self._audio.advance(result.time)
             self._container.mux(packets)
+            self._output.take_place()
         except (OSError, av.error.FFmpegError) as error:
             self._failed = True
             raise SinkError(
@@ -97,13 +98,19 @@ class FileSink:
 
     def close(self) -> None:
         """Finish the file."""
+        try:
+            self._finish()
+        finally:
+            if self._output is not None:
+                self._output.close()
+
+    def _finish(self) -> None:
         if self._container is None:
             return
         container, self._container = self._container, None
         try:
             if self._stream is None:
                 container.close()
-                self._path.unlink(missing_ok=True)
                 return
             if not self._failed:
                 container.mux(self._stream.encode(None))
@@ -111,6 +118,8 @@ class FileSink:
                     self._audio.advance(self._last_pts * float(_TIME_BASE) + self._frame_seconds())
                     self._audio.close()
             container.close()
+            if not self._failed and self._output is not None:
+                self._output.check()
         except (OSError, av.error.FFmpegError) as error:
             if not self._failed:
                 raise SinkError(f"finishing {self._path} failed: {error.strerror}", option="output_stream") from error
@@ -129,6 +138,7 @@ class FileSink:
         self._stream = stream
         if self._audio is not None:
             self._audio.start(self._container)
+        self._container.start_encoding()  # else FFmpeg opens the file with the first packet, when it has moved
 
     def _note_size(self, width: int, height: int) -> None:
         if self._size != (width, height):
