@@ -1,0 +1,21 @@
+"""Every attack in its short form, against real processes."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("against", ["server"])
+def test_attacks_cost_no_more_than_is_stated(against: str) -> None:
+    command = [sys.executable, str(ROOT / "tools" / "attack.py"), "--short", "--json", "--against", against]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.stdout, run.stderr
+    figures = json.loads(run.stdout)
+    assert figures
+    assert not [figure for figure in figures if not figure["holds"]]
+    assert run.returncode == 0

@@ -1,0 +1,5 @@
+"""Every attack, in the order in which they run."""
+
+from tools.attacks import server_requests
+
+ATTACKS = (*server_requests.ATTACKS,)
