@@ -57,14 +57,16 @@ def element_count(shape: Sequence[int]) -> int:
     return count
 
 
-def split_elements(data: memoryview) -> list[bytes]:
+def split_elements(data: memoryview, most: int | None = None) -> list[bytes]:
     """The elements of a BYTES tensor. The length of each element comes before it, in 4 bytes, little endian.
 
-    Raises :class:`ValueError` if the last element is cut off.
+    Raises :class:`ValueError` if the last element is cut off, or if there are more than ``most``.
     """
     elements: list[bytes] = []
     position = 0
     while position < len(data):
+        if len(elements) == most:
+            raise ValueError(f"more than {most} elements")
         start = position + _LENGTH_BYTES
         position = start + int.from_bytes(data[position:start], "little")
         if position > len(data):

@@ -33,6 +33,10 @@ averages out.
 _SHIFT = np.array([0.0, 0.2])
 _BACK = np.linalg.inv(_TURN)
 _FEWEST = 8
+_SMALLEST_EDGE = 1e-6
+"""In pixels of the frame. A crop that is the same everywhere has no extent."""
+_LARGEST = 1e6
+"""Of any value in a row: far above pixels of a crop and logits, far below what float32 cannot hold after scaling."""
 
 Array = npt.NDArray[np.float64]
 Size = tuple[int, int]
@@ -102,6 +106,8 @@ def placement(crop: Array, size: Size) -> Placement | None:
     if power < 1e-3:
         return None
     edge = complex((spread.conj() * there).sum() / power)
+    if abs(edge) < _SMALLEST_EDGE:
+        return None
     return Placement(complex(there.mean() - edge * middle), edge)
 
 
@@ -112,7 +118,7 @@ class LandmarkDecoder:
         self._smoother = PoseSmoother()
 
     def decode(self, outputs: Mapping[str, Tensor], sent: Size, shown: Size, timestamp: int) -> Landmarks | None:
-        """The landmarks of a frame. ``None`` where nobody is seen or the graph gives none.
+        """The landmarks of a frame. ``None`` where nobody is seen, or the graph gives none, or none that make sense.
 
         ``sent`` is the size of the image that was sent, perhaps smaller than the frame and padded on its right.
         Landmarks are relative to ``shown``, the size of the whole frame. ``timestamp`` is in µs.
@@ -181,4 +187,5 @@ def _row(outputs: Mapping[str, Tensor], name: str, width: int) -> Array | None:
     tensor = outputs.get(name)
     if tensor is None or tensor.array.size != width or tensor.datatype != "FP32":
         return None
-    return tensor.array.reshape(width).astype(np.float64)
+    row = tensor.array.reshape(width).astype(np.float64)
+    return row if np.abs(row).max() <= _LARGEST else None  # not for NaN either, which would stay in the filters

@@ -26,7 +26,10 @@ FAIL_REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class LedgerSnapshot:
-    """Counts of frames at one moment. ``late`` and ``duplicates`` count answers, not frames."""
+    """Counts of frames at one moment. ``late``, ``duplicates`` and ``strays`` count answers, not frames.
+
+    A stray answer is to a timestamp that no frame has.
+    """
 
     entered: int = 0
     delivered: int = 0
@@ -35,6 +38,7 @@ class LedgerSnapshot:
     resent: int = 0
     late: int = 0
     duplicates: int = 0
+    strays: int = 0
 
     @property
     def pending(self) -> int:
@@ -57,6 +61,8 @@ class LedgerSnapshot:
             parts.append(f"{self.late} late answer{'' if self.late == 1 else 's'} ignored")
         if self.duplicates:
             parts.append(f"{self.duplicates} duplicate answer{'' if self.duplicates == 1 else 's'} ignored")
+        if self.strays:
+            parts.append(f"{self.strays} answer{'' if self.strays == 1 else 's'} to no frame ignored")
         return ", ".join(parts)
 
 
@@ -79,6 +85,7 @@ class Ledger:
         self._resent = 0
         self._late = 0
         self._duplicates = 0
+        self._strays = 0
 
     def enter(self) -> None:
         """A frame came out of the source."""
@@ -108,6 +115,10 @@ class Ledger:
         """An output came twice for the same frame."""
         self._duplicates += 1
 
+    def stray(self) -> None:
+        """An answer came for a timestamp that no frame has."""
+        self._strays += 1
+
     def snapshot(self) -> LedgerSnapshot:
         """The counts now."""
         return LedgerSnapshot(
@@ -118,4 +129,5 @@ class Ledger:
             resent=self._resent,
             late=self._late,
             duplicates=self._duplicates,
+            strays=self._strays,
         )

@@ -228,7 +228,8 @@ def _counters(runs: Sequence[StatisticsSnapshot]) -> Iterator[Metric]:
         "stream_client_reconnects", "Times that a lost connection came back.", labels=(*_LABELS, "connection")
     )
     for run in runs:
-        for reason, count in (("late", run.ledger.late), ("duplicate", run.ledger.duplicates)):
+        ledger = run.ledger
+        for reason, count in (("late", ledger.late), ("duplicate", ledger.duplicates), ("stray", ledger.strays)):
             answers.add_metric([*_names(run), reason], count)
         returns = {name: connection.reconnections for name, connection in run.connections.items()}
         for name in sorted({*_ALWAYS_THERE, *(name for name, count in returns.items() if count)}):

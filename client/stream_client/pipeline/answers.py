@@ -28,17 +28,20 @@ class Answers:
         self._ledger = ledger
         self._session = session
         self._resend = resend
+        self._said: set[type[StreamClientError]] = set()
 
-    def take(self, event: Event, now: float) -> None:
-        """An event of the session came."""
+    def take(self, event: Event, now: float) -> StreamClientError | None:
+        """An event of the session came. Returns what is wrong with an answer, the first time that it is seen."""
+        wrong: StreamClientError | None = None
         match event:
             case Answer():
-                self._take_answer(event, now)
+                wrong = self._take_answer(event, now)
             case Failure():
                 self._take_failure(event, now)
             case Closed():
                 self._session.closed(event.error)
         self._joiner.order(now)
+        return wrong
 
     def server_overdue(self, now: float) -> bool:
         """Whether the server has just been found silent, so that its session is lost."""
@@ -77,15 +80,30 @@ class Answers:
         self._joiner.end_of_answers()
         self._joiner.order(now)
 
-    def _take_answer(self, answer: Answer, now: float) -> None:
-        self._session.answered()
+    def _take_answer(self, answer: Answer, now: float) -> StreamClientError | None:
         credit = self._joiner.answer(answer, now)
+        if credit.stray:
+            self._ledger.stray()
+            return self._once(
+                ProtocolError(f"an answer of the server is to timestamp {answer.timestamp}, which no frame has")
+            )
+        self._session.answered()
         if credit.late:
             self._ledger.late()
         if credit.duplicate:
             self._ledger.duplicate()
         if credit.round_trip is not None:
             self._window.answered(credit.round_trip, self._joiner.in_flight, now)
+        if credit.overdue is None:
+            return None
+        text = f"an answer came after {credit.overdue:.1f} s, when its frame had failed already"
+        return self._once(DeadlineError(text, option="request_timeout"))
+
+    def _once(self, wrong: StreamClientError) -> StreamClientError | None:
+        """``wrong`` for the first of its kind."""
+        known = type(wrong) in self._said
+        self._said.add(type(wrong))
+        return None if known else wrong
 
     def _take_failure(self, failure: Failure, now: float) -> None:
         if self._resend and isinstance(failure.error, DeadlineError):

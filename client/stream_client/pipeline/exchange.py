@@ -1,5 +1,6 @@
 """What the threads of a run share, behind one lock: frames in the queue, in flight and settled."""
 
+import logging
 import threading
 import time
 from collections import deque
@@ -17,6 +18,8 @@ from stream_client.pipeline.pending import Settled
 from stream_client.pipeline.phases import RunPhase, SessionPhase, SessionState
 from stream_client.pipeline.steps import Done, Finish, Lost, Resend, SendFrame, Step
 from stream_client.transport.base import Answer, Event, Request
+
+logger = logging.getLogger(__name__)
 
 
 class Exchange:
@@ -190,10 +193,12 @@ class Exchange:
         with self._changed:
             if session != self._session.number or self._phase is RunPhase.ABORTED:
                 return
-            self._answers.take(event, self._clock())
+            wrong = self._answers.take(event, self._clock())
             if isinstance(event, Answer):
                 self._observer.bytes_received(event.size)
             self._report()
+        if wrong is not None:
+            logger.warning("%s; such answers are ignored", wrong)
 
     # --- dispatcher side
 

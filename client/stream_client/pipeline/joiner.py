@@ -9,23 +9,14 @@ the join timeout or the request timeout is over. Unary calls answer one frame ea
 import math
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from stream_client.errors import DeadlineError, StreamClientError
 from stream_client.frames import Frame, Stamps
-from stream_client.pipeline.pending import Outcome, Pending, Settled
+from stream_client.pipeline.pending import Credit, Outcome, Pending, Settled
 from stream_client.pipeline.timeouts import JoinTimeout
 from stream_client.transport.base import Answer, Request
 from stream_client.transport.image_format import is_image
-
-
-@dataclass(frozen=True, slots=True)
-class Credit:
-    """What an answer did: the round trip where it gave the frame's credit back; whether it was late or a duplicate."""
-
-    round_trip: float | None = None
-    late: bool = False
-    duplicate: bool = False
 
 
 class Joiner:
@@ -62,8 +53,12 @@ class Joiner:
         self._given_up = 0
         self._pending: OrderedDict[int, Pending] = OrderedDict()
         self._ordered: list[Settled] = []
+        self._gone: OrderedDict[int, float | None] = OrderedDict()  # when a frame without an answer was sent
         self._in_flight = 0
         self._anonymous: list[StreamClientError] = []
+
+    REMEMBERED = 1024
+    """Timestamps of frames that have ended, to tell a late answer from one to no frame."""
 
     @property
     def unsettled(self) -> int:
@@ -95,7 +90,7 @@ class Joiner:
         pending = self._pending.get(answer.timestamp)
         if pending is None or pending.settled is not None:
             self._join_timeout.came_late(answer.timestamp, answer.outputs, now)
-            return Credit(late=True)
+            return self._of_no_use(answer.timestamp, now)
         self._given_up = 0
         duplicate = pending.add(answer.outputs)
         if self._image_unknown:
@@ -121,6 +116,15 @@ class Joiner:
             round_trip=answer.received - pending.sent if credited else None,
             duplicate=duplicate,
         )
+
+    def _of_no_use(self, timestamp: int, now: float) -> Credit:
+        """For an answer that no frame waits for."""
+        if timestamp in self._pending or timestamp in self._gone:
+            sent = self._gone.get(timestamp)
+            return Credit(late=True, overdue=None if sent is None else now - sent)
+        oldest = next(iter(self._gone), None)
+        forgotten = len(self._gone) == self.REMEMBERED and oldest is not None and timestamp < oldest
+        return Credit(late=True) if forgotten else Credit(stray=True)
 
     def _find_image(self, answer: Answer) -> None:
         self._image_output = next((name for name, tensor in answer.outputs.items() if is_image(tensor)), None)
@@ -252,7 +256,10 @@ class Joiner:
             head = next(iter(self._pending.values())).settled
             if head is None:
                 return
-            self._pending.popitem(last=False)
+            timestamp, pending = self._pending.popitem(last=False)
+            self._gone[timestamp] = pending.sent if head.reason == "deadline" else None
+            if len(self._gone) > self.REMEMBERED:
+                self._gone.popitem(last=False)
             self._ordered.append(replace(head, stamps=replace(head.stamps, joined=now)))
 
     def pop(self, now: float) -> list[Settled]:

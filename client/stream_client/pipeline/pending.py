@@ -1,4 +1,4 @@
-"""A frame that was sent, until its end is known."""
+"""A frame that was sent, until its end is known, and what an answer does."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -23,6 +23,21 @@ class Settled:
     stamps: Stamps
     reason: str = ""
     error: StreamClientError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """What an answer did: the round trip where it gave the frame's credit back; whether it was late or a duplicate.
+
+    ``overdue``: the seconds since its frame was sent, where that has failed for want of an answer. ``stray``: no frame
+    has its timestamp.
+    """
+
+    round_trip: float | None = None
+    late: bool = False
+    overdue: float | None = None
+    stray: bool = False
+    duplicate: bool = False
 
 
 @dataclass(slots=True)

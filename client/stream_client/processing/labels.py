@@ -30,10 +30,11 @@ def read_label_names(path: Path) -> tuple[str, ...]:
 def decode_scores(scores: npt.NDArray[Any], names: Sequence[str]) -> Label | None:
     """The label with the highest score; ``None`` when all scores are zero: nobody was seen.
 
-    ``scores`` is float [N] or [1, N]. If the number of names does not fit, positions serve as names.
+    There is none either when a score is NaN or infinite. ``scores`` is float [N] or [1, N]. If the number of names does
+    not fit, positions serve as names.
     """
     values = np.asarray(scores, dtype=np.float64).reshape(-1)
-    if values.size == 0 or not np.any(values):
+    if values.size == 0 or not np.any(values) or not np.isfinite(values).all():
         return None
     if len(names) != values.size:
         names = tuple(str(index) for index in range(values.size))

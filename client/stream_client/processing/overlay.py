@@ -19,7 +19,7 @@ def draw_label(image: Image, label: Label) -> Image:
     the image.
     """
     height, width = image.shape[:2]
-    text_of_label = f"{label.name} {round(100 * label.score)} %"
+    text_of_label = f"{label.name} {100 * label.score:.0f} %"
     if label.repetitions is not None:
         text_of_label += f"  x {label.repetitions}"
     alpha = _strip(text_of_label, max(12, height // 24))

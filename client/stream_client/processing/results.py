@@ -1,18 +1,23 @@
 """From a server's outputs to the result that sinks and callbacks see."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import numpy.typing as npt
 
-from stream_client.errors import ConfigurationError
+from stream_client.errors import ConfigurationError, ProtocolError
 from stream_client.frames import Frame, Image, Label, Landmarks, Result, Stamps, Tensor
 from stream_client.landmarks.decoder import OUTPUTS, LandmarkDecoder
+from stream_client.plain_text import quoted
 from stream_client.processing.labels import decode_scores
 from stream_client.processing.overlay import draw_label
 from stream_client.transport.image_format import is_image, is_scores
 from stream_client.transport.servable import Servable
+
+logger = logging.getLogger(__name__)
 
 ImageRestorer = Callable[[Tensor, Frame, Tensor], Image]
 """Makes the image to show, RGB uint8 [height, width, 3]: from an image output, the frame, and the sent tensor."""
@@ -90,6 +95,7 @@ class ResultBuilder:
         self._start = start
         self._decoder = decoder
         self._classifier = classifier
+        self._warned = False
 
     def build(self, frame: Frame, sent: Tensor, outputs: Mapping[str, Tensor], stamps: Stamps) -> Result:
         """The result of a frame. ``sent`` is the tensor that was sent for it.
@@ -106,7 +112,7 @@ class ResultBuilder:
         if self._classifier is not None:
             label: Label | None = self._classifier.classify(landmarks, frame.timestamp)
         else:
-            label = None if scores is None else decode_scores(scores.array, self._label_names)
+            label = None if scores is None else self._label(scores)
         return Result(
             frame=frame,
             image=image,
@@ -116,6 +122,15 @@ class ResultBuilder:
             stamps=stamps,
             landmarks=landmarks,
         )
+
+    def _label(self, scores: Tensor) -> Label | None:
+        if scores.datatype == "BYTES":
+            raise ProtocolError(f"output {scores.name!r} of BYTES has no scores", option="label_output_name")
+        label = decode_scores(scores.array, self._label_names)
+        if label is None and not self._warned and not np.isfinite(scores.array).all():
+            self._warned = True
+            logger.warning("scores of output %r are NaN or infinite: such a frame has no label", quoted(scores.name))
+        return label
 
 
 def _size(image: npt.NDArray[Any]) -> tuple[int, int]:

@@ -48,7 +48,7 @@ class FileSink:
         self._matrix = 0
         self._last_pts = -1
         self._failed = False
-        self._size: tuple[int, int] | None = None
+        self._resized = False
 
     def open(self, info: StreamInfo) -> None:
         """Create the file."""
@@ -141,10 +141,11 @@ class FileSink:
         self._container.start_encoding()  # else FFmpeg opens the file with the first packet, when it has moved
 
     def _note_size(self, width: int, height: int) -> None:
-        if self._size != (width, height):
-            self._size = (width, height)
+        """Said once: a server may change the size with each frame."""
+        if not self._resized:
+            self._resized = True
             logger.warning(
-                "%s: the frame size changed to %dx%d; frames are scaled to the first size", self.name, *self._size
+                "%s: the frame size changed to %dx%d; frames are scaled to the first size", self.name, width, height
             )
 
     def _frame_seconds(self) -> float:

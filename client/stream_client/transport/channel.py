@@ -7,15 +7,19 @@ import time
 from pathlib import Path
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from kserve_wire.messages import ServerReadyResponse
 from kserve_wire.names import method_path
 from stream_client.errors import ConfigurationError, ConnectError
 from stream_client.transport.options import TlsOptions, TransportOptions
 
+MAX_ANSWER_BYTES = 256 << 20
+"""Of a message of the server, also once it is decompressed. An 8K frame has 106 MB."""
+
 _OPTIONS: list[tuple[str, int]] = [
     ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
     # Servers answer pings more often than every 5 minutes without data with GOAWAY too_many_pings, so
     # ping only while a call is open, and rarely; a stream with frames on it keeps itself alive.
     ("grpc.keepalive_time_ms", 300_000),
@@ -96,14 +100,12 @@ class Connection:
         return channel
 
     def _wait_until_ready(self, channel: grpc.Channel, deadline: float) -> None:
-        ready: grpc.UnaryUnaryMultiCallable[bytes, ServerReadyResponse] = channel.unary_unary(
-            method_path("ServerReady"), response_deserializer=ServerReadyResponse.FromString
-        )
+        ready: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method_path("ServerReady"))
         while (left := deadline - time.monotonic()) > 0 and not self._interrupted.is_set():
             try:
-                if ready(b"", timeout=min(left, _READY_TIMEOUT)).ready:
+                if ServerReadyResponse.FromString(ready(b"", timeout=min(left, _READY_TIMEOUT))).ready:
                     return
-            except grpc.RpcError:
+            except (grpc.RpcError, DecodeError):
                 return  # the server does not know the call, or is gone: the next call shows which
             self._interrupted.wait(_READY_PAUSE)
 

@@ -23,9 +23,13 @@ from kserve_wire.messages import (
 from kserve_wire.shared_memory import Place, place_of, set_place
 from stream_client.errors import ProtocolError
 from stream_client.frames import Tensor
-from stream_client.transport.datatypes import bytes_of, dtype_of, in_shape, tensor_from_bytes
+from stream_client.transport.datatypes import bytes_of, check_shape, dtype_of, in_shape, tensor_from_bytes
 from stream_client.transport.options import Parameter
 
+MAX_HEADER_BYTES = 16 << 20
+"""Of an answer without its raw contents. protobuf and Python take a multiple of them in memory."""
+MAX_ERROR_BYTES = 65_536
+"""Of an error's text; the rest is not looked at."""
 _RAW_INPUT = delimited_tag(ModelInferRequest.RAW_INPUT_CONTENTS_FIELD_NUMBER)
 _RAW_OUTPUT = delimited_tag(ModelInferResponse.RAW_OUTPUT_CONTENTS_FIELD_NUMBER)
 _ERROR = delimited_tag(ModelStreamInferResponse.ERROR_MESSAGE_FIELD_NUMBER)
@@ -94,7 +98,14 @@ def decode_response(data: bytes | memoryview, shared: Callable[[Place], memoryvi
     """Parse a ``ModelInferResponse``; ``shared`` looks into shared memory. Raises :class:`.ProtocolError`."""
     try:
         header, raw = split(memoryview(data), _RAW_OUTPUT)
+        if len(header) > MAX_HEADER_BYTES:
+            raise ProtocolError(
+                f"the answer has {len(header)} bytes beside its raw contents, {MAX_HEADER_BYTES} are taken: a server "
+                "has to send large tensors as raw contents"
+            )
         message = ModelInferResponse.FromString(header)
+    except ProtocolError:
+        raise
     except Exception as error:  # protobuf's DecodeError differs between its implementations
         raise ProtocolError(f"the answer is not a KServe v2 ModelInferResponse: {error}") from error
     return _response(message, raw, shared)
@@ -114,7 +125,7 @@ def decode_stream_response(
     try:
         for tag, _, body, end in fields(view):
             if tag == _ERROR:
-                error = str(view[body:end], "utf-8", "replace")
+                error = str(view[body : min(end, body + MAX_ERROR_BYTES)], "utf-8", "replace")
             elif tag == _RESPONSE:
                 response = view[body:end]
     except ValueError as malformed:
@@ -161,8 +172,9 @@ def _typed_contents(output: ModelInferResponse.InferOutputTensor) -> npt.NDArray
             array = np.array(values, dtype=dtype_of(output.datatype))
         except OverflowError as error:
             raise ProtocolError(f"output {output.name!r} has values beyond {output.datatype}") from error
+    check_shape(output.name, output.shape)
     shape = tuple(output.shape)
-    if any(size < 0 for size in shape) or element_count(shape) != len(values):
+    if element_count(shape) != len(values):
         raise ProtocolError(f"output {output.name!r} of shape {list(shape)} has {len(values)} values")
     return in_shape(output.name, array, shape)
 

@@ -12,6 +12,10 @@ from stream_client.errors import ProtocolError
 _DTYPES: Mapping[str, np.dtype[Any]] = {**DTYPES, "BF16": np.dtype("<u2")}  # its bits, for lack of a dtype
 DATATYPES = frozenset(_DTYPES)
 """Fixed-size datatypes; ``BYTES`` is the only other one."""
+MAX_DIMENSIONS = 64
+"""NumPy's own bound, from its version 2 on."""
+MAX_ELEMENTS = 1 << 20
+"""Of a tensor of BYTES. An element takes a Python object, 33 bytes, and may have only 4 bytes on the wire."""
 
 
 def dtype_of(datatype: str) -> np.dtype[Any]:
@@ -27,8 +31,7 @@ def tensor_from_bytes(name: str, datatype: str, shape: Sequence[int], data: memo
 
     Raises :class:`.ProtocolError` where the bytes do not fit the shape.
     """
-    if any(size < 0 for size in shape):
-        raise ProtocolError(f"tensor {name!r} has a negative dimension: {list(shape)}")
+    check_shape(name, shape)
     count = element_count(shape)
     if datatype == "BYTES":
         return _bytes_tensor(name, shape, count, data)
@@ -42,9 +45,19 @@ def tensor_from_bytes(name: str, datatype: str, shape: Sequence[int], data: memo
     return array
 
 
+def check_shape(name: str, shape: Sequence[int]) -> None:
+    """Raise :class:`.ProtocolError` for a shape that no tensor has."""
+    if len(shape) > MAX_DIMENSIONS:
+        raise ProtocolError(f"tensor {name!r} has {len(shape)} dimensions: {MAX_DIMENSIONS} at most")
+    if any(size < 0 for size in shape):
+        raise ProtocolError(f"tensor {name!r} has a negative dimension: {list(shape)}")
+
+
 def _bytes_tensor(name: str, shape: Sequence[int], count: int, data: memoryview) -> npt.NDArray[Any]:
+    if count > MAX_ELEMENTS:
+        raise ProtocolError(f"tensor {name!r} of BYTES has {count} elements: {MAX_ELEMENTS} at most")
     try:
-        elements = split_elements(data)
+        elements = split_elements(data, MAX_ELEMENTS)
     except ValueError as error:
         raise ProtocolError(f"tensor {name!r} of BYTES is {error}") from error
     if len(elements) != count:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream_client.errors import BadInputError, ConfigurationError, ProtocolError
-from stream_client.frames import Frame, Image, Tensor
+from stream_client.frames import MAX_PIXELS, Frame, Image, Tensor
 from stream_client.transport.datatypes import DATATYPES, dtype_of
 from stream_client.transport.options import Layout
 from stream_client.transport.servable import Servable, TensorSpec
@@ -72,6 +72,11 @@ class ImageFormat:
             array = array.transpose(1, 2, 0)
         if array.shape[2] not in _CHANNELS:
             raise ProtocolError(f"output {tensor.name!r} of shape {list(tensor.array.shape)} is not an image")
+        if array.shape[0] * array.shape[1] > MAX_PIXELS:
+            raise ProtocolError(
+                f"output {tensor.name!r} is an image of {array.shape[1]}x{array.shape[0]} pixels: "
+                f"{MAX_PIXELS} at most are shown"
+            )
         height, width = frame.image.shape[:2]
         surplus = -width % self.alignment
         if surplus and array.shape[:2] == (height, width + surplus):
@@ -85,9 +90,9 @@ class ImageFormat:
 
 def _as_uint8(array: npt.NDArray[Any]) -> Image:
     if array.dtype.kind == "f":
-        array = np.nan_to_num(array, nan=0.0)
+        array = np.clip(np.nan_to_num(array, nan=0.0), 0, 255)
         array = array * 255 if array.max() <= 1 else array
-        array = np.rint(array)
+        return np.asarray(np.rint(array), dtype=np.uint8)
     return np.asarray(np.clip(array, 0, 255), dtype=np.uint8)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from kserve_wire.messages import (
     ModelMetadataRequest,
@@ -18,12 +18,15 @@ from kserve_wire.messages import (
     ServerReadyResponse,
 )
 from kserve_wire.names import method_path
-from stream_client.errors import ServerError, StreamClientError, UnknownServableError
+from stream_client.errors import ProtocolError, ServerError, StreamClientError, UnknownServableError
 from stream_client.plain_text import quoted
+from stream_client.transport.datatypes import MAX_DIMENSIONS
 from stream_client.transport.ovms_versions import Release, capabilities, release_of
 from stream_client.transport.status import error_of_status
 
 _TIMEOUT = 10.0
+MAX_ANSWER_BYTES = 4 << 20
+"""Of a call of the control plane. The metadata of a servable has some kilobytes."""
 _Response = TypeVar("_Response", bound=Message)
 COORDINATES = "coordinates"
 """A graph's second input: an image of coordinates, which shows where its crops are. See ``landmarks.decoder``."""
@@ -165,6 +168,12 @@ class ControlPlane:
 
     def _servable(self, name: str) -> Servable:
         answer = self._call("ModelMetadata", ModelMetadataRequest(name=name), ModelMetadataResponse)
+        for spec in (*answer.inputs, *answer.outputs):
+            if len(spec.shape) > MAX_DIMENSIONS:
+                raise ProtocolError(
+                    f"{self._address} describes tensor {spec.name!r} of {name!r} with {len(spec.shape)} dimensions: "
+                    f"{MAX_DIMENSIONS} at most"
+                )
         inputs, outputs = (
             tuple(TensorSpec(spec.name, spec.datatype, tuple(spec.shape)) for spec in specs)
             for specs in (answer.inputs, answer.outputs)
@@ -172,13 +181,9 @@ class ControlPlane:
         return Servable(name=name, platform=answer.platform, inputs=inputs, outputs=outputs)
 
     def _call(self, method: str, request: Message, response: type[_Response]) -> _Response:
-        call: grpc.UnaryUnaryMultiCallable[Message, _Response] = self._channel.unary_unary(
-            method_path(method),
-            request_serializer=lambda message: message.SerializeToString(),
-            response_deserializer=response.FromString,
-        )
+        call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(method_path(method))
         try:
-            return call(request, timeout=_TIMEOUT)
+            answer = call(request.SerializeToString(), timeout=_TIMEOUT)
         except grpc.RpcError as error:
             code, details = error.code(), error.details() or ""  # type: ignore[attr-defined,unused-ignore]
             if code is grpc.StatusCode.UNIMPLEMENTED:
@@ -196,6 +201,16 @@ class ControlPlane:
                     code=code.name,
                 ) from error
             raise error_of_status(code, details, self._address) from error
+        if len(answer) > MAX_ANSWER_BYTES:
+            raise ProtocolError(
+                f"{self._address} answers {method} with {len(answer)} bytes: {MAX_ANSWER_BYTES} at most are taken"
+            )
+        try:
+            return response.FromString(answer)
+        except DecodeError as error:
+            raise ProtocolError(
+                f"{self._address} answers {method} with something else than KServe v2: {error}", option="grpc_address"
+            ) from error
 
 
 def _says_not_found(code: grpc.StatusCode, details: str) -> bool:

@@ -6,6 +6,7 @@ from stream_client.errors import (
     BadInputError,
     ConnectionLostError,
     DeadlineError,
+    ProtocolError,
     ServerError,
     StreamClientError,
     UnknownServableError,
@@ -20,6 +21,8 @@ def error_of_status(code: grpc.StatusCode, details: str, address: str) -> Stream
     text = quoted(details) or code.name
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.ABORTED):
         return ConnectionLostError(f"the connection to {address} was lost: {text}")
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "message larger than max" in text:
+        return ProtocolError(f"an answer of {address} is too long: {text}")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineError(f"{address} did not answer in time", option="request_timeout")
     if code is grpc.StatusCode.NOT_FOUND:
@@ -50,3 +53,8 @@ def error_of_text(text: str, code: str | None = None) -> StreamClientError:
     if code in (None, "INVALID_ARGUMENT") and not graph_failed:
         return BadInputError(f"the server refuses the frame: {text}", code=code)
     return ServerError(f"the server says: {text}", code=code)
+
+
+def no_output(address: str) -> ProtocolError:
+    """The error for an answer that has nothing in it."""
+    return ProtocolError(f"an answer of {address} has no output")

@@ -5,6 +5,7 @@ its answers are awaited. A second call begins with the requests that are still u
 """
 
 import math
+import re
 import threading
 import time
 from collections import OrderedDict
@@ -19,8 +20,10 @@ from stream_client.transport.codec import InferResponse, decode_stream_response
 from stream_client.transport.link import ServableLink
 from stream_client.transport.options import Parameter, TransportOptions
 from stream_client.transport.shared_memory import SharedMemory
-from stream_client.transport.status import error_of_status, error_of_text
+from stream_client.transport.status import error_of_status, error_of_text, no_output
 from stream_client.util.bounded_queue import BoundedQueue
+
+_NUMBER = re.compile(r"-?[0-9]{1,19}")
 
 
 class StreamingTransport:
@@ -210,13 +213,13 @@ class StreamingTransport:
                 option="api",
                 value="unary",
             )
-        if message.error or message.response is None:
+        if message.error or message.response is None or not message.response.outputs:
             if self._region_lost(message.error):
                 return None
             failed = self._failed(message.response)
             if memory is not None and failed is not None:
                 memory.failed(failed)
-            return Failure(failed, error_of_text(message.error))
+            return Failure(failed, error_of_text(message.error) if message.error else no_output(self._link.address))
         timestamp = self._timestamp(message.response)
         with self._lock:
             self._unanswered.pop(timestamp, None)
@@ -263,4 +266,4 @@ def _key(response: InferResponse) -> int | None:
     timestamp = response.parameters.get(TIMESTAMP)
     if isinstance(timestamp, int):
         return timestamp
-    return int(response.id) if response.id.removeprefix("-").isdecimal() else None
+    return int(response.id) if _NUMBER.fullmatch(response.id) else None

@@ -13,7 +13,7 @@ from stream_client.transport.base import Answer, Closed, Failure, Listener, Requ
 from stream_client.transport.codec import decode_response
 from stream_client.transport.link import ServableLink
 from stream_client.transport.options import Parameter, TransportOptions
-from stream_client.transport.status import error_of_status
+from stream_client.transport.status import error_of_status, no_output
 
 
 class UnaryTransport:
@@ -127,6 +127,11 @@ class UnaryTransport:
             response = decode_response(data, self._link.view)
         except StreamClientError as own:
             return own
+        if not response.outputs:
+            if memory is not None:
+                memory.failed(timestamp)
+            self._listener(Failure(timestamp, no_output(self._link.address)))
+            return None
         if memory is not None:
             memory.answered(timestamp, response.outputs)
         parsed = time.monotonic()

@@ -164,3 +164,22 @@ def test_world_landmarks_have_the_layout_of_pixels() -> None:
     person = Landmarks(np.zeros((33, 5), np.float32), np.ones((33, 3), np.float32), SIZE)
     assert (person.world()[:33] == 1).all()
     assert np.isnan(person.world()[33:]).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
+@pytest.mark.parametrize("place", [0, 3, 195, 313])
+def test_numbers_that_make_no_sense_are_nobody_and_leave_no_trace(value: float, place: int) -> None:
+    decoder, other = LandmarkDecoder(), LandmarkDecoder()
+    row = pose_row()
+    row[place] = value
+    assert decoder.decode(tensors(pose=row), SIZE, SIZE, 1000) is None
+    seen, expected = (each.decode(tensors(pose=pose_row()), SIZE, SIZE, 2000) for each in (decoder, other))
+    assert seen is not None
+    assert expected is not None
+    assert np.array_equal(seen.pose, expected.pose)
+
+
+def test_a_crop_that_is_the_same_everywhere_is_nobody() -> None:
+    row = pose_row()
+    row[313:] = 255
+    assert LandmarkDecoder().decode(tensors(pose=row), SIZE, SIZE, 1000) is None

@@ -192,12 +192,31 @@ def test_no_time_runs_out_while_the_server_is_away() -> None:
     assert joiner.next_deadline() == 1010.0
 
 
-def test_late_and_duplicate_answers_are_told() -> None:
+def test_answers_of_no_use_are_told_apart() -> None:
     joiner = _joiner("output", "label_scores")
     _send(joiner, 1)
-    assert joiner.answer(_answer(9, IMAGE), 0.0).late
+    assert joiner.answer(_answer(9, IMAGE), 0.0).stray
     assert not joiner.answer(_answer(1, IMAGE), 0.0).duplicate
     assert joiner.answer(_answer(1, IMAGE), 0.0).duplicate
+
+
+def test_an_answer_to_a_frame_that_has_failed_says_how_late_it_is() -> None:
+    joiner = _joiner("output")
+    _send(joiner, 1)
+    joiner.expire(1000.0)
+    joiner.pop(1000.0)
+    credit = joiner.answer(_answer(1, IMAGE), 1003.0)
+    assert (credit.late, credit.overdue, credit.stray) == (True, 1003.0, False)
+
+
+def test_an_answer_to_a_frame_of_long_ago_is_late_and_no_stray() -> None:
+    joiner = _joiner("output")
+    for timestamp in range(1, Joiner.REMEMBERED + 3):
+        _send(joiner, timestamp)
+        joiner.answer(_answer(timestamp, IMAGE), 0.0)
+        joiner.pop(0.0)
+    credit = joiner.answer(_answer(1, IMAGE), 0.0)
+    assert (credit.late, credit.overdue, credit.stray) == (True, None, False)
 
 
 def test_an_error_without_a_name_waits_for_its_frame() -> None:

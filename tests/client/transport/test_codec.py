@@ -12,8 +12,14 @@ from kserve_wire.messages import ModelInferRequest, ModelInferResponse, ModelStr
 from kserve_wire.shared_memory import Place
 from stream_client.errors import ProtocolError
 from stream_client.frames import Tensor
-from stream_client.transport.codec import decode_response, decode_stream_response, encode_request
-from stream_client.transport.datatypes import DATATYPES, dtype_of
+from stream_client.transport.codec import (
+    MAX_ERROR_BYTES,
+    MAX_HEADER_BYTES,
+    decode_response,
+    decode_stream_response,
+    encode_request,
+)
+from stream_client.transport.datatypes import DATATYPES, MAX_ELEMENTS, dtype_of
 
 
 def _plain(tensor: Tensor, **fields: Any) -> bytes:
@@ -178,3 +184,38 @@ def test_an_answer_in_shared_memory_is_looked_up_there() -> None:
     assert response.outputs["label"].array.tolist() == [7, 8]
     with pytest.raises(ProtocolError, match="none was offered"):
         decode_response(data)
+
+
+def _answer_of_shape(shape: list[int], datatype: str = "UINT8", data: bytes = b"x") -> bytes:
+    message = ModelInferResponse()
+    message.outputs.add(name="out", datatype=datatype, shape=shape)
+    message.raw_output_contents.append(data)
+    return message.SerializeToString()
+
+
+@pytest.mark.parametrize("shape", [[1] * 65, [2**62] * 60_000, [0] * 100_000])
+def test_a_shape_of_too_many_dimensions_is_refused_in_few_words(shape: list[int]) -> None:
+    with pytest.raises(ProtocolError, match="dimensions: 64 at most") as refusal:
+        decode_response(_answer_of_shape(shape))
+    assert len(refusal.value.message) < 100
+
+
+def test_a_tensor_of_too_many_texts_is_refused_before_they_are_taken_apart() -> None:
+    count = MAX_ELEMENTS + 1
+    with pytest.raises(ProtocolError, match="elements"):
+        decode_response(_answer_of_shape([count], "BYTES", bytes(4 * count)))
+    with pytest.raises(ProtocolError, match="more than"):
+        decode_response(_answer_of_shape([1], "BYTES", bytes(4 * count)))
+
+
+def test_a_large_tensor_outside_the_raw_contents_is_refused() -> None:
+    message = ModelInferResponse()
+    output = message.outputs.add(name="out", datatype="BYTES", shape=[1])
+    output.contents.bytes_contents.append(bytes(MAX_HEADER_BYTES + 1))
+    with pytest.raises(ProtocolError, match="raw contents"):
+        decode_response(message.SerializeToString())
+
+
+def test_an_errors_text_is_read_to_a_bound() -> None:
+    message = ModelStreamInferResponse(error_message="e" * 1_000_000)
+    assert len(decode_stream_response(message.SerializeToString(), "graph").error) == MAX_ERROR_BYTES
