@@ -141,12 +141,13 @@ class MetricsError(StreamClientError):
 class RtspError(StreamClientError):
     """An RTSP server answered with an error, or with something that is not RTSP.
 
-    ``status`` is the response's status code, or 0.
+    ``status`` is the response's status code, or 0. ``method`` is the request's.
     """
 
-    def __init__(self, message: str, status: int = 0) -> None:
+    def __init__(self, message: str, status: int = 0, method: str = "") -> None:
         super().__init__(message)
         self.status = status
+        self.method = method
 
 
 class LedgerError(StreamClientError):

@@ -126,7 +126,8 @@ class Server:
         factory.set_launch(pipeline)
         factory.set_shared(True)
         factory.set_latency(0)
-        factory.set_protocols(GstRtsp.RTSPLowerTrans.TCP | GstRtsp.RTSPLowerTrans.UDP)
+        tcp = GstRtsp.RTSPLowerTrans(0) if self.options.udp_only else GstRtsp.RTSPLowerTrans.TCP
+        factory.set_protocols(tcp | GstRtsp.RTSPLowerTrans.UDP)
         if self.options.user or self.options.certificate:
             permissions = GstRtspServer.RTSPPermissions()
             permissions.add_permission_for_role("user", "media.factory.access", True)
@@ -152,6 +153,7 @@ def main() -> None:
     parser.add_argument("--password")
     parser.add_argument("--auth", choices=("basic", "digest"), default="digest")
     parser.add_argument("--certificate")
+    parser.add_argument("--udp_only", action="store_true")
     Gst.init(None)
     server = Server(parser.parse_args())
     loop = GLib.MainLoop()

@@ -32,9 +32,9 @@ class Publisher:
         self._process.wait()
 
 
-def watch(url: str, frames: int, size: tuple[int, int]) -> list[npt.NDArray[np.uint8]]:
+def watch(url: str, frames: int, size: tuple[int, int], transport: str = "tcp") -> list[npt.NDArray[np.uint8]]:
     """The pictures that a viewer sees, ``size`` being width and height; it tries until there is a stream."""
-    command = ["ffmpeg", "-v", "error", "-rtsp_transport", "tcp", "-i", url, "-frames:v", str(frames)]
+    command = ["ffmpeg", "-v", "error", "-rtsp_transport", transport, "-i", url, "-frames:v", str(frames)]
     command += ["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
     for _ in range(60):
         done = subprocess.run(command, capture_output=True, timeout=30, check=False)

@@ -41,7 +41,13 @@ class ScriptedRtsp(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
 
     def __init__(
-        self, description: str, packets: bytes, *, refused: dict[str, str] | None = None, flood: bytes = b""
+        self,
+        description: str,
+        packets: bytes,
+        *,
+        refused: dict[str, str] | None = None,
+        flood: bytes = b"",
+        public: str = "",
     ) -> None:
         super().__init__(("127.0.0.1", 0), _Connection)
         self.url = f"rtsp://127.0.0.1:{self.server_address[1]}/x"
@@ -50,12 +56,15 @@ class ScriptedRtsp(socketserver.ThreadingTCPServer):
         self.flood = flood
         self._description = description
         self._refused = refused or {}
+        self._public = public
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,))
 
     def answer(self, method: str) -> tuple[str, str]:
         """Status and the rest of the response, from its headers on."""
         if method in self._refused:
             return self._refused[method], "\r\n"
+        if method == "OPTIONS" and self._public:
+            return "200 OK", f"Public: {self._public}\r\n\r\n"
         if method == "DESCRIBE":
             length = len(self._description.encode())
             head = f"Content-Type: application/sdp\r\nContent-Length: {length}\r\n\r\n"

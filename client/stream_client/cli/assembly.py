@@ -21,6 +21,7 @@ from stream_client.monitoring.statistics import Statistics
 from stream_client.options import ClassifierOptions, RunOptions, StreamOptions
 from stream_client.processing.labels import read_label_names
 from stream_client.processing.results import LandmarkClassifier, label_on_image
+from stream_client.publishing.sharing import EncoderPool
 from stream_client.sinks.base import Sink
 from stream_client.sinks.factory import open_sink
 from stream_client.sinks.label_changes import LabelChangesSink
@@ -31,7 +32,9 @@ from stream_client.sources.factory import open_source
 from stream_client.sources.options import SourceOptions
 from stream_client.transport.options import EMBEDDED, TlsOptions, TransportOptions
 from stream_client.transport.servable import LANDMARK_GRAPH
+from stream_client.util.redact import redact
 from stream_client.util.settings import read
+from stream_client.util.urls import split_credentials
 
 if TYPE_CHECKING:
     from stream_client.benchmark.mode import Benchmark
@@ -109,7 +112,10 @@ def transport_options(flags: argparse.Namespace) -> TransportOptions:
 
 def _sinks(flags: argparse.Namespace, stream: StreamOptions, run: RunOptions) -> list[Sink]:
     options = read(SinkOptions, vars(flags))
-    sinks = [open_sink(name, options, reconnect_timeout=run.reconnect_timeout) for name in stream.output_stream]
+    pool = EncoderPool()
+    sinks = [
+        open_sink(name, options, reconnect_timeout=run.reconnect_timeout, pool=pool) for name in stream.output_stream
+    ]
     if stream.labels_output is not None:
         sinks.append(LabelsSink(stream.labels_output))
     if stream.label_changes_output is not None:
@@ -144,7 +150,13 @@ def _written(flags: argparse.Namespace) -> list[tuple[str, Path]]:
 
 
 def _check_files(flags: argparse.Namespace) -> None:
-    """No file is written by two outputs, and none that is read."""
+    """No file or address is written by two outputs, and no file that is read."""
+    published: set[str] = set()
+    for spec in flags.output_stream:
+        address = split_credentials(spec)[0]
+        if "://" in spec and address in published:
+            raise ConfigurationError(f"{redact(spec)} is named twice, by two of --output_stream")
+        published.add(address)
     users = {Path(flags.input_stream).resolve(): "--input_stream"}
     for flag, path in _written(flags):
         if path.is_file() or not path.exists():  # /dev/null takes any number

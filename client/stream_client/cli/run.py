@@ -20,7 +20,8 @@ from stream_client.processing.small_frames import shrunk_size
 
 
 def run(flags: argparse.Namespace, server: EmbeddedServer | None) -> int:
-    """Run; 0 at the end of the source, a limit or q; 1 when the run failed; 2 for flags that cannot work.
+    """Run; 0 at the end of the source, a limit or q; 1 when the run failed, or an output took no frame or was away at
+    the end; 2 for flags that cannot work.
 
     ``server`` is an embedded server that is starting. The caller closes it.
     """
@@ -85,7 +86,10 @@ def _print_summary(summary: Summary) -> None:
     print(f"{summary.ledger.line()} in {seconds:.1f} s{rate}", file=sys.stderr, flush=True)
     for name, connection in summary.connections.items():
         if connection.losses:
-            print(f"{name}: {connection.line()}", file=sys.stderr, flush=True)
+            print(f"{redact(name)}: {connection.line()}", file=sys.stderr, flush=True)
+    for name, output in summary.outputs.items():
+        if output.skipped or output.repeated or output.lost:
+            print(f"{redact(name)}: {output.line()}", file=sys.stderr, flush=True)
 
 
 def _print_last_failure(summary: Summary) -> None:

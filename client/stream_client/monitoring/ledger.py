@@ -14,6 +14,7 @@ DROP_REASONS = {
     "unreadable": "damaged, or in a format that cannot be converted",
     "max_fps": "above enforce_fps",
     "connection_lost": "not sent while the server was away",
+    "no_output": "taken by no output",
 }
 FAIL_REASONS = {
     "deadline": "no answer in time",
@@ -92,7 +93,7 @@ class Ledger:
         self._entered += 1
 
     def deliver(self) -> None:
-        """A frame's result was handed to the sinks."""
+        """An output took a frame's result."""
         self._delivered += 1
 
     def drop(self, reason: str) -> None:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from stream_client.frames import Stamps
 from stream_client.monitoring.ledger import LedgerSnapshot
+from stream_client.monitoring.outputs import OutputSnapshot
 
 ConnectionState = Literal["connecting", "live", "lost", "ended"]
 
@@ -33,6 +34,9 @@ class Observer:
         Connections may have reported states before. Do not call ``ledger`` with a lock held that another method of
         the observer takes.
         """
+
+    def outputs(self, read: Callable[[], Mapping[str, OutputSnapshot]], /) -> None:
+        """A run begins: ``read`` gives the counts of its outputs, by name, at any later moment."""
 
     def source_read(self, seconds: float, /) -> None:
         """Seconds between taking the previous frame and receiving this one."""

@@ -223,6 +223,14 @@ def _counters(runs: Sequence[StatisticsSnapshot]) -> Iterator[Metric]:
             for reason in sorted({*reasons, *counts}):
                 frames.add_metric([*_names(run), outcome, reason], counts.get(reason, 0))
     yield frames
+    outputs = CounterMetricFamily(
+        "stream_client_output_frames", "Frames at an output.", labels=(*_LABELS, "output", "outcome")
+    )
+    for run in runs:
+        for name, output in run.outputs.items():
+            for outcome in ("sent", "skipped", "repeated", "lost"):
+                outputs.add_metric([*_names(run), redact(name), outcome], getattr(output, outcome))
+    yield outputs
     answers = CounterMetricFamily("stream_client_answers_ignored", "Answers of no use.", labels=(*_LABELS, "reason"))
     reconnects = CounterMetricFamily(
         "stream_client_reconnects", "Times that a lost connection came back.", labels=(*_LABELS, "connection")

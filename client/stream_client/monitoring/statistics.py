@@ -12,6 +12,7 @@ from stream_client.frames import Stamps
 from stream_client.monitoring.connections import Connections, ConnectionSummary
 from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.observer import ConnectionState, FlowSnapshot, Observer
+from stream_client.monitoring.outputs import OutputSnapshot
 from stream_client.monitoring.stages import STAGES, stage_durations
 
 BUCKETS = (
@@ -62,7 +63,8 @@ class Histogram:
 class StatisticsSnapshot:
     """A run so far. Durations are in seconds.
 
-    ``ledger`` has the counts of frames. ``stages``, ``sink_writes`` and ``sink_waits`` map names to histograms.
+    ``ledger`` has the counts of frames, ``outputs`` those at each output.
+    ``stages``, ``sink_writes`` and ``sink_waits`` map names to histograms.
     ``window_full`` is how long the window was full while a frame waited for it. ``shortest_round_trip`` is ``inf``
     before the first answer.
     ``elapsed`` is from the first frame to the last delivery.
@@ -76,6 +78,7 @@ class StatisticsSnapshot:
     sink_writes: Mapping[str, HistogramSnapshot]
     sink_waits: Mapping[str, HistogramSnapshot]
     ledger: LedgerSnapshot
+    outputs: Mapping[str, OutputSnapshot]
     bytes_sent: int
     bytes_received: int
     connections: Mapping[str, ConnectionSummary]
@@ -97,6 +100,7 @@ class Statistics(Observer):
         self._lock = threading.Lock()
         self._stream = self._model = ""
         self._ledger: Callable[[], LedgerSnapshot] | None = None
+        self._outputs: Callable[[], Mapping[str, OutputSnapshot]] = dict
         self._stages = {stage: Histogram() for stage in STAGES}
         self._latency = Histogram()
         self._source_reads = Histogram()
@@ -121,6 +125,7 @@ class Statistics(Observer):
         now = self._clock()
         # Asked for without our lock: the run holds its own while it calls us.
         ledger = LedgerSnapshot() if self._ledger is None else self._ledger()
+        outputs = self._outputs()
         with self._lock:
             return StatisticsSnapshot(
                 stream=self._stream,
@@ -131,6 +136,7 @@ class Statistics(Observer):
                 sink_writes={sink: histogram.snapshot() for sink, histogram in self._sink_writes.items()},
                 sink_waits={sink: histogram.snapshot() for sink, histogram in self._sink_waits.items()},
                 ledger=ledger,
+                outputs=outputs,
                 bytes_sent=self._bytes_sent,
                 bytes_received=self._bytes_received,
                 connections=self._connections.snapshot(),
@@ -155,6 +161,10 @@ class Statistics(Observer):
         """Note the names, and where the counts are."""
         with self._lock:
             self._stream, self._model, self._ledger = stream, model, ledger
+
+    def outputs(self, read: Callable[[], Mapping[str, OutputSnapshot]]) -> None:
+        """Note where their counts are."""
+        self._outputs = read
 
     def entered(self) -> None:
         """Note when the first frame came."""

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from stream_client.errors import StreamClientError
+from stream_client.errors import SinkError, StreamClientError
 from stream_client.frames import StreamInfo
 from stream_client.monitoring.connections import ConnectionSummary
 from stream_client.monitoring.ledger import LedgerSnapshot
+from stream_client.monitoring.outputs import OutputSnapshot
 from stream_client.transport.servable import Servable
 
 
@@ -16,7 +17,7 @@ class Summary:
 
     ``started`` is :func:`time.monotonic` when everything was open and frames began to flow; ``seconds`` is from
     then until every output was closed. ``upload_rate``: most bytes a second that the network took, ``None`` where the
-    transport does not know.
+    transport does not know. ``outputs``: what became of the frames at each of them, by its name.
     """
 
     ledger: LedgerSnapshot
@@ -27,13 +28,24 @@ class Summary:
     seconds: float = 0.0
     connections: Mapping[str, ConnectionSummary] = field(default_factory=dict)
     upload_rate: float | None = None
+    outputs: Mapping[str, OutputSnapshot] = field(default_factory=dict)
+
+    @property
+    def output_problems(self) -> Mapping[str, str]:
+        """Outputs that took no frame, or were away at the end, each with the reason."""
+        problems = {name: output.problem() for name, output in self.outputs.items()}
+        return {name: problem for name, problem in problems.items() if problem is not None}
 
     @property
     def loss(self) -> StreamClientError | None:
         """What a run that came to its end lost all the same; ``None`` when it did what it was for.
 
-        It has to deliver something, and every frame of a file that it took, but for those that a stop cut off.
+        Each output has to take frames, and be there at the end. The run has to deliver something, and every frame of a
+        file that it took, but for those that a stop cut off.
         """
+        problems = self.output_problems
+        if problems:
+            return SinkError("; ".join(f"{name} {problem}" for name, problem in problems.items()))
         ledger = self.ledger
         if not ledger.delivered:
             return self.last_failure or StreamClientError("nothing was delivered: the summary says what became of it")

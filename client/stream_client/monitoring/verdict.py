@@ -20,7 +20,7 @@ UNQUEUED = 1.5
 """Mean over shortest round trip; below it frames hardly wait inside the server."""
 MOST_SKIPPED = 0.05
 """Share of the frames that may be dropped by policy in a run that is said to keep up."""
-WANTED_DROPS = ("max_fps", "stopped")
+WANTED_DROPS = ("max_fps", "stopped", "no_output")
 FEWEST_FRAMES = 5
 _SMALLEST_SIDE = 320
 _LARGE_SIDE = 640
@@ -56,9 +56,14 @@ class Verdict:
 
 def verdict(run: StatisticsSnapshot, conditions: Conditions) -> Verdict | None:
     """The verdict, or ``None`` for a run of too few frames to judge by."""
-    if run.ledger.delivered < FEWEST_FRAMES or not run.elapsed or not run.latency.total:
+    if _answered(run) < FEWEST_FRAMES or not run.elapsed or not run.latency.total:
         return None
     return _busiest(run, conditions) or _largest(run, conditions)
+
+
+def _answered(run: StatisticsSnapshot) -> int:
+    """Frames with a result, whether an output took it or not."""
+    return run.ledger.delivered + run.ledger.dropped.get("no_output", 0)
 
 
 def _busiest(run: StatisticsSnapshot, conditions: Conditions) -> Verdict | None:
@@ -81,7 +86,7 @@ def _busiest(run: StatisticsSnapshot, conditions: Conditions) -> Verdict | None:
             f"{share:.0%} of the time is writing to {redact(slowest)}: "
             "give it fewer pixels, a faster encoder or disk, or lighter code",
         )
-    mean = run.stages["round_trip"].total / run.ledger.delivered
+    mean = run.stages["round_trip"].total / _answered(run)
     if not conditions.adaptive and mean < UNQUEUED * run.shortest_round_trip:
         frames = "frame" if run.flow.window == 1 else "frames"
         return Verdict(
@@ -96,7 +101,7 @@ def _busiest(run: StatisticsSnapshot, conditions: Conditions) -> Verdict | None:
 
 
 def _source(run: StatisticsSnapshot, conditions: Conditions, share: float) -> str:
-    rate = run.ledger.delivered / run.elapsed
+    rate = _answered(run) / run.elapsed
     sentence = f"{share:.0%} of the time is waiting for the source, which gives {rate:.1f} frames/s: "
     if conditions.live:
         return sentence + "everything else keeps up"
@@ -126,7 +131,7 @@ def _moving(run: StatisticsSnapshot, conditions: Conditions) -> float:
     """The share of the round trip, 0…1, that moves bytes: the best that was seen of both is compared."""
     if not conditions.upload_rate or math.isinf(run.shortest_round_trip) or not run.shortest_round_trip:
         return 0.0
-    bytes_a_frame = (run.bytes_sent + run.bytes_received) / run.ledger.delivered
+    bytes_a_frame = (run.bytes_sent + run.bytes_received) / _answered(run)
     return min(1.0, bytes_a_frame / conditions.upload_rate / run.shortest_round_trip)
 
 

@@ -121,6 +121,7 @@ def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callback
         workers = [SinkWorker(sink, observer, callbacks.on_sink_ended) for sink in sinks]
         exchange = _exchange(options, info, session.servable, observer, processing.output_name, workers)
         observer.started(info.name, session.servable.name, exchange.snapshot)
+        observer.outputs(lambda: {worker.name: worker.output() for worker in workers})
         for worker in workers:
             opened.callback(worker.join)
             opened.callback(worker.finish)

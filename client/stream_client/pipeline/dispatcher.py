@@ -2,11 +2,13 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from stream_client.errors import StreamClientError, as_error
 from stream_client.frames import Result
+from stream_client.monitoring.outputs import OutputSnapshot
+from stream_client.pipeline.deliveries import Deliveries
 from stream_client.pipeline.exchange import Exchange
 from stream_client.pipeline.pending import Settled
 from stream_client.pipeline.sink_worker import SinkWorker
@@ -35,12 +37,19 @@ class Dispatcher:
         self._workers = workers
         self._on_result = on_result
         self._on_error = on_error
+        self._deliveries = Deliveries(exchange.delivered, exchange.not_taken)
+        for worker in workers:
+            worker.follow(self._deliveries)
         self.last_failure: StreamClientError | None = None
         self._thread = threading.Thread(target=self._run, name="dispatcher")
 
     def start(self) -> None:
         """Begin to dispatch."""
         self._thread.start()
+
+    def outputs(self) -> Mapping[str, OutputSnapshot]:
+        """What became of the results at each output so far."""
+        return {worker.name: worker.output() for worker in self._workers}
 
     def join(self) -> None:
         """Wait until everything is dispatched and every sink is closed."""
@@ -84,6 +93,7 @@ class Dispatcher:
             self._exchange.not_dispatched()
             self._on_error(as_error(exception, StreamClientError, "processing a result failed"))
             return False
+        self._deliveries.handed(result.frame.index, len(self._workers))
         for worker in self._workers:
             worker.put(result)  # a sink that has ended takes nothing more; its error is reported already
         self._exchange.dispatched(result.stamps)

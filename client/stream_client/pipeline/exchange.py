@@ -228,13 +228,22 @@ class Exchange:
         return self._phase is not RunPhase.READING and not len(self._queue)
 
     def dispatched(self, stamps: Stamps) -> None:
-        """A result was handed to every sink."""
+        """A result was handed to every sink. :meth:`delivered` or :meth:`not_taken` says later what became of it."""
         with self._changed:
             self._dispatching -= 1
-            self._ledger.deliver()
             self._window.delivered(stamps.delivered - stamps.captured)
             self._report()
         self._observer.delivered(stamps)
+
+    def delivered(self) -> None:
+        """An output took a result, the first of its outputs."""
+        with self._changed:
+            self._ledger.deliver()
+
+    def not_taken(self) -> None:
+        """No output took a result."""
+        with self._changed:
+            self._ledger.drop("no_output")
 
     def not_dispatched(self) -> None:
         """A result could not be handed over, since the run is ending."""

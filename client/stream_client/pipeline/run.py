@@ -1,10 +1,12 @@
 """The threads of a run, which are started, stopped and joined together."""
 
 import threading
+from collections.abc import Mapping
 
 from stream_client.errors import StreamClientError
 from stream_client.frames import StreamInfo
 from stream_client.monitoring.ledger import LedgerSnapshot
+from stream_client.monitoring.outputs import OutputSnapshot
 from stream_client.pipeline.dispatcher import Dispatcher
 from stream_client.pipeline.exchange import Exchange
 from stream_client.pipeline.reader import Reader
@@ -50,6 +52,10 @@ class Run:
     def last_failure(self) -> StreamClientError | None:
         """Why the last frame that failed did so."""
         return self._dispatcher.last_failure
+
+    def outputs(self) -> Mapping[str, OutputSnapshot]:
+        """What became of the results at each output so far."""
+        return self._dispatcher.outputs()
 
     def start(self) -> None:
         """Let the frames flow."""

@@ -3,11 +3,14 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from stream_client.errors import SinkError, StreamClientError, as_error
 from stream_client.frames import Result, StreamInfo
-from stream_client.monitoring.connections import watch
+from stream_client.monitoring.connections import Reconnecting, watch
 from stream_client.monitoring.observer import Observer
+from stream_client.monitoring.outputs import OutputSnapshot, Publishing
+from stream_client.pipeline.deliveries import Deliveries
 from stream_client.sinks.base import Sink
 from stream_client.util.bounded_queue import BoundedQueue
 
@@ -29,6 +32,9 @@ class SinkWorker:
         self._opened = threading.Event()
         self._open_error: StreamClientError | None = None
         self._thread: threading.Thread | None = None
+        self._on_result_end: Callable[[Result, bool], None] = lambda result, sent: None
+        self._counting = threading.Lock()
+        self._counts = OutputSnapshot()
 
     @property
     def name(self) -> str:
@@ -40,9 +46,22 @@ class SinkWorker:
         """Results waiting."""
         return len(self._queue)
 
+    def follow(self, deliveries: Deliveries) -> None:
+        """Tell ``deliveries`` what becomes of each result. Called before the first one."""
+        self._on_result_end = lambda result, sent: deliveries.ended(result.frame.index, taken=sent)
+
+    def output(self) -> OutputSnapshot:
+        """What became of the results so far."""
+        if not isinstance(self._sink, Publishing):
+            return self._counts
+        published = self._sink.output()
+        return replace(published, lost=published.lost + self._counts.lost)
+
     def start(self, info: StreamInfo) -> None:
         """Open the sink in its thread and wait for that; raises its :class:`SinkError`."""
         watch(self.name, self._sink, self._observer)
+        if isinstance(self._sink, Publishing):
+            self._sink.follow(self._end_result)
         self._thread = threading.Thread(target=self._run, args=(info,), name=f"sink {self.name}")
         self._thread.start()
         self._opened.wait()
@@ -52,7 +71,10 @@ class SinkWorker:
 
     def put(self, result: Result) -> bool:
         """Wait for room and hand over a result; ``False`` when the sink has ended."""
-        return self._queue.put(result)
+        if self._queue.put(result):
+            return True
+        self._lose(result)
+        return False
 
     def finish(self) -> None:
         """Take nothing more; what is queued is still written."""
@@ -70,7 +92,8 @@ class SinkWorker:
         except Exception as exception:  # noqa: BLE001 - raised by start(), in the owner's thread
             self._open_error = as_error(exception, SinkError, self.name)
         else:
-            self._observer.state(self.name, "live")
+            if not isinstance(self._sink, Reconnecting):  # such a sink says itself when it is live
+                self._observer.state(self.name, "live")
         self._opened.set()
         error = self._open_error
         asked_to_end = False
@@ -84,6 +107,8 @@ class SinkWorker:
             self._sink.close()
         except Exception as exception:  # noqa: BLE001 - handed to the owner below
             error = error or as_error(exception, SinkError, self.name)
+        while (result := self._queue.get()) is not None:
+            self._lose(result)
         self._observer.state(self.name, "ended")
         if self._open_error is None and (error is not None or asked_to_end):
             self._on_end(error)
@@ -91,8 +116,29 @@ class SinkWorker:
     def _feed(self) -> bool:
         while (result := self._queue.get()) is not None:
             started = time.monotonic()
-            wants_more = self._sink.write(result)
+            wants_more = self._write(result)
             self._observer.sink_written(self.name, started - result.stamps.delivered, time.monotonic() - started)
             if not wants_more:
                 return True
         return False
+
+    def _end_result(self, result: Result, sent: bool) -> None:
+        self._on_result_end(result, sent)
+
+    def _write(self, result: Result) -> bool:
+        if isinstance(self._sink, Publishing):
+            return self._sink.write(result)
+        try:
+            wants_more = self._sink.write(result)
+        except Exception:
+            self._lose(result)
+            raise
+        with self._counting:
+            self._counts = replace(self._counts, sent=self._counts.sent + 1)
+        self._on_result_end(result, True)
+        return wants_more
+
+    def _lose(self, result: Result) -> None:
+        with self._counting:
+            self._counts = replace(self._counts, lost=self._counts.lost + 1)
+        self._on_result_end(result, False)

@@ -170,6 +170,7 @@ class Supervisor:
             seconds=self._ended - self._began,
             connections=self._connections.snapshot(),
             upload_rate=run.session.transport.upload_rate if run is not None else None,
+            outputs=run.outputs() if run is not None else {},
         )
         self._stop_requested.set()
         try:

@@ -89,6 +89,12 @@ class RtspConnection:
             self._socket = tls
             tls.do_handshake()
 
+    @property
+    def peer(self) -> tuple[Any, ...]:
+        """The server's socket address."""
+        assert self._socket is not None
+        return tuple(self._socket.getpeername())
+
     def request(self, method: str, url: str, headers: dict[str, str], body: bytes = b"") -> Response:
         """Send a request, after a challenge once more, and wait for its response. Keeps the session's name."""
         self.send(self._request_bytes(method, url, headers, body))
@@ -97,7 +103,7 @@ class RtspConnection:
             self.send(self._request_bytes(method, url, headers, body))
             response = self._response()
         if response.status != 200:
-            raise RtspError(f"{method} was answered with {response.status} {response.reason}", response.status)
+            raise RtspError(f"{method} was answered with {response.status} {response.reason}", response.status, method)
         if session := response.headers.get("session"):
             self._session = session.split(";")[0].strip()
             if declared := _SESSION_TIMEOUT.search(session):

@@ -2,22 +2,17 @@
 
 import os
 from collections.abc import Callable, Sequence
-from functools import partial
-
-from av.codec import Codec
-from av.codec.codec import UnknownCodecError
 
 from stream_client.errors import ConfigurationError
 from stream_client.frames import Result
+from stream_client.publishing.factory import SCHEMES, open_publisher
+from stream_client.publishing.sharing import EncoderPool
 from stream_client.sinks.base import Sink
 from stream_client.sinks.callable import CallableSink, NullSink
-from stream_client.sinks.encoder import PyavEncoder
-from stream_client.sinks.ffmpeg_encoder import FfmpegEncoder, ffmpeg_command
 from stream_client.sinks.options import SinkOptions
-from stream_client.sinks.rtsp import EncoderFactory, RtspSink
 from stream_client.sinks.screen import ScreenSink
 from stream_client.sinks.video_file import FileSink
-from stream_client.util.urls import check_slashes, check_url
+from stream_client.util.urls import check_slashes
 
 SinkName = str | os.PathLike[str]
 """What :func:`open_sink` takes: ``screen``, ``none``, an RTSP URL, or a video file's path."""
@@ -25,29 +20,18 @@ SinkLike = Sink | SinkName | Callable[[Result], object]
 """A sink, the name of one, or a function that takes results; ``False`` from it ends the run."""
 
 
-def encoder_factory(options: SinkOptions) -> EncoderFactory:
-    """The function that makes the encoder named in ``options``. Raises :class:`.ConfigurationError`."""
-    kind, _, codec = options.encoder.partition(":")
-    codec = codec or "libx264"
-    if kind == "ffmpeg":
-        ffmpeg_command(codec, 2, 2)  # says now what is missing
-        return partial(FfmpegEncoder, codec=codec, quality=options.quality)
-    if kind != "pyav":
-        raise ConfigurationError(f"{options.encoder!r} is no encoder: pyav[:NAME] or ffmpeg[:NAME]", option="encoder")
-    try:
-        encodes_h264 = Codec(codec, "w").canonical_name == "h264"
-    except UnknownCodecError:
-        encodes_h264 = False
-    if not encodes_h264:
-        raise ConfigurationError(f"PyAV has no H.264 encoder {codec!r} here: libx264, for instance", option="encoder")
-    return partial(PyavEncoder, codec=codec, quality=options.quality)
-
-
-def open_sink(name: SinkName, options: SinkOptions | None = None, *, reconnect_timeout: float | None = None) -> Sink:
+def open_sink(
+    name: SinkName,
+    options: SinkOptions | None = None,
+    *,
+    reconnect_timeout: float | None = None,
+    pool: EncoderPool | None = None,
+) -> Sink:
     """The sink of that name: ``screen``, ``none``, an RTSP URL, or a video file.
 
-    A :class:`~pathlib.Path` always means a file. An RTSP server that is lost is given up after ``reconnect_timeout``
-    seconds, or never. Raises :class:`.ConfigurationError` for a name or options that cannot work.
+    A :class:`~pathlib.Path` always means a file. A server that is lost is given up after ``reconnect_timeout``
+    seconds, or never. Outputs with the same ``pool`` share encoders. Raises :class:`.ConfigurationError` for a name or
+    options that cannot work.
     """
     options = options or SinkOptions()
     spec = name if isinstance(name, str) else os.path.join(os.curdir, name)  # a file may be called screen
@@ -58,9 +42,8 @@ def open_sink(name: SinkName, options: SinkOptions | None = None, *, reconnect_t
     if spec == "screen":
         return ScreenSink()
     scheme, separator, _ = spec.partition("://")
-    if scheme in ("rtsp", "rtsps") and separator:
-        check_url(spec, "output_stream")
-        return RtspSink(spec, encoder_factory(options), reconnect_timeout=reconnect_timeout)
+    if scheme in SCHEMES and separator:
+        return open_publisher(spec, options, pool or EncoderPool(), reconnect_timeout=reconnect_timeout)
     check_slashes(spec, "output_stream")
     if separator:
         raise ConfigurationError(
@@ -69,14 +52,14 @@ def open_sink(name: SinkName, options: SinkOptions | None = None, *, reconnect_t
     return FileSink(spec, quality=options.quality)
 
 
-def as_sink(sink: SinkLike, *, reconnect_timeout: float | None = None) -> Sink:
+def as_sink(sink: SinkLike, *, reconnect_timeout: float | None = None, pool: EncoderPool | None = None) -> Sink:
     """The sink that ``sink`` means, see :func:`open_sink`; raises :class:`.ConfigurationError`."""
     if isinstance(sink, type):
         raise ConfigurationError(f"{sink.__name__} is a class: give an object of it as the sink")
     if isinstance(sink, Sink):
         return sink
     if isinstance(sink, str | os.PathLike):
-        return open_sink(sink, reconnect_timeout=reconnect_timeout)
+        return open_sink(sink, reconnect_timeout=reconnect_timeout, pool=pool)
     if callable(sink):
         return CallableSink(sink)
     raise ConfigurationError(
@@ -88,5 +71,6 @@ def as_sink(sink: SinkLike, *, reconnect_timeout: float | None = None) -> Sink:
 def as_sinks(sinks: SinkLike | Sequence[SinkLike], *, reconnect_timeout: float | None = None) -> list[Sink]:
     """One sink or several; raises :class:`.ConfigurationError`."""
     if isinstance(sinks, Sequence) and not isinstance(sinks, str):
-        return [as_sink(sink, reconnect_timeout=reconnect_timeout) for sink in sinks]
+        pool = EncoderPool()
+        return [as_sink(sink, reconnect_timeout=reconnect_timeout, pool=pool) for sink in sinks]
     return [as_sink(sinks, reconnect_timeout=reconnect_timeout)]

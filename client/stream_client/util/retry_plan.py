@@ -9,10 +9,14 @@ from stream_client.util.backoff import Backoff
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Try again after ``delay`` seconds. ``log``: whether the error is worth a line of the log."""
+    """Try again after ``delay`` seconds. ``log``: whether the error is worth a line of the log.
+
+    ``contested``: somebody else takes the connection's place again and again.
+    """
 
     delay: float
     log: bool
+    contested: bool = False
 
 
 class RetryPlan:
@@ -26,6 +30,10 @@ class RetryPlan:
     The back-off starts anew only when a connection has lasted or worked: a server that accepts and closes at once gets
     the growing delays of one that is away. The log gets the first loss in a row of such short connections, then the
     second, the fourth, the eighth, ...; and each message once an outage.
+
+    A place is contested when the server has closed :attr:`CONTESTED_LOSSES` short connections in a row, and each new
+    attempt succeeded at once: a server that restarts refuses some attempts in between. Then each further attempt waits
+    ``contested_delay`` seconds.
     """
 
     LASTING = 5.0
@@ -37,9 +45,16 @@ class RetryPlan:
     REMEMBERED = 8
     """Messages that are not logged again in the same outage."""
 
-    def __init__(self, *, timeout: float | None, backoff: Backoff, refusals: int = 3) -> None:
+    CONTESTED_LOSSES = 3
+
+    def __init__(
+        self, *, timeout: float | None, backoff: Backoff, refusals: int = 3, contested_delay: float = 30.0
+    ) -> None:
         self._timeout = timeout
         self._backoff = backoff
+        self._contested_delay = contested_delay
+        self._closed_in_a_row = 0
+        self._attempts = 0
         self._refusals_allowed = refusals
         self._refusals = 0
         self._attempted = False
@@ -56,6 +71,11 @@ class RetryPlan:
         """Losses in a row, with no connection that lasted between them."""
         return self._losses
 
+    @property
+    def attempts(self) -> int:
+        """Attempts that failed since the connection was live, or since the start."""
+        return self._attempts
+
     def begin(self, now: float) -> None:
         """Attempts begin, at the start or after a connection that we ended ourselves; no effect after a loss."""
         if self._trying_since is None:
@@ -71,7 +91,7 @@ class RetryPlan:
         """An attempt succeeded. Returns how long the connection was away where that is worth a line of the log."""
         away = None if self._lost_at is None or self._quiet else now - self._lost_at
         self._attempted = self._was_live = True
-        self._refusals = 0
+        self._refusals = self._attempts = 0
         self._trying_since = self._lost_at = None
         if self._live_since is None:
             self._live_since = now
@@ -82,21 +102,27 @@ class RetryPlan:
         """The live connection has done what it is for: the next delay is the shortest one."""
         self._backoff.reset()
 
-    def lost(self, now: float) -> Retry | None:
-        """A live connection broke. ``None``: give up."""
-        if self._live_since is not None and now - self._live_since >= self.LASTING:
+    def lost(self, now: float, *, closed: bool = False) -> Retry | None:
+        """A live connection broke. ``closed``: the server closed it. ``None``: give up."""
+        lasted = self._live_since is not None and now - self._live_since >= self.LASTING
+        self._closed_in_a_row = self._closed_in_a_row + 1 if closed and not lasted else 0
+        if lasted:
             self._backoff.reset()
             self._losses = 0
         self._losses += 1
         self._quiet = self._losses & (self._losses - 1) != 0
         self._live_since = None
         self._lost_at = self._trying_since = now
-        return self._retry(now, log=not self._quiet)
+        contested = self._closed_in_a_row >= self.CONTESTED_LOSSES
+        first = self._closed_in_a_row == self.CONTESTED_LOSSES
+        return self._retry(now, log=first or not self._quiet, contested=contested)
 
     def failed(self, message: str, now: float, *, refused: bool) -> Retry | None:
         """An attempt failed. ``None``: give up."""
         self._attempted = True
+        self._attempts += 1
         self._live_since = None
+        self._closed_in_a_row = 0
         self._refusals = self._refusals + 1 if refused else 0
         if self._refusals >= (self._refusals_allowed if self._was_live else 1):
             return None
@@ -107,9 +133,12 @@ class RetryPlan:
             self._logged.append(message)
         return self._retry(now, log=log)
 
-    def _retry(self, now: float, *, log: bool) -> Retry | None:
+    def _retry(self, now: float, *, log: bool, contested: bool = False) -> Retry | None:
         left = self._left(now)
-        return Retry(min(self._backoff.next(), left), log) if left > 0 else None
+        if left <= 0:
+            return None
+        delay = self._contested_delay if contested else self._backoff.next()
+        return Retry(min(delay, left), log, contested)
 
     def _left(self, now: float) -> float:
         if self._timeout is None or self._trying_since is None:

@@ -14,6 +14,7 @@ from stream_client.cli.command import main
 from tests.conftest import ROOT
 from tests.support.client import run_client
 from tests.support.kserve_server import ScriptedServer, slow
+from tests.support.scripted_rtsp import ScriptedRtsp
 from tests.support.video import read_back, write_video
 from tests.support.waiting import wait_for_lines
 
@@ -55,6 +56,7 @@ def test_help_names_every_flag_of_the_demo_client() -> None:
     [
         (["--input_stream", "missing.mp4", "--output_stream", "none"], 1, "missing.mp4 does not exist"),
         (["--input_stream", "CLIP"], 2, "name an --output_stream"),
+        (["--input_stream", "CLIP", *2 * ["--output_stream", "rtsp://me:pw@h/x"]], 2, "rtsp://***@h/x is named twice"),
         (["--input_stream", "CLIP", "--output_stream", "out.gif"], 2, "unknown extension '.gif'"),
         (["--input_stream", "CLIP", "--output_stream", "/nowhere/out.mp4"], 1, "cannot write /nowhere/out.mp4"),
         (["--input_stream", "CLIP", "--output_stream", "none", "--max_inflight", "x"], 2, "--max_inflight"),
@@ -138,6 +140,34 @@ def test_a_signal_ends_the_run_with_everything_finalised(
     assert "delivered" in errors
     assert 10 <= count < 300
     assert len(read_back(tmp_path / "out.mp4")) == count
+
+
+def test_an_output_that_took_no_frame_ends_the_run_with_a_status_and_nothing_counts_as_delivered(
+    server: ScriptedServer,
+) -> None:
+    with ScriptedRtsp("", b"", refused={"RECORD": "400 Bad Request"}) as refusing:
+        done = run_client(
+            *("--grpc_address", server.address, "--input_stream", "testsrc:160x120@30", "--limit_frames", "10"),
+            *("--output_stream", refusing.url),
+        )
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert "10 frames: 0 delivered" in done.stderr
+    assert "(taken by no output: 10)" in done.stderr
+    assert "10 lost while it was away" in done.stderr
+    assert lines[-1].startswith(f"error: {refusing.url} took no frame: RECORD was answered with 400 Bad Request: ")
+
+
+def test_a_frame_that_one_of_two_outputs_took_is_delivered_and_the_other_still_costs_the_status(
+    server: ScriptedServer,
+) -> None:
+    with ScriptedRtsp("", b"", refused={"RECORD": "400 Bad Request"}) as refusing:
+        done = run_client(
+            *("--grpc_address", server.address, "--input_stream", "testsrc:160x120@30", "--limit_frames", "10"),
+            *("--output_stream", refusing.url, "--output_stream", "none"),
+        )
+    assert done.returncode == 1
+    assert "10 frames: 10 delivered" in done.stderr
 
 
 def test_verbose_shows_the_traceback(server: ScriptedServer) -> None:

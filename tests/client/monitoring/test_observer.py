@@ -7,6 +7,7 @@ from stream_client.monitoring.observer import ConnectionState, FlowSnapshot, Obs
 
 CALLS: dict[str, tuple[object, ...]] = {
     "started": ("camera", "graph", LedgerSnapshot),
+    "outputs": (dict,),
     "source_read": (0.1,),
     "entered": (),
     "delivered": (None,),

@@ -52,6 +52,7 @@ class Flow:
         for one in settled:
             if one.outcome == "delivered":
                 self.exchange.dispatched(one.stamps)
+                self.exchange.delivered()
         return [(one.frame.index, one.outcome, one.reason) for one in settled]
 
 

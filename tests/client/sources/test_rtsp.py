@@ -22,9 +22,9 @@ from stream_client.errors import (
 )
 from stream_client.frames import Frame
 from stream_client.monitoring.observer import ConnectionState
+from stream_client.publishing.encoder import PyavEncoder
 from stream_client.rtsp.h264 import RtpPacketiser, parameter_sets, session_description, split_access_unit
 from stream_client.rtsp.messages import interleaved
-from stream_client.sinks.encoder import PyavEncoder
 from stream_client.sources.base import Source
 from stream_client.sources.live import LiveSource
 from stream_client.sources.network import network_connection, network_source

@@ -45,6 +45,30 @@ def test_a_server_that_accepts_and_closes_at_once_gets_longer_and_longer_delays(
     assert now > 10.0  # twelve sessions a second would have it at 1.0
 
 
+def test_a_place_that_others_take_again_and_again_is_tried_rarely() -> None:
+    connection, now, retries = live(), 0.0, []
+    for _ in range(6):
+        now += 0.3
+        retry = connection.lost(now, closed=True)
+        assert retry is not None
+        retries.append(retry)
+        now += retry.delay
+        connection.connected(now)
+    assert [retry.contested for retry in retries] == [False, False, True, True, True, True]
+    assert [retry.delay for retry in retries[2:]] == [30.0] * 4
+
+
+def test_a_server_that_restarts_again_and_again_is_no_contest() -> None:
+    connection, now = live(), 0.0
+    for _ in range(6):
+        now += 0.3
+        retry = connection.lost(now, closed=True)
+        assert retry is not None
+        assert not retry.contested
+        connection.failed("connection refused", now, refused=False)
+        connection.connected(now)
+
+
 def test_a_connection_that_lasted_gets_the_shortest_delay_again() -> None:
     connection = live()
     for now in (1.0, 2.0, 3.0, 4.0):

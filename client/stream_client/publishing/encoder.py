@@ -1,5 +1,6 @@
 """Encoders of live H.264: frames in, access units out, without delay."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Protocol
 
@@ -12,17 +13,15 @@ from stream_client.sinks.options import DEFAULTS
 from stream_client.util.colour import written_colour
 from stream_client.util.media import ImageShape, YuvFrames, declare
 
-KEY_SECONDS = 1.0
-"""Seconds between key frames, at most. Viewers can join and recover within this time."""
-
 
 class Encoder(Protocol):
-    """Encodes frames of one size. One thread uses it. Only :meth:`abort` is for other threads."""
+    """Encodes frames of one size. One thread at a time uses it. Only :meth:`abort` is for other threads."""
 
-    def encode(self, image: Image, presentation: int) -> list[bytes]:
+    def encode(self, image: Image, presentation: int, *, key: bool = False) -> list[bytes]:
         """Access units in Annex B form, in order: this frame's, rarely an earlier one's or none.
 
-        ``presentation`` is in ticks of 90 kHz. Raises :class:`~stream_client.errors.SinkError`.
+        ``presentation`` is in ticks of 90 kHz. ``key`` asks for a key frame; an encoder that cannot choose gives one
+        each second. Raises :class:`~stream_client.errors.SinkError`.
         """
 
     def abort(self) -> None:
@@ -32,17 +31,29 @@ class Encoder(Protocol):
         """Release everything."""
 
 
+EncoderFactory = Callable[[int, int, Fraction | None], Encoder]
+"""Makes an encoder for frames of a width and height in pixels, at a nominal rate."""
+
+
 class PyavEncoder:
     """FFmpeg's encoder ``codec`` within the process. ``quality`` is x264's constant rate factor, 0…51."""
 
-    def __init__(self, width: int, height: int, *, codec: str = "libx264", quality: int = DEFAULTS.quality) -> None:
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        frame_rate: Fraction | None = None,
+        *,
+        codec: str = "libx264",
+        quality: int = DEFAULTS.quality,
+    ) -> None:
         context = av.CodecContext.create(codec, "w")
         assert isinstance(context, av.VideoCodecContext)
         self._shape = ImageShape(width, height, Fraction(1), written_colour(Colour(), width, height))
         declare(context, self._shape)
         context.time_base = Fraction(1, CLOCK_RATE)
-        context.framerate = Fraction(30)
-        context.gop_size = 600  # key frames are requested by time instead
+        context.framerate = frame_rate or Fraction(30)
+        context.gop_size = 600  # key frames are asked for
         context.max_b_frames = 0
         if codec == "libx264":
             context.options = {
@@ -53,15 +64,13 @@ class PyavEncoder:
             }
         self._context = context
         self._frame = YuvFrames()
-        self._next_key = 0
 
-    def encode(self, image: Image, presentation: int) -> list[bytes]:
+    def encode(self, image: Image, presentation: int, *, key: bool = False) -> list[bytes]:
         """Encode at once: nothing is held back."""
         frame = self._frame(image, self._shape.colour.matrix)
         frame.pts, frame.time_base = presentation, self._context.time_base
-        if presentation >= self._next_key:
+        if key:
             frame.pict_type = PictureType.I
-            self._next_key = presentation + round(KEY_SECONDS * CLOCK_RATE)
         return [bytes(packet) for packet in self._context.encode(frame)]
 
     def abort(self) -> None:

@@ -15,26 +15,50 @@ import pytest
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Frame, Image, Result, StreamInfo
 from stream_client.monitoring.observer import ConnectionState
-from stream_client.sinks.encoder import PyavEncoder
+from stream_client.publishing.encoder import EncoderFactory, PyavEncoder
+from stream_client.publishing.factory import encoder_factory
+from stream_client.publishing.publisher import PublishingSink
+from stream_client.publishing.rtsp import RtspWire, Transport
 from stream_client.sinks.factory import open_sink
 from stream_client.sinks.options import SinkOptions
-from stream_client.sinks.rtsp import RtspSink
 from stream_client.util.backoff import Backoff
 from tests.support.publisher import watch
 from tests.support.rtsp_server import RtspServer
+from tests.support.scripted_rtsp import ScriptedRtsp
 from tests.support.video import picture
 
 
 def result(image: Image, index: int = 0) -> Result:
-    return Result(Frame(index, index, image, 0.0), image)
+    return Result(Frame(index, index, image, 0.0), image, time=index / 30)
+
+
+def rtsp_sink(
+    url: str,
+    encoder: EncoderFactory = PyavEncoder,
+    *,
+    timeout: float = 5.0,
+    reconnect_timeout: float | None = None,
+    backoff: Backoff | None = None,
+    contested_delay: float = 30.0,
+) -> PublishingSink:
+    transport = Transport("show")
+    return PublishingSink(
+        url,
+        lambda: RtspWire(url, transport, timeout=timeout),
+        encoder,
+        timeout=timeout,
+        reconnect_timeout=reconnect_timeout,
+        backoff=backoff,
+        contested_delay=contested_delay,
+    )
 
 
 class Show:
     """A live show: feeds a sink with pictures, 30 a second, from a thread; ``None`` feeds nothing."""
 
-    def __init__(self, sink: RtspSink, image: Image) -> None:
+    def __init__(self, sink: PublishingSink, image: Image | None = None) -> None:
         self.sink = sink
-        self.image: Image | None = image
+        self.image: Image | None = picture(20) if image is None else image
         self.states: list[ConnectionState] = []
         self.error: Exception | None = None
         self.changed = threading.Condition()
@@ -114,7 +138,7 @@ def rtsp() -> Iterator[RtspServer]:
 @pytest.mark.parametrize("encoder", ["pyav", "ffmpeg:libx264"])
 def test_a_viewer_sees_h264_that_every_player_takes(rtsp: RtspServer, encoder: str) -> None:
     sink = open_sink(rtsp.url("publish/out"), SinkOptions(encoder=encoder))
-    assert isinstance(sink, RtspSink)
+    assert isinstance(sink, PublishingSink)
     with Show(sink, picture(20)) as show:
         show.wait_for("connecting", "live")
         seen = watch(rtsp.url("out"), 5, (64, 48))
@@ -128,30 +152,36 @@ def test_a_viewer_sees_h264_that_every_player_takes(rtsp: RtspServer, encoder: s
         assert [packet["pts_time"] for packet in packets] == [packet["dts_time"] for packet in packets]
 
 
-def test_pictures_that_were_skipped_for_newer_ones_are_told(caplog: pytest.LogCaptureFixture) -> None:
-    at_work, go_on = threading.Event(), threading.Event()
-
-    def slow_encoder(width: int, height: int) -> PyavEncoder:
-        at_work.set()
-        assert go_on.wait(30)
-        return PyavEncoder(width, height)
-
+def test_frames_that_come_while_the_server_is_away_are_lost_and_the_reason_is_kept() -> None:
     with socket.socket() as closed:  # bound and not listening: connections are refused
         closed.bind(("127.0.0.1", 0))
-        sink = RtspSink(f"rtsp://127.0.0.1:{closed.getsockname()[1]}/out", slow_encoder, reconnect_timeout=0.0)
-        sink.open(StreamInfo("show", 64, 48, live=True))
-        sink.write(result(picture(1)))
-        assert at_work.wait(30)
-        for index in (2, 3, 4):
-            sink.write(result(picture(index)))
-        go_on.set()
-        sink.close()
-    assert_nothing_publishes()
-    assert "0 frames were repeated since nothing new came, 2 skipped for newer ones" in caplog.text
+        sink = rtsp_sink(f"rtsp://127.0.0.1:{closed.getsockname()[1]}/out")
+        ended: list[tuple[int, bool]] = []
+        sink.follow(lambda result, sent: ended.append((result.frame.index, sent)))
+        with Show(sink, picture(1)) as show:
+            show.wait_for("connecting", "connecting", "connecting")
+    output = sink.output()
+    assert ended == [(index, False) for index in range(len(ended))]
+    assert (output.sent, output.skipped, output.lost) == (0, 0, len(ended))
+    assert (output.problem() or "").startswith("took no frame: connection refused; is the server running?")
+
+
+def test_every_frame_ends_once_as_sent_or_skipped(rtsp: RtspServer) -> None:
+    sink = rtsp_sink(rtsp.url("publish/out"))
+    ended: list[tuple[int, bool]] = []
+    sink.follow(lambda result, sent: ended.append((result.frame.index, sent)))
+    with Show(sink, picture(20)) as show:
+        show.wait_for("live")
+        watch(rtsp.url("out"), 5, (64, 48))
+    output = sink.output()
+    assert [index for index, _ in ended] == list(range(len(ended)))
+    assert output.sent == sum(sent for _, sent in ended) > 5
+    assert output.sent + output.skipped + output.lost == len(ended)
+    assert output.problem() is None
 
 
 def test_the_last_picture_is_repeated_when_nothing_new_comes(rtsp: RtspServer) -> None:
-    with Show(RtspSink(rtsp.url("publish/out"), PyavEncoder), picture(20)) as show:
+    with Show(rtsp_sink(rtsp.url("publish/out")), picture(20)) as show:
         show.wait_for("live")
         show.image = None
         seen = watch(rtsp.url("out"), 8, (64, 48))
@@ -160,7 +190,7 @@ def test_the_last_picture_is_repeated_when_nothing_new_comes(rtsp: RtspServer) -
 
 
 def test_a_lost_server_is_found_again_and_the_writer_never_waits(rtsp: RtspServer) -> None:
-    with Show(RtspSink(rtsp.url("publish/out"), PyavEncoder), picture(20)) as show:
+    with Show(rtsp_sink(rtsp.url("publish/out")), picture(20)) as show:
         show.wait_for("live")
         cut: tuple[ConnectionState, ...] = ("live", "lost")
         for count in (1, 2):
@@ -173,7 +203,7 @@ def test_a_lost_server_is_found_again_and_the_writer_never_waits(rtsp: RtspServe
 
 
 def test_pictures_of_another_size_begin_a_new_stream_without_a_loss(rtsp: RtspServer) -> None:
-    with Show(RtspSink(rtsp.url("publish/out"), PyavEncoder), picture(20)) as show:
+    with Show(rtsp_sink(rtsp.url("publish/out")), picture(20)) as show:
         show.wait_for("live")
         show.image = picture(30, 97, 63)
         show.wait_for("live", "live")
@@ -184,12 +214,12 @@ def test_pictures_of_another_size_begin_a_new_stream_without_a_loss(rtsp: RtspSe
 @pytest.mark.parametrize("auth", ["basic", "digest"])
 def test_credentials_let_in_or_end_the_run_and_are_shown_nowhere(auth: str) -> None:
     with RtspServer(publish=["out"], credentials=("me", "p@ss/w"), auth=auth) as server:
-        good = RtspSink(server.url("publish/out", "me:p%40ss%2Fw"), PyavEncoder)
+        good = rtsp_sink(server.url("publish/out", "me:p%40ss%2Fw"))
         assert good.name == f"rtsp://***@127.0.0.1:{server.port}/publish/out"
         with Show(good, picture(20)) as show:
             show.wait_for("live")
         for user in ("me:geheim", ""):
-            with Show(RtspSink(server.url("publish/out", user), PyavEncoder), picture(20)) as show:
+            with Show(rtsp_sink(server.url("publish/out", user)), picture(20)) as show:
                 assert isinstance(show.failure(), SinkError)
                 assert "refuses the credentials" in str(show.error)
                 assert "geheim" not in str(show.error)
@@ -204,20 +234,20 @@ def test_tls_checks_the_servers_certificate(tmp_path: Path, monkeypatch: pytest.
     both.write_text(key.read_text() + certificate.read_text())
     with RtspServer(publish=["out"], certificate=both) as server:
         url = server.url("publish/out").replace("rtsp:", "rtsps:")
-        with Show(RtspSink(url, PyavEncoder), picture(20)) as show:
+        with Show(rtsp_sink(url), picture(20)) as show:
             assert "certificate is not trusted" in str(show.failure())
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        with Show(RtspSink(url, PyavEncoder), picture(20)) as show:
+        with Show(rtsp_sink(url), picture(20)) as show:
             show.wait_for("live")
     with RtspServer(publish=["out"]) as plain:
         url = plain.url("publish/out").replace("rtsp:", "rtsps:")
-        with Show(RtspSink(url, PyavEncoder, timeout=2), picture(20)) as show:
+        with Show(rtsp_sink(url, timeout=2), picture(20)) as show:
             assert "TLS handshake failed" in str(show.failure())
 
 
 def test_a_server_that_is_not_there_yet_is_waited_for() -> None:
     server = RtspServer(publish=["out"])
-    with Show(RtspSink(server.url("publish/out"), PyavEncoder), picture(20)) as show:
+    with Show(rtsp_sink(server.url("publish/out")), picture(20)) as show:
         show.wait_for("connecting", "connecting")
         with server:
             show.wait_for("connecting", "live")
@@ -225,14 +255,14 @@ def test_a_server_that_is_not_there_yet_is_waited_for() -> None:
 
 def test_a_server_is_given_up_after_the_reconnect_timeout() -> None:
     server = RtspServer(publish=["out"])
-    sink = RtspSink(server.url("publish/out"), PyavEncoder, reconnect_timeout=0.1)
+    sink = rtsp_sink(server.url("publish/out"), reconnect_timeout=0.1)
     with Show(sink, picture(20)) as show:
         show.failure()
         assert "connection refused" in str(show.error)
 
 
 def test_no_attempt_to_find_a_lost_server_lasts_longer_than_the_reconnect_timeout(rtsp: RtspServer) -> None:
-    sink = RtspSink(rtsp.url("publish/out"), PyavEncoder, timeout=300, reconnect_timeout=0.3)
+    sink = rtsp_sink(rtsp.url("publish/out"), timeout=300, reconnect_timeout=0.3)
     with Show(sink, picture(20)) as show:
         show.wait_for("live")
         rtsp.kill()
@@ -242,12 +272,8 @@ def test_no_attempt_to_find_a_lost_server_lasts_longer_than_the_reconnect_timeou
 
 
 @pytest.mark.parametrize("encoder", ["pyav", "ffmpeg"])
-def test_closing_does_not_wait_for_a_server_that_fell_silent(
-    rtsp: RtspServer, encoder: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sink = open_sink(rtsp.url("publish/out"), SinkOptions(encoder=encoder))
-    assert isinstance(sink, RtspSink)
-    monkeypatch.setattr(sink, "_timeout", 300)
+def test_closing_does_not_wait_for_a_server_that_fell_silent(rtsp: RtspServer, encoder: str) -> None:
+    sink = rtsp_sink(rtsp.url("publish/out"), encoder_factory(SinkOptions(encoder=encoder)), timeout=300)
     noise = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
     with Show(sink, noise) as show:
         show.wait_for("live")
@@ -259,7 +285,7 @@ def test_closing_does_not_wait_for_a_server_that_fell_silent(
 def test_closing_does_not_wait_for_a_server_that_never_answers() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        with Show(RtspSink(f"rtsp://127.0.0.1:{port}/x", PyavEncoder, timeout=300), picture(20)) as show:
+        with Show(rtsp_sink(f"rtsp://127.0.0.1:{port}/x", timeout=300), picture(20)) as show:
             show.wait_for("connecting")
     assert_nothing_publishes()
 
@@ -268,14 +294,17 @@ def test_closing_does_not_wait_for_a_server_that_never_answers() -> None:
     ("answer", "text"),
     [
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak RTSP"),
-        (b"RTSP/1.0 404 Not Found\r\n\r\n", "404 Not Found"),
+        (b"RTSP/1.0 400 Bad Request\r\n\r\n", "somebody publishes there already"),
+        (b"RTSP/1.0 404 Not Found\r\n\r\n", "404 Not Found: the server has no such path"),
+        (b"RTSP/1.0 453 Not Enough Bandwidth\r\n\r\n", "no room for another stream"),
+        (b"RTSP/1.0 503 Service Unavailable\r\n\r\n", "is overloaded"),
     ],
 )
 def test_what_the_server_says_is_one_line_of_the_log(
     answer: bytes, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        sink = RtspSink(f"rtsp://127.0.0.1:{listener.getsockname()[1]}/x", PyavEncoder)
+        sink = rtsp_sink(f"rtsp://127.0.0.1:{listener.getsockname()[1]}/x")
         with Show(sink, picture(20)) as show:
             connection, _ = listener.accept()
             connection.recv(4096)
@@ -290,7 +319,7 @@ def test_the_back_off_is_kept_for_a_server_that_takes_a_stream_and_closes_at_onc
 ) -> None:
     backoff = Backoff(first=0.001, longest=0.002)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        sink = RtspSink(f"rtsp://127.0.0.1:{listener.getsockname()[1]}/x", PyavEncoder, backoff=backoff)
+        sink = rtsp_sink(f"rtsp://127.0.0.1:{listener.getsockname()[1]}/x", backoff=backoff, contested_delay=0.002)
         with Show(sink, picture(20)) as show:
             for _ in range(9):
                 connection, _ = listener.accept()
@@ -300,17 +329,38 @@ def test_the_back_off_is_kept_for_a_server_that_takes_a_stream_and_closes_at_onc
                         connection.sendall(b"RTSP/1.0 200 OK\r\nCSeq: %d\r\nSession: 1\r\n\r\n" % sequence)
             cut: tuple[ConnectionState, ...] = ("live", "lost")
             show.wait_for(*cut * 9)
-    assert backoff.attempt >= 9
+    assert backoff.attempt == 2  # then somebody else takes the path, as it seems
     losses = [record.message for record in caplog.records if " lost" in record.message]
     assert [message.partition(": ")[0].partition("/x ")[2] for message in losses] == [
         "lost",
-        *(f"lost ({count} times in a row)" for count in (2, 4, 8)),
+        *(f"lost ({count} times in a row)" for count in (2, 3, 4, 8)),
     ]
+    assert "another publisher takes this path" not in losses[1]
+    assert "another publisher takes this path" in losses[2]
+
+
+def test_a_server_that_takes_only_udp_gets_udp_and_that_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    with RtspServer(publish=["out"], udp_only=True) as server, Show(rtsp_sink(server.url("publish/out"))) as show:
+        show.wait_for("live")
+        assert_similar(watch(server.url("out"), 3, (64, 48), transport="udp")[-1], picture(20))
+        server.kill()
+        show.wait_for("live", "lost")
+        server.start()
+        show.wait_for("live", "lost", "live")
+    assert sum("so it is sent by UDP" in message for message in caplog.messages) == 1
+
+
+def test_a_server_that_takes_no_streams_at_all_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    refused = {"ANNOUNCE": "400 Bad Request"}
+    server = ScriptedRtsp("", b"", refused=refused, public="OPTIONS, DESCRIBE, SETUP, PLAY")
+    with server, Show(rtsp_sink(server.url)) as show:
+        show.wait_for("connecting", "connecting")
+    assert "the server takes no streams at this path" in caplog.text
 
 
 def test_an_encoder_that_ffmpeg_lacks_ends_the_run_with_its_words(rtsp: RtspServer) -> None:
     sink = open_sink(rtsp.url("publish/out"), SinkOptions(encoder="ffmpeg:h264_nonsense"))
-    assert isinstance(sink, RtspSink)
+    assert isinstance(sink, PublishingSink)
     with Show(sink, picture(20)) as show:
         show.failure()
         assert "ffmpeg cannot encode with h264_nonsense: Unknown encoder" in str(show.error)

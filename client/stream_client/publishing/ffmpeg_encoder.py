@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import IO
 
 import numpy as np
@@ -66,7 +67,15 @@ class FfmpegEncoder:
     WAIT_SECONDS = 0.1
     """Seconds to wait for a frame's access unit. A later one comes with the next frame."""
 
-    def __init__(self, width: int, height: int, *, codec: str = "libx264", quality: int = DEFAULTS.quality) -> None:
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        frame_rate: Fraction | None = None,
+        *,
+        codec: str = "libx264",
+        quality: int = DEFAULTS.quality,
+    ) -> None:
         command = ffmpeg_command(codec, width, height, quality=quality)
         self._codec = codec
         self._units: BoundedQueue[bytes] = BoundedQueue(8)
@@ -83,7 +92,7 @@ class FfmpegEncoder:
         for thread in self._threads:
             thread.start()
 
-    def encode(self, image: Image, presentation: int) -> list[bytes]:
+    def encode(self, image: Image, presentation: int, *, key: bool = False) -> list[bytes]:
         """Send a frame to ffmpeg, and wait briefly for the access unit."""
         assert self._process.stdin is not None
         try:

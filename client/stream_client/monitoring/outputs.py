@@ -1,0 +1,47 @@
+"""What became of the results at one output."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from stream_client.frames import Result
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSnapshot:
+    """Counts of frames at one output, at one moment.
+
+    ``sent``: it took them. ``skipped``: newer ones were sent instead, since it was slower than they came.
+    ``repeated``: sent again since nothing new came. ``lost``: they came while it was away, or after it had failed.
+    ``away``: it has a connection, which is not there. ``reason``: why it is or was away.
+    """
+
+    sent: int = 0
+    skipped: int = 0
+    repeated: int = 0
+    lost: int = 0
+    away: bool = False
+    reason: str = ""
+
+    def line(self) -> str:
+        """``148 sent, 2 skipped for newer ones, 3 repeated, 0 lost``."""
+        counts = [f"{self.sent} sent", f"{self.skipped} skipped for newer ones"]
+        return ", ".join([*counts, f"{self.repeated} repeated", f"{self.lost} lost while it was away"])
+
+    def problem(self) -> str | None:
+        """What is wrong with the output at the end of a run, in one clause; ``None``: nothing."""
+        because = f": {self.reason}" if self.reason else ""
+        if not self.sent and self.skipped + self.lost:
+            return f"took no frame{because}"
+        return f"was away at the end{because}" if self.away and self.sent else None
+
+
+@runtime_checkable
+class Publishing(Protocol):
+    """A sink whose ``write`` returns before the result is sent. Optional: other sinks have taken what they wrote."""
+
+    def follow(self, on_end: Callable[[Result, bool], None]) -> None:
+        """Call ``on_end`` once for each result, with whether it was sent; from any thread. Called before ``open``."""
+
+    def output(self) -> OutputSnapshot:
+        """The counts now, from any thread."""

@@ -1,0 +1,55 @@
+"""From a URL to a publisher."""
+
+from functools import partial
+
+from av.codec import Codec
+from av.codec.codec import UnknownCodecError
+
+from stream_client.errors import ConfigurationError
+from stream_client.publishing.encoder import EncoderFactory, PyavEncoder
+from stream_client.publishing.ffmpeg_encoder import FfmpegEncoder, ffmpeg_command
+from stream_client.publishing.publisher import PublishingSink
+from stream_client.publishing.rtsp import RtspWire, Transport
+from stream_client.publishing.sharing import EncoderPool
+from stream_client.sinks.options import SinkOptions
+from stream_client.util.redact import redact
+from stream_client.util.urls import check_url
+
+SCHEMES = ("rtsp", "rtsps")
+"""What can be published to."""
+_TIMEOUT = 5.0
+
+
+def encoder_factory(options: SinkOptions) -> EncoderFactory:
+    """The function that makes the encoder named in ``options``. Raises :class:`.ConfigurationError`."""
+    kind, _, codec = options.encoder.partition(":")
+    codec = codec or "libx264"
+    if kind == "ffmpeg":
+        ffmpeg_command(codec, 2, 2)  # says now what is missing
+        return partial(FfmpegEncoder, codec=codec, quality=options.quality)
+    if kind != "pyav":
+        raise ConfigurationError(f"{options.encoder!r} is no encoder: pyav[:NAME] or ffmpeg[:NAME]", option="encoder")
+    try:
+        encodes_h264 = Codec(codec, "w").canonical_name == "h264"
+    except UnknownCodecError:
+        encodes_h264 = False
+    if not encodes_h264:
+        raise ConfigurationError(f"PyAV has no H.264 encoder {codec!r} here: libx264, for instance", option="encoder")
+    return partial(PyavEncoder, codec=codec, quality=options.quality)
+
+
+def open_publisher(
+    url: str, options: SinkOptions, pool: EncoderPool, *, reconnect_timeout: float | None
+) -> PublishingSink:
+    """The publisher for ``url``, with one of :data:`SCHEMES`. Raises :class:`.ConfigurationError`."""
+    check_url(url, "output_stream")
+    transport = Transport(redact(url))
+    return PublishingSink(
+        url,
+        lambda: RtspWire(url, transport, timeout=_TIMEOUT),
+        encoder_factory(options),
+        pool=pool,
+        settings=options,
+        reconnect_timeout=reconnect_timeout,
+        timeout=_TIMEOUT,
+    )

@@ -1,0 +1,188 @@
+"""Frames encoded once for all outputs that want the same of them."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from stream_client.frames import Image
+from stream_client.publishing.encoder import Encoder, EncoderFactory
+from stream_client.publishing.wire import EncodedFrame
+from stream_client.rtsp.h264 import CLOCK_RATE, split_access_unit
+
+KEY_SECONDS = 1.0
+"""Seconds between key frames, at most. Viewers can join and recover within this time."""
+_IDR = 5
+_NOT_SENT_YET = 300
+"""Encoded frames that an output may leave untaken. Beyond them it starts afresh with a key frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What is encoded: an image with its media time in seconds, and the rest as in :class:`EncodedFrame`."""
+
+    image: Image
+    time: float
+    captured: float
+    index: int
+    wall_clock: float | None = None
+
+
+class Tap:
+    """What one output takes from a shared encoder. One thread uses it. Only :meth:`abort` is for other threads."""
+
+    def __init__(self, encoder: "SharedEncoder", on_close: "Callable[[Tap], None]") -> None:
+        self._encoder = encoder
+        self._on_close = on_close
+        self.waiting: deque[EncodedFrame] = deque()
+        self.wants_key = True
+
+    def first(self, picture: Picture) -> EncodedFrame:
+        """A key frame that shows ``picture``."""
+        while True:
+            self.restart()
+            self._encoder.encode(picture, again=True)
+            if self.waiting:
+                return self.waiting[0]
+
+    def encode(self, picture: Picture) -> list[EncodedFrame]:
+        """What is new for this output, now that ``picture`` has come; the picture itself is encoded once for all."""
+        self._encoder.encode(picture, again=self.wants_key)
+        return self._take()
+
+    def repeat(self, after: float) -> list[EncodedFrame]:
+        """As :meth:`encode`, with the last picture again if nothing was encoded for ``after`` seconds."""
+        self._encoder.repeat(after)
+        return self._take()
+
+    def restart(self) -> None:
+        """Forget what waits; the next frame is a key frame."""
+        self._encoder.restart(self)
+
+    def abort(self) -> None:
+        """Make a waiting call fail now, unless others share the encoder."""
+        self._encoder.abort()
+
+    def close(self) -> None:
+        """Take nothing more. The last output ends the encoder."""
+        self._on_close(self)
+
+    def _take(self) -> list[EncodedFrame]:
+        return self._encoder.take(self)
+
+
+class SharedEncoder:
+    """One encoder and the taps of its outputs. Safe from any thread: who comes first with a picture encodes it."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._lock = threading.Lock()
+        self._taps: list[Tap] = []
+        self._last: Picture | None = None
+        self._ticks = -1
+        self._encoded_at = self._next_key = 0.0
+        self._in_encoder: deque[tuple[int, Picture]] = deque()
+
+    def join(self, tap: Tap) -> None:
+        """Another output."""
+        with self._lock:
+            self._taps.append(tap)
+
+    def leave(self, tap: Tap) -> bool:
+        """An output goes. ``False``: it was the last one, and the encoder is closed."""
+        with self._lock:
+            if tap in self._taps:
+                self._taps.remove(tap)
+                if not self._taps:
+                    self._encoder.close()
+            return bool(self._taps)
+
+    def encode(self, picture: Picture, *, again: bool = False) -> None:
+        """Encode ``picture`` unless it has been; ``again``: in that case as a repetition."""
+        with self._lock:
+            if self._last is None or picture.index > self._last.index:
+                self._last = picture
+                self._encode(picture, round(picture.time * CLOCK_RATE))
+            elif again:
+                self._encode_last()
+
+    def repeat(self, after: float) -> None:
+        """Encode the last picture again if nothing was encoded for ``after`` seconds."""
+        with self._lock:
+            if time.monotonic() - self._encoded_at >= after:
+                self._encode_last()
+
+    def restart(self, tap: Tap) -> None:
+        """``tap`` goes on with a key frame."""
+        with self._lock:
+            tap.waiting.clear()
+            tap.wants_key = True
+
+    def take(self, tap: Tap) -> list[EncodedFrame]:
+        """What waits for ``tap``."""
+        with self._lock:
+            frames = list(tap.waiting)
+            tap.waiting.clear()
+            return frames
+
+    def abort(self) -> None:
+        """End a wait of the encoder, if only one output uses it."""
+        if len(self._taps) == 1:
+            self._encoder.abort()
+
+    def _encode_last(self) -> None:
+        assert self._last is not None
+        passed = max(0.0, time.monotonic() - self._encoded_at)
+        self._encode(self._last, self._ticks + round(passed * CLOCK_RATE))
+
+    def _encode(self, picture: Picture, ticks: int) -> None:
+        # A repetition may have passed the time of the frame after it.
+        self._ticks = max(ticks, self._ticks + 1)
+        self._encoded_at = time.monotonic()
+        self._in_encoder.append((self._ticks, picture))
+        key = self._encoded_at >= self._next_key or any(tap.wants_key for tap in self._taps)
+        if key:
+            self._next_key = self._encoded_at + KEY_SECONDS
+        for data in self._encoder.encode(picture.image, self._ticks, key=key):
+            presentation, shown = self._in_encoder.popleft()
+            is_key = any(unit[0] & 0x1F == _IDR for unit in split_access_unit(data))
+            self._hand_out(EncodedFrame(data, presentation, is_key, shown.captured, shown.index, shown.wall_clock))
+
+    def _hand_out(self, frame: EncodedFrame) -> None:
+        for tap in self._taps:
+            if len(tap.waiting) >= _NOT_SENT_YET:
+                tap.waiting.clear()
+                tap.wants_key = True
+            if frame.key:
+                tap.wants_key = False
+            if not tap.wants_key:
+                tap.waiting.append(frame)
+
+
+class EncoderPool:
+    """The encoders of a run's outputs. Outputs with the same size and settings share one. Safe from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._encoders: dict[Hashable, SharedEncoder] = {}
+
+    def tap(self, make: EncoderFactory, width: int, height: int, rate: Fraction | None, settings: Hashable) -> Tap:
+        """A tap of the encoder for frames of this size; ``make`` is called where no output with ``settings`` has one.
+
+        Raises :class:`~stream_client.errors.SinkError` where the encoder cannot be made.
+        """
+        key = (width, height, settings)
+        with self._lock:
+            shared = self._encoders.get(key)
+            if shared is None:
+                shared = self._encoders[key] = SharedEncoder(make(width, height, rate))
+            tap = Tap(shared, lambda tap: self._close(key, shared, tap))
+            shared.join(tap)
+            return tap
+
+    def _close(self, key: Hashable, shared: SharedEncoder, tap: Tap) -> None:
+        with self._lock:
+            if not shared.leave(tap) and self._encoders.get(key) is shared:
+                del self._encoders[key]

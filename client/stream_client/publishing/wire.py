@@ -1,0 +1,57 @@
+"""The seam below a publisher: one connection that carries encoded frames."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedFrame:
+    """An access unit of H.264 in Annex B form, with its parameter sets where it is a key frame.
+
+    ``time``: presentation time in ticks of 90 kHz. ``captured``: :func:`time.monotonic` of its capture. ``index`` is
+    the source frame's, also where it is repeated. ``wall_clock``: seconds since 1970 of its capture, where known.
+    """
+
+    data: bytes
+    time: int
+    key: bool
+    captured: float
+    index: int
+    wall_clock: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VideoTrack:
+    """What a wire says about the stream before its first frame. ``frame_rate`` is the source's nominal rate."""
+
+    width: int
+    height: int
+    frame_rate: Fraction | None = None
+
+
+class Wire(Protocol):
+    """A connection, used once and by one thread. Only :meth:`abort` is for other threads.
+
+    Raises :class:`OSError` for a broken connection, and :class:`~stream_client.errors.RtspError` or
+    :class:`~stream_client.errors.SinkError` for a refusal.
+    """
+
+    def open(self, track: VideoTrack, first: EncodedFrame, within: float) -> None:
+        """Connect and announce the stream in ``within`` seconds; ``first`` has its parameter sets and is not sent."""
+
+    def send(self, frame: EncodedFrame) -> None:
+        """Send a frame. The first one is a key frame."""
+
+    def queued(self) -> int | None:
+        """Bytes that were sent and have not reached the other side; ``None`` where that cannot be known."""
+
+    def close(self) -> None:
+        """Take leave where possible, and close the connection; safe after a failed :meth:`open`."""
+
+    def abort(self) -> None:
+        """Make every waiting call fail now. Called from another thread."""
+
+
+WireFactory = Callable[[], Wire]
