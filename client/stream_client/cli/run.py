@@ -86,10 +86,10 @@ def _print_summary(summary: Summary) -> None:
     print(f"{summary.ledger.line()} in {seconds:.1f} s{rate}", file=sys.stderr, flush=True)
     for name, connection in summary.connections.items():
         if connection.losses:
-            print(f"{redact(name)}: {connection.line()}", file=sys.stderr, flush=True)
+            print(f"{name}: {connection.line()}", file=sys.stderr, flush=True)
     for name, output in summary.outputs.items():
         if output.skipped or output.repeated or output.lost:
-            print(f"{redact(name)}: {output.line()}", file=sys.stderr, flush=True)
+            print(f"{name}: {output.line()}", file=sys.stderr, flush=True)
 
 
 def _print_last_failure(summary: Summary) -> None:
