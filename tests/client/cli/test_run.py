@@ -148,6 +148,7 @@ def test_an_output_that_took_no_frame_ends_the_run_with_a_status_and_nothing_cou
     with ScriptedRtsp("", b"", refused={"RECORD": "400 Bad Request"}) as refusing:
         done = run_client(
             *("--grpc_address", server.address, "--input_stream", "testsrc:160x120@30", "--limit_frames", "10"),
+            *("--drop_policy", "block"),
             *("--output_stream", refusing.url),
         )
     assert done.returncode == 1
@@ -164,6 +165,7 @@ def test_a_frame_that_one_of_two_outputs_took_is_delivered_and_the_other_still_c
     with ScriptedRtsp("", b"", refused={"RECORD": "400 Bad Request"}) as refusing:
         done = run_client(
             *("--grpc_address", server.address, "--input_stream", "testsrc:160x120@30", "--limit_frames", "10"),
+            *("--drop_policy", "block"),
             *("--output_stream", refusing.url, "--output_stream", "none"),
         )
     assert done.returncode == 1
