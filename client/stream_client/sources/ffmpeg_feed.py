@@ -14,6 +14,7 @@ from stream_client.sources.feed import (
     FeedProperties,
     LiveInput,
 )
+from stream_client.sources.pixel_bound import DECODER_OPTIONS, Refusals, bound
 from stream_client.sources.recording import Recording
 from stream_client.util.container import frame_count_of, frame_rate_of, has_flag, microseconds, video_of
 
@@ -49,12 +50,14 @@ class FfmpegFeed:
     def _live_frames(
         self, container: av.container.InputContainer, stream: av.VideoStream
     ) -> Generator[FeedFrame, None, None]:
+        refusals = Refusals(self.live.name)
         made_up = has_flag(container.format, Flags.no_timestamps)
         for packet in container.demux(stream):
             try:
                 frames = stream.decode(packet)
-            except av.error.InvalidDataError:
-                continue  # damaged in transit, or before the first key frame: the stream goes on
+            except av.error.InvalidDataError:  # damaged in transit, or before the first key frame: the stream goes on
+                refusals.damaged(stream.codec_context)
+                continue
             for frame in frames:
                 yield FeedFrame(frame, None if made_up else microseconds(frame))
 
@@ -63,7 +66,10 @@ class FfmpegFeed:
         started = time.monotonic()
         try:
             return av.open(
-                live.url, format=live.format, options=live.options, timeout=(live.open_timeout, live.read_timeout)
+                live.url,
+                format=live.format,
+                options=live.options | DECODER_OPTIONS,
+                timeout=(live.open_timeout, live.read_timeout),
             )
         except (OSError, av.error.FFmpegError) as error:  # most of FFmpeg's errors are not an OSError
             # An interrupted handshake ends with any error, "invalid data" for instance.
@@ -80,6 +86,7 @@ class FfmpegFeed:
             raise SourceCodecError(
                 f"{self.live.name} has video in a codec that FFmpeg cannot decode", option="input_stream"
             )
+        bound(stream.codec_context, self.live.name)
         segmented = container.format.name.split(",")[0] in ("hls", "dash")
         finite = _has_an_end(container, segmented)
         # Frame threads would hold back a frame a thread.

@@ -16,6 +16,7 @@ from stream_client.frames import Frame, StreamInfo
 from stream_client.sound import SoundTrack, sound_of
 from stream_client.sources.decoding import Decoding
 from stream_client.sources.feed import FeedFrame
+from stream_client.sources.pixel_bound import DECODER_OPTIONS, bound
 from stream_client.sources.recording import Recording
 from stream_client.util.clock import SteadyClock
 from stream_client.util.container import frame_count_of, frame_rate_of, video_of
@@ -139,6 +140,7 @@ class FileSource:
             raise SourceCodecError(f"{self._name} has no video stream", option="input_stream")
         if stream.codec_context is None:
             raise SourceCodecError(f"{self._name} has video in a codec that cannot be decoded", option="input_stream")
+        bound(stream.codec_context, self._name)
         stream.thread_type = "AUTO"
         self._aspect = stream.sample_aspect_ratio
         if not self._loop:
@@ -158,7 +160,7 @@ class FileSource:
         # FFmpeg would take the a of a:b.mp4 for a protocol.
         url = "pipe:0" if self._name != str(self._path) else f"file:{self._path}"
         try:
-            return av.open(url)
+            return av.open(url, options=DECODER_OPTIONS)
         except av.error.FFmpegError as error:
             raise SourceCodecError(
                 f"{self._name} is not a video that can be read: {error.strerror}", option="input_stream"

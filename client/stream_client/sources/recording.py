@@ -13,6 +13,7 @@ from av.format import Flags
 from stream_client.errors import SourceCodecError
 from stream_client.sound import SoundTrack
 from stream_client.sources.feed import FeedFrame
+from stream_client.sources.pixel_bound import too_large
 from stream_client.sources.timeline import Continuity, MediaTimes
 from stream_client.util.container import frame_rate_of, has_flag, microseconds
 
@@ -61,7 +62,7 @@ class Recording:
                 frames = packet.decode()
             except av.error.FFmpegError as error:
                 damaged += 1
-                problem = str(error.strerror)
+                problem = too_large(self._stream.codec_context) or str(error.strerror)
                 continue
             for frame in frames:
                 yield self._placed(frame)

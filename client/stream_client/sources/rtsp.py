@@ -11,6 +11,7 @@ from stream_client.rtsp.description import H264Track
 from stream_client.rtsp.player import Player
 from stream_client.sources.feed import FeedFrame, FeedProperties, LiveInput
 from stream_client.sources.ffmpeg_feed import FfmpegFeed
+from stream_client.sources.pixel_bound import Refusals, bound
 from stream_client.sources.timeline import MediaTimes
 from stream_client.util.container import microseconds
 
@@ -79,14 +80,17 @@ class RtspFeed:
         assert isinstance(decoder, av.VideoCodecContext)
         decoder.thread_type = "SLICE"  # frame threads would hold back a frame a thread
         decoder.extradata = track.parameter_sets or None
+        bound(decoder, self.live.name)
+        refusals = Refusals(self.live.name)
         times = MediaTimes(round(1_000_000 / (track.frame_rate or _NOMINAL_RATE))) if track.finite else None
         for unit in self._player.access_units(track):
             packet = av.Packet(unit.data)
             packet.pts, packet.time_base = unit.time, Fraction(1, track.clock_rate)
             try:
                 frames = decoder.decode(packet)
-            except av.error.InvalidDataError:
-                continue  # damaged in transit, or before the first key frame: the stream goes on
+            except av.error.InvalidDataError:  # damaged in transit, or before the first key frame: the stream goes on
+                refusals.damaged(decoder)
+                continue
             if frames and not self.properties.codec:
                 rate = track.frame_rate or decoder.framerate or None
                 self.properties = FeedProperties(
