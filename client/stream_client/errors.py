@@ -23,6 +23,7 @@
      ├── PredictionError             a classifier beside the stream gives no predictions
      ├── MetricsError                metrics cannot be served or pushed
      ├── RtspError                   an RTSP server refuses, or does not speak RTSP
+     │    └── RtspClearTextError          it wants a password that everybody on the way could read
      └── LedgerError                 the counts of frames do not add up: a bug of this package
 
 Every message is one line that names the input and the remedy, without control characters, whoever wrote parts of it.
@@ -148,6 +149,10 @@ class RtspError(StreamClientError):
         super().__init__(message)
         self.status = status
         self.method = method
+
+
+class RtspClearTextError(RtspError):
+    """The server wants a password that everybody on the way could read."""
 
 
 class LedgerError(StreamClientError):

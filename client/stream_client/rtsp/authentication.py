@@ -32,6 +32,11 @@ class Authenticator:
         self._count = 0
         return True
 
+    @property
+    def shows_password(self) -> bool:
+        """Whether the method that the server chose sends the password itself."""
+        return self._scheme == "basic"
+
     def header(self, method: str, url: str) -> str | None:
         """The value of ``Authorization`` for a request; ``None`` before a challenge."""
         user, password = self.credentials.user, self.credentials.password

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import re
 import socket
 import ssl
 import time
@@ -10,21 +9,22 @@ from collections import deque
 from typing import Any
 from urllib.parse import urlsplit
 
-from stream_client.errors import RtspError
-from stream_client.rtsp.authentication import Authenticator
-from stream_client.rtsp.messages import (
-    Packet,
-    Response,
-    parse_packet,
-    parse_response,
-    request_bytes,
+from stream_client.errors import ConfigurationError, RtspError
+from stream_client.rtsp.client import RtspClient
+from stream_client.rtsp.messages import Packet, Response
+from stream_client.util.redact import redact
+from stream_client.util.tls import tls_context
+from stream_client.util.urls import (
+    DEFAULT_PORTS,
+    check_url,
+    credentials_for,
+    is_loopback,
+    same_server,
+    split_credentials,
 )
-from stream_client.util.urls import credentials_for, split_credentials
 
-_PORTS = {"rtsp": 554, "rtsps": 322}
 _TEARDOWN_SECONDS = 0.3
-_KEEPALIVE_SECONDS = 25.0  # servers close sessions after 60 s by default (RFC 2326, 12.37)
-_SESSION_TIMEOUT = re.compile(r"timeout\s*=\s*([0-9]{1,9})")
+_MOST_REDIRECTS = 5
 MAX_EARLY_BYTES = 8 << 20
 """Of packets that come before the answer to a request. A server that has begun to send answers soon."""
 _PACKET_BYTES = 128
@@ -35,38 +35,58 @@ class RtspConnection:
     """Used by one thread, but for :meth:`abort`. ``timeout`` in seconds bounds each step.
 
     Raises :class:`RtspError` for refusals and :class:`OSError` (timeouts, TLS) for the rest. ``url`` is without
-    credentials afterwards; they, or those of the environment, answer the server's challenges.
+    credentials afterwards; they, or those of the environment, answer the server's challenges. ``insecure``: any
+    certificate is taken, and passwords may go unencrypted.
     """
 
-    def __init__(self, url: str, *, timeout: float) -> None:
-        self.url, _ = split_credentials(url)
-        credentials = credentials_for(url)
-        self._authenticator = Authenticator(credentials) if credentials is not None else None
+    def __init__(self, url: str, *, timeout: float, insecure: bool = False) -> None:
         self._timeout = timeout
+        self._insecure = insecure
         self._requests_end = math.inf
         self._socket: socket.socket | None = None
         self._aborted = False
-        self._received = bytearray()
         self._early: deque[Packet] = deque()
         self._early_bytes = 0
-        self._sequence = 0
-        self._session = ""
-        self._keepalive_seconds = _KEEPALIVE_SECONDS
-        self._next_keepalive = 0.0
-        self._silence_end = math.inf  # when the server must have said something after a keep-alive
+        self._client = self._client_for(url)
+
+    @property
+    def url(self) -> str:
+        """The address without credentials, after redirects the last one."""
+        return self._client.url
+
+    @property
+    def peer(self) -> tuple[Any, ...]:
+        """The server's socket address."""
+        assert self._socket is not None
+        return tuple(self._socket.getpeername())
+
+    def begin(self, method: str, headers: dict[str, str], body: bytes = b"", within: float = math.inf) -> Response:
+        """Connect and make the first request, at the server that redirects lead to; see :meth:`connect`.
+
+        Credentials stay with the server that they were given for.
+        """
+        for _ in range(_MOST_REDIRECTS + 1):
+            self.connect(within)
+            try:
+                return self.request(method, self.url, headers, body)
+            except RtspError:
+                if not self._client.redirection:
+                    raise
+                self._follow(self._client.redirection)
+        raise RtspError(f"the server redirects more than {_MOST_REDIRECTS} times")
 
     def connect(self, within: float = math.inf) -> None:
         """Open the connection, with TLS for ``rtsps``; ``within`` bounds this and all requests together, in seconds."""
         self._requests_end = time.monotonic() + within
         parts = urlsplit(self.url)
-        host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+        host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme.lower()]
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         for tried, (family, kind, protocol, _, address) in enumerate(addresses, start=1):
             connection = socket.socket(family, kind, protocol)
             self._socket = connection  # abort() knows it before it connects
             connection.settimeout(self._step_seconds())
             try:
-                self._connect_to(connection, address, host if parts.scheme == "rtsps" else None)
+                self._connect_to(connection, address, host if parts.scheme.lower() == "rtsps" else None)
             except OSError:
                 self._socket.close()
                 if self._aborted or tried == len(addresses):
@@ -84,46 +104,27 @@ class RtspConnection:
             milliseconds = min(round(1000 * self._timeout), 2**31 - 1)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         if tls_host is not None:
-            context = ssl.create_default_context()
+            context = tls_context(insecure=self._insecure)
             tls = context.wrap_socket(connection, server_hostname=tls_host, do_handshake_on_connect=False)
             self._socket = tls
             tls.do_handshake()
 
-    @property
-    def peer(self) -> tuple[Any, ...]:
-        """The server's socket address."""
-        assert self._socket is not None
-        return tuple(self._socket.getpeername())
-
     def request(self, method: str, url: str, headers: dict[str, str], body: bytes = b"") -> Response:
         """Send a request, after a challenge once more, and wait for its response. Keeps the session's name."""
-        self.send(self._request_bytes(method, url, headers, body))
-        response = self._response()
-        if response.status == 401 and self._authenticator and self._authenticator.challenged(response.challenges):
-            self.send(self._request_bytes(method, url, headers, body))
+        data = self._client.request(method, url, headers, body)
+        while True:
+            self.send(data)
             response = self._response()
-        if response.status != 200:
-            raise RtspError(f"{method} was answered with {response.status} {response.reason}", response.status, method)
-        if session := response.headers.get("session"):
-            self._session = session.split(";")[0].strip()
-            if declared := _SESSION_TIMEOUT.search(session):
-                self._keepalive_seconds = max(1.0, min(_KEEPALIVE_SECONDS, int(declared[1]) / 2))
-        self._next_keepalive = time.monotonic() + self._keepalive_seconds
-        return response
+            data = self._client.answer(response, time.monotonic())
+            if not data:
+                return response
 
     def keepalive(self) -> bytes:
         """The request that keeps the session alive, for :meth:`send`; empty while none is due.
 
         Raises :class:`TimeoutError` when nothing has come within the timeout after the last one.
         """
-        now = time.monotonic()
-        if now >= self._silence_end:
-            raise TimeoutError("the server has fallen silent")
-        if now < self._next_keepalive:
-            return b""
-        self._next_keepalive = now + self._keepalive_seconds
-        self._silence_end = now + self._timeout
-        return self._request_bytes("OPTIONS", self.url, {}, b"")
+        return self._client.keepalive(time.monotonic())
 
     def send(self, data: bytes) -> None:
         """Send everything."""
@@ -138,21 +139,38 @@ class RtspConnection:
 
     def skip_to_packet(self) -> None:
         """After an :class:`RtspError` of :meth:`receive`: go on where the next packet may begin."""
-        start = self._received.find(b"$", 1)
-        del self._received[: len(self._received) if start < 0 else start]
+        self._client.skip_to_packet()
+
+    def fileno(self) -> int:
+        """The socket, for :mod:`selectors`."""
+        assert self._socket is not None
+        return self._socket.fileno()
 
     def discard_received(self) -> None:
-        """Read and drop receiver reports and answers to keep-alives, so that the server never waits for us."""
+        """Read what is there: answers to keep-alives, and receiver reports, so that the server never waits for us."""
         assert self._socket is not None
         self._socket.settimeout(0)
         try:
-            while self._socket.recv(65_536):
-                self._silence_end = math.inf
+            while data := self._socket.recv(65_536):
+                self._client.receive(data)
+                self._take_messages()
         except (BlockingIOError, ssl.SSLWantReadError):
             return
         finally:
             self._socket.settimeout(self._timeout)
         raise ConnectionResetError("the server closed the connection")
+
+    def _take_messages(self) -> None:
+        while True:
+            try:
+                message = self._client.next_message()
+            except RtspError:  # a request of the server
+                self._client.skip_to_packet()
+                continue
+            if message is None:
+                return
+            if isinstance(message, Response):
+                self._client.is_answer(message)
 
     def close(self) -> None:
         """End the session where possible, and close the connection.
@@ -162,12 +180,12 @@ class RtspConnection:
         connection = self._socket
         if connection is None:
             return
-        if self._session and not self._aborted:
+        if not self._aborted and (teardown := self._client.teardown()):
             with contextlib.suppress(OSError, RtspError):
                 self._timeout = min(self._timeout, _TEARDOWN_SECONDS)
                 self._requests_end = math.inf
                 connection.settimeout(self._timeout)
-                self.send(self._request_bytes("TEARDOWN", self.url, {}, b""))
+                self.send(teardown)
                 self._response()
         self._socket = None
         connection.close()
@@ -180,15 +198,27 @@ class RtspConnection:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
-    def _request_bytes(self, method: str, url: str, headers: dict[str, str], body: bytes) -> bytes:
-        self._sequence += 1
-        fields = {"CSeq": str(self._sequence), "User-Agent": "ovms-stream-client", **headers}
-        if self._session:
-            fields["Session"] = self._session
-        authorization = self._authenticator.header(method, url) if self._authenticator else None
-        if authorization is not None:
-            fields["Authorization"] = authorization
-        return request_bytes(method, url, fields, body)
+    def _client_for(self, url: str) -> RtspClient:
+        bare, _ = split_credentials(url)
+        parts = urlsplit(bare)
+        clear_text = self._insecure or parts.scheme.lower() == "rtsps" or is_loopback(parts.hostname or "")
+        return RtspClient(bare, credentials_for(url), clear_text=clear_text, silence=self._timeout)
+
+    def _follow(self, location: str) -> None:
+        before, self._socket = self._socket, None
+        if before is not None:
+            before.close()
+        scheme = location.partition("://")[0].lower()
+        try:
+            check_url(location)
+        except ConfigurationError as error:
+            raise RtspError(f"the server redirects to what is no URL: {redact(location)}") from error
+        if scheme not in ("rtsp", "rtsps") or (scheme == "rtsp" and self.url.lower().startswith("rtsps:")):
+            raise RtspError(f"the server redirects to {redact(location)}, which is not followed")
+        client = self._client_for(location)
+        if same_server(self.url, location):
+            client.keep_credentials(self._client)
+        self._client = client
 
     def _response(self) -> Response:
         """The response to the last request; a server may begin to send packets before it has answered."""
@@ -201,7 +231,7 @@ class RtspConnection:
                 if self._early_bytes > MAX_EARLY_BYTES:
                     raise RtspError("the server sends packets and does not answer")
                 self._early.append(message)
-            elif message.headers.get("cseq", str(self._sequence)) == str(self._sequence):  # else a keep-alive's
+            elif self._client.is_answer(message):
                 return message
 
     def _step_seconds(self) -> float:
@@ -210,13 +240,9 @@ class RtspConnection:
     def _next_message(self, deadline: float | None) -> Response | Packet:
         assert self._socket is not None
         while True:
-            if self._received:
-                parse = parse_packet if self._received.startswith(b"$") else parse_response
-                parsed = parse(self._received)
-                if parsed is not None:
-                    message, length = parsed
-                    del self._received[:length]
-                    return message
+            message = self._client.next_message()
+            if message is not None:
+                return message
             if deadline is not None:
                 self._socket.settimeout(max(0.001, deadline - time.monotonic()))
             try:
@@ -225,5 +251,4 @@ class RtspConnection:
                 self._socket.settimeout(self._timeout)
             if not data:
                 raise ConnectionResetError("the server closed the connection")
-            self._received += data
-            self._silence_end = math.inf
+            self._client.receive(data)

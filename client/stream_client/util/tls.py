@@ -1,0 +1,39 @@
+"""TLS of our own sockets, and what is wrong with a certificate, in words."""
+
+import ssl
+
+CERTIFICATES_VARIABLE = "SSL_CERT_FILE"
+"""The environment's PEM file with the authorities to trust. OpenSSL reads it."""
+
+_EXPIRED, _SELF_SIGNED, _NO_AUTHORITY, _NOT_YET_VALID = 10, 18, 20, 9  # X509_V_ERR_… of OpenSSL's x509_vfy.h
+_SELF_SIGNED_IN_CHAIN, _OTHER_HOST, _OTHER_ADDRESS = 19, 62, 64
+
+
+def tls_context(*, insecure: bool) -> ssl.SSLContext:
+    """A context for clients that trusts the system's authorities, or those of ``SSL_CERT_FILE``.
+
+    ``insecure`` takes any certificate.
+    """
+    context = ssl.create_default_context()
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def tls_reason(error: ssl.SSLError, authorities: str = CERTIFICATES_VARIABLE) -> str:
+    """What went wrong in a handshake, and the remedy. ``authorities``: where the user names a file of them."""
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        reason = (error.reason or str(error)).replace("_", " ").lower()
+        return f"the TLS handshake failed ({reason}): does the server speak TLS at this port?"
+    code = error.verify_code
+    if code in (_SELF_SIGNED, _NO_AUTHORITY, _SELF_SIGNED_IN_CHAIN):
+        return (
+            f"the server's certificate is not trusted ({error.verify_message}): name a file with it, or with its "
+            f"authority, in {authorities}"
+        )
+    if code in (_OTHER_HOST, _OTHER_ADDRESS):
+        return f"the server's certificate is for another name ({error.verify_message}): use the name that it has"
+    if code in (_EXPIRED, _NOT_YET_VALID):
+        return f"the server's certificate is out of date ({error.verify_message}): renew it, or correct this clock"
+    return f"the server's certificate is not trusted: {error.verify_message}"
