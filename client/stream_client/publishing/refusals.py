@@ -2,7 +2,8 @@
 
 import ssl
 
-from stream_client.errors import RtspError, SinkError
+from stream_client.errors import RtspClearTextError, RtspError, SinkError
+from stream_client.util.tls import tls_reason
 
 _MEANINGS = {
     400: "the server does not take this stream. Its path may be unknown there, may have a source of its own, or "
@@ -24,6 +25,8 @@ TAKEN_OVER = "another publisher takes this path: give one of them another path, 
 
 def meaning(error: Exception, longest: float) -> str:
     """One line about ``error`` and what to do; ``longest``: seconds that an answer may take."""
+    if isinstance(error, RtspClearTextError):
+        return f"{error.message}: use rtsps://"
     if isinstance(error, RtspError):
         if error.status == 401:
             return "the server refuses the credentials: put them in the URL"
@@ -31,10 +34,8 @@ def meaning(error: Exception, longest: float) -> str:
         return f"{error.message}: {known}" if known else error.message
     if isinstance(error, SinkError):
         return error.message
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the server's certificate is not trusted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
-        return f"the TLS handshake failed: {error.reason or error}"
+        return tls_reason(error)
     if isinstance(error, TimeoutError):
         return f"the server did not answer within {longest:g} s"
     if isinstance(error, ConnectionRefusedError):

@@ -51,10 +51,9 @@ class RtspWire:
         if sets is None:
             raise RtspError("the encoder gave no parameter sets")
         connection = self._connection
-        connection.connect(within)
         description = session_description(sets, _TITLE).encode()
         try:
-            connection.request("ANNOUNCE", connection.url, {"Content-Type": "application/sdp"}, description)
+            connection.begin("ANNOUNCE", {"Content-Type": "application/sdp"}, description, within)
         except RtspError as error:
             self._say_what_it_takes(error)
             raise
