@@ -50,7 +50,7 @@ class ServerOptions:
 
     ``rest_address`` is the address of REST; ``None`` takes the address of gRPC. ``channel_arguments`` are arguments of
     gRPC core, such as ``grpc.max_concurrent_streams``. If ``metrics`` is ``None`` the configuration decides.
-    ``tfs``: TensorFlow Serving's gRPC API too, for models. ``exact_inputs``: see :class:`ServableCalls`.
+    ``tfs``: TensorFlow Serving's API too, for models. ``exact_inputs``: see :class:`ServableCalls`.
     ``idle_seconds``: after how long idle servables are unloaded, 0 for never; it needs ``poll_seconds``.
     ``poll_seconds`` is the time between two checks for a changed configuration, 0 for no checks.
     """
@@ -163,7 +163,7 @@ class GraphServer:
             rest = RestServer(
                 options.rest_hosts,
                 port,
-                RestAnswers(self._calls, self._live, self._metrics, options.cross_origin),
+                RestAnswers(self._calls, self._live, self._metrics, options.cross_origin, tfs=options.tfs),
                 HttpLimits(self._calls.budgets.rest_bytes, options.limits.message_bytes),
                 workers=options.rest_workers,
             )

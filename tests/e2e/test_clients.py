@@ -20,7 +20,7 @@ CASES = [
     *[("triton_grpc", case) for case in ("blocking", "streaming", "demo", "asynchronous", "memory")],
     *[("triton_http", case) for case in ("blocking", "asynchronous")],
     *[("kserve_package", case) for case in ("over_grpc", "over_rest")],
-    *[("ovmsclient_package", case) for case in ("predict", "metadata", "status", "refusals")],
+    *[("ovmsclient_package", case) for case in ("predict", "metadata", "status", "refusals", "http")],
     *[("model_api_package", case) for case in ("adapter", "classifier")],
 ]
 

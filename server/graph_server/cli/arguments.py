@@ -87,8 +87,8 @@ def build_parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--tfs",
         action="store_true",
-        help="answer Predict, GetModelMetadata and GetModelStatus of TensorFlow Serving's gRPC API for models, as OVMS "
-        "did until 2026.2: for ovmsclient",
+        help="answer TensorFlow Serving's API for models too (predict, metadata, status; gRPC and REST), as OVMS did "
+        "until 2026.2: for ovmsclient",
     )
     _add_switch(how, "--disable_input_count_validation", "ignore inputs of a request that its model does not have")
     how.add_argument("--cpu_extension", type=Path, help="a library with operations for OpenVINO's CPU device")

@@ -13,7 +13,7 @@ import grpc
 
 from graph_server.errors import UnknownModelError, UnknownVersionError
 from graph_server.metrics.servables import Interface
-from graph_server.models.model import Model, ModelInfo
+from graph_server.models.model import Model, ModelInfo, TensorInfo
 from graph_server.models.repository import Version
 from graph_server.servables.idle import GroupBusyError
 from graph_server.servables.live import LiveServables
@@ -89,6 +89,10 @@ class ServableCalls:
         """The model's own metadata beside its tensors, such as labels. Empty for a graph."""
         servables = self.current()
         return _served(self._version(servables, name, version)).info if name in servables.models.names else {}
+
+    def model_inputs(self, name: str, version: str) -> tuple[TensorInfo, ...]:
+        """The inputs of a model's version, by default of the highest that is available; raises :class:`Refusal`."""
+        return _served(self._version(self.current(), name, "" if version == "0" else version)).inputs
 
     def _graph_metadata(self, servables: Servables, name: str, interface: Interface) -> ModelMetadataResponse:
         if name not in servables.loaded and name not in servables.retired:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from ovmsclient import InvalidInputError, ModelNotFoundError, make_grpc_client
+from ovmsclient import InvalidInputError, ModelNotFoundError, make_grpc_client, make_http_client
 
 from tests.e2e.clients.cases import COLORS, FRAME, run
 
@@ -55,5 +55,20 @@ def refusals(grpc: str, rest: str) -> None:
         raise AssertionError(f"{name}, version {version}: found")
 
 
+def http(grpc: str, rest: str) -> None:
+    client = make_http_client(rest)
+    assert np.allclose(client.predict({"image": COLORS}, "colors"), [[1, 2, 3]])
+    assert client.get_model_metadata("colors") == make_grpc_client(grpc).get_model_metadata("colors")
+    for name in ("colors", "passThrough"):
+        assert client.get_model_status(name) == make_grpc_client(grpc).get_model_status(name)
+    text = "Invalid input shape - Expected: (1,8,8,3); Actual: (1,4,8,3); input name: image"
+    assert refusal(client, {"image": COLORS[:, :4]}).endswith(text), refusal(client, {"image": COLORS[:, :4]})
+    try:
+        client.predict({"image": COLORS}, "nothing")
+    except ModelNotFoundError:
+        return
+    raise AssertionError("found")
+
+
 if __name__ == "__main__":
-    run(predict, metadata, status, refusals)
+    run(predict, metadata, status, refusals, http)

@@ -59,17 +59,29 @@ class HttpResponse:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+Route = tuple[str, re.Pattern[str], Callable[[re.Match[str], Mapping[str, str], "bytes | bytearray"], HttpResponse]]
+"""A method, a path, and what answers it."""
+
+
 class RestAnswers:
     """Answers for the same servables as gRPC, through the same calls."""
 
     def __init__(
-        self, calls: ServableCalls, live: LiveServables, metrics: Registry, cross_origin: CrossOrigin | None = None
+        self,
+        calls: ServableCalls,
+        live: LiveServables,
+        metrics: Registry,
+        cross_origin: CrossOrigin | None = None,
+        *,
+        tfs: bool = False,
     ) -> None:
+        """``tfs``: TensorFlow Serving's API too, for models."""
         self._headers = (cross_origin or CrossOrigin()).answer_headers
         self._calls = calls
         self._live = live
         self._metrics = metrics
-        self._routes: tuple[tuple[str, re.Pattern[str], Callable[..., HttpResponse]], ...] = (
+        self._routes: tuple[Route, ...] = (
+            *(_tfs_routes(calls) if tfs else ()),
             ("POST", re.compile(_MODEL + "/infer"), self._infer),
             ("POST", re.compile("/v1/config/reload"), self._reload),
             ("GET", re.compile("/v1/config"), self._config),
@@ -183,6 +195,22 @@ class RestAnswers:
         if not self._metrics.config.enabled:
             return failed(400, "Invalid request URL")
         return HttpResponse(200, self._metrics.text().encode(), _TEXT)
+
+
+def _tfs_routes(calls: ServableCalls) -> tuple[Route, ...]:
+    from graph_server.service.tfs import rest as tfs  # its messages are of no use to others
+
+    def parts(match: re.Match[str]) -> tuple[str, str]:
+        return unquote(match["name"]), _version(match["version"])
+
+    return (
+        ("POST", tfs.PREDICT, lambda match, _, body: HttpResponse(200, tfs.predict(calls, *parts(match), body))),
+        ("GET", tfs.METADATA, lambda match, *_: _json(tfs.metadata(calls, *parts(match)))),
+        ("GET", tfs.STATUS, lambda match, *_: _json(tfs.status(calls, *parts(match)))),
+        ("GET", tfs.PREDICT, lambda *_: failed(406, "Unsupported method")),
+        ("POST", tfs.METADATA, lambda *_: failed(406, "Unsupported method")),
+        ("POST", tfs.STATUS, lambda *_: failed(406, "Unsupported method")),
+    )
 
 
 def _statuses(calls: ServableCalls) -> dict[str, Any]:

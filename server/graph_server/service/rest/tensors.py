@@ -71,14 +71,14 @@ def decode_http_request(
     text = body[:size]
     take(parsed_size(text))
     try:
-        return _request(json.loads(text, parse_constant=_refuse_constant), memoryview(body)[size:], name, version)
+        return _request(json.loads(text, parse_constant=refuse_constant), memoryview(body)[size:], name, version)
     except json.JSONDecodeError as error:
         raise NotJson(fault_of(error)) from error
     except (ValueError, OverflowError, RecursionError) as error:  # halves of surrogate pairs, 400 digits, 1,000 levels
         raise NotJson() from error
 
 
-def _refuse_constant(text: str) -> float:
+def refuse_constant(text: str) -> float:
     """``NaN`` and ``Infinity`` are Python's, not JSON's."""
     raise ValueError(text)
 

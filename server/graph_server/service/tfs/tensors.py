@@ -18,6 +18,11 @@ DATA_TYPES: Mapping[str, int] = {
     "UINT16": 17, "FP16": 19, "UINT32": 22, "UINT64": 23,
 }  # fmt: skip
 """The values of ``DataType``, by KServe's names."""
+TYPE_NAMES: Mapping[int, str] = {
+    0: "DT_INVALID", 1: "DT_FLOAT", 2: "DT_DOUBLE", 3: "DT_INT32", 4: "DT_UINT8", 5: "DT_INT16", 6: "DT_INT8",
+    7: "DT_STRING", 9: "DT_INT64", 10: "DT_BOOL", 17: "DT_UINT16", 19: "DT_HALF", 22: "DT_UINT32", 23: "DT_UINT64",
+}  # fmt: skip
+"""The names of ``DataType``."""
 _NAMES = {value: name for name, value in DATA_TYPES.items()}
 
 
