@@ -80,7 +80,8 @@ class Frame:
     ``index`` counts the source's frames from 0. A gap means frames that the source could not keep. ``timestamp`` is the
     presentation time in microseconds, strictly increasing within a run (file: media time; live: wall clock since 1970).
     ``captured`` is :func:`time.monotonic` when the frame was there. ``offered`` is the time when the source returned
-    it; the client sets it.
+    it; the client sets it. ``capture_time`` is when the camera captured the frame, in microseconds since 1970 by the
+    camera's own clock, where it sends that: in RTCP sender reports.
     """
 
     index: int
@@ -88,6 +89,7 @@ class Frame:
     image: Image
     captured: float
     offered: float = float("nan")
+    capture_time: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,8 @@ class Stamps:
     ``captured`` → ``offered`` (capture) → ``dequeued`` (queue) → ``converted`` (layout, datatype, padding) →
     ``sent`` (serialise) → ``received`` (round trip) → ``parsed`` (deserialise) → ``joined`` (join and order) →
     ``dispatched`` (waiting for sinks) → ``delivered`` (postprocess). A delivered frame has passed them all;
-    :func:`~stream_client.monitoring.stages.stage_durations` names the spans.
+    :func:`~stream_client.monitoring.stages.stage_durations` names the spans. ``camera`` is
+    :attr:`.Frame.capture_time` on the same clock, where that is known.
     """
 
     captured: float
@@ -174,6 +177,7 @@ class Stamps:
     joined: float = float("nan")
     dispatched: float = float("nan")
     delivered: float = float("nan")
+    camera: float = float("nan")
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,6 +190,12 @@ def _durations(runs: Sequence[StatisticsSnapshot]) -> Iterator[Metric]:
         ("sink_wait", "Time of a result between delivery and a sink.", "sink", lambda run: run.sink_waits),
         ("sink_write", "Time that a sink took for a result.", "sink", lambda run: run.sink_writes),
         ("latency", "Time of a frame from capture to delivery.", "", lambda run: {"": run.latency}),
+        (
+            "camera_latency",
+            "Time of a frame from its capture, by the camera's clock, to delivery.",
+            "",
+            lambda run: {"": run.camera_latency},
+        ),
         ("source_read", "Time that the source took for a frame.", "", lambda run: {"": run.source_reads}),
     ):
         labels = (*_LABELS, label) if label else _LABELS

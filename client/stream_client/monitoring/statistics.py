@@ -22,6 +22,8 @@ BUCKETS = (
     *(1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0),
 )
 """Upper bounds in seconds, six a decade: neighbours differ by 5/3 at most, which bounds a quantile's error."""
+CREDIBLE_CAMERA_LATENCY = 60.0
+"""Seconds. A camera that is later, or whose frames come from the future, has a clock that is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class StatisticsSnapshot:
     ``ledger`` has the counts of frames, ``outputs`` those at each output.
     ``stages``, ``sink_writes`` and ``sink_waits`` map names to histograms.
     ``window_full`` is how long the window was full while a frame waited for it. ``shortest_round_trip`` is ``inf``
-    before the first answer.
+    before the first answer. ``camera_latency`` is from the camera's own capture time to delivery.
     ``elapsed`` is from the first frame to the last delivery.
     """
 
@@ -74,6 +76,7 @@ class StatisticsSnapshot:
     model: str
     stages: Mapping[str, HistogramSnapshot]
     latency: HistogramSnapshot
+    camera_latency: HistogramSnapshot
     source_reads: HistogramSnapshot
     sink_writes: Mapping[str, HistogramSnapshot]
     sink_waits: Mapping[str, HistogramSnapshot]
@@ -103,6 +106,7 @@ class Statistics(Observer):
         self._outputs: Callable[[], Mapping[str, OutputSnapshot]] = dict
         self._stages = {stage: Histogram() for stage in STAGES}
         self._latency = Histogram()
+        self._camera_latency = Histogram()
         self._source_reads = Histogram()
         self._sink_writes: dict[str, Histogram] = {}
         self._sink_waits: dict[str, Histogram] = {}
@@ -132,6 +136,7 @@ class Statistics(Observer):
                 model=self._model,
                 stages={stage: histogram.snapshot() for stage, histogram in self._stages.items()},
                 latency=self._latency.snapshot(),
+                camera_latency=self._camera_latency.snapshot(),
                 source_reads=self._source_reads.snapshot(),
                 sink_writes={sink: histogram.snapshot() for sink, histogram in self._sink_writes.items()},
                 sink_waits={sink: histogram.snapshot() for sink, histogram in self._sink_waits.items()},
@@ -183,6 +188,9 @@ class Statistics(Observer):
             for stage, seconds in durations.items():
                 self._stages[stage].observe(seconds)
             self._latency.observe(stamps.delivered - stamps.captured)
+            camera_latency = stamps.delivered - stamps.camera
+            if 0 <= camera_latency <= CREDIBLE_CAMERA_LATENCY:
+                self._camera_latency.observe(camera_latency)
             self._shortest_round_trip = min(self._shortest_round_trip, durations["round_trip"])
             self._last_delivered = stamps.delivered
             self._deliveries.append(stamps.delivered)

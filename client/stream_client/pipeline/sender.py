@@ -1,5 +1,6 @@
 """The thread that owns the session with the server: converts, sends, and recovers when it breaks."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from stream_client.pipeline.exchange import Exchange
 from stream_client.pipeline.steps import Done, Finish, Lost, Resend, SendFrame
 from stream_client.transport.base import Request, Transport
 from stream_client.util.backoff import Backoff
+from stream_client.util.clock import to_monotonic
 from stream_client.util.reconnector import Reconnector
 from stream_client.util.retry_plan import RetryPlan
 
@@ -134,7 +136,8 @@ class Sender:
             self._exchange.not_sent("conversion")
             raise
         # Stamped before the hand-over: its answer may be here before send() returns.
-        stamps = Stamps(frame.captured, frame.offered, dequeued, converted, sent=time.monotonic())
+        camera = math.nan if frame.capture_time is None else to_monotonic(frame.capture_time)
+        stamps = Stamps(frame.captured, frame.offered, dequeued, converted, sent=time.monotonic(), camera=camera)
         if self._exchange.sending(frame, request, stamps, len(data)):
             self._transport.send(request.timestamp, data)
 

@@ -81,10 +81,15 @@ class Depacketiser:
             self._ended = timestamp
         return ended
 
+    def time_of(self, timestamp: int) -> int:
+        """The time, as an access unit has it, of an RTP timestamp that is less than 2^31 ticks away."""
+        if self._timestamp is None:
+            return 0
+        return self._time + (timestamp - self._timestamp + 0x8000_0000 & 0xFFFF_FFFF) - 0x8000_0000
+
     def _begin(self, timestamp: int) -> None:
-        if self._timestamp is not None:
-            # The shorter way round: B-frames come with earlier times.
-            self._time += (timestamp - self._timestamp + 0x8000_0000 & 0xFFFF_FFFF) - 0x8000_0000
+        # The shorter way round: B-frames come with earlier times.
+        self._time = self.time_of(timestamp)
         self._timestamp, self._ended = timestamp, None
 
     def _end(self) -> list[AccessUnit]:

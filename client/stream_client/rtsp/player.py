@@ -8,9 +8,9 @@ from stream_client.rtsp.connection import RtspConnection
 from stream_client.rtsp.depacketiser import AccessUnit, Depacketiser
 from stream_client.rtsp.description import H264Track, h264_track
 from stream_client.rtsp.messages import Packet
+from stream_client.rtsp.reports import SenderReport, says_bye, sender_report
 
 _CHANNELS = re.compile(r"interleaved=([0-9]{1,3})\b")
-_BYE = 203
 
 
 class Player:
@@ -22,6 +22,8 @@ class Player:
     def __init__(self, url: str, *, timeout: float) -> None:
         self._connection = RtspConnection(url, timeout=timeout)
         self._channel = 0
+        self._depacketiser: Depacketiser | None = None
+        self._report: SenderReport | None = None
 
     def describe(self) -> H264Track | None:
         """Connect; the first video track, ``None`` where it is not H.264 that we can read."""
@@ -44,7 +46,7 @@ class Player:
 
     def access_units(self, track: H264Track) -> Iterator[AccessUnit]:
         """Each access unit as soon as it is complete, until the server ends the stream."""
-        depacketiser = Depacketiser(track.payload_type)
+        depacketiser = self._depacketiser = Depacketiser(track.payload_type)
         while True:
             try:
                 message = self._connection.receive()
@@ -54,10 +56,22 @@ class Player:
             if isinstance(message, Packet):
                 if message.channel == self._channel:
                     yield from depacketiser.take(message.data)
-                elif message.channel == self._channel + 1 and _says_bye(message.data):
-                    return
+                elif message.channel == self._channel + 1:
+                    self._report = sender_report(message.data) or self._report
+                    if says_bye(message.data):
+                        return
             if keepalive := self._connection.keepalive():
                 self._connection.send(keepalive)
+
+    def capture_time(self, time: int, clock_rate: int) -> int | None:
+        """When the server's clock captured the access unit of that time: µs since 1970, ``None`` where it never said.
+
+        The server says it in its sender reports, the first of which may come seconds after the first frame.
+        """
+        if self._report is None or self._depacketiser is None:
+            return None
+        ticks = time - self._depacketiser.time_of(self._report.timestamp)
+        return self._report.time + round(ticks * 1_000_000 / clock_rate)
 
     def close(self) -> None:
         """End the session where possible, and close the connection."""
@@ -66,13 +80,3 @@ class Player:
     def abort(self) -> None:
         """Make every waiting call fail now; called from another thread."""
         self._connection.abort()
-
-
-def _says_bye(report: bytes) -> bool:
-    """Whether one of a compound packet's parts is RTCP's BYE (RFC 3550, 6.1)."""
-    position = 0
-    while position + 4 <= len(report):
-        if report[position + 1] == _BYE:
-            return True
-        position += 4 + 4 * int.from_bytes(report[position + 2 : position + 4], "big")
-    return False

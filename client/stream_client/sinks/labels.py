@@ -12,7 +12,7 @@ class LabelsSink:
 
     ``{"frame": 0, "time": 0.0, "label": "standing", "score": 0.97, "scores": {…}, "latency_ms": 41.2}``: ``time`` in
     seconds of the source; label, score and scores are null where the graph gave none. ``repetitions`` is their count,
-    where they are counted.
+    where they are counted. ``capture_time`` is the camera's own, in seconds since 1970, where it is known.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -39,6 +39,8 @@ class LabelsSink:
         }
         if label is not None and label.repetitions is not None:
             row["repetitions"] = label.repetitions
+        if result.frame.capture_time is not None:
+            row["capture_time"] = result.frame.capture_time / 1_000_000
         self._lines.write(row)
         return True
 

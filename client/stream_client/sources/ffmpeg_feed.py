@@ -1,5 +1,6 @@
 """Connections that FFmpeg opens: network streams and capture devices."""
 
+import sys
 import time
 from collections.abc import Generator
 
@@ -52,14 +53,16 @@ class FfmpegFeed:
     ) -> Generator[FeedFrame, None, None]:
         refusals = Refusals(self.live.name)
         made_up = has_flag(container.format, Flags.no_timestamps)
+        captured = _CaptureTimes()
         for packet in container.demux(stream):
+            captured.take(packet)
             try:
                 frames = stream.decode(packet)
             except av.error.InvalidDataError:  # damaged in transit, or before the first key frame: the stream goes on
                 refusals.damaged(stream.codec_context)
                 continue
             for frame in frames:
-                yield FeedFrame(frame, None if made_up else microseconds(frame))
+                yield FeedFrame(frame, None if made_up else microseconds(frame), captured.of(frame))
 
     def _open(self) -> av.container.InputContainer:
         live = self.live
@@ -100,6 +103,29 @@ class FfmpegFeed:
             sample_aspect_ratio=stream.sample_aspect_ratio,
         )
         return stream
+
+
+class _CaptureTimes:
+    """Capture times of the frames that are in the decoder, as FFmpeg finds them in an RTP sender's reports."""
+
+    _DELAY = 64
+    """Frames that a decoder may hold back, at most."""
+
+    def __init__(self) -> None:
+        self._times: dict[int, int] = {}
+
+    def take(self, packet: "av.Packet[av.VideoStream]") -> None:
+        """Note a packet's."""
+        # FFmpeg's AVProducerReferenceTime: µs since 1970, and flags.
+        reference = bytes(packet.get_sidedata("prft"))
+        if packet.pts is not None and len(reference) >= 8:
+            self._times[packet.pts] = int.from_bytes(reference[:8], sys.byteorder, signed=True)
+            if len(self._times) > self._DELAY:
+                del self._times[next(iter(self._times))]
+
+    def of(self, frame: av.VideoFrame) -> int | None:
+        """A frame's, in µs since 1970."""
+        return None if frame.pts is None else self._times.pop(frame.pts, None)
 
 
 def _has_an_end(container: av.container.InputContainer, segmented: bool) -> bool:

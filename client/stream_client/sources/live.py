@@ -7,8 +7,6 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass
 
-import av
-
 from stream_client.errors import SourceError, SourceTimeoutError
 from stream_client.frames import Frame, StreamInfo
 from stream_client.sources.decoding import Decoding
@@ -25,7 +23,7 @@ class _Timed:
     """A decoded frame, its number, its timestamp in µs, and when it was there (:func:`time.monotonic`)."""
 
     number: int
-    frame: av.VideoFrame
+    fed: FeedFrame
     timestamp: int
     captured: float
 
@@ -83,7 +81,7 @@ class LiveSource:
                 raise SourceError(f"{self._live.name}: stopped before the first frame")
             raise SourceError(f"{self._live.name} ended before the first frame", option="input_stream")
         found = self._feed.properties
-        shape = self._image.shape(first.frame, found.sample_aspect_ratio)
+        shape = self._image.shape(first.fed.frame, found.sample_aspect_ratio)
         return StreamInfo(
             self._live.name,
             shape.width,
@@ -106,9 +104,15 @@ class LiveSource:
         """Wait for a frame that can be converted. Returns the oldest one kept."""
         self._wanted.set()
         while (decoded := self._next_decoded()) is not None:
-            image = self._image(decoded.frame, self._feed.properties.sample_aspect_ratio)
+            image = self._image(decoded.fed.frame, self._feed.properties.sample_aspect_ratio)
             if image is not None:
-                return Frame(decoded.number, decoded.timestamp, image, decoded.captured)
+                return Frame(
+                    decoded.number,
+                    decoded.timestamp,
+                    image,
+                    decoded.captured,
+                    capture_time=decoded.fed.capture_time,
+                )
         return None
 
     def _next_decoded(self) -> _Timed | None:
@@ -133,7 +137,7 @@ class LiveSource:
             self._decoding.waits = found.finite or self._keep_all
             timestamp = self._recorded(fed) if found.finite else self._clock.at(self._live_time(fed))
             self._last = max(timestamp, self._last + 1)
-            yield _Timed(number, fed.frame, self._last, time.monotonic())
+            yield _Timed(number, fed, self._last, time.monotonic())
             if found.bursty and not self._wanted.is_set():
                 # What comes in bursts can wait until the run begins. Its clock starts then.
                 self._wanted.wait()

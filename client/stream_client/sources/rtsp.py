@@ -99,10 +99,10 @@ class RtspFeed:
                     finite=track.finite,
                     sample_aspect_ratio=decoder.sample_aspect_ratio,
                 )
-            yield from (_timed(frame, times) for frame in frames)
-        yield from (_timed(frame, times) for frame in decoder.decode(None))
+            yield from (self._timed(frame, track, times) for frame in frames)
+        yield from (self._timed(frame, track, times) for frame in decoder.decode(None))
 
-
-def _timed(frame: av.VideoFrame, times: MediaTimes | None) -> FeedFrame:
-    time = microseconds(frame)
-    return FeedFrame(frame, time if times is None else times.place(time))
+    def _timed(self, frame: av.VideoFrame, track: H264Track, times: MediaTimes | None) -> FeedFrame:
+        time = microseconds(frame)
+        captured = None if frame.pts is None else self._player.capture_time(frame.pts, track.clock_rate)
+        return FeedFrame(frame, time if times is None else times.place(time), captured)

@@ -19,3 +19,8 @@ class SteadyClock:
     def at(self, monotonic: float) -> int:
         """The same for a moment of :func:`time.monotonic`, in seconds."""
         return self._zero + round(monotonic * 1_000_000)
+
+
+def to_monotonic(wall: int) -> float:
+    """The moment of :func:`time.monotonic`, in seconds, at which the wall clock of now said or says ``wall``, in µs."""
+    return time.monotonic() - (time.time() - wall / 1_000_000)

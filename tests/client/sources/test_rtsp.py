@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import struct
 import subprocess
 import threading
 import time
@@ -28,6 +29,7 @@ from stream_client.rtsp.messages import interleaved
 from stream_client.sources.base import Source
 from stream_client.sources.live import LiveSource
 from stream_client.sources.network import network_connection, network_source
+from stream_client.sources.options import RtspTransport
 from stream_client.sources.reconnecting import ReconnectingSource
 from stream_client.util.backoff import Backoff
 from stream_client.util.urls import CREDENTIALS_VARIABLE
@@ -315,6 +317,36 @@ def test_what_is_no_packet_is_skipped_and_a_good_bye_is_the_end() -> None:
         assert greys(source, 3) == [20, 60]
         source.close()
     assert server.methods[-1] == "TEARDOWN"
+
+
+def test_a_sender_report_gives_frames_the_cameras_own_time() -> None:
+    recording = Recording(3)
+    first, second, third = recording.pictures
+    seconds = 1_700_000_000
+    (timestamp,) = struct.unpack_from("!I", second, 8)
+    info = struct.pack("!IIIII", seconds + 2_208_988_800, 1 << 31, timestamp, 0, 0)
+    report = interleaved(1, bytes([0x80, 200, 0, 6]) + bytes(4) + info)
+    with ScriptedRtsp(recording.description, first + report + second + third) as server:
+        source = network_connection(server.url, timeout=20)
+        source.keep_all()
+        source.open()
+        times = [frame.capture_time for frame in (source.read() for _ in range(3)) if frame is not None]
+        source.close()
+    period = 33_333
+    assert times == [None, seconds * 1_000_000 + 500_000, seconds * 1_000_000 + 500_000 + period]
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_a_servers_sender_reports_give_its_clock(rtsp: RtspServer, transport: RtspTransport) -> None:
+    source = network_source(rtsp.url("test"), rtsp_transport=transport)
+    source.open()
+    for frame in iter(source.read, None):
+        if frame.capture_time is not None:
+            break
+    now = time.time()
+    source.close()
+    assert frame.capture_time is not None
+    assert 0 <= now - frame.capture_time / 1e6 < 10
 
 
 def test_a_stream_that_is_entered_between_key_frames_begins_with_the_next_one() -> None:
