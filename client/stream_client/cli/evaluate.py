@@ -2,8 +2,9 @@
 
 import argparse
 import json
+import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from stream_client.classify.decision import DecisionOptions
@@ -14,9 +15,14 @@ from stream_client.cli.train import status_of
 from stream_client.embedded import EmbeddedOptions
 from stream_client.errors import ConfigurationError
 from stream_client.options import ClassifierOptions
-from stream_client.training.clips import LandmarkFinder, chosen, read_annotations
+from stream_client.training.annotations import read_annotation_file
+from stream_client.training.clips import LabelledClip, LandmarkFinder, chosen
 from stream_client.training.evaluate import Evaluation, agreement, compare, timeline, timeline_plot
 from stream_client.training.landmarks import GraphServerLandmarks
+from stream_client.training.load import with_recordings
+from stream_client.training.material.beside import spans_in_seconds
+from stream_client.training.material.search import SearchOptions, search
+from stream_client.training.wording import counted
 from stream_client.util.settings import read
 
 
@@ -28,8 +34,9 @@ def build_parser() -> argparse.ArgumentParser:
         "example: ovms-stream-client evaluate models/exercises clip.mp4",
     )
     parser.add_argument("model", type=Path, help="the model directory that `train` wrote")
-    parser.add_argument("video", type=Path, nargs="+", help="videos")
+    parser.add_argument("video", nargs="+", help="videos with annotations beside them, or what `train --data` takes")
     parser.add_argument("--annotations", type=Path, help="the annotation file, for a single video")
+    parser.add_argument("--tier", help="the tier of an ELAN file")
     parser.add_argument("--timeline", type=Path, help="the plot to write, for a single video (PNG)")
     parser.add_argument(
         "--agree_with",
@@ -53,8 +60,16 @@ def run(arguments: Sequence[str], *, find: LandmarkFinder | None = None) -> dict
         raise ConfigurationError("--annotations, --timeline and --agree_with are for a single video")
     model = TrainedModel.load(options.model, allow_pickle=options.allow_pickle)
     decision = read(DecisionOptions, vars(options))
-    with GraphServerLandmarks(space=getattr(model.schema, "space", "image"), models_dir=options.models_dir) as server:
-        results = {str(video): _evaluate(video, model, decision, find or server, options) for video in options.video}
+    space = getattr(model.schema, "space", "image")
+    with (
+        tempfile.TemporaryDirectory(prefix="ovms-stream-client-") as scratch,
+        GraphServerLandmarks(space=space, models_dir=options.models_dir) as server,
+    ):
+        finder = with_recordings(find or server, space)
+        clips, notes = _clips(options, model, Path(scratch))
+        for note in notes:
+            print(f"note: {note}")
+        results = {str(clip.path): _evaluate(clip, model, decision, finder, options) for clip in clips}
     if options.json:
         try:
             options.json.write_text(json.dumps({name: asdict(result) for name, result in results.items()}, indent=2))
@@ -63,19 +78,37 @@ def run(arguments: Sequence[str], *, find: LandmarkFinder | None = None) -> dict
     return results
 
 
+def _clips(
+    options: argparse.Namespace, model: TrainedModel, scratch: Path
+) -> tuple[Sequence[LabelledClip], Sequence[str]]:
+    """The clips with a label of the model, and notes about what was skipped."""
+    if options.annotations:
+        found = read_annotation_file(options.annotations, options.tier) or []
+        spans = tuple(span for one in found for span in spans_in_seconds(Path(options.video[0]), one))
+        clips, notes = [LabelledClip(Path(options.video[0]), spans, whole=False)], []
+    else:
+        material = search(options.video, SearchOptions(scratch, options.tier))
+        clips, notes = material.clips, material.notes
+    chosen_spans = [(clip, chosen(clip.spans, model.labels, clip.path)) for clip in clips]
+    kept = [replace(clip, spans=spans) for clip, spans in chosen_spans if spans]
+    if not kept:
+        names = " ".join(options.video)
+        raise ConfigurationError(f"{names}: no annotation has one of the model's labels: {', '.join(model.labels)}")
+    return kept, notes
+
+
 def _evaluate(
-    video: Path, model: TrainedModel, decision: DecisionOptions, find: LandmarkFinder, options: argparse.Namespace
+    clip: LabelledClip,
+    model: TrainedModel,
+    decision: DecisionOptions,
+    find: LandmarkFinder,
+    options: argparse.Namespace,
 ) -> Evaluation:
-    annotations = options.annotations or video.with_suffix(".annotations.json")
-    if not annotations.is_file():
-        raise ConfigurationError(f"no annotations of {video}: {annotations} does not exist", option="annotations")
-    spans = chosen(read_annotations(annotations), model.labels, annotations)
-    if not spans:
-        raise ConfigurationError(f"{annotations} has none of the model's labels: {', '.join(model.labels)}")
-    points = timeline(model, find(video, 1), decision)
-    result = compare(points, spans)
+    points = timeline(model, find(clip.path, 1), decision)
+    result = compare(points, clip.spans)
     print(
-        f"{video.name}: accuracy {result.accuracy:.1%}, {result.found} of {len(spans)} spans found, "
+        f"{clip.path.name}: accuracy {result.accuracy:.1%}, "
+        f"{result.found} of {counted(len(clip.spans), 'span')} found, "
         f"{result.mean_delay:.2f} s to detection, {result.false_changes_a_minute:.1f} false changes a minute"
     )
     for other in options.agree_with:
@@ -83,7 +116,7 @@ def _evaluate(
         print(f"{other.name}: the same label for {share:.1%} of the time")
     if options.timeline:
         try:
-            timeline_plot(points, spans, model.labels, options.timeline)
+            timeline_plot(points, clip.spans, model.labels, options.timeline)
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"cannot write {options.timeline}: {error}", option="timeline") from error
     return result

@@ -23,6 +23,9 @@ from stream_client.training.train import train
 from stream_client.training.versions import choose_version, keep_newest
 from stream_client.training.windows import ClipOptions
 from stream_client.training.wording import counted
+from stream_client.util.redact import redact
+
+_WINDOW_MS = 500.0
 
 
 def status_of(run: Callable[[Sequence[str]], object], arguments: Sequence[str]) -> int:
@@ -44,14 +47,16 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--data",
-        type=Path,
+        nargs="+",
         required=True,
-        help="a folder with one folder of clips a class, an annotation file (.json), or a landmark table (.csv)",
+        metavar="DATA",
+        help="paths, globs or URLs of folders with one folder of clips or photos a class, of annotations, landmarks or "
+        "a table, or of zip archives of these",
     )
     parser.add_argument("--out", type=Path, required=True, help="the model directory to write")
     parser.add_argument("--labels", help="only these labels, comma-separated, in this order (annotation files)")
     parser.add_argument(
-        "--rename", action="append", default=[], metavar="OLD=NEW", help="rename a class of a table; may be repeated"
+        "--rename", action="append", default=[], metavar="OLD=NEW", help="rename a class; may be repeated"
     )
     parser.add_argument(
         "--model",
@@ -65,7 +70,12 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="leave out the unlabelled time of annotated clips, which is learnt as `unknown` otherwise",
     )
-    parser.add_argument("--window_ms", type=float, default=500.0, help="window length; 0: single frames (default 500)")
+    parser.add_argument("--tier", help="the tier of an ELAN file")
+    parser.add_argument(
+        "--window_ms",
+        type=float,
+        help=f"window length; 0: single frames (default {_WINDOW_MS:g}, or 0 where a class has photos only)",
+    )
     parser.add_argument("--overlap_ms", type=float, help="what two windows share (default: four fifths)")
     parser.add_argument("--rate", type=float, default=20.0, help="samples a second in a window (default 20)")
     parser.add_argument("--pooling", default="mean,std,range", help="how samples become a row (default mean,std,range)")
@@ -94,14 +104,21 @@ def run(arguments: Sequence[str]) -> Training:
     if options.keep is not None and options.keep < 1:
         raise ConfigurationError(f"at least 1 version is kept, not {options.keep}", option="keep")
     version = choose_version(options.out, options.version)
-    dataset = load_dataset(options.data, _clip_options(options), names=names, models_dir=options.models_dir)
+    clip_options = _clip_options(options)
+    dataset = load_dataset(options.data, clip_options, names=names, tier=options.tier, models_dir=options.models_dir)
     print(
         f"{counted(len(dataset.rows), 'sample')} in {counted(dataset.group_count, 'group')}, split by {dataset.split}"
     )
     print(class_table(dataset))
     for warning in dataset.warnings:
         print(f"note: {warning}")
-    training = train(dataset, options.out, data=options.data.name, models=options.model, version=version)
+    training = train(
+        dataset,
+        options.out,
+        data=", ".join(redact(item) for item in options.data),
+        models=options.model,
+        version=version,
+    )
     print(comparison_table(training.results, training.steadiness))
     print(f"\n{training.best.name}: {training.best.accuracy:.2%} by {dataset.split}; ", end="")
     print(f"a split by row would have claimed {training.careless.accuracy:.2%}")
@@ -116,15 +133,17 @@ def run(arguments: Sequence[str]) -> Training:
 
 def _clip_options(options: argparse.Namespace) -> ClipOptions:
     window = None
-    if options.window_ms:
-        overlap = 0.8 * options.window_ms if options.overlap_ms is None else options.overlap_ms
+    length = _WINDOW_MS if options.window_ms is None else options.window_ms
+    if length:
+        overlap = 0.8 * length if options.overlap_ms is None else options.overlap_ms
         pooling = tuple(part.strip() for part in options.pooling.split(","))
-        window = WindowSpec(options.window_ms, overlap, options.rate, pooling=pooling)
+        window = WindowSpec(length, overlap, options.rate, pooling=pooling)
     if options.hands and (window is None or options.space == "world"):
         raise ConfigurationError("hands are seen in windows of the image space only (--hands)")
     return ClipOptions(
         schema=FeatureSchema(space=options.space, hands=tuple(HANDS) if options.hands else ()),
         window=window,
+        poses_of_photos=options.window_ms is None and not options.hands,
         labels=tuple(label.strip() for label in options.labels.split(",")) if options.labels else (),
         background=None if options.no_background else UNKNOWN,
         group_by=options.group_by,

@@ -18,6 +18,8 @@ from stream_client.monitoring.progress import Progress
 from stream_client.options import RunOptions
 from stream_client.sources.file import FileSource
 from stream_client.training.clips import Track
+from stream_client.training.material.kinds import is_photo
+from stream_client.training.photos import PhotoSource
 from stream_client.transport.options import TransportOptions
 from stream_client.transport.servable import LANDMARK_GRAPH
 
@@ -63,7 +65,7 @@ class GraphServerLandmarks:
             self._server.start()
         transport = TransportOptions(self._server.address, model_name=LANDMARK_GRAPH)
         client = StreamClient(
-            _EveryNth(FileSource(path), every),
+            PhotoSource(path) if is_photo(path) else _EveryNth(FileSource(path), every),
             (),
             transport,
             options=RunOptions(request_timeout=_RESPONSE_TIMEOUT, join_timeout=_RESPONSE_TIMEOUT),

@@ -36,13 +36,15 @@ _SHORTEST_GAP = 500_000
 class ClipOptions:
     """How clips become samples.
 
-    ``window`` of ``None`` makes single poses. ``labels`` are the only ones, in this order. ``background`` names a class
-    for the unlabelled time of annotated clips. ``group_by`` finds the person or session in ``FOLDER/FILE`` of a clip
-    (:func:`.group_of`). With ``strict``, the first file that cannot be used raises.
+    ``window`` of ``None`` makes single poses, and ``poses_of_photos`` does so where a class has photos only.
+    ``labels`` are the only ones, in this order. ``background`` names a class for the unlabelled time of annotated
+    clips. ``group_by`` finds the person or session in ``FOLDER/FILE`` of a clip (:func:`.group_of`). With ``strict``,
+    the first file that cannot be used raises.
     """
 
     schema: FeatureSchema = field(default_factory=FeatureSchema)
     window: WindowSpec | None = None
+    poses_of_photos: bool = False
     labels: tuple[str, ...] = ()
     background: str | None = None
     group_by: str | None = None

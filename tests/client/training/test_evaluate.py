@@ -67,6 +67,7 @@ def test_the_same_clip_in_another_form_is_compared_over_time(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_annotations(tmp_path / "clip.annotations.json", [(0.0, 2.0, "up")])
+    (tmp_path / "clip.mp4").touch()
     schema = FeatureSchema((), (), (), (), (), coordinates=("left_wrist",))
     window = WindowSpec(length_ms=200, overlap_ms=100, rate=20, pooling=("mean",))
     (tmp_path / "model").mkdir()

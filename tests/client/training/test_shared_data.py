@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from stream_client.classify import UNKNOWN, TrainedModel, WindowSpec
-from stream_client.training.clips import LandmarkFinder, chosen, read_annotations
+from stream_client.training.annotations import read_annotation_file
+from stream_client.training.clips import LandmarkFinder, chosen
 from stream_client.training.estimators import cross_validate, grouped_folds, scores_of
 from stream_client.training.evaluate import compare, timeline
 from stream_client.training.landmarks import GraphServerLandmarks
@@ -58,7 +59,9 @@ def steps(find: LandmarkFinder, tmp_path_factory: pytest.TempPathFactory) -> Tra
 
 
 def test_what_was_learnt_from_the_dance_reproduces_its_spans(steps: Training, find: LandmarkFinder) -> None:
-    spans = chosen(read_annotations(shared("clips/dance.annotations.json")), LABELS, Path("dance"))
+    annotations = read_annotation_file(shared("clips/dance.annotations.json"))
+    assert annotations is not None
+    spans = chosen(annotations[0].spans, LABELS, Path("dance"))
     track = find(shared("clips/dance.webm"), 1)
     result = compare(timeline(TrainedModel.load(steps.out), track), spans)
     assert result.found == len(spans) == 6

@@ -1,0 +1,55 @@
+"""Archives and downloads, put into a folder of their own."""
+
+import shutil
+import urllib.request
+import zipfile
+from http.client import HTTPException
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from stream_client.errors import ConfigurationError
+from stream_client.training.wording import counted
+
+_MOST_FILES = 100_000
+_SPARE = 1 << 30
+"""Bytes that stay free on the disk."""
+_BLOCK = 1 << 20
+_TIMEOUT = 30.0
+
+
+def is_url(name: str) -> bool:
+    """Whether a name is a URL that can be downloaded."""
+    return name.lower().startswith(("http://", "https://"))
+
+
+def download(url: str, folder: Path) -> Path:
+    """The file behind a URL, in ``folder``. Raises :class:`.ConfigurationError`."""
+    target = folder / (Path(unquote(urlsplit(url).path)).name or "download")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # The scheme is http or https: is_url has seen it.
+        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, target.open("wb") as file:
+            while block := answer.read(_BLOCK):
+                file.write(block)
+                if shutil.disk_usage(folder).free < _SPARE:
+                    raise ConfigurationError(f"{url} is larger than the free space", option="data")
+    except (OSError, HTTPException, ValueError) as error:
+        raise ConfigurationError(f"cannot download {url}: {error}", option="data") from error
+    return target
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    """The files of a zip archive, in ``folder``. Raises :class:`.ConfigurationError`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(archive) as content:
+            files = content.infolist()
+            size = sum(file.file_size for file in files)
+            if len(files) > _MOST_FILES:
+                raise ConfigurationError(f"{archive} has {counted(len(files), 'file')}, too many", option="data")
+            if size > shutil.disk_usage(folder).free - _SPARE:
+                raise ConfigurationError(f"{archive} needs {size >> 20} MB, which are not free", option="data")
+            content.extractall(folder)  # without absolute paths and without ..
+    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        raise ConfigurationError(f"cannot unpack {archive}: {error}", option="data") from error
+    return folder

@@ -1,0 +1,75 @@
+"""The files that belong to an annotation, and the labels that belong to a file."""
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import av
+import av.error
+
+from stream_client.errors import SourceCodecError, SourceError, SourceNotFoundError
+from stream_client.training.annotations import Annotation
+from stream_client.training.clips import Span
+from stream_client.training.material.kinds import is_photo, is_recording, is_seen
+
+_EPSILON = 1e-6
+
+
+def annotated_file(path: Path, annotation: Annotation) -> Path:
+    """The video, photo or landmarks that an annotation is about. Raises :class:`.SourceNotFoundError`.
+
+    It is the file that it names, beside it or at the same place below its folder, or the file of its own name.
+    """
+    named = Path(unquote(urlsplit(annotation.video.replace("\\", "/")).path))
+    stem = path.name.rpartition(".")[0].removesuffix(".annotations").removesuffix(".labels")
+    candidates = [path.parent / named.name, path.parent / str(named).lstrip("/")] if named.name else []
+    # Label Studio puts eight digits before the name of an uploaded file.
+    _, dash, rest = named.name.partition("-")
+    candidates += [path.parent / rest] if dash else []
+    candidates += sorted(path.parent.glob(f"{_escaped(stem)}.*"))
+    for candidate in candidates:
+        if candidate.is_file() and is_seen(candidate) and candidate != path:
+            return candidate
+    about = f"{named.name}, and neither that nor {stem}.*" if named.name else f"a file of its name, and no {stem}.*"
+    raise SourceNotFoundError(f"{path} is about {about} is beside it")
+
+
+def annotation_beside(file: Path) -> Path | None:
+    """The annotation file of the same name beside a video, if there is one."""
+    names = (f"{file.stem}{suffix}" for suffix in (".annotations.json", ".json", ".eaf", ".xml", ".csv"))
+    return next((path for path in (file.with_name(name) for name in names) if path.is_file()), None)
+
+
+def spans_in_seconds(file: Path, annotation: Annotation) -> tuple[Span, ...]:
+    """The labels in seconds. Frames last until the next one. Raises :class:`.SourceError`."""
+    if not annotation.frames:
+        return annotation.spans
+    rate = frame_rate(file)
+    counted = (Span(one.first / rate, (one.last + 1) / rate - _EPSILON, one.label) for one in annotation.frames)
+    return tuple(sorted((*annotation.spans, *counted), key=lambda span: (span.start, span.label)))
+
+
+def frame_rate(file: Path) -> float:
+    """Frames a second of a video. Raises :class:`.SourceError`."""
+    if is_recording(file) or is_photo(file):
+        raise SourceError(f"{file} has no frame rate, and its labels are counted in frames: give them in seconds")
+    try:
+        with av.open(f"file:{file}") as container:
+            rate = container.streams.video[0].average_rate if container.streams.video else None
+    except (av.error.FFmpegError, OSError) as error:
+        raise SourceCodecError(f"{file} is not a video that can be read: {error.strerror}") from error
+    if not rate:
+        raise SourceCodecError(f"{file} has no frame rate, and its labels are counted in frames")
+    return float(rate)
+
+
+def label_file(path: Path) -> Path | None:
+    """Our own labels beside landmarks: ``NAME.labels.jsonl`` or ``NAME.labels.parquet``."""
+    for suffix in (".jsonl", ".parquet"):
+        found = path.with_name(f"{path.stem}.labels{suffix}")
+        if found.is_file():
+            return found
+    return None
+
+
+def _escaped(stem: str) -> str:
+    return "".join(f"[{character}]" if character in "*?[" else character for character in stem)

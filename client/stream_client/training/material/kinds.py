@@ -1,0 +1,24 @@
+"""The kinds of files, by their extension."""
+
+from pathlib import Path
+
+VIDEO = frozenset({".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".ts", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp"})
+PHOTO = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+RECORDING = frozenset({".jsonl", ".parquet"})
+"""Landmarks as ``--landmarks_output`` writes them."""
+ARCHIVE = frozenset({".zip"})
+
+
+def is_photo(path: Path) -> bool:
+    """Whether a file is a photo."""
+    return path.suffix.lower() in PHOTO
+
+
+def is_recording(path: Path) -> bool:
+    """Whether a file has landmarks of ours, not the labels beside them."""
+    return path.suffix.lower() in RECORDING and not path.stem.endswith(".labels")
+
+
+def is_seen(path: Path) -> bool:
+    """Whether a file is a video, a photo or landmarks."""
+    return path.suffix.lower() in VIDEO | PHOTO or is_recording(path)

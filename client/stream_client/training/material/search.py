@@ -1,0 +1,221 @@
+"""Finds labelled clips, photos, landmarks and tables in what a user names."""
+
+import glob
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stream_client.classify.decision import UNKNOWN
+from stream_client.errors import ConfigurationError, SourceError
+from stream_client.training.annotations import Annotation, read_annotation_file
+from stream_client.training.clips import LabelledClip, Span, one_line
+from stream_client.training.material.archives import download, is_url, unpack
+from stream_client.training.material.beside import annotated_file, annotation_beside, label_file, spans_in_seconds
+from stream_client.training.material.kinds import ARCHIVE, is_recording, is_seen
+from stream_client.training.material.recordings import read_labels
+from stream_client.training.wording import counted, listed
+
+BACKGROUND = "_background"
+"""The folder of clips and photos that show none of the classes."""
+_DESCRIPTIONS = ARCHIVE | {".json", ".eaf", ".xml", ".csv"}
+_WHOLE = (0.0, float("inf"))
+_FORMS = "name a folder with one folder of clips or photos a class, annotations, landmarks, a table, or a zip of these"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """``tier`` chooses a tier of ELAN. With ``strict``, the first file that cannot be used raises.
+
+    ``scratch`` is a folder for downloads and unpacked archives. It has to stay until the landmarks are found.
+    """
+
+    scratch: Path
+    tier: str | None = None
+    strict: bool = False
+
+
+@dataclass(slots=True)
+class Material:
+    """What was found. ``notes`` names what was skipped."""
+
+    clips: list[LabelledClip] = field(default_factory=list)
+    tables: list[Path] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def search(names: Sequence[str], options: SearchOptions) -> Material:
+    """The material behind paths, globs and URLs. Raises :class:`.ConfigurationError` if there is none."""
+    searcher = _Searcher(options)
+    for name in names:
+        searcher.add(name)
+    found = searcher.finished()
+    if not found.clips and not found.tables:
+        why = f" ({'; '.join(found.notes[:5])})" if found.notes else ""
+        raise ConfigurationError(f"{' '.join(names)} holds no labelled data: {_FORMS}{why}", option="data")
+    if found.tables and (found.clips or len(found.tables) > 1):
+        tables = listed([str(table) for table in found.tables])
+        raise ConfigurationError(f"a table is trained on alone, not {tables} with other data", option="data")
+    return found
+
+
+class _Searcher:
+    def __init__(self, options: SearchOptions) -> None:
+        self._options = options
+        self._found = Material()
+        self._annotated: dict[Path, list[Span]] = {}
+        self._folders: list[tuple[Path, str, str]] = []  # file, class, person or session
+        self._alone: list[Path] = []
+        self._foreign: list[str] = []
+        self._count = 0
+
+    def add(self, name: str) -> None:
+        if is_url(name):
+            self._add_path(download(name, self._next_folder()), name)
+            return
+        path = Path(name)
+        if path.exists():
+            self._add_path(path, name)
+        elif glob.has_magic(name):
+            matches = sorted(glob.glob(name, recursive=True))
+            if not matches:
+                raise ConfigurationError(f"nothing matches {name}", option="data")
+            for match in matches:
+                self._add_path(Path(match), match)
+        else:
+            raise ConfigurationError(f"{name} does not exist", option="data")
+
+    def _next_folder(self) -> Path:
+        self._count += 1
+        return self._options.scratch / str(self._count)
+
+    def _add_path(self, path: Path, name: str) -> None:
+        if path.is_dir():
+            self._add_folder(path)
+        elif path.suffix.lower() in ARCHIVE:
+            self._add_folder(_only_folder(unpack(path, self._next_folder())))
+        elif not self._add_described(path) and is_seen(path):
+            beside = annotation_beside(path)
+            if beside is not None:
+                self._add_described(beside, only=path)
+            elif is_recording(path):
+                self._alone.append(path)
+            else:
+                self._folders.append((path, one_line(path.resolve().parent.name), ""))
+
+    def _add_folder(self, root: Path) -> None:
+        for path in _files(root):
+            parts = path.relative_to(root).parts
+            if path.suffix.lower() in ARCHIVE:
+                self._add_folder(_only_folder(unpack(path, self._next_folder())))
+            elif self._add_described(path):
+                continue
+            elif path.stem.endswith(".labels"):
+                continue  # read with the landmarks beside it
+            elif not is_seen(path):
+                self._foreign.append(path.name)
+            elif len(parts) > 1:
+                label = UNKNOWN if parts[0] == BACKGROUND else one_line(parts[0])
+                self._folders.append((path, label, parts[1] if len(parts) > 2 else ""))
+            else:
+                self._alone.append(path)
+
+    def _add_described(self, path: Path, only: Path | None = None) -> bool:
+        """Take an annotation file or a table. Returns whether the file is one. ``only``: the labels of this file."""
+        try:
+            annotations = read_annotation_file(path, self._options.tier)
+        except ConfigurationError as error:
+            if self._options.strict or error.option == "tier":
+                raise
+            self._found.notes.append(f"skipped: {error.message}")
+            return True
+        if annotations is None:
+            if path.suffix.lower() == ".csv":
+                self._found.tables.append(path)
+                return True
+            return False
+        for annotation in annotations:
+            self._add_annotation(path, annotation, only)
+        return True
+
+    def _add_annotation(self, path: Path, annotation: Annotation, only: Path | None) -> None:
+        try:
+            file = annotated_file(path, annotation)
+            if only is not None and file != only:
+                return
+            spans = spans_in_seconds(file, annotation)
+        except SourceError as error:
+            if self._options.strict:
+                raise
+            self._found.notes.append(f"skipped: {error.message}")
+            return
+        if not spans:
+            self._found.notes.append(f"{path} has no label for {file.name}")
+        self._annotated.setdefault(file, []).extend(spans)
+
+    def finished(self) -> Material:
+        """Everything, in a fixed order."""
+        found = self._found
+        for path in self._alone:
+            spans = self._annotated.get(path) or self._labels_of(path)
+            if spans:
+                self._annotated[path] = list(spans)
+        for path, label, group in self._folders:
+            if path not in self._annotated:
+                found.clips.append(LabelledClip(path, (Span(*_WHOLE, label),), whole=True, group=group))
+        for path, spans in self._annotated.items():
+            whole = all((span.start, span.end) == _WHOLE for span in spans)
+            found.clips.append(LabelledClip(path, tuple(sorted(spans, key=_order)), whole=whole))
+        if self._foreign:
+            files = counted(len(self._foreign), "other file")
+            found.notes.append(f"{files} skipped: {listed(self._foreign)}")
+        return found
+
+    def _labels_of(self, path: Path) -> Sequence[Span]:
+        """The labels of a file that stands in no folder of a class."""
+        try:
+            if is_recording(path):
+                beside = label_file(path)
+                spans = read_labels(path if beside is None else beside)
+                if spans:
+                    return spans
+                others = [other for other in self._alone if is_recording(other) and other != path]
+                if others:
+                    return (Span(*_WHOLE, one_line(path.stem)),)  # one file a class
+                hint = (
+                    f"add a column label, put {path.stem}.csv with start,end,label beside it, or bring a file a class"
+                )
+            else:
+                hint = "put it into a folder of its class, or annotate it"
+            text = f"{path} has no labels: {hint}"
+        except SourceError as error:
+            text = f"skipped: {error.message}"
+        if self._options.strict:
+            raise ConfigurationError(text, option="data")
+        self._found.notes.append(text)
+        return ()
+
+
+def _order(span: Span) -> tuple[float, str]:
+    return span.start, span.label
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """The files below a folder, without hidden ones and those of macOS's archiver."""
+    for path in sorted(root.iterdir()):
+        if path.name.startswith(".") or path.name == "__MACOSX":
+            continue
+        if path.is_dir():
+            yield from _files(path)
+        elif path.is_file():
+            yield path
+
+
+def _only_folder(root: Path) -> Path:
+    """Where an archive's tree begins: many have one folder around everything."""
+    while True:
+        inside = [path for path in root.iterdir() if not path.name.startswith(".") and path.name != "__MACOSX"]
+        folders = [path for path in inside if path.is_dir()]
+        used = any(is_seen(path) or path.suffix.lower() in _DESCRIPTIONS for path in inside if path.is_file())
+        if used or len(folders) != 1 or not any(path.is_dir() for path in folders[0].iterdir()):
+            return root
+        root = folders[0]

@@ -1,0 +1,196 @@
+"""Each tool's file, written after the tool's documentation, gives the labels of the seed's form."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stream_client.errors import ConfigurationError
+from stream_client.training.annotations import read_annotation_file
+from stream_client.training.clips import Span
+from stream_client.training.material import Material, SearchOptions, search
+from tests.client.training.movements import write_annotations
+from tests.support.video import write_video
+
+SPANS = [(0.2, 0.8, "walk"), (1.0, 1.9, "dance")]
+RATE = 10
+
+
+def stream_pose_ml(folder: Path) -> Path:
+    return write_annotations(folder / "clip.annotations.json", SPANS)
+
+
+def label_studio(folder: Path) -> Path:
+    """Frames count from 1, both ends included: frames 3 to 8 are from 0.2 to 0.8 s."""
+    results = [
+        {
+            "type": "timelinelabels",
+            "from_name": "label",
+            "to_name": "video",
+            "value": {"ranges": [{"start": start * RATE + 1, "end": end * RATE}], "timelinelabels": [label]},
+        }
+        for start, end, label in SPANS
+    ]
+    task = {
+        "id": 1,
+        "data": {"video": "/data/upload/1/0a1b2c3d-clip.mp4"},
+        "annotations": [{"id": 1, "result": results}],
+    }
+    return _text(folder / "project-1.json", json.dumps([task]))
+
+
+def label_studio_min(folder: Path) -> Path:
+    values = [
+        {"ranges": [{"start": start * RATE + 1, "end": end * RATE}], "timelinelabels": [label]}
+        for start, end, label in SPANS
+    ]
+    return _text(folder / "export.json", json.dumps([{"video": "/data/upload/1/clip.mp4", "id": 1, "label": values}]))
+
+
+def via(folder: Path) -> Path:
+    content = {
+        "project": {"pid": "__VIA_PROJECT_ID__", "data_format_version": "3.1.1"},
+        "config": {},
+        "attribute": {"1": {"aname": "ACTION", "anchor_id": "FILE1_Z2_XY0", "type": 4, "options": {"0": "walk"}}},
+        "file": {"1": {"fid": "1", "fname": "clip.mp4", "type": 4, "loc": 1, "src": "clip.mp4"}},
+        "metadata": {
+            f"1_{number}": {
+                "vid": "1",
+                "flg": 0,
+                "z": [start, end],
+                "xy": [],
+                "av": {"1": "0" if number == 0 else label},
+            }
+            for number, (start, end, label) in enumerate(SPANS)
+        },
+        "view": {"1": {"fid_list": ["1"]}},
+    }
+    return _text(folder / "via_project.json", json.dumps(content))
+
+
+def elan(folder: Path) -> Path:
+    slots, items = [], []
+    for number, (start, end, label) in enumerate(SPANS):
+        slots += [
+            f'<TIME_SLOT TIME_SLOT_ID="a{number}" TIME_VALUE="{round(start * 1000)}"/>',
+            f'<TIME_SLOT TIME_SLOT_ID="b{number}" TIME_VALUE="{round(end * 1000)}"/>',
+        ]
+        items.append(
+            f'<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="i{number}" TIME_SLOT_REF1="a{number}" '
+            f'TIME_SLOT_REF2="b{number}"><ANNOTATION_VALUE>{label}</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>'
+        )
+    return _text(
+        folder / "clip.eaf",
+        '<?xml version="1.0" encoding="UTF-8"?><ANNOTATION_DOCUMENT AUTHOR="" DATE="2026-01-01" FORMAT="3.0" '
+        'VERSION="3.0"><HEADER TIME_UNITS="milliseconds"><MEDIA_DESCRIPTOR MEDIA_URL="file:///C:/x/clip.mp4" '
+        f'RELATIVE_MEDIA_URL="./clip.mp4"/></HEADER><TIME_ORDER>{"".join(slots)}</TIME_ORDER>'
+        f'<TIER TIER_ID="action" LINGUISTIC_TYPE_REF="t">{"".join(items)}</TIER><TIER TIER_ID="empty"/>'
+        "</ANNOTATION_DOCUMENT>",
+    )
+
+
+def cvat_tracks(folder: Path) -> Path:
+    tracks = "".join(
+        f'<track id="{number}" label="{label}">'
+        f'<box frame="{round(start * RATE)}" outside="0" keyframe="1" xtl="0" ytl="0" xbr="9" ybr="9"/>'
+        f'<box frame="{round(end * RATE)}" outside="1" keyframe="1" xtl="0" ytl="0" xbr="9" ybr="9"/></track>'
+        for number, (start, end, label) in enumerate(SPANS)
+    )
+    meta = "<meta><task><id>1</id><name>t</name><source>clip.mp4</source></task></meta>"
+    return _text(folder / "annotations.xml", f"<annotations><version>1.1</version>{meta}{tracks}</annotations>")
+
+
+def cvat_tags(folder: Path) -> Path:
+    images = "".join(
+        f'<image id="{frame}" name="frame_{frame:06d}" width="9" height="9">'
+        + "".join(
+            f'<tag label="{label}"/>' for start, end, label in SPANS if round(start * RATE) <= frame < round(end * RATE)
+        )
+        + "</image>"
+        for frame in range(20)
+    )
+    meta = "<meta><task><id>1</id><name>t</name><source>clip.mp4</source></task></meta>"
+    return _text(folder / "annotations.xml", f"<annotations><version>1.1</version>{meta}{images}</annotations>")
+
+
+def span_table(folder: Path) -> Path:
+    rows = ["video,start,end,label", "clip.mp4,0.2,0.8,walk", "", "clip.mp4,0:01,00:00:01.9,dance"]
+    return _text(folder / "labels.csv", "\n".join(rows))
+
+
+def _text(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+FORMATS = [stream_pose_ml, label_studio, label_studio_min, via, elan, cvat_tracks, cvat_tags, span_table]
+
+
+def found(path: Path, tmp_path: Path) -> Material:
+    return search([str(path)], SearchOptions(tmp_path / "scratch"))
+
+
+@pytest.mark.parametrize("write", FORMATS)
+def test_each_format_gives_the_labels_of_the_video_beside_it(write: Callable[[Path], Path], tmp_path: Path) -> None:
+    write_video(tmp_path / "clip.mp4", frames=20, rate=RATE)
+    material = found(write(tmp_path), tmp_path)
+    assert [clip.path.name for clip in material.clips] == ["clip.mp4"]
+    assert not material.clips[0].whole
+    assert [span.label for span in material.clips[0].spans] == ["walk", "dance"]
+    for span, (start, end, _) in zip(material.clips[0].spans, SPANS, strict=True):
+        assert (span.start, span.end) == (pytest.approx(start), pytest.approx(end, abs=1e-5))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", ""),
+        ("a.json", "{}"),
+        ("a.json", "[]"),
+        ("a.json", '{"annotations": [{}]}'),
+        ("a.json", '{"annotations": [{"label": "a", "metadata": null}]}'),
+        ("a.json", '[{"id": 1, "annotations": [{"result": [{"value": {"ranges": [{}], "labels": ["x"]}}]}]}]'),
+        ("a.xml", "<annotations>"),
+        ("a.xml", "<other/>"),
+        ("a.eaf", '<!DOCTYPE a [<!ENTITY b "c">]><ANNOTATION_DOCUMENT>&b;</ANNOTATION_DOCUMENT>'),
+        ("a.csv", "video,start,end,label\nx.mp4,1"),
+        ("a.csv", "video,start,end,label\nx.mp4,one,2,a"),
+    ],
+)
+def test_a_bad_annotation_file_is_one_line_that_names_it(tmp_path: Path, name: str, content: str) -> None:
+    path = _text(tmp_path / name, content)
+    with pytest.raises(ConfigurationError, match=name) as caught:
+        read_annotation_file(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_tier_of_elan_is_chosen_where_there_are_several(tmp_path: Path) -> None:
+    path = elan(tmp_path)
+    tier = '<TIER TIER_ID="gloss"><ANNOTATION><ALIGNABLE_ANNOTATION TIME_SLOT_REF1="a0" TIME_SLOT_REF2="b0">'
+    tier += "<ANNOTATION_VALUE>x</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION></TIER></ANNOTATION_DOCUMENT>"
+    _text(path, path.read_text().replace("</ANNOTATION_DOCUMENT>", tier))
+    with pytest.raises(ConfigurationError, match=r"the tiers with times are action, gloss: choose one \(tier\)"):
+        read_annotation_file(path)
+    annotations = read_annotation_file(path, "gloss")
+    assert annotations is not None
+    assert annotations[0].spans == (Span(0.2, 0.8, "x"),)
+    with pytest.raises(ConfigurationError, match="no tier 'absent'"):
+        read_annotation_file(path, "absent")
+
+
+def test_a_span_has_a_label_and_an_end_after_its_start(tmp_path: Path) -> None:
+    annotations = read_annotation_file(write_annotations(tmp_path / "a.json", [(0, 1, "left\n step/ü "), (1, 2, "b")]))
+    assert annotations is not None
+    assert annotations[0].spans[0].label == "left step/ü"
+    with pytest.raises(ConfigurationError, match="the span from 1 s has no label"):
+        read_annotation_file(write_annotations(tmp_path / "a.json", [(0, 1, "a"), (1, 2, " ")]))
+    with pytest.raises(ConfigurationError, match="ends at 1 s, before it starts"):
+        read_annotation_file(write_annotations(tmp_path / "a.json", [(2, 1, "a")]))
+
+
+def test_tags_of_images_are_labels_of_photos(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    _text(tmp_path / "tags.xml", '<annotations><image id="0" name="a.jpg"><tag label="up"/></image></annotations>')
+    material = found(tmp_path, tmp_path)
+    assert [(clip.path.name, clip.spans[0].label, clip.whole) for clip in material.clips] == [("a.jpg", "up", True)]

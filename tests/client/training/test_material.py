@@ -1,0 +1,142 @@
+"""What people bring is found."""
+
+import functools
+import http.server
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stream_client.errors import ConfigurationError
+from stream_client.training.clips import Span
+from stream_client.training.material import Material, SearchOptions, search
+from tests.client.training.movements import write_annotations
+
+WHOLE = (0.0, float("inf"))
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    return root
+
+
+def found(tmp_path: Path, *names: str, strict: bool = False) -> Material:
+    return search(list(names), SearchOptions(tmp_path / "scratch", strict=strict))
+
+
+def classes(material: Material) -> list[tuple[str, str, str]]:
+    return [(clip.path.name, clip.spans[0].label, clip.group) for clip in material.clips]
+
+
+def test_the_first_folder_is_the_class_and_the_second_the_person(tmp_path: Path) -> None:
+    root = touch(
+        tmp_path / "data", "jump/anna/1.mp4", "jump/2.MOV", "walk/bo/3.jpg", "_background/4.mp4", "walk/.hidden.mp4"
+    )
+    assert classes(found(tmp_path, str(root))) == [
+        ("4.mp4", "unknown", ""),
+        ("2.MOV", "jump", ""),
+        ("1.mp4", "jump", "anna"),
+        ("3.jpg", "walk", "bo"),
+    ]
+
+
+def test_other_files_are_counted_and_named(tmp_path: Path) -> None:
+    root = touch(tmp_path / "data", "jump/1.mp4", "walk/2.mp4", "walk/notes.txt", "loose.mp4")
+    notes = found(tmp_path, str(root)).notes
+    assert f"{root}/loose.mp4 has no labels: put it into a folder of its class, or annotate it" in notes
+    assert "1 other file skipped: notes.txt" in notes
+    with pytest.raises(ConfigurationError, match="loose"):
+        found(tmp_path, str(root), strict=True)
+
+
+def test_an_annotated_clip_has_no_class_of_its_folder(tmp_path: Path) -> None:
+    root = touch(tmp_path / "data", "jump/1.mp4", "takes/2.mp4")
+    write_annotations(root / "takes/2.json", [(0, 1, "a"), (1, 2, "b")], name="2.mp4")
+    material = found(tmp_path, str(root))
+    assert [(clip.path.name, clip.whole) for clip in material.clips] == [("1.mp4", True), ("2.mp4", False)]
+    assert material.clips[1].spans == (Span(0, 1, "a"), Span(1, 2, "b"))
+
+
+def test_annotations_without_their_video_are_named(tmp_path: Path) -> None:
+    root = touch(tmp_path / "data", "jump/1.mp4")
+    write_annotations(root / "dance.annotations.json", [(0, 1, "a")], name="elsewhere.webm")
+    missing = r"elsewhere\.webm, and neither that nor dance\.\* is beside it"
+    material = found(tmp_path, str(root))
+    assert "elsewhere.webm, and neither that nor dance.* is beside it" in material.notes[0]
+    with pytest.raises(ConfigurationError, match=missing):
+        found(tmp_path, str(root / "dance.annotations.json"))
+    touch(root, "dance.webm")
+    assert found(tmp_path, str(root / "dance.annotations.json")).clips[0].path.name == "dance.webm"
+    assert found(tmp_path, str(root / "dance.webm")).clips[0].spans == (Span(0, 1, "a"),)
+    touch(root, "elsewhere.webm")
+    assert found(tmp_path, str(root / "dance.annotations.json")).clips[0].path.name == "elsewhere.webm"
+
+
+def test_globs_and_several_folders_add_up(tmp_path: Path) -> None:
+    touch(tmp_path, "a/jump/1.mp4", "a/jump/2.mp4", "a/walk/1.mp4", "b/walk/9.mp4")
+    material = found(tmp_path, str(tmp_path / "a/*/1.mp4"), str(tmp_path / "b"))
+    assert classes(material) == [("1.mp4", "jump", ""), ("1.mp4", "walk", ""), ("9.mp4", "walk", "")]
+    with pytest.raises(ConfigurationError, match="nothing matches"):
+        found(tmp_path, str(tmp_path / "c*"))
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """As macOS packs a folder."""
+    path = tmp_path / "web" / "data.zip"
+    path.parent.mkdir()
+    with zipfile.ZipFile(path, "w") as content:
+        for name in ("data/jump/1.mp4", "data/walk/2.mp4", "__MACOSX/data/jump/._1.mp4", "../../escaped.txt"):
+            content.writestr(name, b"")
+    return path
+
+
+def test_an_archive_is_unpacked_and_nothing_leaves_its_folder(archive: Path, tmp_path: Path) -> None:
+    assert classes(found(tmp_path, str(archive))) == [("1.mp4", "jump", ""), ("2.mp4", "walk", "")]
+    assert not (tmp_path.parent / "escaped.txt").exists()
+    assert not (tmp_path / "escaped.txt").exists()
+
+
+def test_a_broken_archive_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.zip").write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(ConfigurationError, match=r"cannot unpack .*bad\.zip"):
+        found(tmp_path, str(tmp_path / "bad.zip"))
+
+
+@pytest.fixture
+def website(archive: Path) -> Iterator[str]:
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(archive.parent))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_url_is_downloaded(website: str, tmp_path: Path) -> None:
+    assert [label for _, label, _ in classes(found(tmp_path, f"{website}/data.zip?x=1"))] == ["jump", "walk"]
+    with pytest.raises(ConfigurationError, match=r"cannot download .*absent\.zip: HTTP Error 404"):
+        found(tmp_path, f"{website}/absent.zip")
+
+
+def test_a_table_is_trained_on_alone(tmp_path: Path) -> None:
+    touch(tmp_path, "data/jump/1.mp4")
+    (tmp_path / "data/poses.csv").write_text("a,b,1\n")
+    with pytest.raises(ConfigurationError, match="a table is trained on alone"):
+        found(tmp_path, str(tmp_path / "data"))
+
+
+def test_no_data_names_what_can_be_brought(tmp_path: Path) -> None:
+    touch(tmp_path, "data/notes.txt")
+    with pytest.raises(ConfigurationError, match=r"holds no labelled data: name a folder .* other file skipped: notes"):
+        found(tmp_path, str(tmp_path / "data"))
+    with pytest.raises(ConfigurationError, match=r"does not exist \(data\)"):
+        found(tmp_path, str(tmp_path / "absent"))
