@@ -37,14 +37,25 @@ if TYPE_CHECKING:
         TransportError,
         UnknownServableError,
     )
-    from stream_client.frames import Colour, Frame, Image, Label, Landmarks, Result, Stamps, StreamInfo, Tensor
+    from stream_client.frames import (
+        Colour,
+        Detections,
+        Frame,
+        Image,
+        Label,
+        Landmarks,
+        Result,
+        Stamps,
+        StreamInfo,
+        Tensor,
+    )
     from stream_client.landmark_finder import LandmarkFinder
     from stream_client.monitoring.connections import ConnectionSummary, Reconnecting
     from stream_client.monitoring.ledger import LedgerSnapshot
     from stream_client.monitoring.observer import ConnectionState, FlowSnapshot, Observer
     from stream_client.monitoring.summary import Summary
     from stream_client.options import DropPolicy, RunOptions, ServerLossPolicy
-    from stream_client.processing.results import LandmarkClassifier, Postprocess
+    from stream_client.processing.results import Detector, LandmarkClassifier, Postprocess
     from stream_client.sinks.base import LandmarksUser, Sink
     from stream_client.sinks.factory import SinkLike, open_sink
     from stream_client.sinks.label_changes import LabelChangesSink
@@ -79,6 +90,8 @@ __all__ = [
     "ConnectionSummary",
     "CountsUnreadable",
     "DeadlineError",
+    "Detections",
+    "Detector",
     "DropPolicy",
     "EmbeddedOptions",
     "EmbeddedServer",

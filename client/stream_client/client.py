@@ -19,7 +19,7 @@ from stream_client.pipeline.assembly import Plan, Processing
 from stream_client.pipeline.connector import Connector
 from stream_client.pipeline.sink_worker import SinkWorker
 from stream_client.pipeline.supervisor import RunEvents, Supervisor
-from stream_client.processing.results import LandmarkClassifier, Postprocess, label_on_image
+from stream_client.processing.results import Detector, LandmarkClassifier, Postprocess, annotated
 from stream_client.sinks.factory import SinkLike, as_sinks
 from stream_client.sources.factory import SourceLike, as_source
 from stream_client.transport.base import Transport
@@ -47,6 +47,7 @@ class StreamClient:
     server; without them the client looks for a frame and for scores. ``preprocess`` changes a frame before it is sent
     (RGB uint8 in and out); ``postprocess`` makes the frame to show of a result (default: the server's, with the label
     on it). ``classifier`` labels frames by the landmarks of a graph that gives them (``holisticLandmarks``).
+    ``detector`` reads detections from a model's outputs (:class:`stream_client.tracking.DetectionReader`).
     ``on_start``, ``on_result`` and ``on_stop`` are subscribed as by the methods of these names.
 
     A client runs once. With the keyword ``postprocess_callback`` the result is a
@@ -72,8 +73,9 @@ class StreamClient:
         output_name: str | None = None,
         label_output_name: str | None = None,
         preprocess: Callable[[Image], Image] | None = None,
-        postprocess: Postprocess = label_on_image,
+        postprocess: Postprocess = annotated,
         classifier: LandmarkClassifier | None = None,
+        detector: Detector | None = None,
         observers: Sequence[Observer] = (),
         on_start: Callable[[StreamInfo], object] | None = None,
         on_result: Callable[[Result], object] | None = None,
@@ -87,6 +89,7 @@ class StreamClient:
             preprocess=preprocess,
             postprocess=postprocess,
             classifier=classifier,
+            detector=detector,
         )
         plan = Plan(
             source=as_source(source, reconnect_timeout=options.reconnect_timeout),

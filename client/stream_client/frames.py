@@ -157,6 +157,32 @@ class Landmarks:
 
 
 @dataclass(frozen=True, slots=True)
+class Detections:
+    """What a detector found in a frame, best first; ``n`` things.
+
+    ``boxes`` is float32 [n, 4]: left, top, right and bottom in pixels of the result's image. ``scores`` is float32 [n],
+    0…1. ``class_ids`` is int64 [n]; ``class_names`` name the classes by their ids, and may be fewer. ``track_ids`` is
+    int64 [n], -1 for what has no track yet, and ``None`` without a tracker. ``keypoints`` is float32 [n, k, 3]: x, y in
+    pixels and a score, ``None`` where the model gives none.
+    """
+
+    boxes: Points
+    scores: Points
+    class_ids: npt.NDArray[np.int64]
+    class_names: tuple[str, ...] = ()
+    track_ids: npt.NDArray[np.int64] | None = None
+    keypoints: Points | None = None
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def name(self, index: int) -> str:
+        """The name of the class of a detection; its number where no name is known."""
+        number = int(self.class_ids[index])
+        return self.class_names[number] if 0 <= number < len(self.class_names) else str(number)
+
+
+@dataclass(frozen=True, slots=True)
 class Stamps:
     """When a frame passed each stage, in seconds of :func:`time.monotonic`; ``nan`` where it did not.
 
@@ -187,7 +213,7 @@ class Result:
     ``image`` is what to show: the server's image, or the source's where the server returned none. ``label`` is ``None``
     where the graph gave no label for the frame. ``outputs`` holds every tensor the server returned, by name. ``time``
     is the frame's time in seconds of the source. ``landmarks`` is ``None`` where nobody is seen, and where the graph
-    gives none (``holisticLandmarks`` does).
+    gives none (``holisticLandmarks`` does). ``detections`` is ``None`` where nobody asked for them.
     """
 
     frame: Frame
@@ -197,6 +223,7 @@ class Result:
     time: float = 0.0
     stamps: Stamps = field(default_factory=lambda: Stamps(captured=float("nan")))
     landmarks: Landmarks | None = None
+    detections: Detections | None = None
 
     @property
     def latency(self) -> float:

@@ -20,7 +20,7 @@ from stream_client.monitoring.options import MetricsOptions
 from stream_client.monitoring.statistics import Statistics
 from stream_client.options import ClassifierOptions, RunOptions, StreamOptions
 from stream_client.processing.labels import read_label_names
-from stream_client.processing.results import LandmarkClassifier, label_on_image
+from stream_client.processing.results import Detector, LandmarkClassifier, annotated
 from stream_client.publishing.sharing import EncoderPool
 from stream_client.sinks.base import Sink
 from stream_client.sinks.factory import open_sink
@@ -30,6 +30,7 @@ from stream_client.sinks.landmarks import LandmarksSink
 from stream_client.sinks.options import SinkOptions
 from stream_client.sources.factory import open_source
 from stream_client.sources.options import SourceOptions
+from stream_client.tracking.options import DetectionOptions
 from stream_client.transport.options import EMBEDDED, TlsOptions, TransportOptions
 from stream_client.transport.servable import LANDMARK_GRAPH
 from stream_client.util.redact import redact
@@ -87,9 +88,10 @@ def make_client(
         label_names=label_names,
         output_name=stream.output_name,
         label_output_name=stream.label_output_name,
-        postprocess=label_on_image if stream.label_text else (lambda result: result.image),
+        postprocess=annotated if stream.label_text else (lambda result: result.image),
         observers=observers,
         classifier=_classifier(flags, label_names),
+        detector=_detector(flags, label_names),
     )
 
 
@@ -138,6 +140,17 @@ def _classifier(flags: argparse.Namespace, label_names: Sequence[str] | None) ->
     from stream_client.classify.factory import open_classifier
 
     return open_classifier(options, label_names)
+
+
+def _detector(flags: argparse.Namespace, label_names: Sequence[str] | None) -> Detector | None:
+    options = read(DetectionOptions, vars(flags))
+    if options.detections is None:
+        if options.tracker != "none":
+            raise ConfigurationError("a tracker follows detections: read them", option="detections", value="auto")
+        return None
+    from stream_client.tracking.reader import DetectionReader, open_tracker
+
+    return DetectionReader(options, class_names=label_names or (), tracker=open_tracker(options.tracker))
 
 
 def _written(flags: argparse.Namespace) -> list[tuple[str, Path]]:

@@ -11,6 +11,7 @@ from stream_client.monitoring.options import MetricsOptions
 from stream_client.options import ClassifierOptions, RunOptions, StreamOptions
 from stream_client.sinks.options import SinkOptions
 from stream_client.sources.options import SourceOptions
+from stream_client.tracking.options import DetectionOptions
 from stream_client.transport.options import TlsOptions, TransportOptions
 
 _USAGE = """%(prog)s --input_stream NAME --output_stream NAME [flags]
@@ -24,6 +25,8 @@ examples:
                                      --output_stream out.mp4
   your own classes                   train --data clips/ --out models/exercises     (train --help)
   and their labels in a stream       --input_stream 0 --classifier models/exercises --output_stream screen
+  what a detector finds, followed    --grpc_address host:9000 --api unary --model_name yolo --labels coco.txt \\
+                                     --detections auto --tracker bytetrack --input_stream 0 --output_stream screen
   throughput against latency         benchmark --max_inflight 1,2,4,8               (benchmark --help)
   what is wrong before a run         doctor, followed by the run's own flags        (doctor --help)
   true latency, loss and order       readback rtsp://host/path      of frames from testsrc (readback --help)
@@ -50,6 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument_group("classifier in the client").add_argument
     add_settings(add, ClassifierOptions)
     add("--dry_run", "--dry-run", action="store_true", help="print the samples that a training buffer would get")
+    add_settings(parser.add_argument_group("detections").add_argument, DetectionOptions)
     add = add_server_flags(parser)
     add_settings(add, TransportOptions, "api")
     add_settings(add, StreamOptions, "output_name", "label_output_name", "labels")

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from stream_client.errors import ConfigurationError, StreamClientError
@@ -25,15 +26,17 @@ from stream_client.pipeline.sink_worker import SinkWorker
 from stream_client.processing.labels import read_label_names
 from stream_client.processing.requests import Converter, converter
 from stream_client.processing.results import (
+    Detector,
     LandmarkClassifier,
     OutputFinder,
     Postprocess,
     ResultBuilder,
-    label_on_image,
+    annotated,
 )
 from stream_client.processing.small_frames import SmallFrames, restorer
 from stream_client.sinks.base import LandmarksUser, Sink
 from stream_client.sources.base import Holdable, Source
+from stream_client.transport.image_format import ImageFormat
 from stream_client.transport.servable import Servable
 from stream_client.transport.session import Session
 
@@ -48,13 +51,21 @@ class Processing:
     output_name: str | None = None
     label_output_name: str | None = None
     preprocess: Callable[[Image], Image] | None = None
-    postprocess: Postprocess = label_on_image
+    postprocess: Postprocess = annotated
     classifier: LandmarkClassifier | None = None
+    detector: Detector | None = None
 
     def converter(self, session: Session, small_frames: SmallFrames | None) -> Converter:
         """Makes the tensors that ``session`` takes from a frame's image."""
         shrink = None if small_frames is None else small_frames.shrink
-        return converter(session, [step for step in (self.preprocess, shrink) if step is not None])
+        steps = (self.preprocess, shrink, self._fit(session.image_format))
+        return converter(session, [step for step in steps if step is not None])
+
+    def _fit(self, image_format: ImageFormat) -> Callable[[Image], Image] | None:
+        """Detections know how the frame was brought to the model's one size; nothing else does."""
+        if self.detector is None or image_format.width is None or image_format.height is None:
+            return None
+        return partial(self.detector.fit, width=image_format.width, height=image_format.height)
 
     def builder(
         self, session: Session, small_frames: SmallFrames | None, start: int, label_files: Mapping[str, Path]
@@ -74,6 +85,7 @@ class Processing:
             start=start,
             decoder=LandmarkDecoder() if servable.gives_landmarks else None,
             classifier=self.classifier,
+            detector=self.detector,
         )
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from stream_client.errors import ConfigurationError, ProtocolError
-from stream_client.frames import Frame, Image, Label, Landmarks, Result, Stamps, Tensor
+from stream_client.frames import Detections, Frame, Image, Label, Landmarks, Result, Stamps, Tensor
 from stream_client.landmarks.decoder import OUTPUTS, LandmarkDecoder
 from stream_client.plain_text import quoted
+from stream_client.processing.detections import draw_detections
 from stream_client.processing.labels import decode_scores
 from stream_client.processing.overlay import draw_label
 from stream_client.transport.image_format import is_image, is_scores
@@ -30,6 +31,18 @@ class LandmarkClassifier(Protocol):
 
     def classify(self, landmarks: Landmarks | None, timestamp: int) -> Label:
         """The label now, after the landmarks of the frame at ``timestamp`` (µs); ``None``: nobody is seen."""
+
+
+class Detector(Protocol):
+    """Reads detections from a model's outputs, frame after frame. Sizes are widths and heights in pixels."""
+
+    def fit(self, image: Image, width: int, height: int) -> Image:
+        """``image`` in the one size that the model takes."""
+
+    def read(
+        self, outputs: Mapping[str, Tensor], sent: tuple[int, int], shown: tuple[int, int], timestamp: int
+    ) -> Detections:
+        """The detections of a frame, on an image of ``shown``; the model saw one of ``sent``. ``timestamp`` in µs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +89,8 @@ class OutputFinder:
 class ResultBuilder:
     """Turns outputs into results. ``start`` is the timestamp, in µs, of the source's time zero.
 
-    ``decoder`` makes landmarks of outputs. With a ``classifier`` the label comes from it instead of the server.
+    ``decoder`` makes landmarks of outputs, ``detector`` detections. With a ``classifier`` the label comes from it
+    instead of the server.
     """
 
     def __init__(
@@ -88,6 +102,7 @@ class ResultBuilder:
         start: int,
         decoder: LandmarkDecoder | None = None,
         classifier: LandmarkClassifier | None = None,
+        detector: Detector | None = None,
     ) -> None:
         self._roles = roles
         self._restore = restore
@@ -95,6 +110,7 @@ class ResultBuilder:
         self._start = start
         self._decoder = decoder
         self._classifier = classifier
+        self._detector = detector
         self._warned = False
 
     def build(self, frame: Frame, sent: Tensor, outputs: Mapping[str, Tensor], stamps: Stamps) -> Result:
@@ -109,6 +125,9 @@ class ResultBuilder:
         landmarks = None
         if self._decoder is not None:
             landmarks = self._decoder.decode(outputs, _size(sent.array), _size(image), frame.timestamp)
+        detections = None
+        if self._detector is not None:
+            detections = self._detector.read(outputs, _sent_size(sent.array), _size(image), frame.timestamp)
         if self._classifier is not None:
             label: Label | None = self._classifier.classify(landmarks, frame.timestamp)
         else:
@@ -121,6 +140,7 @@ class ResultBuilder:
             time=(frame.timestamp - self._start) / 1e6,
             stamps=stamps,
             landmarks=landmarks,
+            detections=detections,
         )
 
     def _label(self, scores: Tensor) -> Label | None:
@@ -137,6 +157,14 @@ def _size(image: npt.NDArray[Any]) -> tuple[int, int]:
     return image.shape[1], image.shape[0]
 
 
-def label_on_image(result: Result) -> Image:
-    """The default postprocessing: the result's image with its label on it."""
-    return result.image if result.label is None else draw_label(result.image, result.label)
+def _sent_size(tensor: npt.NDArray[Any]) -> tuple[int, int]:
+    """Width and height of an image in any layout: hwc, nhwc or nchw."""
+    shape = tensor.shape[1:] if tensor.ndim == 4 else tensor.shape
+    rows, columns = (shape[1], shape[2]) if shape[2] not in (1, 3, 4) else (shape[0], shape[1])
+    return columns, rows
+
+
+def annotated(result: Result) -> Image:
+    """The default postprocessing: the result's image with its detections and its label on it."""
+    image = result.image if result.detections is None else draw_detections(result.image, result.detections)
+    return image if result.label is None else draw_label(image, result.label)

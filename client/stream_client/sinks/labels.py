@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 
-from stream_client.frames import Result, StreamInfo
+from stream_client.frames import Detections, Result, StreamInfo
 from stream_client.sinks.json_lines import JsonLines
 
 
@@ -13,6 +13,9 @@ class LabelsSink:
     ``{"frame": 0, "time": 0.0, "label": "standing", "score": 0.97, "scores": {…}, "latency_ms": 41.2}``: ``time`` in
     seconds of the source; label, score and scores are null where the graph gave none. ``repetitions`` is their count,
     where they are counted. ``capture_time`` is the camera's own, in seconds since 1970, where it is known.
+    ``detections``, where they are read, is a list of ``{"class": "person", "score": 0.9, "box":
+    [left, top, right, bottom], "track": 3}``: pixels of the shown frame; ``track`` is null without one. ``keypoints``
+    is there where the model gives them: [x, y, score] each.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -29,7 +32,7 @@ class LabelsSink:
         assert self._lines is not None
         label = result.label
         latency = result.latency
-        row = {
+        row: dict[str, object] = {
             "frame": result.frame.index,
             "time": round(result.time, 6),
             "label": label.name if label else None,
@@ -37,6 +40,8 @@ class LabelsSink:
             "scores": {name: round(score, 6) for name, score in label.scores.items()} if label else None,
             "latency_ms": None if math.isnan(latency) else round(1000 * latency, 3),
         }
+        if result.detections is not None:
+            row["detections"] = _rows(result.detections)
         if label is not None and label.repetitions is not None:
             row["repetitions"] = label.repetitions
         if result.frame.capture_time is not None:
@@ -49,3 +54,19 @@ class LabelsSink:
         if self._lines is not None:
             self._lines.close()
             self._lines = None
+
+
+def _rows(detections: Detections) -> list[dict[str, object]]:
+    rows = []
+    for index, box in enumerate(detections.boxes.tolist()):
+        track = -1 if detections.track_ids is None else int(detections.track_ids[index])
+        row: dict[str, object] = {
+            "class": detections.name(index),
+            "score": round(float(detections.scores[index]), 4),
+            "box": [round(value, 1) for value in box],
+            "track": track if track >= 0 else None,
+        }
+        if detections.keypoints is not None:
+            row["keypoints"] = [[round(value, 3) for value in point] for point in detections.keypoints[index].tolist()]
+        rows.append(row)
+    return rows

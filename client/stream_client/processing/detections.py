@@ -1,0 +1,42 @@
+"""The detections, drawn on the image."""
+
+import numpy as np
+from PIL import Image as PillowImage
+from PIL import ImageDraw, ImageFont
+
+from stream_client.frames import Detections, Image
+
+_SURE = 0.3
+"""The least score of a key point that is drawn."""
+_COLORS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
+"""Okabe and Ito's, which color-blind people tell apart."""
+
+
+def draw_detections(image: Image, detections: Detections) -> Image:
+    """A copy of ``image`` with a box around each detection, its track or class and its score above it.
+
+    A track keeps its color; without tracks, a class does.
+    """
+    if not len(detections):
+        return image
+    height, width = image.shape[:2]
+    line = max(1, round(max(height, width) / 400))
+    dot = 2 * line
+    size = max(10, height // 40)
+    drawn = PillowImage.fromarray(image)
+    pen = ImageDraw.Draw(drawn)
+    font = ImageFont.load_default(size=size)
+    for index, (left, top, right, bottom) in enumerate(detections.boxes.tolist()):
+        track = -1 if detections.track_ids is None else int(detections.track_ids[index])
+        color = _COLORS[(track if track >= 0 else int(detections.class_ids[index])) % len(_COLORS)]
+        pen.rectangle((left, top, max(left, right), max(top, bottom)), outline=color, width=line)
+        name = detections.name(index) if track < 0 else f"#{track} {detections.name(index)}"
+        above = (left, max(0.0, top - 1.3 * size))
+        text = f"{name} {round(100 * float(detections.scores[index]))} %"
+        pen.rectangle((*above, above[0] + font.getlength(text) + size / 2, above[1] + 1.3 * size), fill=color)
+        pen.text((above[0] + size / 4, above[1]), text, fill=(0, 0, 0), font=font)
+        if detections.keypoints is not None:
+            for x, y, score in detections.keypoints[index].tolist():
+                if score > _SURE:
+                    pen.ellipse((x - dot, y - dot, x + dot, y + dot), fill=color)
+    return np.asarray(drawn)

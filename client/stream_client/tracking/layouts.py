@@ -1,0 +1,199 @@
+"""The layouts of tensors that detectors give.
+
+| layout | tensors |
+|---|---|
+| ssd | [1, 1, n, 7]: image, class, score, left, top, right, bottom over the sides (OpenVINO's DetectionOutput) |
+| boxes | boxes [n, 5]: left, top, right, bottom in pixels, score; labels [n] (OpenVINO's ATSS, Geti) |
+| scores | boxes [1, n, 4] and scores [1, n, classes], 0…1 |
+| detr | boxes [1, n, 4]: centre and size over the sides; logits [1, n, classes + 1], the last: nothing |
+| yolov5 | [1, n, 5 + classes]: centre and size in pixels, objectness, scores (v5, v7) |
+| yolov8 | [1, 4 + classes (+ 3 a key point), n]: centre and size in pixels, scores (v8, v9, v11) |
+| yolov10 | [1, n, 6]: left, top, right, bottom in pixels, score, class; no overlaps (v10) |
+| rtmo | dets [1, n, 5], keypoints [1, n, k, 3], in pixels |
+| movenet | [1, n, 56]: 17 key points (y, x, score), top, left, bottom, right, score, over the sides (MultiPose) |
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from stream_client.errors import ConfigurationError
+from stream_client.frames import Tensor
+from stream_client.tracking.candidates import Array, Candidates, from_centres
+from stream_client.tracking.options import LayoutName
+
+Arrays = Mapping[str, Array]
+"""A model's outputs by name, as float32."""
+_MOVENET_WIDTH = 17 * 3 + 5
+_BODY_POINTS = 17  # of COCO, which YOLO's pose models have
+
+
+def arrays_of(outputs: Mapping[str, Tensor]) -> dict[str, Array]:
+    """The numbers of the outputs, as float32; strings and images are left out."""
+    return {
+        name: np.asarray(tensor.array, dtype=np.float32)
+        for name, tensor in outputs.items()
+        if tensor.datatype not in ("BYTES", "UINT8", "BOOL")
+    }
+
+
+def find_layout(arrays: Arrays) -> LayoutName:
+    """The layout that names and shapes show; raises :class:`.ConfigurationError` where they show none."""
+    shapes = {name: array.shape for name, array in arrays.items()}
+    if any(len(shape) == 4 and shape[3] == 7 and shape[0] == 1 for shape in shapes.values()):
+        return "ssd"
+    if any(len(shape) == 4 and shape[3] == 3 for shape in shapes.values()) and _one(arrays, 3, last=5) is not None:
+        return "rtmo"
+    if _one(arrays, 2, last=5) is not None and any(len(shape) == 1 for shape in shapes.values()):
+        return "boxes"
+    boxes = _one(arrays, 3, last=4)
+    if boxes is not None and len(arrays) > 1:
+        scores = _beside(arrays, boxes)
+        return "scores" if scores.min(initial=0) >= 0 and scores.max(initial=0) <= 1 else "detr"
+    if len(arrays) == 1:
+        (shape,) = shapes.values()
+        if len(shape) == 3 and shape[0] == 1:
+            return _of_one_tensor(shape[1], shape[2])
+    text = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items()) or "none"
+    raise ConfigurationError(f"no layout of detections is known for the outputs {text}: name it", option="detections")
+
+
+def _of_one_tensor(rows: int, columns: int) -> LayoutName:
+    if columns == _MOVENET_WIDTH and rows <= 16:
+        return "movenet"
+    if columns == 6 and rows > 6:
+        return "yolov10"
+    return "yolov8" if rows < columns else "yolov5"
+
+
+def read_layout(layout: LayoutName, arrays: Arrays, classes: int) -> Candidates:
+    """What the tensors propose. ``classes`` is how many names are known, 0: none.
+
+    Raises :class:`.ConfigurationError` for tensors of another layout.
+    """
+    try:
+        return _READERS[layout](arrays, classes)
+    except (IndexError, KeyError, ValueError, StopIteration) as error:
+        text = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items()) or "none"
+        raise ConfigurationError(
+            f"the outputs {text} are not of the layout {layout}: name another, or auto", option="detections"
+        ) from error
+
+
+def _ssd(arrays: Arrays, classes: int) -> Candidates:
+    table = next(array for array in arrays.values() if array.ndim == 4 and array.shape[3] == 7).reshape(-1, 7)
+    # A row of a negative image number ends the list.
+    ends = np.flatnonzero(table[:, 0] < 0)
+    table = table[: ends[0]] if len(ends) else table
+    return Candidates(table[:, 3:7], table[:, 2], table[:, 1].astype(np.int64), relative=True)
+
+
+def _boxes(arrays: Arrays, classes: int) -> Candidates:
+    table = _needed(_one(arrays, 2, last=5))
+    labels = next(array for array in arrays.values() if array.ndim == 1)
+    if len(labels) != len(table):
+        raise ValueError("as many labels as boxes are needed")
+    return Candidates(table[:, :4], table[:, 4], labels.astype(np.int64))
+
+
+def _scores(arrays: Arrays, classes: int) -> Candidates:
+    boxes = _needed(_one(arrays, 3, last=4))
+    best, ids = _best(_beside(arrays, boxes)[0])
+    return Candidates(boxes[0], best, ids, relative=bool(boxes.max(initial=0) <= 2))
+
+
+def _detr(arrays: Arrays, classes: int) -> Candidates:
+    boxes = _needed(_one(arrays, 3, last=4))
+    logits = _beside(arrays, boxes)[0]
+    power = np.exp(logits - logits.max(axis=1, keepdims=True))
+    best, ids = _best((power / power.sum(axis=1, keepdims=True))[:, :-1])
+    return Candidates(from_centres(boxes[0]), best, ids, relative=True)
+
+
+def _yolov5(arrays: Arrays, classes: int) -> Candidates:
+    table = _table(arrays)
+    if table.shape[1] < 6:
+        raise ValueError("four numbers of a box, objectness and scores are needed")
+    best, ids = _best(table[:, 5:] * table[:, 4:5])
+    return Candidates(from_centres(table[:, :4]), best, ids)
+
+
+def _yolov8(arrays: Arrays, classes: int) -> Candidates:
+    table = _table(arrays).T
+    if table.shape[1] < 5:
+        raise ValueError("four numbers of a box and scores are needed")
+    points = 0
+    if classes and classes < table.shape[1] - 4:
+        points = (table.shape[1] - 4 - classes) // 3
+    elif not classes and table.shape[1] == 4 + 1 + 3 * _BODY_POINTS:
+        points = _BODY_POINTS
+    end = table.shape[1] - 3 * points
+    best, ids = _best(table[:, 4 : 4 + classes] if classes else table[:, 4:end])
+    keypoints = table[:, end:].reshape(-1, points, 3) if points else None
+    return Candidates(from_centres(table[:, :4]), best, ids, keypoints)
+
+
+def _yolov10(arrays: Arrays, classes: int) -> Candidates:
+    table = _table(arrays)
+    if table.shape[1] != 6:
+        raise ValueError("six columns are needed")
+    return Candidates(table[:, :4], table[:, 4], table[:, 5].astype(np.int64))
+
+
+def _rtmo(arrays: Arrays, classes: int) -> Candidates:
+    table = _needed(_one(arrays, 3, last=5))[0]
+    keypoints = next(array for array in arrays.values() if array.ndim == 4 and array.shape[3] == 3)[0]
+    return Candidates(table[:, :4], table[:, 4], np.zeros(len(table), np.int64), keypoints)
+
+
+def _movenet(arrays: Arrays, classes: int) -> Candidates:
+    table = _table(arrays)
+    if table.shape[1] != _MOVENET_WIDTH:
+        raise ValueError("56 columns are needed")
+    keypoints = table[:, :51].reshape(-1, 17, 3)[:, :, [1, 0, 2]]
+    return Candidates(
+        table[:, [52, 51, 54, 53]], table[:, 55], np.zeros(len(table), np.int64), keypoints, relative=True
+    )
+
+
+_READERS: Mapping[LayoutName, Callable[[Arrays, int], Candidates]] = {
+    "ssd": _ssd,
+    "boxes": _boxes,
+    "scores": _scores,
+    "detr": _detr,
+    "yolov5": _yolov5,
+    "yolov8": _yolov8,
+    "yolov10": _yolov10,
+    "rtmo": _rtmo,
+    "movenet": _movenet,
+}
+
+
+def _table(arrays: Arrays) -> Array:
+    """The rows of the one tensor [1, rows, columns]."""
+    table: Array = next(array for array in arrays.values() if array.ndim == 3 and array.shape[0] == 1)[0]
+    return table
+
+
+def _best(scores: Array) -> tuple[Array, npt.NDArray[np.int64]]:
+    """The highest score of each row, and its column."""
+    if not scores.shape[1]:
+        raise ValueError("scores of at least one class are needed")
+    ids = scores.argmax(axis=1)
+    return scores[np.arange(len(scores)), ids], ids.astype(np.int64)
+
+
+def _one(arrays: Arrays, dimensions: int, *, last: int) -> Array | None:
+    return next((array for array in arrays.values() if array.ndim == dimensions and array.shape[-1] == last), None)
+
+
+def _beside(arrays: Arrays, boxes: Array) -> Array:
+    """The tensor of scores for ``boxes`` [1, n, 4]."""
+    return next(array for array in arrays.values() if array is not boxes and array.shape[:2] == boxes.shape[:2])
+
+
+def _needed(array: Array | None) -> Array:
+    if array is None:
+        raise ValueError("no boxes")
+    return array

@@ -1,0 +1,64 @@
+"""Where a box should be by now."""
+
+import numpy as np
+import numpy.typing as npt
+
+from stream_client.tracking.candidates import Array
+
+_POSITION, _VELOCITY = 1 / 20, 1 / 160
+"""Standard deviations over the box's height: of a position, and of a velocity's change from one frame to the next.
+
+Those of SORT's successors (deep_sort/kalman_filter.py), for frames of 1/30 s.
+"""
+_FRAMES = 30.0
+_Vector = npt.NDArray[np.float64]
+
+
+class Motion:
+    """A Kalman filter of constant velocity for the centre and the size of a box, each number by itself."""
+
+    def __init__(self, box: Array) -> None:
+        self._place = _numbers(box)
+        self._speed = np.zeros(4)  # a frame of 1/30 s
+        spread = self._place[3]
+        self._variance: _Vector = np.full(4, (2 * _POSITION * spread) ** 2)
+        self._speed_variance: _Vector = np.full(4, (10 * _VELOCITY * spread) ** 2)
+        self._shared: _Vector = np.zeros(4)  # covariance of place and speed
+
+    @property
+    def box(self) -> Array:
+        """Left, top, right, bottom, float32 [4]."""
+        centre, size = self._place[:2], np.maximum(self._place[2:], 1e-3)
+        return np.concatenate([centre - size / 2, centre + size / 2]).astype(np.float32)
+
+    def predict(self, seconds: float) -> None:
+        """Go on for so long."""
+        frames = seconds * _FRAMES
+        spread = max(self._place[3], 1e-3)
+        self._place = self._place + self._speed * frames
+        self._variance = (
+            self._variance
+            + 2 * frames * self._shared
+            + frames**2 * self._speed_variance
+            + frames * (_POSITION * spread) ** 2
+        )
+        self._shared = self._shared + frames * self._speed_variance
+        self._speed_variance = self._speed_variance + frames * (_VELOCITY * spread) ** 2
+
+    def correct(self, box: Array) -> None:
+        """Take a detection."""
+        measured = _numbers(box)
+        total = self._variance + (_POSITION * max(self._place[3], 1e-3)) ** 2
+        gain, speed_gain = self._variance / total, self._shared / total
+        error = measured - self._place
+        self._place = self._place + gain * error
+        self._speed = self._speed + speed_gain * error
+        self._speed_variance = self._speed_variance - speed_gain * self._shared
+        self._shared = (1 - gain) * self._shared
+        self._variance = (1 - gain) * self._variance
+
+
+def _numbers(box: Array) -> _Vector:
+    """Centre x, centre y, width, height."""
+    left, top, right, bottom = (float(value) for value in box)
+    return np.array([(left + right) / 2, (top + bottom) / 2, right - left, bottom - top])

@@ -1,0 +1,123 @@
+"""From a model's outputs to detections with their tracks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image as PillowImage
+
+from stream_client.frames import Detections, Image, Tensor
+from stream_client.tracking.bytetrack import ByteTrack
+from stream_client.tracking.candidates import Candidates, suppress
+from stream_client.tracking.layouts import arrays_of, find_layout, read_layout
+from stream_client.tracking.options import DetectionOptions, LayoutName, TrackerName
+from stream_client.tracking.tracker import Tracker
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
+_GREY = 114
+"""Around a frame with its own aspect, as YOLO's models are trained."""
+_NO_OVERLAPS = ("yolov10", "detr", "rtmo", "movenet")
+"""Layouts whose models suppress overlaps themselves."""
+
+
+class DetectionReader:
+    """Reads detections from outputs. For the frames of one stream, in order.
+
+    ``options`` may be set anew while the stream runs: the next frame obeys.
+    """
+
+    def __init__(
+        self,
+        options: DetectionOptions | None = None,
+        *,
+        class_names: Sequence[str] = (),
+        tracker: Tracker | None = None,
+    ) -> None:
+        self.options = options or DetectionOptions()
+        self._names = tuple(class_names)
+        self._tracker = tracker
+        self._layout: LayoutName | None = None
+
+    def fit(self, image: Image, width: int, height: int) -> Image:
+        """``image``, RGB uint8, in the size that a model takes: with its aspect on grey, or stretched."""
+        if image.shape[:2] == (height, width):
+            return image
+        whole = PillowImage.fromarray(image)
+        if self.options.fit == "stretch":
+            return np.asarray(whole.resize((width, height), PillowImage.Resampling.BILINEAR))
+        scale, left, top = _letterbox((image.shape[1], image.shape[0]), (width, height))
+        size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+        canvas = np.full((height, width, 3), _GREY, np.uint8)
+        place = (slice(round(top), round(top) + size[1]), slice(round(left), round(left) + size[0]))
+        canvas[place] = np.asarray(whole.resize(size, PillowImage.Resampling.BILINEAR))
+        return canvas
+
+    def read(self, outputs: Mapping[str, Tensor], sent: Size, shown: Size, timestamp: int) -> Detections:
+        """The detections of a frame: ``sent`` is the size of the image that the model saw, ``shown`` of the result's.
+
+        ``timestamp`` is in µs. Raises :class:`.ConfigurationError` for outputs that are no detections.
+        """
+        options = self.options
+        arrays = arrays_of(outputs)
+        layout = options.detections or "auto"
+        if layout == "auto":
+            layout = self._layout = self._layout or find_layout(arrays)
+        found = read_layout(layout, arrays, len(self._names))
+        found = _strongest(found, options)
+        boxes, keypoints = self._on_frame(found, sent, shown)
+        if layout not in _NO_OVERLAPS:
+            groups = None if options.class_agnostic_nms else found.class_ids
+            kept = suppress(boxes, found.scores, options.iou_threshold, groups)[: options.max_detections]
+        else:
+            kept = np.argsort(-found.scores, kind="stable")[: options.max_detections]
+        detections = Detections(
+            boxes[kept],
+            found.scores[kept],
+            found.class_ids[kept],
+            self._names,
+            keypoints=None if keypoints is None else keypoints[kept],
+        )
+        if self._tracker is None:
+            return detections
+        return replace(detections, track_ids=self._tracker.update(detections, timestamp))
+
+    def _on_frame(self, found: Candidates, sent: Size, shown: Size) -> tuple[np.ndarray, np.ndarray | None]:
+        """Boxes and key points in pixels of the frame."""
+        unit = np.array(sent if found.relative else (1, 1), dtype=np.float32)
+        if self.options.fit == "stretch":
+            scale = np.array(shown, dtype=np.float32) / np.array(sent, dtype=np.float32)
+            offset = np.zeros(2, np.float32)
+        else:
+            shrunk, left, top = _letterbox(shown, sent)
+            scale = np.full(2, 1 / shrunk, np.float32)
+            offset = np.array([round(left), round(top)], dtype=np.float32)
+        limits = np.array([*shown, *shown], dtype=np.float32)
+        boxes = (found.boxes * np.tile(unit, 2) - np.tile(offset, 2)) * np.tile(scale, 2)
+        boxes = np.clip(boxes, 0, limits).astype(np.float32)
+        if found.keypoints is None:
+            return boxes, None
+        keypoints = found.keypoints.copy()
+        keypoints[..., :2] = (keypoints[..., :2] * unit - offset) * scale
+        return boxes, keypoints
+
+
+def open_tracker(name: TrackerName) -> Tracker | None:
+    """The tracker of that name; raises :class:`.ConfigurationError` where its package is missing."""
+    return ByteTrack() if name == "bytetrack" else None
+
+
+def _letterbox(image: Size, canvas: Size) -> tuple[float, float, float]:
+    """The scale of ``image`` on ``canvas`` with its own aspect, and its left and top there, in pixels."""
+    scale = min(canvas[0] / image[0], canvas[1] / image[1])
+    return scale, (canvas[0] - image[0] * scale) / 2, (canvas[1] - image[1] * scale) / 2
+
+
+def _strongest(found: Candidates, options: DetectionOptions) -> Candidates:
+    """Those above the confidence; scores and boxes that are no numbers are none."""
+    with np.errstate(invalid="ignore"):
+        good = (found.scores >= options.confidence) & np.isfinite(found.boxes).all(axis=1)
+    index = np.flatnonzero(good)
+    if len(index) > options.max_candidates:
+        index = index[np.argsort(-found.scores[index], kind="stable")[: options.max_candidates]]
+    return found.take(index)

@@ -1,0 +1,56 @@
+"""The command line with a detector on the graph server."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import pytest
+from openvino import opset13 as ops
+
+from tests.support.client import run_client
+from tests.support.graph_server import graph_server_process
+
+
+def write_detector(into: Path) -> Path:
+    """A detector that sees the same two things in every frame, in YOLO v10's layout."""
+    image = ops.parameter([1, 3, 64, 64], np.float32, name="images")
+    table = np.zeros((1, 20, 6), np.float32)
+    table[0, :2] = [[8, 16, 24, 40, 0.9, 0], [32, 16, 48, 40, 0.7, 1]]
+    answer = ops.add(ops.constant(table), ops.multiply(ops.reduce_mean(image, [0, 1, 2, 3]), np.float32(0)))
+    folder = into / "detector" / "1"
+    folder.mkdir(parents=True)
+    answer.output(0).get_tensor().set_names({"output0"})
+    ov.save_model(ov.Model([answer], [image]), folder / "model.xml")
+    return folder.parent
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_detector(tmp_path)
+
+
+def test_a_detector_is_read_and_followed(model: Path, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("person\nbicycle\n")
+    with graph_server_process("--model_name", "detector", "--model_path", str(model)) as server:
+        flags = ["--grpc_address", server.address, "--api", "unary", "--model_name", "detector"]
+        flags += ["--input_stream", str(clip), "--labels_output", str(tmp_path / "labels.jsonl")]
+        flags += ["--detections", "auto", "--tracker", "bytetrack", "--labels", str(tmp_path / "names.txt")]
+        finished = run_client(*flags)
+        assert finished.returncode == 0, finished.stderr
+        rows = [json.loads(line) for line in (tmp_path / "labels.jsonl").read_text().splitlines()]
+        assert len(rows) == 30
+        for row in rows:
+            assert [(one["class"], one["track"]) for one in row["detections"]] == [("person", 1), ("bicycle", 2)]
+            # 64x48 on 64x64: 8 pixels of grey above.
+            assert row["detections"][0]["box"] == [8, 8, 24, 32]
+        refused = run_client(*flags, "--detections", "ssd")
+    assert refused.returncode != 0
+    assert "not of the layout ssd" in refused.stderr
+    assert "--detections" in refused.stderr
+
+
+def test_a_tracker_without_detections_is_refused(clip: Path) -> None:
+    refused = run_client("--input_stream", str(clip), "--output_stream", "none", "--tracker", "bytetrack")
+    assert refused.returncode == 2
+    assert "--detections auto" in refused.stderr
