@@ -92,6 +92,25 @@ def test_requests_of_one_connection_are_answered_in_order_even_when_sent_at_once
     assert [answered.index(body) for body in bodies] == sorted(answered.index(body) for body in bodies)
 
 
+def test_a_body_may_come_in_chunks_and_another_request_after_it(server: Server) -> None:
+    server.answers.let_go.set()
+    chunks = b"5\r\nfirst\r\n6;x=y\r\n chunk\r\n0\r\n\r\n"
+    with server.connect(POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunks[:9]) as connection:
+        connection.sendall(chunks[9:] + POST + b"Content-Length: 6\r\n\r\nsecond")
+        connection.shutdown(socket.SHUT_WR)
+        answered = received(connection)
+    assert answered.count(b"HTTP/1.1 200 OK") == 2
+    assert answered.index(b"first chunk") < answered.index(b"second")
+
+
+def test_chunks_beyond_the_memory_for_bodies_are_refused() -> None:
+    chunked = POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\n\r\n"
+    with serving(body_bytes=8) as server, server.connect(POST + b"Content-Length: 6\r\n\r\n123456"):
+        assert server.answers.entered.acquire(timeout=SECONDS)  # its body holds memory until it is answered
+        with server.connect(chunked) as connection:
+            assert received(connection).startswith(b"HTTP/1.1 503 ")
+
+
 def test_a_head_is_answered_without_a_body(server: Server) -> None:
     with server.connect(b"HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") as connection:
         answered = received(connection)
@@ -111,8 +130,9 @@ def test_a_head_is_answered_without_a_body(server: Server) -> None:
         (POST + b"Content-Length: 99999999999\r\n\r\n", 413),
         (POST + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", 400),
         (POST + b"Transfer-Encoding: gzip\r\n\r\n", 501),
-        (POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411),
-        (POST + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", 411),
+        (POST + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", 400),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\n" + 2000 * (b"1000\r\n" + bytes(4096) + b"\r\n"), 413),
     ],
 )
 def test_what_is_no_request_or_too_large_is_refused_and_the_connection_closed(

@@ -1,6 +1,6 @@
 """One HTTP/1.1 connection: h11 speaks the protocol, asyncio moves the bytes.
 
-A body that is too large, of unknown length or beyond the memory quota is refused before it is read.
+A body that is too large or beyond the memory quota is refused before it is read, one in chunks as soon as it is.
 """
 
 import asyncio
@@ -13,12 +13,13 @@ from http import HTTPStatus
 import h11
 
 import graph_server
-from graph_server.service.admission import Budget
+from graph_server.service.admission import Budget, Reservation
 from graph_server.service.rest.answers import HttpResponse, failed
 from graph_server.service.status import Refusal
 
 _HEAD_BYTES = 65536
 _LINGER_SECONDS = 1.0
+_TOO_LARGE = "the request is too large"
 _SERVER = f"graph_server/{graph_server.__version__}"
 
 
@@ -87,17 +88,23 @@ class HttpConnection:
             return False
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
         length = int(headers.get("content-length", "0"))
-        if "transfer-encoding" in headers:
-            return await self._refuse(411, "Content-Length is required")
+        chunked = "transfer-encoding" in headers
+        if chunked and "content-length" in headers:
+            return await self._refuse(400, "Transfer-Encoding and Content-Length exclude each other")
         if length > self._limits.body_bytes:
-            return await self._refuse(413, "the request is too large")
+            return await self._refuse(413, _TOO_LARGE)
         try:
-            with self._limits.bodies.take(length):
-                body = await self._read_body(length, deadline)
+            with self._limits.bodies.reserve() as memory:
+                memory.grow(length)
+                body = await (self._read_chunks(memory, deadline) if chunked else self._read_body(length, deadline))
+                if body is None:
+                    return await self._refuse(413, _TOO_LARGE)
                 self._expect(None)
                 self.waiting_since = None
                 request = HttpRequest(head.method.decode(), head.target.decode("latin-1"), headers, body)
                 await self._send(await self._answer(request), with_body=head.method != b"HEAD")
+        except h11.RemoteProtocolError as error:
+            return await self._refuse(error.error_status_hint, str(error))
         except Refusal as refusal:
             return await self._refuse(503, str(refusal))
         return self._protocol.our_state is h11.DONE
@@ -111,9 +118,31 @@ class HttpConnection:
             self._protocol.receive_data(await self._loop.sock_recv(self._socket, _HEAD_BYTES))
         return event if isinstance(event, h11.Request) else None
 
-    async def _read_body(self, length: int, deadline: float) -> bytearray:
+    async def _read_chunks(self, memory: Reservation, deadline: float) -> bytearray | None:
+        """A body in chunks; ``None`` for one that is too large."""
+        await self._continue()
+        body = bytearray()
+        while not isinstance(event := self._protocol.next_event(), h11.EndOfMessage):
+            if isinstance(event, h11.Data):
+                if len(body) + len(event.data) > self._limits.body_bytes:
+                    return None
+                memory.grow(len(event.data))
+                body += event.data
+                continue
+            self._expect(min(deadline - self._loop.time(), self._limits.idle_seconds))
+            received = await self._loop.sock_recv(self._socket, _HEAD_BYTES)
+            if not received:
+                raise ConnectionResetError("the client left in the middle of a request")
+            self._protocol.receive_data(received)
+        self._received, _ = self._protocol.trailing_data
+        return body
+
+    async def _continue(self) -> None:
         if self._protocol.they_are_waiting_for_100_continue:
             await self._write(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue"))
+
+    async def _read_body(self, length: int, deadline: float) -> bytearray:
+        await self._continue()
         begun, _ = self._protocol.trailing_data
         body = bytearray(length)
         self._received = begun[length:]
