@@ -139,9 +139,10 @@ class LiveSource:
             self._last = max(timestamp, self._last + 1)
             yield _Timed(number, fed, self._last, time.monotonic())
             if found.bursty and not self._wanted.is_set():
-                # What comes in bursts can wait until the run begins. Its clock starts then.
+                # What comes in bursts can wait until the run begins. Its clock starts then, with this frame.
                 self._wanted.wait()
                 self._media_clock = MediaClock()
+                self._live_time(fed)
 
     def _recorded(self, fed: FeedFrame) -> int:
         return fed.time if fed.time is not None else self._last + 1

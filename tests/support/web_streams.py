@@ -1,0 +1,104 @@
+"""A real HTTP server of videos: whole files, streams without a length, MJPEG cameras, playlists."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+
+Chunks = Callable[[], Iterator[bytes]]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: "WebStreams"
+
+    def do_GET(self) -> None:
+        """Send what the path names."""
+        name = self.path.strip("/")
+        try:
+            if name in self.server.streams:
+                self._stream(*self.server.streams[name])
+            elif (self.server.folder / name).is_file():
+                self._file((self.server.folder / name).read_bytes())
+            else:
+                self.send_error(404)
+        except OSError:
+            pass  # the client has gone
+
+    def _stream(self, content_type: str, chunks: Chunks) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", content_type)
+        self.end_headers()
+        for chunk in chunks():
+            self.wfile.write(chunk)
+            self.wfile.flush()
+
+    def _file(self, data: bytes) -> None:
+        begin, ranges = 0, self.headers.get("Range", "")
+        if self.server.ranges and ranges.startswith("bytes="):
+            begin = int(ranges.removeprefix("bytes=").split("-")[0])
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
+        else:
+            self.send_response(200)
+        if self.server.ranges:
+            self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", str(len(data) - begin))
+        self.end_headers()
+        cut = self.server.cuts.pop(0) if self.server.cuts else None
+        self.wfile.write(data[begin:] if cut is None else data[begin : begin + cut])
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep the test's output clean."""
+
+
+class WebStreams(ThreadingHTTPServer):
+    """Serves the files of ``folder``, and ``streams``: a content type and what makes the bytes, by name.
+
+    ``ranges``: parts of a file may be asked for. ``cuts``: after so many bytes the next answers break off.
+    """
+
+    daemon_threads = True
+
+    def __init__(
+        self, folder: Path, streams: dict[str, tuple[str, Chunks]] | None = None, *, ranges: bool = True
+    ) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.folder = folder
+        self.streams = streams or {}
+        self.ranges = ranges
+        self.cuts: list[int] = []
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,))
+
+    def url(self, name: str) -> str:
+        """The address of a file or stream."""
+        return f"http://127.0.0.1:{self.server_port}/{name}"
+
+    def __enter__(self) -> "WebStreams":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+
+
+def mjpeg(frames: list[bytes], rate: float) -> tuple[str, Chunks]:
+    """A camera's JPEGs, ``rate`` a second, as multipart."""
+
+    def chunks() -> Iterator[bytes]:
+        start = time.monotonic()
+        for number, frame in enumerate(frames):
+            time.sleep(max(0.0, start + number / rate - time.monotonic()))
+            yield b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(frame) + frame + b"\r\n"
+
+    return "multipart/x-mixed-replace; boundary=frame", chunks
+
+
+def at_once(data: bytes, content_type: str = "video/mp2t") -> tuple[str, Chunks]:
+    """A stream without a length, as fast as it is taken."""
+    return content_type, lambda: iter([data])
