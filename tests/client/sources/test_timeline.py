@@ -76,7 +76,18 @@ def part(path: Path, *, codec: str = "aac", rate: int = 48_000, channels: int = 
     """A transport stream of 50 frames, 2 s, with a tone."""
     video = write_video(path.with_suffix(".mp4"), frames=50, rate=25)
     tone = ("-f", "lavfi", "-i", f"sine=d=2:r={rate}", "-c:v", "copy", "-c:a", codec, "-ac", str(channels))
-    command = ["ffmpeg", "-v", "error", "-y", "-i", video, *tone, "-output_ts_offset", str(offset), path]
+    command: list[str | Path] = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-y",
+        "-i",
+        video,
+        *tone,
+        "-output_ts_offset",
+        str(offset),
+        path,
+    ]
     subprocess.run(command, check=True)
     return path
 
@@ -128,7 +139,17 @@ def test_joined_recordings_are_written_whole(tmp_path: Path, suffix: str, second
 def test_a_hole_in_the_sound_is_silent_and_what_follows_stays_in_step(tmp_path: Path) -> None:
     first, third = part(tmp_path / "1.ts"), part(tmp_path / "3.ts", offset=4.0)
     silent = tmp_path / "2.ts"
-    command = ["ffmpeg", "-v", "error", "-i", part(tmp_path / "s.ts", offset=2.0), "-copyts", "-an", "-c", "copy"]
+    command: list[str | Path] = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-i",
+        part(tmp_path / "s.ts", offset=2.0),
+        "-copyts",
+        "-an",
+        "-c",
+        "copy",
+    ]
     subprocess.run([*command, "-muxdelay", "0", "-muxpreload", "0", silent], check=True)
     out = tmp_path / "out.mp4"
     relay(FileSource(joined(tmp_path / "in.ts", first, silent, third)), FileSink(out))
