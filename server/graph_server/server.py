@@ -37,11 +37,13 @@ UNIX = "unix:"
 """What the address of a socket in the file system begins with."""
 _MAX_MESSAGE_BYTES = 2**31 - 1  # gRPC core counts in 32 bits
 # The server finds after 40 s that a client is gone which did not close its connection.
-_KEEPALIVE = (
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.max_pings_without_data", 0),
-)
+_KEEPALIVE = {
+    "grpc.keepalive_time_ms": 30_000,
+    "grpc.keepalive_timeout_ms": 10_000,
+    "grpc.http2.max_pings_without_data": 0,
+}
+# gRPC unpacks messages before anybody sees them: 250 KB become 256 MiB, for which all others wait a second.
+_ONLY_PLAIN = {"grpc.compression_enabled_algorithms_bitset": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +110,7 @@ class GraphServer:
         self._grpc = grpc.server(
             self._pool,
             interceptors=[self._reception, *([self._faults] if self._faults is not None else [])],
-            options=[
-                ("grpc.max_receive_message_length", min(options.limits.message_bytes, _MAX_MESSAGE_BYTES)),
-                ("grpc.max_send_message_length", -1),
-                ("grpc.so_reuseport", 0),
-                *_KEEPALIVE,
-                *options.channel_arguments,
-            ],
+            options=_channel_arguments(options),
             maximum_concurrent_rpcs=options.limits.calls,
         )
         self._calls = ServableCalls(self._live, Budgets(options.limits), exact_inputs=options.exact_inputs)
@@ -164,7 +160,7 @@ class GraphServer:
                 options.rest_hosts,
                 port,
                 RestAnswers(self._calls, self._live, self._metrics, options.cross_origin, tfs=options.tfs),
-                HttpLimits(self._calls.budgets.rest_bytes, options.limits.message_bytes),
+                HttpLimits(self._calls.budgets.rest_bytes, options.limits.message_bytes, options.limits.json_bytes),
                 workers=options.rest_workers,
             )
         except OSError as error:
@@ -228,6 +224,18 @@ class GraphServer:
             if not host.startswith(UNIX):
                 port = self._port = bound
         return _target(options.hosts[0], port)
+
+
+def _channel_arguments(options: ServerOptions) -> list[tuple[str, int | str]]:
+    """The server's own arguments, or what the user says instead. gRPC core takes the first of a name."""
+    arguments: dict[str, int | str] = {
+        "grpc.max_receive_message_length": min(options.limits.message_bytes, _MAX_MESSAGE_BYTES),
+        "grpc.max_send_message_length": -1,
+        "grpc.so_reuseport": 0,
+        **_KEEPALIVE,
+        **_ONLY_PLAIN,
+    }
+    return list({**arguments, **dict(options.channel_arguments)}.items())
 
 
 def _target(host: str, port: int) -> str:

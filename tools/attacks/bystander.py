@@ -81,11 +81,13 @@ class Bystander:
         expected: dict[int, bytes] = {}
 
         def frames() -> Iterator[bytes]:
-            while not self._ended.wait(1 / FRAMES_A_SECOND):
+            ended = False
+            while not ended:
                 made = request(self.seen.sent)
                 expected[self.seen.sent] = made.raw_input_contents[0]
                 self.seen.sent += 1
                 yield made.SerializeToString()
+                ended = self._ended.wait(1 / FRAMES_A_SECOND)
 
         try:
             with grpc.insecure_channel(self._grpc, [("grpc.use_local_subchannel_pool", 1)]) as channel:

@@ -45,7 +45,7 @@ def shapes(short: bool) -> Sequence[Figure]:
 def json_bodies(short: bool) -> Sequence[Figure]:
     """Eight bodies of JSON at once, which take 27 times their size as objects."""
     head, unit, tail = b'{"inputs":[{"name":"x","datatype":"FP32","shape":[1],"data":[', b"{},", b"1]}]}"
-    sizes = [1, 2, 32] if short else [1, 2, 4, 16, 64, 255]
+    sizes = [1, 2, 32] if short else [1, 2, 4, 16, 50, 255]
     with attacked_server() as server:
         for size in sizes:
             body = head + unit * ((size * MIB - len(head) - len(tail)) // len(unit)) + tail
@@ -72,7 +72,7 @@ def json_answers(short: bool) -> Sequence[Figure]:
 
 def headers(short: bool) -> Sequence[Figure]:
     """Messages of many empty fields, each of which becomes an object."""
-    size = (8 if short else 240) * MIB
+    size = (8 if short else 60) * MIB
     texts = infer()
     del texts.raw_input_contents[:]
     texts.inputs[0].datatype = "BYTES"

@@ -49,8 +49,8 @@ def fields(data: memoryview) -> Iterator[tuple[int, int, int, int]]:
         yield tag, start, body, position
 
 
-def split(data: memoryview, tag: int) -> tuple[bytes, list[memoryview]]:
-    """A message without the fields with ``tag``, and the bodies of these fields as views on ``data``.
+def split(data: memoryview, tag: int) -> tuple[list[memoryview], list[memoryview]]:
+    """The parts of a message without the fields with ``tag``, and the bodies of these fields, as views on ``data``.
 
     Raises :class:`ValueError` if ``data`` is not a protobuf message.
     """
@@ -61,7 +61,7 @@ def split(data: memoryview, tag: int) -> tuple[bytes, list[memoryview]]:
             bodies.append(data[body:end])
         else:
             rest.append(data[start:end])
-    return b"".join(rest), bodies
+    return rest, bodies
 
 
 def delimited(tag: int, bodies: Iterable[bytes | memoryview]) -> list[bytes | memoryview]:

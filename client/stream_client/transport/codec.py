@@ -98,12 +98,13 @@ def decode_response(data: bytes | memoryview, shared: Callable[[Place], memoryvi
     """Parse a ``ModelInferResponse``; ``shared`` looks into shared memory. Raises :class:`.ProtocolError`."""
     try:
         header, raw = split(memoryview(data), _RAW_OUTPUT)
-        if len(header) > MAX_HEADER_BYTES:
+        size = sum(map(len, header))
+        if size > MAX_HEADER_BYTES:
             raise ProtocolError(
-                f"the answer has {len(header)} bytes beside its raw contents, {MAX_HEADER_BYTES} are taken: a server "
+                f"the answer has {size} bytes beside its raw contents, {MAX_HEADER_BYTES} are taken: a server "
                 "has to send large tensors as raw contents"
             )
-        message = ModelInferResponse.FromString(header)
+        message = ModelInferResponse.FromString(b"".join(header))
     except ProtocolError:
         raise
     except Exception as error:  # protobuf's DecodeError differs between its implementations

@@ -44,6 +44,16 @@ class Limits:
         return max(1, self.calls * 3 // 8)
 
     @property
+    def json_memory(self) -> int:
+        """Bytes of memory for JSON as Python objects."""
+        return self.memory_bytes // 8
+
+    @property
+    def json_bytes(self) -> int:
+        """The most JSON of one request, in bytes: each takes five bytes of memory at least."""
+        return min(self.message_bytes, self.json_memory // 5)
+
+    @property
     def session_bytes(self) -> int:
         """A session's share of :attr:`memory_bytes`."""
         return max(1, self.memory_bytes // self.sessions)
@@ -134,7 +144,7 @@ class Budgets:
             limits.memory_bytes, "Too many bytes of REST requests are under way", "--grpc_memory_quota"
         )
         self.json_bytes = Budget(
-            limits.memory_bytes // 8,
+            limits.json_memory,
             "Too many bytes of memory for JSON are asked for, send tensors as binary data",
             "an eighth of --grpc_memory_quota",
         )

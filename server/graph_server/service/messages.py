@@ -42,9 +42,9 @@ def decode_request(data: bytes, take: Callable[[int], None]) -> InferRequest:
         header, raw = split(memoryview(data), _RAW_INPUT)
     except ValueError as error:
         raise _not_a_request(error) from error
-    take(len(header) * PARSED_SIZE)
+    take(sum(map(len, header)) * PARSED_SIZE)
     try:
-        message = ModelInferRequest.FromString(header)
+        message = ModelInferRequest.FromString(b"".join(header))
     except Exception as error:  # protobuf's DecodeError differs between its implementations
         raise _not_a_request(error) from error
     return InferRequest(message, raw)
@@ -57,6 +57,12 @@ def _not_a_request(error: Exception) -> Refusal:
 def encode_response(message: ModelInferResponse, raw: Sequence[bytes | memoryview]) -> bytes:
     """A ``ModelInferResponse`` with its raw contents appended: one copy of them."""
     return b"".join([message.SerializeToString(), *delimited(_RAW_OUTPUT, raw)])
+
+
+def decode_response(data: bytes) -> tuple[ModelInferResponse, list[memoryview]]:
+    """What :func:`encode_response` made: the message without its raw contents, and those as views."""
+    header, raw = split(memoryview(data), _RAW_OUTPUT)
+    return ModelInferResponse.FromString(b"".join(header)), raw
 
 
 def encode_stream_response(message: ModelInferResponse, raw: Sequence[bytes | memoryview]) -> bytes:

@@ -60,7 +60,7 @@ def serving(*, body_bytes: int = 1000, **seconds: float) -> Iterator[Server]:
     """A REST port with two workers and memory for one body of ``body_bytes``."""
     answers: Any = Answers()
     bodies = Budget(body_bytes, "Too many bytes", "--grpc_memory_quota")
-    port = RestServer(("127.0.0.1",), 0, answers, HttpLimits(bodies, body_bytes, **seconds), workers=2)
+    port = RestServer(("127.0.0.1",), 0, answers, HttpLimits(bodies, body_bytes, body_bytes, **seconds), workers=2)
     port.start()
     try:
         yield Server(answers, port)
@@ -125,6 +125,10 @@ def test_a_head_is_answered_without_a_body(server: Server) -> None:
         (b"GET / HTTP/1.1\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: " + b"y" * 200_000 + b"\r\n\r\n", 431),
         (POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
+        (POST + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\nab", 400),
+        (POST + b"Content-Length: 2\r\nX: y\r\ncontent-length:2\r\n\r\nab", 400),
+        (POST + b"Content-Length: 2, 2\r\n\r\nab", 400),
+        (POST + b"Content-Length : 2\r\n\r\nab", 400),
         (POST + b"Content-Length: -1\r\n\r\n", 400),
         (POST + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", 400),
         (POST + b"Content-Length: 99999999999\r\n\r\n", 413),
@@ -208,13 +212,46 @@ def test_bodies_together_have_the_memory_quota_and_one_beyond_it_is_told_503() -
     with graph_server(rest_port=0, limits=Limits(memory_bytes=1000)) as server:
         host, _, port = str(server.rest_address).rpartition(":")
         infer = b"POST /v2/models/passThrough/infer HTTP/1.1\r\nHost: x\r\n"
+        binary = b"Inference-Header-Content-Length: 2\r\n"
         with socket.create_connection((host, int(port)), SECONDS) as slow:
-            slow.sendall(infer + b"Expect: 100-continue\r\nContent-Length: 900\r\n\r\n")
+            slow.sendall(infer + binary + b"Expect: 100-continue\r\nContent-Length: 900\r\n\r\n")
             assert slow.makefile("rb").readline() == b"HTTP/1.1 100 Continue\r\n"
-            status, _, answer = http(server.rest_address, "POST", "/v2/models/passThrough/infer", b" " * 900)
+            slow.sendall(bytes(899))
+            path, size = "/v2/models/passThrough/infer", "2"
+            status, _, answer = http(
+                server.rest_address, "POST", path, b" " * 900, Inference_Header_Content_Length=size
+            )
             assert status == 503
             assert b"the limit is 1000 (--grpc_memory_quota)" in answer
             assert http(server.rest_address, "GET", "/v2/health/live")[0] == 200
+
+
+def test_announced_bodies_keep_nobody_out() -> None:
+    """Only what has come counts."""
+    with serving(body_bytes=1000) as server, ExitStack() as stack:
+        server.answers.let_go.set()
+        for _ in range(20):
+            stack.enter_context(server.connect(POST + b"Content-Length: 1000\r\n\r\n"))
+        answered = received(server.connect(POST + b"Content-Length: 900\r\nConnection: close\r\n\r\n" + bytes(900)))
+        assert answered.startswith(b"HTTP/1.1 200 ")
+
+
+def test_json_that_would_fill_the_memory_is_refused_before_it_is_read() -> None:
+    with graph_server(rest_port=0, limits=Limits(memory_bytes=1 << 20)) as server:
+        host, _, port = str(server.rest_address).rpartition(":")
+        infer = b"POST /v2/models/passThrough/infer HTTP/1.1\r\nHost: x\r\n"
+        with socket.create_connection((host, int(port)), SECONDS) as client:
+            client.sendall(infer + b"Content-Length: 100000\r\n\r\n")
+            assert client.makefile("rb").readline().startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize("unit", [b"{},", b"[],", b"1.5,", b'"a",', b'{"a":[]},'])
+def test_json_is_refused_for_what_it_becomes_in_memory(unit: bytes) -> None:
+    body = b'{"inputs":[{"name":"image","datatype":"FP32","shape":[1],"data":[' + unit * 2500 + b"1]}]}"
+    with graph_server(rest_port=0, limits=Limits(memory_bytes=1 << 20)) as server:
+        status, _, answer = http(server.rest_address, "POST", "/v2/models/passThrough/infer", body)
+        assert status == 503
+        assert b"Too many bytes of memory for JSON are asked for" in answer
 
 
 def test_silent_clients_do_not_hold_up_the_end() -> None:

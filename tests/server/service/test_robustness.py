@@ -28,7 +28,7 @@ from graph_server.models.runtime import Runtime
 from graph_server.server import GraphServer
 from graph_server.service.admission import Limits
 from graph_server.service.session import StreamSession
-from kserve_wire.messages import ModelInferRequest, ModelStreamInferResponse
+from kserve_wire.messages import ModelInferRequest, ModelReadyRequest, ModelStreamInferResponse
 from tests.support.calls import UNARY, calling, refusal, streaming
 from tests.support.graph_server import graph_server, graph_server_process, request, stamps, stream, unary
 from tests.support.waiting import wait_until
@@ -291,6 +291,60 @@ def test_a_message_beyond_the_limit_is_refused_and_the_next_one_served(config: S
         assert client.refusal(to("passThrough", 1, large))[0] is EXHAUSTED
         assert stream(server.address, request(1, image=large))[1] is EXHAUSTED
         assert client.call(UNARY, to("passThrough", 1))
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_compressed_messages_are_refused_unless_they_are_asked_for(config: ServerConfig, allowed: bool) -> None:
+    """gRPC's core unpacks them before anybody can tell their size."""
+    arguments = (("grpc.compression_enabled_algorithms_bitset", 7),) if allowed else ()
+    with graph_server(config=config, channel_arguments=arguments) as server, Client(server) as client:
+        call = calling(client.channel).future(to("passThrough", 1), compression=grpc.Compression.Gzip)
+        assert call.code() is (grpc.StatusCode.OK if allowed else grpc.StatusCode.UNIMPLEMENTED)
+        assert client.call(UNARY, to("passThrough", 1))
+
+
+def test_sessions_share_the_memory_quota_by_their_largest_request(config: ServerConfig) -> None:
+    image = np.zeros((100, 100, 3), np.uint8)
+    with graph_server(config=config, limits=Limits(memory_bytes=60_000)) as server, Client(server) as client:
+        first = client.open(to("passThrough", 1, image))
+        next(first)
+        late = client.open(to("passThrough", 1, image))
+        ended([late], 1)
+        assert late.details() == (
+            "Too many bytes of streamed requests are under way; the limit is 60000 (--grpc_memory_quota)"
+        )
+        first.cancel()
+        wait_until(lambda: stream(server.address, request(1, image=image))[1] is grpc.StatusCode.OK)
+
+
+def test_a_header_counts_with_what_it_becomes_before_it_is_parsed(config: ServerConfig) -> None:
+    made = ModelInferRequest(model_name="passThrough")
+    made.inputs.add(name="image", datatype="BYTES").contents.bytes_contents.extend([b""] * 10_000)
+    with graph_server(config=config, limits=Limits(memory_bytes=500_000)) as server, Client(server) as client:
+        code, text = client.refusal(made.SerializeToString())
+        assert (code, text[:19]) == (EXHAUSTED, "Too many bytes of i")
+        assert stream(server.address, made)[1] is EXHAUSTED
+        assert client.call(UNARY, to("passThrough", 1))
+
+
+@pytest.mark.parametrize("name", ["x" * 100_000, "a\x00b\x1b]0;owned\x07c\x9bd"])
+def test_texts_of_a_request_come_back_cut_and_without_control_characters(config: ServerConfig, name: str) -> None:
+    made = request(1, name=name)
+    with graph_server(config=config) as server, Client(server) as client:
+        _, text = client.refusal(made.SerializeToString())
+        answers, _, _ = stream(server.address, request(1), made)
+    for said in (text, answers[-1].error_message):
+        assert said.startswith("Unexpected input - ")
+        assert len(said) < 700
+        assert all(character.isprintable() for character in said)
+
+
+def test_a_control_message_has_a_limited_size(config: ServerConfig) -> None:
+    with graph_server(config=config) as server, Client(server) as client, pytest.raises(grpc.RpcError) as caught:
+        client.call(
+            "/inference.GRPCInferenceService/ModelReady", ModelReadyRequest(name="x" * 100_000).SerializeToString()
+        )
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT  # type: ignore[attr-defined,unused-ignore]
 
 
 def test_unary_calls_share_the_memory_quota(config: ServerConfig, hold: type[Hold]) -> None:

@@ -19,13 +19,12 @@ from graph_server.errors import GraphServerError
 from graph_server.metrics.registry import Registry
 from graph_server.servables.live import LiveServables
 from graph_server.service.grpc_service import SERVER_NAME
-from graph_server.service.messages import InferRequest
+from graph_server.service.messages import InferRequest, decode_response
 from graph_server.service.rest.cross_origin import CrossOrigin
 from graph_server.service.rest.model_list import asked_model, described, model_list
 from graph_server.service.rest.tensors import NotJson, decode_http_request, encode_http_response
 from graph_server.service.servable_calls import ServableCalls
 from graph_server.service.status import Refusal, UnmappedRefusal, plain, unknown_graph, unknown_version
-from kserve_wire.messages import ModelInferResponse
 
 logger = logging.getLogger(__name__)
 
@@ -162,8 +161,7 @@ class RestAnswers:
 
         with self._calls.budgets.json_bytes.reserve() as memory:
             data = self._calls.infer(decode, len(body), "REST")
-            response = ModelInferResponse.FromString(data)
-            content, json_size = encode_http_response(response, decoded[0].message, memory.grow)
+            content, json_size = encode_http_response(*decode_response(data), decoded[0].message, memory.grow)
         more = {} if json_size is None else {"Inference-Header-Content-Length": str(json_size)}
         return HttpResponse(200, content, _JSON, more)
 

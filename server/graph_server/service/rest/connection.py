@@ -1,9 +1,11 @@
 """One HTTP/1.1 connection: h11 speaks the protocol, asyncio moves the bytes.
 
-A body that is too large or beyond the memory quota is refused before it is read, one in chunks as soon as it is.
+A body that is too large is refused before it is read. One in chunks, and one beyond the memory quota, is refused when
+the limit is reached.
 """
 
 import asyncio
+import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -18,8 +20,12 @@ from graph_server.service.rest.answers import HttpResponse, failed
 from graph_server.service.status import Refusal
 
 _HEAD_BYTES = 65536
+_CHUNK_BYTES = 1 << 20
+_LENGTHS = re.compile(rb"(?im)^content-length[ \t]*:([^\r\n]*)")
 _LINGER_SECONDS = 1.0
 _TOO_LARGE = "the request is too large"
+_JSON_TOO_LARGE = "the JSON is too large: send tensors as binary data"
+_JSON_LENGTH = "inference-header-content-length"
 _SERVER = f"graph_server/{graph_server.__version__}"
 
 
@@ -35,7 +41,9 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """Limits of every connection. All share ``bodies``: the bytes of open requests.
+    """Limits of every connection. All share ``bodies``: the received bytes of open requests.
+
+    ``json_bytes`` is the most JSON in a request, ``body_bytes`` with what follows it in binary.
 
     A client is disconnected when it is silent for ``idle_seconds``, takes that long to read an answer, or takes
     ``request_seconds`` to send a request.
@@ -43,6 +51,7 @@ class HttpLimits:
 
     bodies: Budget
     body_bytes: int
+    json_bytes: int
     idle_seconds: float = 30.0
     request_seconds: float = 120.0
 
@@ -93,10 +102,14 @@ class HttpConnection:
             return await self._refuse(400, "Transfer-Encoding and Content-Length exclude each other")
         if length > self._limits.body_bytes:
             return await self._refuse(413, _TOO_LARGE)
+        if min(length, _json_bytes(headers, length)) > self._limits.json_bytes:
+            return await self._refuse(413, _JSON_TOO_LARGE)
         try:
             with self._limits.bodies.reserve() as memory:
-                memory.grow(length)
-                body = await (self._read_chunks(memory, deadline) if chunked else self._read_body(length, deadline))
+                if chunked:
+                    body = await self._read_chunks(self._most(headers), memory, deadline)
+                else:
+                    body = await self._read_body(length, memory, deadline)
                 if body is None:
                     return await self._refuse(413, _TOO_LARGE)
                 self._expect(None)
@@ -111,20 +124,29 @@ class HttpConnection:
 
     async def _read_head(self, deadline: float) -> h11.Request | None:
         """The head of the next request; ``None`` when the client has left."""
-        if self._received:
-            self._protocol.receive_data(self._received)
+        received, self._received = self._received, b""
+        if received:
+            self._protocol.receive_data(received)
         while (event := self._protocol.next_event()) is h11.NEED_DATA:
             self._expect(min(deadline - self._loop.time(), self._limits.idle_seconds))
-            self._protocol.receive_data(await self._loop.sock_recv(self._socket, _HEAD_BYTES))
-        return event if isinstance(event, h11.Request) else None
+            data = await self._loop.sock_recv(self._socket, _HEAD_BYTES)
+            received += data
+            self._protocol.receive_data(data)
+        if not isinstance(event, h11.Request):
+            return None
+        after, _ = self._protocol.trailing_data
+        lengths = _LENGTHS.findall(received[: len(received) - len(after)])
+        if len(lengths) > 1 or any(b"," in value for value in lengths):  # h11 takes them if they are equal
+            raise h11.RemoteProtocolError("more than one Content-Length")
+        return event
 
-    async def _read_chunks(self, memory: Reservation, deadline: float) -> bytearray | None:
-        """A body in chunks; ``None`` for one that is too large."""
+    async def _read_chunks(self, most: int, memory: Reservation, deadline: float) -> bytearray | None:
+        """A body in chunks; ``None`` for one of more than ``most`` bytes."""
         await self._continue()
         body = bytearray()
         while not isinstance(event := self._protocol.next_event(), h11.EndOfMessage):
             if isinstance(event, h11.Data):
-                if len(body) + len(event.data) > self._limits.body_bytes:
+                if len(body) + len(event.data) > most:
                     return None
                 memory.grow(len(event.data))
                 body += event.data
@@ -134,6 +156,7 @@ class HttpConnection:
             if not received:
                 raise ConnectionResetError("the client left in the middle of a request")
             self._protocol.receive_data(received)
+            await asyncio.sleep(0)  # a fast client leaves others their turn
         self._received, _ = self._protocol.trailing_data
         return body
 
@@ -141,21 +164,25 @@ class HttpConnection:
         if self._protocol.they_are_waiting_for_100_continue:
             await self._write(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue"))
 
-    async def _read_body(self, length: int, deadline: float) -> bytearray:
+    async def _read_body(self, length: int, memory: Reservation, deadline: float) -> bytearray:
         await self._continue()
         begun, _ = self._protocol.trailing_data
-        body = bytearray(length)
         self._received = begun[length:]
-        rest = memoryview(body)
-        rest[: len(begun)] = begun[:length]
-        rest = rest[len(begun) :]
-        while rest:
+        body = bytearray(begun[:length])
+        memory.grow(len(body))
+        while len(body) < length:
             self._expect(min(deadline - self._loop.time(), self._limits.idle_seconds))
-            count = await self._loop.sock_recv_into(self._socket, rest)
-            if not count:
+            data = await self._loop.sock_recv(self._socket, min(_CHUNK_BYTES, length - len(body)))
+            if not data:
                 raise ConnectionResetError("the client left in the middle of a request")
-            rest = rest[count:]
+            memory.grow(len(data))
+            body += data
+            await asyncio.sleep(0)  # a fast client leaves others their turn
         return body
+
+    def _most(self, headers: Mapping[str, str]) -> int:
+        """Bytes of a body of unknown length."""
+        return self._limits.body_bytes if _JSON_LENGTH in headers else self._limits.json_bytes
 
     async def _refuse(self, status: int, text: str) -> bool:
         """Send an error, and read on: the client may still send before it sees the error and leaves."""
@@ -199,3 +226,9 @@ class HttpConnection:
         task = asyncio.current_task()
         assert task is not None
         self._timer = None if seconds is None else self._loop.call_later(seconds, task.cancel)
+
+
+def _json_bytes(headers: Mapping[str, str], length: int) -> int:
+    """How much of a body is JSON: all of it, unless the header of KServe's binary extension says less."""
+    given = headers.get(_JSON_LENGTH, "")
+    return int(given) if given.isdecimal() and len(given) < 20 else length

@@ -5,7 +5,7 @@ Source: src/rest_parser.cpp, src/rest_utils.cpp, src/http_rest_api_handler.cpp. 
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -102,9 +102,12 @@ def _request(content: Any, tail: memoryview, name: str, version: str) -> InferRe
 
 
 def encode_http_response(
-    response: ModelInferResponse, request: ModelInferRequest, take: Callable[[int], None]
+    response: ModelInferResponse,
+    contents: Sequence[memoryview],
+    request: ModelInferRequest,
+    take: Callable[[int], None],
 ) -> tuple[bytes, int | None]:
-    """The body for a ``ModelInferResponse``, and how much of it is JSON where a binary tail follows.
+    """The body for a ``ModelInferResponse`` and its raw contents, and how much of it is JSON before a binary tail.
 
     ``take`` is called with the bytes of memory that numbers and texts need as JSON, before they are written.
     """
@@ -118,8 +121,8 @@ def encode_http_response(
             key: getattr(value, value.WhichOneof("parameter_choice")) for key, value in response.parameters.items()
         }
     outputs: list[bytes] = []
-    tail: list[bytes] = []
-    for output, raw in zip(response.outputs, response.raw_output_contents, strict=True):
+    tail: list[memoryview] = []
+    for output, raw in zip(response.outputs, contents, strict=True):
         item: dict[str, Any] = {"name": output.name, "shape": list(output.shape), "datatype": output.datatype}
         texts = output.datatype == "BYTES"
         if not texts and (output.datatype not in DTYPES or output.datatype == "FP16"):
@@ -130,7 +133,7 @@ def encode_http_response(
                 item["parameters"] = {"binary_data_size": len(raw)}
         elif texts:
             take(len(raw) * _TEXT_BYTES)
-            item["data"] = [text.decode(errors="replace") for text in split_elements(memoryview(raw))]
+            item["data"] = [text.decode(errors="replace") for text in split_elements(raw)]
         else:
             values = np.frombuffer(raw, DTYPES[output.datatype])
             take(values.size * _NUMBER_BYTES)
