@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 _MODEL = r"/v2/models/([^/]+)(?:/versions/([0-9]+))?"
 _GENERATIVE = "/(?:v3/v1|v3|v1)/"
+_MOST_DIGITS = 100
 _JSON, _TEXT = "application/json", "text/plain; charset=utf-8"
 _STATUS = {
     grpc.StatusCode.NOT_FOUND: 404,
@@ -230,7 +231,7 @@ def _statuses(calls: ServableCalls) -> dict[str, Any]:
 
 def _version(digits: str | None) -> str:
     """A version in a URL. It may have leading zeros. One that is too large is unknown."""
-    if digits and int(digits) >= 2**63:
+    if digits and (len(digits) > _MOST_DIGITS or int(digits) >= 2**63):
         raise unknown_version()
     return str(int(digits)) if digits else ""
 
