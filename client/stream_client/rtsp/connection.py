@@ -126,6 +126,10 @@ class RtspConnection:
         """
         return self._client.keepalive(time.monotonic())
 
+    def next_deadline(self) -> float:
+        """When :meth:`keepalive` has something to do, by :func:`time.monotonic`."""
+        return self._client.next_deadline()
+
     def send(self, data: bytes) -> None:
         """Send everything."""
         assert self._socket is not None

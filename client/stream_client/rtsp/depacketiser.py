@@ -1,14 +1,13 @@
-"""From RTP packets to access units of H.264 (RFC 3550, RFC 6184, packetisation modes 0 and 1). No I/O."""
+"""From RTP packets (RFC 3550) to access units. No I/O."""
 
 import struct
 from dataclasses import dataclass
 
+from stream_client.rtsp.formats import H264, Fragment, PayloadFormat
+
 _START_CODE = b"\x00\x00\x00\x01"
 _HEADER = struct.Struct("!BBHI")
 _HEADER_BYTES = 12
-_STAP_A, _FU_A = 24, 28
-_FRAME = range(1, 6)
-"""Types of NAL units that hold parts of a frame."""
 MAX_BYTES = 16 << 20
 """Of an access unit in memory. The largest frames of cameras have a tenth of it."""
 _PIECE_BYTES = 64
@@ -17,10 +16,14 @@ _PIECE_BYTES = 64
 
 @dataclass(frozen=True, slots=True)
 class AccessUnit:
-    """The NAL units of one frame, in Annex B's form. ``time``: ticks since the first frame, not modulo 2^32."""
+    """The NAL units of one frame, in Annex B's form. ``time``: ticks since the first frame, not modulo 2^32.
+
+    ``damaged``: packets were lost, of this frame or just before it.
+    """
 
     data: bytes
     time: int
+    damaged: bool = False
 
 
 class _Pieces(list[bytes]):
@@ -46,8 +49,10 @@ class Depacketiser:
     :data:`MAX_BYTES` is left out.
     """
 
-    def __init__(self, payload_type: int) -> None:
+    def __init__(self, payload_type: int, payload_format: PayloadFormat = H264) -> None:
         self._payload_type = payload_type
+        self._format = payload_format
+        self._damaged = False
         self._units = _Pieces()
         self._fragments = _Pieces()
         self._has_frame = False
@@ -66,12 +71,15 @@ class Depacketiser:
         if first >> 6 != 2 or second & 0x7F != self._payload_type:
             return []
         ended = []
+        gap = self._sequence is not None and sequence != (self._sequence + 1) & 0xFFFF
+        self._damaged |= gap
         if timestamp != self._timestamp:
             ended += self._end()
+            self._damaged = gap
             self._begin(timestamp)
         elif self._ended == timestamp:
             self._marked = False
-        if self._sequence is not None and sequence != (self._sequence + 1) & 0xFFFF:
+        if gap:
             self._fragments.clear()
         self._sequence = sequence
         if not self._too_long:
@@ -100,41 +108,34 @@ class Depacketiser:
         data = b"".join(_START_CODE + unit for unit in self._units)
         whole = not self._too_long
         self._units.clear()
-        self._has_frame = self._too_long = False
-        return [AccessUnit(data, self._time)] if whole else []
+        damaged = self._damaged
+        self._has_frame = self._too_long = self._damaged = False
+        return [AccessUnit(data, self._time, damaged)] if whole else []
 
     def _take_payload(self, payload: bytes) -> None:
-        kind = payload[0] & 0x1F if payload else 0
-        if kind == _FU_A:
-            self._take_fragment(payload)
-        elif kind == _STAP_A:
-            position = 1
-            while position + 2 < len(payload):
-                end = position + 2 + int.from_bytes(payload[position : position + 2], "big")
-                self._take_unit(payload[position + 2 : end])
-                position = end
-        elif 0 < kind < _STAP_A:
-            self._take_unit(payload)
-
-    def _take_fragment(self, payload: bytes) -> None:
-        if len(payload) < 3:
+        fragment = self._format.as_fragment(payload) if payload else None
+        if fragment is not None:
+            self._take_fragment(fragment)
             return
-        first, last = payload[1] & 0x80, payload[1] & 0x40
-        if first:
+        for unit in self._format.units(payload):
+            self._take_unit(unit)
+
+    def _take_fragment(self, fragment: Fragment) -> None:
+        if fragment.first:
             self._fragments.clear()
-            self._fragments.add(bytes([payload[0] & 0xE0 | payload[1] & 0x1F]))
-        if self._fragments:  # else its beginning was lost
-            self._fragments.add(payload[2:])
-            if last:
-                unit = b"".join(self._fragments)
-                self._fragments.clear()
-                self._take_unit(unit)
-            self._bound()
+        elif not self._fragments:  # its beginning was lost
+            return
+        self._fragments.add(fragment.data)
+        if fragment.last:
+            unit = b"".join(self._fragments)
+            self._fragments.clear()
+            self._take_unit(unit)
+        self._bound()
 
     def _take_unit(self, unit: bytes) -> None:
         if unit and not self._too_long:
             self._units.add(unit)
-            self._has_frame |= unit[0] & 0x1F in _FRAME
+            self._has_frame |= self._format.is_frame(unit)
             self._bound()
 
     def _bound(self) -> None:

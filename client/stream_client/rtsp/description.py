@@ -1,23 +1,26 @@
-"""The H.264 track in a server's description (SDP, RFC 8866; RFC 2326, appendix C). No I/O."""
+"""The video track in a server's description (SDP, RFC 8866; RFC 2326, appendix C). No I/O."""
 
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+
+from stream_client.rtsp.formats import H264, H265, PayloadFormat
 
 _START_CODE = b"\x00\x00\x00\x01"
 _PAYLOAD_TYPE = re.compile(r"[0-9]{1,3}")
 _CLOCK_RATE = re.compile(r"[1-9][0-9]{0,8}")
 _FRAME_RATE = re.compile(r"([0-9]{1,6})(\.[0-9]{1,6})?(/[0-9]{1,6})?")
 """RFC 8866 has a decimal number, and some servers write a fraction. An exponent would make a number without end."""
+_PARAMETER_SETS = ("sprop-vps", "sprop-sps", "sprop-pps", "sprop-parameter-sets")
 _NPT_END = re.compile(r"npt\s*=\s*[^-]*-\s*[\d:.]+")
 
 
 @dataclass(frozen=True, slots=True)
-class H264Track:
+class PlayedTrack:
     """A track to set up at ``control`` and to play at ``presentation`` (URLs).
 
     ``clock_rate``: ticks a second of its timestamps. ``parameter_sets``: in Annex B's form, empty where they
@@ -31,10 +34,11 @@ class H264Track:
     parameter_sets: bytes
     frame_rate: Fraction | None
     finite: bool
+    format: PayloadFormat = H264
 
 
-def h264_track(description: str, base: str) -> H264Track | None:
-    """The first video track of the presentation at ``base``; ``None`` unless it is H.264 in mode 0 or 1."""
+def video_track(description: str, base: str) -> PlayedTrack | None:
+    """The first video track of the presentation at ``base``; ``None`` unless it is in a format that we read."""
     lines = [line.strip() for line in description.splitlines()]
     starts = [index for index, line in enumerate(lines) if line.startswith("m=")] + [len(lines)]
     session = lines[: starts[0]]
@@ -44,7 +48,7 @@ def h264_track(description: str, base: str) -> H264Track | None:
     return None
 
 
-def _track(session: Sequence[str], media: Sequence[str], base: str) -> H264Track | None:
+def _track(session: Sequence[str], media: Sequence[str], base: str) -> PlayedTrack | None:
     words = media[0].split()
     if len(words) < 4 or not _PAYLOAD_TYPE.fullmatch(words[3]):
         return None
@@ -52,19 +56,28 @@ def _track(session: Sequence[str], media: Sequence[str], base: str) -> H264Track
     encoding, _, clock_rate = _attribute(media, "rtpmap", payload_type).partition("/")
     pairs = (pair.partition("=") for pair in _attribute(media, "fmtp", payload_type).split(";"))
     parameters = {name.strip().lower(): value.strip() for name, _, value in pairs}
-    mode = parameters.get("packetization-mode", "0")
-    if encoding.upper() != "H264" or not _CLOCK_RATE.fullmatch(clock_rate) or mode not in ("0", "1"):
+    payload_format = _format(encoding.upper(), parameters)
+    if payload_format is None or not _CLOCK_RATE.fullmatch(clock_rate):
         return None
     presentation = _url(base, _attribute(session, "control"))
-    return H264Track(
+    return PlayedTrack(
         presentation=presentation,
         control=_url(presentation, _attribute(media, "control")),
         payload_type=int(payload_type),
         clock_rate=int(clock_rate),
-        parameter_sets=_decoded(parameters.get("sprop-parameter-sets", "")),
+        parameter_sets=_decoded(",".join(parameters.get(name, "") for name in _PARAMETER_SETS)),
         frame_rate=_rate(_attribute(media, "framerate")),
         finite=any(_NPT_END.match(_attribute(part, "range")) for part in (session, media)),
+        format=payload_format,
     )
+
+
+def _format(encoding: str, parameters: Mapping[str, str]) -> PayloadFormat | None:
+    if encoding == "H264" and parameters.get("packetization-mode", "0") in ("0", "1"):
+        return H264
+    if encoding == "H265" and parameters.get("sprop-max-don-diff", "0") == "0":  # else units have numbers of their own
+        return H265
+    return None
 
 
 def _attribute(lines: Sequence[str], name: str, payload_type: str = "") -> str:

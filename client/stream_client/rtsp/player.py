@@ -1,67 +1,102 @@
-"""Plays one H.264 track over TCP: DESCRIBE, SETUP, PLAY, packets, TEARDOWN."""
+"""Plays one video track over TCP or UDP: DESCRIBE, SETUP, PLAY, packets, TEARDOWN."""
 
 import re
+import selectors
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from stream_client.errors import RtspError
 from stream_client.rtsp.connection import RtspConnection
 from stream_client.rtsp.depacketiser import AccessUnit, Depacketiser
-from stream_client.rtsp.description import H264Track, h264_track
-from stream_client.rtsp.messages import Packet
+from stream_client.rtsp.description import PlayedTrack, video_track
+from stream_client.rtsp.messages import Packet, interleaved
+from stream_client.rtsp.reception import Reception
+from stream_client.rtsp.reorder import ReorderBuffer
 from stream_client.rtsp.reports import SenderReport, says_bye, sender_report
+from stream_client.rtsp.udp_receiver import UdpReceiver
 
 _CHANNELS = re.compile(r"interleaved=([0-9]{1,3})\b")
+_UNSUPPORTED_TRANSPORT = 461
+_REPORT_SECONDS = 5.0
+_REORDER_SECONDS = 0.05
+"""How long a packet of UDP is waited for once a later one is there.
+
+On a local network packets are out of order by less than a millisecond, over the internet seldom by more than this.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Datagram:
+    """A packet of RTP, or of RTCP (``report``)."""
+
+    data: bytes
+    report: bool = False
 
 
 class Player:
     """Used by one thread, but for :meth:`abort`. ``timeout`` in seconds bounds each step and each wait for data.
 
-    Raises :class:`RtspError` for refusals and :class:`OSError` (timeouts) for the rest.
+    ``udp``: ask for UDP first. A server that refuses the one gets the other. ``insecure``: see
+    :class:`~stream_client.rtsp.connection.RtspConnection`. Raises :class:`RtspError` for refusals and :class:`OSError`
+    (timeouts, TLS) for the rest.
     """
 
-    def __init__(self, url: str, *, timeout: float) -> None:
-        self._connection = RtspConnection(url, timeout=timeout)
+    def __init__(self, url: str, *, timeout: float, udp: bool = False, insecure: bool = False) -> None:
+        self._connection = RtspConnection(url, timeout=timeout, insecure=insecure)
+        self._timeout = timeout
+        self._wants_udp = udp
         self._channel = 0
+        self._udp: UdpReceiver | None = None
         self._depacketiser: Depacketiser | None = None
         self._report: SenderReport | None = None
 
-    def describe(self) -> H264Track | None:
-        """Connect; the first video track, ``None`` where it is not H.264 that we can read."""
+    @property
+    def url(self) -> str:
+        """The address without credentials, after redirects the last one."""
+        return self._connection.url
+
+    @property
+    def by_udp(self) -> bool:
+        """Whether packets come by UDP."""
+        return self._udp is not None
+
+    def describe(self) -> PlayedTrack | None:
+        """Connect; the first video track, ``None`` where it is in no format that we read."""
         connection = self._connection
-        connection.connect()
-        response = connection.request("DESCRIBE", connection.url, {"Accept": "application/sdp"})
+        response = connection.begin("DESCRIBE", {"Accept": "application/sdp"})
         headers = response.headers
         base = headers.get("content-base") or headers.get("content-location") or connection.url
-        return h264_track(response.body.decode("utf-8", "replace"), base)
+        return video_track(response.body.decode("utf-8", "replace"), base)
 
-    def play(self, track: H264Track) -> None:
+    def play(self, track: PlayedTrack) -> None:
         """Ask for ``track``'s packets."""
-        transport = {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1"}
-        response = self._connection.request("SETUP", track.control, transport)
-        channels = _CHANNELS.search(response.headers.get("transport", ""))
-        if channels is None:
-            raise RtspError("the server does not send packets within the connection")
-        self._channel = int(channels[1])
+        try:
+            self._set_up(track, udp=self._wants_udp)
+        except RtspError as refusal:
+            if refusal.status != _UNSUPPORTED_TRANSPORT:
+                raise
+            self._set_up(track, udp=not self._wants_udp)
         self._connection.request("PLAY", track.presentation, {"Range": "npt=0.000-"})
 
-    def access_units(self, track: H264Track) -> Iterator[AccessUnit]:
+    def access_units(self, track: PlayedTrack) -> Iterator[AccessUnit]:
         """Each access unit as soon as it is complete, until the server ends the stream."""
-        depacketiser = self._depacketiser = Depacketiser(track.payload_type)
-        while True:
-            try:
-                message = self._connection.receive()
-            except RtspError:  # a request of the server, or a fault of it
-                self._connection.skip_to_packet()
-                continue
-            if isinstance(message, Packet):
-                if message.channel == self._channel:
-                    yield from depacketiser.take(message.data)
-                elif message.channel == self._channel + 1:
-                    self._report = sender_report(message.data) or self._report
-                    if says_bye(message.data):
-                        return
-            if keepalive := self._connection.keepalive():
-                self._connection.send(keepalive)
+        depacketiser = self._depacketiser = Depacketiser(track.payload_type, track.format)
+        reception = Reception(track.clock_rate)
+        next_report = time.monotonic() + _REPORT_SECONDS
+        packets = self._interleaved(reception) if self._udp is None else self._datagrams(self._udp, reception)
+        for packet in packets:
+            now = time.monotonic()
+            if packet.report:
+                self._report = sender_report(packet.data) or self._report
+                reception.take_report(packet.data, now)
+                if says_bye(packet.data):
+                    return
+            else:
+                yield from depacketiser.take(packet.data)
+            if now >= next_report:
+                next_report = now + _REPORT_SECONDS
+                self._send_report(reception.report(now))
 
     def capture_time(self, time: int, clock_rate: int) -> int | None:
         """When the server's clock captured the access unit of that time: µs since 1970, ``None`` where it never said.
@@ -76,7 +111,79 @@ class Player:
     def close(self) -> None:
         """End the session where possible, and close the connection."""
         self._connection.close()
+        udp, self._udp = self._udp, None
+        if udp is not None:
+            udp.close()
 
     def abort(self) -> None:
         """Make every waiting call fail now; called from another thread."""
         self._connection.abort()
+
+    def _set_up(self, track: PlayedTrack, *, udp: bool) -> None:
+        if not udp:
+            transport = {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1"}
+            response = self._connection.request("SETUP", track.control, transport)
+            channels = _CHANNELS.search(response.headers.get("transport", ""))
+            if channels is None:
+                raise RtspError("the server does not send packets within the connection")
+            self._channel = int(channels[1])
+            return
+        receiver = UdpReceiver(self._connection.peer)
+        try:
+            response = self._connection.request("SETUP", track.control, {"Transport": receiver.transport})
+            receiver.take_answer(response.headers.get("transport", ""))
+        except BaseException:
+            receiver.close()
+            raise
+        self._udp = receiver
+
+    def _interleaved(self, reception: Reception) -> Iterator[_Datagram]:
+        """Packets of the connection."""
+        while True:
+            try:
+                message = self._connection.receive()
+            except RtspError:  # a request of the server, or a fault of it
+                self._connection.skip_to_packet()
+                continue
+            if isinstance(message, Packet) and message.channel == self._channel:
+                reception.take(message.data, time.monotonic())
+                yield _Datagram(message.data)
+            elif isinstance(message, Packet) and message.channel == self._channel + 1:
+                yield _Datagram(message.data, report=True)
+            if keepalive := self._connection.keepalive():
+                self._connection.send(keepalive)
+
+    def _datagrams(self, udp: UdpReceiver, reception: Reception) -> Iterator[_Datagram]:
+        """Packets of UDP, in order."""
+        reorder, silence_end = ReorderBuffer(_REORDER_SECONDS), time.monotonic() + self._timeout
+        with selectors.DefaultSelector() as selector:
+            for each in (self._connection, udp.rtp, udp.rtcp):
+                selector.register(each, selectors.EVENT_READ)
+            while True:
+                until = min(silence_end, reorder.deadline(), self._connection.next_deadline())
+                ready = {key.fileobj for key, _ in selector.select(max(0.0, until - time.monotonic()))}
+                now = time.monotonic()
+                if self._connection in ready:
+                    self._connection.discard_received()
+                if udp.rtcp in ready:
+                    yield from (_Datagram(data, report=True) for data in udp.receive(udp.rtcp))
+                if udp.rtp in ready:
+                    for data in udp.receive(udp.rtp):
+                        silence_end = now + self._timeout
+                        reception.take(data, now)
+                        for packet in reorder.push(int.from_bytes(data[2:4], "big"), data, now):
+                            yield _Datagram(packet)
+                for packet in reorder.expired(now):
+                    yield _Datagram(packet)
+                if now >= silence_end:
+                    raise TimeoutError("no packet came by UDP")
+                if keepalive := self._connection.keepalive():
+                    self._connection.send(keepalive)
+
+    def _send_report(self, report: bytes) -> None:
+        if not report:
+            return
+        if self._udp is not None:
+            self._udp.send_report(report)
+        else:
+            self._connection.send(interleaved(self._channel + 1, report))

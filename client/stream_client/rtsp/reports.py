@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_SENDER_REPORT, _BYE = 200, 203
+SENDER_REPORT, _BYE = 200, 203
 _NTP_EPOCH = 2_208_988_800
 """Seconds from 1900, where NTP begins to count, to 1970."""
 _SENDER_INFO_BYTES = 20
@@ -19,8 +19,8 @@ class SenderReport:
 
 def sender_report(compound: bytes) -> SenderReport | None:
     """The sender report in a compound packet. Senders without a clock write a time of 0."""
-    for kind, body in _parts(compound):
-        if kind == _SENDER_REPORT and len(body) >= _SENDER_INFO_BYTES + 4:
+    for kind, body in parts(compound):
+        if kind == SENDER_REPORT and len(body) >= _SENDER_INFO_BYTES + 4:
             seconds, fraction, timestamp = (int.from_bytes(body[at : at + 4], "big") for at in (4, 8, 12))
             if seconds > _NTP_EPOCH:
                 return SenderReport((seconds - _NTP_EPOCH) * 1_000_000 + (fraction * 1_000_000 >> 32), timestamp)
@@ -29,10 +29,10 @@ def sender_report(compound: bytes) -> SenderReport | None:
 
 def says_bye(compound: bytes) -> bool:
     """Whether the sender ends its stream."""
-    return any(kind == _BYE for kind, _ in _parts(compound))
+    return any(kind == _BYE for kind, _ in parts(compound))
 
 
-def _parts(compound: bytes) -> Iterator[tuple[int, bytes]]:
+def parts(compound: bytes) -> Iterator[tuple[int, bytes]]:
     """Type and body of each packet in a compound one."""
     position = 0
     while position + 4 <= len(compound):

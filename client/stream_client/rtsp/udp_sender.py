@@ -18,7 +18,7 @@ class UdpSender:
     def __init__(self, peer: tuple[Any, ...]) -> None:
         family = socket.AF_INET6 if len(peer) > 2 else socket.AF_INET
         self._peer = peer
-        self._rtp, self._rtcp, self._port = _port_pair(family)
+        self._rtp, self._rtcp, self._port = port_pair(family)
         self._to = (self._at(self._port), self._at(self._port + 1))
 
     @property
@@ -55,7 +55,7 @@ class UdpSender:
         return (self._peer[0], port, *self._peer[2:])
 
 
-def _port_pair(family: socket.AddressFamily) -> tuple[socket.socket, socket.socket, int]:
+def port_pair(family: socket.AddressFamily) -> tuple[socket.socket, socket.socket, int]:
     """Sockets at an even port and the one after it (RFC 3550, 11)."""
     for _ in range(_ATTEMPTS):
         first, second = socket.socket(family, socket.SOCK_DGRAM), socket.socket(family, socket.SOCK_DGRAM)

@@ -57,6 +57,7 @@ def open_source(
             spec,
             rtsp_transport=options.rtsp_transport,
             timeout=options.source_timeout,
+            insecure=options.rtsp_insecure,
             reconnect_timeout=reconnect_timeout,
             images=images,
         )

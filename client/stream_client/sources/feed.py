@@ -14,12 +14,17 @@ from stream_client.sources.options import DEFAULTS
 
 @dataclass(frozen=True, slots=True)
 class LiveInput:
-    """What is opened: ``url``, an input ``format`` (``"v4l2"``) and FFmpeg's ``options``. Timeouts are in seconds."""
+    """What is opened: ``url``, an input ``format`` (``"v4l2"``) and FFmpeg's ``options``. Timeouts are in seconds.
+
+    ``udp``: ask an RTSP server for UDP. ``insecure``: take any certificate, and send passwords unencrypted.
+    """
 
     name: str
     url: str = field(repr=False)
     format: str | None = None
     options: dict[str, str] = field(default_factory=dict)
+    udp: bool = False
+    insecure: bool = False
     open_timeout: float = DEFAULTS.source_timeout
     read_timeout: float = DEFAULTS.source_timeout
 

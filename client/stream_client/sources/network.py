@@ -1,8 +1,11 @@
 """Network streams: RTSP, and what HTTP carries: MJPEG, HLS, files."""
 
+import ssl
+
 import av.error
 
 from stream_client.errors import (
+    RtspClearTextError,
     RtspError,
     SourceAuthenticationError,
     SourceCodecError,
@@ -20,9 +23,17 @@ from stream_client.sources.rtsp import RtspFeed
 from stream_client.util.clock import SteadyClock
 from stream_client.util.media import ImageOptions
 from stream_client.util.redact import redact
+from stream_client.util.tls import tls_reason
 from stream_client.util.urls import CREDENTIALS_VARIABLE, with_credentials
 
 _SCHEMES = ("rtsp", "rtsps", "http", "https")
+_MEANINGS = {
+    400: "the server does not know this path, or has no room for another viewer (mediamtx: `paths`, `maxReaders`)",
+    453: "the server has no room for another connection: close another viewer",
+    454: "the server has dropped the session",
+    503: "the server is overloaded, starting or stopping, or has no room for another connection",
+}
+"""By status code of RTSP (RFC 2326, 11), with what cameras and mediamtx of August 2026 mean by it."""
 
 
 def is_network(spec: str) -> bool:
@@ -36,12 +47,14 @@ def network_connection(
     *,
     rtsp_transport: RtspTransport = DEFAULTS.rtsp_transport,
     timeout: float = DEFAULTS.source_timeout,
+    insecure: bool = False,
     images: ImageOptions | None = None,
     clock: SteadyClock | None = None,
 ) -> LiveSource:
     """One connection to a network stream; ``images`` and ``clock`` are :class:`.LiveSource`'s.
 
-    ``timeout``, in seconds, limits opening and each read.
+    ``timeout``, in seconds, limits opening and each read. ``insecure``: an RTSP server may have any certificate, and
+    see a password without encryption.
     """
     scheme = url.partition("://")[0].lower()
     if scheme in ("http", "https"):
@@ -52,8 +65,18 @@ def network_connection(
     if scheme in ("rtsp", "rtsps"):
         # The stream's description names size and codec, so FFmpeg needs to probe for half a second only.
         options |= {"rtsp_transport": rtsp_transport, "max_delay": "0", "analyzeduration": "500000"}
-    live = LiveInput(redact(url), with_credentials(url), None, options, open_timeout=timeout, read_timeout=timeout)
-    ours = scheme == "rtsp" and rtsp_transport == "tcp"
+    live = LiveInput(
+        redact(url),
+        with_credentials(url),
+        None,
+        options,
+        # Packets by UDP have no TLS.
+        udp=rtsp_transport == "udp" and scheme != "rtsps",
+        insecure=insecure,
+        open_timeout=timeout,
+        read_timeout=timeout,
+    )
+    ours = scheme in ("rtsp", "rtsps")
     return LiveSource(RtspFeed(live, network_error) if ours else FfmpegFeed(live, network_error), images, clock)
 
 
@@ -63,12 +86,15 @@ def network_source(
     rtsp_transport: RtspTransport = DEFAULTS.rtsp_transport,
     timeout: float = DEFAULTS.source_timeout,
     reconnect_timeout: float | None = None,
+    insecure: bool = False,
     images: ImageOptions | None = None,
 ) -> ReconnectingSource:
     """A network stream that reconnects when it is lost; see :class:`ReconnectingSource`."""
     clock = SteadyClock()
     return ReconnectingSource(
-        lambda: network_connection(url, rtsp_transport=rtsp_transport, timeout=timeout, images=images, clock=clock),
+        lambda: network_connection(
+            url, rtsp_transport=rtsp_transport, timeout=timeout, insecure=insecure, images=images, clock=clock
+        ),
         redact(url),
         reconnect_timeout=reconnect_timeout,
     )
@@ -76,8 +102,14 @@ def network_source(
 
 def network_error(live: LiveInput, error: OSError | av.error.FFmpegError | RtspError) -> SourceError:
     """What FFmpeg's error or an RTSP server's refusal means for a stream; never with the credentials."""
+    if isinstance(error, ssl.SSLError):
+        return SourceTlsError(f"{live.name}: {tls_reason(error)}")
     text = redact(getattr(error, "strerror", None) or str(error))
     match error:
+        case RtspClearTextError():
+            return SourceAuthenticationError(
+                f"{live.name}: {error.message}: use rtsps://, or allow it", option="rtsp_insecure"
+            )
         case av.error.HTTPUnauthorizedError() | av.error.HTTPForbiddenError() | RtspError(status=401 | 403):
             return SourceAuthenticationError(
                 f"{live.name} refuses the credentials: put them in the URL, or in {CREDENTIALS_VARIABLE}"
@@ -88,7 +120,10 @@ def network_error(live: LiveInput, error: OSError | av.error.FFmpegError | RtspE
             return SourceTimeoutError(f"{live.name} did not answer within {live.open_timeout:g} s")
         case ConnectionRefusedError():
             return SourceError(f"{live.name}: connection refused; is the server running?")
-        case av.error.HTTPServerError() | RtspError():
+        case RtspError():
+            known = _MEANINGS.get(error.status)
+            return SourceError(f"{live.name}: {error.message}{known and ': '}{known or ''}")
+        case av.error.HTTPServerError():
             return SourceError(f"{live.name}: the server has a fault of its own (5xx)")
         case av.error.InvalidDataError() | av.error.DecoderNotFoundError():
             return SourceCodecError(f"{live.name} has no video that can be decoded: {text}")

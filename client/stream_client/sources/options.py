@@ -6,6 +6,10 @@ from typing import Literal
 from stream_client.util.settings import check, setting
 
 RtspTransport = Literal["tcp", "udp"]
+RTSP_INSECURE = setting(
+    "take any certificate of an RTSP server, and send it the password unencrypted where it asks for that"
+)
+"""Of sources and of outputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,7 @@ class SourceOptions:
         default=False, metadata=setting("make square pixels of wide or narrow ones, by changing the frame's width")
     )
     tone_map: bool = field(default=False, metadata=setting("make SDR (BT.709) of HDR video (PQ, HLG)"))
+    rtsp_insecure: bool = field(default=False, metadata=RTSP_INSECURE)
     source_timeout: float = field(
         default=10.0, metadata=setting("how long to wait for a live source", unit="s", above=0)
     )

@@ -1,29 +1,36 @@
-"""Our own reader for H.264 by RTSP over TCP. It has each frame one frame period before FFmpeg's demuxer does."""
+"""Our own reader for H.264 and H.265 by RTSP. It has each frame one frame period before FFmpeg's demuxer does."""
 
+import logging
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from fractions import Fraction
 
 import av
 import av.error
 
-from stream_client.errors import RtspError, SourceError
-from stream_client.rtsp.description import H264Track
+from stream_client.errors import RtspClearTextError, RtspError, SourceError, SourceTimeoutError
+from stream_client.rtsp.description import PlayedTrack
 from stream_client.rtsp.player import Player
 from stream_client.sources.feed import FeedFrame, FeedProperties, LiveInput
 from stream_client.sources.ffmpeg_feed import FfmpegFeed
 from stream_client.sources.pixel_bound import Refusals, bound
 from stream_client.sources.timeline import MediaTimes
 from stream_client.util.container import microseconds
+from stream_client.util.urls import moved
+
+logger = logging.getLogger(__name__)
 
 _NOMINAL_RATE = Fraction(30)
-_CLEAR = (401, 403, 404)
+_CLEAR = (400, 401, 403, 404, 453, 454)
 """Refusals that FFmpeg would get as well. FFmpeg does not try after them, since some cameras lock a client out that
 asks again.
 """
 
 
 class RtspFeed:
-    """Plays H.264 itself. Every other codec goes to FFmpeg, and so does a server that this player cannot talk to.
+    """Plays H.264 and H.265 itself. Other codecs go to FFmpeg, and so does a server that this player cannot talk to.
+
+    There is one connection at a time: some cameras take no second one.
 
     ``classify`` turns an exception of FFmpeg's or of the connection into one of ours.
     """
@@ -34,7 +41,7 @@ class RtspFeed:
         self.live = live
         self.properties = FeedProperties()
         self._classify = classify
-        self._player = Player(live.url, timeout=live.open_timeout)
+        self._player = Player(live.url, timeout=live.open_timeout, udp=live.udp, insecure=live.insecure)
         self._aborted = False
 
     def frames(self) -> Generator[FeedFrame, None, None]:
@@ -42,6 +49,11 @@ class RtspFeed:
         try:
             track = self._play()
             yield from self._frames_of_ffmpeg() if track is None else self._decode(track)
+        except TimeoutError as error:
+            if not self._player.by_udp:
+                raise self._classify(self.live, error) from error
+            text = f"{self.live.name}: no packet came by UDP for {self.live.open_timeout:g} s; a firewall stops them?"
+            raise SourceTimeoutError(text, option="rtsp_transport", value="tcp") from error
         except OSError as error:
             raise self._classify(self.live, error) from error
         finally:
@@ -52,31 +64,34 @@ class RtspFeed:
         self._aborted = True
         self._player.abort()
 
-    def _play(self) -> H264Track | None:
+    def _play(self) -> PlayedTrack | None:
         """Start to play. ``None`` where FFmpeg has to do it."""
         try:
             track = self._player.describe()
             if track is not None:
                 self._player.play(track)
         except RtspError as error:
-            if error.status in _CLEAR or error.status >= 500:
+            if error.status in _CLEAR or error.status >= 500 or isinstance(error, RtspClearTextError):
                 raise self._classify(self.live, error) from error
-            self._player.close()
             return None
+        if track is not None and self._player.by_udp != self.live.udp:
+            took, refused = ("UDP", "TCP") if self._player.by_udp else ("TCP", "UDP")
+            logger.warning("%s: the server does not send by %s, so it is read by %s", self.live.name, refused, took)
         return track
 
     def _frames_of_ffmpeg(self) -> Generator[FeedFrame, None, None]:
         if self._aborted:
             raise SourceError(f"{self.live.name}: stopped")
-        feed = FfmpegFeed(self.live, self._classify)
+        self._player.close()
+        # Credentials do not follow a redirect to another server.
+        live = replace(self.live, url=moved(self.live.url, self._player.url))
+        feed = FfmpegFeed(live, self._classify)
         for frame in feed.frames():
-            # The server kept the stream ready for this connection until FFmpeg had its own.
-            self._player.close()
             self.properties = feed.properties
             yield frame
 
-    def _decode(self, track: H264Track) -> Generator[FeedFrame, None, None]:
-        decoder = av.CodecContext.create("h264", "r")
+    def _decode(self, track: PlayedTrack) -> Generator[FeedFrame, None, None]:
+        decoder = av.CodecContext.create(track.format.codec, "r")
         assert isinstance(decoder, av.VideoCodecContext)
         decoder.thread_type = "SLICE"  # frame threads would hold back a frame a thread
         decoder.extradata = track.parameter_sets or None
@@ -102,7 +117,7 @@ class RtspFeed:
             yield from (self._timed(frame, track, times) for frame in frames)
         yield from (self._timed(frame, track, times) for frame in decoder.decode(None))
 
-    def _timed(self, frame: av.VideoFrame, track: H264Track, times: MediaTimes | None) -> FeedFrame:
+    def _timed(self, frame: av.VideoFrame, track: PlayedTrack, times: MediaTimes | None) -> FeedFrame:
         time = microseconds(frame)
         captured = None if frame.pts is None else self._player.capture_time(frame.pts, track.clock_rate)
         return FeedFrame(frame, time if times is None else times.place(time), captured)

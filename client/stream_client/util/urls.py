@@ -111,8 +111,16 @@ def same_server(one: str, other: str) -> bool:
 
 def with_credentials(url: str) -> str:
     """``url`` with the credentials of :func:`credentials_for`, percent-encoded."""
-    bare, _ = split_credentials(url)
-    credentials = credentials_for(url)
+    return _joined(split_credentials(url)[0], credentials_for(url))
+
+
+def moved(url: str, to: str) -> str:
+    """``to`` with its credentials; those of ``url`` are also its own where it is at the same server."""
+    credentials = credentials_for(url) if same_server(url, to) else credentials_for(to)
+    return _joined(split_credentials(to)[0], credentials)
+
+
+def _joined(bare: str, credentials: Credentials | None) -> str:
     if credentials is None:
         return bare
     userinfo = f"{quote(credentials.user, safe='')}:{quote(credentials.password, safe='')}"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_client.rtsp.description import H264Track, h264_track
+from stream_client.rtsp.description import PlayedTrack, video_track
 from stream_client.rtsp.h264 import session_description
 
 BASE = "rtsp://host/live"
@@ -30,7 +30,7 @@ SETS = b"\x00\x00\x00\x01\x67\x64\x00\x1f\x00\x00\x00\x01\x68\xee"
 
 
 def test_a_cameras_description_is_understood() -> None:
-    assert h264_track(CAMERA, BASE + "/") == H264Track(
+    assert video_track(CAMERA, BASE + "/") == PlayedTrack(
         presentation="rtsp://host/live/",
         control="rtsp://host/live/trackID=2",
         payload_type=96,
@@ -42,7 +42,7 @@ def test_a_cameras_description_is_understood() -> None:
 
 
 def test_our_own_description_is_understood() -> None:
-    track = h264_track(session_description((b"\x67\x64\x00\x1f", b"\x68\xee"), "title"), BASE)
+    track = video_track(session_description((b"\x67\x64\x00\x1f", b"\x68\xee"), "title"), BASE)
     assert track is not None
     assert (track.control, track.parameter_sets) == ("rtsp://host/live/streamid=0", SETS)
 
@@ -56,7 +56,7 @@ def test_our_own_description_is_understood() -> None:
     ],
 )
 def test_a_track_is_set_up_where_it_says(control: str, url: str) -> None:
-    track = h264_track(CAMERA.replace("trackID=2", control), BASE)
+    track = video_track(CAMERA.replace("trackID=2", control), BASE)
     assert track is not None
     assert track.control == url
 
@@ -65,7 +65,7 @@ def test_a_track_is_set_up_where_it_says(control: str, url: str) -> None:
     ("length", "finite"), [("npt=0-12.5", True), ("npt=0-00:01:02", True), ("npt=0-", False), ("clock=x", False)]
 )
 def test_a_declared_length_makes_it_finite(length: str, finite: bool) -> None:
-    track = h264_track(CAMERA.replace("npt=now-", length), BASE)
+    track = video_track(CAMERA.replace("npt=now-", length), BASE)
     assert track is not None
     assert track.finite is finite
 
@@ -82,12 +82,12 @@ def test_a_declared_length_makes_it_finite(length: str, finite: bool) -> None:
     ],
 )
 def test_what_is_not_ours_is_left_to_ffmpeg(said: str, instead: str) -> None:
-    assert h264_track(CAMERA.replace(said, instead), BASE) is None
+    assert video_track(CAMERA.replace(said, instead), BASE) is None
 
 
 @pytest.mark.parametrize("sets", ["", "sprop-parameter-sets=!"])
 def test_parameter_sets_may_come_within_the_stream_only(sets: str) -> None:
-    track = h264_track(CAMERA.replace("sprop-parameter-sets=Z2QAHw==,aO4=", sets), BASE)
+    track = video_track(CAMERA.replace("sprop-parameter-sets=Z2QAHw==,aO4=", sets), BASE)
     assert track is not None
     assert track.parameter_sets == b""
 
@@ -96,7 +96,7 @@ def test_parameter_sets_may_come_within_the_stream_only(sets: str) -> None:
     st.lists(st.sampled_from([*CAMERA.split("\r\n"), "", "m=", "a=", "a=framerate:0", "a=framerate:1/0", "m=video"]))
 )
 def test_no_description_is_an_error(lines: list[str]) -> None:
-    h264_track("\r\n".join(lines), BASE)
+    video_track("\r\n".join(lines), BASE)
 
 
 @pytest.mark.parametrize(
@@ -108,11 +108,11 @@ def test_no_description_is_an_error(lines: list[str]) -> None:
     ],
 )
 def test_a_rate_that_is_no_number_is_none(line: str, instead: str) -> None:
-    track = h264_track(CAMERA.replace(line, instead), "rtsp://host/x")
+    track = video_track(CAMERA.replace(line, instead), "rtsp://host/x")
     assert track is not None
     assert track.frame_rate is None
 
 
 @pytest.mark.parametrize("rate", ["0", "9" * 5000])
 def test_a_track_without_a_clock_is_left_to_ffmpeg(rate: str) -> None:
-    assert h264_track(CAMERA.replace("H264/90000", f"H264/{rate}"), "rtsp://host/x") is None
+    assert video_track(CAMERA.replace("H264/90000", f"H264/{rate}"), "rtsp://host/x") is None
