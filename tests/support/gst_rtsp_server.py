@@ -127,7 +127,8 @@ class Server:
         factory.set_shared(True)
         factory.set_latency(0)
         tcp = GstRtsp.RTSPLowerTrans(0) if self.options.udp_only else GstRtsp.RTSPLowerTrans.TCP
-        factory.set_protocols(tcp | GstRtsp.RTSPLowerTrans.UDP)
+        udp = GstRtsp.RTSPLowerTrans(0) if self.options.tcp_only else GstRtsp.RTSPLowerTrans.UDP
+        factory.set_protocols(tcp | udp)
         if self.options.user or self.options.certificate:
             permissions = GstRtspServer.RTSPPermissions()
             permissions.add_permission_for_role("user", "media.factory.access", True)
@@ -154,6 +155,7 @@ def main() -> None:
     parser.add_argument("--auth", choices=("basic", "digest"), default="digest")
     parser.add_argument("--certificate")
     parser.add_argument("--udp_only", action="store_true")
+    parser.add_argument("--tcp_only", action="store_true")
     Gst.init(None)
     server = Server(parser.parse_args())
     loop = GLib.MainLoop()

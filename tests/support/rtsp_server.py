@@ -37,6 +37,7 @@ class RtspServer:
         certificate: Path | None = None,
         port: int | None = None,
         udp_only: bool = False,
+        tcp_only: bool = False,
     ) -> None:
         self.port = port or free_port()
         self._command = [SYSTEM_PYTHON, str(SCRIPT), "--port", str(self.port), "--auth", auth]
@@ -48,6 +49,8 @@ class RtspServer:
             self._command += ["--user", credentials[0], "--password", credentials[1]]
         if certificate is not None:
             self._command += ["--certificate", str(certificate)]
+        if tcp_only:
+            self._command.append("--tcp_only")
         if udp_only:
             self._command.append("--udp_only")
         self._process: subprocess.Popen[bytes] | None = None

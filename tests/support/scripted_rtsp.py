@@ -2,7 +2,8 @@
 
 import socketserver
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 
 
@@ -12,7 +13,7 @@ class _Connection(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         """Answer every request; packets follow PLAY, and nothing after them."""
         # FFmpeg may leave the last answer unread, and end the connection by a reset.
-        with suppress(ConnectionError):
+        with self.server.counted(), suppress(ConnectionError):
             self._answer_requests()
 
     def _answer_requests(self) -> None:
@@ -20,7 +21,10 @@ class _Connection(socketserver.StreamRequestHandler):
         for line in self.rfile:
             if b"RTSP/1.0" in line:
                 method = line.split()[0].decode()
+                self.server.requests.append(line.decode().strip())
                 self.server.methods.append(method)
+            elif line.startswith(b"Authorization"):
+                self.server.authorizations.append(line.decode().strip())
             elif line.startswith(b"CSeq"):
                 number = line.split()[1].decode()
             elif not line.strip():
@@ -52,12 +56,29 @@ class ScriptedRtsp(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Connection)
         self.url = f"rtsp://127.0.0.1:{self.server_address[1]}/x"
         self.methods: list[str] = []
+        self.requests: list[str] = []
+        self.authorizations: list[str] = []
+        self.most_connections = 0
+        self._connections = 0
+        self._lock = threading.Lock()
         self.packets = packets
         self.flood = flood
         self._description = description
         self._refused = refused or {}
         self._public = public
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,))
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """While a connection is open."""
+        with self._lock:
+            self._connections += 1
+            self.most_connections = max(self.most_connections, self._connections)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._connections -= 1
 
     def answer(self, method: str) -> tuple[str, str]:
         """Status and the rest of the response, from its headers on."""

@@ -25,6 +25,7 @@ from stream_client.util.urls import (
 
 _TEARDOWN_SECONDS = 0.3
 _MOST_REDIRECTS = 5
+_REDIRECT = 302
 MAX_EARLY_BYTES = 8 << 20
 """Of packets that come before the answer to a request. A server that has begun to send answers soon."""
 _PACKET_BYTES = 128
@@ -73,7 +74,7 @@ class RtspConnection:
                 if not self._client.redirection:
                     raise
                 self._follow(self._client.redirection)
-        raise RtspError(f"the server redirects more than {_MOST_REDIRECTS} times")
+        raise RtspError(f"the server redirects more than {_MOST_REDIRECTS} times", _REDIRECT)
 
     def connect(self, within: float = math.inf) -> None:
         """Open the connection, with TLS for ``rtsps``; ``within`` bounds this and all requests together, in seconds."""
@@ -213,12 +214,12 @@ class RtspConnection:
         if before is not None:
             before.close()
         scheme = location.partition("://")[0].lower()
+        if scheme not in ("rtsp", "rtsps") or (scheme == "rtsp" and self.url.lower().startswith("rtsps:")):
+            raise RtspError(f"the server redirects to {redact(location)}, which is not followed", _REDIRECT)
         try:
             check_url(location)
         except ConfigurationError as error:
-            raise RtspError(f"the server redirects to what is no URL: {redact(location)}") from error
-        if scheme not in ("rtsp", "rtsps") or (scheme == "rtsp" and self.url.lower().startswith("rtsps:")):
-            raise RtspError(f"the server redirects to {redact(location)}, which is not followed")
+            raise RtspError(f"the server redirects to what is no URL: {redact(location)}", _REDIRECT) from error
         client = self._client_for(location)
         if same_server(self.url, location):
             client.keep_credentials(self._client)

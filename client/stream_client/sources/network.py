@@ -103,7 +103,8 @@ def network_source(
 def network_error(live: LiveInput, error: OSError | av.error.FFmpegError | RtspError) -> SourceError:
     """What FFmpeg's error or an RTSP server's refusal means for a stream; never with the credentials."""
     if isinstance(error, ssl.SSLError):
-        return SourceTlsError(f"{live.name}: {tls_reason(error)}")
+        untrusted = isinstance(error, ssl.SSLCertVerificationError)
+        return SourceTlsError(f"{live.name}: {tls_reason(error)}", option="rtsp_insecure" if untrusted else None)
     text = redact(getattr(error, "strerror", None) or str(error))
     match error:
         case RtspClearTextError():
@@ -122,7 +123,7 @@ def network_error(live: LiveInput, error: OSError | av.error.FFmpegError | RtspE
             return SourceError(f"{live.name}: connection refused; is the server running?")
         case RtspError():
             known = _MEANINGS.get(error.status)
-            return SourceError(f"{live.name}: {error.message}{known and ': '}{known or ''}")
+            return SourceError(f"{live.name}: {error.message}{f': {known}' if known else ''}")
         case av.error.HTTPServerError():
             return SourceError(f"{live.name}: the server has a fault of its own (5xx)")
         case av.error.InvalidDataError() | av.error.DecoderNotFoundError():

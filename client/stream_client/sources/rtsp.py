@@ -8,7 +8,7 @@ from fractions import Fraction
 import av
 import av.error
 
-from stream_client.errors import RtspClearTextError, RtspError, SourceError, SourceTimeoutError
+from stream_client.errors import RtspError, SourceError, SourceTimeoutError
 from stream_client.rtsp.description import PlayedTrack
 from stream_client.rtsp.player import Player
 from stream_client.sources.feed import FeedFrame, FeedProperties, LiveInput
@@ -22,9 +22,6 @@ logger = logging.getLogger(__name__)
 
 _NOMINAL_RATE = Fraction(30)
 _CLEAR = (400, 401, 403, 404, 453, 454)
-"""Refusals that FFmpeg would get as well. FFmpeg does not try after them, since some cameras lock a client out that
-asks again.
-"""
 
 
 class RtspFeed:
@@ -71,7 +68,7 @@ class RtspFeed:
             if track is not None:
                 self._player.play(track)
         except RtspError as error:
-            if error.status in _CLEAR or error.status >= 500 or isinstance(error, RtspClearTextError):
+            if _is_clear(error):
                 raise self._classify(self.live, error) from error
             return None
         if track is not None and self._player.by_udp != self.live.udp:
@@ -121,3 +118,13 @@ class RtspFeed:
         time = microseconds(frame)
         captured = None if frame.pts is None else self._player.capture_time(frame.pts, track.clock_rate)
         return FeedFrame(frame, time if times is None else times.place(time), captured)
+
+
+def _is_clear(refusal: RtspError) -> bool:
+    """Whether FFmpeg does not try after a refusal.
+
+    It would get the same answer, and some cameras lock a client out that asks again. And it follows redirects anywhere,
+    to a local file too, so it must not try those that we refused.
+    """
+    status = refusal.status
+    return status in _CLEAR or 300 <= status < 400 or status >= 500

@@ -1,4 +1,4 @@
-"""TLS of our own sockets, and what is wrong with a certificate, in words."""
+"""TLS of our own sockets, and what is wrong with a certificate in words."""
 
 import ssl
 

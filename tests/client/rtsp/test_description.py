@@ -73,7 +73,7 @@ def test_a_declared_length_makes_it_finite(length: str, finite: bool) -> None:
 @pytest.mark.parametrize(
     ("said", "instead"),
     [
-        ("H264/90000", "H265/90000"),
+        ("H264/90000", "H266/90000"),
         ("H264/90000", "H264"),
         ("packetization-mode=1", "packetization-mode=2"),
         ("m=video 0 RTP/AVP 96", "m=video 0 RTP/AVP"),

@@ -1,9 +1,7 @@
 """RTSP sources against GStreamer's server."""
 
 import socket
-import ssl
 import struct
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -429,17 +427,4 @@ def test_a_lost_source_is_given_up_after_the_reconnect_timeout() -> None:
         server.kill()
         with pytest.raises(SourceError, match=r"connection refused|no frame"):
             read_to_the_end(source)
-        source.close()
-
-
-def test_a_server_with_tls_is_read(tmp_path: Path) -> None:
-    certificate = tmp_path / "server.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
-    subprocess.run([*command, "-keyout", certificate, "-out", tmp_path / "cert.pem"], check=True, capture_output=True)
-    certificate.write_text(certificate.read_text() + (tmp_path / "cert.pem").read_text())
-    assert ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
-    with RtspServer(play={"test": PATTERN}, certificate=certificate) as server:
-        source = network_source(server.url("test").replace("rtsp:", "rtsps:"), timeout=20, reconnect_timeout=0)
-        source.open()
-        assert len(read(source, 2)) == 2
         source.close()
