@@ -129,6 +129,7 @@ def test_a_head_is_answered_without_a_body(server: Server) -> None:
         (POST + b"Content-Length: 2\r\nX: y\r\ncontent-length:2\r\n\r\nab", 400),
         (POST + b"Content-Length: 2, 2\r\n\r\nab", 400),
         (POST + b"Content-Length : 2\r\n\r\nab", 400),
+        (POST + b" Content-Length: 2\r\n\r\nab", 400),
         (POST + b"Content-Length: -1\r\n\r\n", 400),
         (POST + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", 400),
         (POST + b"Content-Length: 99999999999\r\n\r\n", 413),

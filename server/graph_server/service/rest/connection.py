@@ -22,6 +22,7 @@ from graph_server.service.status import Refusal
 _HEAD_BYTES = 65536
 _CHUNK_BYTES = 1 << 20
 _LENGTHS = re.compile(rb"(?im)^content-length[ \t]*:([^\r\n]*)")
+_FOLDED = re.compile(rb"\n[ \t]")
 _LINGER_SECONDS = 1.0
 _TOO_LARGE = "the request is too large"
 _JSON_TOO_LARGE = "the JSON is too large: send tensors as binary data"
@@ -106,6 +107,7 @@ class HttpConnection:
             return await self._refuse(413, _JSON_TOO_LARGE)
         try:
             with self._limits.bodies.reserve() as memory:
+                body: bytes | bytearray | None
                 if chunked:
                     body = await self._read_chunks(self._most(headers), memory, deadline)
                 else:
@@ -135,9 +137,7 @@ class HttpConnection:
         if not isinstance(event, h11.Request):
             return None
         after, _ = self._protocol.trailing_data
-        lengths = _LENGTHS.findall(received[: len(received) - len(after)])
-        if len(lengths) > 1 or any(b"," in value for value in lengths):  # h11 takes them if they are equal
-            raise h11.RemoteProtocolError("more than one Content-Length")
+        _check_unambiguous(received[: len(received) - len(after)])
         return event
 
     async def _read_chunks(self, most: int, memory: Reservation, deadline: float) -> bytearray | None:
@@ -164,21 +164,22 @@ class HttpConnection:
         if self._protocol.they_are_waiting_for_100_continue:
             await self._write(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue"))
 
-    async def _read_body(self, length: int, memory: Reservation, deadline: float) -> bytearray:
+    async def _read_body(self, length: int, memory: Reservation, deadline: float) -> bytes:
         await self._continue()
         begun, _ = self._protocol.trailing_data
         self._received = begun[length:]
-        body = bytearray(begun[:length])
-        memory.grow(len(body))
-        while len(body) < length:
+        parts, left = [begun[:length]], length - len(begun)
+        memory.grow(len(parts[0]))
+        while left > 0:
             self._expect(min(deadline - self._loop.time(), self._limits.idle_seconds))
-            data = await self._loop.sock_recv(self._socket, min(_CHUNK_BYTES, length - len(body)))
+            data = await self._loop.sock_recv(self._socket, min(_CHUNK_BYTES, left))
             if not data:
                 raise ConnectionResetError("the client left in the middle of a request")
             memory.grow(len(data))
-            body += data
+            parts.append(data)
+            left -= len(data)
             await asyncio.sleep(0)  # a fast client leaves others their turn
-        return body
+        return b"".join(parts)
 
     def _most(self, headers: Mapping[str, str]) -> int:
         """Bytes of a body of unknown length."""
@@ -226,6 +227,15 @@ class HttpConnection:
         task = asyncio.current_task()
         assert task is not None
         self._timer = None if seconds is None else self._loop.call_later(seconds, task.cancel)
+
+
+def _check_unambiguous(head: bytes) -> None:
+    """Refuse what h11 takes, and what a proxy before it may read differently. Raises ``RemoteProtocolError``."""
+    lengths = _LENGTHS.findall(head)
+    if len(lengths) > 1 or any(b"," in value for value in lengths):
+        raise h11.RemoteProtocolError("more than one Content-Length")
+    if _FOLDED.search(head):
+        raise h11.RemoteProtocolError("a header that goes on in the next line")
 
 
 def _json_bytes(headers: Mapping[str, str], length: int) -> int:
