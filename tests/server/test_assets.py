@@ -44,6 +44,15 @@ def test_a_wrong_checksum_in_the_cache_is_named(tmp_path: Path) -> None:
         assets.ensure_models(tmp_path)
 
 
+def test_a_cache_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """Root may read every file, but not its memory at address 0."""
+    target = tmp_path / "pose_detection" / "1" / "pose_detection.tflite"
+    target.parent.mkdir(parents=True)
+    target.symlink_to("/proc/self/mem")
+    with pytest.raises(AssetError, match=r"cannot read .*pose_detection\.tflite: .*; make it readable"):
+        assets.ensure_models(tmp_path)
+
+
 def test_without_a_network_the_error_is_one_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "graph_server", "assets", "--models_dir", str(tmp_path)]
     environment = {"PATH": "/usr/bin", "HOME": str(tmp_path), "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": "/dev/null"}

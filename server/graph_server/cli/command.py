@@ -26,7 +26,7 @@ from graph_server.errors import ConfigError, GraphServerError
 from graph_server.faults.options import parse_faults
 from graph_server.metrics.registry import MetricsConfig, metrics_config
 from graph_server.models.runtime import default_precision
-from graph_server.resources import cache_folder, project_file
+from graph_server.resources import allow_open_files, cache_folder, project_file
 from graph_server.server import DEFAULT_REST_WORKERS, UNIX, GraphServer, ServerOptions, label_files
 from graph_server.service.admission import Limits
 from graph_server.service.grpc_service import SERVER_NAME
@@ -65,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"OpenVINO backend {openvino.__version__}")
         return 0
     _check(parser, options)
+    allow_open_files()
     try:
         _start_log(options)
         return _serve(options)

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import tempfile
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import openvino as ov
 
 from graph_server.errors import ConfigError
+from graph_server.scratch import remove_abandoned, scratch_folder
 
 
 @cache
@@ -52,6 +52,7 @@ class Runtime:
                 kept.mkdir(parents=True, exist_ok=True)
                 # A mapped file that another process writes again would end this one with a bus error.
                 self.core.set_property({"CACHE_DIR": str(cache), "ENABLE_MMAP": False})
+                remove_abandoned(kept)
                 self._kept = kept
             except OSError:
                 pass  # without the cache, only the start is slower
@@ -73,8 +74,8 @@ class Runtime:
             return self.core.read_model(str(kept))
         except RuntimeError:  # not there yet, or damaged
             model = self.core.read_model(str(path))
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            made = Path(scratch) / "model.xml"
+        with scratch_folder(folder) as scratch:
+            made = scratch / "model.xml"
             try:
                 ov.save_model(model, str(made), compress_to_fp16=False)
             except RuntimeError:

@@ -8,6 +8,7 @@ import openvino as ov
 import pytest
 
 from graph_server.models.runtime import Runtime
+from graph_server.scratch import scratch_folder
 from tests.support.graph_server import write_onnx
 
 
@@ -33,6 +34,18 @@ def test_a_model_that_was_kept_is_the_same(network: Path, tmp_path: Path) -> Non
         ]
         np.testing.assert_array_equal(_answer(Runtime(), kept), _answer(Runtime(), plain))
     assert sorted(path.suffix for path in (tmp_path / "cache" / "read").iterdir()) == [".bin", ".xml"]
+
+
+def test_what_a_killed_process_left_is_removed_and_what_is_being_made_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "read"
+    folder.mkdir()
+    killed = folder / "tmpkilled"
+    killed.mkdir()
+    (killed / "model.bin").write_bytes(b"half of it")
+    with scratch_folder(folder) as made:
+        Runtime(tmp_path)
+        assert list(folder.iterdir()) == [made]
+    assert not list(folder.iterdir())
 
 
 @pytest.mark.parametrize("suffix", [".xml", ".bin"])
