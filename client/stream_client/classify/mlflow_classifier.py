@@ -4,6 +4,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from http.client import HTTPException
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,9 @@ class MLflowScorer:
     ``columns`` rows are sent as ``dataframe_split`` (models with a column signature), else as ``inputs``.
     """
 
+    MAX_BYTES = 1 << 20
+    """Of an answer, which has some numbers for each label. JSON takes a multiple of its size in memory."""
+
     def __init__(self, url: str, *, timeout: float = 2.0, columns: Sequence[str] | None = None) -> None:
         if not url.startswith(("http://", "https://")):
             raise ConfigurationError(f"an MLflow server's address begins with http:// or https://, not {redact(url)}")
@@ -52,12 +56,15 @@ class MLflowScorer:
         where = redact(self._url)
         try:
             with urllib.request.urlopen(request, timeout=self._timeout) as response:
-                answer = json.loads(response.read())
+                data = response.read(self.MAX_BYTES + 1)
+            if len(data) > self.MAX_BYTES:
+                raise PredictionError(f"{where} answered with more than {self.MAX_BYTES} bytes")
+            answer = json.loads(data)
         except urllib.error.HTTPError as error:
             with error:
                 text = error.read(300).decode(errors="replace")
-            raise PredictionError(f"{where} answered {error.code}: {' '.join(text.split())}") from error
-        except (OSError, ValueError) as error:
+            raise PredictionError(f"{where} answered {error.code}: {text}") from error
+        except (OSError, HTTPException, ValueError, RecursionError) as error:
             raise PredictionError(f"{where} did not answer: {error}") from error
         if not isinstance(answer, Mapping) or "predictions" not in answer:
             raise PredictionError(f"{where} answered without predictions: {str(answer)[:100]}")

@@ -35,7 +35,7 @@ class Scoring:
                 scoring.requests.append((self.path, body))
                 scoring.authorizations.append(self.headers["Authorization"])
                 status, content = scoring.answer(body)
-                data = json.dumps(content).encode()
+                data = content if isinstance(content, bytes) else json.dumps(content).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
@@ -96,6 +96,13 @@ def test_credentials_of_the_address_are_sent_and_shown_nowhere(scoring: Scoring)
         with pytest.raises(ConfigurationError) as refused:
             MLflowScorer(bad)
         assert "S3cr" not in str(refused.value)
+
+
+@pytest.mark.parametrize("body", [b'"' + b"e" * MLflowScorer.MAX_BYTES, b"[" * 200_000, b"9" * 100_000, b"\0"])
+def test_an_answer_of_absurd_size_or_depth_is_a_failed_prediction(scoring: Scoring, body: bytes) -> None:
+    scoring.answer = lambda _: (200, body)
+    with pytest.raises(PredictionError):
+        MLflowScorer(scoring.url)(np.zeros((1, 3), np.float32))
 
 
 def test_an_input_example_with_columns_makes_requests_with_columns(scoring: Scoring) -> None:
