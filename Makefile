@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+LOCK := $(if $(shell command -v flock),flock $(VENV).lock)
 DEMO := demo-output
 
 .PHONY: demo test environments lint docs wheel bench conformance fuzz degenerate soak clean
@@ -9,7 +10,7 @@ DEMO := demo-output
 demo: $(VENV)/embedded
 	@mkdir -p $(DEMO)
 	$(RUN) -m graph_server assets --clip
-	$(RUN) client/client.py --input_stream "$$($(RUN) -m graph_server assets --clip | tail -n 1)" \
+	$(LOCK) $(RUN) client/client.py --input_stream "$$($(RUN) -m graph_server assets --clip | tail -n 1)" \
 	    --output_stream $(DEMO)/demo.mp4 --labels_output $(DEMO)/labels.jsonl
 	@echo "video:  $(CURDIR)/$(DEMO)/demo.mp4"
 	@echo "labels: $(CURDIR)/$(DEMO)/labels.jsonl"
@@ -65,11 +66,13 @@ bench: $(VENV)/dev
 soak: $(VENV)/dev
 	$(RUN) -m tests.soak
 
-# The marker files say which extras are installed and from which pyproject.toml.
+# The marker files say which extras are installed and from which pyproject.toml. Two targets may be made at once in one
+# checkout: the second waits for the first, also for the demo's outputs. An environment that was left half made has no
+# pip.
 $(VENV)/dev $(VENV)/embedded: $(VENV)/%: pyproject.toml hatch_build.py $(wildcard protos/*.proto)
-	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
-	@touch $@
+	$(LOCK) sh -ec 'if [ ! -e $@ ] || [ -n "$$(find $^ -newer $@)" ]; then \
+	    $(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV); \
+	    $(RUN) -m pip install --quiet --disable-pip-version-check --editable ".[$*]"; touch $@; fi'
 
 clean:
-	rm -rf $(VENV) $(DEMO) docs-output
+	rm -rf $(VENV) $(VENV).lock $(DEMO) docs-output

@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import logging
+import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,10 @@ from stream_client.transport.options import EMBEDDED
 from stream_client.util.redact import redact
 from stream_client.util.settings import read
 
+logger = logging.getLogger(__name__)
+
+LEAST_ADDRESS_SPACE = 1536 << 20
+"""Bytes that a run of 1080p takes with what its threads reserve."""
 _COMMANDS = {
     "train": "stream_client.cli.train",
     "evaluate": "stream_client.cli.evaluate",
@@ -70,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log = logging.StreamHandler(sys.stderr)
     log.setFormatter(_Formatter("%(levelname)s: %(message)s"))
     logging.basicConfig(level=logging.INFO if flags.verbose else logging.WARNING, handlers=[log])
+    _warn_of_little_memory()
     server = _embedded_server(flags)
     try:
         if server is not None:
@@ -83,6 +89,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         if server is not None:
             server.close()
+
+
+def _warn_of_little_memory() -> None:
+    """gRPC and the encoder abort the process without a word where the system refuses memory."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY and limit < LEAST_ADDRESS_SPACE:
+        logger.warning(
+            "the address space is limited to %d MiB (ulimit -v): below %d MiB the process may be aborted",
+            limit >> 20,
+            LEAST_ADDRESS_SPACE >> 20,
+        )
 
 
 def _embedded_server(flags: argparse.Namespace) -> EmbeddedServer | None:
