@@ -28,6 +28,8 @@ _COMMANDS = {
     "readback": "stream_client.cli.readback",
     "doctor": "stream_client.cli.doctor",
     "benchmark": "stream_client.cli.benchmark",
+    "analyze": "stream_client.cli.analyze",
+    "view": "stream_client.cli.view",
 }
 """Commands with flags of their own; ``train`` and ``evaluate`` need the extra ``train``."""
 

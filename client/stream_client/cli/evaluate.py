@@ -11,7 +11,7 @@ from stream_client.classify.decision import DecisionOptions
 from stream_client.classify.models import TrainedModel
 from stream_client.cli.parser import Parser
 from stream_client.cli.setting_flags import add_settings
-from stream_client.cli.train import status_of
+from stream_client.cli.status import status_of
 from stream_client.embedded import EmbeddedOptions
 from stream_client.errors import ConfigurationError
 from stream_client.options import ClassifierOptions

@@ -1,19 +1,18 @@
 """``ovms-stream-client train``."""
 
 import argparse
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from stream_client.classify.decision import UNKNOWN
 from stream_client.classify.features import FeatureSchema
 from stream_client.classify.joints import HANDS
 from stream_client.classify.windows import WindowSpec
-from stream_client.cli.messages import error_line
 from stream_client.cli.parser import Parser
 from stream_client.cli.setting_flags import add_settings
+from stream_client.cli.status import status_of
 from stream_client.embedded import EmbeddedOptions
-from stream_client.errors import ConfigurationError, StreamClientError
+from stream_client.errors import ConfigurationError
 from stream_client.training.estimators import CANDIDATES
 from stream_client.training.load import load_dataset
 from stream_client.training.report import class_table, comparison_table, confusion_table
@@ -26,16 +25,6 @@ from stream_client.training.wording import counted
 from stream_client.util.redact import redact
 
 _WINDOW_MS = 500.0
-
-
-def status_of(run: Callable[[Sequence[str]], object], arguments: Sequence[str]) -> int:
-    """Run a command: 0; 2 for arguments or data that cannot work, 1 for a failed run, each with one line."""
-    try:
-        run(arguments)
-    except StreamClientError as error:
-        print(f"error: {error_line(error)}", file=sys.stderr)
-        return 2 if isinstance(error, ConfigurationError) else 1
-    return 0
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -9,10 +9,13 @@ from PIL import ImageDraw, ImageFont
 
 from stream_client.frames import Image, Label
 
+Color = tuple[int, int, int]
+"""Red, green and blue, 0…255."""
+WHITE: Color = (255, 255, 255)
 _MARGIN = 0.25  # of the text's height, around the text
 
 
-def draw_label(image: Image, label: Label) -> Image:
+def draw_label(image: Image, label: Label, color: Color = WHITE) -> Image:
     """A copy of ``image`` with ``standing 97 %`` in its top left corner, on a dark strip; repetitions after it.
 
     The text is 1/24 of the image's height, at least 12 pixels. Only the strip is blended, so the cost is one copy of
@@ -27,7 +30,7 @@ def draw_label(image: Image, label: Label) -> Image:
     drawn = image.copy()
     strip = drawn[:rows, :columns]
     text = alpha[:rows, :columns, None].astype(np.uint16)
-    strip[:] = ((strip >> 2) * (255 - text) + 255 * text) // 255
+    strip[:] = ((strip >> 2) * (255 - text) + np.array(color, np.uint16) * text) // 255
     return drawn
 
 

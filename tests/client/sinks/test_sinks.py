@@ -1,7 +1,6 @@
 """Sinks: real files, a real window."""
 
 import json
-import os
 import resource
 import shutil
 import subprocess
@@ -21,6 +20,7 @@ from stream_client.sinks.labels import LabelsSink
 from stream_client.sinks.screen import ScreenSink
 from stream_client.sinks.video_file import FileSink
 from stream_client.sources.file import FileSource
+from tests.support.display import screenshot, virtual_display
 from tests.support.relay import relay, result_of
 from tests.support.video import picture, read_back, write_video
 
@@ -195,23 +195,10 @@ def test_labels_are_one_json_object_a_line_and_flushed(tmp_path: Path) -> None:
 @pytest.fixture
 def display(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A virtual screen."""
-    read, write = os.pipe()
-    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "320x240x24", "-nolisten", "tcp"]
-    server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
-    os.close(write)
-    with os.fdopen(read) as ready:
-        name = f":{ready.readline().strip()}"
-    monkeypatch.setenv("DISPLAY", name)
-    monkeypatch.setenv("SDL_VIDEODRIVER", "x11")
-    yield name
-    server.terminate()
-    server.wait()
-
-
-def _screenshot(path: Path) -> np.ndarray:
-    subprocess.run(["import", "-window", "root", str(path)], check=True)
-    with av.open(str(path)) as container:
-        return next(container.decode(video=0)).to_ndarray(format="rgb24")
+    with virtual_display("320x240x24") as name:
+        monkeypatch.setenv("DISPLAY", name)
+        monkeypatch.setenv("SDL_VIDEODRIVER", "x11")
+        yield name
 
 
 @pytest.mark.usefixtures("display")
@@ -222,7 +209,7 @@ def test_the_screen_shows_the_picture_and_a_key_ends_it(tmp_path: Path) -> None:
     for _ in range(5):
         assert sink.write(shown)
         time.sleep(0.05)
-    screen = _screenshot(tmp_path / "screen.png")
+    screen = screenshot(tmp_path / "screen.png")
     colours = {tuple(pixel) for pixel in screen.reshape(-1, 3)[::7].tolist()}
     assert (80, 120, 200) in colours
     # Without a window manager the keys go to the window under the pointer.
