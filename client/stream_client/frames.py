@@ -81,7 +81,8 @@ class Frame:
     presentation time in microseconds, strictly increasing within a run (file: media time; live: wall clock since 1970).
     ``captured`` is :func:`time.monotonic` when the frame was there. ``offered`` is the time when the source returned
     it; the client sets it. ``capture_time`` is when the camera captured the frame, in microseconds since 1970 by the
-    camera's own clock, where it sends that: in RTCP sender reports.
+    camera's own clock, where it sends that: in RTCP sender reports. ``damaged``: packets of the frame, or of one that
+    it is made from, were lost or broken.
     """
 
     index: int
@@ -90,6 +91,7 @@ class Frame:
     captured: float
     offered: float = float("nan")
     capture_time: int | None = None
+    damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from stream_client.util.settings import check, setting
 
 DropPolicy = Literal["block", "latest"]
 """``block``: reading waits, nothing is dropped. ``latest``: a newer frame replaces the waiting one."""
+DamagePolicy = Literal["skip", "pass"]
+"""``skip``: damaged frames are dropped. ``pass``: they are sent like the others."""
 ServerLossPolicy = Literal["retry", "fail"]
 """``retry``: open a new session. ``fail``: end the run."""
 
@@ -18,8 +20,9 @@ class RunOptions:
     """Limits and policies of a run; times are in seconds.
 
     ``max_inflight``: frames sent and unanswered, or ``"auto"``. ``drop_policy``: ``None`` takes ``latest`` for live
-    sources and ``block`` for files. ``join_timeout``: how long a frame waits for its label once its frame is there,
-    ``None``: as long as the server proves to need. ``reconnect_timeout`` is for the server, and for live sources and
+    sources and ``block`` for files. ``damaged``: ``None`` takes ``skip`` for live sources that may drop frames, else
+    ``pass``. ``join_timeout``: how long a frame waits for its label once its frame is there, ``None``: as long as the
+    server proves to need. ``reconnect_timeout`` is for the server, and for live sources and
     RTSP sinks that the client opens by their name; ``None`` never gives up, except that the server of a file is given
     up after :attr:`FILE_RECONNECT_TIMEOUT` seconds. ``enforce_fps``: the highest frame rate. Files are slowed down,
     live sources drop frames. ``max_side``: larger frames are shrunk to this many pixels before they are sent. What the
@@ -41,6 +44,10 @@ class RunOptions:
         metadata=setting(
             "block: wait, drop nothing; latest: newest frame wins", otherwise="block for files, latest for live sources"
         ),
+    )
+    damaged: DamagePolicy | None = field(
+        default=None,
+        metadata=setting("what to do with damaged frames", otherwise="skip for live sources, pass for files"),
     )
     request_timeout: float = field(
         default=10.0,

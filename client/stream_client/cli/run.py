@@ -103,7 +103,8 @@ def _print_verdict(statistics: Statistics, summary: Summary, flags: argparse.Nam
     width, height = summary.info.width, summary.info.height
     if flags.max_side is not None:
         width, height = shrunk_size(width, height, flags.max_side)
-    conditions = Conditions(width, height, flags.max_inflight == "auto", summary.info.live, summary.upload_rate)
+    udp = flags.input_stream.startswith("rtsp") and flags.rtsp_transport == "udp"
+    conditions = Conditions(width, height, flags.max_inflight == "auto", summary.info.live, summary.upload_rate, udp)
     found = verdict(statistics.snapshot(), conditions)
     if found is not None:
         print(f"verdict: {with_flag(found.sentence, found.option, found.value)}", file=sys.stderr, flush=True)

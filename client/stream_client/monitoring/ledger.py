@@ -13,6 +13,7 @@ DROP_REASONS = {
     "in_graph": "dropped by the graph",
     "unreadable": "damaged, or in a format that cannot be converted",
     "max_fps": "above enforce_fps",
+    "damaged": "damaged on their way",
     "connection_lost": "not sent while the server was away",
     "no_output": "taken by no output",
 }
@@ -29,7 +30,8 @@ FAIL_REASONS = {
 class LedgerSnapshot:
     """Counts of frames at one moment. ``late``, ``duplicates`` and ``strays`` count answers, not frames.
 
-    A stray answer is to a timestamp that no frame has.
+    A stray answer is to a timestamp that no frame has. ``damaged`` counts the frames that came damaged, whatever became
+    of them.
     """
 
     entered: int = 0
@@ -40,6 +42,7 @@ class LedgerSnapshot:
     late: int = 0
     duplicates: int = 0
     strays: int = 0
+    damaged: int = 0
 
     @property
     def pending(self) -> int:
@@ -64,6 +67,8 @@ class LedgerSnapshot:
             parts.append(f"{self.duplicates} duplicate answer{'' if self.duplicates == 1 else 's'} ignored")
         if self.strays:
             parts.append(f"{self.strays} answer{'' if self.strays == 1 else 's'} to no frame ignored")
+        if used := self.damaged - self.dropped.get("damaged", 0):
+            parts.append(f"{used} damaged frame{'' if used == 1 else 's'} used")
         return ", ".join(parts)
 
 
@@ -87,6 +92,7 @@ class Ledger:
         self._late = 0
         self._duplicates = 0
         self._strays = 0
+        self._damaged = 0
 
     def enter(self) -> None:
         """A frame came out of the source."""
@@ -120,6 +126,10 @@ class Ledger:
         """An answer came for a timestamp that no frame has."""
         self._strays += 1
 
+    def damage(self) -> None:
+        """A frame came damaged."""
+        self._damaged += 1
+
     def snapshot(self) -> LedgerSnapshot:
         """The counts now."""
         return LedgerSnapshot(
@@ -131,4 +141,5 @@ class Ledger:
             late=self._late,
             duplicates=self._duplicates,
             strays=self._strays,
+            damaged=self._damaged,
         )

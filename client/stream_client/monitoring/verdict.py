@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 from stream_client.monitoring.statistics import StatisticsSnapshot
 from stream_client.util.redact import redact
 
-Culprit = Literal["source", "sink", "window", "server", "frame_size", "postprocess", "join"]
+Culprit = Literal["damage", "source", "sink", "window", "server", "frame_size", "postprocess", "join"]
 
 BUSY = 0.8
 """A part that is busy for this share of the run holds it back."""
@@ -20,7 +20,9 @@ UNQUEUED = 1.5
 """Mean over shortest round trip; below it frames hardly wait inside the server."""
 MOST_SKIPPED = 0.05
 """Share of the frames that may be dropped by policy in a run that is said to keep up."""
-WANTED_DROPS = ("max_fps", "stopped", "no_output")
+WANTED_DROPS = ("max_fps", "stopped", "no_output", "damaged")
+MOST_DAMAGED = 0.01
+"""Share of the frames that may come damaged in a run that is judged by its speed."""
 FEWEST_FRAMES = 5
 _SMALLEST_SIDE = 320
 _LARGE_SIDE = 640
@@ -31,18 +33,19 @@ _Cause: TypeAlias = tuple[str, str | None, object]
 @dataclass(frozen=True, slots=True)
 class Conditions:
     """What a run's numbers do not say: size of the frames sent, in pixels; whether the window found itself;
-    whether the source was live; bytes a second that the network took (``None``: unknown)."""
+    whether the source was live, and came by UDP; bytes a second that the network took (``None``: unknown)."""
 
     width: int
     height: int
     adaptive: bool
     live: bool = False
     upload_rate: float | None = None
+    udp: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``share`` is 0…1: of the run's time for source, sink and window, of the latency for the others.
+    """``share`` is 0…1: of the frames for damage, of the run's time for source, sink and window, else of the latency.
 
     ``option`` is the setting that the sentence's remedy speaks of, and ``value`` what to try for it.
     """
@@ -58,12 +61,22 @@ def verdict(run: StatisticsSnapshot, conditions: Conditions) -> Verdict | None:
     """The verdict, or ``None`` for a run of too few frames to judge by."""
     if _answered(run) < FEWEST_FRAMES or not run.elapsed or not run.latency.total:
         return None
-    return _busiest(run, conditions) or _largest(run, conditions)
+    return _damage(run, conditions) or _busiest(run, conditions) or _largest(run, conditions)
 
 
 def _answered(run: StatisticsSnapshot) -> int:
     """Frames with a result, whether an output took it or not."""
     return run.ledger.delivered + run.ledger.dropped.get("no_output", 0)
+
+
+def _damage(run: StatisticsSnapshot, conditions: Conditions) -> Verdict | None:
+    share = run.ledger.damaged / run.ledger.entered
+    if not conditions.live or share < MOST_DAMAGED:
+        return None
+    sentence = f"{share:.0%} of the frames come damaged: "
+    if conditions.udp:
+        return Verdict("damage", share, sentence + "packets of UDP are lost, take TCP", "rtsp_transport", "tcp")
+    return Verdict("damage", share, sentence + "packets are lost between the camera and the server that sends them")
 
 
 def _busiest(run: StatisticsSnapshot, conditions: Conditions) -> Verdict | None:

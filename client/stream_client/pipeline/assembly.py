@@ -13,7 +13,7 @@ from stream_client.frames import Image, Result, StreamInfo
 from stream_client.landmarks.decoder import LandmarkDecoder
 from stream_client.monitoring.ledger import Ledger
 from stream_client.monitoring.observer import Observer
-from stream_client.options import DropPolicy, RunOptions
+from stream_client.options import DamagePolicy, DropPolicy, RunOptions
 from stream_client.pipeline.connector import Connector
 from stream_client.pipeline.dispatcher import Dispatcher
 from stream_client.pipeline.exchange import Exchange
@@ -168,6 +168,7 @@ def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callback
         dispatcher,
         time_limit=options.limit_stream_duration,
         stop_timeout=options.stop_timeout,
+        damaged=damage_policy(options, info),
     )
 
 
@@ -186,6 +187,11 @@ def _say_what_is_lost(info: StreamInfo) -> None:
         logger.warning("%s", StreamClientError(text, option="tone_map"))
     elif colour.bits > 8:
         logger.warning("%s has %d bits a sample, its frames have 8", info.name, colour.bits)
+
+
+def damage_policy(options: RunOptions, info: StreamInfo) -> DamagePolicy:
+    """By default a live source's damaged frames are skipped, unless no frame may be dropped. A file's are used."""
+    return options.damaged or ("skip" if info.live and options.drop_policy != "block" else "pass")
 
 
 def _exchange(

@@ -64,6 +64,8 @@ class Exchange:
         offered = self._clock()
         with self._changed:
             self._enter()
+            if frame.damaged:
+                self._ledger.damage()
             self._changed.wait_for(lambda: self._phase is not RunPhase.READING or self._queue.has_room())
             if self._phase is not RunPhase.READING:
                 self._ledger.drop("stopped")
@@ -77,6 +79,8 @@ class Exchange:
         """A frame of the source is left out before the queue."""
         with self._changed:
             self._enter()
+            if reason == "damaged":
+                self._ledger.damage()
             self._ledger.drop(reason)
 
     def _enter(self) -> None:

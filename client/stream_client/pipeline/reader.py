@@ -8,6 +8,8 @@ from stream_client.errors import SourceError, StreamClientError, as_error
 from stream_client.frames import Frame, StreamInfo
 from stream_client.monitoring.connections import watch
 from stream_client.monitoring.observer import Observer
+from stream_client.options import DamagePolicy
+from stream_client.pipeline.damaged_frames import DamagedFrames
 from stream_client.pipeline.exchange import Exchange
 from stream_client.sources.base import CountsUnreadable, Source
 
@@ -35,6 +37,7 @@ class Reader:
         self._info: StreamInfo | None = None
         self._open_error: StreamClientError | None = None
         self._exchange: Exchange | None = None
+        self._damaged = DamagedFrames("pass")
         self._thread = threading.Thread(target=self._run, name="source")
 
     def open(self) -> StreamInfo:
@@ -50,9 +53,10 @@ class Reader:
             raise self._open_error or SourceError("the source was stopped before it opened")
         return self._info
 
-    def start(self, exchange: Exchange) -> None:
-        """Begin to read into ``exchange``."""
+    def start(self, exchange: Exchange, damaged: DamagePolicy = "pass") -> None:
+        """Begin to read into ``exchange``; ``damaged`` says what becomes of damaged frames."""
         self._exchange = exchange
+        self._damaged = DamagedFrames(damaged)
         self._go.set()
 
     def stop(self) -> None:
@@ -105,7 +109,9 @@ class Reader:
                 due = self._pace(frame, due, info)
             if taken is not None:
                 self._observer.source_read(time.monotonic() - taken)
-            if too_early:
+            if self._damaged.skips(frame):
+                exchange.skip("damaged")
+            elif too_early:
                 exchange.skip("max_fps")
             elif not exchange.offer(frame):
                 break

@@ -7,6 +7,7 @@ from stream_client.errors import StreamClientError
 from stream_client.frames import StreamInfo
 from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.outputs import OutputSnapshot
+from stream_client.options import DamagePolicy
 from stream_client.pipeline.dispatcher import Dispatcher
 from stream_client.pipeline.exchange import Exchange
 from stream_client.pipeline.reader import Reader
@@ -32,6 +33,7 @@ class Run:
         *,
         time_limit: float,
         stop_timeout: float,
+        damaged: DamagePolicy = "pass",
     ) -> None:
         self.info = info
         self.session = session
@@ -40,6 +42,7 @@ class Run:
         self._sender = sender
         self._dispatcher = dispatcher
         self._stop_timeout = stop_timeout
+        self._damaged = damaged
         self._stop_requested = threading.Event()
         self._timer = threading.Timer(time_limit, reader.stop) if time_limit else None
 
@@ -61,7 +64,7 @@ class Run:
         """Let the frames flow."""
         self._dispatcher.start()
         self._sender.start()
-        self._reader.start(self._exchange)
+        self._reader.start(self._exchange, self._damaged)
         if self._timer is not None:
             self._timer.start()
 

@@ -13,6 +13,7 @@ class LabelsSink:
     ``{"frame": 0, "time": 0.0, "label": "standing", "score": 0.97, "scores": {…}, "latency_ms": 41.2}``: ``time`` in
     seconds of the source; label, score and scores are null where the graph gave none. ``repetitions`` is their count,
     where they are counted. ``capture_time`` is the camera's own, in seconds since 1970, where it is known.
+    ``damaged`` is there, and true, for a damaged frame.
     ``detections``, where they are read, is a list of ``{"class": "person", "score": 0.9, "box":
     [left, top, right, bottom], "track": 3}``: pixels of the shown frame; ``track`` is null without one. ``keypoints``
     is there where the model gives them: [x, y, score] each.
@@ -46,6 +47,8 @@ class LabelsSink:
             row["repetitions"] = label.repetitions
         if result.frame.capture_time is not None:
             row["capture_time"] = result.frame.capture_time / 1_000_000
+        if result.frame.damaged:
+            row["damaged"] = True
         self._lines.write(row)
         return True
 

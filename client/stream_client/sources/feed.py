@@ -54,12 +54,13 @@ class FeedFrame:
     """A decoded frame. ``time`` is its timestamp in µs, ``None`` where the stream has none.
 
     Of a finite stream it is media time from 0, strictly increasing. ``capture_time`` is
-    :attr:`~stream_client.frames.Frame.capture_time`.
+    :attr:`~stream_client.frames.Frame.capture_time`, and so is ``damaged``.
     """
 
     frame: av.VideoFrame
     time: int | None = None
     capture_time: int | None = None
+    damaged: bool = False
 
 
 class Feed(Protocol):

@@ -9,12 +9,8 @@ import av.error
 from av.format import Flags
 
 from stream_client.errors import SourceCodecError, SourceError, SourceTimeoutError
-from stream_client.sources.feed import (
-    Classify,
-    FeedFrame,
-    FeedProperties,
-    LiveInput,
-)
+from stream_client.sources.damage import Damage
+from stream_client.sources.feed import Classify, FeedFrame, FeedProperties, LiveInput
 from stream_client.sources.pixel_bound import DECODER_OPTIONS, Refusals, bound
 from stream_client.sources.recording import Recording
 from stream_client.util.container import frame_count_of, frame_rate_of, has_flag, microseconds, video_of
@@ -53,16 +49,20 @@ class FfmpegFeed:
     ) -> Generator[FeedFrame, None, None]:
         refusals = Refusals(self.live.name)
         made_up = has_flag(container.format, Flags.no_timestamps)
-        captured = _CaptureTimes()
+        captured, damage = _CaptureTimes(), Damage()
         for packet in container.demux(stream):
             captured.take(packet)
+            if packet.is_corrupt and packet.pts is not None:
+                damage.packet(packet.pts)
             try:
                 frames = stream.decode(packet)
             except av.error.InvalidDataError:  # damaged in transit, or before the first key frame: the stream goes on
                 refusals.damaged(stream.codec_context)
+                damage.lost()
                 continue
             for frame in frames:
-                yield FeedFrame(frame, None if made_up else microseconds(frame), captured.of(frame))
+                time = None if made_up else microseconds(frame)
+                yield FeedFrame(frame, time, captured.of(frame), damage.shows(frame))
 
     def _open(self) -> av.container.InputContainer:
         live = self.live

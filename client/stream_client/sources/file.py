@@ -89,7 +89,8 @@ class FileSource:
             image = self._image(decoded.frame, self._aspect)
             self._index += 1
             if image is not None:
-                return Frame(self._index - 1, self._start + decoded.time, image, time.monotonic())
+                timestamp = self._start + decoded.time
+                return Frame(self._index - 1, timestamp, image, time.monotonic(), damaged=decoded.damaged)
         self._check_images()
         return None
 

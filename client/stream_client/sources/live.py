@@ -112,6 +112,7 @@ class LiveSource:
                     image,
                     decoded.captured,
                     capture_time=decoded.fed.capture_time,
+                    damaged=decoded.fed.damaged,
                 )
         return None
 

@@ -12,6 +12,7 @@ from av.format import Flags
 
 from stream_client.errors import SourceCodecError
 from stream_client.sound import SoundTrack
+from stream_client.sources.damage import Damage
 from stream_client.sources.feed import FeedFrame
 from stream_client.sources.pixel_bound import too_large
 from stream_client.sources.timeline import Continuity, MediaTimes
@@ -57,15 +58,19 @@ class Recording:
         """Every frame that can be decoded, also after damage. Raises where none can, and FFmpeg's error of a read."""
         damaged = 0
         problem = ""
+        damage = Damage()
         for packet in self._packets():
+            if packet.is_corrupt and packet.pts is not None:
+                damage.packet(packet.pts)
             try:
                 frames = packet.decode()
             except av.error.FFmpegError as error:
                 damaged += 1
                 problem = too_large(self._stream.codec_context) or str(error.strerror)
+                damage.lost()
                 continue
             for frame in frames:
-                yield self._placed(frame)
+                yield self._placed(frame, damaged=damage.shows(frame))
         if damaged and self.end == self._start:
             raise SourceCodecError(f"{self._name} cannot be decoded: {problem}", option="input_stream")
         if damaged:
@@ -101,11 +106,11 @@ class Recording:
             if packet.pts is not None:
                 packet.pts += ticks
 
-    def _placed(self, frame: av.VideoFrame) -> FeedFrame:
+    def _placed(self, frame: av.VideoFrame, *, damaged: bool) -> FeedFrame:
         time = self._start + self._times.place(microseconds(frame))
         self.end = time + self.period
         self._hand_on_sound()
-        return FeedFrame(frame, time)
+        return FeedFrame(frame, time, damaged=damaged)
 
     def _hand_on_sound(self) -> None:
         """Sound has no time before the first frame has one."""

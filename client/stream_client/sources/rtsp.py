@@ -11,6 +11,7 @@ import av.error
 from stream_client.errors import RtspError, SourceError, SourceTimeoutError
 from stream_client.rtsp.description import PlayedTrack
 from stream_client.rtsp.player import Player
+from stream_client.sources.damage import Damage
 from stream_client.sources.feed import FeedFrame, FeedProperties, LiveInput
 from stream_client.sources.ffmpeg_feed import FfmpegFeed
 from stream_client.sources.pixel_bound import Refusals, bound
@@ -95,13 +96,23 @@ class RtspFeed:
         bound(decoder, self.live.name)
         refusals = Refusals(self.live.name)
         times = MediaTimes(round(1_000_000 / (track.frame_rate or _NOMINAL_RATE))) if track.finite else None
+        damage = Damage()
+
+        def timed(frame: av.VideoFrame) -> FeedFrame:
+            time = microseconds(frame)
+            captured = None if frame.pts is None else self._player.capture_time(frame.pts, track.clock_rate)
+            return FeedFrame(frame, time if times is None else times.place(time), captured, damage.shows(frame))
+
         for unit in self._player.access_units(track):
+            if unit.damaged:
+                damage.packet(unit.time)
             packet = av.Packet(unit.data)
             packet.pts, packet.time_base = unit.time, Fraction(1, track.clock_rate)
             try:
                 frames = decoder.decode(packet)
             except av.error.InvalidDataError:  # damaged in transit, or before the first key frame: the stream goes on
                 refusals.damaged(decoder)
+                damage.lost()
                 continue
             if frames and not self.properties.codec:
                 rate = track.frame_rate or decoder.framerate or None
@@ -111,13 +122,8 @@ class RtspFeed:
                     finite=track.finite,
                     sample_aspect_ratio=decoder.sample_aspect_ratio,
                 )
-            yield from (self._timed(frame, track, times) for frame in frames)
-        yield from (self._timed(frame, track, times) for frame in decoder.decode(None))
-
-    def _timed(self, frame: av.VideoFrame, track: PlayedTrack, times: MediaTimes | None) -> FeedFrame:
-        time = microseconds(frame)
-        captured = None if frame.pts is None else self._player.capture_time(frame.pts, track.clock_rate)
-        return FeedFrame(frame, time if times is None else times.place(time), captured)
+            yield from map(timed, frames)
+        yield from map(timed, decoder.decode(None))
 
 
 def _is_clear(refusal: RtspError) -> bool:
