@@ -113,7 +113,7 @@ def transport_options(flags: argparse.Namespace) -> TransportOptions:
 
 
 def _sinks(flags: argparse.Namespace, stream: StreamOptions, run: RunOptions) -> list[Sink]:
-    options = read(SinkOptions, vars(flags))
+    options = read(SinkOptions, vars(flags), rtsp_insecure=flags.rtsp_insecure)
     pool = EncoderPool()
     sinks = [
         open_sink(name, options, reconnect_timeout=run.reconnect_timeout, pool=pool) for name in stream.output_stream

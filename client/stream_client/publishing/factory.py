@@ -46,7 +46,7 @@ def open_publisher(
     transport = Transport(redact(url))
     return PublishingSink(
         url,
-        lambda: RtspWire(url, transport, timeout=_TIMEOUT),
+        lambda: RtspWire(url, transport, timeout=_TIMEOUT, insecure=options.rtsp_insecure),
         encoder_factory(options),
         pool=pool,
         settings=options,

@@ -26,7 +26,7 @@ TAKEN_OVER = "another publisher takes this path: give one of them another path, 
 def meaning(error: Exception, longest: float) -> str:
     """One line about ``error`` and what to do; ``longest``: seconds that an answer may take."""
     if isinstance(error, RtspClearTextError):
-        return f"{error.message}: use rtsps://"
+        return f"{error.message}: use rtsps://, or allow it by rtsp_insecure"
     if isinstance(error, RtspError):
         if error.status == 401:
             return "the server refuses the credentials: put them in the URL"

@@ -35,12 +35,13 @@ class Transport:
 class RtspWire:
     """A :class:`~stream_client.publishing.wire.Wire` of RTSP. ``timeout`` in seconds bounds each step.
 
-    Packets go within the connection, or by UDP to a server that refuses this (461), as ``transport`` remembers.
+    ``insecure``: see :class:`~stream_client.rtsp.connection.RtspConnection`. Packets go within the connection, or by
+    UDP to a server that refuses this (461), as ``transport`` remembers.
     """
 
-    def __init__(self, url: str, transport: Transport, *, timeout: float = 5.0) -> None:
+    def __init__(self, url: str, transport: Transport, *, timeout: float = 5.0, insecure: bool = False) -> None:
         self._transport = transport
-        self._connection = RtspConnection(url, timeout=timeout)
+        self._connection = RtspConnection(url, timeout=timeout, insecure=insecure)
         self._packetiser = RtpPacketiser()
         self._udp: UdpSender | None = None
         self._next_report = 0.0

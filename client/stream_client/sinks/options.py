@@ -18,6 +18,9 @@ class SinkOptions:
         metadata=setting("of rtsp:// output: pyav[:NAME] or ffmpeg[:NAME], NAME as libx264 or h264_vaapi"),
     )
 
+    rtsp_insecure: bool = False
+    """As of :class:`~stream_client.SourceOptions`, for outputs."""
+
     def __post_init__(self) -> None:
         check(self)
 

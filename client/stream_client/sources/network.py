@@ -1,6 +1,7 @@
 """Network streams: RTSP, and what HTTP carries: MJPEG, HLS, files."""
 
 import ssl
+from urllib.parse import urlsplit
 
 import av.error
 
@@ -23,10 +24,11 @@ from stream_client.sources.rtsp import RtspFeed
 from stream_client.util.clock import SteadyClock
 from stream_client.util.media import ImageOptions
 from stream_client.util.redact import redact
-from stream_client.util.tls import tls_reason
-from stream_client.util.urls import CREDENTIALS_VARIABLE, with_credentials
+from stream_client.util.tls import tls_context, tls_failure, tls_reason
+from stream_client.util.urls import CREDENTIALS_VARIABLE, split_credentials, with_credentials
 
 _SCHEMES = ("rtsp", "rtsps", "http", "https")
+_PROBE_TIMEOUT = 1.0
 _MEANINGS = {
     400: "the server does not know this path, or has no room for another viewer (mediamtx: `paths`, `maxReaders`)",
     453: "the server has no room for another connection: close another viewer",
@@ -128,6 +130,9 @@ def network_error(live: LiveInput, error: OSError | av.error.FFmpegError | RtspE
             return SourceError(f"{live.name}: the server has a fault of its own (5xx)")
         case av.error.InvalidDataError() | av.error.DecoderNotFoundError():
             return SourceCodecError(f"{live.name} has no video that can be decoded: {text}")
-    if live.url.startswith(("rtsps", "https")) and ("tls" in text.lower() or "Input/output" in text):
-        return SourceTlsError(f"{live.name}: the TLS handshake failed: {text}")
+    if live.url.startswith("https") and ("tls" in text.lower() or "Input/output" in text):
+        parts = urlsplit(split_credentials(live.url)[0])
+        found = tls_failure(parts.hostname or "", parts.port or 443, tls_context(insecure=False), _PROBE_TIMEOUT)
+        reason = f"the TLS handshake failed: {text}" if found is None else tls_reason(found)
+        return SourceTlsError(f"{live.name}: {reason}")
     return SourceError(f"{live.name}: {text}")

@@ -13,6 +13,7 @@ from kserve_wire.messages import ServerReadyResponse
 from kserve_wire.names import method_path
 from stream_client.errors import ConfigurationError, ConnectError
 from stream_client.transport.options import TlsOptions, TransportOptions
+from stream_client.util.tls import speaks_tls, tls_failure, tls_reason
 
 MAX_ANSWER_BYTES = 256 << 20
 """Of a message of the server, also once it is decompressed. An 8K frame has 106 MB."""
@@ -41,6 +42,8 @@ _OPTIONS: list[tuple[str, int]] = [
 
 _NO_ANSWER = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
+_PROBE_TIMEOUT = 0.5
+"""Seconds for each step of finding out what is wrong with TLS."""
 _READY_TIMEOUT = 1.0
 """Seconds to wait for one answer of ServerReady."""
 _READY_PAUSE = 0.1
@@ -91,11 +94,12 @@ class Connection:
             raise
         if status in _NO_ANSWER:  # any other status is an answer
             self.close()
-            what = "with TLS" if options.tls else "without TLS"
+            what = f"no gRPC server answers at {options.address} ({'with' if options.tls else 'without'} TLS)"
+            if not self._interrupted.is_set() and (fault := _tls_fault(options)) is not None:
+                reason, option = fault
+                raise ConnectError(f"{what}: {reason}", option=option)
             raise ConnectError(
-                f"no gRPC server answers at {options.address} ({what}) within {timeout:g} s: "
-                "is it running, and is the address right?",
-                option="grpc_address",
+                f"{what} within {timeout:g} s: is it running, and is the address right?", option="grpc_address"
             )
         return channel
 
@@ -124,6 +128,27 @@ class Connection:
             closer = threading.Thread(target=channel.close, name="channel closer", daemon=True)
             closer.start()
             closer.join(self.CLOSE_TIMEOUT)
+
+
+def _tls_fault(options: TransportOptions) -> tuple[str, str] | None:
+    """What is wrong with TLS where something answers at all, and the option to look at: gRPC does not say it."""
+    if options.address.startswith("unix:"):
+        return None
+    host, _, port = options.address.rpartition(":")
+    host = host.strip("[]")
+    if options.tls is None:
+        return ("the server speaks TLS", "tls") if speaks_tls(host, int(port), _PROBE_TIMEOUT) else None
+    context = ssl.create_default_context(cafile=options.tls.ca)
+    context.set_alpn_protocols(["h2"])
+    if options.tls.certificate is not None:
+        context.load_cert_chain(options.tls.certificate, options.tls.key)
+    error = tls_failure(host, int(port), context, _PROBE_TIMEOUT)
+    if error is None:
+        return None
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return tls_reason(error, "the file of authorities to trust"), "tls_ca"
+    wants_ours = isinstance(error, ssl.SSLZeroReturnError) or "ALERT" in (error.reason or "")
+    return tls_reason(error), "tls_cert" if wants_ours else "tls"
 
 
 def _credentials(tls: TlsOptions) -> grpc.ChannelCredentials:

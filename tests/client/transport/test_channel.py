@@ -62,8 +62,34 @@ def test_tls_with_a_client_certificate(secure: ScriptedServer, certificates: Pat
 
 def test_an_authority_that_is_not_trusted_is_a_connect_error(secure: ScriptedServer) -> None:
     options = TransportOptions(f"localhost:{secure.port}", tls=TlsOptions(), connect_timeout=0.5)
-    with pytest.raises(ConnectError, match="with TLS"):
+    with pytest.raises(
+        ConnectError, match=r"with TLS.*certificate is not trusted \(self-signed certificate\)"
+    ) as error:
         Connection(options).open()
+    assert error.value.option == "tls_ca"
+
+
+def test_a_server_that_wants_a_certificate_of_ours_is_a_connect_error(
+    secure: ScriptedServer, certificates: Path
+) -> None:
+    tls = TlsOptions(ca=certificates / "cert.pem")
+    with pytest.raises(ConnectError, match=r"want a(nother)? certificate of this client") as error:
+        Connection(TransportOptions(f"localhost:{secure.port}", tls=tls, connect_timeout=0.5)).open()
+    assert error.value.option == "tls_cert"
+
+
+def test_a_certificate_for_another_name_is_a_connect_error(secure: ScriptedServer, certificates: Path) -> None:
+    tls = TlsOptions(ca=certificates / "cert.pem")
+    with pytest.raises(ConnectError, match="is for another name"):
+        Connection(TransportOptions(f"127.0.0.1:{secure.port}", tls=tls, connect_timeout=0.5)).open()
+
+
+def test_tls_on_one_side_alone_is_a_connect_error(secure: ScriptedServer) -> None:
+    with pytest.raises(ConnectError, match=r"\(without TLS\): the server speaks TLS") as error:
+        Connection(TransportOptions(f"localhost:{secure.port}", connect_timeout=0.5)).open()
+    assert error.value.option == "tls"
+    with ScriptedServer() as plain, pytest.raises(ConnectError, match="does the server speak TLS at this port"):
+        Connection(TransportOptions(plain.address, tls=TlsOptions(), connect_timeout=0.5)).open()
 
 
 def test_tls_files_are_checked(tmp_path: Path) -> None:
