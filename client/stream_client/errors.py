@@ -17,6 +17,7 @@
      │    ├── DeadlineError              no answer within the bound
      │    └── ConnectionLostError        the connection broke
      ├── ProtocolError               an answer that is not KServe v2, or lies about its content
+     │    └── MisplacedError             an output is not in the shared memory that was offered for it
      ├── ServerError                 the server answered with an error
      │    ├── UnknownServableError       it serves no model or graph of that name
      │    └── BadInputError              it refuses the input's name, shape or type
@@ -28,6 +29,7 @@
 
 Every message is one line that names the input and the remedy, without control characters, whoever wrote parts of it.
 ``RtspError`` stays inside the package: the source or the sink raises a ``SourceError`` or a ``SinkError`` instead.
+``MisplacedError`` stays there, too: the request is sent again, in a message.
 """
 
 from stream_client.plain_text import one_line
@@ -107,6 +109,10 @@ class ConnectionLostError(TransportError):
 
 class ProtocolError(StreamClientError):
     """The server's answer is not KServe v2, or lies about its content."""
+
+
+class MisplacedError(ProtocolError):
+    """An output is not in the shared memory that was offered for it."""
 
 
 class ServerError(StreamClientError):

@@ -1,7 +1,7 @@
 """The client's frames through shared memory, to the graph server."""
 
 import queue
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +11,8 @@ import pytest
 
 from graph_server.config.server_config import single_servable
 from graph_server.server import GraphServer
+from graph_server.service.region import Region
+from kserve_wire.messages import ModelInferResponse, ModelStreamInferResponse
 from stream_client import Result, RunOptions, StreamClient, TransportOptions
 from stream_client.errors import ConnectError
 from stream_client.frames import Tensor
@@ -65,9 +67,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         counts["inputs"] += len(places)
         return places
 
-    def counted_view(memory: SharedMemory, place: Any) -> Any:
+    def counted_view(memory: SharedMemory, timestamp: int | None, name: str, place: Any) -> Any:
         counts["outputs"] += 1
-        return view(memory, place)
+        return view(memory, timestamp, name, place)
 
     monkeypatch.setattr(SharedMemory, "place_inputs", counted_inputs)
     monkeypatch.setattr(SharedMemory, "view", counted_view)
@@ -278,4 +280,60 @@ def test_a_server_that_is_restarted_in_mid_run_loses_no_frame(api: Literal["stre
         run_options = RunOptions(drop_policy="block", max_inflight=4, on_server_loss="retry")
         summary = StreamClient(source, kept.append, options, options=run_options).run()
     assert (summary.ledger.delivered, summary.ledger.dropped, summary.ledger.failed) == (COUNT, {}, {})
+    assert all(np.array_equal(result.image, image) for result, image in zip(kept, frames(), strict=True))
+
+
+def another_slot(parameters: Any) -> None:
+    """The next slot but one, which holds the frame of another request."""
+    offset = parameters["shared_memory_offset"]
+    offset.int64_param += 2 * -(-parameters["shared_memory_byte_size"].int64_param // 4096) * 4096
+
+
+def another_region(parameters: Any) -> None:
+    parameters["shared_memory_region"].string_param = "ovms-stream-client-0"
+
+
+def more_than_fits(parameters: Any) -> None:
+    parameters["shared_memory_byte_size"].int64_param = 1 << 40
+
+
+@pytest.mark.parametrize("lie", [another_slot, another_region, more_than_fits])
+@pytest.mark.parametrize("api", ["stream", "unary"])
+def test_an_answer_in_other_memory_than_was_offered_for_it_is_asked_for_again(
+    server: GraphServer, api: Literal["stream", "unary"], lie: Callable[[Any], None]
+) -> None:
+    """It would be the frame of another request, or nobody's."""
+    kind = ModelStreamInferResponse if api == "stream" else ModelInferResponse
+    lies = 0
+
+    def change(method: str, answer: bytes) -> bytes:
+        nonlocal lies
+        if not method.endswith("Infer"):
+            return answer
+        message: Any = kind.FromString(answer)
+        for output in (message.infer_response if api == "stream" else message).outputs:
+            if "shared_memory_region" in output.parameters:
+                lies += 1
+                lie(output.parameters)
+        return bytes(message.SerializeToString())
+
+    kept: list[Result] = []
+    with Balancer([server.address], lambda method, count: 0, change) as between:
+        options = TransportOptions(between.address, model_name="passThrough", api=api)
+        summary = StreamClient(frames(), kept.append, options, options=RunOptions(max_inflight=4)).run()
+    assert lies
+    assert (summary.ledger.delivered, summary.ledger.failed) == (COUNT, {})
+    assert all(np.array_equal(result.image, image) for result, image in zip(kept, frames(), strict=True))
+
+
+@pytest.mark.parametrize("api", ["stream", "unary"])
+def test_a_server_that_only_says_that_it_wrote_is_asked_again(
+    server: GraphServer, api: Literal["stream", "unary"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that wrote into another file: what stands there is an old frame."""
+    monkeypatch.setattr(Region, "write", lambda region, offset, data: True)
+    kept: list[Result] = []
+    options = TransportOptions(server.address, model_name="passThrough", api=api)
+    summary = StreamClient(frames(), kept.append, options, options=RunOptions(max_inflight=4)).run()
+    assert (summary.ledger.delivered, summary.ledger.failed) == (COUNT, {})
     assert all(np.array_equal(result.image, image) for result, image in zip(kept, frames(), strict=True))

@@ -13,17 +13,29 @@ Route = Callable[[str, int], int]
 """The server for a call: by the method's name, and how many calls of it came before."""
 
 
+Change = Callable[[str, bytes], bytes]
+
+
+def unchanged(method: str, answer: bytes) -> bytes:
+    """Pass on what the server says."""
+    return answer
+
+
 def in_turn(method: str, count: int) -> int:
     """Calls of a method go to two servers in turn."""
     return count % 2
 
 
 class Balancer(grpc.GenericRpcHandler):
-    """Passes calls on to ``servers`` as ``route`` says; listens on :attr:`address`."""
+    """Passes calls on to ``servers`` as ``route`` says; listens on :attr:`address`.
 
-    def __init__(self, servers: Sequence[str], route: Route = in_turn) -> None:
+    ``change`` makes other answers of those of the servers, by the method's name.
+    """
+
+    def __init__(self, servers: Sequence[str], route: Route = in_turn, change: Change = unchanged) -> None:
         self._channels = [grpc.insecure_channel(server) for server in servers]
         self._route = route
+        self._change = change
         self.calls: Counter[str] = Counter()
         """Calls by method."""
         self._pool = ThreadPoolExecutor(32)
@@ -56,7 +68,8 @@ class Balancer(grpc.GenericRpcHandler):
 
             context.add_callback(end)
             try:
-                yield from call
+                for answer in call:
+                    yield self._change(method, answer)
             except grpc.RpcError:
                 context.abort(call.code(), call.details() or "")
 

@@ -5,6 +5,7 @@ protobuf serialises only the small header of a request; the frame is appended as
 protobuf parses the rest.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from kserve_wire.messages import (
     ModelInferResponse,
     ModelStreamInferResponse,
 )
+from kserve_wire.names import TIMESTAMP
 from kserve_wire.shared_memory import Place, place_of, set_place
 from stream_client.errors import ProtocolError
 from stream_client.frames import Tensor
@@ -30,13 +32,18 @@ MAX_HEADER_BYTES = 16 << 20
 """Of an answer without its raw contents. protobuf and Python take a multiple of them in memory."""
 MAX_ERROR_BYTES = 65_536
 """Of an error's text; the rest is not looked at."""
+_NUMBER = re.compile(r"-?[0-9]{1,19}")
 _RAW_INPUT = delimited_tag(ModelInferRequest.RAW_INPUT_CONTENTS_FIELD_NUMBER)
 _RAW_OUTPUT = delimited_tag(ModelInferResponse.RAW_OUTPUT_CONTENTS_FIELD_NUMBER)
 _ERROR = delimited_tag(ModelStreamInferResponse.ERROR_MESSAGE_FIELD_NUMBER)
 _RESPONSE = delimited_tag(ModelStreamInferResponse.INFER_RESPONSE_FIELD_NUMBER)
 
 
-def nowhere(place: Place) -> memoryview:
+Shared = Callable[[int | None, str, Place], memoryview]
+"""Finds an output that is not in its message, by the answer's timestamp, the output's name and its place."""
+
+
+def nowhere(timestamp: int | None, name: str, place: Place) -> memoryview:
     """For sessions without shared memory: raises :class:`.ProtocolError`."""
     raise ProtocolError(f"the answer is said to be in shared memory, and none was offered: {place}")
 
@@ -49,6 +56,11 @@ class InferResponse:
     id: str
     parameters: Mapping[str, Parameter]
     outputs: Mapping[str, Tensor]
+
+    @property
+    def timestamp(self) -> int | None:
+        """The request that is answered: OVMS names it by a parameter, Triton by the id. ``None`` for others."""
+        return _timestamp(self.id, self.parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +106,7 @@ def encode_request(
     return b"".join([request.SerializeToString(), *delimited(_RAW_INPUT, raw)])
 
 
-def decode_response(data: bytes | memoryview, shared: Callable[[Place], memoryview] = nowhere) -> InferResponse:
+def decode_response(data: bytes | memoryview, shared: Shared = nowhere) -> InferResponse:
     """Parse a ``ModelInferResponse``; ``shared`` looks into shared memory. Raises :class:`.ProtocolError`."""
     try:
         header, raw = split(memoryview(data), _RAW_OUTPUT)
@@ -112,9 +124,7 @@ def decode_response(data: bytes | memoryview, shared: Callable[[Place], memoryvi
     return _response(message, raw, shared)
 
 
-def decode_stream_response(
-    data: bytes | memoryview, model_name: str, shared: Callable[[Place], memoryview] = nowhere
-) -> StreamResponse:
+def decode_stream_response(data: bytes | memoryview, model_name: str, shared: Shared = nowhere) -> StreamResponse:
     """Parse a ``ModelStreamInferResponse``; raises :class:`.ProtocolError`.
 
     A server that streams bare ``ModelInferResponse`` messages puts its model's name where an error text would be;
@@ -138,25 +148,31 @@ def decode_stream_response(
     return StreamResponse(error="", response=decode_response(response if response is not None else b"", shared))
 
 
-def _response(
-    message: ModelInferResponse, raw: list[memoryview], shared: Callable[[Place], memoryview]
-) -> InferResponse:
+def _response(message: ModelInferResponse, raw: list[memoryview], shared: Shared) -> InferResponse:
     places = [place_of(output.parameters) for output in message.outputs]
     inside = places.count(None)
     if raw and len(raw) != inside:
         raise ProtocolError(f"the answer has {inside} outputs but {len(raw)} raw contents")
     contents = iter(raw)
+    parameters = {name: _parameter(value) for name, value in message.parameters.items()}
+    timestamp = _timestamp(message.id, parameters)
     outputs = {}
     for output, place in zip(message.outputs, places, strict=True):
         if place is not None:
-            array = tensor_from_bytes(output.name, output.datatype, output.shape, shared(place))
+            array = tensor_from_bytes(output.name, output.datatype, output.shape, shared(timestamp, output.name, place))
         elif raw:
             array = tensor_from_bytes(output.name, output.datatype, output.shape, next(contents))
         else:
             array = _typed_contents(output)
         outputs[output.name] = Tensor(output.name, output.datatype, array)
-    parameters = {name: _parameter(value) for name, value in message.parameters.items()}
     return InferResponse(message.model_name, message.id, parameters, outputs)
+
+
+def _timestamp(id: str, parameters: Mapping[str, Parameter]) -> int | None:
+    given = parameters.get(TIMESTAMP)
+    if isinstance(given, int):
+        return given
+    return int(id) if _NUMBER.fullmatch(id) else None
 
 
 def _typed_contents(output: ModelInferResponse.InferOutputTensor) -> npt.NDArray[Any]:

@@ -1,15 +1,15 @@
 """What streaming and unary sessions share: the connection, the shared memory and requests as bytes."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import grpc
 
 from kserve_wire.names import TIMESTAMP
-from kserve_wire.shared_memory import Place
+from stream_client.plain_text import one_line
 from stream_client.transport.base import Request
 from stream_client.transport.channel import Connection
-from stream_client.transport.codec import encode_request, nowhere
+from stream_client.transport.codec import Shared, encode_request, nowhere
 from stream_client.transport.options import Parameter, TransportOptions
 from stream_client.transport.shared_memory import SharedMemory
 
@@ -32,7 +32,7 @@ class ServableLink:
         self._shared_outputs = tuple(shared_outputs)
 
     @property
-    def view(self) -> Callable[[Place], memoryview]:
+    def view(self) -> Shared:
         """Finds outputs that are not in the message."""
         return nowhere if self.memory is None else self.memory.view
 
@@ -59,21 +59,15 @@ class ServableLink:
         tensors = self.memory.tensors_of(timestamp) if self.memory is not None else None
         return None if tensors is None else self.encode(Request(timestamp, tensors), parameters)
 
-    def lost_region(self, text: str) -> bool:
-        """Whether the error ``text`` names a region that the server does not know, as behind a load balancer.
+    def is_region_lost(self, text: str) -> bool:
+        """Whether the error ``text`` names a region that the server does not know, as behind a load balancer."""
+        return self.memory is not None and self.memory.is_in(text)
 
-        Then this link uses shared memory no more.
-        """
-        if self.memory is None or not self.memory.is_in(text):
-            return False
+    def leave_memory(self, reason: str) -> None:
+        """This link uses shared memory no more."""
         self._shared_outputs = ()
-        if self.memory.give_up():
-            logger.warning(
-                "%s does not know the shared memory that was registered there: frames go inside their messages "
-                "(a load balancer in between, or a restart)",
-                self.address,
-            )
-        return True
+        if self.memory is not None and self.memory.give_up():
+            logger.warning("%s: frames go inside their messages from now on: %s", self.address, one_line(reason))
 
     def interrupt(self) -> None:
         """Make a waiting :meth:`open`, and every later one, fail at once. Safe from any thread."""

@@ -26,7 +26,7 @@ import numpy as np
 from kserve_wire.messages import SystemSharedMemoryRegisterRequest, SystemSharedMemoryUnregisterRequest
 from kserve_wire.names import method_path
 from kserve_wire.shared_memory import Place
-from stream_client.errors import ProtocolError
+from stream_client.errors import MisplacedError
 from stream_client.frames import Tensor
 from stream_client.transport.datatypes import bytes_of
 
@@ -52,7 +52,7 @@ class Slots:
 
     def __init__(self, size: int, count: int) -> None:
         self.size = size
-        self.name = f"ovms-stream-client-{os.getpid()}-{secrets.token_hex(8)}"
+        self.name = f"ovms-stream-client-{secrets.token_hex(16)}"  # nobody else can name it
         self._stride = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
         self.byte_size = self._stride * count
         self._descriptor = os.open(_FOLDER / self.name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
@@ -85,10 +85,6 @@ class Slots:
         """The slot is free again."""
         self._free.appendleft(offset // self._stride)
 
-    def has(self, offset: int, size: int) -> bool:
-        """Whether ``size`` bytes at ``offset`` fit into a slot that starts there."""
-        return offset % self._stride == 0 and 0 <= offset < self.byte_size and 0 <= size <= self.size
-
     def view(self, offset: int, size: int) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
         """``size`` bytes from ``offset``; arrays made of it keep it alive."""
         return np.ndarray((size,), np.uint8, buffer=self._memory, offset=offset)
@@ -104,7 +100,7 @@ class SharedMemory:
     """Bytes. Smaller tensors are as fast inside their message."""
     INPUT_SLOTS = 16
     OUTPUT_SLOTS = 32
-    KEPT = 64
+    KEPT = 256
     """How many unanswered requests can be sent again."""
     REMEMBERED = 256
     """How many of the last requests are remembered, by timestamp."""
@@ -121,6 +117,7 @@ class SharedMemory:
         self._inputs: Slots | None = None
         self._outputs: Slots | None = None
         self._output_sizes: dict[str, int] = {}
+        self._unwritten = secrets.token_bytes(16)  # stands at the start of a slot until the server writes there
         self._refused = False
         self._given_up = False
         self._last_placed = -1
@@ -171,6 +168,7 @@ class SharedMemory:
             offset = self._outputs.take() if self._outputs is not None else None
             if self._outputs is None or offset is None:
                 continue
+            self._outputs.view(offset, len(self._unwritten))[:] = np.frombuffer(self._unwritten, np.uint8)
             place = Place(self._outputs.name, offset, self._outputs.size)
             places[name] = place
             self._awaited[place] = self._outputs
@@ -180,16 +178,25 @@ class SharedMemory:
 
     # --- the receiver's side
 
-    def view(self, place: Place) -> memoryview:
-        """The bytes that the server reports as written. Raises :class:`.ProtocolError` for a wrong place.
+    def view(self, timestamp: int | None, name: str, place: Place) -> memoryview:
+        """The bytes that the server reports as written for that output of that request.
 
-        The slot is free once no array uses them.
+        The slot is free once no array uses them. Raises :class:`MisplacedError` for another place than was offered
+        for them, and where nothing was written: that would be the frame of another request.
         """
-        slots = self._regions.get(place.region)
-        if slots is None or not slots.has(place.offset, place.byte_size):
-            raise ProtocolError(f"the answer is said to be in shared memory that was not offered for it: {place}")
+        offered = self._offered.get((timestamp, name)) if timestamp is not None else None
+        slots = self._awaited.get(offered) if offered is not None else None
+        if (
+            offered is None
+            or slots is None
+            or (place.region, place.offset) != (offered.region, offered.offset)
+            or not 0 <= place.byte_size <= slots.size
+        ):
+            raise MisplacedError(f"the server says that output {name!r} is in memory that was not offered for it")
         bytes_there = slots.view(place.offset, place.byte_size)
-        if self._awaited.pop(Place(place.region, place.offset, slots.size), None) is not None:
+        if place.byte_size >= len(self._unwritten) and bytes_there[: len(self._unwritten)].tobytes() == self._unwritten:
+            raise MisplacedError(f"the server says that it wrote output {name!r}, and did not")
+        if self._awaited.pop(offered, None) is not None:
             weakref.finalize(bytes_there, slots.give_back, place.offset)
         return bytes_there.data
 

@@ -5,7 +5,6 @@ its answers are awaited. A second call begins with the requests that are still u
 """
 
 import math
-import re
 import threading
 import time
 from collections import OrderedDict
@@ -14,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import grpc
 
 from kserve_wire.names import TIMESTAMP, method_path
-from stream_client.errors import ProtocolError, StreamClientError, TransportError, as_error
+from stream_client.errors import MisplacedError, ProtocolError, StreamClientError, TransportError, as_error
 from stream_client.transport.base import Answer, Closed, Event, Failure, Listener, Request
 from stream_client.transport.codec import InferResponse, decode_stream_response
 from stream_client.transport.link import ServableLink
@@ -22,8 +21,6 @@ from stream_client.transport.options import Parameter, TransportOptions
 from stream_client.transport.shared_memory import SharedMemory
 from stream_client.transport.status import error_of_status, error_of_text, no_output
 from stream_client.util.bounded_queue import BoundedQueue
-
-_NUMBER = re.compile(r"-?[0-9]{1,19}")
 
 
 class StreamingTransport:
@@ -174,12 +171,17 @@ class StreamingTransport:
 
     def _region_lost(self, text: str) -> bool:
         """Whether an error is about shared memory; then this call takes no more requests."""
-        if not self._link.lost_region(text):
+        if not self._link.is_region_lost(text):
             return False
+        self._begin_anew("it does not know the memory that was registered there (a load balancer, or a restart)")
+        return True
+
+    def _begin_anew(self, reason: str) -> None:
+        """Leave shared memory, and send what is unanswered in another call."""
+        self._link.leave_memory(reason)
         with self._lock:
             self._renewing = True
             self._requests.close()
-        return True
 
     def _read(self, listener: Listener) -> StreamClientError | None:
         """Report a call's answers to their end, and what ended them."""
@@ -205,7 +207,11 @@ class StreamingTransport:
     def _event(self, data: bytes) -> Event | None:
         received = time.monotonic()
         memory = self._link.memory
-        message = decode_stream_response(data, self._link.model_name, self._link.view)
+        try:
+            message = decode_stream_response(data, self._link.model_name, self._link.view)
+        except MisplacedError as error:
+            self._begin_anew(str(error))
+            return None
         if message.foreign:
             raise ProtocolError(
                 f"the server at {self._link.address} streams bare ModelInferResponse messages, without the "
@@ -240,7 +246,7 @@ class StreamingTransport:
         """The request that an error belongs to. Triton names it. A server that answers in order means the oldest; else
         it is the only one.
         """
-        timestamp = None if response is None else _key(response)
+        timestamp = None if response is None else response.timestamp
         with self._lock:
             if timestamp is None and (self._in_order or len(self._unanswered) == 1):
                 timestamp = next(iter(self._unanswered), None)
@@ -252,7 +258,7 @@ class StreamingTransport:
         """The request that an answer belongs to. OVMS names it by a parameter, Triton by the id; others answer in
         order.
         """
-        timestamp = _key(response)
+        timestamp = response.timestamp
         if timestamp is not None:
             return timestamp
         with self._lock:
@@ -260,10 +266,3 @@ class StreamingTransport:
             if self._unanswered:
                 return next(iter(self._unanswered))
         raise ProtocolError("the server sent an answer that belongs to no request")
-
-
-def _key(response: InferResponse) -> int | None:
-    timestamp = response.parameters.get(TIMESTAMP)
-    if isinstance(timestamp, int):
-        return timestamp
-    return int(response.id) if _NUMBER.fullmatch(response.id) else None

@@ -8,7 +8,14 @@ from collections.abc import Mapping, Sequence
 import grpc
 
 from kserve_wire.names import method_path
-from stream_client.errors import DeadlineError, StreamClientError, TransportError, as_error
+from stream_client.errors import (
+    DeadlineError,
+    MisplacedError,
+    ProtocolError,
+    StreamClientError,
+    TransportError,
+    as_error,
+)
 from stream_client.transport.base import Answer, Closed, Failure, Listener, Request
 from stream_client.transport.codec import decode_response
 from stream_client.transport.link import ServableLink
@@ -113,8 +120,10 @@ class UnaryTransport:
         status = call.code()  # type: ignore[attr-defined]
         if status is not grpc.StatusCode.OK:
             details = call.details() or ""  # type: ignore[attr-defined]
-            if self._link.lost_region(details) and self._send_again(timestamp):
-                return None
+            if self._link.is_region_lost(details):
+                self._link.leave_memory("it does not know the memory that was registered there (a load balancer)")
+                if self._send_again(timestamp):
+                    return None
             error = error_of_status(status, details, self._link.address)
             if isinstance(error, TransportError) and not isinstance(error, DeadlineError):
                 return error
@@ -124,7 +133,13 @@ class UnaryTransport:
             return None
         data = call.result()
         try:
-            response = decode_response(data, self._link.view)
+            view = self._link.view
+            response = decode_response(data, lambda _, name, place: view(timestamp, name, place))
+            if response.id not in ("", str(timestamp)):
+                raise ProtocolError(f"the server answered request {response.id[:40]!r} instead of {timestamp}")
+        except MisplacedError as error:
+            self._link.leave_memory(str(error))
+            return None if self._send_again(timestamp) else error
         except StreamClientError as own:
             return own
         if not response.outputs:

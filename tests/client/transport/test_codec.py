@@ -170,7 +170,7 @@ def test_tensors_in_shared_memory_leave_only_their_place_in_the_message() -> Non
 
 
 def test_an_answer_in_shared_memory_is_looked_up_there() -> None:
-    message = ModelInferResponse(model_name="graph")
+    message = ModelInferResponse(model_name="graph", id="7")
     for name, shape in (("output", [2, 3]), ("label", [2])):
         message.outputs.add(name=name, datatype="UINT8", shape=shape)
     message.outputs[0].parameters["shared_memory_region"].string_param = "out"
@@ -179,7 +179,14 @@ def test_an_answer_in_shared_memory_is_looked_up_there() -> None:
     message.raw_output_contents.append(b"\x07\x08")
     memory = memoryview(bytes(range(20)))
     data = message.SerializeToString()
-    response = decode_response(data, lambda place: memory[place.offset : place.offset + place.byte_size])
+    asked = []
+
+    def look(timestamp: int | None, name: str, place: Place) -> memoryview:
+        asked.append((timestamp, name))
+        return memory[place.offset : place.offset + place.byte_size]
+
+    response = decode_response(data, look)
+    assert asked == [(7, "output")]
     assert response.outputs["output"].array.tolist() == [[4, 5, 6], [7, 8, 9]]
     assert response.outputs["label"].array.tolist() == [7, 8]
     with pytest.raises(ProtocolError, match="none was offered"):
