@@ -72,7 +72,7 @@ def _owners(client: Endpoint, server_port: int) -> Iterator[_Owner]:
     local, remote = _written(client), f":{server_port:04X}"
     for table in _TABLES:
         try:
-            lines = table.read_text(encoding="ascii").splitlines()[1:]
+            lines = table.read_text(encoding="utf-8").splitlines()[1:]
         except OSError:  # without IPv6, or not Linux
             continue
         for line in lines:
@@ -92,7 +92,10 @@ def _written(client: Endpoint) -> Collection[str]:
 
 
 def received_bytes(port: int) -> dict[Endpoint, int]:
-    """The bytes that came over each open connection to that port of this process."""
+    """The bytes that came over each open connection to that port of this process.
+
+    Raises :class:`OSError` when the open files cannot be listed.
+    """
     return {client: _received(connection) for client, connection in _accepted(port)}
 
 

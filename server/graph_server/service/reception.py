@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -61,7 +62,10 @@ class Reception(grpc.ServerInterceptor):  # type: ignore[misc,unused-ignore]
 
     def _run(self, port: int) -> None:
         while not self._ended.wait(LOOK_SECONDS):
-            received = received_bytes(port)
+            try:
+                received = received_bytes(port)
+            except OSError:  # no descriptor is left for looking
+                continue
             self._connected(received.keys())
             held = self._messages.overdue(time.monotonic(), received)
             for client, size in held.items():
@@ -73,7 +77,8 @@ class Reception(grpc.ServerInterceptor):  # type: ignore[misc,unused-ignore]
                     self._memory_bytes,
                 )
             if held:
-                cut_off(port, held)
+                with suppress(OSError):
+                    cut_off(port, held)
 
 
 class _Requests:
