@@ -14,7 +14,7 @@ from pathlib import Path
 from stream_client.training.load import load_dataset
 from stream_client.training.onnx_export import no_person_model
 from stream_client.training.report import confusion_table
-from stream_client.training.train import train
+from stream_client.training.train import TrainOptions, train
 
 LABELS = {
     "squats_up": "standing",
@@ -34,7 +34,7 @@ def main() -> None:
     dataset = load_dataset(options.samples, names=LABELS)
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "pose_classifier"
-        training = train(dataset, out, data=options.samples.name, models=["small MLP"])
+        training = train(dataset, out, TrainOptions(("small MLP",), unknown=False), data=options.samples.name)
         target = options.models / "pose_classifier"
         (target / "1").mkdir(parents=True, exist_ok=True)
         shutil.copyfile(training.folder / "pose_classifier.onnx", target / "1" / "pose_classifier.onnx")

@@ -8,7 +8,7 @@ from stream_client.embedded import EmbeddedOptions
 from stream_client.options import RunOptions
 from stream_client.training.load import load_dataset
 from stream_client.training.serve import add_to_configuration
-from stream_client.training.train import train
+from stream_client.training.train import TrainOptions, train
 from tests.client.training.test_tables import pose_line, write
 from tests.conftest import shared
 
@@ -17,7 +17,7 @@ def test_the_graph_answers_with_the_labels_that_were_trained(tmp_path: Path, mod
     labels = ("first", "second", "third")
     lines = [pose_line(f"frame__v{index}__0.jpg", labels[index % 3], index) for index in range(30)]
     dataset = load_dataset(write(tmp_path / "poses.csv", lines))
-    training = train(dataset, tmp_path / "trained", data="made up", models=["extra trees"])
+    training = train(dataset, tmp_path / "trained", data="made up", options=TrainOptions(("extra trees",)))
     config = tmp_path / "config" / "config.json"
     config.parent.mkdir()
     config.write_text(project_file("server_config/config.json").read_text())

@@ -13,11 +13,25 @@ UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
+class Thresholds:
+    """A label is entered when its probability reaches ``enter``, and left when it falls below ``exit``."""
+
+    enter: float
+    exit: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.exit <= self.enter <= 1:
+            raise ConfigurationError(
+                f"thresholds are 0 <= exit <= enter <= 1, not exit {self.exit:g}, enter {self.enter:g}", option="exit"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionOptions:
     """``smoothing`` is the time constant of the average in seconds, 0 for none.
 
-    A label is entered when its probability reaches ``enter`` and left when it falls below ``exit``. After a gap of more
-    than ``forget`` seconds between answers the average starts anew.
+    A label is entered when its probability reaches ``enter`` and left when it falls below ``exit``, or at its own
+    thresholds in ``labels``. After a gap of more than ``forget`` seconds between answers the average starts anew.
     """
 
     smoothing: float = field(default=0.3, metadata=setting("time constant of the average", unit="s", minimum=0))
@@ -27,12 +41,18 @@ class DecisionOptions:
         default=2.0, metadata=setting("gap between answers that starts the average anew", unit="s", above=0)
     )
 
+    labels: Mapping[str, Thresholds] = field(default_factory=dict)
+
     def __post_init__(self) -> None:
         check(self)
         if self.exit > self.enter:
             raise ConfigurationError(
                 f"exit is at most enter, not exit {self.exit:g}, enter {self.enter:g}", option="exit"
             )
+
+    def thresholds(self, label: str) -> Thresholds:
+        """The thresholds of a label."""
+        return self.labels.get(label) or Thresholds(self.enter, self.exit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +99,12 @@ class Decision:
         self._smooth(time, scores)
         options = self._options
         current = self._state.label
-        if self._average.get(current, 0.0) >= options.exit and current != UNKNOWN:
-            best = max(self._average, key=self._average.__getitem__)
-            # A label between exit and enter gives way to another label above enter.
-            if best != current and self._average[best] >= options.enter:
-                current = best
-            return self._enter(time, current)
         best = max(self._average, key=self._average.__getitem__, default=UNKNOWN)
-        return self._enter(time, best if self._average.get(best, 0.0) >= options.enter else UNKNOWN)
+        entered = self._average.get(best, 0.0) >= options.thresholds(best).enter
+        if current != UNKNOWN and self._average.get(current, 0.0) >= options.thresholds(current).exit:
+            # A label between exit and enter gives way to another label above enter.
+            return self._enter(time, best if entered else current)
+        return self._enter(time, best if entered else UNKNOWN)
 
     def _smooth(self, time: float, scores: Mapping[str, float]) -> None:
         options = self._options

@@ -10,13 +10,14 @@ import json
 import pickle
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from stream_client.classify.decision import Thresholds
 from stream_client.classify.features import FeatureSchema
 from stream_client.classify.raw_pose import POSE_INPUT, RawPose
 from stream_client.classify.windows import WindowSpec, combined_hash
@@ -28,6 +29,7 @@ Predict = Callable[[npt.NDArray[np.float32]], Any]
 """Features, float32 [rows, features], to probabilities [rows, labels]."""
 Schema = FeatureSchema | RawPose
 
+THRESHOLDS = "thresholds.json"
 INPUT_PREFIX = "features_"
 HASH_DIGITS = 16
 
@@ -36,13 +38,15 @@ HASH_DIGITS = 16
 class TrainedModel:
     """A model with its labels and what it was trained on.
 
-    ``schema`` is ``None`` for a model of ready-made columns, ``window`` for a model of single frames.
+    ``schema`` is ``None`` for a model of ready-made columns, ``window`` for a model of single frames. ``thresholds`` to
+    enter and leave a label were chosen on held-out data; a label without one has those of :class:`.DecisionOptions`.
     """
 
     labels: tuple[str, ...]
     schema: Schema | None
     window: WindowSpec | None
     predict_rows: Predict
+    thresholds: Mapping[str, Thresholds] = field(default_factory=dict)
 
     def predict(self, rows: npt.NDArray[np.floating]) -> Array:
         """Probabilities, float64 [rows, labels]; raises :class:`.ConfigurationError` for a wrong shape."""
@@ -125,7 +129,7 @@ class TrainedModel:
         labels = read_label_names(beside / "labels.txt")
         schema, window, digest = read_schema(beside / "schema.json")
         if model is not None:
-            return cls(labels, schema, window, _onnx(model, digest))
+            return cls(labels, schema, window, _onnx(model, digest), read_thresholds(beside / THRESHOLDS))
         pickled = folder / "model.pkl"
         if not pickled.is_file():
             raise ConfigurationError(f"no model in {folder}: 1/NAME.onnx is expected")
@@ -140,6 +144,22 @@ class TrainedModel:
         except Exception as error:
             raise ConfigurationError(f"cannot read {pickled}: {type(error).__name__}: {error}") from error
         return cls.from_estimator(estimator, labels, schema, window)
+
+
+def thresholds_document(thresholds: Mapping[str, Thresholds]) -> str:
+    """The text of ``thresholds.json``."""
+    return json.dumps({label: asdict(of_label) for label, of_label in thresholds.items()}, indent=1) + "\n"
+
+
+def read_thresholds(path: Path) -> dict[str, Thresholds]:
+    """The thresholds of each label, empty if there is no file. Raises :class:`.ConfigurationError`."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {str(label): Thresholds(float(one["enter"]), float(one["exit"])) for label, one in content.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigurationError) as error:
+        raise ConfigurationError(f"cannot read the thresholds {path}: {type(error).__name__}: {error}") from error
 
 
 def schema_document(schema: Schema | None, window: WindowSpec | None, columns: Sequence[str]) -> str:

@@ -26,8 +26,9 @@ class PoseClassifier:
     ``model`` brings its own features and windows; ``schema`` and ``window`` say which ones this program
     computes, and a model trained on others is refused with :class:`.ConfigurationError`. ``landmarks`` finds
     the landmarks of a frame, ``None`` without a person; only :meth:`run_frame_pipeline` needs it. ``counter``
-    counts repetitions. A model that raises :class:`~stream_client.errors.PredictionError` gives ``unknown``, and
-    :attr:`errors` counts it. For one thread at a time. As a ``StreamClient``'s classifier it labels a running stream.
+    counts repetitions. Without a ``decision`` the model's own thresholds hold. A model that raises
+    :class:`~stream_client.errors.PredictionError` gives ``unknown``, and :attr:`errors` counts it. For one thread at a
+    time. As a ``StreamClient``'s classifier it labels a running stream.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class PoseClassifier:
         self._model = model
         self._schema = model.schema
         self._landmarks = landmarks
-        self._decision = Decision(decision)
+        self._decision = Decision(decision or DecisionOptions(labels=model.thresholds))
         self.counter = counter
         """Repetitions so far, if they are counted."""
         self.errors = 0

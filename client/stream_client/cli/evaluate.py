@@ -47,7 +47,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="the same clip in other forms, at other frame rates for instance: for how much of it labels agree",
     )
     parser.add_argument("--json", type=Path, help="write the figures to this file")
-    add_settings(parser.add_argument, DecisionOptions, "smoothing", "enter", "exit")
+    # Without these two, the model's own thresholds hold.
+    add_settings(parser.add_argument, DecisionOptions, "smoothing", "enter", "exit", enter=None, exit=None)
     add_settings(parser.add_argument, EmbeddedOptions, "models_dir")
     add_settings(parser.add_argument, ClassifierOptions, "allow_pickle")
     return parser
@@ -59,7 +60,8 @@ def run(arguments: Sequence[str], *, find: LandmarkFinder | None = None) -> dict
     if len(options.video) > 1 and (options.annotations or options.timeline or options.agree_with):
         raise ConfigurationError("--annotations, --timeline and --agree_with are for a single video")
     model = TrainedModel.load(options.model, allow_pickle=options.allow_pickle)
-    decision = read(DecisionOptions, vars(options))
+    own = options.enter is None and options.exit is None
+    decision = read(DecisionOptions, vars(options), labels=model.thresholds if own else {})
     space = getattr(model.schema, "space", "image")
     with (
         tempfile.TemporaryDirectory(prefix="ovms-stream-client-") as scratch,

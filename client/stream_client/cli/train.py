@@ -18,7 +18,7 @@ from stream_client.training.load import load_dataset
 from stream_client.training.report import class_table, comparison_table, confusion_table
 from stream_client.training.result import Training
 from stream_client.training.serve import add_to_configuration
-from stream_client.training.train import train
+from stream_client.training.train import TrainOptions, train
 from stream_client.training.versions import choose_version, keep_newest
 from stream_client.training.windows import ClipOptions
 from stream_client.training.wording import counted
@@ -58,6 +58,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--no_background",
         action="store_true",
         help="leave out the unlabelled time of annotated clips, which is learnt as `unknown` otherwise",
+    )
+    parser.add_argument(
+        "--no_unknown", action="store_true", help="no guard: what was never shown gets one of the labels, too"
     )
     parser.add_argument("--tier", help="the tier of an ELAN file")
     parser.add_argument(
@@ -101,17 +104,13 @@ def run(arguments: Sequence[str]) -> Training:
     print(class_table(dataset))
     for warning in dataset.warnings:
         print(f"note: {warning}")
-    training = train(
-        dataset,
-        options.out,
-        data=", ".join(redact(item) for item in options.data),
-        models=options.model,
-        version=version,
-    )
+    made = TrainOptions(tuple(options.model), unknown=not options.no_unknown, version=version)
+    training = train(dataset, options.out, made, data=", ".join(redact(item) for item in options.data))
     print(comparison_table(training.results, training.steadiness))
     print(f"\n{training.best.name}: {training.best.accuracy:.2%} by {dataset.split}; ", end="")
     print(f"a split by row would have claimed {training.careless.accuracy:.2%}")
-    print(confusion_table(training.best.confusion, training.labels))
+    print(confusion_table(training.best.confusion, dataset.labels))
+    print(f"{training.held_out.unknown_share:.1%} of the known samples become {UNKNOWN}")
     print(f"written to {training.folder}")
     if options.keep is not None and (old := keep_newest(options.out, options.keep)):
         print(f"deleted {counted(len(old), 'version')}: {', '.join(map(str, old))}")

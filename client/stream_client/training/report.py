@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from stream_client.training.dataset import Dataset
 from stream_client.training.estimators import Matrix, Scores
+from stream_client.training.result import Training
 from stream_client.training.wording import counted
 
 _CELL, _MARGIN = 76, 10
@@ -74,17 +75,10 @@ def comparison_table(results: Sequence[Scores], steadiness: Mapping[str, float])
     )
 
 
-def model_card(
-    *,
-    name: str,
-    dataset: Dataset,
-    data: str,
-    best: Scores,
-    results: Sequence[Scores],
-    careless: Scores,
-    steadiness: Mapping[str, float],
-) -> str:
+def model_card(training: Training, dataset: Dataset, data: str) -> str:
     """The text of the model's README.md."""
+    best, careless, steadiness = training.best, training.careless, training.steadiness
+    held_out = training.held_out
     takes = (
         "`pose_landmarks`, FP32 [1, 195]: the raw output of MediaPipe's pose landmark network; the normalisation "
         "is part of the model, so a graph on OVMS needs no node for it"
@@ -101,7 +95,7 @@ def model_card(
         f"In the training clips, labels are the same after {steadiness[best.name]:.1%} of the windows when\n"
         "only every second or third frame is used, landmarks are found in these frames, and some noise is added.\n"
     )
-    return f"""# {name}: {", ".join(dataset.labels)}
+    return f"""# {training.name}, version {training.version}: {", ".join(training.labels)}
 
 | | |
 |---|---|
@@ -121,9 +115,27 @@ Folds by row, which may put the same {dataset.split} on both sides, would have c
 Compared on the same folds, with the standard error:
 
 ```
-{comparison_table(results, steadiness)}
+{comparison_table(training.results, steadiness)}
 ```
 
-**Limits.** The model knows only these labels: for any input, the probabilities add up to 1. Check the licence of the
-data before you pass the model on.{notes}
+**Probabilities.** They were calibrated on held-out samples: the expected calibration error is
+{held_out.errors[1]:.1%}, before it was {held_out.errors[0]:.1%} (temperature {held_out.temperature:.2f}).
+`thresholds.json` has the probabilities at which a stream enters and leaves a label.
+
+**Unknown.** {_unknown(training)}
+
+**Limits.** Check the licence of the data before you pass the model on.{notes}
 """
+
+
+def _unknown(training: Training) -> str:
+    held_out = training.held_out
+    if training.labels == held_out.labels and "unknown" not in training.labels:
+        return "The model knows only these labels: for any input, the probabilities add up to 1."
+    left_out = "".join(f"\n- without `{label}`: {share:.0%}" for label, share in held_out.left_out.items())
+    shares = (
+        f" Of a label that was left out of the training, this share of samples became `unknown`:{left_out}"
+        if left_out
+        else ""
+    )
+    return f"{held_out.unknown_share:.1%} of the held-out samples of known labels became `unknown`.{shares}"

@@ -1,14 +1,16 @@
 """Trains a model from labelled clips or tables and writes a version of the model directory."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from tqdm import tqdm
 
 from stream_client.classify.decision import Decision
-from stream_client.classify.models import TrainedModel, model_hash, schema_document
+from stream_client.classify.models import THRESHOLDS, TrainedModel, model_hash, schema_document, thresholds_document
 from stream_client.classify.windows import Window
 from stream_client.errors import ConfigurationError
 from stream_client.training.dataset import Dataset
@@ -24,65 +26,114 @@ from stream_client.training.estimators import (
     random_folds,
     scores_of,
 )
+from stream_client.training.guarding import fit_guard
+from stream_client.training.held_out import HeldOut
 from stream_client.training.onnx_export import feature_model, pose_model
+from stream_client.training.onnx_finish import Finish
 from stream_client.training.report import confusion_plot, model_card
 from stream_client.training.result import Training
 from stream_client.training.versions import choose_version, new_version
+from stream_client.training.wording import listed
 
 
-def train(
-    dataset: Dataset, out: Path, *, data: str, models: Sequence[str] = (), name: str = "", version: int | None = None
-) -> Training:
-    """Compare ``models`` (default: all) on the same folds, train the best on all data, write a version of ``out``.
+@dataclass(frozen=True, slots=True)
+class TrainOptions:
+    """How to train. ``models`` are compared (default: all). ``unknown``: what was never shown becomes ``unknown``.
+
+    ``name`` is the model's (default: that of the directory). ``version`` is the one to write (default: the next).
+    """
+
+    models: tuple[str, ...] = ()
+    unknown: bool = True
+    name: str = ""
+    version: int | None = None
+
+    def __post_init__(self) -> None:
+        if absent := set(self.models) - CANDIDATES.keys():
+            raise ConfigurationError(f"no such model: {listed(sorted(absent))}; there are {', '.join(CANDIDATES)}")
+
+
+def train(dataset: Dataset, out: Path, options: TrainOptions | None = None, *, data: str) -> Training:
+    """Compare models on the same folds, train the best on all data, write a version of ``out``.
 
     The best model is the most accurate. For clips it is the steadiest over frame rates of all within two of its
-    standard errors.
+    standard errors. It is compared with itself without augmented rows. Its probabilities are calibrated on held-out
+    rows, and so are the thresholds.
 
-    ``out`` receives a folder with the number ``version``, or the next one. It has ``NAME.onnx``, ``labels.txt``,
-    ``schema.json``, ``README.md`` and ``confusion.png``. ``data`` is the source of the samples, for the model card.
+    A version has ``NAME.onnx``, ``labels.txt``, ``schema.json``, ``thresholds.json``, ``README.md`` and
+    ``confusion.png``. ``data`` is the source of the samples, for the model card.
     """
-    chosen = list(models) or list(CANDIDATES)
-    if unknown := set(chosen) - CANDIDATES.keys():
-        raise ConfigurationError(f"no such model: {', '.join(sorted(unknown))}; there are {', '.join(CANDIDATES)}")
-    version = choose_version(out, version)
-    folds, careless_folds = grouped_folds(dataset), random_folds(dataset)
-    with tqdm(total=(len(chosen) + 1) * len(folds) + 1, unit="fold", disable=None) as bar:
+    options = options or TrainOptions()
+    version = choose_version(out, options.version)
+    folds = grouped_folds(dataset)
+    models = options.models or tuple(CANDIDATES)
+    with tqdm(total=(len(models) + 2) * len(folds) + 1, unit="fold", disable=None) as bar:
 
-        def validate(model: str, parts: Sequence[Fold]) -> Scores:
+        def validate(model: str, parts: Sequence[Fold], of: Dataset = dataset) -> Scores:
             bar.set_description(model)
             judged = []
-            for fold in cross_validate(model, dataset, parts):
+            for fold in cross_validate(model, of, parts):
                 judged.append(fold)
                 bar.update()
-            return scores_of(model, dataset, judged)
+            return scores_of(model, of, judged)
 
-        results = [validate(model, folds) for model in chosen]
+        results = [validate(model, folds) for model in models]
         finalists = equally_accurate(results)[: None if dataset.streams else 1]
         with calm():
             fitted = {scores.name: fit(scores.name, dataset, np.arange(len(dataset.rows))) for scores in finalists}
         steady = {name: steadiness(estimator, dataset) for name, estimator in fitted.items() if dataset.streams}
         best = max(finalists, key=lambda scores: steady.get(scores.name, 0.0))
-        estimator = fitted[best.name]
-        careless = validate(best.name, careless_folds)
+        estimator, used = fitted[best.name], dataset
+        if dataset.extra_rows is not None and len(dataset.extra_rows):
+            plain = without_augmentation(dataset)
+            other = validate(best.name, folds, plain)
+            results.append(replace(other, name=f"{best.name}, plain"))
+            if other.accuracy > best.accuracy + np.nan_to_num(best.standard_error):
+                with calm():
+                    estimator = fit(best.name, plain, np.arange(len(plain.rows)))
+                best, used = results[-1], plain
+        careless = validate(best.name.removesuffix(", plain"), random_folds(dataset), used)
+        guarded = fit_guard(dataset, folds) if options.unknown else None
         bar.update()
+    held_out = HeldOut.of(dataset, best, guarded)
+    finish = Finish(held_out.temperature, None if guarded is None else guarded.guard)
+    training = Training(
+        out=out,
+        version=version,
+        name=options.name or out.resolve().name,
+        labels=finish.labels(dataset.labels),
+        best=best,
+        results=tuple(results),
+        careless=careless,
+        steadiness=steady,
+        held_out=held_out,
+        model=_exported(estimator, dataset, finish),
+    )
+    _write(training, dataset, data)
+    return training
+
+
+def without_augmentation(dataset: Dataset) -> Dataset:
+    """The same rows without varied ones."""
+    return replace(dataset, extra_rows=None, extra_targets=None, extra_groups=None)
+
+
+def _exported(estimator: Any, dataset: Dataset, finish: Finish) -> onnx.ModelProto:
     digest = model_hash(dataset.schema, dataset.window, dataset.columns)
-    model = (
-        pose_model(estimator, dataset.labels, digest)
-        if dataset.frame
-        else feature_model(estimator, dataset.labels, dataset.rows.shape[1], digest)
-    )
-    name = name or out.resolve().name
-    card = model_card(
-        name=name, dataset=dataset, data=data, best=best, results=results, careless=careless, steadiness=steady
-    )
-    with new_version(out, version) as folder:
-        (folder / f"{name}.onnx").write_bytes(model.SerializeToString())
-        (folder / "labels.txt").write_text("\n".join(dataset.labels) + "\n", encoding="utf-8")
-        schema = schema_document(dataset.schema, dataset.window, dataset.columns)
+    if dataset.frame:
+        return pose_model(estimator, dataset.labels, digest, finish)
+    return feature_model(estimator, dataset.labels, dataset.rows.shape[1], digest, finish)
+
+
+def _write(training: Training, dataset: Dataset, data: str) -> None:
+    schema = schema_document(dataset.schema, dataset.window, dataset.columns)
+    with new_version(training.out, training.version) as folder:
+        (folder / f"{training.name}.onnx").write_bytes(training.model.SerializeToString())
+        (folder / "labels.txt").write_text("\n".join(training.labels) + "\n", encoding="utf-8")
         (folder / "schema.json").write_text(schema, encoding="utf-8")
-        (folder / "README.md").write_text(card, encoding="utf-8")
-        confusion_plot(best.confusion, dataset.labels, folder / "confusion.png")
-    return Training(out, version, dataset.labels, best, tuple(results), careless, steady, model)
+        (folder / THRESHOLDS).write_text(thresholds_document(training.held_out.thresholds), encoding="utf-8")
+        (folder / "README.md").write_text(model_card(training, dataset, data), encoding="utf-8")
+        confusion_plot(training.best.confusion, dataset.labels, folder / "confusion.png")
 
 
 def steadiness(estimator: Any, dataset: Dataset) -> float:

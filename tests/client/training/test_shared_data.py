@@ -14,7 +14,7 @@ from stream_client.training.evaluate import compare, timeline
 from stream_client.training.landmarks import GraphServerLandmarks
 from stream_client.training.load import load_dataset
 from stream_client.training.result import Training
-from stream_client.training.train import train
+from stream_client.training.train import TrainOptions, train
 from stream_client.training.windows import ClipOptions
 from tests.conftest import shared
 
@@ -54,8 +54,8 @@ def steps(find: LandmarkFinder, tmp_path_factory: pytest.TempPathFactory) -> Tra
     dataset = load_dataset(
         data, ClipOptions(window=WindowSpec(500, 400), labels=tuple(LABELS), background=UNKNOWN), find=find
     )
-    models = ["logistic regression", "small MLP"]  # the quickest of those that `train` compares
-    return train(dataset, tmp_path_factory.mktemp("models") / "steps", data="dance", models=models)
+    models = ("logistic regression", "small MLP")  # the quickest of those that `train` compares
+    return train(dataset, tmp_path_factory.mktemp("models") / "steps", data="dance", options=TrainOptions(models))
 
 
 def test_what_was_learnt_from_the_dance_reproduces_its_spans(steps: Training, find: LandmarkFinder) -> None:

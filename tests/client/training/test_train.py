@@ -22,7 +22,7 @@ from stream_client.training.landmarks import GraphServerLandmarks
 from stream_client.training.load import load_dataset
 from stream_client.training.result import Training
 from stream_client.training.serve import add_to_configuration
-from stream_client.training.train import train
+from stream_client.training.train import TrainOptions, train
 from stream_client.training.windows import ClipOptions
 from tests.client.training.movements import FRAME_RATE, waving, write_annotations
 from tests.client.training.test_tables import poses
@@ -58,11 +58,21 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Training:
     dataset = load_dataset(clips, ClipOptions(window=WINDOW), find=find)
     out = tmp_path_factory.mktemp("models") / "waving"
-    return train(dataset, out, data="made up", models=["logistic regression", "extra trees"])
+    return train(
+        dataset,
+        out,
+        data="made up",
+        options=TrainOptions(
+            (
+                "logistic regression",
+                "extra trees",
+            )
+        ),
+    )
 
 
 def test_movements_are_learnt_from_folders_of_clips(trained: Training) -> None:
-    assert trained.labels == ("standing", "waving left", "waving right")
+    assert trained.labels == ("standing", "waving left", "waving right", UNKNOWN)
     assert trained.best.accuracy > 0.95
     assert trained.best.confusion.sum() > 100
     assert trained.steadiness[trained.best.name] > 0.95
@@ -84,7 +94,17 @@ def test_of_equally_accurate_models_the_steadiest_over_frame_rates_is_taken(
     monkeypatch.setattr(command, "equally_accurate", list)
     given = iter((0.8, 0.9))
     monkeypatch.setattr(command, "steadiness", lambda *_: next(given))
-    training = train(dataset, tmp_path / "m", data="x", models=["logistic regression", "extra trees"])
+    training = train(
+        dataset,
+        tmp_path / "m",
+        data="x",
+        options=TrainOptions(
+            (
+                "logistic regression",
+                "extra trees",
+            )
+        ),
+    )
     assert training.steadiness == {"logistic regression": 0.8, "extra trees": 0.9}
     assert training.best.name == "extra trees"
 
@@ -131,7 +151,7 @@ def test_a_schema_from_another_model_is_refused(trained: Training, clips: Path, 
         load_dataset(clips, ClipOptions(window=replace(WINDOW, rate=10)), find=find),
         tmp_path / "other",
         data="made up",
-        models=["logistic regression"],
+        options=TrainOptions(("logistic regression",)),
     )
     (other.folder / "schema.json").write_text((trained.folder / "schema.json").read_text())
     with pytest.raises(ConfigurationError, match="do not belong together"):
@@ -152,7 +172,10 @@ def test_an_edited_schema_is_refused(trained: Training, tmp_path: Path) -> None:
 
 def test_single_poses_become_a_model_for_the_graph(tmp_path: Path) -> None:
     training = train(
-        load_dataset(poses(tmp_path / "poses.csv", videos=8)), tmp_path / "pose", data="x", models=["small MLP"]
+        load_dataset(poses(tmp_path / "poses.csv", videos=8)),
+        tmp_path / "pose",
+        data="x",
+        options=TrainOptions(("small MLP",)),
     )
     assert training.model.graph.input[0].name == "pose_landmarks"
     model = TrainedModel.load(training.out)
@@ -175,7 +198,10 @@ def test_serving_enters_the_model_in_the_configuration(trained: Training, tmp_pa
 
 def test_serving_a_pose_model_brings_as_many_zeros_as_it_has_labels(tmp_path: Path) -> None:
     training = train(
-        load_dataset(poses(tmp_path / "poses.csv", videos=8)), tmp_path / "pose", data="x", models=["extra trees"]
+        load_dataset(poses(tmp_path / "poses.csv", videos=8)),
+        tmp_path / "pose",
+        data="x",
+        options=TrainOptions(("extra trees",)),
     )
     config = tmp_path / "config.json"
     config.write_text(
@@ -197,7 +223,7 @@ def test_a_pickle_is_read_only_when_allowed_and_with_a_warning(trained: Training
         (folder / name).write_text((trained.folder / name).read_text())
     width = len(WINDOW.names(FeatureSchema().names))
     rows = np.random.default_rng(0).normal(size=(30, width))
-    estimator = CANDIDATES["logistic regression"]().fit(rows, np.arange(30) % 3)
+    estimator = CANDIDATES["logistic regression"]().fit(rows, np.arange(30) % 4)
     (folder / "model.pkl").write_bytes(pickle.dumps(estimator))
     with pytest.raises(ConfigurationError, match=r"\(allow_pickle\)$"):
         TrainedModel.load(folder)
@@ -256,7 +282,7 @@ def test_without_the_extra_the_command_says_what_to_install(
 def test_clips_without_windows_become_a_model_for_the_graph(clips: Path, tmp_path: Path) -> None:
     dataset = load_dataset(clips, find=find)
     assert dataset.split == "clip"
-    training = train(dataset, tmp_path / "poses", data="made up", models=["logistic regression"])
+    training = train(dataset, tmp_path / "poses", data="made up", options=TrainOptions(("logistic regression",)))
     assert training.model.graph.input[0].name == "pose_landmarks"
     assert training.best.accuracy > 0.9
     points = timeline(TrainedModel.load(training.out), waving("left", seed=79), DecisionOptions())
@@ -283,8 +309,9 @@ def test_annotated_clips_are_not_split_where_each_label_is_in_several(tmp_path: 
     assert len(set(several.groups.tolist())) == 3
     assert not [warning for warning in several.warnings if "recording" in warning]
     one = dataset(1)
-    assert one.split == "clip or block of time"
-    assert "its accuracy is of that recording" in one.warnings[0]
+    assert "too short to be divided: it is learnt, and its accuracy cannot be measured" in one.warnings[0]
+    with pytest.raises(ConfigurationError, match="nothing to hold out"):
+        train(one, tmp_path / "m", data="x")
 
 
 def test_a_label_called_unknown_takes_the_unlabelled_time_too(tmp_path: Path) -> None:
@@ -353,7 +380,7 @@ def test_one_clip_a_class_is_held_out_by_time_with_a_gap_between_the_blocks(tmp_
                 for b in test_rows[dataset.targets[test_rows] == target]
             ]
             assert min(apart) >= 500_000  # a window is 550 ms from its first sample to its last
-    training = train(dataset, tmp_path / "m", data="x", models=["logistic regression"])
+    training = train(dataset, tmp_path / "m", data="x", options=TrainOptions(("logistic regression",)))
     assert training.best.accuracy > 0.9
     assert (training.folder / "README.md").read_text().count("its accuracy is of that recording") == 2
 
@@ -400,15 +427,15 @@ def test_a_class_without_a_sample_is_left_out_and_its_clips_are_named(clips: Pat
 
 def test_a_second_training_is_a_second_version_and_both_can_be_loaded(clips: Path, tmp_path: Path) -> None:
     dataset = load_dataset(clips, ClipOptions(window=WINDOW), find=find)
-    made = [train(dataset, tmp_path / "m", data="x", models=["logistic regression"]) for _ in range(2)]
+    made = [train(dataset, tmp_path / "m", data="x", options=TrainOptions(("logistic regression",))) for _ in range(2)]
     assert [training.version for training in made] == [1, 2]
     assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["1", "2"]
     for folder in (tmp_path / "m", tmp_path / "m/1"):
-        assert TrainedModel.load(folder).labels == dataset.labels
+        assert TrainedModel.load(folder).labels == (*dataset.labels, UNKNOWN)
     (tmp_path / "m/2/schema.json").write_text("{}")
     with pytest.raises(ConfigurationError, match=r"m/2/schema\.json"):
         TrainedModel.load(tmp_path / "m")
-    assert TrainedModel.load(tmp_path / "m/1").labels == dataset.labels
+    assert TrainedModel.load(tmp_path / "m/1").labels == (*dataset.labels, UNKNOWN)
 
 
 def test_labels_that_no_clip_has_are_named(clips: Path) -> None:
