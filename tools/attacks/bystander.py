@@ -1,6 +1,6 @@
 """An honest client beside an attack, in a process of its own: it asks for health, and sends frames.
 
-    python -m tools.attacks.bystander GRPC_ADDRESS [REST_ADDRESS]
+    python -m tools.attacks.bystander GRPC_ADDRESS REST_ADDRESS [frames]
 
 It runs until its standard input ends. Then it prints the longest waits for health, in seconds, and how many frames
 were lost.
@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from http.client import HTTPConnection
+from typing import Literal
 
 import grpc
 
@@ -38,11 +39,11 @@ class Seen:
 class Bystander:
     """Three threads: health by gRPC, health by REST, frames."""
 
-    def __init__(self, grpc_address: str, rest_address: str | None) -> None:
+    def __init__(self, grpc_address: str, rest_address: str, frames: bool) -> None:
         self._grpc, self._rest = grpc_address, rest_address
         self._ended = threading.Event()
         self.seen = Seen()
-        works = [self._ask_grpc, self._send_frames, *([self._ask_rest] if rest_address else [])]
+        works = [self._ask_grpc, self._ask_rest, *[self._send_frames] * frames]
         self._threads = [threading.Thread(target=work, name=work.__name__, daemon=True) for work in works]
 
     def start(self) -> None:
@@ -60,15 +61,19 @@ class Bystander:
     def _ask_grpc(self) -> None:
         with grpc.insecure_channel(self._grpc) as channel:
             live: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method_path("ServerLive"))
-            while not self._ended.wait(PAUSE):
-                self.seen.grpc_wait = max(self.seen.grpc_wait, waited(lambda: live(b"", timeout=GIVEN_UP)))
+            self._repeat(lambda: live(b"", timeout=GIVEN_UP), "grpc_wait")
 
     def _ask_rest(self) -> None:
-        while not self._ended.wait(PAUSE):
-            self.seen.rest_wait = max(self.seen.rest_wait, waited(self._get))
+        self._repeat(self._get, "rest_wait")
+
+    def _repeat(self, ask: Callable[[], object], longest: Literal["grpc_wait", "rest_wait"]) -> None:
+        ended = False
+        while not ended:
+            setattr(self.seen, longest, max(getattr(self.seen, longest), waited(ask)))
+            ended = self._ended.wait(PAUSE)
 
     def _get(self) -> None:
-        connection = HTTPConnection(str(self._rest), timeout=GIVEN_UP)
+        connection = HTTPConnection(self._rest, timeout=GIVEN_UP)
         try:
             connection.request("GET", "/v2/health/live")
             if connection.getresponse().status != 200:
@@ -116,7 +121,7 @@ def waited(ask: Callable[[], object]) -> float:
 
 def main() -> None:
     """Run until standard input ends."""
-    bystander = Bystander(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None)
+    bystander = Bystander(sys.argv[1], sys.argv[2], "frames" in sys.argv[3:])
     bystander.start()
     print("ready", flush=True)
     sys.stdin.read()

@@ -1,5 +1,10 @@
 """Every attack, in the order in which they run."""
 
-from tools.attacks import server_connections, server_requests
+from tools.attacks import server_connections, server_contents, server_requests, server_shared_memory
 
-ATTACKS = (*server_requests.ATTACKS, *server_connections.ATTACKS)
+ATTACKS = (
+    *server_requests.ATTACKS,
+    *server_connections.ATTACKS,
+    *server_shared_memory.ATTACKS,
+    *server_contents.ATTACKS,
+)

@@ -55,8 +55,11 @@ class AttackedServer:
 
 
 @contextmanager
-def attacked_server(*flags: str, servables: Sequence[str] = ECHO) -> Iterator[AttackedServer]:
-    """A server, with a bystander until the block ends. It has to end on SIGTERM by itself."""
+def attacked_server(*flags: str, servables: Sequence[str] = ECHO, frames: bool = True) -> Iterator[AttackedServer]:
+    """A server, with a bystander until the block ends. It has to end on SIGTERM by itself.
+
+    Without ``frames`` the bystander asks for health only: the server has no graph that gives frames back.
+    """
     command = [sys.executable, "-m", "graph_server", "--port", "0", "--rest_port", "0", "--metrics_enable"]
     process = subprocess.Popen(
         [*command, *servables, "--log_level", "ERROR", *flags],
@@ -67,7 +70,7 @@ def attacked_server(*flags: str, servables: Sequence[str] = ECHO) -> Iterator[At
     assert process.stdout is not None
     try:
         server = AttackedServer(process, json.loads(process.stdout.readline()))
-        with _sampled(server), _bystander(server):
+        with _sampled(server), _bystander(server, frames):
             yield server
         server.ended_by_itself = not server.is_running()
         process.terminate()
@@ -132,8 +135,8 @@ def _sampled(server: AttackedServer) -> Iterator[None]:
 
 
 @contextmanager
-def _bystander(server: AttackedServer) -> Iterator[None]:
-    command = [sys.executable, "-m", "tools.attacks.bystander", server.grpc, server.rest]
+def _bystander(server: AttackedServer, frames: bool) -> Iterator[None]:
+    command = [sys.executable, "-m", "tools.attacks.bystander", server.grpc, server.rest, *["frames"] * frames]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -142,4 +145,4 @@ def _bystander(server: AttackedServer) -> Iterator[None]:
         finally:
             seen = json.loads(process.communicate()[0])
     server.grpc_wait, server.rest_wait = seen["grpc_wait"], seen["rest_wait"]
-    server.lost = seen["lost"] if seen["sent"] else float("inf")
+    server.lost = seen["lost"]
