@@ -47,7 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("input", help="URL (rtsp://, http://) or video file")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
-    add_settings(parser.add_argument, SourceOptions, "rtsp_transport", "source_timeout")
+    add_settings(parser.add_argument, SourceOptions, "rtsp_transport", "rtsp_insecure", "source_timeout")
     limits = ("limit_frames", "limit_stream_duration", "reconnect_timeout")
     add_settings(parser.add_argument, RunOptions, *limits, reconnect_timeout=0.0)
     return parser

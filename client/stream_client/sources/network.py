@@ -24,7 +24,7 @@ from stream_client.sources.rtsp import RtspFeed
 from stream_client.util.clock import SteadyClock
 from stream_client.util.media import ImageOptions
 from stream_client.util.redact import redact
-from stream_client.util.tls import tls_context, tls_failure, tls_reason
+from stream_client.util.tls import ffmpeg_tls_options, tls_context, tls_failure, tls_reason
 from stream_client.util.urls import CREDENTIALS_VARIABLE, split_credentials, with_credentials
 
 _SCHEMES = ("rtsp", "rtsps", "http", "https")
@@ -67,6 +67,8 @@ def network_connection(
     if scheme in ("rtsp", "rtsps"):
         # The stream's description names size and codec, so FFmpeg needs to probe for half a second only.
         options |= {"rtsp_transport": rtsp_transport, "max_delay": "0", "analyzeduration": "500000"}
+    if scheme in ("rtsps", "https"):
+        options |= ffmpeg_tls_options(insecure=insecure)
     live = LiveInput(
         redact(url),
         with_credentials(url),

@@ -22,6 +22,14 @@ def tls_context(*, insecure: bool) -> ssl.SSLContext:
     return context
 
 
+def ffmpeg_tls_options(*, insecure: bool) -> dict[str, str]:
+    """Options with which FFmpeg trusts the same authorities. Its own default differs between its releases."""
+    if insecure:
+        return {"tls_verify": "0"}
+    found = ssl.get_default_verify_paths().cafile
+    return {"tls_verify": "1"} | ({"ca_file": found} if found is not None else {})
+
+
 def tls_failure(host: str, port: int, context: ssl.SSLContext, timeout: float) -> ssl.SSLError | None:
     """Why a TLS handshake with a server fails; ``None`` when it does not, or when nobody answers.
 

@@ -1,9 +1,14 @@
 """The ways to a stream of RTSP: TLS, UDP, redirects, H.265, authentication, and FFmpeg after us."""
 
 import logging
+import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from fractions import Fraction
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import av
@@ -17,8 +22,12 @@ from stream_client.sources.network import network_connection, network_source
 from stream_client.util.urls import CREDENTIALS_VARIABLE
 from tests.support.rtsp_server import PATTERN, RtspServer
 from tests.support.scripted_rtsp import ScriptedRtsp
+from tests.support.video import write_video
 
-BASIC = '401 Unauthorized\r\nWWW-Authenticate: Basic realm="x"'
+MJPEG = (
+    "( videotestsrc is-live=1 ! video/x-raw,format=I420,width=160,height=120,framerate=30/1 ! jpegenc "
+    "! rtpjpegpay name=pay0 pt=26 )"
+)
 
 
 def certificate_for(names: str, folder: Path) -> tuple[Path, Path]:
@@ -35,30 +44,32 @@ def certificate_for(names: str, folder: Path) -> tuple[Path, Path]:
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """The address of a stream with TLS, and its certificate."""
     both, certificate = certificate_for("IP:127.0.0.1", tmp_path_factory.mktemp("tls"))
-    with RtspServer(play={"test": PATTERN}, certificate=both) as server:
-        yield server.url("test").replace("rtsp:", "rtsps:"), certificate
+    with RtspServer(play={"h264": PATTERN, "mjpeg": MJPEG}, certificate=both) as server:
+        yield server.url("").replace("rtsp:", "rtsps:"), certificate
 
 
+@pytest.mark.parametrize("codec", ["h264", "mjpeg"])  # one is read by us, the other by FFmpeg
 def test_a_server_with_a_certificate_that_is_trusted_is_read(
-    tls: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+    tls: tuple[str, Path], codec: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, certificate = tls
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    source = network_source(url, timeout=20, reconnect_timeout=0)
-    assert source.open().codec == "h264"
+    source = network_source(url + codec, timeout=20, reconnect_timeout=0)
+    assert source.open().codec == codec
     assert source.read() is not None
     source.close()
 
 
-def test_a_server_with_any_certificate_is_read_on_request(tls: tuple[str, Path]) -> None:
-    source = network_source(tls[0], timeout=20, reconnect_timeout=0, insecure=True)
-    source.open()
+@pytest.mark.parametrize("codec", ["h264", "mjpeg"])
+def test_a_server_with_any_certificate_is_read_on_request(tls: tuple[str, Path], codec: str) -> None:
+    source = network_source(tls[0] + codec, timeout=20, reconnect_timeout=0, insecure=True)
+    assert source.open().codec == codec
     assert source.read() is not None
     source.close()
 
 
 def test_a_certificate_that_is_not_trusted_is_said_so(tls: tuple[str, Path]) -> None:
-    source = network_source(tls[0], timeout=20, reconnect_timeout=0)
+    source = network_source(tls[0] + "h264", timeout=20, reconnect_timeout=0)
     with pytest.raises(SourceTlsError, match=r"is not trusted \(self-signed certificate\): .* SSL_CERT_FILE") as caught:
         source.open()
     source.close()
@@ -152,6 +163,51 @@ def test_a_codec_that_is_not_ours_goes_to_ffmpeg_over_one_connection_at_a_time()
         source.close()
         assert server.methods[:2] == ["DESCRIBE", "OPTIONS"]  # ours, then FFmpeg's first request
         assert server.most_connections == 1
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_video_behind_https_is_read_if_its_certificate_is_trusted(
+    tmp_path: Path, trusted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both, certificate = certificate_for("IP:127.0.0.1", tmp_path)
+    write_video(tmp_path / "clip.mp4", frames=5)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with https_server(tmp_path, both) as port:
+        source = network_source(f"https://127.0.0.1:{port}/clip.mp4", timeout=10, reconnect_timeout=0)
+        if trusted:
+            assert source.open().codec == "h264"
+            assert source.read() is not None
+        else:
+            with pytest.raises(SourceTlsError, match="certificate is not trusted"):
+                source.open()
+        source.close()
+
+
+@contextmanager
+def https_server(folder: Path, certificate: Path) -> Iterator[int]:
+    """Serves a folder's files with TLS; its port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def handle(self) -> None:
+        with suppress(OSError):  # a client that does not trust the certificate leaves in mid-handshake
+            super().handle()
 
 
 def test_h265_is_read_by_ourselves() -> None:
