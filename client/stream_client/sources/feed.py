@@ -38,7 +38,8 @@ class FeedProperties:
     """What a feed knows of its stream. ``frame_rate``: declared frames a second. ``frame_count``: an estimate.
 
     ``finite``: the stream declares a length, so its end is not a loss. ``bursty``: it comes in bursts, a segment at a
-    time. ``sample_aspect_ratio``: a pixel's width over its height, ``None`` or 0 where it is unknown.
+    time, or faster than real time. ``sample_aspect_ratio``: a pixel's width over its height, ``None`` or 0 where it is
+    unknown.
     """
 
     codec: str = ""

@@ -2,13 +2,15 @@
 
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from dataclasses import replace
 
 import av
 import av.error
 from av.format import Flags
 
 from stream_client.errors import SourceCodecError, SourceError, SourceTimeoutError
+from stream_client.sources.bursts import Start
 from stream_client.sources.damage import Damage
 from stream_client.sources.feed import Classify, FeedFrame, FeedProperties, LiveInput
 from stream_client.sources.pixel_bound import DECODER_OPTIONS, Refusals, bound
@@ -50,7 +52,7 @@ class FfmpegFeed:
         refusals = Refusals(self.live.name)
         made_up = has_flag(container.format, Flags.no_timestamps)
         captured, damage = _CaptureTimes(), Damage()
-        for packet in container.demux(stream):
+        for packet in self._live_packets(container, stream, made_up=made_up):
             captured.take(packet)
             if packet.is_corrupt and packet.pts is not None:
                 damage.packet(packet.pts)
@@ -63,6 +65,17 @@ class FfmpegFeed:
             for frame in frames:
                 time = None if made_up else microseconds(frame)
                 yield FeedFrame(frame, time, captured.of(frame), damage.shows(frame))
+
+    def _live_packets(
+        self, container: av.container.InputContainer, stream: av.VideoStream, *, made_up: bool
+    ) -> "Iterator[av.Packet[av.VideoStream]]":
+        packets = container.demux(stream)
+        if made_up or self.properties.bursty or not self.live.url.startswith("http"):
+            return packets
+        start = Start(packets, _seconds)
+        if start.faster_than_real_time:
+            self.properties = replace(self.properties, bursty=True)
+        return start.packets()
 
     def _open(self) -> av.container.InputContainer:
         live = self.live
@@ -103,6 +116,10 @@ class FfmpegFeed:
             sample_aspect_ratio=stream.sample_aspect_ratio,
         )
         return stream
+
+
+def _seconds(packet: "av.Packet[av.VideoStream]") -> float | None:
+    return None if packet.dts is None or packet.time_base is None else float(packet.dts * packet.time_base)
 
 
 class _CaptureTimes:

@@ -220,11 +220,14 @@ def test_the_cover_of_a_song_is_no_video(tmp_path: Path) -> None:
     source.close()
 
 
-def test_a_stream_without_a_length_that_comes_at_once_is_live(folder: Path) -> None:
+def test_a_stream_without_a_length_that_comes_at_once_is_paced_by_its_timestamps(folder: Path) -> None:
     with WebStreams(folder, {"live.ts": at_once((folder / "v.ts").read_bytes())}) as server:
         source = network_source(server.url("live.ts"), timeout=5, reconnect_timeout=0)
         info = source.open()
-        frame = source.read()
+        frames = [frame for frame in (source.read() for _ in range(60)) if frame is not None]
         source.close()
     assert info.live
-    assert frame is not None
+    assert len(frames) == 60
+    assert frames[-1].captured - frames[0].captured > 1.5
+    times = [frame.timestamp for frame in frames]
+    assert [after - before for before, after in pairwise(times)] == pytest.approx([PERIOD] * 59, abs=20_000)
