@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from stream_client.util.owned_thread import OwnedThread
 from tests.support.kserve_server import ScriptedServer
 from tests.support.missing import missing, skip_reasons
 from tests.support.video import write_video
@@ -68,7 +69,8 @@ def no_thread_is_left() -> Iterator[None]:
     """Every thread has an owner that joins it."""
     before = set(threading.enumerate())
     yield
-    left = [thread for thread in threading.enumerate() if thread not in before and not thread.daemon]
+    threads = [thread for thread in threading.enumerate() if thread not in before]
+    left = [thread for thread in threads if not thread.daemon or isinstance(thread, OwnedThread)]
     for thread in left:
         thread.join(5)
     assert not [thread.name for thread in left if thread.is_alive()]

@@ -96,7 +96,7 @@ class _Child:
             process.kill()
             process.wait()
         for thread in self._threads:
-            thread.join()
+            thread.join(timeout)  # a grandchild may hold the pipe
         for pipe in (process.stdout, process.stderr):
             assert pipe is not None
             pipe.close()

@@ -12,7 +12,16 @@ def main() -> int:
     interrupted = signal.signal(signal.SIGINT, signal.SIG_DFL)
     # gRPC reads this variable when it is loaded. Our errors contain what its log would say.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    from stream_client.cli.command import main as run
+    from stream_client.cli.standard_streams import mend_standard_streams
 
-    signal.signal(signal.SIGINT, interrupted)
-    return run()
+    mend_standard_streams()
+    from stream_client.cli.command import main as run
+    from stream_client.cli.last_resort import LastResort, end_now
+    from stream_client.util.owned_thread import left_behind
+
+    with LastResort():
+        signal.signal(signal.SIGINT, interrupted)
+        status = run()
+    if left_behind():
+        end_now(status)  # the end of Python would wait for what they wait for
+    return status

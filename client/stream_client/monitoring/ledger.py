@@ -22,6 +22,7 @@ FAIL_REASONS = {
     "server_error": "refused by the server",
     "conversion": "not convertible for the model",
     "connection_lost": "lost with the connection",
+    "output": "lost with an output that failed",
     "stopped": "unanswered at the stop",
 }
 
@@ -101,6 +102,13 @@ class Ledger:
     def deliver(self) -> None:
         """An output took a frame's result."""
         self._delivered += 1
+
+    def keep(self, count: int) -> None:
+        """Only ``count`` of the delivered frames are in an output that can be read; the others have failed."""
+        lost = max(0, self._delivered - count)
+        if lost:
+            self._delivered -= lost
+            self._failed["output"] += lost
 
     def drop(self, reason: str) -> None:
         """A frame was given up by a policy, on purpose."""

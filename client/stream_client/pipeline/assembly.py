@@ -137,6 +137,7 @@ def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callback
         for worker in workers:
             opened.callback(worker.join)
             opened.callback(worker.finish)
+            opened.callback(worker.expect_end)
             worker.start(info)
         sender = Sender(
             session.transport,

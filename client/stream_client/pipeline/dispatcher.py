@@ -1,6 +1,5 @@
 """The thread that makes results of settled frames and hands them, in order, to callbacks and sinks."""
 
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from stream_client.pipeline.exchange import Exchange
 from stream_client.pipeline.pending import Settled
 from stream_client.pipeline.sink_worker import SinkWorker
 from stream_client.processing.results import Postprocess, ResultBuilder
+from stream_client.util.owned_thread import OwnedThread
 
 
 class Dispatcher:
@@ -41,7 +41,7 @@ class Dispatcher:
         for worker in workers:
             worker.follow(self._deliveries)
         self.last_failure: StreamClientError | None = None
-        self._thread = threading.Thread(target=self._run, name="dispatcher")
+        self._thread = OwnedThread(self._run, "dispatcher", limit=OwnedThread.LIMIT + 0.1)  # it joins the sinks
 
     def start(self) -> None:
         """Begin to dispatch."""
@@ -51,8 +51,25 @@ class Dispatcher:
         """What became of the results at each output so far."""
         return {worker.name: worker.output() for worker in self._workers}
 
+    @property
+    def kept(self) -> int | None:
+        """How many results are in an output; ``None`` where an output may leave some out, or there is none."""
+        counts = [worker.kept for worker in self._workers]
+        return max((count for count in counts if count is not None), default=None) if None not in counts else None
+
+    def expect_end(self) -> None:
+        """The run was stopped: what is stuck is left behind after a short time."""
+        self._thread.expect_end()
+        for worker in self._workers:
+            worker.expect_end()
+
+    def abandon(self) -> None:
+        """Hand nothing more to a sink that is stuck."""
+        for worker in self._workers:
+            worker.finish()
+
     def join(self) -> None:
-        """Wait until everything is dispatched and every sink is closed."""
+        """Wait until everything is dispatched and every sink is closed, or left behind."""
         if self._thread.ident is not None:
             self._thread.join()
         else:

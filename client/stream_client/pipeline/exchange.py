@@ -63,6 +63,8 @@ class Exchange:
         """Take a frame from the source; waits under policy ``block``. ``False``: no more are wanted."""
         offered = self._clock()
         with self._changed:
+            if self._phase is RunPhase.CLOSED:
+                return False
             self._enter()
             if frame.damaged:
                 self._ledger.damage()
@@ -78,6 +80,8 @@ class Exchange:
     def skip(self, reason: str) -> None:
         """A frame of the source is left out before the queue."""
         with self._changed:
+            if self._phase is RunPhase.CLOSED:
+                return
             self._enter()
             if reason == "damaged":
                 self._ledger.damage()
@@ -113,7 +117,7 @@ class Exchange:
         session = self._session
         all_sent = self._phase is not RunPhase.READING and not len(self._queue) and not self._resends
         all_settled = all_sent and not self._joiner.unsettled
-        if self._phase is RunPhase.ABORTED or (all_settled and session.phase is not SessionPhase.OPEN):
+        if self._is_over or (all_settled and session.phase is not SessionPhase.OPEN):
             return Done()
         if session.phase is SessionPhase.ENDED:
             self._answers.end(self._clock())
@@ -143,6 +147,8 @@ class Exchange:
         ``False`` when the run was aborted meanwhile: the frame is booked and must not be sent.
         """
         with self._changed:
+            if self._phase is RunPhase.CLOSED:
+                return False
             self._converting -= 1
             if self._phase is RunPhase.ABORTED:
                 self._ledger.drop("stopped")
@@ -163,6 +169,8 @@ class Exchange:
     def not_sent(self, reason: str) -> None:
         """A frame that was taken could not be made into a request."""
         with self._changed:
+            if self._phase is RunPhase.CLOSED:
+                return
             self._converting -= 1
             self._ledger.fail(reason)
             self._changed.notify_all()
@@ -195,7 +203,7 @@ class Exchange:
 
     def _on_event(self, event: Event, session: int) -> None:
         with self._changed:
-            if session != self._session.number or self._phase is RunPhase.ABORTED:
+            if session != self._session.number or self._is_over:
                 return
             wrong = self._answers.take(event, self._clock())
             if isinstance(event, Answer):
@@ -234,6 +242,8 @@ class Exchange:
     def dispatched(self, stamps: Stamps) -> None:
         """A result was handed to every sink. :meth:`delivered` or :meth:`not_taken` says later what became of it."""
         with self._changed:
+            if self._phase is RunPhase.CLOSED:
+                return
             self._dispatching -= 1
             self._window.delivered(stamps.delivered - stamps.captured)
             self._report()
@@ -242,18 +252,37 @@ class Exchange:
     def delivered(self) -> None:
         """An output took a result, the first of its outputs."""
         with self._changed:
-            self._ledger.deliver()
+            if self._phase is not RunPhase.CLOSED:
+                self._ledger.deliver()
 
     def not_taken(self) -> None:
         """No output took a result."""
         with self._changed:
-            self._ledger.drop("no_output")
+            if self._phase is not RunPhase.CLOSED:
+                self._ledger.drop("no_output")
 
     def not_dispatched(self) -> None:
         """A result could not be handed over, since the run is ending."""
         with self._changed:
+            if self._phase is RunPhase.CLOSED:
+                return
             self._dispatching -= 1
             self._ledger.fail("stopped")
+            self._changed.notify_all()
+
+    def close_books(self, kept: int | None) -> None:
+        """Every thread has ended or was left behind: what such threads still hold has failed.
+
+        ``kept``: as many of the results that outputs took can be read again; ``None``: all of them.
+        """
+        with self._changed:
+            if self._phase is RunPhase.CLOSED:
+                return
+            self._phase = RunPhase.CLOSED
+            if kept is not None:
+                self._ledger.keep(kept)
+            for _ in range(self._ledger.snapshot().pending):
+                self._ledger.fail("stopped")
             self._changed.notify_all()
 
     # --- control
@@ -268,12 +297,14 @@ class Exchange:
         """Wait until nothing is in flight, at most ``timeout`` seconds; whether that came true."""
         with self._changed:
             return self._changed.wait_for(
-                lambda: not self._joiner.unsettled or self._phase is RunPhase.ABORTED, timeout
+                lambda: not self._joiner.unsettled or self._is_over, timeout
             )
 
     def abort(self, reason: str, error: StreamClientError) -> None:
         """End at once: everything unfinished fails with ``reason``."""
         with self._changed:
+            if self._is_over:
+                return
             self._phase = RunPhase.ABORTED
             self._resends.clear()
             self._drop_queued(reason)
@@ -299,6 +330,10 @@ class Exchange:
         """The ledger now."""
         with self._changed:
             return self._ledger.snapshot()
+
+    @property
+    def _is_over(self) -> bool:
+        return self._phase in (RunPhase.ABORTED, RunPhase.CLOSED)
 
     def _drain(self) -> None:
         if self._phase is RunPhase.READING:

@@ -14,6 +14,8 @@ class RunPhase(Enum):
     """No more frames are taken; those that were are sent and answered."""
     ABORTED = auto()
     """Nothing more is sent, and no answer counts: every frame has ended, or another thread works on it."""
+    CLOSED = auto()
+    """Every frame has ended. What a thread that was left behind still does is ignored."""
 
 
 class SessionPhase(Enum):

@@ -12,6 +12,7 @@ from stream_client.options import DamagePolicy
 from stream_client.pipeline.damaged_frames import DamagedFrames
 from stream_client.pipeline.exchange import Exchange
 from stream_client.sources.base import CountsUnreadable, Source
+from stream_client.util.owned_thread import OwnedThread
 
 
 class Reader:
@@ -38,7 +39,8 @@ class Reader:
         self._open_error: StreamClientError | None = None
         self._exchange: Exchange | None = None
         self._damaged = DamagedFrames("pass")
-        self._thread = threading.Thread(target=self._run, name="source")
+        self._offering = False
+        self._thread = OwnedThread(self._run, "source")
 
     def open(self) -> StreamInfo:
         """Open the source in its thread and wait for that; raises its :class:`SourceError`."""
@@ -46,7 +48,7 @@ class Reader:
         watch("source", self._source, self._observer)
         self._thread.start()
         # As in StreamClient.wait: a signal's handler runs only when this thread comes around.
-        while not self._opened.wait(0.2):
+        while not self._opened.wait(0.2) and not self._thread.overdue:
             pass
         if self._info is None:
             self._thread.join()
@@ -62,13 +64,15 @@ class Reader:
     def stop(self) -> None:
         """Stop reading; a waiting read returns soon. Safe at any time, from any thread."""
         self._stopping.set()
+        self._thread.expect_end()
         self._go.set()
         self._source.interrupt()
 
     def join(self) -> None:
-        """Wait until the source is closed."""
-        if self._thread.ident is not None:
-            self._thread.join()
+        """Wait until the source is closed. After :meth:`stop` a source that is stuck is left behind."""
+        self._thread.join()
+        if self._thread.overdue and self._exchange is not None and not self._offering:
+            self._exchange.end_source()
 
     def _run(self) -> None:
         try:
@@ -113,13 +117,20 @@ class Reader:
                 exchange.skip("damaged")
             elif too_early:
                 exchange.skip("max_fps")
-            elif not exchange.offer(frame):
+            elif not self._offer(exchange, frame):
                 break
             else:
                 count += 1
                 if count == self._limit_frames:
                     break
             taken = time.monotonic()
+
+    def _offer(self, exchange: Exchange, frame: Frame) -> bool:
+        self._offering = True
+        try:
+            return exchange.offer(frame)
+        finally:
+            self._offering = False
 
     def _pace(self, frame: Frame, due: float, info: StreamInfo) -> float:
         """Hold a file back to the rate; returns when the next frame is due."""

@@ -1,6 +1,7 @@
 """The threads of a run, which are started, stopped and joined together."""
 
 import threading
+import time
 from collections.abc import Mapping
 
 from stream_client.errors import StreamClientError
@@ -13,6 +14,7 @@ from stream_client.pipeline.exchange import Exchange
 from stream_client.pipeline.reader import Reader
 from stream_client.pipeline.sender import Sender
 from stream_client.transport.session import Session
+from stream_client.util.owned_thread import OwnedThread
 
 
 class Run:
@@ -44,6 +46,7 @@ class Run:
         self._stop_timeout = stop_timeout
         self._damaged = damaged
         self._stop_requested = threading.Event()
+        self._joined = threading.Event()
         self._timer = threading.Timer(time_limit, reader.stop) if time_limit else None
 
     @property
@@ -73,6 +76,7 @@ class Run:
         self._stop_requested.set()
         self._exchange.stop()
         self._sender.stop()
+        self._dispatcher.expect_end()
         self._reader.stop()
 
     def join(self) -> None:
@@ -82,13 +86,18 @@ class Run:
         watchdog.start()
         self._sender.join()
         self._dispatcher.join()
+        self._exchange.close_books(self._dispatcher.kept)
+        self._joined.set()
         self._stop_requested.set()
         watchdog.join()
         if self._timer is not None:
             self._timer.cancel()
 
     def _bound_the_stop(self) -> None:
-        """After a stop, wait for answers for ``stop_timeout`` seconds and then abort."""
+        """After a stop, wait for answers for ``stop_timeout`` seconds and then abort; then give up stuck sinks."""
         self._stop_requested.wait()
+        stopped = time.monotonic()
         if not self._exchange.wait_unanswered(self._stop_timeout):
             self._exchange.abort("stopped", StreamClientError("the run was stopped"))
+        if not self._joined.wait(max(0.0, stopped + OwnedThread.LIMIT - time.monotonic())):
+            self._dispatcher.abandon()

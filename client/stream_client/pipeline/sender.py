@@ -23,6 +23,7 @@ from stream_client.pipeline.steps import Done, Finish, Lost, Resend, SendFrame
 from stream_client.transport.base import Request, Transport
 from stream_client.util.backoff import Backoff
 from stream_client.util.clock import to_monotonic
+from stream_client.util.owned_thread import OwnedThread
 from stream_client.util.reconnector import Reconnector
 from stream_client.util.retry_plan import RetryPlan
 
@@ -65,7 +66,7 @@ class Sender:
             errors=(TransportError,),
             refuses=lambda error: isinstance(error, ServerStartError),
         )
-        self._thread = threading.Thread(target=self._run, name="sender")
+        self._thread = OwnedThread(self._run, "sender")
 
     def open(self) -> None:
         """Open the first session in the calling thread; raises when no server answers."""
@@ -78,10 +79,11 @@ class Sender:
     def stop(self) -> None:
         """Stop trying to recover a lost server."""
         self._stopping.set()
+        self._thread.expect_end()
         self._transport.interrupt()
 
     def join(self) -> None:
-        """Wait until the session is closed."""
+        """Wait until the session is closed, or left behind."""
         if self._thread.ident is not None:
             self._thread.join()
         else:

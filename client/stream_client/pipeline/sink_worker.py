@@ -11,8 +11,9 @@ from stream_client.monitoring.connections import Reconnecting, watch
 from stream_client.monitoring.observer import Observer
 from stream_client.monitoring.outputs import OutputSnapshot, Publishing
 from stream_client.pipeline.deliveries import Deliveries
-from stream_client.sinks.base import Sink
+from stream_client.sinks.base import CountsKept, Sink
 from stream_client.util.bounded_queue import BoundedQueue
+from stream_client.util.owned_thread import OwnedThread
 
 
 class SinkWorker:
@@ -31,7 +32,7 @@ class SinkWorker:
         self._queue: BoundedQueue[Result] = BoundedQueue(self.CAPACITY)
         self._opened = threading.Event()
         self._open_error: StreamClientError | None = None
-        self._thread: threading.Thread | None = None
+        self._thread: OwnedThread | None = None
         self._on_result_end: Callable[[Result, bool], None] = lambda result, sent: None
         self._counting = threading.Lock()
         self._counts = OutputSnapshot()
@@ -45,6 +46,11 @@ class SinkWorker:
     def depth(self) -> int:
         """Results waiting."""
         return len(self._queue)
+
+    @property
+    def kept(self) -> int | None:
+        """How many results are in the sink, from the first one on; ``None`` where it may leave some out."""
+        return None if isinstance(self._sink, Publishing) else self._counts.sent
 
     def follow(self, deliveries: Deliveries) -> None:
         """Tell ``deliveries`` what becomes of each result. Called before the first one."""
@@ -62,9 +68,13 @@ class SinkWorker:
         watch(self.name, self._sink, self._observer)
         if isinstance(self._sink, Publishing):
             self._sink.follow(self._end_result)
-        self._thread = threading.Thread(target=self._run, args=(info,), name=f"sink {self.name}")
+        self._thread = OwnedThread(self._run, f"sink {self.name}", (info,))
         self._thread.start()
-        self._opened.wait()
+        # As in StreamClient.wait: a signal's handler runs only when this thread comes around.
+        while not self._opened.wait(0.2) and not self._thread.overdue:
+            pass
+        if not self._opened.is_set():
+            raise SinkError(f"{self.name}: stopped before it was open")
         if self._open_error is not None:
             self._thread.join()
             raise self._open_error
@@ -80,8 +90,13 @@ class SinkWorker:
         """Take nothing more; what is queued is still written."""
         self._queue.close()
 
+    def expect_end(self) -> None:
+        """The run was stopped: a sink that is stuck is not waited for any longer than a stop may take."""
+        if self._thread is not None:
+            self._thread.expect_end()
+
     def join(self) -> None:
-        """Wait until the sink is closed."""
+        """Wait until the sink is closed, or left behind."""
         if self._thread is not None:
             self._thread.join()
 
@@ -109,6 +124,7 @@ class SinkWorker:
             error = error or as_error(exception, SinkError, self.name)
         while (result := self._queue.get()) is not None:
             self._lose(result)
+        self._count_kept()
         self._observer.state(self.name, "ended")
         if self._open_error is None and (error is not None or asked_to_end):
             self._on_end(error)
@@ -137,6 +153,14 @@ class SinkWorker:
             self._counts = replace(self._counts, sent=self._counts.sent + 1)
         self._on_result_end(result, True)
         return wants_more
+
+    def _count_kept(self) -> None:
+        """Correct the counts: some of what the sink took may be lost, now that it is closed."""
+        if isinstance(self._sink, CountsKept):
+            with self._counting:
+                kept = min(self._sink.kept, self._counts.sent)
+                lost = self._counts.lost + self._counts.sent - kept
+                self._counts = replace(self._counts, sent=kept, lost=lost)
 
     def _lose(self, result: Result) -> None:
         with self._counting:

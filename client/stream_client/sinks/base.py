@@ -27,6 +27,15 @@ class Sink(Protocol):
 
 
 @runtime_checkable
+class CountsKept(Protocol):
+    """A sink that may lose the last results that it took when it fails. Optional: other sinks lose nothing."""
+
+    @property
+    def kept(self) -> int:
+        """How many of the results that it took can be read again, from the first one on. Asked after :meth:`close`."""
+
+
+@runtime_checkable
 class LandmarksUser(Protocol):
     """A sink that says whether it can work without landmarks. Optional: other sinks can."""
 

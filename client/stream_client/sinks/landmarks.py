@@ -37,6 +37,7 @@ class LandmarksSink:
         if suffix == ".parquet":
             _pyarrow()
         self._writer: JsonLines | _Parquet | None = None
+        self._count = self._kept = 0
 
     def open(self, info: StreamInfo) -> None:
         """Create the file."""
@@ -51,13 +52,22 @@ class LandmarksSink:
         row |= {"width": width, "height": height}
         row |= {part: _points(result.landmarks, part) for part in _PARTS}
         self._writer.write(row)
+        self._count += 1
         return True
+
+    @property
+    def kept(self) -> int:
+        """Rows in the file. A Parquet file that was not finished has none that can be read."""
+        return self._kept
 
     def close(self) -> None:
         """Write what is left and close the file."""
         if self._writer is not None:
             writer, self._writer = self._writer, None
+            if isinstance(writer, JsonLines):
+                self._kept = self._count
             writer.close()
+            self._kept = self._count
 
 
 def _points(landmarks: Landmarks | None, part: str) -> list[list[float]] | None:

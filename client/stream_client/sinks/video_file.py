@@ -49,6 +49,7 @@ class FileSink:
         self._last_pts = -1
         self._failed = False
         self._resized = False
+        self._count = 0
 
     def open(self, info: StreamInfo) -> None:
         """Create the file."""
@@ -89,6 +90,7 @@ class FileSink:
                 self._audio.advance(result.time)
             self._container.mux(packets)
             self._output.take_place()
+            self._count += 1
         except (OSError, av.error.FFmpegError) as error:
             self._failed = True
             raise SinkError(
@@ -103,6 +105,11 @@ class FileSink:
         finally:
             if self._output is not None:
                 self._output.close()
+
+    @property
+    def kept(self) -> int:
+        """Frames in the file: all that were written, or what can be read of it after an error."""
+        return min(self._count, _frames_in(self._path)) if self._failed else self._count
 
     def _finish(self) -> None:
         if self._container is None:
@@ -122,6 +129,7 @@ class FileSink:
                 self._output.check()
         except (OSError, av.error.FFmpegError) as error:
             if not self._failed:
+                self._failed = True
                 raise SinkError(f"finishing {self._path} failed: {error.strerror}", option="output_stream") from error
 
     def _start(self, image: Image) -> None:
@@ -151,3 +159,15 @@ class FileSink:
     def _frame_seconds(self) -> float:
         assert self._info is not None
         return 1.0 / float(self._info.frame_rate or 30)
+
+
+def _frames_in(path: Path) -> int:
+    """How many video frames can be read from a file that may be cut off."""
+    count = 0
+    try:
+        with av.open(f"file:{path}") as container:
+            for packet in container.demux(video=0):
+                count += packet.size > 0
+    except (OSError, av.error.FFmpegError):
+        pass  # the end of what can be read
+    return count

@@ -4,6 +4,7 @@ A server that does not know a region of shared memory refuses the requests that 
 its answers are awaited. A second call begins with the requests that are still unanswered, now inside their messages.
 """
 
+import logging
 import math
 import threading
 import time
@@ -21,6 +22,9 @@ from stream_client.transport.options import Parameter, TransportOptions
 from stream_client.transport.shared_memory import SharedMemory
 from stream_client.transport.status import error_of_status, error_of_text, no_output
 from stream_client.util.bounded_queue import BoundedQueue
+from stream_client.util.owned_thread import OwnedThread
+
+logger = logging.getLogger(__name__)
 
 
 class StreamingTransport:
@@ -35,6 +39,9 @@ class StreamingTransport:
 
     LINGER = 0.5
     """Seconds to wait until a server ends a call after its last answer."""
+
+    CLOSE = 1.0
+    """Seconds to wait until a cancelled call ends. It ends at once, unless a thread of gRPC's has died."""
 
     BUFFERED = 4
     """How many requests at the start of a session are no measure of the network's rate."""
@@ -51,7 +58,7 @@ class StreamingTransport:
         self._parameters = dict(parameters or {})
         self._start: grpc.StreamStreamMultiCallable[bytes, bytes] | None = None
         self._call: grpc.Call | None = None
-        self._reader: threading.Thread | None = None
+        self._reader: OwnedThread | None = None
         self._requests: BoundedQueue[bytes] = BoundedQueue(self.QUEUE)
         self._unanswered: OrderedDict[int, None] = OrderedDict()
         self._lock = threading.Lock()
@@ -77,7 +84,7 @@ class StreamingTransport:
         self._renewing = self._finished = self._closed = False
         self._start = channel.stream_stream(method_path("ModelStreamInfer"))
         self._call = self._start(self._drain(self._requests))
-        self._reader = threading.Thread(target=self._run, args=(listener,), name="stream reader", daemon=True)
+        self._reader = OwnedThread(self._run, "stream reader", (listener,))
         self._reader.start()
 
     def encode(self, request: Request) -> bytes:
@@ -122,7 +129,9 @@ class StreamingTransport:
         if call is not None:
             call.cancel()
         if self._reader is not None:
-            self._reader.join()
+            self._reader.join(self.CLOSE)
+            if self._reader.is_alive():
+                logger.warning("the connection to %s does not close and is left behind", self._link.address)
         self._link.close()
         self._call = self._reader = None
 
