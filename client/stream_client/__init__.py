@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from stream_client.monitoring.summary import Summary
     from stream_client.options import DropPolicy, RunOptions, ServerLossPolicy
     from stream_client.processing.results import Detector, LandmarkClassifier, Postprocess
-    from stream_client.sinks.base import LandmarksUser, Sink
+    from stream_client.sinks.base import CountsKept, LandmarksUser, Sink
     from stream_client.sinks.factory import SinkLike, open_sink
     from stream_client.sinks.label_changes import LabelChangesSink
     from stream_client.sinks.labels import LabelsSink
@@ -88,6 +88,7 @@ __all__ = [
     "ConnectionLostError",
     "ConnectionState",
     "ConnectionSummary",
+    "CountsKept",
     "CountsUnreadable",
     "DeadlineError",
     "Detections",

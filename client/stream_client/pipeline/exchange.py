@@ -296,9 +296,7 @@ class Exchange:
     def wait_unanswered(self, timeout: float) -> bool:
         """Wait until nothing is in flight, at most ``timeout`` seconds; whether that came true."""
         with self._changed:
-            return self._changed.wait_for(
-                lambda: not self._joiner.unsettled or self._is_over, timeout
-            )
+            return self._changed.wait_for(lambda: not self._joiner.unsettled or self._is_over, timeout)
 
     def abort(self, reason: str, error: StreamClientError) -> None:
         """End at once: everything unfinished fails with ``reason``."""

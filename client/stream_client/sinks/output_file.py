@@ -1,5 +1,6 @@
 """Files that are written beside their place, so that what was there stays until something better comes."""
 
+import errno
 import os
 import secrets
 import stat
@@ -35,8 +36,16 @@ class OutputFile:
         self._option = option
         self._descriptor: int | None = None
         with sink_errors(f"cannot write {path}", option):
-            self._path = Path(os.path.realpath(path))  # a link stays a link
-            self.written_to = self._create()
+            mode = _mode(path)
+            self.is_pipe = mode is not None and stat.S_ISFIFO(mode)
+            """Whether it has to be opened by Python: FFmpeg waits for a pipe's reader with the interpreter locked."""
+            if mode is None or stat.S_ISREG(mode):
+                self._path = Path(os.path.realpath(path))  # a link stays a link
+                self.written_to = self._create(mode)
+            elif stat.S_ISDIR(mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            else:
+                self._path = self.written_to = path
 
     def take_place(self) -> None:
         """Make the new file the one at ``path``; call it again to check that it is still there."""
@@ -60,20 +69,20 @@ class OutputFile:
         if self.written_to != self._path:
             self.written_to.unlink(missing_ok=True)
 
-    def _create(self) -> Path:
+    def _create(self, mode: int | None) -> Path:
         path = self._path
-        try:
-            mode = path.stat().st_mode
-        except FileNotFoundError:
-            permissions = 0o666
-        else:
-            if not stat.S_ISREG(mode):
-                if stat.S_ISDIR(mode):
-                    raise IsADirectoryError(None, "Is a directory")
-                return path
+        if mode is not None:
             os.close(os.open(path, os.O_WRONLY))  # refuses what may not be written
-            permissions = stat.S_IMODE(mode)
+        permissions = 0o666 if mode is None else stat.S_IMODE(mode)
         name = path.stem if len(os.fsencode(path.name)) < _LONGEST_NAME else ""
         new = path.with_name(f".{name}.{secrets.token_hex(4)}{path.suffix}")
         self._descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, permissions)
         return new
+
+
+def _mode(path: Path) -> int | None:
+    """The mode of the file that ``path`` leads to; ``None`` where there is none yet."""
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return None

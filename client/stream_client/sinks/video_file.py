@@ -3,6 +3,7 @@
 import logging
 from fractions import Fraction
 from pathlib import Path
+from typing import IO
 
 import av
 import av.error
@@ -30,6 +31,7 @@ class FileSink:
     def __init__(self, path: str | Path, *, quality: int = DEFAULTS.quality) -> None:
         self._path = Path(path)
         self._output: OutputFile | None = None
+        self._pipe: IO[bytes] | None = None
         self.name = f"file {self._path.name}"
         if self._path.suffix.lower() not in _CONTAINERS:
             raise ConfigurationError(
@@ -64,7 +66,9 @@ class FileSink:
             options["frag_duration"] = "30000"  # µs: one or two frames a fragment cost 2 % in size
         self._output = OutputFile(self._path, "output_stream")
         with sink_errors(f"cannot write {self._path}", "output_stream"):
-            self._container = av.open(f"file:{self._output.written_to}", "w", format=container, options=options)
+            self._pipe = self._path.open("wb", buffering=0) if self._output.is_pipe else None
+            target = self._pipe or f"file:{self._output.written_to}"
+            self._container = av.open(target, "w", format=container, options=options)
         if info.sound is not None:
             self._audio = AudioWriter(info.sound, suffix)
 
@@ -105,6 +109,8 @@ class FileSink:
         finally:
             if self._output is not None:
                 self._output.close()
+            if self._pipe is not None:
+                self._pipe.close()
 
     @property
     def kept(self) -> int:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -144,3 +145,19 @@ def test_changes_of_a_label_that_never_comes_are_an_empty_file(tmp_path: Path) -
     sink.write(result(0))
     sink.close()
     assert (tmp_path / "changes.jsonl").read_text() == ""
+
+
+def test_a_pipe_gets_the_video(tmp_path: Path) -> None:
+    pipe = tmp_path / "out.mkv"
+    os.mkfifo(pipe)
+    received: list[bytes] = []
+    reader = threading.Thread(target=lambda: received.append(pipe.read_bytes()))
+    reader.start()
+    sink = FileSink(pipe)
+    sink.open(INFO)
+    for index in range(5):
+        sink.write(result(index))
+    sink.close()
+    reader.join(10)
+    (tmp_path / "copy.mkv").write_bytes(received[0])
+    assert len(read_back(tmp_path / "copy.mkv")) == 5
