@@ -30,6 +30,7 @@ _COMMANDS = {
     "benchmark": "stream_client.cli.benchmark",
     "analyze": "stream_client.cli.analyze",
     "view": "stream_client.cli.view",
+    "cameras": "stream_client.cli.cameras",
 }
 """Commands with flags of their own; ``train`` and ``evaluate`` need the extra ``train``."""
 

@@ -65,7 +65,7 @@ def open_source(
     scheme, separator, _ = spec.partition("://")
     if separator:
         raise ConfigurationError(
-            f"{scheme}:// input is not supported: a camera, a file, rtsp://, rtsps:// or http(s)://",
+            f"{scheme}:// input is not supported: a camera, a file, rtsp://, rtsps://, http(s):// or onvif://",
             option="input_stream",
         )
     return FileSource(spec, realtime=options.realtime, loop=options.loop, images=images)

@@ -1,6 +1,7 @@
-"""Network streams: RTSP, and what HTTP carries: MJPEG, HLS, files."""
+"""Network streams: RTSP, what HTTP carries (MJPEG, HLS, files), and ONVIF cameras."""
 
 import ssl
+from functools import partial
 from urllib.parse import urlsplit
 
 import av.error
@@ -27,7 +28,7 @@ from stream_client.util.redact import redact
 from stream_client.util.tls import ffmpeg_tls_options, tls_context, tls_failure, tls_reason
 from stream_client.util.urls import CREDENTIALS_VARIABLE, split_credentials, with_credentials
 
-_SCHEMES = ("rtsp", "rtsps", "http", "https")
+_SCHEMES = ("rtsp", "rtsps", "http", "https", "onvif")
 _PROBE_TIMEOUT = 1.0
 _MEANINGS = {
     400: "the server does not know this path, or has no room for another viewer (mediamtx: `paths`, `maxReaders`)",
@@ -95,13 +96,21 @@ def network_source(
 ) -> ReconnectingSource:
     """A network stream that reconnects when it is lost; see :class:`ReconnectingSource`."""
     clock = SteadyClock()
-    return ReconnectingSource(
-        lambda: network_connection(
-            url, rtsp_transport=rtsp_transport, timeout=timeout, insecure=insecure, images=images, clock=clock
-        ),
-        redact(url),
-        reconnect_timeout=reconnect_timeout,
+    connect = partial(
+        network_connection,
+        rtsp_transport=rtsp_transport,
+        timeout=timeout,
+        insecure=insecure,
+        images=images,
+        clock=clock,
     )
+    if url.lower().startswith("onvif://"):
+        from stream_client.sources.onvif import OnvifConnection  # few streams need it
+
+        return ReconnectingSource(
+            lambda: OnvifConnection(url, connect, timeout=timeout), redact(url), reconnect_timeout=reconnect_timeout
+        )
+    return ReconnectingSource(lambda: connect(url), redact(url), reconnect_timeout=reconnect_timeout)
 
 
 def network_error(live: LiveInput, error: OSError | av.error.FFmpegError | RtspError) -> SourceError:

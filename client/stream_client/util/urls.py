@@ -14,7 +14,7 @@ CREDENTIALS_VARIABLE = "STREAM_CLIENT_CREDENTIALS"
 """The environment's credentials: URLs with user and password, such as ``rtsp://me:pa%40ss@camera``, with spaces between
 them. Each is for the addresses that begin with it.
 """
-DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rtmp": 1935, "rtmps": 443}
+DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rtmp": 1935, "onvif": 80, "rtmps": 443}
 
 _HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|[^@/?#:\[\]]+)(?::\d{1,5})?", re.IGNORECASE)
 _NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f]")
@@ -118,6 +118,11 @@ def moved(url: str, to: str) -> str:
     """``to`` with its credentials; those of ``url`` are also its own where it is at the same server."""
     credentials = credentials_for(url) if same_server(url, to) else credentials_for(to)
     return _joined(split_credentials(to)[0], credentials)
+
+
+def with_user(url: str, credentials: Credentials) -> str:
+    """``url`` with these credentials in place of its own."""
+    return _joined(split_credentials(url)[0], credentials)
 
 
 def _joined(bare: str, credentials: Credentials | None) -> str:

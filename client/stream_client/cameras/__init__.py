@@ -1,0 +1,1 @@
+"""Which cameras there are: at this machine, and on the network."""
