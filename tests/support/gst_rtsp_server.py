@@ -84,7 +84,7 @@ class Server:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.server = GstRtspServer.RTSPServer()
-        self.server.set_address("127.0.0.1")
+        self.server.set_address(options.address)
         self.server.set_service(str(options.port))
         # A viewer who waits for a picture must not hold up the publisher: a thread for each connection.
         self.server.get_thread_pool().set_max_threads(-1)
@@ -154,6 +154,7 @@ def main() -> None:
     parser.add_argument("--password")
     parser.add_argument("--auth", choices=("basic", "digest"), default="digest")
     parser.add_argument("--certificate")
+    parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--udp_only", action="store_true")
     parser.add_argument("--tcp_only", action="store_true")
     Gst.init(None)

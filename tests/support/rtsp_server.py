@@ -38,9 +38,13 @@ class RtspServer:
         port: int | None = None,
         udp_only: bool = False,
         tcp_only: bool = False,
+        address: str = "127.0.0.1",
+        before: Sequence[str] = (),
     ) -> None:
         self.port = port or free_port()
-        self._command = [SYSTEM_PYTHON, str(SCRIPT), "--port", str(self.port), "--auth", auth]
+        self._address = address
+        self._command = [*before, SYSTEM_PYTHON, str(SCRIPT), "--port", str(self.port), "--auth", auth]
+        self._command += ["--address", address]
         for name in publish:
             self._command += ["--publish", name]
         for name, pipeline in (play or {}).items():

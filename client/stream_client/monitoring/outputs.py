@@ -14,6 +14,11 @@ class OutputSnapshot:
     ``sent``: it took them. ``skipped``: newer ones were sent instead, since it was slower than they came.
     ``repeated``: sent again since nothing new came. ``lost``: they came while it was away, or after it had failed.
     ``away``: it has a connection, which is not there. ``reason``: why it is or was away.
+
+    Rates are in bits a second: ``line_rate`` is what its line carries, ``None`` unless it was the limit;
+    ``wanted_rate`` what the frames want; ``limit`` what the encoder may use, ``None``: as much as it wants.
+    ``limited``: seconds in which the line was the limit. ``age``: seconds from the capture of the frame sent last until
+    it has arrived, as far as this side can know.
     """
 
     sent: int = 0
@@ -22,11 +27,19 @@ class OutputSnapshot:
     lost: int = 0
     away: bool = False
     reason: str = ""
+    line_rate: float | None = None
+    wanted_rate: float = 0.0
+    limit: int | None = None
+    limited: float = 0.0
+    age: float = 0.0
 
     def line(self) -> str:
         """``148 sent, 2 skipped for newer ones, 3 repeated, 0 lost``."""
         counts = [f"{self.sent} sent", f"{self.skipped} skipped for newer ones"]
-        return ", ".join([*counts, f"{self.repeated} repeated", f"{self.lost} lost while it was away"])
+        counts += [f"{self.repeated} repeated", f"{self.lost} lost while it was away"]
+        if self.limited and self.line_rate is not None:
+            counts.append(f"the line carried {self.line_rate / 1000:.0f} kbit/s of {self.wanted_rate / 1000:.0f}")
+        return ", ".join(counts)
 
     def problem(self) -> str | None:
         """What is wrong with the output at the end of a run, in one clause; ``None``: nothing."""

@@ -34,6 +34,7 @@ from stream_client.monitoring.bounded_server import BoundedServer
 from stream_client.monitoring.ledger import DROP_REASONS, FAIL_REASONS
 from stream_client.monitoring.observer import ConnectionState
 from stream_client.monitoring.options import MetricsOptions
+from stream_client.monitoring.outputs import OutputSnapshot
 from stream_client.monitoring.statistics import HistogramSnapshot, Statistics, StatisticsSnapshot
 from stream_client.util.redact import redact
 from stream_client.util.urls import check_clear_text
@@ -282,6 +283,19 @@ def _gauges(runs: Sequence[StatisticsSnapshot]) -> Iterator[Metric]:
         for name, connection in run.connections.items():
             states.add_metric([*_names(run), redact(name)], {each: each == connection.state for each in _STATES})
     yield from (queues, states)
+    one: Callable[[OutputSnapshot], float | None]
+    for name, help_text, one in (
+        ("line_bits_per_second", "What its line carries, where that is the limit.", lambda output: output.line_rate),
+        ("wanted_bits_per_second", "What the frames want.", lambda output: output.wanted_rate),
+        ("limit_bits_per_second", "What the encoder may use, where it is limited.", lambda output: output.limit),
+        ("age_seconds", "From the capture of the frame sent last to its arrival.", lambda output: output.age),
+    ):
+        family = GaugeMetricFamily(f"stream_client_output_{name}", help_text, labels=(*_LABELS, "output"))
+        for run in runs:
+            for output, found in run.outputs.items():
+                if (number := one(found)) is not None:
+                    family.add_metric([*_names(run), redact(output)], number)
+        yield family
 
 
 def _filled(

@@ -9,11 +9,14 @@ import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from stream_client.monitoring.outputs import OutputSnapshot
 from stream_client.monitoring.statistics import StatisticsSnapshot
 from stream_client.util.redact import redact
 
-Culprit = Literal["damage", "source", "sink", "window", "server", "frame_size", "postprocess", "join"]
+Culprit = Literal["damage", "source", "sink", "line", "window", "server", "frame_size", "postprocess", "join"]
 
+LIMITED = 0.25
+"""An output's line that is the limit for this share of the run holds it back."""
 BUSY = 0.8
 """A part that is busy for this share of the run holds it back."""
 UNQUEUED = 1.5
@@ -61,7 +64,19 @@ def verdict(run: StatisticsSnapshot, conditions: Conditions) -> Verdict | None:
     """The verdict, or ``None`` for a run of too few frames to judge by."""
     if _answered(run) < FEWEST_FRAMES or not run.elapsed or not run.latency.total:
         return None
-    return _damage(run, conditions) or _busiest(run, conditions) or _largest(run, conditions)
+    return _damage(run, conditions) or _thin_line(run) or _busiest(run, conditions) or _largest(run, conditions)
+
+
+def _thin_line(run: StatisticsSnapshot) -> Verdict | None:
+    """An output whose line was the limit for :data:`LIMITED` of the run."""
+    name, output = max(run.outputs.items(), key=lambda item: item[1].limited, default=("", OutputSnapshot()))
+    share = min(1.0, output.limited / run.elapsed)
+    if share < LIMITED or output.line_rate is None:
+        return None
+    carries, wanted = output.line_rate / 1000, output.wanted_rate / 1000
+    sentence = f"the line to {redact(name)} carries {carries:.0f} kbit/s and the frames want {wanted:.0f}: "
+    remedy = "use a faster line, send smaller or fewer frames, or accept a lower quality"
+    return Verdict("line", share, sentence + remedy, "quality")
 
 
 def _answered(run: StatisticsSnapshot) -> int:

@@ -10,6 +10,7 @@ from stream_client.publishing.encoder import EncoderFactory, PyavEncoder
 from stream_client.publishing.ffmpeg_encoder import FfmpegEncoder, ffmpeg_command
 from stream_client.publishing.publisher import PublishingSink
 from stream_client.publishing.rtsp import RtspWire, Transport
+from stream_client.publishing.session import Bounds
 from stream_client.publishing.sharing import EncoderPool
 from stream_client.sinks.options import SinkOptions
 from stream_client.util.redact import redact
@@ -49,7 +50,12 @@ def open_publisher(
         lambda: RtspWire(url, transport, timeout=_TIMEOUT, insecure=options.rtsp_insecure),
         encoder_factory(options),
         pool=pool,
-        settings=options,
+        settings=(options.encoder, options.quality),
+        bounds=Bounds(
+            options.output_latency,
+            options.bitrate if options.bitrate == "auto" else 1000 * options.bitrate,
+            1000 * options.bitrate_min,
+        ),
         reconnect_timeout=reconnect_timeout,
         timeout=_TIMEOUT,
     )

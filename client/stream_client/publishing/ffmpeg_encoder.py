@@ -9,13 +9,14 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
-from fractions import Fraction
 from typing import IO
 
 import numpy as np
 
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Image
+from stream_client.publishing.encoder import BUFFER_SECONDS
+from stream_client.publishing.wire import VideoTrack
 from stream_client.sinks.options import DEFAULTS
 from stream_client.util.bounded_queue import BoundedQueue
 
@@ -23,8 +24,10 @@ _START_CODE = b"\x00\x00\x00\x01"
 _VIDEO_TAG, _CONFIGURATION, _PICTURE = 9, 0, 1
 
 
-def ffmpeg_command(codec: str, width: int, height: int, *, quality: int = DEFAULTS.quality) -> list[str]:
-    """The command line for ``codec``, made by ffmpeg-python."""
+def ffmpeg_command(
+    codec: str, width: int, height: int, *, quality: int = DEFAULTS.quality, limit: int | None = None
+) -> list[str]:
+    """The command line for ``codec``, made by ffmpeg-python; ``limit`` in bits a second."""
     try:
         import ffmpeg
     except ModuleNotFoundError as error:
@@ -54,6 +57,9 @@ def ffmpeg_command(codec: str, width: int, height: int, *, quality: int = DEFAUL
         after["pix_fmt"] = "yuv420p"
     if codec == "libx264":
         after |= {"preset": "veryfast", "tune": "zerolatency", "crf": quality}
+    if limit is not None:
+        after |= {"maxrate": limit, "bufsize": round(limit * BUFFER_SECONDS)}
+        after |= {} if codec == "libx264" else {"video_bitrate": limit}
     frames = ffmpeg.input("pipe:", use_wallclock_as_timestamps=1, **before)
     options = ["-hide_banner", "-loglevel", "error"]
     if codec.endswith("_vaapi"):
@@ -69,14 +75,14 @@ class FfmpegEncoder:
 
     def __init__(
         self,
-        width: int,
-        height: int,
-        frame_rate: Fraction | None = None,
+        track: VideoTrack,
+        limit: int | None = None,
         *,
         codec: str = "libx264",
         quality: int = DEFAULTS.quality,
     ) -> None:
-        command = ffmpeg_command(codec, width, height, quality=quality)
+        shape = track.shape
+        command = ffmpeg_command(codec, shape.width, shape.height, quality=quality, limit=limit)
         self._codec = codec
         self._units: BoundedQueue[bytes] = BoundedQueue(8)
         self._last_words: list[str] = []

@@ -5,7 +5,7 @@ import math
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import replace
-from fractions import Fraction
+from functools import partial
 
 from stream_client.errors import RtspError, SinkError, StreamClientError
 from stream_client.frames import Result, StreamInfo
@@ -15,11 +15,11 @@ from stream_client.publishing.encoder import EncoderFactory
 from stream_client.publishing.fates import Fates
 from stream_client.publishing.pacing import Pacer
 from stream_client.publishing.refusals import TAKEN_OVER, is_closed_by_server, is_final, meaning, refuses_credentials
-from stream_client.publishing.session import Session
+from stream_client.publishing.session import Bounds, LineReport, Session
 from stream_client.publishing.sharing import EncoderPool, Picture
 from stream_client.publishing.wire import VideoTrack, WireFactory
 from stream_client.util.backoff import Backoff
-from stream_client.util.media import even
+from stream_client.util.media import even, written_shape
 from stream_client.util.reconnector import Reconnector
 from stream_client.util.redact import redact
 from stream_client.util.retry_plan import RetryPlan
@@ -50,6 +50,7 @@ class PublishingSink:
         *,
         pool: EncoderPool | None = None,
         settings: Hashable = None,
+        bounds: Bounds | None = None,
         reconnect_timeout: float | None = None,
         timeout: float = 5.0,
         backoff: Backoff | None = None,
@@ -60,6 +61,8 @@ class PublishingSink:
         self._make_encoder = encoder
         self._pool = pool or EncoderPool()
         self._settings = settings
+        self._bounds = bounds or Bounds()
+        self._line = LineReport()
         self._longest = min(timeout, reconnect_timeout or math.inf)
         self._on_state: Callable[[ConnectionState], None] = lambda state: None
         self._state: ConnectionState = "connecting"
@@ -90,7 +93,7 @@ class PublishingSink:
         )
         self._last_taken = False
         self._pacer: Pacer | None = None
-        self._frame_rate: Fraction | None = None
+        self._info: StreamInfo | None = None
 
     def watch(self, on_state: Callable[[ConnectionState], None]) -> None:
         """Call ``on_state`` at each change of state, in the publishing thread. Call this before :meth:`open`."""
@@ -103,12 +106,21 @@ class PublishingSink:
     def output(self) -> OutputSnapshot:
         """What became of the frames so far."""
         away = self._state != "live"
-        return replace(self._fates.counts(), away=away, reason=self._why_away() if away else "")
+        return replace(
+            self._fates.counts(),
+            away=away,
+            reason=self._why_away() if away else "",
+            line_rate=self._line.carries,
+            wanted_rate=self._line.wanted,
+            limit=self._line.limit,
+            limited=self._line.limited,
+            age=self._line.age,
+        )
 
     def open(self, info: StreamInfo) -> None:
         """Start the thread. The first frame opens the connection."""
         self._pacer = None if info.live else Pacer()
-        self._frame_rate = info.frame_rate
+        self._info = info
         self._thread = threading.Thread(target=self._run, name=f"publish {self.name}", daemon=True)
         self._thread.start()
 
@@ -187,20 +199,20 @@ class PublishingSink:
         with self._changed:
             assert self._newest is not None
             result = self._newest
-        picture = _picture(result)
-        height, width = picture.image.shape[:2]
-        tap = self._pool.tap(self._make_encoder, width, height, self._frame_rate, self._settings)
-        session = Session(tap, self._make_wire(), VideoTrack(width, height, self._frame_rate))
+        assert self._info is not None
+        track = VideoTrack(written_shape(self._info, result.image), self._info.frame_rate)
+        open_tap = partial(self._pool.tap, self._make_encoder, self._settings)
+        session = Session(open_tap, self._make_wire(), track, self._bounds, self._line)
         with self._changed:
             self._session = session
         try:
-            session.begin(picture, within)
+            session.begin(_picture(result), within)
         except BaseException:
             self._close_session(session)
             raise
         with self._changed:
             self._unseen = True  # nothing of it was sent yet
-        logger.info("%s: publishing %dx%d", self.name, width, height)
+        logger.info("%s: publishing %dx%d", self.name, track.shape.width, track.shape.height)
 
     def _publish(self) -> bool:
         """Publish until the frames' size changes or the server is lost. ``False`` when the sink was closed."""
@@ -214,7 +226,8 @@ class PublishingSink:
                     sent = session.repeat()
                 else:
                     picture = _picture(result)
-                    if picture.image.shape[:2] != (session.track.height, session.track.width):
+                    shape = session.track.shape
+                    if picture.image.shape[:2] != (shape.height, shape.width):
                         return True
                     sent = session.send(picture)
                 for frame in sent:

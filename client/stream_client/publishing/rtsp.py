@@ -62,7 +62,7 @@ class RtspWire:
         connection.request("RECORD", connection.url, {"Range": "npt=0.000-"})
         self._next_report = time.monotonic()
 
-    def send(self, frame: EncodedFrame) -> None:
+    def send(self, frame: EncodedFrame) -> int:
         """Send an access unit. Waits at most the timeout."""
         packets = list(self._packetiser.packets(split_access_unit(frame.data), frame.time))
         now = time.monotonic()
@@ -71,18 +71,21 @@ class RtspWire:
             report = self._packetiser.sender_report(frame.time, time.time())
             self._next_report = now + _REPORT_SECONDS
         if self._udp is not None:
-            self._udp.send(packets, report)
+            size = self._udp.send(packets, report)
             self._connection.send(self._connection.keepalive())
         else:
             parts = [interleaved(0, packet) for packet in packets]
             if report is not None:
                 parts.append(interleaved(1, report))
-            self._connection.send(b"".join([*parts, self._connection.keepalive()]))
+            data = b"".join([*parts, self._connection.keepalive()])
+            self._connection.send(data)
+            size = len(data)
         self._connection.discard_received()
+        return size
 
     def queued(self) -> int | None:
-        """Unknown yet."""
-        return None
+        """Bytes in the kernel's buffer, of TCP or UDP."""
+        return self._connection.queued() if self._udp is None else self._udp.queued()
 
     def close(self) -> None:
         """End the session where possible, and close the connection."""

@@ -1,33 +1,88 @@
-"""Frames of one size on one connection."""
+"""Frames of one size on one connection, whose line may be thinner than they want."""
 
-from stream_client.publishing.sharing import Picture, Tap
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from stream_client.publishing.bit_rate import BitRate
+from stream_client.publishing.line import Line
+from stream_client.publishing.sharing import KEY_SECONDS, Picture, Tap
 from stream_client.publishing.wire import EncodedFrame, VideoTrack, Wire
+
+OpenTap = Callable[[VideoTrack, int | None], Tap]
+"""A tap of an encoder for this track, limited to so many bits a second, or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """``latency``: seconds that frames may wait on their way. ``rate``: bits a second, or found by itself.
+
+    ``lowest_rate``: bits a second that a found rate does not fall below.
+    """
+
+    latency: float = 0.5
+    rate: int | Literal["auto"] = "auto"
+    lowest_rate: int = 50_000
+
+
+@dataclass(slots=True)
+class LineReport:
+    """What a line carries and what the frames want, in bits a second; ``None`` where it never was the limit.
+
+    ``limited``: seconds in which the line was the limit. ``age``: seconds from the capture of the frame that was sent
+    last until it has arrived, as far as this side can know.
+    """
+
+    carries: float | None = None
+    wanted: float = 0.0
+    limit: int | None = None
+    limited: float = 0.0
+    age: float = 0.0
 
 
 class Session:
-    """An encoder's tap and a wire. One thread uses it. Only :meth:`abort` is for other threads."""
+    """An encoder's tap and a wire. One thread uses it. Only :meth:`abort` is for other threads.
+
+    What waits on the line is bounded in time: beyond the bound nothing is sent, and then a key frame of what is new.
+    ``report`` is kept from one session to the next.
+    """
 
     REPEAT_SECONDS = 0.2
     """Seconds. When nothing new comes, the last frame is sent again: servers cut a silent publisher."""
+    TOLERATED = 0.4
+    """Of the latency bound: a lag above this lowers the bit rate, and one below it ends a pause."""
 
-    def __init__(self, tap: Tap, wire: Wire, track: VideoTrack) -> None:
+    def __init__(self, open_tap: OpenTap, wire: Wire, track: VideoTrack, bounds: Bounds, report: LineReport) -> None:
         self.track = track
-        self._tap = tap
+        self._open_tap = open_tap
         self._wire = wire
+        self._bounds = bounds
+        self._report = report
+        self._line = Line()
+        self._rate = BitRate(lowest=bounds.lowest_rate, tolerated=self.TOLERATED * bounds.latency)
+        self._limit = None if bounds.rate == "auto" else bounds.rate
+        self._tap = open_tap(track, self._limit)
+        self._pausing = False
+        self._blocked = 0.0
+        self._looked = time.monotonic()
+        self._unlimited_frames = self._unlimited_bytes = 0
+        self._frame_seconds = 1.0 / float(track.frame_rate or 30)
 
     def begin(self, picture: Picture, within: float) -> None:
         """Connect and announce the stream, in ``within`` seconds. Nothing is sent yet."""
         self._wire.open(self.track, self._tap.first(picture), within)
         # Opening takes time: the stream begins with what is new then.
         self._tap.restart()
+        self._looked = time.monotonic()
 
     def send(self, picture: Picture) -> list[EncodedFrame]:
-        """Send ``picture`` and what else is new; what was sent."""
-        return self._send(self._tap.encode(picture))
+        """Send ``picture`` and what else is new, if the line has room; what was sent."""
+        return self._send(self._tap.encode(picture)) if self._has_room() else []
 
     def repeat(self) -> list[EncodedFrame]:
         """Send the last picture again, unless another output has just done so; what was sent."""
-        return self._send(self._tap.repeat(self.REPEAT_SECONDS))
+        return self._send(self._tap.repeat(self.REPEAT_SECONDS)) if self._has_room() else []
 
     def abort(self) -> None:
         """Make every waiting call fail now. Called from another thread."""
@@ -41,5 +96,48 @@ class Session:
 
     def _send(self, frames: list[EncodedFrame]) -> list[EncodedFrame]:
         for frame in frames:
-            self._wire.send(frame)
+            began = time.monotonic()
+            size = self._wire.send(frame)
+            now = time.monotonic()
+            self._blocked = now - began
+            self._line.sent(size, now)
+            self._report.age = now - frame.captured + self._line.lag(now)
+            if self._limit is None:
+                self._unlimited_frames += 1
+                self._unlimited_bytes += size
+                seconds = max(self._unlimited_frames * self._frame_seconds, KEY_SECONDS)
+                self._report.wanted = 8.0 * self._unlimited_bytes / seconds
         return frames
+
+    def _has_room(self) -> bool:
+        now = time.monotonic()
+        queued = self._wire.queued()
+        if queued is None:
+            return True
+        self._line.queued(queued, now)
+        lag = max(self._line.lag(now), self._blocked)
+        self._blocked = 0.0
+        self._adapt(now, lag)
+        if lag > self._bounds.latency:
+            self._pausing = True
+        elif self._pausing and lag <= self.TOLERATED * self._bounds.latency:
+            self._pausing = False
+            self._tap.restart()
+        return not self._pausing
+
+    def _adapt(self, now: float, lag: float) -> None:
+        report = self._report
+        carries = None if self._line.rate is None else 8.0 * self._line.rate
+        if self._pausing or self._rate.limit is not None:
+            report.limited += now - self._looked
+            report.carries = carries
+        self._looked = now
+        if self._bounds.rate != "auto":
+            return
+        self._rate.update(now, lag=lag, line=carries, wanted=report.wanted)
+        report.limit = self._rate.limit
+        if self._rate.limit != self._limit:
+            self._limit = self._rate.limit
+            tap = self._open_tap(self.track, self._limit)
+            self._tap.close()
+            self._tap = tap

@@ -5,15 +5,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from fractions import Fraction
 
 from stream_client.frames import Image
 from stream_client.publishing.encoder import Encoder, EncoderFactory
-from stream_client.publishing.wire import EncodedFrame
+from stream_client.publishing.wire import EncodedFrame, VideoTrack
 from stream_client.rtsp.h264 import CLOCK_RATE, split_access_unit
 
 KEY_SECONDS = 1.0
 """Seconds between key frames, at most. Viewers can join and recover within this time."""
+LIMITED_KEY_SECONDS = 2.0
+"""The same where the bit rate is limited: key frames are what costs most."""
 _IDR = 5
 _NOT_SENT_YET = 300
 """Encoded frames that an output may leave untaken. Beyond them it starts afresh with a key frame."""
@@ -76,7 +77,8 @@ class Tap:
 class SharedEncoder:
     """One encoder and the taps of its outputs. Safe from any thread: who comes first with a picture encodes it."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, key_seconds: float) -> None:
+        self._key_seconds = key_seconds
         self._encoder = encoder
         self._lock = threading.Lock()
         self._taps: list[Tap] = []
@@ -144,7 +146,7 @@ class SharedEncoder:
         self._in_encoder.append((self._ticks, picture))
         key = self._encoded_at >= self._next_key or any(tap.wants_key for tap in self._taps)
         if key:
-            self._next_key = self._encoded_at + KEY_SECONDS
+            self._next_key = self._encoded_at + self._key_seconds
         for data in self._encoder.encode(picture.image, self._ticks, key=key):
             presentation, shown = self._in_encoder.popleft()
             is_key = any(unit[0] & 0x1F == _IDR for unit in split_access_unit(data))
@@ -168,16 +170,17 @@ class EncoderPool:
         self._lock = threading.Lock()
         self._encoders: dict[Hashable, SharedEncoder] = {}
 
-    def tap(self, make: EncoderFactory, width: int, height: int, rate: Fraction | None, settings: Hashable) -> Tap:
-        """A tap of the encoder for frames of this size; ``make`` is called where no output with ``settings`` has one.
+    def tap(self, make: EncoderFactory, settings: Hashable, track: VideoTrack, limit: int | None) -> Tap:
+        """A tap of the encoder for this track and limit; ``make`` is called where no output with ``settings`` has one.
 
         Raises :class:`~stream_client.errors.SinkError` where the encoder cannot be made.
         """
-        key = (width, height, settings)
+        key = (settings, track, limit)
         with self._lock:
             shared = self._encoders.get(key)
             if shared is None:
-                shared = self._encoders[key] = SharedEncoder(make(width, height, rate))
+                seconds = KEY_SECONDS if limit is None else LIMITED_KEY_SECONDS
+                shared = self._encoders[key] = SharedEncoder(make(track, limit), seconds)
             tap = Tap(shared, lambda tap: self._close(key, shared, tap))
             shared.join(tap)
             return tap

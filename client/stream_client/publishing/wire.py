@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
+from stream_client.util.media import ImageShape
+
 
 @dataclass(frozen=True, slots=True)
 class EncodedFrame:
@@ -24,10 +26,9 @@ class EncodedFrame:
 
 @dataclass(frozen=True, slots=True)
 class VideoTrack:
-    """What a wire says about the stream before its first frame. ``frame_rate`` is the source's nominal rate."""
+    """What is known about the stream before its first frame. ``frame_rate`` is the source's nominal rate."""
 
-    width: int
-    height: int
+    shape: ImageShape
     frame_rate: Fraction | None = None
 
 
@@ -41,8 +42,8 @@ class Wire(Protocol):
     def open(self, track: VideoTrack, first: EncodedFrame, within: float) -> None:
         """Connect and announce the stream in ``within`` seconds; ``first`` has its parameter sets and is not sent."""
 
-    def send(self, frame: EncodedFrame) -> None:
-        """Send a frame. The first one is a key frame."""
+    def send(self, frame: EncodedFrame) -> int:
+        """Send a frame, the first one being a key frame; the bytes that it took."""
 
     def queued(self) -> int | None:
         """Bytes that were sent and have not reached the other side; ``None`` where that cannot be known."""

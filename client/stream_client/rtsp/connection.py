@@ -13,6 +13,7 @@ from stream_client.errors import ConfigurationError, RtspError
 from stream_client.rtsp.client import RtspClient
 from stream_client.rtsp.messages import Packet, Response
 from stream_client.util.redact import redact
+from stream_client.util.send_queue import SendQueue
 from stream_client.util.tls import tls_context
 from stream_client.util.urls import (
     DEFAULT_PORTS,
@@ -135,6 +136,11 @@ class RtspConnection:
         """Send everything."""
         assert self._socket is not None
         self._socket.sendall(data)
+
+    def queued(self) -> int:
+        """Bytes that were sent and that the server's side has not acknowledged."""
+        assert self._socket is not None
+        return SendQueue(self._socket).size()
 
     def receive(self) -> Response | Packet:
         """Wait for what comes next."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stream_client.errors import RtspError
+from stream_client.util.send_queue import SendQueue
 
 _PORTS = re.compile(r"server_port=(\d+)(?:-(\d+))?")
 _ATTEMPTS = 20
@@ -20,6 +21,7 @@ class UdpSender:
         self._peer = peer
         self._rtp, self._rtcp, self._port = port_pair(family)
         self._to = (self._at(self._port), self._at(self._port + 1))
+        self._queue = SendQueue(self._rtp)
 
     @property
     def transport(self) -> str:
@@ -39,12 +41,17 @@ class UdpSender:
                 raise RtspError(f"the server names the ports {ports[0]}")
             self._to = (self._at(first), self._at(last))
 
-    def send(self, packets: Sequence[bytes], report: bytes | None) -> None:
-        """Send packets, and a report if there is one."""
+    def send(self, packets: Sequence[bytes], report: bytes | None) -> int:
+        """Send packets, and a report if there is one; the bytes that they took."""
         for packet in packets:
             self._rtp.sendto(packet, self._to[0])
         if report is not None:
             self._rtcp.sendto(report, self._to[1])
+        return sum(map(len, packets))
+
+    def queued(self) -> int:
+        """Bytes that this machine has not put on the line yet."""
+        return self._queue.size()
 
     def close(self) -> None:
         """Give the ports back."""

@@ -1,6 +1,7 @@
 """How sinks write video, as a value."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from stream_client.util.settings import check, setting
 
@@ -9,13 +10,28 @@ from stream_client.util.settings import check, setting
 class SinkOptions:
     """Options of the several kinds of sinks. ``quality`` is x264's constant rate factor.
 
-    ``encoder`` is for RTSP: ``pyav[:NAME]`` or ``ffmpeg[:NAME]``, NAME being FFmpeg's name of an H.264 encoder.
+    ``encoder`` is for RTSP: ``pyav[:NAME]`` or ``ffmpeg[:NAME]``, NAME being FFmpeg's name of an H.264 encoder. Rates
+    are in kbit/s.
     """
 
     quality: int = field(default=20, metadata=setting("of video files and RTSP, 0 (best) to 51", minimum=0, maximum=51))
     encoder: str = field(
         default="pyav",
         metadata=setting("of rtsp:// output: pyav[:NAME] or ffmpeg[:NAME], NAME as libx264 or h264_vaapi"),
+    )
+
+    output_latency: float = field(
+        default=0.5,
+        metadata=setting("how long frames may wait on the line of a network output", unit="s", above=0),
+    )
+    bitrate: int | Literal["auto"] = field(
+        default="auto",
+        metadata=setting(
+            "most that a network output sends, in kbit/s; auto: what its line carries", minimum=10, metavar="N"
+        ),
+    )
+    bitrate_min: int = field(
+        default=50, metadata=setting("least that bitrate auto falls to, in kbit/s", minimum=10, metavar="N")
     )
 
     rtsp_insecure: bool = False

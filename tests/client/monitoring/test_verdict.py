@@ -14,6 +14,7 @@ from stream_client import RunOptions, StreamClient, TransportOptions
 from stream_client.cli.command import main
 from stream_client.frames import Stamps
 from stream_client.monitoring.ledger import LedgerSnapshot
+from stream_client.monitoring.outputs import OutputSnapshot
 from stream_client.monitoring.stages import STAGES
 from stream_client.monitoring.statistics import HistogramSnapshot, Statistics, StatisticsSnapshot
 from stream_client.monitoring.verdict import Conditions, Verdict, verdict
@@ -204,3 +205,21 @@ def test_too_few_frames_have_no_verdict() -> None:
         )
         is None
     )
+
+
+def test_an_output_whose_line_is_the_limit_is_named_with_what_it_carries() -> None:
+    slow = OutputSnapshot(sent=10, line_rate=190_000.0, wanted_rate=300_000.0, limited=60.0)
+    found = verdict(
+        run({"round_trip": 0.1}, outputs={"none": OutputSnapshot(sent=10), "rtsp://host/x": slow}),
+        Conditions(640, 360, adaptive=True),
+    )
+    assert found is not None
+    assert found.culprit == "line"
+    assert found.sentence.startswith("the line to rtsp://host/x carries 190 kbit/s and the frames want 300: ")
+
+
+def test_a_line_that_was_the_limit_for_a_moment_is_not_named() -> None:
+    short = OutputSnapshot(sent=10, line_rate=190_000.0, wanted_rate=300_000.0, limited=5.0)
+    found = verdict(run({"round_trip": 0.1}, outputs={"rtsp://host/x": short}), Conditions(640, 360, adaptive=True))
+    assert found is not None
+    assert found.culprit != "line"

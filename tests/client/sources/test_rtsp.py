@@ -5,6 +5,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,9 +20,10 @@ from stream_client.errors import (
     SourceTimeoutError,
     SourceTlsError,
 )
-from stream_client.frames import Frame
+from stream_client.frames import Colour, Frame
 from stream_client.monitoring.observer import ConnectionState
 from stream_client.publishing.encoder import PyavEncoder
+from stream_client.publishing.wire import VideoTrack
 from stream_client.rtsp.h264 import RtpPacketiser, parameter_sets, session_description, split_access_unit
 from stream_client.rtsp.messages import interleaved
 from stream_client.sources.base import Source
@@ -30,6 +32,8 @@ from stream_client.sources.network import network_connection, network_source
 from stream_client.sources.options import RtspTransport
 from stream_client.sources.reconnecting import ReconnectingSource
 from stream_client.util.backoff import Backoff
+from stream_client.util.colour import written_colour
+from stream_client.util.media import ImageShape
 from stream_client.util.urls import CREDENTIALS_VARIABLE
 from tests.support.ports import free_port
 from tests.support.publisher import Publisher
@@ -37,6 +41,7 @@ from tests.support.rtsp_server import PATTERN, SOUND_ONLY, UNKNOWN_CODEC, RtspSe
 from tests.support.scripted_rtsp import ScriptedRtsp
 
 USER, PASSWORD = "me", "p@ss/w"
+TRACK = VideoTrack(ImageShape(160, 120, Fraction(1), written_colour(Colour(), 160, 120)), Fraction(30))
 
 
 @pytest.fixture(scope="module")
@@ -274,7 +279,7 @@ class Recording:
     """A description and the packets of some pictures, 160x120, each of another grey."""
 
     def __init__(self, pictures: int) -> None:
-        encoder, packetiser = PyavEncoder(160, 120), RtpPacketiser()
+        encoder, packetiser = PyavEncoder(TRACK), RtpPacketiser()
         self.pictures: list[bytes] = []
         for number in range(pictures):
             image = np.full((120, 160, 3), 40 * number + 20, np.uint8)
