@@ -48,9 +48,11 @@ class RtspFeed:
             track = self._play()
             yield from self._frames_of_ffmpeg() if track is None else self._decode(track)
         except TimeoutError as error:
-            if not self._player.by_udp:
+            if self.properties.codec or not self._player.by_udp:
                 raise self._classify(self.live, error) from error
-            text = f"{self.live.name}: no packet came by UDP for {self.live.open_timeout:g} s; a firewall stops them?"
+            text = (
+                f"{self.live.name}: no frame came by UDP within {self.live.open_timeout:g} s: does a firewall stop it?"
+            )
             raise SourceTimeoutError(text, option="rtsp_transport", value="tcp") from error
         except OSError as error:
             raise self._classify(self.live, error) from error

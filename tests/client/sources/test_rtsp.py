@@ -162,9 +162,10 @@ def test_no_attempt_to_find_a_lost_source_lasts_longer_than_the_reconnect_timeou
         source.close()
 
 
-def test_a_peer_that_falls_silent_is_a_time_out() -> None:
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_a_peer_that_falls_silent_is_a_time_out(transport: RtspTransport) -> None:
     with RtspServer(play={"test": PATTERN}) as server:
-        source = network_connection(server.url("test"), timeout=2.5)
+        source = network_connection(server.url("test"), rtsp_transport=transport, timeout=2.5)
         source.open()
         source.read()
         server.freeze()
@@ -173,11 +174,15 @@ def test_a_peer_that_falls_silent_is_a_time_out() -> None:
         source.close()
 
 
-@pytest.mark.parametrize("state", ["connecting", "live", "lost"])
-def test_a_stop_is_obeyed_in_every_state_however_silent_the_peer(silent: int, state: str) -> None:
+@pytest.mark.parametrize(
+    ("state", "transport"), [("connecting", "tcp"), ("live", "tcp"), ("live", "udp"), ("lost", "tcp")]
+)
+def test_a_stop_is_obeyed_in_every_state_however_silent_the_peer(
+    silent: int, state: str, transport: RtspTransport
+) -> None:
     with RtspServer(play={"test": PATTERN}) as server:
         url = f"rtsp://127.0.0.1:{silent}/x" if state == "connecting" else server.url("test")
-        source = network_source(url, timeout=300)
+        source = network_source(url, rtsp_transport=transport, timeout=300)
         ended = threading.Event()
         messages: list[str] = []
 
@@ -215,10 +220,11 @@ def test_a_stop_is_obeyed_in_every_state_however_silent_the_peer(silent: int, st
         assert all("stopped" in message for message in messages)
 
 
-def test_a_source_that_goes_away_comes_back_with_rising_times_and_counts() -> None:
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_a_source_that_goes_away_comes_back_with_rising_times_and_counts(transport: RtspTransport) -> None:
     states: list[ConnectionState] = []
     with RtspServer(play={"test": PATTERN}) as server:
-        source = network_source(server.url("test"), timeout=5)
+        source = network_source(server.url("test"), rtsp_transport=transport, timeout=5)
         source.watch(states.append)
         source.open()
         frames = read(source, 3)

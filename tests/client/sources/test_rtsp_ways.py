@@ -15,7 +15,7 @@ import av
 import numpy as np
 import pytest
 
-from stream_client.errors import SourceAuthenticationError, SourceError, SourceTlsError
+from stream_client.errors import SourceAuthenticationError, SourceError, SourceTimeoutError, SourceTlsError
 from stream_client.rtsp.h264 import split_access_unit
 from stream_client.rtsp.messages import interleaved
 from stream_client.sources.network import network_connection, network_source
@@ -101,6 +101,16 @@ def test_a_server_that_takes_one_transport_alone_gets_it(
     assert all(frame is not None for frame in frames)
     said = f"the server does not send by {asked.upper()}, so it is read by {taken.upper()}"
     assert [said in message for message in caplog.messages] == [True]
+
+
+def test_a_firewall_that_stops_udp_is_thought_of() -> None:
+    description = h265(1)[0]
+    with ScriptedRtsp(description, b"") as server:
+        source = network_source(server.url, rtsp_transport="udp", timeout=1, reconnect_timeout=0)
+        with pytest.raises(SourceTimeoutError, match="no frame came by UDP within 1 s") as caught:
+            source.open()
+        source.close()
+        assert (caught.value.option, caught.value.value) == ("rtsp_transport", "tcp")
 
 
 def test_a_redirect_is_followed_without_credentials_for_another_server() -> None:
