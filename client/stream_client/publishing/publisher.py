@@ -3,6 +3,7 @@
 import logging
 import math
 import threading
+import time
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 from functools import partial
@@ -258,4 +259,8 @@ class PublishingSink:
 
 def _picture(result: Result) -> Picture:
     frame = result.frame
-    return Picture(even(result.image), result.time, frame.captured, frame.index)
+    if frame.capture_time is not None:
+        wall_clock = frame.capture_time / 1e6
+    else:
+        wall_clock = time.time() - (time.monotonic() - frame.captured)
+    return Picture(even(result.image), result.time, frame.captured, frame.index, wall_clock)

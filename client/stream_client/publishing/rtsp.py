@@ -52,7 +52,7 @@ class RtspWire:
         if sets is None:
             raise RtspError("the encoder gave no parameter sets")
         connection = self._connection
-        description = session_description(sets, _TITLE).encode()
+        description = session_description(sets, _TITLE, track.frame_rate).encode()
         try:
             connection.begin("ANNOUNCE", {"Content-Type": "application/sdp"}, description, within)
         except RtspError as error:
@@ -68,15 +68,14 @@ class RtspWire:
         now = time.monotonic()
         report = None
         if now >= self._next_report:
-            report = self._packetiser.sender_report(frame.time, time.time())
+            report = self._packetiser.sender_report(frame.time, frame.wall_clock)
             self._next_report = now + _REPORT_SECONDS
         if self._udp is not None:
             size = self._udp.send(packets, report)
             self._connection.send(self._connection.keepalive())
         else:
-            parts = [interleaved(0, packet) for packet in packets]
-            if report is not None:
-                parts.append(interleaved(1, report))
+            parts = [] if report is None else [interleaved(1, report)]
+            parts += [interleaved(0, packet) for packet in packets]
             data = b"".join([*parts, self._connection.keepalive()])
             self._connection.send(data)
             size = len(data)

@@ -63,6 +63,7 @@ class Session:
         self._rate = BitRate(lowest=bounds.lowest_rate, tolerated=self.TOLERATED * bounds.latency)
         self._limit = None if bounds.rate == "auto" else bounds.rate
         self._tap = open_tap(track, self._limit)
+        self._began_with: int | None = None
         self._pausing = False
         self._blocked = 0.0
         self._looked = time.monotonic()
@@ -72,12 +73,14 @@ class Session:
     def begin(self, picture: Picture, within: float) -> None:
         """Connect and announce the stream, in ``within`` seconds. Nothing is sent yet."""
         self._wire.open(self.track, self._tap.first(picture), within)
-        # Opening takes time: the stream begins with what is new then.
-        self._tap.restart()
+        self._began_with = picture.index
         self._looked = time.monotonic()
 
     def send(self, picture: Picture) -> list[EncodedFrame]:
         """Send ``picture`` and what else is new, if the line has room; what was sent."""
+        if self._began_with not in (None, picture.index):
+            self._tap.restart()  # opening took time: the stream begins with what is new now
+        self._began_with = None
         return self._send(self._tap.encode(picture)) if self._has_room() else []
 
     def repeat(self) -> list[EncodedFrame]:

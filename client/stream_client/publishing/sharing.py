@@ -4,7 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stream_client.frames import Image
 from stream_client.publishing.encoder import Encoder, EncoderFactory
@@ -28,7 +28,7 @@ class Picture:
     time: float
     captured: float
     index: int
-    wall_clock: float | None = None
+    wall_clock: float
 
 
 class Tap:
@@ -83,7 +83,7 @@ class SharedEncoder:
         self._lock = threading.Lock()
         self._taps: list[Tap] = []
         self._last: Picture | None = None
-        self._ticks = -1
+        self._ticks = self._first_ticks = -1
         self._encoded_at = self._next_key = 0.0
         self._in_encoder: deque[tuple[int, Picture]] = deque()
 
@@ -107,6 +107,7 @@ class SharedEncoder:
             if self._last is None or picture.index > self._last.index:
                 self._last = picture
                 self._encode(picture, round(picture.time * CLOCK_RATE))
+                self._first_ticks = self._ticks
             elif again:
                 self._encode_last()
 
@@ -137,7 +138,10 @@ class SharedEncoder:
     def _encode_last(self) -> None:
         assert self._last is not None
         passed = max(0.0, time.monotonic() - self._encoded_at)
-        self._encode(self._last, self._ticks + round(passed * CLOCK_RATE))
+        ticks = self._ticks + round(passed * CLOCK_RATE)
+        # A repetition has a later time: so it stands for a later moment, too.
+        moment = self._last.wall_clock + (ticks - self._first_ticks) / CLOCK_RATE
+        self._encode(replace(self._last, wall_clock=moment), ticks)
 
     def _encode(self, picture: Picture, ticks: int) -> None:
         # A repetition may have passed the time of the frame after it.

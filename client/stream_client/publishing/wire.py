@@ -13,7 +13,8 @@ class EncodedFrame:
     """An access unit of H.264 in Annex B form, with its parameter sets where it is a key frame.
 
     ``time``: presentation time in ticks of 90 kHz. ``captured``: :func:`time.monotonic` of its capture. ``index`` is
-    the source frame's, also where it is repeated. ``wall_clock``: seconds since 1970 of its capture, where known.
+    the source frame's, also where it is repeated. ``wall_clock``: seconds since 1970 of its capture, by
+    the camera's clock where that is known.
     """
 
     data: bytes
@@ -21,7 +22,7 @@ class EncodedFrame:
     key: bool
     captured: float
     index: int
-    wall_clock: float | None = None
+    wall_clock: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import re
 import secrets
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
 
 CLOCK_RATE = 90_000
 """Ticks a second of RTP's timestamps for video."""
@@ -30,8 +31,8 @@ def parameter_sets(units: Iterable[bytes]) -> tuple[bytes, bytes] | None:
     return (found[_SPS], found[_PPS]) if _SPS in found and _PPS in found else None
 
 
-def session_description(sets: tuple[bytes, bytes], title: str) -> str:
-    """SDP of one H.264 track named ``streamid=0``."""
+def session_description(sets: tuple[bytes, bytes], title: str, frame_rate: Fraction | None = None) -> str:
+    """SDP of one H.264 track named ``streamid=0``; ``frame_rate``: its nominal rate, in frames a second."""
     sps, pps = sets
     sprop = ",".join(base64.b64encode(unit).decode() for unit in (sps, pps))
     lines = [
@@ -44,6 +45,7 @@ def session_description(sets: tuple[bytes, bytes], title: str) -> str:
         f"a=rtpmap:{PAYLOAD_TYPE} H264/{CLOCK_RATE}",
         f"a=fmtp:{PAYLOAD_TYPE} packetization-mode=1; sprop-parameter-sets={sprop}; "
         f"profile-level-id={sps[1:4].hex().upper()}",
+        *([] if frame_rate is None else [f"a=framerate:{float(frame_rate):.6g}"]),
         "a=control:streamid=0",
     ]
     return "\r\n".join([*lines, ""])

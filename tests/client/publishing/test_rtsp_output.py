@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from stream_client.publishing.encoder import EncoderFactory, PyavEncoder
 from stream_client.publishing.factory import encoder_factory
 from stream_client.publishing.publisher import PublishingSink
 from stream_client.publishing.rtsp import RtspWire, Transport
+from stream_client.publishing.wire import EncodedFrame, VideoTrack
+from stream_client.rtsp.h264 import session_description
 from stream_client.sinks.factory import open_sink
 from stream_client.sinks.options import SinkOptions
 from stream_client.util.backoff import Backoff
@@ -109,6 +112,37 @@ class Show:
                         self.changed.notify_all()
                     return
             index += 1
+
+
+class RecordedWire:
+    """A wire to nowhere, which keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[EncodedFrame] = []
+        self.track: VideoTrack
+        self._changed = threading.Condition()
+
+    def open(self, track: VideoTrack, first: EncodedFrame, within: float) -> None:
+        self.track = track
+
+    def send(self, frame: EncodedFrame) -> int:
+        with self._changed:
+            self.sent.append(frame)
+            self._changed.notify_all()
+        return len(frame.data)
+
+    def wait_for(self, index: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.sent and self.sent[-1].index == index, 30)
+
+    def queued(self) -> int | None:
+        return None
+
+    def close(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
 
 
 def probe(url: str) -> Any:
@@ -356,6 +390,25 @@ def test_a_server_that_takes_no_streams_at_all_is_named(caplog: pytest.LogCaptur
     with server, Show(rtsp_sink(server.url)) as show:
         show.wait_for("connecting", "connecting")
     assert "the server takes no streams at this path" in caplog.text
+
+
+def test_times_rate_and_capture_time_are_the_sources() -> None:
+    """A relay's frames come when they come; on the wire they have the times that the source gave them."""
+    wire = RecordedWire()
+    sink = PublishingSink("show", lambda: wire, PyavEncoder)
+    sink.open(StreamInfo("show", 64, 48, Fraction(25), live=True))
+    for index in range(6):
+        frame = Frame(index, index, picture(index), time.monotonic(), capture_time=1_000_000 + 40_000 * index)
+        sink.write(Result(frame, picture(index), time=5.0 + index / 25))
+        wire.wait_for(index)
+    sink.close()
+    packets = [(frame.index, frame.time, frame.wall_clock) for frame in wire.sent]
+    times = {index: ticks for index, ticks, _ in reversed(packets)}
+    assert [times[index] - times[0] for index in range(6)] == [3600 * index for index in range(6)]
+    walls = {index: wall for index, _, wall in reversed(packets)}
+    assert [walls[index] - walls[0] for index in range(6)] == pytest.approx([index / 25 for index in range(6)])
+    assert wire.track.frame_rate == 25
+    assert "a=framerate:25\r\n" in session_description((b"\x67abc", b"\x68"), "x", wire.track.frame_rate)
 
 
 def test_an_encoder_that_ffmpeg_lacks_ends_the_run_with_its_words(rtsp: RtspServer) -> None:

@@ -41,7 +41,7 @@ class Maker:
 
 
 def shown(index: int, time: float | None = None) -> Picture:
-    return Picture(IMAGE, index / 25 if time is None else time, 0.0, index)
+    return Picture(IMAGE, index / 25 if time is None else time, 0.0, index, 1e9)
 
 
 def test_a_frame_is_encoded_once_for_all_outputs_and_each_gets_every_one() -> None:
