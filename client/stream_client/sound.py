@@ -16,6 +16,10 @@ from stream_client.util.container import has_flag
 logger = logging.getLogger(__name__)
 
 
+_MOST_EARLY = 5000
+"""Packets that are kept until a run begins, of a live source: a minute and more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sound:
     """A piece of sound at ``time``, in seconds of the source as :attr:`.Result.time`.
@@ -74,13 +78,15 @@ class SoundTrack:
         self._keeper = av.open(io.BytesIO(), "w", format="nut")
         # The source may be closed before an output begins; this copy of the codec's parameters stays.
         self.template: av.AudioStream = self._keeper.add_stream_from_template(stream)
+        self._parameters = bytes(stream.codec_context.extradata or b"")
         self.codec = stream.codec_context.codec.canonical_name
         self.rate = stream.codec_context.sample_rate
         self.channels = stream.codec_context.layout.nb_channels
         self.steady = steady
         self._lock = threading.Lock()
         self._listeners: list[SoundListener] = []
-        self._early: list[tuple[av.Packet[av.AudioStream], float]] | None = []
+        self._early: deque[tuple[av.Packet[av.AudioStream], float]] | None = deque(maxlen=_MOST_EARLY)
+        self._offset = 0.0
 
     def listen(self, *, decoded: bool) -> SoundListener:
         """A listener for packets, or for decoded sound."""
@@ -92,9 +98,22 @@ class SoundTrack:
     def begin(self) -> None:
         """All outputs listen: hand them what came until now."""
         with self._lock:
-            early, self._early = self._early or [], None
-            for packet, time in early:
+            early, self._early = self._early, None
+            for packet, time in early or ():
                 self._hand_on(packet, time)
+
+    def succeed(self, lost: "SoundTrack", offset: float) -> None:
+        """Take over the outputs of a track that was lost; ``offset`` is this track's time 0 in seconds of that one.
+
+        Outputs that copy packets get none in another codec or with other parameters.
+        """
+        mine, theirs = ((each.codec, each.rate, each.channels, each._parameters) for each in (self, lost))
+        with lost._lock:
+            listeners = [listener for listener in lost._listeners if listener.decoded or mine == theirs]
+            first_offset = lost._offset
+        with self._lock:
+            self._listeners = listeners
+            self._offset = first_offset + offset
 
     def put(self, packet: "av.Packet[av.AudioStream]", time: float) -> None:
         """Hand on a packet, which begins at ``time``. The caller must not use it afterwards."""
@@ -105,6 +124,7 @@ class SoundTrack:
                 self._hand_on(packet, time)
 
     def _hand_on(self, packet: "av.Packet[av.AudioStream]", time: float) -> None:
+        time += self._offset
         for listener in self._listeners:
             if not listener.decoded:
                 listener.put(Sound(time, packet=_copy(packet)), packet.size)

@@ -9,6 +9,7 @@ import av
 import av.error
 
 from stream_client.errors import SourceError
+from stream_client.sound import SoundTrack
 from stream_client.sources.options import DEFAULTS
 
 
@@ -48,6 +49,7 @@ class FeedProperties:
     finite: bool = False
     bursty: bool = False
     sample_aspect_ratio: Fraction | None = None
+    sound: SoundTrack | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,14 @@ class FeedFrame:
     damaged: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class FeedSound:
+    """A packet of the stream's sound. ``time`` is its timestamp in µs, as that of frames."""
+
+    packet: "av.Packet[av.AudioStream]"
+    time: int
+
+
 class Feed(Protocol):
     """One connection. It is used once, by one thread. Only :meth:`abort` is for other threads."""
 
@@ -71,8 +81,11 @@ class Feed(Protocol):
     properties: FeedProperties
     """Known once the first frame is there."""
 
-    def frames(self) -> Generator[FeedFrame, None, None]:
-        """Connect, and decode until the end; raises :class:`~stream_client.errors.SourceError`."""
+    def frames(self) -> Generator[FeedFrame | FeedSound, None, None]:
+        """Connect, and decode until the end; raises :class:`~stream_client.errors.SourceError`.
+
+        Sound comes between the frames, but a finite stream's goes to its track by itself.
+        """
 
     def abort(self) -> None:
         """Make a waiting read fail now, where that is possible. Called from another thread."""

@@ -4,15 +4,17 @@ import sys
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import replace
+from typing import cast
 
 import av
 import av.error
 from av.format import Flags
 
 from stream_client.errors import SourceCodecError, SourceError, SourceTimeoutError
+from stream_client.sound import sound_of
 from stream_client.sources.bursts import Start
 from stream_client.sources.damage import Damage
-from stream_client.sources.feed import Classify, FeedFrame, FeedProperties, LiveInput
+from stream_client.sources.feed import Classify, FeedFrame, FeedProperties, FeedSound, LiveInput
 from stream_client.sources.pixel_bound import DECODER_OPTIONS, Refusals, bound
 from stream_client.sources.recording import Recording
 from stream_client.util.container import frame_count_of, frame_rate_of, has_flag, microseconds, video_of
@@ -29,13 +31,13 @@ class FfmpegFeed:
         self.properties = FeedProperties()
         self._classify = classify
 
-    def frames(self) -> Generator[FeedFrame, None, None]:
+    def frames(self) -> Generator[FeedFrame | FeedSound, None, None]:
         """Connect, and decode until the end."""
         with self._open() as container:
             try:
                 stream = self._video(container)
                 if self.properties.finite:
-                    yield from Recording(container, stream, self.live.name).frames()
+                    yield from Recording(container, stream, self.live.name, sound=self.properties.sound).frames()
                 else:
                     yield from self._live_frames(container, stream)
             except av.error.InvalidDataError:
@@ -48,11 +50,17 @@ class FfmpegFeed:
 
     def _live_frames(
         self, container: av.container.InputContainer, stream: av.VideoStream
-    ) -> Generator[FeedFrame, None, None]:
+    ) -> Generator[FeedFrame | FeedSound, None, None]:
         refusals = Refusals(self.live.name)
         made_up = has_flag(container.format, Flags.no_timestamps)
         captured, damage = _CaptureTimes(), Damage()
-        for packet in self._live_packets(container, stream, made_up=made_up):
+        for each in self._live_packets(container, stream, made_up=made_up):
+            if each.stream_index != stream.index:
+                sound = cast("av.Packet[av.AudioStream]", each)
+                if sound.pts is not None and sound.time_base is not None:
+                    yield FeedSound(sound, round(sound.pts * sound.time_base * 1_000_000))
+                continue
+            packet = cast("av.Packet[av.VideoStream]", each)
             captured.take(packet)
             if packet.is_corrupt and packet.pts is not None:
                 damage.packet(packet.pts)
@@ -68,8 +76,11 @@ class FfmpegFeed:
 
     def _live_packets(
         self, container: av.container.InputContainer, stream: av.VideoStream, *, made_up: bool
-    ) -> "Iterator[av.Packet[av.VideoStream]]":
-        packets = container.demux(stream)
+    ) -> "Iterator[av.Packet[av.stream.Stream]]":
+        streams: list[av.stream.Stream] = [stream]
+        if self.properties.sound is not None:
+            streams.append(container.streams.audio[0])
+        packets = container.demux(streams)
         if made_up or self.properties.bursty or not self.live.url.startswith("http"):
             return packets
         start = Start(packets, _seconds)
@@ -114,11 +125,12 @@ class FfmpegFeed:
             finite=finite,
             bursty=segmented and not finite,
             sample_aspect_ratio=stream.sample_aspect_ratio,
+            sound=sound_of(container),
         )
         return stream
 
 
-def _seconds(packet: "av.Packet[av.VideoStream]") -> float | None:
+def _seconds(packet: "av.Packet[av.stream.Stream]") -> float | None:
     return None if packet.dts is None or packet.time_base is None else float(packet.dts * packet.time_base)
 
 

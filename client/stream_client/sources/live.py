@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from stream_client.errors import SourceError, SourceTimeoutError
 from stream_client.frames import Frame, StreamInfo
+from stream_client.sound import SoundTrack
 from stream_client.sources.decoding import Decoding
-from stream_client.sources.feed import Feed, FeedFrame
+from stream_client.sources.feed import Feed, FeedFrame, FeedSound
 from stream_client.sources.media_clock import MediaClock
 from stream_client.util.clock import SteadyClock
 from stream_client.util.media import ImageOptions, RgbImages
@@ -49,6 +50,8 @@ class LiveSource:
         self._decoding = Decoding(feed.live.name, self._frames, feed.abort)
         self._image = RgbImages(images)
         self._last = -1
+        self._start = 0
+        self._sound: SoundTrack | None = None
         self._waited = False
         self._wanted = threading.Event()
 
@@ -81,6 +84,7 @@ class LiveSource:
                 raise SourceError(f"{self._live.name}: stopped before the first frame")
             raise SourceError(f"{self._live.name} ended before the first frame", option="input_stream")
         found = self._feed.properties
+        self._sound = found.sound
         shape = self._image.shape(first.fed.frame, found.sample_aspect_ratio)
         return StreamInfo(
             self._live.name,
@@ -89,10 +93,11 @@ class LiveSource:
             found.frame_rate,
             live=not found.finite,
             frame_count=found.frame_count,
-            start=0 if found.finite else self._clock.now(),
+            start=self._start,
             codec=found.codec,
             sample_aspect_ratio=shape.sample_aspect_ratio,
             colour=shape.colour,
+            sound=found.sound,
         )
 
     @property
@@ -102,6 +107,8 @@ class LiveSource:
 
     def read(self) -> Frame | None:
         """Wait for a frame that can be converted. Returns the oldest one kept."""
+        if self._sound is not None and not self._wanted.is_set():
+            self._sound.begin()
         self._wanted.set()
         while (decoded := self._next_decoded()) is not None:
             image = self._image(decoded.fed.frame, self._feed.properties.sample_aspect_ratio)
@@ -133,17 +140,31 @@ class LiveSource:
         self._decoding.close()
 
     def _frames(self) -> Generator[_Timed, None, None]:
-        for number, fed in enumerate(self._feed.frames()):
+        number = 0
+        for fed in self._feed.frames():
             found = self._feed.properties
+            if isinstance(fed, FeedSound):
+                self._take_sound(fed)
+                continue
             self._decoding.waits = found.finite or self._keep_all
             timestamp = self._recorded(fed) if found.finite else self._clock.at(self._live_time(fed))
             self._last = max(timestamp, self._last + 1)
+            if not number and not found.finite:
+                self._start = self._last
             yield _Timed(number, fed, self._last, time.monotonic())
+            number += 1
             if found.bursty and not self._wanted.is_set():
                 # What comes in bursts can wait until the run begins. Its clock starts then, with this frame.
                 self._wanted.wait()
                 self._media_clock = MediaClock()
                 self._live_time(fed)
+
+    def _take_sound(self, fed: FeedSound) -> None:
+        """Put sound where the frames are. Before the first one there is none."""
+        time = self._media_clock.beside(fed.time / 1_000_000)
+        track = self._feed.properties.sound
+        if time is not None and track is not None:
+            track.put(fed.packet, (self._clock.at(time) - self._start) / 1_000_000)
 
     def _recorded(self, fed: FeedFrame) -> int:
         return fed.time if fed.time is not None else self._last + 1

@@ -111,6 +111,12 @@ class MediaClock:
         self._time, self._media, self._arrival = time, media, arrival
         return time
 
+    def beside(self, media: float) -> float | None:
+        """The time of sound with that timestamp: where a frame would be. ``None`` where no frame is near."""
+        if self._time is None or self._media is None or not self._slope.value or abs(media - self._media) > self.GAP:
+            return None
+        return self._time + self._slope.value * (media - self._media)
+
     def held(self, media: float) -> float:
         """The same for a frame that may have waited for its reader, so that its arrival says nothing.
 

@@ -173,7 +173,9 @@ class ReconnectingSource:
             raise
         if self._info is None:
             self._finite = connection.finite
-        self._info = info
+            self._info = info
+        elif info.sound is not None and self._info.sound is not None:
+            info.sound.succeed(self._info.sound, (info.start - self._info.start) / 1_000_000)
 
     def _report(self, state: ConnectionState) -> None:
         self._on_state(state)

@@ -12,7 +12,7 @@ from stream_client.errors import RtspError, SourceError, SourceTimeoutError
 from stream_client.rtsp.description import PlayedTrack
 from stream_client.rtsp.player import Player
 from stream_client.sources.damage import Damage
-from stream_client.sources.feed import FeedFrame, FeedProperties, LiveInput
+from stream_client.sources.feed import FeedFrame, FeedProperties, FeedSound, LiveInput
 from stream_client.sources.ffmpeg_feed import FfmpegFeed
 from stream_client.sources.pixel_bound import Refusals, bound
 from stream_client.sources.timeline import MediaTimes
@@ -42,7 +42,7 @@ class RtspFeed:
         self._player = Player(live.url, timeout=live.open_timeout, udp=live.udp, insecure=live.insecure)
         self._aborted = False
 
-    def frames(self) -> Generator[FeedFrame, None, None]:
+    def frames(self) -> Generator[FeedFrame | FeedSound, None, None]:
         """Connect, and decode until the end."""
         try:
             track = self._play()
@@ -79,7 +79,7 @@ class RtspFeed:
             logger.warning("%s: the server does not send by %s, so it is read by %s", self.live.name, refused, took)
         return track
 
-    def _frames_of_ffmpeg(self) -> Generator[FeedFrame, None, None]:
+    def _frames_of_ffmpeg(self) -> Generator[FeedFrame | FeedSound, None, None]:
         if self._aborted:
             raise SourceError(f"{self.live.name}: stopped")
         self._player.close()

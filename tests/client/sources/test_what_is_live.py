@@ -106,6 +106,29 @@ def test_a_live_playlist_is_paced_by_its_timestamps(folder: Path) -> None:
     assert captured[-1] - captured[0] > 1.5  # they all came in one burst
 
 
+@pytest.mark.parametrize("name", ["v.mp4", "recorded.m3u8"])
+def test_the_sound_of_a_recording_behind_http_comes_along(folder: Path, name: str) -> None:
+    out = folder / "out.mp4"
+    with WebStreams(folder) as server:
+        relay(network_source(server.url(name), reconnect_timeout=0), FileSink(out))
+    assert sound_seconds(out) == pytest.approx(3.0, abs=0.1)
+
+
+def test_the_sound_of_a_live_stream_comes_along_in_step(folder: Path) -> None:
+    out = folder / "out.mkv"
+    with WebStreams(folder, {"live.ts": at_once((folder / "v.ts").read_bytes())}) as server:
+        times = relay(network_source(server.url("live.ts"), timeout=5, reconnect_timeout=0), FileSink(out), limit=60)
+    assert times[0] == 0
+    assert sound_seconds(out) == pytest.approx(times[-1], abs=0.2)
+
+
+def test_the_sound_of_a_live_stream_goes_on_after_a_loss(folder: Path) -> None:
+    out = folder / "out.mkv"
+    with WebStreams(folder, {"live.ts": at_once((folder / "v.ts").read_bytes())}) as server:
+        times = relay(network_source(server.url("live.ts"), timeout=5), FileSink(out), limit=150)
+    assert sound_seconds(out) == pytest.approx(times[-1], abs=1.0)
+
+
 def jpegs(count: int) -> list[bytes]:
     made = []
     for index in range(count):
