@@ -12,6 +12,15 @@ BODY = (
 )  # fmt: skip
 """MediaPipe's names, in its order (mediapipe/python/solutions/pose.py, PoseLandmark)."""
 
+BONES = (
+    *((f"{side}_{a}", f"{side}_{b}") for side in ("left", "right") for a, b in (
+        ("shoulder", "elbow"), ("elbow", "wrist"), ("wrist", "index"), ("shoulder", "hip"), ("hip", "knee"),
+        ("knee", "ankle"), ("ankle", "heel"), ("heel", "foot_index"), ("ankle", "foot_index"), ("ear", "eye"),
+    )),
+    ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"), ("left_eye", "nose"), ("right_eye", "nose"),
+)  # fmt: skip
+"""The lines of a drawn skeleton, as pairs of joints."""
+
 HAND_POINTS = 21
 HANDS = {"left_hand": slice(33, 54), "right_hand": slice(54, 75)}
 """Where the hands' points stand in an array with hands; the first point of each is the wrist."""

@@ -1,6 +1,7 @@
 """``ovms-stream-client train``."""
 
 import argparse
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from stream_client.cli.status import status_of
 from stream_client.embedded import EmbeddedOptions
 from stream_client.errors import ConfigurationError
 from stream_client.training.estimators import CANDIDATES
-from stream_client.training.load import load_dataset
+from stream_client.training.landmarks import GraphServerLandmarks
+from stream_client.training.load import load_dataset, with_recordings
 from stream_client.training.report import class_table, comparison_table, confusion_table
 from stream_client.training.result import Training
 from stream_client.training.serve import add_to_configuration
+from stream_client.training.strips import StripOptions
 from stream_client.training.train import TrainOptions, train
 from stream_client.training.versions import choose_version, keep_newest
 from stream_client.training.windows import ClipOptions
@@ -81,6 +84,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--strict", action="store_true", help="end with the first file that cannot be used, instead of skipping it"
     )
+    parser.add_argument(
+        "--no_pictures", action="store_true", help="no frames in the report: mistakes are shown as skeletons alone"
+    )
     parser.add_argument("--version", type=int, help="the number of the version to write (default: the next one)")
     parser.add_argument("--keep", type=int, metavar="N", help="delete all but the N newest versions afterwards")
     add_settings(parser.add_argument, EmbeddedOptions, "models_dir")
@@ -97,21 +103,37 @@ def run(arguments: Sequence[str]) -> Training:
         raise ConfigurationError(f"at least 1 version is kept, not {options.keep}", option="keep")
     version = choose_version(options.out, options.version)
     clip_options = _clip_options(options)
-    dataset = load_dataset(options.data, clip_options, names=names, tier=options.tier, models_dir=options.models_dir)
-    print(
-        f"{counted(len(dataset.rows), 'sample')} in {counted(dataset.group_count, 'group')}, split by {dataset.split}"
-    )
-    print(class_table(dataset))
-    for warning in dataset.warnings:
-        print(f"note: {warning}")
-    made = TrainOptions(tuple(options.model), unknown=not options.no_unknown, version=version)
-    training = train(dataset, options.out, made, data=", ".join(redact(item) for item in options.data))
+    with (
+        tempfile.TemporaryDirectory(prefix="ovms-stream-client-") as scratch,
+        GraphServerLandmarks(space=options.space, models_dir=options.models_dir) as server,
+    ):
+        dataset = load_dataset(
+            options.data,
+            clip_options,
+            names=names,
+            tier=options.tier,
+            find=server,
+            scratch=Path(scratch),
+        )
+        print(
+            f"{counted(len(dataset.rows), 'sample')} in {counted(dataset.group_count, 'group')}, "
+            f"split by {dataset.split}\n{class_table(dataset)}"
+        )
+        for warning in dataset.warnings:
+            print(f"note: {warning}")
+        training = train(
+            dataset,
+            options.out,
+            TrainOptions(tuple(options.model), unknown=not options.no_unknown, version=version),
+            data=", ".join(redact(item) for item in options.data),
+            strips=StripOptions(with_recordings(server, options.space), pictures=not options.no_pictures),
+        )
     print(comparison_table(training.results, training.steadiness))
     print(f"\n{training.best.name}: {training.best.accuracy:.2%} by {dataset.split}; ", end="")
     print(f"a split by row would have claimed {training.careless.accuracy:.2%}")
     print(confusion_table(training.best.confusion, dataset.labels))
     print(f"{training.held_out.unknown_share:.1%} of the known samples become {UNKNOWN}")
-    print(f"written to {training.folder}")
+    print(f"written to {training.folder}; {training.folder / 'report.html'} shows the mistakes")
     if options.keep is not None and (old := keep_newest(options.out, options.keep)):
         print(f"deleted {counted(len(old), 'version')}: {', '.join(map(str, old))}")
     if options.serve is not None:

@@ -23,13 +23,14 @@ class Origin:
     """Where a row comes from.
 
     ``group`` is its clip, photo, source video or person. ``span`` is the start of the labelled span in seconds.
-    ``start`` and ``end`` are in µs of the clip, or positions in a table.
+    ``start`` and ``end`` are in µs of the clip, or positions in a table. ``path`` is the clip, empty for tables.
     """
 
     group: str
     span: float
     start: int
     end: int
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,19 +25,21 @@ def load_dataset(
     tier: str | None = None,
     models_dir: Path | None = None,
     find: LandmarkFinder | None = None,
+    scratch: Path | None = None,
 ) -> Dataset:
     """The samples of ``data``: paths, globs and URLs of what :func:`.search` finds.
 
     ``names`` renames classes. ``tier`` chooses a tier of ELAN. ``models_dir`` is the graph server's model repository.
-    ``find`` replaces the graph server. Raises :class:`~stream_client.errors.StreamClientError`.
+    ``find`` replaces the graph server. ``scratch`` is a folder for downloads and unpacked archives, by default one that
+    is deleted at the end. Raises :class:`~stream_client.errors.StreamClientError`.
     """
     options = options or ClipOptions()
     given = [str(data)] if isinstance(data, str | Path) else [str(item) for item in data]
     with (
-        tempfile.TemporaryDirectory(prefix="ovms-stream-client-") as scratch,
+        tempfile.TemporaryDirectory(prefix="ovms-stream-client-") as own,
         GraphServerLandmarks(space=options.schema.space, models_dir=models_dir) as server,
     ):
-        material = search(given, SearchOptions(Path(scratch), tier, options.strict))
+        material = search(given, SearchOptions(scratch or Path(own), tier, options.strict))
         if material.tables:
             dataset = read_table(material.tables[0], names, options.group_by)
         else:

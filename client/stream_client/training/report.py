@@ -8,7 +8,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from stream_client.training.dataset import Dataset
 from stream_client.training.estimators import Matrix, Scores
+from stream_client.training.page import Page
 from stream_client.training.result import Training
+from stream_client.training.strips import Mistake
 from stream_client.training.wording import counted
 
 _CELL, _MARGIN = 76, 10
@@ -126,6 +128,23 @@ Compared on the same folds, with the standard error:
 
 **Limits.** Check the licence of the data before you pass the model on.{notes}
 """
+
+
+def training_page(training: Training, dataset: Dataset, data: str, mistakes: Sequence[Mistake]) -> Page:
+    """The report of a training."""
+    best, held_out = training.best, training.held_out
+    facts = [
+        ("model", best.name),
+        ("data", f"{data}: {counted(len(dataset.rows), 'sample')}, {counted(dataset.group_count, 'group')}"),
+        ("held out", f"by {dataset.split}, in {counted(len(best.folds), 'fold')}"),
+        ("accuracy", f"{best.accuracy:.2%} ± {best.standard_error:.2%}"),
+        ("by row it would be", f"{training.careless.accuracy:.2%}"),
+        ("given up as unknown", f"{held_out.unknown_share:.1%} of the samples of known labels"),
+    ]
+    if best.name in training.steadiness:
+        facts.append(("at lower frame rates", f"{training.steadiness[best.name]:.1%} of the labels are the same"))
+    title = f"{training.name}, version {training.version}"
+    return Page(title, facts, dataset.warnings, comparison_table(training.results, training.steadiness), mistakes)
 
 
 def _unknown(training: Training) -> str:

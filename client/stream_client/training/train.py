@@ -30,8 +30,10 @@ from stream_client.training.guarding import fit_guard
 from stream_client.training.held_out import HeldOut
 from stream_client.training.onnx_export import feature_model, pose_model
 from stream_client.training.onnx_finish import Finish
-from stream_client.training.report import confusion_plot, model_card
+from stream_client.training.page import page_html
+from stream_client.training.report import confusion_plot, model_card, training_page
 from stream_client.training.result import Training
+from stream_client.training.strips import StripOptions, worst_mistakes
 from stream_client.training.versions import choose_version, new_version
 from stream_client.training.wording import listed
 
@@ -53,15 +55,23 @@ class TrainOptions:
             raise ConfigurationError(f"no such model: {listed(sorted(absent))}; there are {', '.join(CANDIDATES)}")
 
 
-def train(dataset: Dataset, out: Path, options: TrainOptions | None = None, *, data: str) -> Training:
+def train(
+    dataset: Dataset,
+    out: Path,
+    options: TrainOptions | None = None,
+    *,
+    data: str,
+    strips: StripOptions | None = None,
+) -> Training:
     """Compare models on the same folds, train the best on all data, write a version of ``out``.
 
     The best model is the most accurate. For clips it is the steadiest over frame rates of all within two of its
     standard errors. It is compared with itself without augmented rows. Its probabilities are calibrated on held-out
     rows, and so are the thresholds.
 
-    A version has ``NAME.onnx``, ``labels.txt``, ``schema.json``, ``thresholds.json``, ``README.md`` and
-    ``confusion.png``. ``data`` is the source of the samples, for the model card.
+    A version has ``NAME.onnx``, ``labels.txt``, ``schema.json``, ``thresholds.json``, ``README.md``, ``report.html``
+    and ``confusion.png``. ``data`` is the source of the samples, for the model card. ``strips`` shows mistakes in
+    clips.
     """
     options = options or TrainOptions()
     version = choose_version(out, options.version)
@@ -109,7 +119,7 @@ def train(dataset: Dataset, out: Path, options: TrainOptions | None = None, *, d
         held_out=held_out,
         model=_exported(estimator, dataset, finish),
     )
-    _write(training, dataset, data)
+    _write(training, dataset, data, strips)
     return training
 
 
@@ -125,8 +135,10 @@ def _exported(estimator: Any, dataset: Dataset, finish: Finish) -> onnx.ModelPro
     return feature_model(estimator, dataset.labels, dataset.rows.shape[1], digest, finish)
 
 
-def _write(training: Training, dataset: Dataset, data: str) -> None:
+def _write(training: Training, dataset: Dataset, data: str, strips: StripOptions | None) -> None:
     schema = schema_document(dataset.schema, dataset.window, dataset.columns)
+    page = training_page(training, dataset, data, worst_mistakes(dataset, training.held_out, strips))
+    report = page_html(page, dataset, training.held_out)
     with new_version(training.out, training.version) as folder:
         (folder / f"{training.name}.onnx").write_bytes(training.model.SerializeToString())
         (folder / "labels.txt").write_text("\n".join(training.labels) + "\n", encoding="utf-8")
@@ -134,6 +146,7 @@ def _write(training: Training, dataset: Dataset, data: str) -> None:
         (folder / THRESHOLDS).write_text(thresholds_document(training.held_out.thresholds), encoding="utf-8")
         (folder / "README.md").write_text(model_card(training, dataset, data), encoding="utf-8")
         confusion_plot(training.best.confusion, dataset.labels, folder / "confusion.png")
+        (folder / "report.html").write_text(report, encoding="utf-8")
 
 
 def steadiness(estimator: Any, dataset: Dataset) -> float:

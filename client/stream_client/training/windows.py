@@ -1,7 +1,7 @@
 """From labelled clips to a dataset. One clip is in memory at a time."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -122,7 +122,7 @@ class _Collected:
         if options.window is None:
             for frame, timestamp in enumerate(track.timestamps.tolist()):
                 if (points := track.person(frame)) is not None:
-                    self._keep(points[:33], spans, timestamp, timestamp, group)
+                    self._keep(points[:33], spans, Origin(group, 0.0, timestamp, timestamp, str(clip.path)))
         else:
             self._add_windows(clip, track, spans, group, find, options.window)
         if len(self._rows) == before and spans:
@@ -145,7 +145,7 @@ class _Collected:
             self._streams.append(streams_of(tracks, schema, window, self._rng))
         for found in cut(track.timestamps, track.landmarks, schema, window):
             if found.row is not None:
-                self._keep(found.row, spans, found.start, found.end, group)
+                self._keep(found.row, spans, Origin(group, 0.0, found.start, found.end, str(clip.path)))
         for reflect in (False, True):
             for variant in range(self._variants):
                 chosen_track = tracks[variant % len(tracks)]
@@ -156,12 +156,12 @@ class _Collected:
                         self._extra_labels.append((span.label, reflect))
                         self._extra_origins.append(Origin(group, span.start, found.start, found.end))
 
-    def _keep(self, row: Array, spans: Sequence[Span], start: int, end: int, group: str) -> None:
-        span = span_at(spans, start, end)
+    def _keep(self, row: Array, spans: Sequence[Span], origin: Origin) -> None:
+        span = span_at(spans, origin.start, origin.end)
         if span is not None:
             self._rows.append(row.astype(np.float32))
             self._labels.append(span.label)
-            self._origins.append(Origin(group, span.start, start, end))
+            self._origins.append(replace(origin, span=span.start))
 
     def _count_seconds(self, track: Track, spans: Sequence[Span]) -> None:
         times = track.timestamps / 1e6
