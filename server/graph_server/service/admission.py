@@ -44,14 +44,17 @@ class Limits:
         return max(1, self.calls * 3 // 8)
 
     @property
-    def json_memory(self) -> int:
-        """Bytes of memory for JSON as Python objects."""
-        return self.memory_bytes // 8
+    def parsed_memory(self) -> int:
+        """Bytes of memory for JSON as Python objects, and as many for messages that protobuf parses.
+
+        Nobody else runs while one of them is parsed.
+        """
+        return max(self.memory_bytes // 8, 1 << 20)
 
     @property
     def json_bytes(self) -> int:
         """The most JSON of one request, in bytes: each takes five bytes of memory at least."""
-        return min(self.message_bytes, self.json_memory // 5)
+        return min(self.message_bytes, self.parsed_memory // 5)
 
     @property
     def session_bytes(self) -> int:
@@ -143,8 +146,13 @@ class Budgets:
         self.rest_bytes = Budget(
             limits.memory_bytes, "Too many bytes of REST requests are under way", "--grpc_memory_quota"
         )
+        self.header_bytes = Budget(
+            limits.parsed_memory,
+            "Too many bytes of memory for what is not raw content are asked for, send raw contents",
+            "an eighth of --grpc_memory_quota",
+        )
         self.json_bytes = Budget(
-            limits.json_memory,
+            limits.parsed_memory,
             "Too many bytes of memory for JSON are asked for, send tensors as binary data",
             "an eighth of --grpc_memory_quota",
         )

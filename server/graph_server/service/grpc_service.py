@@ -90,13 +90,14 @@ class InferenceService:
         memory = ClientMemory(self._regions, client_end(context.peer()))
 
         def decode(take: Callable[[int], None]) -> InferRequest:
-            return memory.resolve(decode_request(data, take), take)
+            return memory.resolve(decode_request(data, headers.grow), take)
 
         def watch(stop: Callable[[], None]) -> None:
             if not context.add_callback(stop):
                 stop()  # the client is gone already
 
-        return _answer(lambda: self._calls.infer(decode, len(data), "gRPC", watch), context)
+        with self._budgets.header_bytes.reserve() as headers:
+            return _answer(lambda: self._calls.infer(decode, len(data), "gRPC", watch), context)
 
     def _model_stream_infer(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         with ExitStack() as budgets:
@@ -123,12 +124,13 @@ class InferenceService:
             raise UnmappedRefusal("Client disconnected during reading first streaming request")
         budgets.enter_context(self._budgets.sessions.take())
         reserved = budgets.enter_context(self._budgets.stream_bytes.reserve())
+        headers = budgets.enter_context(self._budgets.header_bytes.reserve())
         memory = ClientMemory(self._regions, client_end(context.peer()))
 
         def decode(data: bytes) -> InferRequest:
             take = reserved.largest()
             take(len(data))
-            return memory.resolve(decode_request(data, take), take)
+            return memory.resolve(decode_request(data, headers.largest()), take)
 
         request = decode(first)
         budgets.enter_context(self._calls.use(request.message.model_name))

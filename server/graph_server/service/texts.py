@@ -44,10 +44,9 @@ def leave_as_texts(info: TensorInfo) -> bool:
 def texts_of(item: ModelInferRequest.InferInputTensor, raw: memoryview | None) -> list[bytes]:
     """The texts of a ``BYTES`` input; raises :class:`Refusal`."""
     if raw is None:
-        texts = list(item.contents.bytes_contents)
-        if len(texts) > MOST_TEXTS:
+        if len(item.contents.bytes_contents) > MOST_TEXTS:
             raise UnmappedRefusal(_TOO_LARGE)
-        return texts
+        return list(item.contents.bytes_contents)
     if _has_more(raw, MOST_TEXTS):
         raise UnmappedRefusal(_TOO_LARGE)
     try:

@@ -198,7 +198,7 @@ def test_a_client_that_sends_a_byte_now_and_then_is_cut_off() -> None:
 
 def test_a_client_that_does_not_read_is_cut_off_and_its_bytes_are_free_again() -> None:
     size = 30_000_000
-    with serving(body_bytes=size, idle_seconds=1.0) as server:
+    with serving(body_bytes=size, idle_seconds=5.0) as server:
         server.answers.let_go.set()
         request = POST + b"Content-Length: %d\r\n\r\n" % size + bytes(size)
         with server.connect(request):
@@ -242,13 +242,13 @@ def test_json_that_would_fill_the_memory_is_refused_before_it_is_read() -> None:
         host, _, port = str(server.rest_address).rpartition(":")
         infer = b"POST /v2/models/passThrough/infer HTTP/1.1\r\nHost: x\r\n"
         with socket.create_connection((host, int(port)), SECONDS) as client:
-            client.sendall(infer + b"Content-Length: 100000\r\n\r\n")
+            client.sendall(infer + b"Content-Length: 300000\r\n\r\n")
             assert client.makefile("rb").readline().startswith(b"HTTP/1.1 413 ")
 
 
 @pytest.mark.parametrize("unit", [b"{},", b"[],", b"1.5,", b'"a",', b'{"a":[]},'])
 def test_json_is_refused_for_what_it_becomes_in_memory(unit: bytes) -> None:
-    body = b'{"inputs":[{"name":"image","datatype":"FP32","shape":[1],"data":[' + unit * 2500 + b"1]}]}"
+    body = b'{"inputs":[{"name":"image","datatype":"FP32","shape":[1],"data":[' + unit * 20_000 + b"1]}]}"
     with graph_server(rest_port=0, limits=Limits(memory_bytes=1 << 20)) as server:
         status, _, answer = http(server.rest_address, "POST", "/v2/models/passThrough/infer", body)
         assert status == 503

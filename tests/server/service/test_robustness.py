@@ -319,10 +319,10 @@ def test_sessions_share_the_memory_quota_by_their_largest_request(config: Server
 
 def test_a_header_counts_with_what_it_becomes_before_it_is_parsed(config: ServerConfig) -> None:
     made = ModelInferRequest(model_name="passThrough")
-    made.inputs.add(name="image", datatype="BYTES").contents.bytes_contents.extend([b""] * 10_000)
+    made.inputs.add(name="image", datatype="BYTES").contents.bytes_contents.extend([b""] * 40_000)
     with graph_server(config=config, limits=Limits(memory_bytes=500_000)) as server, Client(server) as client:
         code, text = client.refusal(made.SerializeToString())
-        assert (code, text[:19]) == (EXHAUSTED, "Too many bytes of i")
+        assert (code, text[:44]) == (EXHAUSTED, "Too many bytes of memory for what is not raw")
         assert stream(server.address, made)[1] is EXHAUSTED
         assert client.call(UNARY, to("passThrough", 1))
 

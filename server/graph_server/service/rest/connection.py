@@ -20,7 +20,7 @@ from graph_server.service.rest.answers import HttpResponse, failed
 from graph_server.service.status import Refusal
 
 _HEAD_BYTES = 65536
-_CHUNK_BYTES = 1 << 20
+_PART_BYTES = 1 << 20
 _LENGTHS = re.compile(rb"(?im)^content-length[ \t]*:([^\r\n]*)")
 _FOLDED = re.compile(rb"\n[ \t]")
 _LINGER_SECONDS = 1.0
@@ -118,11 +118,12 @@ class HttpConnection:
                 self.waiting_since = None
                 request = HttpRequest(head.method.decode(), head.target.decode("latin-1"), headers, body)
                 await self._send(await self._answer(request), with_body=head.method != b"HEAD")
+            return self._protocol.our_state is h11.DONE
         except h11.RemoteProtocolError as error:
-            return await self._refuse(error.error_status_hint, str(error))
+            status, text = error.error_status_hint, str(error)
         except Refusal as refusal:
-            return await self._refuse(503, str(refusal))
-        return self._protocol.our_state is h11.DONE
+            status, text = 503, str(refusal)
+        return await self._refuse(status, text)  # out here, where no error keeps what was read
 
     async def _read_head(self, deadline: float) -> h11.Request | None:
         """The head of the next request; ``None`` when the client has left."""
@@ -168,18 +169,25 @@ class HttpConnection:
         await self._continue()
         begun, _ = self._protocol.trailing_data
         self._received = begun[length:]
-        parts, left = [begun[:length]], length - len(begun)
-        memory.grow(len(parts[0]))
-        while left > 0:
-            self._expect(min(deadline - self._loop.time(), self._limits.idle_seconds))
-            data = await self._loop.sock_recv(self._socket, min(_CHUNK_BYTES, left))
-            if not data:
-                raise ConnectionResetError("the client left in the middle of a request")
-            memory.grow(len(data))
-            parts.append(data)
-            left -= len(data)
-            await asyncio.sleep(0)  # a fast client leaves others their turn
+        parts: list[bytes | bytearray] = [begun[:length]]
+        received = len(parts[0])
+        memory.grow(received)
+        while received < length:
+            part = bytearray(min(length - received, max(_HEAD_BYTES, min(received, _PART_BYTES))))
+            await self._fill(memoryview(part), memory, deadline)
+            parts.append(part)
+            received += len(part)
         return b"".join(parts)
+
+    async def _fill(self, part: memoryview, memory: Reservation, deadline: float) -> None:
+        while part:
+            self._expect(min(deadline - self._loop.time(), self._limits.idle_seconds))
+            count = await self._loop.sock_recv_into(self._socket, part)
+            if not count:
+                raise ConnectionResetError("the client left in the middle of a request")
+            memory.grow(count)
+            part = part[count:]
+            await asyncio.sleep(0)  # a fast client leaves others their turn
 
     def _most(self, headers: Mapping[str, str]) -> int:
         """Bytes of a body of unknown length."""

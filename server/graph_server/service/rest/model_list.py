@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from graph_server.servables.load import Servables
-from graph_server.service.rest.json_size import parsed_size
+from graph_server.service.rest.json_size import take_parsed
 from graph_server.service.rest.tensors import NotJson
 from graph_server.service.status import UnmappedRefusal
 
@@ -30,7 +30,7 @@ def asked_model(path: str, headers: Mapping[str, str], body: bytes | bytearray, 
     ``take`` is called with the bytes of memory that the JSON becomes, before it is parsed.
     """
     if "application/json" in headers.get("content-type", ""):
-        take(parsed_size(body))
+        take_parsed(body, take)
         try:
             content = json.loads(body)
         except (ValueError, RecursionError) as error:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from graph_server.service.messages import InferRequest
 from graph_server.service.rest.json_faults import fault_of
-from graph_server.service.rest.json_size import parsed_size
+from graph_server.service.rest.json_size import take_parsed
 from graph_server.service.status import Refusal
 from kserve_wire.datatypes import CONTENTS, DTYPES, element_count, split_elements
 from kserve_wire.messages import InferParameter, ModelInferRequest, ModelInferResponse
@@ -69,7 +69,7 @@ def decode_http_request(
     if size > len(body):
         raise Refusal("Inference-Header-Content-Length header exceeds actual payload length")
     text = body[:size]
-    take(parsed_size(text))
+    take_parsed(text, take)
     try:
         return _request(json.loads(text, parse_constant=refuse_constant), memoryview(body)[size:], name, version)
     except json.JSONDecodeError as error:

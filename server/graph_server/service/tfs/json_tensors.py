@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from graph_server.models.model import TensorInfo
 from graph_server.service.rest.json_faults import fault_of
-from graph_server.service.rest.json_size import parsed_size
+from graph_server.service.rest.json_size import take_parsed
 from graph_server.service.rest.tensors import NotJson, refuse_constant
 from graph_server.service.status import Refusal, UnmappedRefusal
 from graph_server.service.tfs.messages import PredictRequest
@@ -119,7 +119,7 @@ def decode_predict(
 
     ``take`` is called with the bytes of memory that the JSON becomes, before it is parsed.
     """
-    take(parsed_size(body))
+    take_parsed(body, take)
     try:
         content = json.loads(body, parse_constant=refuse_constant)
         tensors = {info.name: _Tensor(info.datatype) for info in inputs}
