@@ -1,6 +1,6 @@
 """A sink of your own: labels as CSV, a line a frame.
 
-python examples/labels_to_csv.py [VIDEO] [--out labels.csv]
+python examples/labels_to_csv.py [VIDEO] [--out demo-output/labels.csv]
 """
 
 import argparse
@@ -39,7 +39,8 @@ class CsvSink:
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("video", nargs="?", type=Path)
-parser.add_argument("--out", type=Path, default=Path("labels.csv"))
+parser.add_argument("--out", type=Path, default=Path("demo-output/labels.csv"))
 options = parser.parse_args()
+options.out.parent.mkdir(parents=True, exist_ok=True)
 summary = StreamClient(options.video or ensure_clip(), CsvSink(options.out)).run()
 print(f"{options.out}: {summary.ledger.delivered} lines")

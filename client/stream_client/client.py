@@ -73,7 +73,7 @@ class StreamClient:
         output_name: str | None = None,
         label_output_name: str | None = None,
         preprocess: Callable[[Image], Image] | None = None,
-        postprocess: Postprocess = annotated,
+        postprocess: Postprocess | None = None,
         classifier: LandmarkClassifier | None = None,
         detector: Detector | None = None,
         observers: Sequence[Observer] = (),
@@ -87,7 +87,7 @@ class StreamClient:
             output_name=output_name,
             label_output_name=label_output_name,
             preprocess=preprocess,
-            postprocess=postprocess,
+            postprocess=postprocess or annotated,
             classifier=classifier,
             detector=detector,
         )

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from stream_client.errors import ConfigurationError, ConnectError, ServerStartError
+from stream_client.util.extras import install_command
 from stream_client.util.settings import setting
 
 logger = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ class _Child:
         self._threads[1].join()
         words = "; ".join(self._last_words[-3:]) or f"exit status {status}"
         if "No module named" in words and "graph_server" in words:
-            words = "it is not installed: pip install 'ovms-stream-client[embedded]'"
+            words = f"it is not installed: {install_command('embedded')}"
         raise ServerStartError(f"the embedded graph server did not start: {words}")
 
     def close(self, timeout: float, *, ready: bool) -> None:

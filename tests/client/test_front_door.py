@@ -49,6 +49,7 @@ def test_the_constructor_shows_its_own_parameters() -> None:
     assert names[:4] == ["source", "sinks", "transport", "options"]
     assert {"postprocess", "observers", "on_start", "on_result", "on_stop"} < set(names)
     assert not {"args", "kwargs", "postprocess_callback"} & set(names)
+    assert " at 0x" not in str(inspect.signature(StreamClient))
     assert "StreamClient(source: " in pydoc.plain(pydoc.render_doc(StreamClient))
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from stream_client.benchmark.sweep import Outcome
 from stream_client.errors import ConfigurationError
+from stream_client.util.extras import install_command
 
 
 def check_plot(path: Path) -> None:
     """Raise :class:`.ConfigurationError` unless :func:`draw` can write ``path``; call it before the work."""
     if importlib.util.find_spec("matplotlib") is None:
         raise ConfigurationError(
-            "a plot needs matplotlib, which is not installed: pip install 'ovms-stream-client[bench]', or leave it out",
+            f"a plot needs matplotlib, which is not installed: {install_command('bench')}, or leave it out",
             option="plot",
         )
     if path.suffix.lower() not in (".png", ".svg", ".pdf"):

@@ -139,11 +139,11 @@ def report_csv(reports: Sequence[Report]) -> str:
 
 def write_report(path: Path, values: object, reports: Sequence[Report]) -> None:
     """``values`` as JSON to ``path``, and the CSV beside it; raises :class:`.ConfigurationError`."""
-    try:
-        path.write_text(json.dumps(values, indent=2) + "\n", "utf-8")
-        path.with_suffix(".csv").write_text(report_csv(reports), "utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"cannot write {error.filename}: {error.strerror}", option="report") from error
+    for file, text in ((path, json.dumps(values, indent=2) + "\n"), (path.with_suffix(".csv"), report_csv(reports))):
+        try:
+            file.write_text(text, "utf-8")
+        except OSError as error:
+            raise ConfigurationError(f"cannot write {file}: {error.strerror}", option="report") from error
 
 
 def _microseconds(seconds: float) -> str:

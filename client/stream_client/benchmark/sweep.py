@@ -114,7 +114,7 @@ def read_frames(spec: str) -> list[Image]:
     finally:
         source.close()
     if not frames:
-        raise SourceError(f"{spec} has no frame", option="input_stream")
+        raise SourceError(f"{spec} has no frame", option="source")
     return frames
 
 

@@ -23,6 +23,7 @@ from stream_client.classify.raw_pose import POSE_INPUT, RawPose
 from stream_client.classify.windows import WindowSpec, combined_hash
 from stream_client.errors import ConfigurationError
 from stream_client.processing.labels import read_label_names
+from stream_client.util.extras import install_command
 
 Array = npt.NDArray[np.float64]
 Predict = Callable[[npt.NDArray[np.float32]], Any]
@@ -210,7 +211,7 @@ def _onnx(path: Path, digest: str) -> Predict:
         import openvino as ov
     except ImportError as error:
         raise ConfigurationError(
-            "ONNX models run on OpenVINO, which is not installed: pip install 'ovms-stream-client[embedded]'"
+            f"ONNX models run on OpenVINO, which is not installed: {install_command('embedded')}"
         ) from error
     try:
         compiled = ov.Core().compile_model(str(path), "CPU", _PROPERTIES)

@@ -4,6 +4,7 @@ Modules that few runs need are imported where they are used, so that a run start
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -170,9 +171,13 @@ def _check_files(flags: argparse.Namespace) -> None:
         if "://" in spec and address in published:
             raise ConfigurationError(f"{redact(spec)} is named twice, by two of --output_stream")
         published.add(address)
-    users = {Path(flags.input_stream).resolve(): "--input_stream"}
+    users = {Path(os.path.realpath(flags.input_stream)): "--input_stream"}
     for flag, path in _written(flags):
-        if path.is_file() or not path.exists():  # /dev/null takes any number
+        try:
+            takes_one = path.is_file() or not path.exists()  # /dev/null takes any number
+        except OSError as error:
+            raise ConfigurationError(f"cannot write {path}: {error.strerror} ({flag})") from error
+        if takes_one:
             if path.resolve() in users:
                 raise ConfigurationError(f"{path} is named twice, by {users[path.resolve()]} and {flag}")
             users[path.resolve()] = flag

@@ -15,6 +15,7 @@ from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import StreamClientError
 from stream_client.plain_text import printable
 from stream_client.transport.options import EMBEDDED
+from stream_client.util.extras import install_command
 from stream_client.util.redact import redact
 from stream_client.util.settings import read
 
@@ -40,7 +41,7 @@ def _command(name: str, arguments: Sequence[str]) -> int:
         module = importlib.import_module(_COMMANDS[name])
     except ModuleNotFoundError as error:
         print(
-            f"error: {name} needs {error.name}, which is not installed: pip install 'ovms-stream-client[train]'",
+            f"error: {name} needs {error.name}, which is not installed: {install_command('train')}",
             file=sys.stderr,
         )
         return USAGE_ERROR

@@ -25,6 +25,7 @@ from stream_client.sources.options import SourceOptions
 from stream_client.test_source.code import FrameCode
 from stream_client.test_source.pattern import TestPattern
 from stream_client.transport.options import EMBEDDED, TransportOptions
+from stream_client.util.extras import install_command
 from stream_client.util.settings import read
 
 _EPILOG = """
@@ -116,7 +117,7 @@ def _embedded(
     try:
         server.start()
     except StreamClientError as error:
-        remedy = "install it: pip install 'ovms-stream-client[embedded]'; or name a server with --grpc_address"
+        remedy = f"install it: {install_command('embedded')}; or name a server with --grpc_address"
         yield amiss("embedded server", error, remedy, needed=True)
         yield from skipped(("servable", "probe"), "no server")
         return

@@ -6,7 +6,7 @@ from stream_client.errors import StreamClientError
 from stream_client.plain_text import one_line
 from stream_client.util.redact import redact
 
-_FLAGS = {"postprocess": "--no_label_text"}
+_FLAGS = {"postprocess": "--no_label_text", "source": "--input_stream", "sinks": "--output_stream"}
 """Flags that do not have their option's name."""
 
 

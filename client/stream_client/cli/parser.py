@@ -1,6 +1,7 @@
 """The parser of all commands: short help, and errors of one line."""
 
 import argparse
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NoReturn
 
@@ -29,4 +30,12 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the process."""
-        self.exit(2, f"error: {message} (see {self.prog} --help)\n")
+        self.exit(2, f"error: {message}{self._meant(message)} (see {self.prog} --help)\n")
+
+    def _meant(self, message: str) -> str:
+        """The flag that a misspelt one is closest to."""
+        for word in message.removeprefix("unrecognized arguments: ").split():
+            if word.startswith("--") and word not in self._option_string_actions:
+                close = get_close_matches(word.partition("=")[0], self._option_string_actions, 1)
+                return f"; did you mean {close[0]}?" if close else ""
+        return ""

@@ -27,7 +27,7 @@ from stream_client.util.redact import redact
 from stream_client.util.settings import read
 from stream_client.util.table import table
 
-_FLAGS = {"input_stream": "input"}
+_FLAGS = {"source": "input"}
 _EPILOG = """
 Start it while a run with --input_stream testsrc publishes, for instance:
 

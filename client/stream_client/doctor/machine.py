@@ -17,6 +17,7 @@ from stream_client.doctor.finding import Finding, amiss, ok
 from stream_client.errors import StreamClientError
 from stream_client.sinks.factory import open_sink
 from stream_client.sinks.options import SinkOptions
+from stream_client.util.extras import install_command
 from stream_client.util.redact import redact
 
 _HARDWARE = ("h264_nvenc", "h264_qsv", "h264_vaapi", "h264_amf", "h264_videotoolbox", "h264_v4l2m2m")
@@ -69,11 +70,11 @@ def display(*, needed: bool) -> Finding:
     try:
         import pygame
     except ImportError:
-        return amiss("display", "pygame-ce is not installed", "pip install 'ovms-stream-client[screen]'", needed=needed)
+        return amiss("display", "pygame-ce is not installed", install_command("screen"), needed=needed)
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         remedy = "log in to a desktop, set DISPLAY, or write a file"
         found = "neither DISPLAY nor WAYLAND_DISPLAY is set"
-        return amiss("display", found, remedy, needed=needed, option="output_stream", value="out.mp4")
+        return amiss("display", found, remedy, needed=needed, option="sinks", value="out.mp4")
     try:
         pygame.display.init()
         driver = pygame.display.get_driver()
@@ -152,7 +153,7 @@ def _publishing(check: str, url: str) -> Finding:
         socket.create_connection((host, port), 5.0).close()
     except (OSError, ValueError) as error:
         remedy = "start an RTSP server there (mediamtx, for instance), or correct its URL"
-        return amiss(check, error, remedy, needed=True, option="output_stream")
+        return amiss(check, error, remedy, needed=True, option="sinks")
     return ok(check, f"something listens at {host}:{port}")
 
 

@@ -12,9 +12,10 @@ from stream_client.errors import StreamClientError
 from stream_client.frames import Image, Tensor
 from stream_client.transport.options import TlsOptions, TransportOptions
 from stream_client.transport.session import connect
+from stream_client.util.extras import install_command
 
 _READY, _METADATA, _INFER = "stock client, ready", "stock client, metadata", "stock client, infer"
-_INSTALL = "install it: pip install 'ovms-stream-client[clients]'"
+_INSTALL = f"install it: {install_command('clients')}"
 _SERVER = "the fault is the server's, not this client's: look into its log"
 
 

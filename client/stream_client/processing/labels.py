@@ -14,7 +14,7 @@ from stream_client.frames import Label
 def read_label_names(path: Path) -> tuple[str, ...]:
     """The names in ``path``, one a line, in the order of the scores; raises :class:`.ConfigurationError`."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise ConfigurationError(f"cannot read label names from {path}: {error.strerror}", option="labels") from error
     except UnicodeDecodeError as error:

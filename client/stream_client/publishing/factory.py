@@ -43,7 +43,7 @@ def open_publisher(
     url: str, options: SinkOptions, pool: EncoderPool, *, reconnect_timeout: float | None
 ) -> PublishingSink:
     """The publisher for ``url``, with one of :data:`SCHEMES`. Raises :class:`.ConfigurationError`."""
-    check_url(url, "output_stream")
+    check_url(url, "sinks")
     transport = Transport(redact(url))
     return PublishingSink(
         url,

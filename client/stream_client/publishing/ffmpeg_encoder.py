@@ -19,6 +19,7 @@ from stream_client.publishing.encoder import BUFFER_SECONDS
 from stream_client.publishing.wire import VideoTrack
 from stream_client.sinks.options import DEFAULTS
 from stream_client.util.bounded_queue import BoundedQueue
+from stream_client.util.extras import install_command
 
 _START_CODE = b"\x00\x00\x00\x01"
 _VIDEO_TAG, _CONFIGURATION, _PICTURE = 9, 0, 1
@@ -32,7 +33,7 @@ def ffmpeg_command(
         import ffmpeg
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            "the encoder ffmpeg needs ffmpeg-python: pip install 'ovms-stream-client[ffmpeg]'", option="encoder"
+            f"the encoder ffmpeg needs ffmpeg-python: {install_command('ffmpeg')}", option="encoder"
         ) from error
     if shutil.which("ffmpeg") is None:
         raise ConfigurationError(

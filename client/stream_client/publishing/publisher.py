@@ -165,7 +165,7 @@ class PublishingSink:
             while self._wait_for_frame() and self._reconnector.connect() and self._publish():
                 pass
         except (RtspError, OSError) as error:
-            option = "output_stream" if refuses_credentials(error) else None
+            option = "sinks" if refuses_credentials(error) else None
             self._fail(SinkError(f"{self.name}: {self._reason(error)}", option=option))
         except StreamClientError as error:
             self._fail(error)

@@ -8,6 +8,7 @@ from typing import Any
 
 from stream_client.errors import ConfigurationError
 from stream_client.frames import Result
+from stream_client.util.extras import install_command
 
 Row = Mapping[str, Any]
 _PARTS = ("pose", "pose_world", "left_hand", "right_hand")
@@ -68,7 +69,7 @@ def _rows(path: Path) -> list[Any]:
         try:
             from pyarrow import ArrowException, parquet
         except ImportError as error:
-            raise ConfigurationError("Parquet needs pyarrow: pip install 'ovms-stream-client[parquet]'") from error
+            raise ConfigurationError(f"Parquet needs pyarrow: {install_command('parquet')}") from error
         try:
             rows: list[Any] = parquet.read_table(path).to_pylist()
         except (OSError, ArrowException) as error:

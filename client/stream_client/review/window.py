@@ -14,6 +14,7 @@ from stream_client.frames import Image
 from stream_client.review.recording import Recording, Row
 from stream_client.review.skeleton import BONES, HAND_BONES
 from stream_client.sources.file import FileSource
+from stream_client.util.extras import install_command
 
 _HEIGHT = 480
 """Of the window, in pixels."""
@@ -32,7 +33,7 @@ def show(recording: Recording, *, video: Path | None = None, title: str = "") ->
         import pygame
     except ImportError as error:
         raise ConfigurationError(
-            "a window needs pygame-ce: pip install 'ovms-stream-client[screen]', or write a page", option="html"
+            f"a window needs pygame-ce: {install_command('screen')}, or write a page", option="html"
         ) from error
     if sys.platform == "linux" and not any(name in os.environ for name in _DISPLAYS):
         raise ConfigurationError("there is no display for a window: write a page", option="html")

@@ -36,7 +36,7 @@ def open_sink(
     options = options or SinkOptions()
     spec = name if isinstance(name, str) else os.path.join(os.curdir, name)  # a file may be called screen
     if not spec:
-        raise ConfigurationError("no output named", option="output_stream")
+        raise ConfigurationError("no output named", option="sinks")
     if spec == "none":
         return NullSink()
     if spec == "screen":
@@ -44,10 +44,10 @@ def open_sink(
     scheme, separator, _ = spec.partition("://")
     if scheme in SCHEMES and separator:
         return open_publisher(spec, options, pool or EncoderPool(), reconnect_timeout=reconnect_timeout)
-    check_slashes(spec, "output_stream")
+    check_slashes(spec, "sinks")
     if separator:
         raise ConfigurationError(
-            f"{scheme}:// output is not supported: screen, none, a file or rtsp://", option="output_stream"
+            f"{scheme}:// output is not supported: screen, none, a file or rtsp://", option="sinks"
         )
     return FileSink(spec, quality=options.quality)
 

@@ -10,6 +10,7 @@ from stream_client.errors import ConfigurationError
 from stream_client.frames import Landmarks, Result, StreamInfo
 from stream_client.sinks.json_lines import JsonLines
 from stream_client.sinks.output_file import OutputFile, sink_errors
+from stream_client.util.extras import install_command
 
 _OPTION = "landmarks_output"
 _PARTS = {"pose": 5, "pose_world": 3, "left_hand": 3, "right_hand": 3, "face": 3}
@@ -127,7 +128,7 @@ def _pyarrow() -> tuple[Any, Any]:
         from pyarrow import parquet
     except ImportError as error:
         raise ConfigurationError(
-            "Parquet needs pyarrow: pip install 'ovms-stream-client[parquet]', or name a .jsonl",
+            f"Parquet needs pyarrow: {install_command('parquet')}, or name a .jsonl",
             option=_OPTION,
         ) from error
     return pyarrow, parquet

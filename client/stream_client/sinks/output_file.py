@@ -35,6 +35,10 @@ class OutputFile:
         self._shown = path
         self._option = option
         self._descriptor: int | None = None
+        if _is_missing(path.parent):
+            raise SinkError(
+                f"cannot write {path}: No such file or directory: make the folder {path.parent} first", option=option
+            )
         with sink_errors(f"cannot write {path}", option):
             mode = _mode(path)
             self.is_pipe = mode is not None and stat.S_ISFIFO(mode)
@@ -78,6 +82,13 @@ class OutputFile:
         new = path.with_name(f".{name}.{secrets.token_hex(4)}{path.suffix}")
         self._descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, permissions)
         return new
+
+
+def _is_missing(folder: Path) -> bool:
+    try:
+        return not folder.exists()
+    except OSError:
+        return False  # opening the file says what is wrong
 
 
 def _mode(path: Path) -> int | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from stream_client.errors import SinkError
 from stream_client.frames import Result, StreamInfo
+from stream_client.util.extras import install_command
 from stream_client.util.media import written_shape
 
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
@@ -30,8 +31,8 @@ class ScreenSink:
             import pygame
         except ImportError as error:
             raise SinkError(
-                f"the screen needs pygame-ce: pip install 'ovms-stream-client[screen]' ({error})",
-                option="output_stream",
+                f"the screen needs pygame-ce: {install_command('screen')} ({error})",
+                option="sinks",
             ) from error
         try:
             if sys.platform == "linux" and not any(name in os.environ for name in _DISPLAYS):
@@ -45,7 +46,7 @@ class ScreenSink:
             pygame.display.quit()
             raise SinkError(
                 f"no display to open a window on ({error}): set DISPLAY, or write a file",
-                option="output_stream",
+                option="sinks",
                 value="out.mp4",
             ) from error
         pygame.display.set_caption(self._title)

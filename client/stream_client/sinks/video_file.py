@@ -36,7 +36,7 @@ class FileSink:
         if self._path.suffix.lower() not in _CONTAINERS:
             raise ConfigurationError(
                 f"{self._path}: unknown extension {self._path.suffix!r}; {', '.join(_CONTAINERS)} can be written",
-                option="output_stream",
+                option="sinks",
             )
         # No B-frames: in a fragmented file they would shift every timestamp by their delay.
         # Motion in whole pixels (subq) saves a third of the encoder's time. It costs 0.2 dB and a tenth in size.
@@ -56,7 +56,7 @@ class FileSink:
     def open(self, info: StreamInfo) -> None:
         """Create the file."""
         if info.path is not None and self._path.exists() and Path(info.path).samefile(self._path):
-            raise SinkError(f"{self._path} is the input as well", option="output_stream")
+            raise SinkError(f"{self._path} is the input as well", option="sinks")
         self._info = info
         suffix = self._path.suffix.lower()
         container = _CONTAINERS[suffix]
@@ -64,8 +64,8 @@ class FileSink:
         if container != "matroska":
             options["movflags"] = "+hybrid_fragmented"
             options["frag_duration"] = "30000"  # µs: one or two frames a fragment cost 2 % in size
-        self._output = OutputFile(self._path, "output_stream")
-        with sink_errors(f"cannot write {self._path}", "output_stream"):
+        self._output = OutputFile(self._path, "sinks")
+        with sink_errors(f"cannot write {self._path}", "sinks"):
             self._pipe = self._path.open("wb", buffering=0) if self._output.is_pipe else None
             target = self._pipe or f"file:{self._output.written_to}"
             self._container = av.open(target, "w", format=container, options=options)
@@ -98,7 +98,7 @@ class FileSink:
         except (OSError, av.error.FFmpegError) as error:
             self._failed = True
             raise SinkError(
-                f"writing {self._path} failed: {error.strerror}; what was written is kept", option="output_stream"
+                f"writing {self._path} failed: {error.strerror}; what was written is kept", option="sinks"
             ) from error
         return True
 
@@ -136,7 +136,7 @@ class FileSink:
         except (OSError, av.error.FFmpegError) as error:
             if not self._failed:
                 self._failed = True
-                raise SinkError(f"finishing {self._path} failed: {error.strerror}", option="output_stream") from error
+                raise SinkError(f"finishing {self._path} failed: {error.strerror}", option="sinks") from error
 
     def _start(self, image: Image) -> None:
         assert self._container is not None

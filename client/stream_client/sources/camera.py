@@ -51,12 +51,10 @@ def camera_error(live: LiveInput, error: OSError | av.error.FFmpegError) -> Sour
     """What FFmpeg's error means for a camera."""
     there = ", ".join(sorted(str(path) for path in Path("/dev").glob("video*"))) or "none"
     if isinstance(error, FileNotFoundError):
-        return SourceNotFoundError(
-            f"{live.name} ({live.url}) is not there; cameras found: {there}", option="input_stream"
-        )
+        return SourceNotFoundError(f"{live.name} ({live.url}) is not there; cameras found: {there}", option="source")
     if isinstance(error, PermissionError):
         return SourceAuthenticationError(f"{live.name} ({live.url}) may not be read: join the group video")
-    return SourceError(f"{live.name} ({live.url}): {error.strerror or error}", option="input_stream")
+    return SourceError(f"{live.name} ({live.url}): {error.strerror or error}", option="source")
 
 
 def camera_source(

@@ -33,13 +33,11 @@ def open_source(
     images = ImageOptions(square_pixels=options.square_pixels, tone_map=options.tone_map)
     spec = _text(name)
     if not spec:
-        raise ConfigurationError("no source named", option="input_stream")
+        raise ConfigurationError("no source named", option="source")
     if not is_camera(spec) and (options.camera_width or options.camera_height or options.camera_fps):
-        raise ConfigurationError(
-            "camera_width, camera_height and camera_fps are for cameras only", option="input_stream"
-        )
+        raise ConfigurationError("camera_width, camera_height and camera_fps are for cameras only", option="source")
     if (options.realtime or options.loop) and (is_camera(spec) or is_network(spec) or is_test_pattern(spec)):
-        raise ConfigurationError("realtime and loop are for files only", option="input_stream")
+        raise ConfigurationError("realtime and loop are for files only", option="source")
     if is_test_pattern(spec):
         return TestPatternSource(pattern_options(spec))
     if is_camera(spec):
@@ -52,7 +50,7 @@ def open_source(
             images=images,
         )
     if is_network(spec):
-        check_url(spec, "input_stream")
+        check_url(spec, "source")
         return network_source(
             spec,
             rtsp_transport=options.rtsp_transport,
@@ -61,12 +59,12 @@ def open_source(
             reconnect_timeout=reconnect_timeout,
             images=images,
         )
-    check_slashes(spec, "input_stream")
+    check_slashes(spec, "source")
     scheme, separator, _ = spec.partition("://")
     if separator:
         raise ConfigurationError(
             f"{scheme}:// input is not supported: a camera, a file, rtsp://, rtsps://, http(s):// or onvif://",
-            option="input_stream",
+            option="source",
         )
     return FileSource(spec, realtime=options.realtime, loop=options.loop, images=images)
 

@@ -108,11 +108,9 @@ class FfmpegFeed:
         stream = video_of(container)
         if stream is None:
             kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-            raise SourceCodecError(f"{self.live.name} has no video track, only {kinds}", option="input_stream")
+            raise SourceCodecError(f"{self.live.name} has no video track, only {kinds}", option="source")
         if stream.codec_context is None:
-            raise SourceCodecError(
-                f"{self.live.name} has video in a codec that FFmpeg cannot decode", option="input_stream"
-            )
+            raise SourceCodecError(f"{self.live.name} has video in a codec that FFmpeg cannot decode", option="source")
         bound(stream.codec_context, self.live.name)
         segmented = container.format.name.split(",")[0] in ("hls", "dash")
         finite = _has_an_end(container, segmented)

@@ -5,6 +5,7 @@ import stat
 import time
 from collections.abc import Generator
 from dataclasses import replace
+from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
 
@@ -60,7 +61,7 @@ class FileSource:
         if first is None:
             if self._decoding.interrupted:
                 raise SourceError(f"{self._name}: stopped before the first frame")
-            raise SourceCodecError(f"{self._name} has no frame that can be decoded", option="input_stream")
+            raise SourceCodecError(f"{self._name} has no frame that can be decoded", option="source")
         shape = self._image.shape(first.frame, self._aspect)
         self._started = time.monotonic()
         self._start = SteadyClock().now() if self._realtime else 0
@@ -106,20 +107,23 @@ class FileSource:
         if 0 < self._index == self._image.skipped and not self._decoding.interrupted:
             raise SourceCodecError(
                 f"none of the {self._index} frames of {self._name} can be converted: {self._image.last_error}",
-                option="input_stream",
+                option="source",
             )
 
     def _check(self) -> None:
-        if self._name != str(self._path):
-            mode = stat.S_IFIFO
-        elif self._path.is_dir():
-            raise SourceError(f"{self._path} is a folder: name a video file in it", option="input_stream")
-        elif not self._path.exists():
-            raise SourceNotFoundError(f"{self._path} does not exist", option="input_stream")
-        else:
-            mode = stat.S_IFMT(self._path.stat().st_mode)
-        if self._loop and mode in (stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK):
+        kind = stat.S_IFIFO if self._name != str(self._path) else stat.S_IFMT(self._mode())
+        if kind == stat.S_IFDIR:
+            raise SourceError(f"{self._path} is a folder: name a video file in it", option="source")
+        if self._loop and kind in (stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK):
             raise SourceError(f"{self._name} can be read once only: loop needs a file", option="loop")
+
+    def _mode(self) -> int:
+        try:
+            return self._path.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            raise SourceNotFoundError(f"{self._path} does not exist{_instead(self._path)}", option="source") from None
+        except OSError as error:
+            raise SourceError(f"cannot open {self._path}: {error.strerror}", option="source") from error
 
     def _frames(self) -> Generator[FeedFrame, None, None]:
         end = 0
@@ -138,9 +142,9 @@ class FileSource:
     def _recording(self, container: av.container.InputContainer, start: int) -> Recording:
         stream = video_of(container)
         if stream is None:
-            raise SourceCodecError(f"{self._name} has no video stream", option="input_stream")
+            raise SourceCodecError(f"{self._name} has no video stream", option="source")
         if stream.codec_context is None:
-            raise SourceCodecError(f"{self._name} has video in a codec that cannot be decoded", option="input_stream")
+            raise SourceCodecError(f"{self._name} has video in a codec that cannot be decoded", option="source")
         bound(stream.codec_context, self._name)
         stream.thread_type = "AUTO"
         self._aspect = stream.sample_aspect_ratio
@@ -164,7 +168,19 @@ class FileSource:
             return av.open(url, options=DECODER_OPTIONS)
         except av.error.FFmpegError as error:
             raise SourceCodecError(
-                f"{self._name} is not a video that can be read: {error.strerror}", option="input_stream"
+                f"{self._name} is not a video that can be read: {error.strerror}", option="source"
             ) from error
         except OSError as error:
-            raise SourceError(f"cannot open {self._name}: {error.strerror}", option="input_stream") from error
+            raise SourceError(f"cannot open {self._name}: {error.strerror}", option="source") from error
+
+
+def _instead(path: Path) -> str:
+    """What may have been meant, or where a path begins."""
+    try:
+        names = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return f": there is no folder {path.parent}"
+    close = get_close_matches(path.name, names, 1)
+    if close:
+        return f": did you mean {path.parent / close[0]}?"
+    return "" if path.is_absolute() else f" in {Path.cwd()}: name the whole path, or testsrc for frames without a file"

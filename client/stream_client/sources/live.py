@@ -73,16 +73,14 @@ class LiveSource:
             first = self._decoding.peek(timeout)
         except TimeoutError:
             self._feed.abort()
-            raise SourceTimeoutError(
-                f"{self._live.name}: no frame within {timeout:.3g} s", option="input_stream"
-            ) from None
+            raise SourceTimeoutError(f"{self._live.name}: no frame within {timeout:.3g} s", option="source") from None
         except SourceError:
             self._feed.abort()
             raise
         if first is None:
             if self._decoding.interrupted:
                 raise SourceError(f"{self._live.name}: stopped before the first frame")
-            raise SourceError(f"{self._live.name} ended before the first frame", option="input_stream")
+            raise SourceError(f"{self._live.name} ended before the first frame", option="source")
         found = self._feed.properties
         self._sound = found.sound
         shape = self._image.shape(first.fed.frame, found.sample_aspect_ratio)

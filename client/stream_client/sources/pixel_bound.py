@@ -22,7 +22,7 @@ def too_large(decoder: av.VideoCodecContext) -> str:
 def bound(decoder: av.VideoCodecContext, name: str) -> None:
     """Set the bound; raises :class:`.SourceCodecError` where the stream ``name`` declares a size above it."""
     if problem := too_large(decoder):
-        raise SourceCodecError(f"{name}: {problem}, the most that are decoded: scale it down", option="input_stream")
+        raise SourceCodecError(f"{name}: {problem}, the most that are decoded: scale it down", option="source")
     decoder.options = decoder.options | DECODER_OPTIONS
 
 

@@ -72,7 +72,7 @@ class Recording:
             for frame in frames:
                 yield self._placed(frame, damaged=damage.shows(frame))
         if damaged and self.end == self._start:
-            raise SourceCodecError(f"{self._name} cannot be decoded: {problem}", option="input_stream")
+            raise SourceCodecError(f"{self._name} cannot be decoded: {problem}", option="source")
         if damaged:
             logger.warning("%s: %d packets cannot be decoded (%s): frames are missing", self._name, damaged, problem)
         self._check_end()

@@ -46,20 +46,20 @@ def pattern_options(spec: str) -> PatternOptions:
         raise ConfigurationError(
             f"{spec!r} is not a test pattern: testsrc, testsrc:640x360 or testsrc:640x360@30 is expected, "
             "@max for as fast as possible",
-            option="input_stream",
+            option="source",
         )
     width, height = int(match["width"] or 640), int(match["height"] or 360)
     if not (MIN_WIDTH <= width <= _MAX_SIDE and MIN_HEIGHT <= height <= _MAX_SIDE):
         raise ConfigurationError(
             f"a test pattern of {width}x{height}: {MIN_WIDTH}x{MIN_HEIGHT} to {_MAX_SIDE}x{_MAX_SIDE} can be painted",
-            option="input_stream",
+            option="source",
         )
     if match["rate"] == "max":
         return PatternOptions(width, height, None)
     rate = Fraction(match["rate"] or _NOMINAL_RATE)
     if not 0 < rate <= _MAX_RATE:
         raise ConfigurationError(
-            f"a test pattern of {float(rate):g} frames a second: above 0 to {_MAX_RATE}, or max", option="input_stream"
+            f"a test pattern of {float(rate):g} frames a second: above 0 to {_MAX_RATE}, or max", option="source"
         )
     return PatternOptions(width, height, rate)
 

@@ -15,6 +15,7 @@ from stream_client.frames import Detections
 from stream_client.tracking.candidates import Array, overlaps
 from stream_client.tracking.motion import Motion
 from stream_client.tracking.similarity import keypoint_similarity
+from stream_client.util.extras import install_command
 
 _NONE = -1
 _RECENT = 1_000_000
@@ -173,8 +174,6 @@ def _assignment() -> Callable[..., tuple[_Indices, _Indices]]:
     try:
         from scipy.optimize import linear_sum_assignment
     except ImportError as error:
-        raise ConfigurationError(
-            "tracking needs SciPy: pip install 'ovms-stream-client[tracking]'", option="tracker"
-        ) from error
+        raise ConfigurationError(f"tracking needs SciPy: {install_command('tracking')}", option="tracker") from error
     solver: Callable[..., tuple[_Indices, _Indices]] = linear_sum_assignment
     return solver

@@ -29,8 +29,8 @@ def test_an_error_without_an_option_is_its_message() -> None:
 
 def test_a_flag_of_another_name_than_its_option_is_printed_as_it_is_called() -> None:
     assert with_flag("leave it out", "postprocess") == "leave it out (--no_label_text)"
-    error = ConfigurationError("no source named", option="input_stream")
-    assert error_line(error, flags={"input_stream": "input"}) == "no source named (input)"
+    error = ConfigurationError("no source named", option="source")
+    assert error_line(error, flags={"source": "input"}) == "no source named (input)"
 
 
 def test_a_message_is_one_line_without_credentials() -> None:

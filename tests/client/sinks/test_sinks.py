@@ -229,6 +229,6 @@ def test_without_a_display_the_error_names_the_flag(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.delenv("SDL_VIDEODRIVER", raising=False)
     sink = ScreenSink()
-    with pytest.raises(SinkError, match=r"no display.*\(output_stream.*\)$"):
+    with pytest.raises(SinkError, match=r"no display.*\(sinks.*\)$"):
         sink.open(INFO)
     sink.close()

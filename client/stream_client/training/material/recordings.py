@@ -12,6 +12,7 @@ import numpy as np
 from stream_client.errors import ConfigurationError, SourceCodecError, SourceError, SourceNotFoundError
 from stream_client.frames import Landmarks
 from stream_client.training.clips import Span, Track, one_line
+from stream_client.util.extras import install_command
 
 _LABEL = "label"
 
@@ -114,7 +115,5 @@ def _pyarrow() -> tuple[Any, Any]:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
-        raise ConfigurationError(
-            "Parquet needs pyarrow: pip install 'ovms-stream-client[parquet]'", option="data"
-        ) from error
+        raise ConfigurationError(f"Parquet needs pyarrow: {install_command('parquet')}", option="data") from error
     return pyarrow, parquet
