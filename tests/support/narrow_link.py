@@ -1,6 +1,8 @@
 """A TCP link of limited bandwidth, as a proxy on loopback."""
 
 import contextlib
+import math
+import queue
 import socket
 import threading
 import time
@@ -63,3 +65,28 @@ class NarrowLink:
             sink.shutdown(socket.SHUT_WR)
         except OSError:
             return
+
+
+class LongLink(NarrowLink):
+    """Passes everything on ``delay`` seconds later, each way, as fast as it came."""
+
+    def __init__(self, target: str, delay: float) -> None:
+        self._delay = delay
+        super().__init__(target, math.inf)
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        pieces: queue.Queue[tuple[float, bytes]] = queue.Queue()
+        sender = threading.Thread(target=self._send, args=(pieces, sink))
+        sender.start()
+        with contextlib.suppress(OSError):
+            while piece := source.recv(self.PIECE):
+                pieces.put((time.monotonic() + self._delay, piece))
+        pieces.put((0, b""))
+        sender.join()
+
+    def _send(self, pieces: "queue.Queue[tuple[float, bytes]]", sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while (item := pieces.get())[1]:
+                time.sleep(max(0.0, item[0] - time.monotonic()))
+                sink.sendall(item[1])
+            sink.shutdown(socket.SHUT_WR)

@@ -1,5 +1,6 @@
 """Examines a server: reachable, live, ready, what it serves, a frame there and back."""
 
+import math
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from stream_client.errors import (
 )
 from stream_client.frames import Image, Tensor
 from stream_client.transport.channel import Connection
+from stream_client.transport.line import sample
 from stream_client.transport.options import Api, TransportOptions
 from stream_client.transport.ovms_versions import capabilities
 from stream_client.transport.servable import KNOWN_GRAPHS, ControlPlane, Servable, ServerInfo, TensorSpec
@@ -28,6 +30,7 @@ _ADDRESS = "grpc_address"
 _AFTER_ADDRESS = ("gRPC", "server live", "server ready", "server name", "servable", "probe")
 _POOLED = "not supported for graphs with queue enabled"
 """OVMS's error for a parameter of a pooled graph."""
+_LINE_TRIES, _LINE_TIMEOUT = 5, 2.0
 _OFFERS_NOTHING = "nothing to do if the probe succeeds; otherwise name a KServe v2 server"
 
 
@@ -61,6 +64,7 @@ class ServerChecks:
         yield ok("gRPC", "connected, with TLS" if self.options.tls else "connected, without TLS")
         try:
             yield from self._control_plane(channel)
+            yield self._line(channel)
         finally:
             connection.close()
         probes = []
@@ -69,6 +73,16 @@ class ServerChecks:
             yield probes[-1]
         if any(finding.status == "ok" for finding in probes):
             yield from self._pool()
+
+    def _line(self, channel: grpc.Channel) -> Finding:
+        """How far away the server is, and what frames ask of the line."""
+        check = "line to the server"
+        tries = [sample(channel, self.options.address, _LINE_TIMEOUT).request for _ in range(_LINE_TRIES)]
+        answered = [seconds for seconds in tries if not math.isnan(seconds)]
+        wanted = f"frames as this one ask for {8e-6 * self.image.nbytes:.2g} Mbit each"
+        if not answered:
+            return amiss(check, f"no answer within {_LINE_TIMEOUT:g} s", "look at the network", needed=False)
+        return ok(check, f"{1000 * min(answered):.1f} ms there and back without a frame; {wanted}, there and back")
 
     def _control_plane(self, channel: grpc.Channel) -> Iterator[Finding]:
         control = ControlPlane(channel, self.options.address)

@@ -7,6 +7,7 @@ from typing import Literal
 from stream_client.frames import Stamps
 from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.outputs import OutputSnapshot
+from stream_client.transport.line import LineSample
 
 ConnectionState = Literal["connecting", "live", "lost", "ended"]
 
@@ -52,6 +53,9 @@ class Observer:
 
     def bytes_received(self, count: int, /) -> None:
         """An answer of ``count`` bytes came."""
+
+    def line_measured(self, sample: LineSample, /) -> None:
+        """The line to the server was measured: before the first frame, and once a second beside them."""
 
     def sink_written(self, sink: str, waited: float, seconds: float, /) -> None:
         """A sink took a result in ``seconds``, which had ``waited`` seconds for it since its delivery."""

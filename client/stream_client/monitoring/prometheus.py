@@ -197,6 +197,12 @@ def _durations(runs: Sequence[StatisticsSnapshot]) -> Iterator[Metric]:
             "",
             lambda run: {"": run.camera_latency},
         ),
+        (
+            "line_round_trip",
+            "Time of a light request to the server and back, on a connection of its own, once a second.",
+            "",
+            lambda run: {"": run.line.round_trips},
+        ),
         ("source_read", "Time that the source took for a frame.", "", lambda run: {"": run.source_reads}),
     ):
         labels = (*_LABELS, label) if label else _LABELS
@@ -267,6 +273,7 @@ def _gauges(runs: Sequence[StatisticsSnapshot]) -> Iterator[Metric]:
     for name, help_text, value in (
         ("in_flight_frames", "Frames sent and unanswered.", lambda run: run.flow.in_flight),
         ("window_frames", "Frames that may be sent and unanswered.", lambda run: run.flow.window),
+        ("line_distance_seconds", "The shortest round trip of a light request.", lambda run: run.line.distance),
         ("frame_rate_hertz", "Frames delivered a second, over the last five.", lambda run: run.frame_rate),
     ):
         yield _filled(GaugeMetricFamily(f"stream_client_{name}", help_text, labels=_LABELS), runs, value)

@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 
 from stream_client.frames import Stamps
 from stream_client.monitoring.connections import Connections, ConnectionSummary
@@ -14,6 +15,7 @@ from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.observer import ConnectionState, FlowSnapshot, Observer
 from stream_client.monitoring.outputs import OutputSnapshot
 from stream_client.monitoring.stages import STAGES, stage_durations
+from stream_client.transport.line import LineSample
 
 BUCKETS = (
     *(0.001, 0.0015, 0.002, 0.003, 0.005, 0.0075),
@@ -62,6 +64,20 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True)
+class LineSnapshot:
+    """The line to the server. Durations are in seconds.
+
+    ``round_trips`` and ``distance``: of light requests, all and the shortest (0 if unknown). ``free`` and ``loaded``:
+    of TCP's handshake, the shortest, and the median of those beside frames (0 if unknown).
+    """
+
+    round_trips: HistogramSnapshot
+    distance: float = 0.0
+    free: float = 0.0
+    loaded: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class StatisticsSnapshot:
     """A run so far. Durations are in seconds.
 
@@ -84,6 +100,7 @@ class StatisticsSnapshot:
     outputs: Mapping[str, OutputSnapshot]
     bytes_sent: int
     bytes_received: int
+    line: LineSnapshot
     connections: Mapping[str, ConnectionSummary]
     flow: FlowSnapshot
     frame_rate: float
@@ -111,6 +128,9 @@ class Statistics(Observer):
         self._sink_writes: dict[str, Histogram] = {}
         self._sink_waits: dict[str, Histogram] = {}
         self._bytes_sent = self._bytes_received = 0
+        self._line = Histogram()
+        self._distance = self._free = math.inf
+        self._loaded: deque[float] = deque(maxlen=4096)
         self._connections = Connections(clock)
         self._flow = FlowSnapshot(in_flight=0, window=0, queued=0)
         self._flow_since = math.nan
@@ -144,6 +164,12 @@ class Statistics(Observer):
                 outputs=outputs,
                 bytes_sent=self._bytes_sent,
                 bytes_received=self._bytes_received,
+                line=LineSnapshot(
+                    self._line.snapshot(),
+                    self._distance if math.isfinite(self._distance) else 0.0,
+                    self._free if math.isfinite(self._free) else 0.0,
+                    median(self._loaded) if self._loaded else 0.0,
+                ),
                 connections=self._connections.snapshot(),
                 flow=replace(self._flow, sink_queues=dict(self._flow.sink_queues)),
                 frame_rate=self._frame_rate(now),
@@ -204,6 +230,15 @@ class Statistics(Observer):
         """Add up."""
         with self._lock:
             self._bytes_received += count
+
+    def line_measured(self, sample: LineSample) -> None:
+        """Count requests by bucket. Handshakes after the first frame show what frames do to the line."""
+        with self._lock:
+            self._line.observe(sample.request)
+            self._distance = min(self._distance, sample.request)  # nan is not less
+            self._free = min(self._free, sample.handshake)
+            if not math.isnan(self._first_entered) and not math.isnan(sample.handshake):
+                self._loaded.append(sample.handshake)
 
     def sink_written(self, sink: str, waited: float, seconds: float) -> None:
         """Count both by bucket."""

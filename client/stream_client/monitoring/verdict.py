@@ -13,7 +13,9 @@ from stream_client.monitoring.outputs import OutputSnapshot
 from stream_client.monitoring.statistics import StatisticsSnapshot
 from stream_client.util.redact import redact
 
-Culprit = Literal["damage", "source", "sink", "line", "window", "server", "frame_size", "postprocess", "join"]
+Culprit = Literal[
+    "damage", "source", "sink", "line", "window", "server", "server_line", "distance", "frame_size", "postprocess", "join"
+]
 
 LIMITED = 0.25
 """An output's line that is the limit for this share of the run holds it back."""
@@ -29,6 +31,10 @@ MOST_DAMAGED = 0.01
 FEWEST_FRAMES = 5
 _SMALLEST_SIDE = 320
 _LARGE_SIDE = 640
+_LEAST_SIDE = 160
+_LINE_WAIT = 0.005
+"""Seconds that a handshake waits on a full line."""
+_LINE_RATIO = 4.0
 _Cause: TypeAlias = tuple[str, str | None, object]
 """Words with a remedy, the option that it speaks of, and a value for it."""
 
@@ -115,7 +121,8 @@ def _busiest(run: StatisticsSnapshot, conditions: Conditions) -> Verdict | None:
             "give it fewer pixels, a faster encoder or disk, or lighter code",
         )
     mean = run.stages["round_trip"].total / _answered(run)
-    if not conditions.adaptive and mean < UNQUEUED * run.shortest_round_trip:
+    on_line = _on_line(run, conditions) / _answered(run)
+    if not conditions.adaptive and mean < UNQUEUED * run.shortest_round_trip and on_line < mean / 2:
         frames = "frame" if run.flow.window == 1 else "frames"
         return Verdict(
             "window",
@@ -139,10 +146,12 @@ def _source(run: StatisticsSnapshot, conditions: Conditions, share: float) -> st
 def _largest(run: StatisticsSnapshot, conditions: Conditions) -> Verdict:
     total = run.latency.total
     seconds = {stage: histogram.total for stage, histogram in run.stages.items()}
-    moving = seconds["round_trip"] * _moving(run, conditions)
+    distance, line = _distance(run), _on_line(run, conditions)
     accounts: dict[Culprit, float] = {
-        "server": seconds["round_trip"] - moving,
-        "frame_size": seconds["capture"] + seconds["convert"] + seconds["serialise"] + seconds["deserialise"] + moving,
+        "server": seconds["round_trip"] - distance - line,
+        "server_line": line,
+        "distance": distance,
+        "frame_size": seconds["capture"] + seconds["convert"] + seconds["serialise"] + seconds["deserialise"],
         "sink": seconds["dispatch"],
         "postprocess": seconds["postprocess"],
         "join": seconds["join"],
@@ -155,12 +164,38 @@ def _largest(run: StatisticsSnapshot, conditions: Conditions) -> Verdict:
     return Verdict(culprit, share, f"{share:.0%} of the latency is {cause}", option, value)
 
 
+def _distance(run: StatisticsSnapshot) -> float:
+    """Seconds to the server and back of all frames, had they no size."""
+    return min(run.stages["round_trip"].total, _answered(run) * run.line.distance)
+
+
+def _on_line(run: StatisticsSnapshot, conditions: Conditions) -> float:
+    """Seconds that all frames and answers took on the line, beyond the distance."""
+    total = run.stages["round_trip"].total
+    return min(total - _distance(run), total * _moving(run, conditions))
+
+
+def _line_is_full(run: StatisticsSnapshot) -> bool:
+    """Whether TCP's handshake waits beside frames."""
+    line = run.line
+    return line.loaded - line.free >= _LINE_WAIT and line.loaded >= _LINE_RATIO * line.free
+
+
+def _line_rate(run: StatisticsSnapshot) -> float:
+    """Bytes a second that the line carried, in its busier direction."""
+    return max(run.bytes_sent, run.bytes_received) / run.elapsed
+
+
 def _moving(run: StatisticsSnapshot, conditions: Conditions) -> float:
-    """The share of the round trip, 0…1, that moves bytes: the best that was seen of both is compared."""
-    if not conditions.upload_rate or math.isinf(run.shortest_round_trip) or not run.shortest_round_trip:
+    """The share of the round trip, 0…1, that moves bytes: the best that was seen of both is compared.
+
+    A full line carries what it can. Of another one only the transport knows the rate.
+    """
+    rate = _line_rate(run) if _line_is_full(run) else conditions.upload_rate
+    if not rate or math.isinf(run.shortest_round_trip) or not run.shortest_round_trip:
         return 0.0
     bytes_a_frame = (run.bytes_sent + run.bytes_received) / _answered(run)
-    return min(1.0, bytes_a_frame / conditions.upload_rate / run.shortest_round_trip)
+    return min(1.0, bytes_a_frame / rate / run.shortest_round_trip)
 
 
 def _cause(culprit: Culprit, run: StatisticsSnapshot, conditions: Conditions, seconds: dict[str, float]) -> _Cause:
@@ -168,6 +203,15 @@ def _cause(culprit: Culprit, run: StatisticsSnapshot, conditions: Conditions, se
         side = _half(conditions)
         remedy = "the server: add replicas or a smaller model"
         return (f"{remedy}, or send smaller frames", "max_side", side) if side >= _LARGE_SIDE else (remedy, None, None)
+    if culprit == "server_line":
+        return _line(run, conditions)
+    if culprit == "distance":
+        return (
+            f"distance: a request without a frame takes {1000 * run.line.distance:.0f} ms to the server and back; "
+            "take a server that is nearer",
+            None,
+            None,
+        )
     if culprit == "frame_size":
         doing = max(("convert", "serialise", "capture", "deserialise"), key=seconds.__getitem__)
         doing = {"convert": "converting", "serialise": "serialising"}.get(doing, "copying")
@@ -183,6 +227,24 @@ def _cause(culprit: Culprit, run: StatisticsSnapshot, conditions: Conditions, se
     if culprit == "postprocess":
         return "postprocessing: make that function cheaper, or leave it out", "postprocess", None
     return "waiting for labels or for earlier frames: wait for a shorter time", "join_timeout", None
+
+
+def _line(run: StatisticsSnapshot, conditions: Conditions) -> _Cause:
+    """What the line carries, and what frames of a live source want."""
+    carried = _line_rate(run)
+    wanted = carried * run.ledger.entered / _answered(run) if conditions.live else 0.0
+    cause = f"the line to the server, which carries {_megabits(carried)} Mbit/s"
+    side = _half(conditions)
+    if wanted > carried:
+        cause += f" and the frames want {_megabits(wanted)}"
+        side = int(max(conditions.width, conditions.height) * math.sqrt(carried / wanted)) // 16 * 16
+    if side >= _LEAST_SIDE:
+        return f"{cause}: send smaller frames", "max_side", side
+    return f"{cause}: take a faster network", None, None
+
+
+def _megabits(bytes_a_second: float) -> str:
+    return f"{8e-6 * bytes_a_second:.2g}" if bytes_a_second < 1.25e6 else f"{8e-6 * bytes_a_second:.0f}"
 
 
 def _half(conditions: Conditions) -> int:

@@ -37,6 +37,7 @@ from stream_client.processing.small_frames import SmallFrames, restorer
 from stream_client.sinks.base import LandmarksUser, Sink
 from stream_client.sources.base import Holdable, Source
 from stream_client.transport.image_format import ImageFormat
+from stream_client.transport.line import LineProbe
 from stream_client.transport.servable import Servable
 from stream_client.transport.session import Session
 
@@ -160,6 +161,7 @@ def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callback
             callbacks.on_error,
         )
         opened.pop_all()
+    observer.line_measured(session.line)
     return Run(
         info,
         session,
@@ -170,6 +172,7 @@ def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callback
         time_limit=options.limit_stream_duration,
         stop_timeout=options.stop_timeout,
         damaged=damage_policy(options, info),
+        probe=None if plan.server.line is None else LineProbe(plan.server.line, observer.line_measured),
     )
 
 

@@ -28,6 +28,13 @@ class Connector:
     transport: TransportOptions | Session
     embedded: EmbeddedServer | None = None
 
+    @property
+    def line(self) -> TransportOptions | None:
+        """How to reach a server at the other end of a line. ``None`` for one that the run starts, or has no address."""
+        if self.embedded is not None or isinstance(self.transport, Session):
+            return None
+        return None if self.transport.address.startswith("unix:") else self.transport
+
     def launch(self) -> None:
         """Start the embedded server, if there is one, without waiting for it."""
         if self.embedded is not None:

@@ -13,6 +13,7 @@ from stream_client.pipeline.dispatcher import Dispatcher
 from stream_client.pipeline.exchange import Exchange
 from stream_client.pipeline.reader import Reader
 from stream_client.pipeline.sender import Sender
+from stream_client.transport.line import LineProbe
 from stream_client.transport.session import Session
 from stream_client.util.owned_thread import OwnedThread
 
@@ -21,7 +22,7 @@ class Run:
     """Reader, sender and dispatcher around one exchange, all of them open.
 
     ``time_limit``: seconds after which nothing more is read, 0 for none. ``stop_timeout``: how long a stopped run
-    waits for answers.
+    waits for answers. ``probe`` measures the line to the server.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Run:
         time_limit: float,
         stop_timeout: float,
         damaged: DamagePolicy = "pass",
+        probe: LineProbe | None = None,
     ) -> None:
         self.info = info
         self.session = session
@@ -45,6 +47,7 @@ class Run:
         self._dispatcher = dispatcher
         self._stop_timeout = stop_timeout
         self._damaged = damaged
+        self._probe = probe
         self._stop_requested = threading.Event()
         self._joined = threading.Event()
         self._timer = threading.Timer(time_limit, reader.stop) if time_limit else None
@@ -70,6 +73,8 @@ class Run:
         self._reader.start(self._exchange, self._damaged)
         if self._timer is not None:
             self._timer.start()
+        if self._probe is not None:
+            self._probe.start()
 
     def stop(self) -> None:
         """Read and send nothing more; wait for answers a short time. Returns at once."""
@@ -90,6 +95,8 @@ class Run:
         self._joined.set()
         self._stop_requested.set()
         watchdog.join()
+        if self._probe is not None:
+            self._probe.close()
         if self._timer is not None:
             self._timer.cancel()
 

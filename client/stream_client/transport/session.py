@@ -8,6 +8,7 @@ from stream_client.errors import StreamClientError
 from stream_client.transport.base import Transport
 from stream_client.transport.channel import Connection
 from stream_client.transport.image_format import ImageFormat, image_format
+from stream_client.transport.line import UNKNOWN_LINE, LineSample, sample
 from stream_client.transport.options import TransportOptions
 from stream_client.transport.servable import KNOWN_GRAPHS, ControlPlane, Servable, TensorSpec
 from stream_client.transport.shared_memory import can_share
@@ -22,6 +23,8 @@ class Session:
     transport: Transport
     servable: Servable
     image_format: ImageFormat
+    line: LineSample = UNKNOWN_LINE
+    """The line to the server before the first frame."""
 
 
 def own_session(transport: Transport, name: str) -> Session:
@@ -40,7 +43,8 @@ def connect(options: TransportOptions, servables: Sequence[str] = ()) -> Session
     """
     connection = Connection(options)
     try:
-        control = ControlPlane(connection.open(), options.address, servables)
+        channel = connection.open()
+        control = ControlPlane(channel, options.address, servables)
         if options.model_name is not None:
             servable = control.servable(options.model_name)
         else:
@@ -48,6 +52,7 @@ def connect(options: TransportOptions, servables: Sequence[str] = ()) -> Session
             servable = control.first_servable(known)
         outputs = tuple(spec.name for spec in servable.outputs)
         shared = outputs if options.shared_memory and _takes_shared_memory(control, options.address) else ()
+        line = sample(channel, options.address, options.connect_timeout)
     finally:
         connection.close()
     datatype = None if options.input_dtype is None else options.input_dtype.upper()
@@ -55,7 +60,7 @@ def connect(options: TransportOptions, servables: Sequence[str] = ()) -> Session
     made: type[StreamingTransport] | type[UnaryTransport]
     made = StreamingTransport if options.api == "stream" else UnaryTransport
     transport = made(options, servable.name, options.parameters, shared_outputs=shared)
-    return Session(transport, servable, image)
+    return Session(transport, servable, image, line)
 
 
 def _takes_shared_memory(control: ControlPlane, address: str) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.observer import ConnectionState, FlowSnapshot, Observer, Observers
+from stream_client.transport.line import LineSample
 
 CALLS: dict[str, tuple[object, ...]] = {
     "started": ("camera", "graph", LedgerSnapshot),
@@ -13,6 +14,7 @@ CALLS: dict[str, tuple[object, ...]] = {
     "delivered": (None,),
     "bytes_sent": (1,),
     "bytes_received": (2,),
+    "line_measured": (LineSample(0.1, 0.01),),
     "sink_written": ("screen", 0.1, 0.2),
     "gauges": (FlowSnapshot(in_flight=0, window=1, queued=0),),
     "state": ("server", "live"),

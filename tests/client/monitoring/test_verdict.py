@@ -16,7 +16,7 @@ from stream_client.frames import Stamps
 from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.outputs import OutputSnapshot
 from stream_client.monitoring.stages import STAGES
-from stream_client.monitoring.statistics import HistogramSnapshot, Statistics, StatisticsSnapshot
+from stream_client.monitoring.statistics import HistogramSnapshot, LineSnapshot, Statistics, StatisticsSnapshot
 from stream_client.monitoring.verdict import Conditions, Verdict, verdict
 from tests.support.kserve_server import ScriptedServer, answer, slow
 from tests.support.narrow_link import NarrowLink
@@ -79,7 +79,7 @@ def test_a_slow_source_is_named(server: ScriptedServer) -> None:
     assert "frames/s" in found.sentence
 
 
-def test_large_frames_are_named_with_a_size_to_try(server: ScriptedServer) -> None:
+def test_a_line_that_is_too_narrow_is_named_with_a_size_to_try(server: ScriptedServer) -> None:
     def scores(request: Any, number: int) -> Iterator[Any]:
         yield answer(request, "label_scores")
 
@@ -87,8 +87,9 @@ def test_large_frames_are_named_with_a_size_to_try(server: ScriptedServer) -> No
     frame = np.zeros((2160, 3840, 3), np.uint8)  # far larger than the buffers on the way
     with NarrowLink(server.address, rate=60e6) as link:
         found = judge((frame for _ in range(9)), link.address, size=3840)
-    assert found.culprit == "frame_size"
-    assert found.sentence.endswith("moving frames of 3840x2160: send smaller frames")
+    assert found.culprit == "server_line"
+    assert "of the latency is the line to the server, which carries " in found.sentence
+    assert found.sentence.endswith(" Mbit/s: send smaller frames")
     assert (found.option, found.value) == ("max_side", 1920)
 
 
@@ -162,14 +163,50 @@ def test_waiting_to_be_sent_is_the_fault_of_what_comes_behind() -> None:
     assert (found.culprit, found.share) == ("server", pytest.approx(0.75))
 
 
-def test_the_part_of_the_round_trip_that_moves_bytes_is_the_frames_fault() -> None:
+def test_the_part_of_the_round_trip_that_moves_bytes_is_the_lines_fault() -> None:
     counted = run({"round_trip": 0.1}, bytes_sent=60_000_000, bytes_received=20_000_000)
     narrow = verdict(counted, Conditions(1920, 1080, adaptive=True, upload_rate=1e8))
     wide = verdict(counted, Conditions(1920, 1080, adaptive=True, upload_rate=1e9))
     assert narrow is not None
     assert wide is not None
-    assert (narrow.culprit, narrow.share) == ("frame_size", pytest.approx(0.8))
+    assert (narrow.culprit, narrow.share) == ("server_line", pytest.approx(0.8))
     assert (wide.culprit, wide.share) == ("server", pytest.approx(0.92))
+
+
+def line(distance: float, loaded: float) -> LineSnapshot:
+    return LineSnapshot(HistogramSnapshot((), (), 0.0), distance, 0.0005, loaded)
+
+
+def test_a_round_trip_that_is_long_without_frames_is_distance() -> None:
+    found = verdict(run({"round_trip": 0.1}, line=line(0.09, 0.001)), Conditions(640, 360, adaptive=True))
+    assert found is not None
+    assert (found.culprit, found.share) == ("distance", pytest.approx(0.9))
+    assert found.sentence == (
+        "90% of the latency is distance: a request without a frame takes 90 ms to the server and back; "
+        "take a server that is nearer"
+    )
+
+
+def test_a_handshake_that_waits_beside_frames_shows_that_the_line_is_full() -> None:
+    sent = run({"round_trip": 0.4}, line=line(0.001, 0.02), bytes_sent=61_250_000, elapsed=10.0)
+    found = verdict(replace(sent, ledger=LedgerSnapshot(40, 10)), Conditions(640, 480, adaptive=True, live=True))
+    assert found is not None
+    assert (found.culprit, found.share) == ("server_line", pytest.approx(0.9975))
+    assert found.sentence.endswith("which carries 49 Mbit/s and the frames want 196: send smaller frames")
+    assert (found.option, found.value) == ("max_side", 320)
+
+
+def test_a_handshake_that_is_as_quick_as_ever_shows_that_the_server_is_busy() -> None:
+    found = verdict(run({"round_trip": 0.4}, line=line(0.001, 0.002)), Conditions(640, 480, adaptive=True, live=True))
+    assert found is not None
+    assert found.culprit == "server"
+
+
+def test_a_full_line_is_not_blamed_on_a_fixed_window() -> None:
+    full = run({"round_trip": 0.4}, line=line(0.001, 0.02), window_full=95.0, bytes_sent=600_000_000)
+    assert verdict(full, Conditions(640, 480, adaptive=False)).culprit == "server_line"  # type: ignore[union-attr]
+    free = run({"round_trip": 0.4}, line=line(0.001, 0.002), window_full=95.0)
+    assert verdict(free, Conditions(640, 480, adaptive=False)).culprit == "window"  # type: ignore[union-attr]
 
 
 def test_a_smaller_size_is_advised_only_where_something_would_be_left_to_see() -> None:

@@ -1,0 +1,118 @@
+"""How far away a server is, and whether the line to it is full: measured once a second, beside the frames."""
+
+import math
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import grpc
+
+from kserve_wire.names import method_path
+from stream_client.errors import ConnectError
+from stream_client.transport.channel import Connection
+from stream_client.transport.options import TransportOptions
+
+_TIMEOUT = 2.0
+_RTT_END = 72
+"""Where ``tcpi_rtt`` (µs) ends in Linux's ``struct tcp_info``. Unlike the clock here, it does not wait for a thread."""
+_NO_ANSWER = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class LineSample:
+    """Seconds to the server and back, ``nan`` if unknown.
+
+    ``request``: of a light request. ``handshake``: of TCP's handshake, as the system measures it: a full line makes it
+    longer, a busy server does not. A proxy on the way answers it in the server's place.
+    """
+
+    request: float = math.nan
+    handshake: float = math.nan
+
+
+UNKNOWN_LINE = LineSample()
+
+
+def sample(channel: grpc.Channel, address: str, timeout: float) -> LineSample:
+    """Measure both; each takes ``timeout`` seconds at most."""
+    return LineSample(_request(channel, timeout), _handshake(address, timeout))
+
+
+class LineProbe:
+    """Measures the line to a server once a second, from a thread of its own, and reports it.
+
+    It has its own connection, so that it does not wait behind frames inside gRPC.
+    """
+
+    INTERVAL = 1.0
+    """Seconds between two measurements."""
+
+    def __init__(self, options: TransportOptions, report: Callable[[LineSample], None]) -> None:
+        self._address = options.address
+        self._connection = Connection(options)
+        self._report = report
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="line probe", daemon=True)
+
+    def start(self) -> None:
+        """Begin to measure."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread and its connection; safe before :meth:`start`."""
+        self._ended.set()
+        self._connection.interrupt()
+        self._connection.close()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self._measure(self._connection.open())
+            except ConnectError:  # the run itself says so
+                self._ended.wait(self.INTERVAL)
+            finally:
+                self._connection.close()
+
+    def _measure(self, channel: grpc.Channel) -> None:
+        """Measure until the end, or until no answer comes."""
+        while not self._ended.wait(self.INTERVAL):
+            found = sample(channel, self._address, _TIMEOUT)
+            if math.isnan(found.request):
+                return
+            self._report(found)
+
+
+def _request(channel: grpc.Channel, timeout: float) -> float:
+    """Any answer will do."""
+    live: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method_path("ServerLive"))
+    started = time.monotonic()
+    try:
+        live(b"", timeout=timeout)
+    except grpc.RpcError as error:
+        if error.code() in _NO_ANSWER:  # type: ignore[attr-defined,unused-ignore]
+            return math.nan
+    except ValueError:  # the channel is closed
+        return math.nan
+    return time.monotonic() - started
+
+
+def _handshake(address: str, timeout: float) -> float:
+    if address.startswith("unix:"):
+        return math.nan
+    host, _, port = address.rpartition(":")
+    started = time.monotonic()
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout) as connection:
+            seconds = time.monotonic() - started
+            if hasattr(socket, "TCP_INFO"):
+                info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RTT_END)
+                if len(info) == _RTT_END:
+                    return float(struct.unpack_from("=I", info, _RTT_END - 4)[0]) / 1e6
+            return seconds
+    except OSError:
+        return math.nan
