@@ -14,8 +14,9 @@ from stream_client.monitoring.statistics import StatisticsSnapshot
 from stream_client.util.redact import redact
 
 Culprit = Literal[
-    "damage", "source", "sink", "line", "window", "server", "server_line", "distance", "frame_size", "postprocess", "join"
-]
+    "damage", "source", "sink", "line", "window",
+    "server", "server_line", "distance", "frame_size", "postprocess", "join",
+]  # fmt: skip
 
 LIMITED = 0.25
 """An output's line that is the limit for this share of the run holds it back."""
