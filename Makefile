@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 LOCK := $(if $(shell command -v flock),flock $(VENV).lock)
 DEMO := demo-output
 
-.PHONY: demo test environments lint docs wheel bench conformance fuzz degenerate soak clean
+.PHONY: demo test environments lint docs wheel versions bench conformance fuzz degenerate soak clean
 
 demo: $(VENV)/embedded
 	@mkdir -p $(DEMO)
@@ -52,7 +52,11 @@ docs: $(VENV)/dev
 
 # The wheel, installed without this checkout, on every Python of this machine that counts.
 wheel: $(VENV)/dev
-	$(RUN) tools/check_wheel.py
+	$(RUN) -m tools.check_wheel
+
+# Tests of the client with the lowest versions in pyproject.toml, and with the oldest and the newest Python that is here.
+versions: $(VENV)/dev
+	$(RUN) -m tools.check_versions
 
 bench: $(VENV)/dev
 	$(RUN) -m graph_server assets --clip

@@ -1,20 +1,19 @@
 """Build sdist and wheel, install the wheel without the checkout, and run the demo and every ``--help`` from there.
 
-    python tools/check_wheel.py
+    python -m tools.check_wheel
 
 Runs with this Python, and with the oldest and the newest one of this machine that pyproject.toml promises.
 """
 
 import os
-import re
-import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from tools.interpreters import ROOT, interpreters, promised
+
 UV = Path(sys.executable).parent / "uv"
 HELPS = (
     ("ovms-stream-client", "--help"),
@@ -35,28 +34,6 @@ def run(command: Sequence[str | Path], folder: Path) -> str:
         words = " ".join(map(str, command))
         sys.exit(f"failed with status {done.returncode}: {words}\n{done.stdout}{done.stderr}")
     return done.stdout
-
-
-def promised() -> list[tuple[int, int]]:
-    """The versions of Python in pyproject.toml's classifiers."""
-    text = (ROOT / "pyproject.toml").read_text("utf-8")
-    found = re.findall(r'"Programming Language :: Python :: (\d+)\.(\d+)"', text)
-    return [(int(major), int(minor)) for major, minor in found]
-
-
-def interpreters() -> Iterator[tuple[tuple[int, int], Path]]:
-    """Every Python on the PATH or below pyenv's folder that works and is promised."""
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    for version in promised():
-        name = f"python{version[0]}.{version[1]}"
-        on_path = shutil.which(name)
-        candidates = [] if on_path is None else [Path(on_path)]
-        candidates += sorted(pyenv.glob(f"versions/{version[0]}.{version[1]}.*/bin/python"))
-        for candidate in candidates:
-            said = subprocess.run([candidate, "--version"], capture_output=True, text=True, check=False).stdout
-            if said.startswith(f"Python {version[0]}.{version[1]}."):
-                yield version, candidate
-                break
 
 
 def check(wheel: Path, python: Path, folder: Path) -> None:

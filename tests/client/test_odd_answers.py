@@ -59,7 +59,10 @@ def test_an_empty_message_is_no_delivered_frame(clip: Path, server: ScriptedServ
 
 @APIS
 def test_an_answer_without_an_output_fails_its_frame_only(clip: Path, server: ScriptedServer, api: Api) -> None:
-    summary, results = run(clip, server, lambda request, number: (empty if number == 5 else echo)(request, number), api)
+    def script(request: ModelInferRequest, number: int) -> Iterator[Reply]:
+        return (empty if number == 5 else echo)(request, number)
+
+    summary, results = run(clip, server, script, api, max_inflight=1)
     assert summary.ledger.failed == {"server_error": 1}
     assert [result.frame.index for result in results] == [index for index in range(30) if index != 5]
 

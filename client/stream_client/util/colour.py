@@ -10,6 +10,8 @@ BT601 = 6
 SDR = Colour(matrix=BT709, primaries=BT709, transfer=BT709)
 CONVERTER_MATRICES = {BT709: BT709, 4: 4, 5: 5, BT601: 5, 7: 7, 9: 9}
 """The matrices that FFmpeg's converter knows, with its own numbers for them. 5 and 6 are the same matrix."""
+WRITTEN_MATRICES = CONVERTER_MATRICES.keys() - ({9} if int(av.__version__.partition(".")[0]) < 18 else set())
+"""Those that frames can be written with. PyAV 17, the last one for Python 3.10, writes BT.601 in place of BT.2020."""
 _HD = (1280, 576)
 """A frame of this width, or of more than this height, is HD."""
 
@@ -30,7 +32,7 @@ def usual_matrix(width: int, height: int) -> int:
 
 def written_colour(colour: Colour, width: int, height: int) -> Colour:
     """The colour to write frames of that size with: the source's own, where that can be written."""
-    matrix = colour.matrix if colour.matrix in CONVERTER_MATRICES else usual_matrix(width, height)
+    matrix = colour.matrix if colour.matrix in WRITTEN_MATRICES else usual_matrix(width, height)
     if matrix == BT709 and colour.primaries == colour.transfer == UNDECLARED:
         return SDR
     return replace(colour, matrix=matrix, bits=8)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_client.rtsp.depacketiser import MAX_BYTES, AccessUnit, Depacketiser
+from stream_client.rtsp.depacketiser import AccessUnit, Depacketiser
 from stream_client.rtsp.h264 import PAYLOAD_TYPE, RtpPacketiser, split_access_unit
 
 PICTURES = st.lists(
@@ -49,15 +49,19 @@ def test_every_picture_is_there_with_its_own_last_packet(pictures: list[list[byt
 @pytest.mark.parametrize(
     "payload", [b"\x41" + bytes(60_000), b"\x7c\x05" + bytes(60_000), b"\x18" + b"\0\1\x41" * 20_000]
 )
-def test_a_picture_without_end_is_left_out_and_takes_bounded_memory(payload: bytes) -> None:
+def test_a_picture_without_end_is_left_out_and_takes_bounded_memory(
+    payload: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Units, fragments, and many units in a packet."""
+    bound = 1 << 20
+    monkeypatch.setattr("stream_client.rtsp.depacketiser.MAX_BYTES", bound)
     depacketiser = Depacketiser(PAYLOAD_TYPE)
     depacketiser.take(packet(b"\x7c\x85" + bytes(60_000), sequence=0, time=5))
     tracemalloc.start()
     try:
         for sequence in range(1, 1000):
             assert not depacketiser.take(packet(payload, sequence=sequence, time=5))
-        assert tracemalloc.get_traced_memory()[1] < 2 * MAX_BYTES
+        assert tracemalloc.get_traced_memory()[1] < 2 * bound
     finally:
         tracemalloc.stop()
     assert not depacketiser.take(packet(b"\x41a", sequence=1000, time=5, marker=True))
