@@ -207,7 +207,7 @@ def test_a_stream_that_nobody_serves_is_one_line_and_even_its_traceback_hides_th
 
 def test_credentials_are_redacted_in_any_text() -> None:
     text = redact("opening rtsp://me:pa:ss@host:554/a?b=c failed, http://plain/ did not")
-    assert text == "opening rtsp://***@host:554/a?b=c failed, http://plain/ did not"
+    assert text == "opening rtsp://***@host:554/a?b=*** failed, http://plain/ did not"
 
 
 def test_a_file_may_be_called_like_a_protocol(tmp_path: Path) -> None:

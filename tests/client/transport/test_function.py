@@ -65,7 +65,7 @@ def test_a_function_takes_frames_and_gives_outputs() -> None:
     ],
 )
 def test_an_error_of_a_server_fails_its_frame_and_the_run_goes_on(error: Exception, failed: dict[str, int]) -> None:
-    ledger = StreamClient(frames(9), (), at(3, error)).run().ledger
+    ledger = StreamClient(frames(9), (), at(3, error), options=RunOptions(on_server_loss="fail")).run().ledger
     assert (ledger.delivered, ledger.failed) == (8, failed)
 
 
