@@ -198,10 +198,11 @@ def test_a_client_that_sends_a_byte_now_and_then_is_cut_off() -> None:
 
 def test_a_client_that_does_not_read_is_cut_off_and_its_bytes_are_free_again() -> None:
     size = 30_000_000
-    with serving(body_bytes=size, idle_seconds=5.0) as server:
+    with serving(body_bytes=size, idle_seconds=3.0) as server:
         server.answers.let_go.set()
         request = POST + b"Content-Length: %d\r\n\r\n" % size + bytes(size)
         with server.connect(request):
+            assert server.answers.entered.acquire(timeout=SECONDS)
             refused = received(server.connect(request))
             assert b"the limit is 30000000 (--grpc_memory_quota)" in refused
             answered = b""
