@@ -16,11 +16,14 @@ class Decoding(Generic[Item]):
     """Takes what ``decode`` yields, in a thread of its own.
 
     A reader that is late gets the newest items, and the older ones are lost. With :attr:`waits` the thread waits for
-    the reader instead. ``abort`` makes a waiting ``decode`` fail, where that is possible.
+    the reader instead, until it has taken all but one: fewer changes between the threads. ``abort`` makes a waiting
+    ``decode`` fail, where that is possible.
     """
 
     BUFFERED = 2
-    """Items that are kept for the reader."""
+    """Items that are kept for a reader that is late."""
+    AHEAD = 4
+    """Items that a waiting thread decodes ahead of the reader."""
     CLOSE_SECONDS = 0.5
     """How long :meth:`close` waits for ``decode``, before and after ``abort``."""
 
@@ -62,7 +65,8 @@ class Decoding(Generic[Item]):
             if not self._wait(timeout):
                 return None
             item = self._items.popleft()
-            self._changed.notify_all()
+            if len(self._items) <= 1:
+                self._changed.notify_all()
             return item
 
     def sleep(self, seconds: float) -> None:
@@ -120,10 +124,10 @@ class Decoding(Generic[Item]):
     def _put(self, item: Item) -> bool:
         """Add an item; ``False`` after :meth:`interrupt`."""
         with self._changed:
-            full = len(self._items) >= self.BUFFERED
+            full = len(self._items) >= (self.AHEAD if self.waits else self.BUFFERED)
             self.held = full and self.waits
             if self.held:
-                self._changed.wait_for(lambda: len(self._items) < self.BUFFERED or self.interrupted)
+                self._changed.wait_for(lambda: len(self._items) <= 1 or self.interrupted)
             elif full:
                 self._items.popleft()
             self._items.append(item)

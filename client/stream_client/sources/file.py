@@ -61,7 +61,8 @@ class FileSource:
         if first is None:
             if self._decoding.interrupted:
                 raise SourceError(f"{self._name}: stopped before the first frame")
-            raise SourceCodecError(f"{self._name} has no frame that can be decoded", option="source")
+            hint = "" if self._path.is_file() else "; an mp4 needs its index at the start: -movflags faststart"
+            raise SourceCodecError(f"{self._name} has no frame that can be decoded{hint}", option="source")
         shape = self._image.shape(first.frame, self._aspect)
         self._started = time.monotonic()
         self._start = SteadyClock().now() if self._realtime else 0

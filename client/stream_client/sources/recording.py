@@ -16,7 +16,7 @@ from stream_client.sources.damage import Damage
 from stream_client.sources.feed import FeedFrame
 from stream_client.sources.pixel_bound import too_large
 from stream_client.sources.timeline import Continuity, MediaTimes
-from stream_client.util.container import frame_rate_of, has_flag, microseconds
+from stream_client.util.container import frame_rate_of, has_flag
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +51,9 @@ class Recording:
         self.period = round(1_000_000 / (frame_rate_of(self._stream) or _NOMINAL_RATE))
         """The usual time between two frames in µs."""
         self._times = MediaTimes(self.period)
+        bases = {stream.index: stream.time_base or Fraction(1) for stream in container.streams}
+        # A tick is unit/scale µs; whole numbers, since fractions take as long as decoding a small frame.
+        self._ticks = {index: (1_000_000 * base.numerator, base.denominator) for index, base in bases.items()}
         self.end = start
         """Where the next frame is expected, in µs."""
 
@@ -91,23 +94,28 @@ class Recording:
                 self._hand_on_sound()
 
     def _shift(self, packet: "av.Packet[av.stream.Stream]") -> None:
-        dts, time_base = packet.dts, packet.time_base
-        if dts is None or time_base is None:
+        dts, index = packet.dts, packet.stream_index
+        if dts is None:
             return
+        unit, scale = self._ticks[index]
         shift = self._continuity.shift(
-            packet.stream_index,
-            round(dts * time_base * 1_000_000),
-            round((packet.duration or 0) * time_base * 1_000_000),
-            video=packet.stream_index == self._stream.index,
+            index,
+            dts * unit // scale,
+            (packet.duration or 0) * unit // scale,
+            video=index == self._stream.index,
         )
         if shift:
-            ticks = round(shift / time_base / 1_000_000)
+            ticks = round(shift * scale / unit)
             packet.dts = dts + ticks
             if packet.pts is not None:
                 packet.pts += ticks
 
     def _placed(self, frame: av.VideoFrame, *, damaged: bool) -> FeedFrame:
-        time = self._start + self._times.place(microseconds(frame))
+        stamp = frame.pts if frame.pts is not None else frame.dts
+        unit, scale = self._ticks[self._stream.index]
+        # Rounded half up.
+        microseconds = None if stamp is None else (2 * stamp * unit + scale) // (2 * scale)
+        time = self._start + self._times.place(microseconds)
         self.end = time + self.period
         self._hand_on_sound()
         return FeedFrame(frame, time, damaged=damaged)
