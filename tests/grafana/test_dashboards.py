@@ -70,6 +70,32 @@ def test_every_panel_asks_the_chosen_data_source_and_only_for_variables_that_are
             assert set(re.findall(r"\$(\w+)", target["expr"])) <= variables | {"__rate_interval"}
 
 
+SELECTED = 'job=~"$job", instance=~"$instance"'
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_clients_and_servers_are_told_apart_by_job_and_instance(name: str) -> None:
+    board = dashboard(name)
+    variables = {variable["name"]: variable for variable in board["templating"]["list"]}
+    for each in ("job", "instance"):
+        variable = variables[each]
+        assert (variable["multi"], variable["allValue"], variable["label"]) == (True, ".+", each.title())
+    for variable in list(variables.values())[3:]:
+        assert SELECTED in variable["query"]["query"]
+    for panel in board["panels"]:
+        for target in panel["targets"]:
+            selectors = re.findall(r"\{([^}]*)\}", target["expr"])
+            assert selectors
+            assert all(selector.startswith(SELECTED) for selector in selectors), target["expr"]
+            named = re.findall(r"\b(?:ovms|process|stream_client)_\w+(?=\{)", target["expr"])
+            assert len(named) == len(selectors)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_dashboards_are_edited_in_their_files_only(name: str) -> None:
+    assert dashboard(name)["editable"] is False
+
+
 def test_compose_mounts_what_provisioning_names(services: dict[str, Any]) -> None:
     mounts = dict(volume.split(":")[:2] for volume in services["grafana"]["volumes"])
     provider = yaml.safe_load((ROOT / "grafana/provisioning/dashboards/dashboards.yaml").read_text())["providers"][0]
