@@ -2,8 +2,9 @@
 
 import numpy as np
 from PIL import Image as PillowImage
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw
 
+from stream_client.fonts import font_for
 from stream_client.frames import Detections, Image
 
 _SURE = 0.3
@@ -25,7 +26,6 @@ def draw_detections(image: Image, detections: Detections) -> Image:
     size = max(10, height // 40)
     drawn = PillowImage.fromarray(image)
     pen = ImageDraw.Draw(drawn)
-    font = ImageFont.load_default(size=size)
     for index, (left, top, right, bottom) in enumerate(detections.boxes.tolist()):
         track = -1 if detections.track_ids is None else int(detections.track_ids[index])
         color = _COLORS[(track if track >= 0 else int(detections.class_ids[index])) % len(_COLORS)]
@@ -33,6 +33,7 @@ def draw_detections(image: Image, detections: Detections) -> Image:
         name = detections.name(index) if track < 0 else f"#{track} {detections.name(index)}"
         above = (left, max(0.0, top - 1.3 * size))
         text = f"{name} {round(100 * float(detections.scores[index]))} %"
+        font = font_for(text, size)
         pen.rectangle((*above, above[0] + font.getlength(text) + size / 2, above[1] + 1.3 * size), fill=color)
         pen.text((above[0] + size / 4, above[1]), text, fill=(0, 0, 0), font=font)
         if detections.keypoints is not None:

@@ -5,8 +5,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as PillowImage
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw
 
+from stream_client.fonts import font_for
 from stream_client.frames import Image, Label
 
 Color = tuple[int, int, int]
@@ -37,9 +38,9 @@ def draw_label(image: Image, label: Label, color: Color = WHITE) -> Image:
 @lru_cache(maxsize=256)
 def _strip(text: str, size: int) -> npt.NDArray[np.uint8]:
     """The text's coverage, uint8 [height, width]. A run has few different texts, so each is drawn once."""
-    font = ImageFont.load_default(size=size)
+    font = font_for(text, size)
     left, _, right, _ = font.getbbox(text)
     margin = max(2, round(size * _MARGIN))
-    canvas = PillowImage.new("L", (round(right - left) + 2 * margin, round(size * 1.2) + 2 * margin), 0)
+    canvas = PillowImage.new("L", (round(right - left) + 2 * margin, sum(font.getmetrics()) + 2 * margin), 0)
     ImageDraw.Draw(canvas).text((margin - left, margin), text, fill=255, font=font)
     return np.asarray(canvas)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from stream_client.classify.decision import UNKNOWN, DecisionOptions
 from stream_client.classify.models import TrainedModel
 from stream_client.classify.pose_classifier import PoseClassifier
+from stream_client.fonts import font_for
 from stream_client.training.clips import Span, Track
 
 
@@ -109,9 +110,9 @@ def agreement(first: Sequence[TimelinePoint], second: Sequence[TimelinePoint], s
 
 def timeline_plot(points: Sequence[TimelinePoint], spans: Sequence[Span], labels: Sequence[str], path: Path) -> None:
     """Draw two bars over time as a PNG: annotations above, the model's labels below."""
-    font = ImageFont.load_default(13)
     left, width, height = 90, 900, 40
     names = list(dict.fromkeys([*labels, *(span.label for span in spans)]))
+    font = font_for("".join(names), 13)
     colours = {name: f"hsl({360 * index // max(1, len(names))}, 60%, 55%)" for index, name in enumerate(names)}
     plot = Image.new("RGB", (left + width + 20, 170 + 20 * len(names)), "white")
     draw = ImageDraw.Draw(plot)

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from stream_client.fonts import font_for
 from stream_client.training.dataset import Dataset
 from stream_client.training.estimators import Matrix, Scores
 from stream_client.training.page import Page
@@ -42,7 +43,7 @@ def confusion_table(confusion: Matrix, labels: Sequence[str]) -> str:
 
 def confusion_plot(confusion: Matrix, labels: Sequence[str], path: Path) -> None:
     """Draw the matrix as a PNG. A darker cell is a larger share of its true label."""
-    font = ImageFont.load_default(13)
+    font = font_for("".join(labels), 13)
     side = max(int(font.getlength(label)) for label in labels) + 2 * _MARGIN
     count = len(labels)
     plot = Image.new("RGB", (side + _CELL * count + _MARGIN, side + _CELL * count + 30), "white")
