@@ -28,6 +28,7 @@ from stream_client.transport.options import EMBEDDED, TransportOptions
 from stream_client.util.extras import install_command
 from stream_client.util.settings import read
 
+_STATUS_WIDTH, _CHECK_WIDTH = 8, 28
 _EPILOG = """
 Takes the flags of the run to be examined; without --input_stream it looks at the test pattern. Exit status: 0 when
 the run has all it needs, 1 when something failed, 2 for flags that cannot work. For instance:
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     """Examine; see :data:`_EPILOG` for the exit status."""
     flags = build_parser().parse_args(arguments)
     findings = []
-    print(f"{'status':8}{'check':28}found")
+    print(f"{'status':{_STATUS_WIDTH}}{'check':{_CHECK_WIDTH}}found")
     try:
         with ExitStack() as stack:
             for finding in examine(flags, stack):
@@ -99,9 +100,13 @@ def examine(flags: argparse.Namespace, stack: ExitStack) -> Iterator[Finding]:
 
 
 def line(finding: Finding) -> str:
-    """A row of the table, and the remedy below it."""
-    row = f"{finding.status:8}{finding.check:28}{finding.found}".rstrip()
-    return f"{row}\n{'':8}{'':28}-> {_remedy(finding)}" if finding.remedy else row
+    """A row of the table, and the remedy below it. What was found for a long name has a line of its own."""
+    margin = " " * (_STATUS_WIDTH + _CHECK_WIDTH)
+    check = f"{finding.check:{_CHECK_WIDTH}}"
+    if finding.found and not check.endswith(" "):
+        check = f"{finding.check}\n{margin}"
+    row = f"{finding.status:{_STATUS_WIDTH}}{check}{finding.found}".rstrip()
+    return f"{row}\n{margin}-> {_remedy(finding)}" if finding.remedy else row
 
 
 def _remedy(finding: Finding) -> str:

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import av
 import av.codec
 
 from stream_client.doctor.finding import Finding, amiss, ok
+from stream_client.doctor.publishing import try_publishing
 from stream_client.errors import StreamClientError
 from stream_client.sinks.factory import open_sink
 from stream_client.sinks.options import SinkOptions
@@ -96,7 +96,7 @@ def output(spec: str, options: SinkOptions) -> Finding:
     except StreamClientError as error:
         return amiss(check, error, "correct the output's options", needed=True)
     if "://" in spec:
-        return _publishing(check, spec)
+        return try_publishing(check, spec, insecure=options.rtsp_insecure)
     return folder(check, Path(spec))
 
 
@@ -143,18 +143,6 @@ def outputs(specs: Sequence[str], options: SinkOptions) -> Iterator[Finding]:
     for spec in specs:
         if spec not in ("screen", "none"):
             yield output(spec, options)
-
-
-def _publishing(check: str, url: str) -> Finding:
-    parts = urlsplit(url)
-    default = {"rtsp": 554, "rtsps": 322}.get(parts.scheme, 80)
-    try:
-        host, port = parts.hostname or "", parts.port or default
-        socket.create_connection((host, port), 5.0).close()
-    except (OSError, ValueError) as error:
-        remedy = "start an RTSP server there (mediamtx, for instance), or correct its URL"
-        return amiss(check, error, remedy, needed=True, option="sinks")
-    return ok(check, f"something listens at {host}:{port}")
 
 
 def _has(name: str, mode: str) -> bool:

@@ -14,6 +14,8 @@ from typing import Any
 import grpc
 import pytest
 
+from stream_client.cli.doctor import line
+from stream_client.doctor.finding import ok
 from stream_client.doctor.machine import precision
 from tests.conftest import ROOT
 from tests.support.client import run_client, run_here
@@ -192,6 +194,59 @@ def test_a_server_that_never_answers_ends_the_probe(tmp_path: Path, server: Scri
     _, findings = examine(tmp_path, *given)
     assert findings["probe, stream"]["status"] == "failed"
     assert "--request_timeout" in findings["probe, stream"]["remedy"]
+
+
+def output_finding(tmp_path: Path, nobody: str, url: str, *more: str) -> dict[str, str]:
+    """What is found about an output, with the password left out of its name."""
+    _, findings = examine(tmp_path, "--grpc_address", nobody, "--output_stream", url, *more)
+    (found,) = [finding for name, finding in findings.items() if name.startswith("output ")]
+    return found
+
+
+def test_an_output_is_announced_and_not_recorded(tmp_path: Path, nobody: str) -> None:
+    with RtspServer(publish=["x"]) as media:
+        for _ in range(2):  # nothing is left there
+            found = output_finding(tmp_path, nobody, media.url("publish/x"))
+            assert (found["status"], "announced, not sent" in found["found"]) == ("ok", True)
+
+
+def test_an_output_where_somebody_publishes_is_a_warning(tmp_path: Path, nobody: str) -> None:
+    with RtspServer(play={"x": PATTERN}) as media:
+        found = output_finding(tmp_path, nobody, media.url("x"))
+    assert (found["status"], "somebody publishes there already" in found["found"]) == ("warning", True)
+
+
+def test_an_output_whose_path_is_unknown_fails(tmp_path: Path, nobody: str) -> None:
+    with RtspServer(publish=["x"]) as media:
+        found = output_finding(tmp_path, nobody, media.url("publish/y"))
+    assert (found["status"], "404" in found["found"]) == ("failed", True)
+
+
+def test_an_output_that_refuses_the_credentials_fails(tmp_path: Path, nobody: str) -> None:
+    with RtspServer(publish=["x"], credentials=("user", "secret")) as media:
+        wrong = output_finding(tmp_path, nobody, media.url("publish/x", "user:wrong"))
+        right = output_finding(tmp_path, nobody, media.url("publish/x", "user:secret"))
+    assert (wrong["status"], right["status"]) == ("failed", "ok")
+    assert "the server refuses the credentials" in wrong["found"]
+    assert "wrong" not in f"{wrong['check']}{wrong['found']}"
+
+
+def test_an_output_by_tls_to_a_plain_port_fails(tmp_path: Path, nobody: str) -> None:
+    with RtspServer(publish=["x"]) as media:
+        found = output_finding(tmp_path, nobody, media.url("publish/x").replace("rtsp://", "rtsps://"))
+    assert (found["status"], "TLS" in found["found"]) == ("failed", True)
+
+
+def test_an_output_where_nothing_listens_fails(tmp_path: Path, nobody: str) -> None:
+    found = output_finding(tmp_path, nobody, f"rtsp://{nobody}/x")
+    assert (found["status"], "connection refused" in found["found"]) == ("failed", True)
+
+
+def test_a_long_name_keeps_apart_from_what_was_found() -> None:
+    short = line(ok("server live", "yes"))
+    assert short == f"{'ok':8}{'server live':28}yes"
+    long = line(ok("output rtsp://media.example.com/live/a", "taken"))
+    assert long == f"{'ok':8}output rtsp://media.example.com/live/a\n{'':36}taken"
 
 
 def test_sources_and_outputs_that_cannot_work_fail(tmp_path: Path, pass_through_server: str) -> None:
