@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 LOCK := $(if $(shell command -v flock),flock $(VENV).lock)
 DEMO := demo-output
 
-.PHONY: demo test environments lint docs wheel versions bench conformance fuzz degenerate soak clean
+.PHONY: demo test environments lint docs wheel versions bench conformance fuzz attack degenerate soak clean
 
 demo: $(VENV)/embedded
 	@mkdir -p $(DEMO)
@@ -35,6 +35,10 @@ conformance: $(VENV)/dev
 # 100,000 mutated requests and 200 connections that break off.
 fuzz: $(VENV)/dev
 	$(RUN) -m tests.fuzz
+
+# What hostile clients and servers do, and what it costs at most.
+attack: $(VENV)/dev
+	$(RUN) tools/attack.py
 
 # 1,000 degenerate frames through every shipped graph.
 degenerate: $(VENV)/dev

@@ -42,3 +42,21 @@ def test_buffers_of_a_frame_are_not_mapped_again_for_every_frame() -> None:
 def test_the_settings_can_be_made_twice() -> None:
     assert keep_frame_memory()
     assert keep_frame_memory()
+
+
+_RETURNED = """
+from kserve_wire.malloc import keep_frame_memory, return_free_memory
+keep_frame_memory()
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+parts = [bytes(100_000) for _ in range(2000)]
+full, last = resident(), parts[-1]
+del parts
+return_free_memory()
+print(full - resident())
+"""
+
+
+def test_freed_memory_goes_back_although_something_behind_it_is_used() -> None:
+    done = subprocess.run([sys.executable, "-c", _RETURNED], capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 100_000_000

@@ -49,5 +49,6 @@ def _pass_on(source: socket.socket, target: socket.socket, most: int, ended: thr
         while most > 0 and (data := source.recv(min(most, 1 << 20))):
             target.sendall(data)
             most -= len(data)
-        if most == 0:
-            ended.wait()
+        if most > 0:
+            target.shutdown(socket.SHUT_RDWR)  # the source has left
+        ended.wait()

@@ -31,3 +31,11 @@ def keep_frame_memory() -> bool:
         return False
     settings = ((_M_MMAP_THRESHOLD, MMAP_THRESHOLD), (_M_TRIM_THRESHOLD, TRIM_THRESHOLD), (_M_ARENA_MAX, 1))
     return all(mallopt(*setting) for setting in settings)
+
+
+def return_free_memory() -> None:
+    """Give freed memory back to the system, wherever it is in the heap. For once, after much was freed."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError, TypeError):  # no glibc
+        return

@@ -11,6 +11,7 @@ import grpc
 
 from graph_server.service.connections import OPEN_FILES, Endpoint, client_end, cut_off, received_bytes
 from graph_server.service.held_messages import HeldMessages
+from kserve_wire.malloc import return_free_memory
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,10 @@ class Reception(grpc.ServerInterceptor):  # type: ignore[misc,unused-ignore]
         return grpc.unary_unary_rpc_method_handler(call)
 
     def _run(self, port: int) -> None:
+        cut = False
         while not self._ended.wait(LOOK_SECONDS):
+            if cut:
+                return_free_memory()
             try:
                 received = received_bytes(port)
             except OSError:  # no descriptor is left for looking
@@ -76,7 +80,8 @@ class Reception(grpc.ServerInterceptor):  # type: ignore[misc,unused-ignore]
                     size,
                     self._memory_bytes,
                 )
-            if held:
+            cut = bool(held)
+            if cut:
                 with suppress(OSError):
                     cut_off(port, held)
 

@@ -27,11 +27,13 @@ from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
 from graph_server.server import GraphServer
 from graph_server.service.admission import Limits
+from graph_server.service.connections import received_bytes
 from graph_server.service.session import StreamSession
 from kserve_wire.messages import ModelInferRequest, ModelReadyRequest, ModelStreamInferResponse
 from tests.support.calls import UNARY, calling, refusal, streaming
 from tests.support.graph_server import graph_server, graph_server_process, request, stamps, stream, unary
 from tests.support.waiting import wait_until
+from tools.attacks.holding_proxy import holding_back
 
 LIVE = "/inference.GRPCInferenceService/ServerLive"
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -554,3 +556,23 @@ def test_what_a_call_took_is_freed_at_its_end_and_not_when_garbage_is_collected(
             wait_until(lambda: not Fail.made)
         finally:
             gc.enable()
+
+
+def test_of_clients_that_hold_back_too_much_together_the_oldest_is_cut_off(config: ServerConfig) -> None:
+    image = np.zeros((1500, 2000, 3), np.uint8)  # 9 MB
+    limits = Limits(memory_bytes=12 << 20)
+    with graph_server(config=config, limits=limits) as server, holding_back(server.address, 8_000_000) as address:
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_send_message_length", -1)]
+        with grpc.insecure_channel(address, options) as old, grpc.insecure_channel(address, options) as new:
+            first = calling(old).future(to("passThrough", 1, image))
+            wait_until(lambda: max(received_bytes(port_of(server)).values(), default=0) > 7_000_000)
+            second = calling(new).future(to("passThrough", 1, image))
+            ended([first], 1)
+            assert first.code() is grpc.StatusCode.UNAVAILABLE
+            assert not second.done()
+            assert stamps(stream(server.address, request(1), request(2))[0]) == [1, 2]
+            second.cancel()
+
+
+def port_of(server: GraphServer) -> int:
+    return int(server.address.rpartition(":")[2])
