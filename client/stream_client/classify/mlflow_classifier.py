@@ -17,6 +17,7 @@ from stream_client.classify.pose_classifier import Landmarks, PoseClassifier
 from stream_client.classify.windows import WindowSpec
 from stream_client.errors import ConfigurationError, PredictionError
 from stream_client.frames import Frame
+from stream_client.util.http import open_within
 from stream_client.util.redact import redact
 from stream_client.util.urls import check_clear_text, check_url, split_credentials
 
@@ -27,7 +28,7 @@ PredictFunction = Callable[[npt.NDArray[np.float32]], Any]
 class MLflowScorer:
     """Calls ``/invocations`` of an MLflow scoring server.
 
-    ``url`` is the server's, with or without ``/invocations``; ``timeout`` is in seconds. With
+    ``url`` is the server's, with or without ``/invocations``; ``timeout`` is in seconds, to the end of its answer. With
     ``columns`` rows are sent as ``dataframe_split`` (models with a column signature), else as ``inputs``.
     """
 
@@ -55,7 +56,7 @@ class MLflowScorer:
             request.add_unredirected_header("Authorization", self._credentials.basic)
         where = redact(self._url)
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout) as response:
+            with open_within(request, self._timeout) as response:
                 data = response.read(self.MAX_BYTES + 1)
             if len(data) > self.MAX_BYTES:
                 raise PredictionError(f"{where} answered with more than {self.MAX_BYTES} bytes")

@@ -1,6 +1,8 @@
 """The MLflow protocol against a real HTTP server; the real MLflow is in tests/e2e."""
 
+import contextlib
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -161,6 +163,30 @@ def test_a_server_that_hangs_is_given_up_after_the_timeout(scoring: Scoring) -> 
             MLflowScorer(scoring.url, timeout=0.1)(np.zeros((1, 3), np.float32))
     finally:
         release.set()
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.0 200 OK" + b"o" * 1000, b"HTTP/1.0 200 OK\r\n\r\n" + b"[" * 1000])
+def test_a_server_that_drips_its_answer_is_given_up_after_the_timeout(answer: bytes) -> None:
+    stop = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            for byte in answer:
+                connection.send(bytes([byte]))
+                if stop.wait(0.05):
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener,))
+        thread.start()
+        scorer = MLflowScorer(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=0.3)
+        try:
+            with pytest.raises(PredictionError, match=r"did not answer: .*timed out"):
+                scorer(np.zeros((1, 3), np.float32))
+        finally:
+            stop.set()
+            thread.join()
 
 
 def test_a_predict_function_may_raise_anything() -> None:

@@ -1,0 +1,89 @@
+"""HTTP requests with a timeout for the whole answer. The one of :mod:`urllib` is for each read."""
+
+import io
+import socket
+import time
+import urllib.request
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
+from typing import Any
+
+
+def open_within(request: urllib.request.Request, seconds: float) -> HTTPResponse:
+    """Send ``request``. The answer has to be read to its end ``seconds`` from now, or reading raises ``TimeoutError``.
+
+    Raises what :func:`urllib.request.urlopen` raises.
+    """
+    until = time.monotonic() + seconds
+
+    def plain(host: str, /, **options: Any) -> HTTPConnection:
+        return _Plain(host, until=until, **options)
+
+    def secure(host: str, /, **options: Any) -> HTTPConnection:
+        return _Secure(host, until=until, **options)
+
+    class Plain(urllib.request.HTTPHandler):
+        def http_open(self, req: urllib.request.Request) -> HTTPResponse:
+            return self.do_open(plain, req)
+
+    class Secure(urllib.request.HTTPSHandler):
+        def https_open(self, req: urllib.request.Request) -> HTTPResponse:
+            return self.do_open(secure, req)
+
+    response: HTTPResponse = urllib.request.build_opener(Plain, Secure).open(request, timeout=seconds)
+    return response
+
+
+class _Plain(HTTPConnection):
+    def __init__(self, *arguments: Any, until: float, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._until = until
+
+    def connect(self) -> None:
+        super().connect()
+        self.sock = _Socket(self.sock, self._until)
+
+
+class _Secure(HTTPSConnection):
+    def __init__(self, *arguments: Any, until: float, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._until = until
+
+    def connect(self) -> None:
+        super().connect()
+        self.sock = _Socket(self.sock, self._until)
+
+
+class _Socket:
+    """A socket whose file for reading ends at a moment."""
+
+    def __init__(self, sock: socket.socket, until: float) -> None:
+        self._sock = sock
+        self._until = until
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_Reader(self._sock, self._until))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, sock: socket.socket, until: float) -> None:
+        super().__init__()
+        self._sock = sock
+        self._until = until
+        self._file = sock.makefile("rb", buffering=0)  # keeps the socket open while it is read
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._sock.settimeout(left)
+        return self._file.readinto(buffer)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
