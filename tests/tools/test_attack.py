@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("against", ["server"])
+@pytest.mark.parametrize("against", ["server", "client"])
 def test_attacks_cost_no_more_than_is_stated(against: str) -> None:
     command = [sys.executable, str(ROOT / "tools" / "attack.py"), "--short", "--json", "--against", against]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
