@@ -192,7 +192,7 @@ class Stamps:
     ``sent`` (serialise) → ``received`` (round trip) → ``parsed`` (deserialise) → ``joined`` (join and order) →
     ``dispatched`` (waiting for sinks) → ``delivered`` (postprocess). A delivered frame has passed them all;
     :func:`~stream_client.monitoring.stages.stage_durations` names the spans. ``camera`` is
-    :attr:`.Frame.capture_time` on the same clock, where that is known.
+    ``Frame.capture_time`` on the same clock, where that is known.
     """
 
     captured: float

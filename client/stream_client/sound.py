@@ -22,7 +22,7 @@ _MOST_EARLY = 5000
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A piece of sound at ``time``, in seconds of the source as :attr:`.Result.time`.
+    """A piece of sound at ``time``, in seconds of the source as :class:`~stream_client.frames.Result` has it.
 
     It is encoded (``packet``, which belongs to the listener) or decoded (``samples``, which nobody may change).
     """

@@ -24,7 +24,7 @@ class ArraySource:
 
     The run takes the next array when it wants one, so nothing is lost under the default drop policy ``block``.
     Timestamps follow ``frame_rate``, in frames a second, from 0; without it they are the wall clock when the array
-    came, by :class:`.SteadyClock`. An array must not change once it was given.
+    came. An array must not change once it was given.
 
     >>> frames = (np.full((48, 64, 3), level, np.uint8) for level in range(3))
     >>> source = ArraySource(frames, frame_rate=25)
