@@ -46,7 +46,7 @@ class HeldMessages:
         self._connections: dict[Endpoint, _Connection] = {}
         self._finished: dict[Endpoint, int] = {}
         self._busy: dict[Endpoint, set[int]] = {}
-        self._looked = 0.0
+        self._looked: float | None = None
         self._lock = threading.Lock()
 
     def finish(self, client: Endpoint, size: int) -> None:
@@ -86,7 +86,7 @@ class HeldMessages:
             return over
 
     def _update(self, now: float, received: Mapping[Endpoint, int]) -> None:
-        passed = int((now - self._looked) * _OVERHEAD_A_SECOND)
+        passed = 0 if self._looked is None else int((now - self._looked) * _OVERHEAD_A_SECOND)
         self._looked = now
         self._connections = {
             client: self._connections.get(client) or _Connection(count, progress=(now, 0))

@@ -17,6 +17,11 @@ def test_a_message_of_which_nothing_more_comes_is_overdue_after_a_while() -> Non
     assert messages.overdue(STALL_SECONDS + 2, {ONE: 200 * MB})[ONE] > 150 * MB
 
 
+def test_what_has_come_before_the_first_look_is_held_like_all_else() -> None:
+    messages = HeldMessages(100 * MB)
+    assert set(messages.overdue(50_000.0, {ONE: 200 * MB})) == {ONE}
+
+
 def test_a_slow_upload_that_goes_on_is_never_overdue() -> None:
     messages = HeldMessages(1000 * MB)
     for second in range(200):
