@@ -30,9 +30,9 @@ logger = logging.getLogger(__name__)
 class EmbeddedOptions:
     """How to start the graph server. ``None`` takes its own defaults.
 
-    ``arguments`` are further flags of ``python -m graph_server``. Timeouts are in seconds: ``start_timeout``
-    covers the first fetch of the models over a slow line; a server that has not ended after ``stop_timeout``
-    is killed.
+    ``arguments`` are further flags of ``python -m graph_server``; with an address among them the server listens there.
+    Timeouts are in seconds: ``start_timeout`` covers the first fetch of the models over a slow line; a server that has
+    not ended after ``stop_timeout`` is killed.
     """
 
     config_path: Path | None = field(
@@ -219,7 +219,7 @@ class EmbeddedServer:
         return [*command, *self._where(), *self._options.arguments, *self._where_again()]
 
     def _where(self) -> list[str]:
-        if not _HAS_UNIX_SOCKETS:
+        if not _HAS_UNIX_SOCKETS or any(word.startswith(_ADDRESS) for word in self._options.arguments):
             return ["--port", "0"]
         if self._folder is None:
             self._folder = _private_folder()
@@ -260,6 +260,8 @@ class EmbeddedServer:
             self._exit_status = child.process.returncode
 
 
+_ADDRESS = ("--port", "--grpc_bind_address")
+"""Flags that name an address of one's own."""
 _HAS_UNIX_SOCKETS = hasattr(socket, "AF_UNIX") and sys.platform != "win32"
 _MOST_BYTES = 80
 """Bytes of a folder's path: systems allow 104 or 108 for a socket's whole path."""
