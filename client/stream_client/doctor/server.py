@@ -63,8 +63,8 @@ class ServerChecks:
             return
         yield ok("gRPC", "connected, with TLS" if self.options.tls else "connected, without TLS")
         try:
-            yield from self._control_plane(channel)
             yield self._line(channel)
+            yield from self._control_plane(channel)
         finally:
             connection.close()
         probes = []
@@ -120,14 +120,13 @@ class ServerChecks:
 
     def _pool(self) -> Iterator[Finding]:
         """Whether the graph comes from a pool. Only its answer to a parameter tells."""
-        session = connect(replace(self.options, api="unary", parameters={"doctor": True}))
-        if not session.servable.is_graph:
-            return
         try:
-            probe(session, self.image, timeout=self.request_timeout)
+            session = connect(replace(self.options, api="unary", parameters={"doctor": True}))
+            if session.servable.is_graph:
+                probe(session, self.image, timeout=self.request_timeout)
         except StreamClientError as error:
             if _POOLED in error.message:
-                found = f"{session.servable.name} keeps its state from one stream to the next"
+                found = "the graph keeps its state from one stream to the next"
                 remedy = (
                     "a graph with smoothing or tracking mixes cameras then: take OVMS_GRAPH_QUEUE_MAX_SIZE out of its "
                     "text, or start the server with OVMS_GRAPH_QUEUE_OFF=1 in its environment"

@@ -167,7 +167,7 @@ def test_a_graph_from_a_pool_is_a_warning(tmp_path: Path) -> None:
         given = ("--grpc_address", pooled.address, "--model_name", "pooled")
         status, findings = examine(tmp_path, *given)
     assert (status, failed(findings)) == (0, set())
-    assert "pooled keeps its state from one stream to the next" in findings["graph pool"]["found"]
+    assert "the graph keeps its state from one stream to the next" in findings["graph pool"]["found"]
     assert "OVMS_GRAPH_QUEUE_OFF=1" in findings["graph pool"]["remedy"]
 
 
