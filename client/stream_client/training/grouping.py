@@ -92,7 +92,12 @@ def grouped(
             notes.append(
                 f"{label!r} has {counted(len(here), 'sample')}: {FEWEST_SAMPLES} are the fewest that say something"
             )
-    return Groups(numbers, tuple(names), kinds[-1] if len(kinds) == 1 else " or ".join(dict.fromkeys(kinds)), (*notes,))
+    # In the order of the names, so that folds do not depend on the order of the rows.
+    order = sorted(names)
+    places = np.array([order.index(name) for name in names] + [BETWEEN], dtype=np.intp)
+    return Groups(
+        places[numbers], tuple(order), kinds[-1] if len(kinds) == 1 else " or ".join(dict.fromkeys(kinds)), (*notes,)
+    )
 
 
 def blocks_of(times: Sequence[tuple[int, int]], shortest_gap: int) -> list[int | None]:

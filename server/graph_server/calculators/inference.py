@@ -7,6 +7,8 @@ mediapipe/calculators/tensor/image_to_tensor_calculator.cc.
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -16,7 +18,7 @@ import openvino as ov
 from typing_extensions import override
 
 from graph_server.calculators.registry import REGISTRY
-from graph_server.errors import ConfigError, GraphError
+from graph_server.errors import ConfigError, GraphError, MissingModelError
 from graph_server.graph.calculator import Calculator, Ports, Services
 from graph_server.graph.messages import (
     ImageToTensorCalculatorOptions,
@@ -41,6 +43,7 @@ from graph_server.graph.packet_types import (
 from graph_server.holistic.crops import WHOLE, crop, padded
 from graph_server.holistic.networks import only_outputs, scaled
 from graph_server.models.model import Model
+from graph_server.models.repository import Models
 
 _VECTOR_TAGS = ("TENSORS", "OVTENSORS", "TFTENSORS")
 # Source: GetContract of mediapipe/calculators/ovms/openvinoinferencecalculator.cc. Longer tags come first.
@@ -134,6 +137,23 @@ class Converter(Calculator):
         return ([scaled(image, *self._range)],)
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A servable that is found for each inference, so that a stream takes up a new version of its model.
+
+    Source: OVMSInferenceAdapter::infer of mediapipe/calculators/ovms/modelapiovmsadapter.cc makes each request anew
+    with the servable's name and version, and version 0 is the newest.
+    """
+
+    models: Models
+    name: str
+    version: int
+
+    def model(self) -> Model:
+        """The model that is served now. Raises :class:`MissingModelError`."""
+        return self.models.get(self.name, self.version)
+
+
 @REGISTRY.register("OpenVINOModelServerSessionCalculator")
 class ModelSession(Calculator):
     """Gives inference nodes a configured model."""
@@ -143,11 +163,12 @@ class ModelSession(Calculator):
         options = node.options.get(OpenVINOModelServerSessionCalculatorOptions)
         if options is None or not options.servable_name:
             raise ConfigError(f"{node.calculator} needs a servable_name")
-        self._model = services.models.get(options.servable_name, _version(options.servable_version))
+        self._session = Session(services.models, options.servable_name, _version(options.servable_version))
+        self._session.model()
 
     @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"SESSION": self._model}
+        return {"SESSION": self._session}
 
     @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
@@ -185,14 +206,20 @@ class Inference(Calculator):
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
         self._options = node.options.of(OpenVINOInferenceCalculatorOptions)
+        self._session: Session | None = None
         self._model: Model | None = None
         self._request: ov.InferRequest | None = None
         self._kept: list[str] = []
 
     @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
-        self._model = side_packets["SESSION"]
-        assert self._model is not None
+        session: Session = side_packets["SESSION"]
+        self._session = session
+        self._use(session.model())
+        return {}
+
+    def _use(self, model: Model) -> None:
+        self._model = model
         self._inputs = [self._input_names(port) for port in self.node.inputs]
         self._outputs = [self._output_names(port) for port in self.node.outputs]
         known_in = {info.name for info in self._model.inputs}
@@ -205,12 +232,20 @@ class Inference(Calculator):
         kept = self._kept
         # Compile now, so that the first frame does not wait.
         self._request = self._model.request(",".join(kept), lambda model: only_outputs(model, kept))
-        return {}
+
+    def _follow(self) -> None:
+        """Take up a new version. While there is none, the model stays as it is."""
+        assert self._session is not None
+        with suppress(MissingModelError):
+            model = self._session.model()
+            if model is not self._model:
+                self._use(model)
 
     @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         if any(value is None for value in inputs):
             raise GraphError("expects all input packets at the same time for each call to Process()")
+        self._follow()
         tensors: dict[str, Any] = {}
         for value, names, port in zip(inputs, self._inputs, self.node.inputs, strict=True):
             parts = value if port.tag.startswith(_VECTOR_TAGS) else [value]
