@@ -7,7 +7,7 @@ from av.codec.codec import UnknownCodecError
 
 from stream_client.errors import ConfigurationError
 from stream_client.publishing.encoder import EncoderFactory, PyavEncoder
-from stream_client.publishing.ffmpeg_encoder import FfmpegEncoder, ffmpeg_command
+from stream_client.publishing.ffmpeg_encoder import FfmpegEncoder, check_ffmpeg
 from stream_client.publishing.publisher import PublishingSink
 from stream_client.publishing.rtsp import RtspWire, Transport
 from stream_client.publishing.session import Bounds
@@ -26,7 +26,7 @@ def encoder_factory(options: SinkOptions) -> EncoderFactory:
     kind, _, codec = options.encoder.partition(":")
     codec = codec or "libx264"
     if kind == "ffmpeg":
-        ffmpeg_command(codec, 2, 2)  # says now what is missing
+        check_ffmpeg(codec)  # says now what is missing
         return partial(FfmpegEncoder, codec=codec, quality=options.quality)
     if kind != "pyav":
         raise ConfigurationError(f"{options.encoder!r} is no encoder: pyav[:NAME] or ffmpeg[:NAME]", option="encoder")

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import IO
 
 import numpy as np
@@ -19,16 +20,20 @@ from stream_client.publishing.encoder import BUFFER_SECONDS
 from stream_client.publishing.wire import VideoTrack
 from stream_client.sinks.options import DEFAULTS
 from stream_client.util.bounded_queue import BoundedQueue
+from stream_client.util.colour import SDR
 from stream_client.util.extras import install_command
+from stream_client.util.media import ImageShape
 
 _START_CODE = b"\x00\x00\x00\x01"
+_SCALE_MATRICES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
+"""The names that FFmpeg's scale filter has for the matrices that can be written."""
 _VIDEO_TAG, _CONFIGURATION, _PICTURE = 9, 0, 1
 
 
 def ffmpeg_command(
-    codec: str, width: int, height: int, *, quality: int = DEFAULTS.quality, limit: int | None = None
+    codec: str, shape: ImageShape, *, quality: int = DEFAULTS.quality, limit: int | None = None
 ) -> list[str]:
-    """The command line for ``codec``, made by ffmpeg-python; ``limit`` in bits a second."""
+    """The command line that encodes images of ``shape``, made by ffmpeg-python; ``limit`` in bits a second."""
     try:
         import ffmpeg
     except ModuleNotFoundError as error:
@@ -39,7 +44,7 @@ def ffmpeg_command(
         raise ConfigurationError(
             "the encoder ffmpeg needs the program ffmpeg, which is not on the PATH", option="encoder"
         )
-    before: dict[str, object] = {"format": "rawvideo", "pix_fmt": "rgb24", "s": f"{width}x{height}"}
+    before: dict[str, object] = {"format": "rawvideo", "pix_fmt": "rgb24", "s": f"{shape.width}x{shape.height}"}
     after: dict[str, object] = {
         "format": "flv",
         "vcodec": codec,
@@ -50,12 +55,20 @@ def ffmpeg_command(
         "flush_packets": 1,
         "flvflags": "no_duration_filesize",
     }
+    aspect, colour = shape.sample_aspect_ratio, shape.colour
+    filters = [
+        f"scale=out_color_matrix={_SCALE_MATRICES[colour.matrix]}:out_range=tv",
+        f"setsar={aspect.numerator}/{aspect.denominator}",
+    ]
     if codec.endswith("_vaapi"):
-        after["vf"] = "format=nv12,hwupload"
+        filters += ["format=nv12", "hwupload"]
     elif codec.endswith("_qsv"):
-        after["pix_fmt"] = "nv12"
+        filters += ["format=nv12"]
     else:
-        after["pix_fmt"] = "yuv420p"
+        filters += ["format=yuv420p"]
+    after["vf"] = ",".join(filters)
+    after |= {"colorspace": colour.matrix, "color_range": "tv"}
+    after |= {"color_primaries": colour.primaries, "color_trc": colour.transfer}
     if codec == "libx264":
         after |= {"preset": "veryfast", "tune": "zerolatency", "crf": quality}
     if limit is not None:
@@ -66,6 +79,11 @@ def ffmpeg_command(
     if codec.endswith("_vaapi"):
         options += ["-vaapi_device", "/dev/dri/renderD128"]
     return [str(word) for word in frames.output("pipe:", **after).global_args(*options).compile()]
+
+
+def check_ffmpeg(codec: str) -> None:
+    """Raise :class:`.ConfigurationError` if ffmpeg or ffmpeg-python is missing."""
+    ffmpeg_command(codec, ImageShape(2, 2, Fraction(1), SDR))
 
 
 class FfmpegEncoder:
@@ -82,8 +100,7 @@ class FfmpegEncoder:
         codec: str = "libx264",
         quality: int = DEFAULTS.quality,
     ) -> None:
-        shape = track.shape
-        command = ffmpeg_command(codec, shape.width, shape.height, quality=quality, limit=limit)
+        command = ffmpeg_command(codec, track.shape, quality=quality, limit=limit)
         self._codec = codec
         self._units: BoundedQueue[bytes] = BoundedQueue(8)
         self._last_words: list[str] = []
