@@ -11,6 +11,7 @@
      │    ├── SourceTlsError             the TLS handshake failed
      │    └── SourceTimeoutError         nothing came within the bound
      ├── SinkError                   results cannot be written or shown
+     │    └── OutputRefusedError         a media server refuses a stream
      ├── TransportError              requests do not reach a server
      │    ├── ConnectError               no server answers at the address
      │    │    └── ServerStartError          the embedded server does not start
@@ -85,6 +86,14 @@ class SourceTimeoutError(SourceError):
 
 class SinkError(StreamClientError):
     """Results cannot be written or shown."""
+
+
+class OutputRefusedError(SinkError):
+    """A media server refuses a stream that is published to it. ``final``: it will refuse it again."""
+
+    def __init__(self, message: str, *, final: bool = False) -> None:
+        super().__init__(message, option="sinks" if final else None)
+        self.final = final
 
 
 class TransportError(StreamClientError):

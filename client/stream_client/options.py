@@ -105,7 +105,10 @@ class StreamOptions:
     )
     output_stream: tuple[str, ...] = field(
         default=(),
-        metadata=setting("screen, none, a video file (.mp4, .mov, .mkv) or rtsp://server/path"),
+        metadata=setting(
+            "screen, none, a video file (.mp4, .mov, .mkv), DIR/index.m3u8 (HLS), or a URL to publish to: rtsp://, "
+            "rtmp://, srt://, udp://"
+        ),
     )
     labels_output: Path | None = field(
         default=None,

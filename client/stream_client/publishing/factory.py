@@ -1,6 +1,7 @@
 """From a URL to a publisher."""
 
 from functools import partial
+from pathlib import Path
 
 from av.codec import Codec
 from av.codec.codec import UnknownCodecError
@@ -8,16 +9,21 @@ from av.codec.codec import UnknownCodecError
 from stream_client.errors import ConfigurationError
 from stream_client.publishing.encoder import EncoderFactory, PyavEncoder
 from stream_client.publishing.ffmpeg_encoder import FfmpegEncoder, check_ffmpeg
+from stream_client.publishing.hls import HlsWire
 from stream_client.publishing.publisher import PublishingSink
+from stream_client.publishing.rtmp import RtmpWire, check_rtmp_url
 from stream_client.publishing.rtsp import RtspWire, Transport
 from stream_client.publishing.session import Bounds
 from stream_client.publishing.sharing import EncoderPool
+from stream_client.publishing.srt import SrtWire, check_srt_url
+from stream_client.publishing.udp import UdpWire, check_udp_url
+from stream_client.publishing.wire import WireFactory
 from stream_client.sinks.options import SinkOptions
 from stream_client.util.redact import redact
 from stream_client.util.urls import check_url
 
-SCHEMES = ("rtsp", "rtsps")
-"""What can be published to."""
+SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "srt", "udp")
+"""Of the URLs that can be published to."""
 _TIMEOUT = 5.0
 
 
@@ -42,12 +48,10 @@ def encoder_factory(options: SinkOptions) -> EncoderFactory:
 def open_publisher(
     url: str, options: SinkOptions, pool: EncoderPool, *, reconnect_timeout: float | None
 ) -> PublishingSink:
-    """The publisher for ``url``, with one of :data:`SCHEMES`. Raises :class:`.ConfigurationError`."""
-    check_url(url, "sinks")
-    transport = Transport(redact(url))
+    """The publisher for ``url``, one for which :func:`publishes` is true. Raises :class:`.ConfigurationError`."""
     return PublishingSink(
         url,
-        lambda: RtspWire(url, transport, timeout=_TIMEOUT, insecure=options.rtsp_insecure),
+        wire_factory(url, options),
         encoder_factory(options),
         pool=pool,
         settings=(options.encoder, options.quality),
@@ -59,3 +63,29 @@ def open_publisher(
         reconnect_timeout=reconnect_timeout,
         timeout=_TIMEOUT,
     )
+
+
+def publishes(name: str) -> bool:
+    """Whether an output of that name is published: a URL of a known scheme, or an HLS playlist."""
+    scheme, separator, _ = name.partition("://")
+    return scheme.lower() in SCHEMES if separator else name.lower().endswith(".m3u8")
+
+
+def wire_factory(url: str, options: SinkOptions) -> WireFactory:
+    """What makes the connections to ``url``. Raises :class:`.ConfigurationError` for what cannot work."""
+    scheme, separator, _ = url.partition("://")
+    if not separator:
+        return partial(HlsWire, Path(url), options.hls_time)
+    check_url(url, "sinks")
+    match scheme.lower():
+        case "rtmp" | "rtmps":
+            check_rtmp_url(url)
+            return partial(RtmpWire, url, timeout=_TIMEOUT, insecure=options.rtsp_insecure)
+        case "srt":
+            check_srt_url(url)
+            return partial(SrtWire, url, timeout=_TIMEOUT)
+        case "udp":
+            check_udp_url(url)
+            return partial(UdpWire, url)
+    transport = Transport(redact(url))
+    return lambda: RtspWire(url, transport, timeout=_TIMEOUT, insecure=options.rtsp_insecure)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import replace
 from functools import partial
 
-from stream_client.errors import RtspError, SinkError, StreamClientError
+from stream_client.errors import OutputRefusedError, RtspError, SinkError, StreamClientError
 from stream_client.frames import Result, StreamInfo
 from stream_client.monitoring.observer import ConnectionState
 from stream_client.monitoring.outputs import OutputSnapshot
@@ -26,6 +26,9 @@ from stream_client.util.redact import redact
 from stream_client.util.retry_plan import RetryPlan
 
 logger = logging.getLogger(__name__)
+
+_CONNECTION_ERRORS = (RtspError, OutputRefusedError, OSError)
+"""What another connection may mend."""
 
 
 class PublishingSink:
@@ -86,7 +89,7 @@ class PublishingSink:
             ),
             self._stop,
             self._report,
-            errors=(RtspError, OSError),
+            errors=_CONNECTION_ERRORS,
             refuses=is_final,
             describe=self._reason,
             closes=is_closed_by_server,
@@ -164,7 +167,7 @@ class PublishingSink:
         try:
             while self._wait_for_frame() and self._reconnector.connect() and self._publish():
                 pass
-        except (RtspError, OSError) as error:
+        except _CONNECTION_ERRORS as error:
             option = "sinks" if refuses_credentials(error) else None
             self._fail(SinkError(f"{self.name}: {self._reason(error)}", option=option))
         except StreamClientError as error:
@@ -234,7 +237,7 @@ class PublishingSink:
                 for frame in sent:
                     self._fates.sent(frame.index)
             return False
-        except (RtspError, OSError) as error:
+        except _CONNECTION_ERRORS as error:
             # Handle it here: a variable with the error would keep the encoder alive.
             if self._stop.is_set():
                 return False

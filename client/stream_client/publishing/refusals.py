@@ -2,7 +2,7 @@
 
 import ssl
 
-from stream_client.errors import RtspClearTextError, RtspError, SinkError
+from stream_client.errors import OutputRefusedError, RtspClearTextError, RtspError, SinkError
 from stream_client.util.tls import tls_reason
 
 _MEANINGS = {
@@ -45,6 +45,8 @@ def meaning(error: Exception, longest: float) -> str:
 
 def is_final(error: Exception) -> bool:
     """Whether a retry does not mend ``error``: refused credentials, and a failed TLS handshake."""
+    if isinstance(error, OutputRefusedError):
+        return error.final
     return isinstance(error, ssl.SSLError) or refuses_credentials(error)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from stream_client.errors import ConfigurationError
 from stream_client.frames import Result
-from stream_client.publishing.factory import SCHEMES, open_publisher
+from stream_client.publishing.factory import SCHEMES, open_publisher, publishes
 from stream_client.publishing.sharing import EncoderPool
 from stream_client.sinks.base import Sink
 from stream_client.sinks.callable import CallableSink, NullSink
@@ -42,12 +42,14 @@ def open_sink(
     if spec == "screen":
         return ScreenSink()
     scheme, separator, _ = spec.partition("://")
-    if scheme in SCHEMES and separator:
+    if publishes(spec):
         return open_publisher(spec, options, pool or EncoderPool(), reconnect_timeout=reconnect_timeout)
     check_slashes(spec, "sinks")
     if separator:
+        known = ", ".join(f"{each}://" for each in SCHEMES)
         raise ConfigurationError(
-            f"{scheme}:// output is not supported: screen, none, a file or rtsp://", option="sinks"
+            f"{scheme}:// output is not supported: screen, none, a file, DIR/index.m3u8, {known}",
+            option="sinks",
         )
     return FileSink(spec, quality=options.quality)
 

@@ -34,6 +34,9 @@ class SinkOptions:
         default=50, metadata=setting("least that bitrate auto falls to, in kbit/s", minimum=10, metavar="N")
     )
 
+    hls_time: float = field(
+        default=2.0, metadata=setting("length of the segments of an HLS output", unit="s", minimum=0.5, maximum=60)
+    )
     rtsp_insecure: bool = False
     """As of :class:`~stream_client.SourceOptions`, for outputs."""
 

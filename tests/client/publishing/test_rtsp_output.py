@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from stream_client.errors import ConfigurationError, SinkError
-from stream_client.frames import Frame, Image, Result, StreamInfo
+from stream_client.frames import Frame, Result, StreamInfo
 from stream_client.monitoring.observer import ConnectionState
 from stream_client.publishing.encoder import EncoderFactory, PyavEncoder
 from stream_client.publishing.factory import encoder_factory
@@ -28,11 +28,8 @@ from stream_client.util.backoff import Backoff
 from tests.support.publisher import watch
 from tests.support.rtsp_server import RtspServer
 from tests.support.scripted_rtsp import ScriptedRtsp
+from tests.support.show import Show, assert_similar
 from tests.support.video import picture
-
-
-def result(image: Image, index: int = 0) -> Result:
-    return Result(Frame(index, index, image, 0.0), image, time=index / 30)
 
 
 def rtsp_sink(
@@ -54,64 +51,6 @@ def rtsp_sink(
         backoff=backoff,
         contested_delay=contested_delay,
     )
-
-
-class Show:
-    """A live show: feeds a sink with pictures, 30 a second, from a thread; ``None`` feeds nothing."""
-
-    def __init__(self, sink: PublishingSink, image: Image | None = None) -> None:
-        self.sink = sink
-        self.image: Image | None = picture(20) if image is None else image
-        self.states: list[ConnectionState] = []
-        self.error: Exception | None = None
-        self.changed = threading.Condition()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._feed)
-
-    def __enter__(self) -> "Show":
-        self.sink.watch(self._on_state)
-        self.sink.open(StreamInfo("show", 64, 48, live=True))
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-        self.sink.close()
-
-    def wait_for(self, *states: ConnectionState) -> None:
-        """Until the states were gone through in this order."""
-        with self.changed:
-            assert self.changed.wait_for(lambda: self._seen(states) or self.error, 30), self.states
-            assert self.error is None
-
-    def failure(self) -> Exception | None:
-        """What ended the publishing, once it has ended."""
-        with self.changed:
-            assert self.changed.wait_for(lambda: self.error, 30)
-            return self.error
-
-    def _seen(self, wanted: tuple[ConnectionState, ...]) -> bool:
-        history = iter(self.states)
-        return all(state in history for state in wanted)
-
-    def _on_state(self, state: ConnectionState) -> None:
-        with self.changed:
-            self.states.append(state)
-            self.changed.notify_all()
-
-    def _feed(self) -> None:
-        index = 0
-        while not self._over.wait(1 / 30):
-            if self.image is not None:
-                try:
-                    self.sink.write(result(self.image, index))
-                except Exception as error:  # noqa: BLE001 - looked at by the test
-                    with self.changed:
-                        self.error = error
-                        self.changed.notify_all()
-                    return
-            index += 1
 
 
 class RecordedWire:
@@ -149,10 +88,6 @@ def probe(url: str) -> Any:
     command = ["ffprobe", "-v", "error", "-rtsp_transport", "tcp", "-i", url, "-read_intervals", "%+3"]
     command += ["-show_entries", "stream=codec_name,has_b_frames,pix_fmt:packet=flags,pts_time,dts_time", "-of", "json"]
     return json.loads(subprocess.run(command, capture_output=True, timeout=30, check=True).stdout)
-
-
-def assert_similar(seen: Image, shown: Image) -> None:
-    assert np.abs(seen.astype(int) - shown).mean() < 12
 
 
 def assert_nothing_publishes() -> None:

@@ -38,7 +38,7 @@ def test_one_sink_may_stand_for_a_list() -> None:
         ({"out.mp4"}, "set is not a sink"),
         (NullSink, "NullSink is a class"),
         ("", "no output named"),
-        ("udp://host", "udp:// output is not supported"),
+        ("gopher://host", "gopher:// output is not supported"),
     ],
 )
 def test_anything_else_is_refused_in_one_line(wrong: Any, told: str) -> None:

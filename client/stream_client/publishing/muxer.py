@@ -1,0 +1,57 @@
+"""FFmpeg's muxers for frames that are encoded already."""
+
+import io
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Protocol
+
+import av
+import av.error
+
+from stream_client.errors import OutputRefusedError
+from stream_client.publishing.wire import EncodedFrame
+from stream_client.rtsp.h264 import CLOCK_RATE
+
+
+class Writable(Protocol):
+    """Where muxed bytes go."""
+
+    def write(self, data: bytes) -> int:
+        """Take bytes; their number."""
+
+
+class Muxer:
+    """Puts frames into ``container``, which goes to a path or an object. ``first`` has the parameter sets.
+
+    Times begin at zero. For one thread. Raises :class:`.OutputRefusedError`.
+    """
+
+    def __init__(
+        self, target: str | Writable, container: str, first: EncodedFrame, options: Mapping[str, str] | None = None
+    ) -> None:
+        try:
+            self._output = av.open(target, "w", format=container, options=dict(options or {}))
+            with av.open(io.BytesIO(first.data), format="h264") as described:
+                self._stream = self._output.add_stream_from_template(described.streams.video[0])
+        except (OSError, av.error.FFmpegError) as error:
+            raise OutputRefusedError(f"cannot be written: {error.strerror}") from error
+        self._start: int | None = None
+
+    def mux(self, frame: EncodedFrame) -> int:
+        """Write a frame; the bytes of it."""
+        if self._start is None:
+            self._start = frame.time
+        packet = av.Packet(frame.data)
+        packet.stream = self._stream
+        packet.time_base = Fraction(1, CLOCK_RATE)
+        packet.pts = packet.dts = frame.time - self._start
+        packet.is_keyframe = frame.key
+        try:
+            self._output.mux(packet)
+        except (OSError, av.error.FFmpegError) as error:
+            raise OutputRefusedError(f"cannot be written: {error.strerror}") from error
+        return len(frame.data)
+
+    def close(self) -> None:
+        """Finish the container."""
+        self._output.close()

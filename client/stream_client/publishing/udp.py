@@ -1,0 +1,105 @@
+"""MPEG-TS by UDP, to one receiver or a multicast group."""
+
+import socket
+import struct
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, urlsplit
+
+from stream_client.errors import ConfigurationError
+from stream_client.publishing.muxer import Muxer
+from stream_client.publishing.wire import EncodedFrame, VideoTrack
+from stream_client.util.send_queue import SendQueue
+
+MPEGTS_OPTIONS = {"flush_packets": "1", "pat_period": "0.5"}
+_DATAGRAM = 7 * 188
+"""Bytes: as many packets of MPEG-TS as fit into an Ethernet frame."""
+_PARAMETERS = {"interface", "ttl"}
+
+
+def check_udp_url(url: str) -> None:
+    """Raise :class:`.ConfigurationError` for a URL without a port, or with unknown parameters.
+
+    A multicast group needs ``?interface``: else the system's routing would choose the network that gets the stream.
+    """
+    parts, parameters = urlsplit(url), _parameters(url)
+    unknown = parameters.keys() - _PARAMETERS
+    if parts.port is None or unknown:
+        what = f"unknown {', '.join(sorted(unknown))}" if unknown else "no port"
+        raise ConfigurationError(
+            f"udp:// with {what}: udp://host:port, for multicast with ?interface=ADDRESS and &ttl=N",
+            option="sinks",
+        )
+    if not parameters.get("ttl", "1").isdecimal() or not 1 <= int(parameters.get("ttl", "1")) <= 255:
+        raise ConfigurationError("ttl is a number from 1 to 255", option="sinks")
+    if _is_multicast(parts.hostname or "") and "interface" not in parameters:
+        raise ConfigurationError(
+            "a multicast group needs the address of this machine in its network: ?interface=ADDRESS",
+            option="sinks",
+        )
+
+
+class UdpWire:
+    """Sends datagrams. Nobody answers, so the line is followed only as far as this machine's own queue."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._host, self._port = parts.hostname or "", parts.port or 0
+        self._parameters = _parameters(url)
+        self._socket: socket.socket | None = None
+        self._queue: SendQueue | None = None
+        self._muxer: Muxer | None = None
+        self._pending = bytearray()
+
+    def open(self, track: VideoTrack, first: EncodedFrame, within: float) -> None:
+        """Find the address; nothing is sent yet."""
+        family, kind, _, _, address = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_DGRAM)[0]
+        self._socket = socket.socket(family, kind)
+        interface = self._parameters.get("interface")
+        if interface is not None and family == socket.AF_INET:
+            self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(interface))
+            ttl = int(self._parameters.get("ttl", "1"))
+            self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, struct.pack("B", ttl))
+        self._address = address
+        self._queue = SendQueue(self._socket)
+        self._muxer = Muxer(self, "mpegts", first, MPEGTS_OPTIONS)
+
+    def write(self, data: bytes) -> int:
+        """What the muxer gives, a datagram at a time."""
+        self._pending += data
+        return len(data)
+
+    def send(self, frame: EncodedFrame) -> int:
+        """Send a frame."""
+        assert self._muxer is not None
+        assert self._socket is not None
+        self._muxer.mux(frame)
+        data, self._pending = bytes(self._pending), bytearray()
+        for start in range(0, len(data), _DATAGRAM):
+            self._socket.sendto(data[start : start + _DATAGRAM], self._address)
+        return len(data)
+
+    def queued(self) -> int | None:
+        """Bytes that this machine has not put on the line yet."""
+        return None if self._queue is None else self._queue.size()
+
+    def close(self) -> None:
+        """Release the socket."""
+        muxer, self._muxer = self._muxer, None
+        if muxer is not None:
+            muxer.close()
+        if self._socket is not None:
+            self._socket.close()
+
+    def abort(self) -> None:
+        """Nothing waits here."""
+
+
+def _parameters(url: str) -> Mapping[str, str]:
+    return dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+
+
+def _is_multicast(host: str) -> bool:
+    try:
+        return 224 <= socket.inet_aton(host)[0] < 240
+    except OSError:
+        return host.lower().startswith("ff") and ":" in host

@@ -1,0 +1,1 @@
+"""Publishing by RTMP (Adobe's Real-Time Messaging Protocol 1.0), without I/O."""
