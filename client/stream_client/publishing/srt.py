@@ -47,9 +47,7 @@ def check_srt_url(url: str) -> None:
     if any(character in value for value in parameters.values() for character in "\r\n"):
         raise ConfigurationError("an option of SRT is one line", option="sinks")
     if shutil.which("ffmpeg") is None or sys.platform == "win32":
-        raise ConfigurationError(
-            "srt:// output needs the program ffmpeg, which is not on the PATH", option="sinks"
-        )
+        raise ConfigurationError("srt:// output needs the program ffmpeg, which is not on the PATH", option="sinks")
 
 
 class SrtWire:
