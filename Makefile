@@ -32,9 +32,10 @@ environments: $(patsubst tests/environments/%.txt,.venvs/%/ready,$(wildcard test
 conformance: $(VENV)/dev
 	$(RUN) -m pytest tests/conformance
 
-# 100,000 mutated requests and 200 connections that break off.
+# 100,000 mutated requests and 200 connections that break off; 100,000 mutated answers to the client.
 fuzz: $(VENV)/dev
 	$(RUN) -m tests.fuzz
+	$(RUN) -m tests.fuzz.answers
 
 # What hostile clients and servers do, and what it costs at most.
 attack: $(VENV)/dev

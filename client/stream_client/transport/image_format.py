@@ -66,7 +66,7 @@ class ImageFormat:
         array = tensor.array
         if array.ndim == 4 and array.shape[0] == 1:
             array = array[0]
-        if array.ndim != 3 or 0 in array.shape:
+        if array.ndim != 3 or 0 in array.shape or tensor.datatype == "BYTES":
             raise ProtocolError(f"output {tensor.name!r} of shape {list(tensor.array.shape)} is not an image")
         if array.shape[2] not in _CHANNELS and array.shape[0] in _CHANNELS:
             array = array.transpose(1, 2, 0)
