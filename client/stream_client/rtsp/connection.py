@@ -143,10 +143,13 @@ class RtspConnection:
         return SendQueue(self._socket).size()
 
     def receive(self) -> Response | Packet:
-        """Wait for what comes next."""
+        """Wait for what comes next: a packet, or the answer to a keep-alive."""
         if self._early:
             return self._early.popleft()
-        return self._next_message(None)
+        message = self._next_message(None)
+        if isinstance(message, Response):
+            self._client.is_answer(message)
+        return message
 
     def skip_to_packet(self) -> None:
         """After an :class:`RtspError` of :meth:`receive`: go on where the next packet may begin."""

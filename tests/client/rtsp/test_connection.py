@@ -1,5 +1,6 @@
 """The connection below publishing and playing."""
 
+import select
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,6 +57,22 @@ def test_a_server_that_does_not_answer_a_keepalive_has_fallen_silent(clock: list
         clock[0] += 20.1
         with pytest.raises(TimeoutError, match="fallen silent"):
             connection.keepalive()
+
+
+@pytest.mark.parametrize("publishing", [False, True])
+def test_the_answer_to_the_first_keepalive_says_which_kind_the_server_counts(
+    publishing: bool, clock: list[float]
+) -> None:
+    server = ScriptedRtsp("", b"", refused={"OPTIONS": "200 OK\r\nPublic: OPTIONS, GET_PARAMETER"})
+    with session(server) as connection:
+        clock[0] += 10.1
+        connection.send(connection.keepalive())
+        if publishing:
+            select.select([connection], [], [], 20)
+            connection.discard_received()
+        else:
+            connection.receive()
+        assert connection.keepalive().startswith(b"GET_PARAMETER ")
 
 
 def test_a_good_bye_is_answered_before_the_connection_closes() -> None:
