@@ -12,7 +12,10 @@ from graph_server.errors import GraphError, GraphServerError
 
 _MAX_TEXT = 600
 """Characters. A trailer has up to 12 bytes for each, and gRPC takes 8 KiB."""
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(
+    r"(?<!failed: )(?<!errors: )\n"  # MediaPipe's own line ends stay
+    r"|[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]"
+)
 
 
 class Refusal(GraphServerError):
@@ -36,7 +39,7 @@ def final_text(refusal: Refusal) -> str:
 
 
 def plain(text: str) -> str:
-    """A text for a client: one line that fits into gRPC's trailers, without control characters of a request."""
+    """A text for a client that fits into gRPC's trailers, without control characters of a request."""
     cut = text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…"
     return _CONTROL.sub(" ", cut)
 

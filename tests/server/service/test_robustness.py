@@ -329,7 +329,7 @@ def test_a_header_counts_with_what_it_becomes_before_it_is_parsed(config: Server
         assert client.call(UNARY, to("passThrough", 1))
 
 
-@pytest.mark.parametrize("name", ["x" * 100_000, "a\x00b\x1b]0;owned\x07c\x9bd"])
+@pytest.mark.parametrize("name", ["x" * 100_000, "a\x00b\x1b]0;owned\x07c\x9bd", "a\r\nb\n\n\u202ec"])
 def test_texts_of_a_request_come_back_cut_and_without_control_characters(config: ServerConfig, name: str) -> None:
     made = request(1, name=name)
     with graph_server(config=config) as server, Client(server) as client:
