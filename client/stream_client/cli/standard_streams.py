@@ -9,19 +9,22 @@ class _Forgiving(io.TextIOWrapper):
     """A text stream for messages. A reader that has gone away, or a full disk, is no reason to end."""
 
     def write(self, text: str, /) -> int:
+        """Write, or give up what cannot be written."""
         try:
             return super().write(text)
         except (OSError, ValueError):
+            self._forget()
             return len(text)
 
     def flush(self) -> None:
+        """Flush, or give up what cannot be written."""
         try:
             super().flush()
         except (OSError, ValueError):
             self._forget()
 
     def _forget(self) -> None:
-        """What was not written is tried again at each flush, and at the end of Python: give it up."""
+        """What was not written is tried again at each flush, and at the end of Python: let it go nowhere."""
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 2)
         os.close(null)
@@ -39,5 +42,8 @@ def mend_standard_streams() -> None:
     elif sys.stdout is None:
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - open until the end
     sys.stderr = _Forgiving(
-        io.FileIO(2, "w", closefd=False), encoding="utf-8", errors="backslashreplace", write_through=True
+        io.BufferedWriter(io.FileIO(2, "w", closefd=False)),
+        encoding=getattr(sys.stderr, "encoding", "utf-8"),
+        errors="backslashreplace",
+        line_buffering=True,
     )
