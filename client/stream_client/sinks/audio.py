@@ -1,11 +1,15 @@
 """The sound of a source, carried into a file: copied where the container allows, else as AAC."""
 
+import logging
+
 import av
 import numpy as np
 import numpy.typing as npt
 from av.codec import Codec
 
 from stream_client.sound import Sound, SoundTrack
+
+logger = logging.getLogger(__name__)
 
 _COPYABLE = {
     ".mp4": {"aac", "mp3", "ac3", "eac3", "alac"},
@@ -26,6 +30,8 @@ _LONGEST_SILENCE = 10.0
 class AudioWriter:
     """Muxes a source's sound into ``output``, a file with the extension ``suffix``, up to the video's time.
 
+    Sound that cannot be written is left out, so that the video always goes on.
+
     It listens from the moment it is made. :meth:`start` adds the stream to the output.
     """
 
@@ -37,6 +43,7 @@ class AudioWriter:
         self._stream: av.AudioStream | None = None
         self._samples: SampleLine | None = None
         self._last_dts: int | None = None
+        self._said = False
 
     def start(self, output: av.container.OutputContainer) -> None:
         """Add the audio stream to ``output``."""
@@ -54,7 +61,12 @@ class AudioWriter:
         """Mux all sound before ``seconds`` of the video."""
         assert self._output is not None
         for sound in self._listener.take(seconds):
-            self._output.mux(self._copied(sound) if self._copy else self._encoded(sound))
+            try:
+                self._output.mux(self._copied(sound) if self._copy else self._encoded(sound))
+            except ValueError as error:  # FFmpeg's "invalid argument" and "invalid data" are such as well
+                if not self._said:
+                    self._said = True
+                    logger.warning("sound at %.1f s cannot be written and is left out: %s", sound.time, error)
 
     def close(self) -> None:
         """Flush the encoder, where there is one."""

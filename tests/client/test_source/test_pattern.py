@@ -26,7 +26,7 @@ def test_size_and_rate_are_in_the_name(spec: str, options: PatternOptions) -> No
 
 @pytest.mark.parametrize("spec", ["testsrc:", "testsrc:640", "testsrc:10x10", "testsrc@0", "testsrc@1e9"])
 def test_a_malformed_pattern_is_a_usage_error(spec: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"\(input_stream\)$"):
+    with pytest.raises(ConfigurationError, match=r"\(source\)$"):
         open_source(spec)
 
 
