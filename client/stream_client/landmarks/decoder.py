@@ -187,5 +187,6 @@ def _row(outputs: Mapping[str, Tensor], name: str, width: int) -> Array | None:
     tensor = outputs.get(name)
     if tensor is None or tensor.array.size != width or tensor.datatype != "FP32":
         return None
-    row = tensor.array.reshape(width).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN
+        row = tensor.array.reshape(width).astype(np.float64)
     return row if np.abs(row).max() <= _LARGEST else None  # not for NaN either, which would stay in the filters

@@ -33,7 +33,8 @@ def decode_scores(scores: npt.NDArray[Any], names: Sequence[str]) -> Label | Non
     There is none either when a score is NaN or infinite. ``scores`` is float [N] or [1, N]. If the number of names does
     not fit, positions serve as names.
     """
-    values = np.asarray(scores, dtype=np.float64).reshape(-1)
+    with np.errstate(invalid="ignore"):  # a signalling NaN
+        values = np.asarray(scores, dtype=np.float64).reshape(-1)
     if values.size == 0 or not np.any(values) or not np.isfinite(values).all():
         return None
     if len(names) != values.size:

@@ -9,7 +9,7 @@ from typing import Any
 from stream_client.errors import RtspError
 from stream_client.util.send_queue import SendQueue
 
-_PORTS = re.compile(r"server_port=(\d+)(?:-(\d+))?")
+_PORTS = re.compile(r"server_port=([0-9]{1,5})(?:-([0-9]{1,5}))?")
 _ATTEMPTS = 20
 
 
