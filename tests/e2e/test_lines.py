@@ -34,8 +34,8 @@ def judged(address: str, source: str, frames: int, *, model: str = "graph") -> V
 
 
 def test_a_long_line_is_named_as_distance(server: ScriptedServer) -> None:
-    with LongLink(server.address, 0.05) as link:
-        found = judged(link.address, "testsrc:640x480@max", 40)
+    with LongLink(server.address, 0.1) as link:
+        found = judged(link.address, "testsrc:320x240@max", 40)
     assert found.culprit == "distance"
     assert "ms to the server and back; take a server that is nearer" in found.sentence
 

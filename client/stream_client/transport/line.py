@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 
@@ -16,6 +17,8 @@ from stream_client.transport.channel import Connection
 from stream_client.transport.options import TransportOptions
 
 _TIMEOUT = 2.0
+_HANDSHAKE_TIMEOUT = 1.0
+"""Seconds. A stop waits for it."""
 _RTT_END = 72
 """Where ``tcpi_rtt`` (µs) ends in Linux's ``struct tcp_info``. Unlike the clock here, it does not wait for a thread."""
 _NO_ANSWER = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
@@ -36,9 +39,26 @@ class LineSample:
 UNKNOWN_LINE = LineSample()
 
 
-def sample(channel: grpc.Channel, address: str, timeout: float) -> LineSample:
+Endpoint = tuple[socket.AddressFamily, Any]
+"""A socket's family and address."""
+
+
+def resolve(address: str) -> Endpoint | None:
+    """Where to connect to for ``host:port``, if that is known."""
+    if address.startswith("unix:"):
+        return None
+    host, _, port = address.rpartition(":")
+    try:
+        family, _, _, _, found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
+    except (OSError, ValueError):
+        return None
+    return family, found
+
+
+def sample(channel: grpc.Channel, endpoint: Endpoint | None, timeout: float) -> LineSample:
     """Measure both; each takes ``timeout`` seconds at most."""
-    return LineSample(_request(channel, timeout), _handshake(address, timeout))
+    handshake = math.nan if endpoint is None else _handshake(endpoint, min(timeout, _HANDSHAKE_TIMEOUT))
+    return LineSample(_request(channel, timeout), handshake)
 
 
 class LineProbe:
@@ -72,16 +92,16 @@ class LineProbe:
     def _run(self) -> None:
         while not self._ended.is_set():
             try:
-                self._measure(self._connection.open())
+                self._measure(self._connection.open(), resolve(self._address))
             except ConnectError:  # the run itself says so
                 self._ended.wait(self.INTERVAL)
             finally:
                 self._connection.close()
 
-    def _measure(self, channel: grpc.Channel) -> None:
+    def _measure(self, channel: grpc.Channel, endpoint: Endpoint | None) -> None:
         """Measure until the end, or until no answer comes."""
         while not self._ended.wait(self.INTERVAL):
-            found = sample(channel, self._address, _TIMEOUT)
+            found = sample(channel, endpoint, _TIMEOUT)
             if math.isnan(found.request):
                 return
             self._report(found)
@@ -101,13 +121,13 @@ def _request(channel: grpc.Channel, timeout: float) -> float:
     return time.monotonic() - started
 
 
-def _handshake(address: str, timeout: float) -> float:
-    if address.startswith("unix:"):
-        return math.nan
-    host, _, port = address.rpartition(":")
-    started = time.monotonic()
+def _handshake(endpoint: Endpoint, timeout: float) -> float:
+    family, address = endpoint
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout) as connection:
+        with socket.socket(family, socket.SOCK_STREAM) as connection:
+            connection.settimeout(timeout)
+            started = time.monotonic()
+            connection.connect(address)
             seconds = time.monotonic() - started
             if hasattr(socket, "TCP_INFO"):
                 info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RTT_END)

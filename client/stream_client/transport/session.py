@@ -8,7 +8,7 @@ from stream_client.errors import StreamClientError
 from stream_client.transport.base import Transport
 from stream_client.transport.channel import Connection
 from stream_client.transport.image_format import ImageFormat, image_format
-from stream_client.transport.line import UNKNOWN_LINE, LineSample, sample
+from stream_client.transport.line import UNKNOWN_LINE, LineSample, resolve, sample
 from stream_client.transport.options import TransportOptions
 from stream_client.transport.servable import KNOWN_GRAPHS, ControlPlane, Servable, TensorSpec
 from stream_client.transport.shared_memory import can_share
@@ -52,7 +52,7 @@ def connect(options: TransportOptions, servables: Sequence[str] = ()) -> Session
             servable = control.first_servable(known)
         outputs = tuple(spec.name for spec in servable.outputs)
         shared = outputs if options.shared_memory and _takes_shared_memory(control, options.address) else ()
-        line = sample(channel, options.address, options.connect_timeout)
+        line = sample(channel, resolve(options.address), options.connect_timeout)
     finally:
         connection.close()
     datatype = None if options.input_dtype is None else options.input_dtype.upper()
