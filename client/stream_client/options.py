@@ -107,7 +107,7 @@ class StreamOptions:
         default=(),
         metadata=setting(
             "screen, none, a video file (.mp4, .mov, .mkv), DIR/index.m3u8 (HLS), or a URL to publish to: rtsp://, "
-            "rtmp://, srt://, udp://"
+            "rtmp://, srt://, udp://, whip://"
         ),
     )
     labels_output: Path | None = field(

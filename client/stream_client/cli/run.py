@@ -88,7 +88,7 @@ def _print_summary(summary: Summary) -> None:
         if connection.losses:
             print(f"{name}: {connection.line()}", file=sys.stderr, flush=True)
     for name, output in summary.outputs.items():
-        if output.skipped or output.repeated or output.lost:
+        if output.wanted_rate or output.skipped or output.repeated or output.lost:
             print(f"{name}: {output.line()}", file=sys.stderr, flush=True)
 
 

@@ -17,12 +17,13 @@ from stream_client.publishing.session import Bounds
 from stream_client.publishing.sharing import EncoderPool
 from stream_client.publishing.srt import SrtWire, check_srt_url
 from stream_client.publishing.udp import UdpWire, check_udp_url
+from stream_client.publishing.whip import WhipWire, check_whip
 from stream_client.publishing.wire import WireFactory
 from stream_client.sinks.options import SinkOptions
 from stream_client.util.redact import redact
 from stream_client.util.urls import check_url
 
-SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "srt", "udp")
+SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "srt", "udp", "whip", "whips")
 """Of the URLs that can be published to."""
 _TIMEOUT = 5.0
 
@@ -84,6 +85,9 @@ def wire_factory(url: str, options: SinkOptions) -> WireFactory:
         case "srt":
             check_srt_url(url)
             return partial(SrtWire, url, timeout=_TIMEOUT)
+        case "whip" | "whips":
+            check_whip()
+            return partial(WhipWire, url, timeout=_TIMEOUT, insecure=options.rtsp_insecure)
         case "udp":
             check_udp_url(url)
             return partial(UdpWire, url)
