@@ -17,7 +17,7 @@ from stream_client.sources.damage import Damage
 from stream_client.sources.feed import Classify, FeedFrame, FeedProperties, FeedSound, LiveInput
 from stream_client.sources.pixel_bound import DECODER_OPTIONS, Refusals, bound
 from stream_client.sources.recording import Recording
-from stream_client.util.container import frame_count_of, frame_rate_of, has_flag, microseconds, video_of
+from stream_client.util.container import JOINED, frame_count_of, frame_rate_of, has_flag, microseconds, video_of
 
 
 class FfmpegFeed:
@@ -95,7 +95,7 @@ class FfmpegFeed:
             return av.open(
                 live.url,
                 format=live.format,
-                options=live.options | DECODER_OPTIONS,
+                options=live.options | DECODER_OPTIONS | JOINED,
                 timeout=(live.open_timeout, live.read_timeout),
             )
         except (OSError, av.error.FFmpegError) as error:  # most of FFmpeg's errors are not an OSError

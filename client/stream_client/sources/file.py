@@ -20,7 +20,7 @@ from stream_client.sources.feed import FeedFrame
 from stream_client.sources.pixel_bound import DECODER_OPTIONS, bound
 from stream_client.sources.recording import Recording
 from stream_client.util.clock import SteadyClock
-from stream_client.util.container import frame_count_of, frame_rate_of, video_of
+from stream_client.util.container import JOINED, frame_count_of, frame_rate_of, video_of
 from stream_client.util.media import ImageOptions, RgbImages
 
 logger = logging.getLogger(__name__)
@@ -166,7 +166,7 @@ class FileSource:
         # FFmpeg would take the a of a:b.mp4 for a protocol.
         url = "pipe:0" if self._name != str(self._path) else f"file:{self._path}"
         try:
-            return av.open(url, options=DECODER_OPTIONS)
+            return av.open(url, options=DECODER_OPTIONS | JOINED)
         except av.error.FFmpegError as error:
             raise SourceCodecError(
                 f"{self._name} is not a video that can be read: {error.strerror}", option="source"

@@ -8,6 +8,8 @@ from av.format import ContainerFormat, Flags
 from av.stream import Disposition
 
 _MAX_PLAUSIBLE_RATE = 1000
+JOINED = {"merge_pmt_versions": "1"}
+"""For FFmpeg's demuxers: the parts of a joined transport stream go on as the same streams, whatever their ids."""
 
 
 def has_flag(container_format: ContainerFormat, flag: Flags) -> bool:

@@ -72,23 +72,15 @@ def test_timestamps_that_are_missing_at_the_start_are_made_up() -> None:
 # --- files
 
 
-def part(path: Path, *, codec: str = "aac", rate: int = 48_000, channels: int = 2, offset: float = 0.0) -> Path:
+def part(
+    path: Path, *, codec: str = "aac", rate: int = 48_000, channels: int = 2, offset: float = 0.0, first_id: int = 256
+) -> Path:
     """A transport stream of 50 frames, 2 s, with a tone."""
     video = write_video(path.with_suffix(".mp4"), frames=50, rate=25)
     tone = ("-f", "lavfi", "-i", f"sine=d=2:r={rate}", "-c:v", "copy", "-c:a", codec, "-ac", str(channels))
-    command: list[str | Path] = [
-        "ffmpeg",
-        "-v",
-        "error",
-        "-y",
-        "-i",
-        video,
-        *tone,
-        "-output_ts_offset",
-        str(offset),
-        path,
-    ]
-    subprocess.run(command, check=True)
+    command: list[str | Path] = ["ffmpeg", "-v", "error", "-y", "-i", video, *tone, "-output_ts_offset", str(offset)]
+    ids = ("-streamid", f"0:{first_id}", "-streamid", f"1:{first_id + 1}")
+    subprocess.run([*command, *ids, path], check=True)
     return path
 
 
@@ -120,6 +112,7 @@ def assert_plays(path: Path, frames: int) -> None:
     "second",
     [
         pytest.param({}, id="begins anew"),
+        pytest.param({"first_id": 600}, id="other ids"),
         pytest.param({"offset": 1.98}, id="overlaps by 20 ms"),
         pytest.param({"offset": 5000.0}, id="jumps by hours"),
         pytest.param({"offset": 2.0, "rate": 44_100, "channels": 1}, id="other rate and channels"),
