@@ -64,6 +64,7 @@ class Session:
         self._limit = None if bounds.rate == "auto" else bounds.rate
         self._tap = open_tap(track, self._limit)
         self._began_with: int | None = None
+        self._known = False  # what waits on the line
         self._pausing = False
         self._blocked = 0.0
         self._looked = time.monotonic()
@@ -103,7 +104,8 @@ class Session:
             size = self._wire.send(frame)
             now = time.monotonic()
             self._blocked = now - began
-            self._line.sent(size, now)
+            if self._known:
+                self._line.sent(size, now)
             self._report.age = now - frame.captured + self._line.lag(now)
             if self._limit is None:
                 self._unlimited_frames += 1
@@ -115,6 +117,7 @@ class Session:
     def _has_room(self) -> bool:
         now = time.monotonic()
         queued = self._wire.queued()
+        self._known = queued is not None
         if queued is None:
             return True
         self._line.queued(queued, now)
