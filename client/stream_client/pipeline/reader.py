@@ -104,7 +104,11 @@ class Reader:
         due = time.monotonic()
         taken: float | None = None
         while not self._stopping.is_set():
-            frame = self._source.read()
+            try:
+                frame = self._source.read()
+            except SourceError:
+                gaps.book(None)
+                raise
             gaps.book(frame)
             if frame is None:
                 break

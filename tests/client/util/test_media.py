@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from stream_client import StreamClient
 from stream_client.errors import SourceCodecError
 from stream_client.frames import Colour, Frame, Image, Result, StreamInfo
 from stream_client.sinks.video_file import FileSink
@@ -231,6 +232,20 @@ def test_a_file_without_any_frame_that_can_be_converted_is_refused(tmp_path: Pat
     with pytest.raises(SourceCodecError, match="none of the 3 frames"):
         source.read()
     source.close()
+
+
+def test_the_ledger_counts_frames_that_cannot_be_converted(tmp_path: Path) -> None:
+    ledger = StreamClient(damaged_in_the_middle(tmp_path, 11), (), lambda request: {}).run().ledger
+    assert (ledger.entered, ledger.delivered, ledger.dropped) == (30, 20, {"unreadable": 10})
+
+
+def test_the_ledger_counts_them_where_no_frame_can_be_converted(tmp_path: Path) -> None:
+    path = rewrite(write_video(tmp_path / "in.mp4", frames=3), "odd.mp4", matrix_coefficients=11)
+    client = StreamClient(path, (), lambda request: {})
+    with pytest.raises(SourceCodecError, match="none of the 3 frames"):
+        client.run()
+    assert client.summary is not None
+    assert client.summary.ledger.dropped == {"unreadable": 3}
 
 
 class PacedFeed:
