@@ -15,6 +15,7 @@ _COPYABLE = {
     ".mp4": {"aac", "mp3", "ac3", "eac3", "alac"},
     ".m4v": {"aac", "mp3", "ac3", "eac3", "alac"},
     ".mov": {"aac", "mp3", "ac3", "alac", "pcm_s16le"},
+    ".ts": {"aac", "mp3", "ac3", "eac3"},
     ".mkv": {"aac", "mp3", "ac3", "eac3", "opus", "vorbis", "flac", "pcm_s16le"},
 }
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}

@@ -18,11 +18,11 @@ from stream_client.util.media import YuvFrames, declare, even, threads_for, writ
 logger = logging.getLogger(__name__)
 
 _TIME_BASE = Fraction(1, 90_000)  # MPEG's clock: exact for the usual frame rates
-_CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+_CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".ts": "mpegts"}
 
 
 class FileSink:
-    """Writes the frames to ``path``. The container follows the extension (.mp4, .m4v, .mov, .mkv).
+    """Writes the frames to ``path``. The container follows the extension (.mp4, .m4v, .mov, .mkv, .ts).
 
     MP4 is written in fragments, which become an ordinary file at the end. So after a full disk or a killed process the
     file plays, without the last few frames. ``quality`` is x264's constant rate factor, 0…51, lower is better.
@@ -61,7 +61,7 @@ class FileSink:
         suffix = self._path.suffix.lower()
         container = _CONTAINERS[suffix]
         options = {"flush_packets": "1"}
-        if container != "matroska":
+        if container in ("mp4", "mov"):
             options["movflags"] = "+hybrid_fragmented"
             options["frag_duration"] = "30000"  # µs: one or two frames a fragment cost 2 % in size
         self._output = OutputFile(self._path, "sinks")

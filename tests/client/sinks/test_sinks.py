@@ -45,7 +45,7 @@ def _write(sink: Sink, results: list[Result], info: StreamInfo = INFO) -> None:
         sink.close()
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".m4v"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".m4v", ".ts"])
 def test_a_file_plays_at_the_speed_of_its_source(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"out{suffix}"
     _write(FileSink(path), [result(index) for index in range(30)])
@@ -73,7 +73,7 @@ def test_a_changed_size_is_scaled_to_the_first(tmp_path: Path) -> None:
     assert [image.shape for _, image in read_back(tmp_path / "out.mp4")] == [(48, 64, 3)] * 2
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".m4v", ".mkv"])
+@pytest.mark.parametrize("suffix", [".mp4", ".m4v", ".mkv", ".ts"])
 @pytest.mark.parametrize("codec", ["aac", "libmp3lame", "pcm_s16le", "pcm_u8"])
 def test_audio_is_carried_over(tmp_path: Path, codec: str, suffix: str) -> None:
     source = write_video(tmp_path / "in.mkv", audio=codec)
