@@ -106,8 +106,8 @@ class StreamOptions:
     output_stream: tuple[str, ...] = field(
         default=(),
         metadata=setting(
-            "screen, none, a video file (.mp4, .mov, .mkv, .ts), DIR/index.m3u8 (HLS), or a URL to publish to: rtsp://, "
-            "rtmp://, srt://, udp://, whip://"
+            "screen, none, a video file (.mp4, .mov, .mkv, .ts), DIR/index.m3u8 (HLS), or a URL to publish to: "
+            "rtsp://, rtmp://, srt://, udp://, whip://"
         ),
     )
     labels_output: Path | None = field(
