@@ -14,8 +14,9 @@ from stream_client.training.augment import mirrored_target
 from stream_client.training.clips import LabelledClip, LandmarkFinder, Span, Track, chosen
 from stream_client.training.cutting import cut, span_at, streams_of, unlabelled, varied
 from stream_client.training.dataset import Dataset, Rows, check_labels, group_of
+from stream_client.training.duplicates import duplicate_notes, near_duplicates, together
 from stream_client.training.grouping import BETWEEN, Groups, Origin, grouped
-from stream_client.training.tables import poses_to_dataset
+from stream_client.training.tables import poses_to_dataset, torso_aligned
 from stream_client.training.wording import counted, listed
 
 Array = npt.NDArray[np.float64]
@@ -193,6 +194,12 @@ class _Collected:
         labels = tuple(name for name, count in counts.items() if count)
         check_labels(labels, what, _because(self.skipped))
         targets = np.array([labels.index(label) for label in self._labels], dtype=np.intp)
+        rows = np.array(self._rows, dtype=np.float32)
+        pairs = near_duplicates(
+            rows if options.window else torso_aligned(rows.reshape(-1, 33, 3).astype(np.float64)), self._origins
+        )
+        notes += duplicate_notes(pairs, self._origins, self._labels)
+        self._origins, self._extra_origins = together(self._origins, pairs), together(self._extra_origins, pairs)
         gap = _SHORTEST_GAP if options.window is None else 0
         groups = grouped(targets.tolist(), self._origins, labels, self._kind, gap)
         notes += groups.notes
@@ -202,7 +209,7 @@ class _Collected:
             return poses_to_dataset(poses, targets, labels, groups, tuple(self._origins), (*notes,), seconds)
         extra = list(self._extras(labels, groups))
         return Dataset(
-            rows=np.array(self._rows, dtype=np.float32),
+            rows=rows,
             targets=targets,
             groups=groups.numbers,
             labels=labels,
