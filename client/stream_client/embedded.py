@@ -7,20 +7,16 @@ child has died: a port could be somebody else's by then.
 import json
 import logging
 import math
-import queue
 import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from stream_client.errors import ConfigurationError, ConnectError, ServerStartError
-from stream_client.util.extras import install_command
+from stream_client.util.child_process import ChildProcess
 from stream_client.util.settings import setting
 
 logger = logging.getLogger(__name__)
@@ -47,74 +43,6 @@ class EmbeddedOptions:
     stop_timeout: float = 1.0
 
 
-class _Child:
-    """A process, and the two threads that read its output. Its first line says that it serves."""
-
-    def __init__(self, command: Sequence[str]) -> None:
-        self._first_line: queue.Queue[str] = queue.Queue(maxsize=1)
-        self._last_words: list[str] = []
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            # Ctrl-C reaches the whole foreground group. This child must work until its owner closes it.
-            start_new_session=True,
-        )
-        self._threads = [
-            threading.Thread(target=read, args=(pipe,), name="embedded server output", daemon=True)
-            for pipe, read in ((self.process.stdout, self._read_ready), (self.process.stderr, self._read_log))
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def first_line(self, timeout: float) -> str:
-        """Wait for the line; raises :class:`TimeoutError`, and :class:`.ServerStartError` when the process ended."""
-        try:
-            line = self._first_line.get(timeout=timeout)
-        except queue.Empty:
-            raise TimeoutError from None
-        if line:
-            return line
-        status = self.process.wait()
-        self._threads[1].join()
-        words = "; ".join(self._last_words[-3:]) or f"exit status {status}"
-        if "No module named" in words and "graph_server" in words:
-            words = f"it is not installed: {install_command('embedded')}"
-        raise ServerStartError(f"the embedded graph server did not start: {words}")
-
-    def close(self, timeout: float, *, ready: bool) -> None:
-        """End the process: first by closing its input, after ``timeout`` seconds by killing it."""
-        process = self.process
-        if not ready:
-            process.terminate()  # it watches its standard input only after it serves
-        assert process.stdin is not None
-        process.stdin.close()
-        try:
-            process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        for thread in self._threads:
-            thread.join(timeout)  # a grandchild may hold the pipe
-        for pipe in (process.stdout, process.stderr):
-            assert pipe is not None
-            pipe.close()
-
-    def _read_ready(self, pipe: IO[str]) -> None:
-        self._first_line.put(pipe.readline())
-        for _ in pipe:  # the child must never wait for a reader
-            pass
-
-    def _read_log(self, pipe: IO[str]) -> None:
-        for line in pipe:
-            text = line.rstrip()
-            if text:
-                self._last_words = [*self._last_words[-9:], text]
-                logger.info("graph server: %s", text)
-
-
 class EmbeddedServer:
     """Owns the child process. A context manager.
 
@@ -124,7 +52,7 @@ class EmbeddedServer:
 
     def __init__(self, options: EmbeddedOptions | None = None) -> None:
         self._options = options or EmbeddedOptions()
-        self._child: _Child | None = None
+        self._child: ChildProcess | None = None
         self._exit_status: int | None = None
         self._ready = False
         self._interrupted = False
@@ -154,18 +82,18 @@ class EmbeddedServer:
     def pid(self) -> int:
         """The process id of the child, once launched."""
         assert self._child is not None
-        return self._child.process.pid
+        return self._child.pid
 
     @property
     def exit_status(self) -> int | None:
         """The exit status of the child, ``None`` while it runs; negative: the signal that ended it."""
-        return self._exit_status if self._child is None else self._child.process.poll()
+        return self._exit_status if self._child is None else self._child.exit_status
 
     def launch(self) -> None:
         """Start the child if it is not started. Does not wait for it."""
         with self._lock:
             if self._child is None and not self._interrupted:
-                self._child = _Child(self._command())
+                self._child = ChildProcess(self._command(), "graph server", logger)
 
     def start(self) -> None:
         """Start the child and wait until it serves. Raises :class:`.ServerStartError` with the child's own message."""
@@ -201,7 +129,7 @@ class EmbeddedServer:
         with self._lock:
             self._interrupted = True
             if self._child is not None and not self._ready:
-                self._child.process.terminate()
+                self._child.terminate()
 
     def close(self) -> None:
         """End the child: first by closing its input, then by killing it. Safe twice, and before :meth:`start`."""
@@ -234,7 +162,10 @@ class EmbeddedServer:
         if self._child is None:
             raise ServerStartError("the embedded graph server was stopped")
         if not self._ready:
-            self._take_ready_line(self._child.first_line(timeout))
+            line = self._child.first_line(timeout)
+            if not line:
+                raise ServerStartError(f"the embedded graph server did not start: {_reason(self._child.last_words)}")
+            self._take_ready_line(line)
             self._ready = True
 
     def _take_ready_line(self, line: str) -> None:
@@ -256,8 +187,16 @@ class EmbeddedServer:
             child, self._child = self._child, None
             ready, self._ready = self._ready, False
         if child is not None:
-            child.close(self._options.stop_timeout, ready=ready)
-            self._exit_status = child.process.returncode
+            if not ready:
+                child.terminate()  # it watches its standard input only after it serves
+            child.close(self._options.stop_timeout)
+            self._exit_status = child.exit_status
+
+
+def _reason(words: str) -> str:
+    if "No module named" in words and "graph_server" in words:
+        return "it is not installed: pip install 'ovms-stream-client[embedded]'"
+    return words
 
 
 _ADDRESS = ("--port", "--grpc_bind_address")

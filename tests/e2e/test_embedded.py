@@ -144,9 +144,12 @@ def kill_servers(client: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def test_a_server_that_dies_is_started_again_and_each_frame_comes_once(person: Path, tmp_path: Path) -> None:
-    labels = tmp_path / "labels.jsonl"
-    flags = ["--input_stream", str(person), "--loop", "--limit_frames", "120", "--labels_output", str(labels)]
+def test_a_server_that_dies_is_started_again_and_each_frame_comes_once(clip: Path, tmp_path: Path) -> None:
+    graphs = [{"name": "mine", "graph_path": str(ROOT / "graphs" / "pass_through" / "graph.pbtxt")}]
+    labels, config = tmp_path / "labels.jsonl", tmp_path / "config.json"
+    config.write_text(json.dumps({"model_config_list": [], "mediapipe_config_list": graphs}))
+    flags = ["--input_stream", str(clip), "--loop", "--limit_frames", "400", "--labels_output", str(labels)]
+    flags += ["--enforce_fps", "60", "--config_path", str(config), "--model_name", "mine"]
     process = subprocess.Popen([*CLIENT, *flags], cwd=ROOT / "client", stderr=subprocess.PIPE, text=True)
     for count in (5, 50):
         wait_for_lines(labels, count, process)
@@ -155,7 +158,7 @@ def test_a_server_that_dies_is_started_again_and_each_frame_comes_once(person: P
     assert process.returncode == 0, errors
     assert "the embedded graph server has ended (exit status -9); starting it again" in errors
     assert "server: lost 2 times, back 2 times" in errors
-    assert [json.loads(line)["frame"] for line in labels.read_text().splitlines()] == list(range(120))
+    assert [json.loads(line)["frame"] for line in labels.read_text().splitlines()] == list(range(400))
     assert not servers(process.pid)
 
 
