@@ -21,7 +21,7 @@ pytestmark = [needs_root, pytest.mark.timeout(180)]
 
 # The interpreter may be readable by root alone, so each program imports everything and then becomes its user.
 BECOME = f"""
-import ctypes, json, os, sys
+import ctypes, encodings.ascii, encodings.idna, json, os, sys
 sys.path.insert(0, {str(ROOT)!r})
 from tests.e2e.two_users import run_client, run_server, run_thief
 user, program, *arguments = sys.argv[1:]
