@@ -1,6 +1,7 @@
 """``ovms-stream-client train``."""
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -163,7 +164,14 @@ def _clip_options(options: argparse.Namespace) -> ClipOptions:
 
 def main(arguments: Sequence[str]) -> int:
     """``train`` of the command line: 0; 2 for arguments or data that cannot work, 1 for a failed run."""
-    return status_of(run, arguments)
+    try:
+        return status_of(run, arguments)
+    except KeyboardInterrupt:
+        print(
+            "interrupted: the landmarks found so far are kept, and the next training goes on from there",
+            file=sys.stderr,
+        )
+        raise
 
 
 def _renaming(item: str) -> tuple[str, str]:
