@@ -78,6 +78,8 @@ def attacked_client(*flags: str, descriptors: int = 1024) -> Iterator[AttackedCl
             process.kill()
             process.wait()
             client.read()
+            if client.odd():
+                print(client.text[-2000:], file=sys.stderr)
 
 
 @contextmanager
