@@ -17,7 +17,7 @@ from pathlib import Path
 from tools.interpreters import PYENV, ROOT, Version, interpreters, promised
 
 UV = Path(sys.executable).parent / "uv"
-EXTRAS = "embedded,ffmpeg,parquet,screen,tracking"
+EXTRAS = "bench,embedded,ffmpeg,parquet,screen,tracking"
 TOOLS = ("hypothesis", "pytest", "pytest-timeout", "pytest-xdist")
 TESTS = (
     *("transport", "sinks", "processing", "landmarks", "util/test_media.py", "monitoring/test_prometheus.py"),
