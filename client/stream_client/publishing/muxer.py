@@ -1,5 +1,6 @@
 """FFmpeg's muxers for frames that are encoded already."""
 
+import contextlib
 import io
 from collections.abc import Mapping
 from fractions import Fraction
@@ -53,5 +54,6 @@ class Muxer:
         return len(frame.data)
 
     def close(self) -> None:
-        """Finish the container."""
-        self._output.close()
+        """Finish the container, where that is still possible."""
+        with contextlib.suppress(OSError, av.error.FFmpegError):
+            self._output.close()

@@ -95,8 +95,10 @@ class Session:
 
     def close(self) -> None:
         """Leave the server and the encoder."""
-        self._wire.close()
-        self._tap.close()
+        try:
+            self._wire.close()
+        finally:
+            self._tap.close()
 
     def _send(self, frames: list[EncodedFrame]) -> list[EncodedFrame]:
         for frame in frames:
