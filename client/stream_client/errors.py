@@ -39,9 +39,9 @@ from stream_client.plain_text import one_line
 class StreamClientError(Exception):
     """Base of every error this package raises on purpose.
 
-    ``message`` is one line of at most :data:`~stream_client.plain_text.MESSAGE_LENGTH` characters. ``option`` names the
-    setting to look at, as ``"join_timeout"``, and ``value`` what to try for it. Names are those of the command line's
-    flags, without their dashes; ``str(error)`` has them in brackets.
+    ``message`` is one line of at most 1,000 characters. ``option`` names the setting to look at, as ``"join_timeout"``,
+    and ``value`` what to try for it. Names are those of the command line's flags, without their dashes; ``str(error)``
+    has them in brackets.
     """
 
     def __init__(self, message: str, *, option: str | None = None, value: object = None) -> None:

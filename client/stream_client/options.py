@@ -24,7 +24,7 @@ class RunOptions:
     ``pass``. ``join_timeout``: how long a frame waits for its label once its frame is there, ``None``: as long as the
     server proves to need. ``reconnect_timeout`` is for the server, and for live sources and
     RTSP sinks that the client opens by their name; ``None`` never gives up, except that the server of a file is given
-    up after :attr:`FILE_RECONNECT_TIMEOUT` seconds. ``enforce_fps``: the highest frame rate. Files are slowed down,
+    up after ``FILE_RECONNECT_TIMEOUT`` seconds. ``enforce_fps``: the highest frame rate. Files are slowed down,
     live sources drop frames. ``max_side``: larger frames are shrunk to this many pixels before they are sent. What the
     server drew is copied to the full-size frame. ``stop_timeout``: how long a stopped run waits for answers. Zero
     limits mean none.

@@ -7,7 +7,7 @@ from stream_client.frames import Result, StreamInfo
 
 @runtime_checkable
 class Sink(Protocol):
-    """Where results go. One thread owns a sink from :meth:`open` to :meth:`close`.
+    """Where results go. One thread owns a sink from :meth:`open` to :meth:`Sink.close`.
 
     A sink may also be a :class:`LandmarksUser`, and one that reconnects has the method of
     :class:`~stream_client.monitoring.connections.Reconnecting`.
@@ -32,7 +32,7 @@ class CountsKept(Protocol):
 
     @property
     def kept(self) -> int:
-        """How many of the results that it took can be read again, from the first one on. Asked after :meth:`close`."""
+        """How many of the results that it took can be read again, from the first one on. Asked after the end."""
 
 
 @runtime_checkable
