@@ -22,7 +22,7 @@ _NOT_SENT_YET = 300
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What is encoded: an image with its media time in seconds, and the rest as in :class:`~stream_client.publishing.wire.EncodedFrame`."""
+    """What is encoded: an image with its media time in seconds, and the rest as in ``EncodedFrame``."""
 
     image: Image
     time: float
