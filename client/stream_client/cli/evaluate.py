@@ -18,6 +18,7 @@ from stream_client.options import ClassifierOptions
 from stream_client.training.annotations import read_annotation_file
 from stream_client.training.clips import LabelledClip, LandmarkFinder, chosen
 from stream_client.training.evaluate import Evaluation, agreement, compare, timeline, timeline_plot
+from stream_client.training.judged import evaluation_html, write_evaluation
 from stream_client.training.landmarks import GraphServerLandmarks
 from stream_client.training.load import with_recordings
 from stream_client.training.material.beside import spans_in_seconds
@@ -46,6 +47,8 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="VIDEO",
         help="the same clip in other forms, at other frame rates for instance: for how much of it labels agree",
     )
+    parser.add_argument("--report", type=Path, metavar="HTML", help="write a report that shows the mistakes")
+    parser.add_argument("--no_pictures", action="store_true", help="no frames in the report, skeletons alone")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     # Without these two, the model's own thresholds hold.
     add_settings(parser.add_argument, DecisionOptions, "smoothing", "enter", "exit", enter=None, exit=None)
@@ -71,6 +74,10 @@ def run(arguments: Sequence[str], *, find: LandmarkFinder | None = None) -> dict
         clips, notes = _clips(options, model, Path(scratch))
         for note in notes:
             print(f"note: {note}")
+        if options.report:
+            title = f"{options.model.name} on {counted(len(clips), 'clip')}"
+            text = evaluation_html(model, clips, finder, title, pictures=not options.no_pictures)
+            write_evaluation(text, options.report)
         results = {str(clip.path): _evaluate(clip, model, decision, finder, options) for clip in clips}
     if options.json:
         try:

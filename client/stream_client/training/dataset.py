@@ -71,8 +71,9 @@ def group_of(name: str, pattern: str) -> str:
     return found[found.re.groups and 1] or ""
 
 
-def check_labels(labels: tuple[str, ...], what: str, hint: str = "") -> None:
-    """Raise if there are fewer than two labels."""
-    if len(labels) < 2:
+def check_labels(labels: tuple[str, ...], what: str, hint: str = "", *, fewest: int = 2) -> None:
+    """Raise if there are fewer labels."""
+    if len(labels) < fewest:
         found = f"one label only, {labels[0]!r}" if labels else "no usable sample"
-        raise ConfigurationError(f"{what} has {found}: at least two labels are needed{hint}", option="data")
+        needed = "at least two labels are" if fewest > 1 else "one is"
+        raise ConfigurationError(f"{what} has {found}: {needed} needed{hint}", option="data")

@@ -40,7 +40,7 @@ class ClipOptions:
     ``window`` of ``None`` makes single poses, and ``poses_of_photos`` does so where a class has photos only.
     ``labels`` are the only ones, in this order. ``background`` names a class for the unlabelled time of annotated
     clips. ``group_by`` finds the person or session in ``FOLDER/FILE`` of a clip (:func:`.group_of`). With ``strict``,
-    the first file that cannot be used raises.
+    the first file that cannot be used raises. ``vary`` adds varied rows, which are for training only.
     """
 
     schema: FeatureSchema = field(default_factory=FeatureSchema)
@@ -50,6 +50,8 @@ class ClipOptions:
     background: str | None = None
     group_by: str | None = None
     strict: bool = False
+    vary: bool = True
+    fewest_labels: int = 2
 
 
 def clips_dataset(clips: Sequence[LabelledClip], find: LandmarkFinder, options: ClipOptions) -> Dataset:
@@ -62,7 +64,7 @@ def clips_dataset(clips: Sequence[LabelledClip], find: LandmarkFinder, options: 
     names = options.labels or tuple(sorted({span.label for of_clip in spans for span in of_clip}))
     _check_labels(names, clips)
     groups = [_group(clip, options.group_by) for clip in clips]
-    variants = max(1, _VARIANTS * _MANY_CLIPS // max(_MANY_CLIPS, len(clips)))
+    variants = max(1, _VARIANTS * _MANY_CLIPS // max(_MANY_CLIPS, len(clips))) if options.vary else 0
     collected = _Collected(options, _kind(clips, options.group_by), variants)
     for clip, of_clip, group in zip(tqdm(clips, unit="clip", disable=None), spans, groups, strict=True):
         try:
@@ -141,7 +143,8 @@ class _Collected:
         schema = self._options.schema
         # Even at half this rate there must be no gap.
         period = float(track.timestamps[-1] - track.timestamps[0]) / max(1, len(track.timestamps) - 1) / 1000
-        tracks = [track, *(find(clip.path, every) for every in _SLOWER if 2 * every * period <= window.max_gap_ms)]
+        slower = _SLOWER if self._options.vary else ()
+        tracks = [track, *(find(clip.path, every) for every in slower if 2 * every * period <= window.max_gap_ms)]
         if len(tracks) > 1 and len(self._streams) < _STREAMS:
             self._streams.append(streams_of(tracks, schema, window, self._rng))
         for found in cut(track.timestamps, track.landmarks, schema, window):
@@ -192,7 +195,7 @@ class _Collected:
                 raise ConfigurationError(f"{text}: a person must be visible for longer than a window", option="data")
             notes.append(f"{text}: the model does not know it")
         labels = tuple(name for name, count in counts.items() if count)
-        check_labels(labels, what, _because(self.skipped))
+        check_labels(labels, what, _because(self.skipped), fewest=options.fewest_labels)
         targets = np.array([labels.index(label) for label in self._labels], dtype=np.intp)
         rows = np.array(self._rows, dtype=np.float32)
         pairs = near_duplicates(

@@ -6,13 +6,15 @@ import pytest
 from PIL import Image
 from sklearn.dummy import DummyClassifier
 
-from stream_client.classify import UNKNOWN, FeatureSchema, WindowSpec
+from stream_client.classify import UNKNOWN, FeatureSchema, TrainedModel, WindowSpec
 from stream_client.classify.models import schema_document
+from stream_client.classify.raw_pose import RawPose
 from stream_client.cli.command import main
 from stream_client.cli.evaluate import run
 from stream_client.errors import ConfigurationError
-from stream_client.training.clips import Span
+from stream_client.training.clips import LabelledClip, Span
 from stream_client.training.evaluate import TimelinePoint, agreement, compare, timeline_plot
+from stream_client.training.judged import evaluation_html, write_evaluation
 from tests.client.training.movements import waving, write_annotations
 
 
@@ -81,3 +83,16 @@ def test_the_same_clip_in_another_form_is_compared_over_time(
     assert "half.mp4: the same label for 100.0% of the time" in capsys.readouterr().out
     with pytest.raises(ConfigurationError, match="for a single video"):
         run([str(tmp_path / "model"), "one.mp4", "other.mp4", "--agree_with", "half.mp4"])
+
+
+@pytest.mark.parametrize("window", [None, WindowSpec(length_ms=200, overlap_ms=100, rate=20, pooling=("mean",))])
+def test_a_report_of_folders_of_clips_shows_what_was_taken_for_what(tmp_path: Path, window: WindowSpec | None) -> None:
+    schema = FeatureSchema((), (), (), (), (), coordinates=("left_wrist",)) if window else RawPose()
+    model = TrainedModel.from_callable(lambda rows: np.tile([0.2, 0.8], (len(rows), 1)), ["up", "down"], schema, window)
+    clips = [LabelledClip(tmp_path / "up" / "a.mp4", (Span(0.0, float("inf"), "up"),), whole=True)]
+    text = evaluation_html(model, clips, lambda path, every: waving("left"), "title", pictures=False)
+    assert "<strong>up</strong>, taken for <strong>down</strong>" in text
+    assert "data:image/jpeg;base64," in text
+    write_evaluation(text, tmp_path / "report.html")
+    with pytest.raises(ConfigurationError, match=r"cannot write .*\(report\)"):
+        write_evaluation(text, tmp_path / "absent" / "report.html")
