@@ -9,9 +9,6 @@ from typing import cast
 
 import av
 import av.error
-from av.format import Flags
-
-from stream_client.util.container import has_flag
 
 logger = logging.getLogger(__name__)
 
@@ -147,14 +144,6 @@ class SoundTrack:
 
 def _seconds(timed: "av.Packet[av.AudioStream] | av.AudioFrame") -> float | None:
     return None if timed.pts is None or timed.time_base is None else float(timed.pts * timed.time_base)
-
-
-def sound_of(container: av.container.InputContainer) -> SoundTrack | None:
-    """The first audio stream of an open container, where it can be decoded."""
-    streams = container.streams.audio
-    if not streams or streams[0].codec_context is None:
-        return None
-    return SoundTrack(streams[0], steady=not has_flag(container.format, Flags.ts_discont))
 
 
 def _copy(packet: "av.Packet[av.AudioStream]") -> "av.Packet[av.AudioStream]":

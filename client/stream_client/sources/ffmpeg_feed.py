@@ -11,13 +11,20 @@ import av.error
 from av.format import Flags
 
 from stream_client.errors import SourceCodecError, SourceError, SourceTimeoutError
-from stream_client.sound import sound_of
 from stream_client.sources.bursts import Start
 from stream_client.sources.damage import Damage
 from stream_client.sources.feed import Classify, FeedFrame, FeedProperties, FeedSound, LiveInput
 from stream_client.sources.pixel_bound import DECODER_OPTIONS, Refusals, bound
 from stream_client.sources.recording import Recording
-from stream_client.util.container import JOINED, frame_count_of, frame_rate_of, has_flag, microseconds, video_of
+from stream_client.util.container import (
+    JOINED,
+    frame_count_of,
+    frame_rate_of,
+    has_flag,
+    microseconds,
+    sound_of,
+    video_of,
+)
 
 
 class FfmpegFeed:

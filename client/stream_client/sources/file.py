@@ -14,13 +14,13 @@ import av.error
 
 from stream_client.errors import SourceCodecError, SourceError, SourceNotFoundError
 from stream_client.frames import Frame, StreamInfo
-from stream_client.sound import SoundTrack, sound_of
+from stream_client.sound import SoundTrack
 from stream_client.sources.decoding import Decoding
 from stream_client.sources.feed import FeedFrame
 from stream_client.sources.pixel_bound import DECODER_OPTIONS, bound
 from stream_client.sources.recording import Recording
 from stream_client.util.clock import SteadyClock
-from stream_client.util.container import JOINED, frame_count_of, frame_rate_of, video_of
+from stream_client.util.container import JOINED, frame_count_of, frame_rate_of, sound_of, video_of
 from stream_client.util.media import ImageOptions, RgbImages
 
 logger = logging.getLogger(__name__)

@@ -7,6 +7,8 @@ import av
 from av.format import ContainerFormat, Flags
 from av.stream import Disposition
 
+from stream_client.sound import SoundTrack
+
 _MAX_PLAUSIBLE_RATE = 1000
 JOINED = {"merge_pmt_versions": "1"}
 """For FFmpeg's demuxers: the parts of a joined transport stream go on as the same streams, whatever their ids."""
@@ -21,6 +23,14 @@ def video_of(container: av.container.InputContainer) -> av.VideoStream | None:
     """The first video stream. The cover of a song is none."""
     streams = (stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic)
     return next(streams, None)
+
+
+def sound_of(container: av.container.InputContainer) -> SoundTrack | None:
+    """The first audio stream of an open container, where it can be decoded."""
+    streams = container.streams.audio
+    if not streams or streams[0].codec_context is None:
+        return None
+    return SoundTrack(streams[0], steady=not has_flag(container.format, Flags.ts_discont))
 
 
 def microseconds(frame: av.VideoFrame) -> int | None:
