@@ -58,12 +58,12 @@ if TYPE_CHECKING:
     from stream_client.monitoring.summary import Summary
     from stream_client.options import DropPolicy, RunOptions, ServerLossPolicy
     from stream_client.processing.results import Detector, LandmarkClassifier, Postprocess
+    from stream_client.publishing.options import SinkOptions
     from stream_client.sinks.base import CountsKept, LandmarksUser, Sink
     from stream_client.sinks.factory import SinkLike, open_sink
     from stream_client.sinks.label_changes import LabelChangesSink
     from stream_client.sinks.labels import LabelsSink
     from stream_client.sinks.landmarks import LandmarksSink
-    from stream_client.sinks.options import SinkOptions
     from stream_client.sources.arrays import ArraySource
     from stream_client.sources.base import CountsUnreadable, Source
     from stream_client.sources.factory import SourceLike, open_source
@@ -180,7 +180,7 @@ _MODULES = (
     "sources.base",
     "transport.base",
     "transport.options",
-    "sinks.options",
+    "publishing.options",
     "sources.options",
     "transport.function",
     "transport.image_format",

@@ -17,8 +17,8 @@ from graph_server.assets import ensure_clip
 from stream_client import RunOptions, StreamClient, TransportOptions
 from stream_client.monitoring.prometheus import Metrics, MetricsServer
 from stream_client.monitoring.statistics import Statistics
+from stream_client.publishing.options import SinkOptions
 from stream_client.sinks.factory import open_sink
-from stream_client.sinks.options import SinkOptions
 from stream_client.sources.file import FileSource
 from tests.conftest import ROOT
 from tests.support.graph_server import graph_server_process

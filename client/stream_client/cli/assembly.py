@@ -22,13 +22,13 @@ from stream_client.monitoring.statistics import Statistics
 from stream_client.options import ClassifierOptions, RunOptions, StreamOptions
 from stream_client.processing.labels import read_label_names
 from stream_client.processing.results import Detector, LandmarkClassifier, annotated
+from stream_client.publishing.options import SinkOptions
 from stream_client.publishing.sharing import EncoderPool
 from stream_client.sinks.base import Sink
 from stream_client.sinks.factory import open_sink
 from stream_client.sinks.label_changes import LabelChangesSink
 from stream_client.sinks.labels import LabelsSink
 from stream_client.sinks.landmarks import LandmarksSink
-from stream_client.sinks.options import SinkOptions
 from stream_client.sources.factory import open_source
 from stream_client.sources.options import SourceOptions
 from stream_client.tracking.options import DetectionOptions

@@ -20,7 +20,7 @@ from stream_client.doctor.stock_client import StockClientChecks
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.frames import Image
-from stream_client.sinks.options import SinkOptions
+from stream_client.publishing.options import SinkOptions
 from stream_client.sources.options import SourceOptions
 from stream_client.test_source.code import FrameCode
 from stream_client.test_source.pattern import TestPattern

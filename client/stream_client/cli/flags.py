@@ -9,7 +9,7 @@ from stream_client.cli.setting_flags import add_settings
 from stream_client.embedded import EmbeddedOptions
 from stream_client.monitoring.options import MetricsOptions
 from stream_client.options import ClassifierOptions, RunOptions, StreamOptions
-from stream_client.sinks.options import SinkOptions
+from stream_client.publishing.options import SinkOptions
 from stream_client.sources.options import SourceOptions
 from stream_client.tracking.options import DetectionOptions
 from stream_client.transport.options import TlsOptions, TransportOptions

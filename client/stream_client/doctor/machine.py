@@ -15,8 +15,8 @@ import av.codec
 from stream_client.doctor.finding import Finding, amiss, ok
 from stream_client.doctor.publishing import try_publishing
 from stream_client.errors import StreamClientError
+from stream_client.publishing.options import SinkOptions
 from stream_client.sinks.factory import open_sink
-from stream_client.sinks.options import SinkOptions
 from stream_client.util.extras import install_command
 from stream_client.util.redact import redact
 

@@ -8,9 +8,9 @@ import av
 from av.video.frame import PictureType
 
 from stream_client.frames import Image
+from stream_client.publishing.options import DEFAULTS
 from stream_client.publishing.wire import VideoTrack
 from stream_client.rtsp.h264 import CLOCK_RATE
-from stream_client.sinks.options import DEFAULTS
 from stream_client.util.media import YuvFrames, declare
 
 

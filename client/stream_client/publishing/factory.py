@@ -10,6 +10,7 @@ from stream_client.errors import ConfigurationError
 from stream_client.publishing.encoder import EncoderFactory, PyavEncoder
 from stream_client.publishing.ffmpeg_encoder import FfmpegEncoder, check_ffmpeg
 from stream_client.publishing.hls import HlsWire
+from stream_client.publishing.options import SinkOptions
 from stream_client.publishing.publisher import PublishingSink
 from stream_client.publishing.rtmp import RtmpWire, check_rtmp_url
 from stream_client.publishing.rtsp import RtspWire, Transport
@@ -19,7 +20,6 @@ from stream_client.publishing.srt import SrtWire, check_srt_url
 from stream_client.publishing.udp import UdpWire, check_udp_url
 from stream_client.publishing.whip import WhipWire, check_whip
 from stream_client.publishing.wire import WireFactory
-from stream_client.sinks.options import SinkOptions
 from stream_client.util.redact import redact
 from stream_client.util.urls import check_url
 

@@ -17,8 +17,8 @@ import numpy as np
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Image
 from stream_client.publishing.encoder import BUFFER_SECONDS
+from stream_client.publishing.options import DEFAULTS
 from stream_client.publishing.wire import VideoTrack
-from stream_client.sinks.options import DEFAULTS
 from stream_client.util.bounded_queue import BoundedQueue
 from stream_client.util.colour import SDR
 from stream_client.util.extras import install_command

@@ -1,4 +1,4 @@
-"""How sinks write video, as a value."""
+"""How video is written and sent, as a value."""
 
 from dataclasses import dataclass, field
 from typing import Literal

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from stream_client.errors import ConfigurationError
 from stream_client.frames import Result
 from stream_client.publishing.factory import SCHEMES, open_publisher, publishes
+from stream_client.publishing.options import SinkOptions
 from stream_client.publishing.sharing import EncoderPool
 from stream_client.sinks.base import Sink
 from stream_client.sinks.callable import CallableSink, NullSink
-from stream_client.sinks.options import SinkOptions
 from stream_client.sinks.screen import ScreenSink
 from stream_client.sinks.video_file import FileSink
 from stream_client.util.urls import check_slashes

@@ -10,8 +10,8 @@ import av.error
 
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Image, Result, StreamInfo
+from stream_client.publishing.options import DEFAULTS
 from stream_client.sinks.audio import AudioWriter
-from stream_client.sinks.options import DEFAULTS
 from stream_client.sinks.output_file import OutputFile, sink_errors
 from stream_client.util.media import YuvFrames, declare, even, threads_for, written_shape
 

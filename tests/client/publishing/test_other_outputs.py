@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from stream_client.errors import ConfigurationError
+from stream_client.publishing.options import SinkOptions
 from stream_client.publishing.publisher import PublishingSink
 from stream_client.sinks.factory import open_sink
-from stream_client.sinks.options import SinkOptions
 from tests.support.ports import free_port
 from tests.support.rtmp_server import RtmpServer, watch
 from tests.support.show import Show, assert_similar

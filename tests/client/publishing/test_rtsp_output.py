@@ -18,12 +18,12 @@ from stream_client.frames import Frame, Result, StreamInfo
 from stream_client.monitoring.observer import ConnectionState
 from stream_client.publishing.encoder import EncoderFactory, PyavEncoder
 from stream_client.publishing.factory import encoder_factory
+from stream_client.publishing.options import SinkOptions
 from stream_client.publishing.publisher import PublishingSink
 from stream_client.publishing.rtsp import RtspWire, Transport
 from stream_client.publishing.wire import EncodedFrame, VideoTrack
 from stream_client.rtsp.h264 import session_description
 from stream_client.sinks.factory import open_sink
-from stream_client.sinks.options import SinkOptions
 from stream_client.util.backoff import Backoff
 from tests.support.publisher import watch
 from tests.support.rtsp_server import RtspServer

@@ -12,7 +12,7 @@ from stream_client.embedded import EmbeddedOptions
 from stream_client.errors import ConfigurationError
 from stream_client.monitoring.options import MetricsOptions
 from stream_client.options import ClassifierOptions, RunOptions, StreamOptions
-from stream_client.sinks.options import SinkOptions
+from stream_client.publishing.options import SinkOptions
 from stream_client.sources.options import SourceOptions
 from stream_client.transport.options import TlsOptions, TransportOptions
 from stream_client.util.settings import check, read, setting, settings
