@@ -16,7 +16,7 @@ from stream_client.embedded import EmbeddedOptions
 from stream_client.errors import ConfigurationError
 from stream_client.options import ClassifierOptions
 from stream_client.training.annotations import read_annotation_file
-from stream_client.training.clips import LabelledClip, LandmarkFinder, chosen
+from stream_client.training.clips import FindLandmarks, LabelledClip, chosen
 from stream_client.training.evaluate import Evaluation, agreement, compare, timeline, timeline_plot
 from stream_client.training.judged import evaluation_html, write_evaluation
 from stream_client.training.landmarks import GraphServerLandmarks
@@ -57,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def run(arguments: Sequence[str], *, find: LandmarkFinder | None = None) -> dict[str, Evaluation]:
+def run(arguments: Sequence[str], *, find: FindLandmarks | None = None) -> dict[str, Evaluation]:
     """Parse ``arguments`` and evaluate; raises :class:`~stream_client.errors.StreamClientError`."""
     options = build_parser().parse_args(arguments)
     if len(options.video) > 1 and (options.annotations or options.timeline or options.agree_with):
@@ -110,7 +110,7 @@ def _evaluate(
     clip: LabelledClip,
     model: TrainedModel,
     decision: DecisionOptions,
-    find: LandmarkFinder,
+    find: FindLandmarks,
     options: argparse.Namespace,
 ) -> Evaluation:
     points = timeline(model, find(clip.path, 1), decision)

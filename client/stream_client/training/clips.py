@@ -31,7 +31,7 @@ class Track:
         return None if np.isnan(points[0, 0]) else points
 
 
-LandmarkFinder = Callable[[Path, int], Track]
+FindLandmarks = Callable[[Path, int], Track]
 """Takes a clip and N. Returns the landmarks of every N-th frame."""
 
 

@@ -12,7 +12,7 @@ from stream_client.classify.models import TrainedModel
 from stream_client.classify.raw_pose import RawPose
 from stream_client.errors import ConfigurationError
 from stream_client.training.calibration import calibration_error
-from stream_client.training.clips import LabelledClip, LandmarkFinder
+from stream_client.training.clips import FindLandmarks, LabelledClip
 from stream_client.training.dataset import Dataset
 from stream_client.training.held_out import HeldOut
 from stream_client.training.page import Page, page_html
@@ -21,7 +21,7 @@ from stream_client.training.windows import ClipOptions, clips_dataset
 
 
 def evaluation_html(
-    model: TrainedModel, clips: Sequence[LabelledClip], find: LandmarkFinder, title: str, *, pictures: bool = True
+    model: TrainedModel, clips: Sequence[LabelledClip], find: FindLandmarks, title: str, *, pictures: bool = True
 ) -> str:
     """The report of a model on labelled clips. Raises :class:`~stream_client.errors.StreamClientError`."""
     dataset = _dataset(model, clips, find)
@@ -40,7 +40,7 @@ def write_evaluation(text: str, path: Path) -> None:
         raise ConfigurationError(f"cannot write {path}: {error.strerror}", option="report") from error
 
 
-def _dataset(model: TrainedModel, clips: Sequence[LabelledClip], find: LandmarkFinder) -> Dataset:
+def _dataset(model: TrainedModel, clips: Sequence[LabelledClip], find: FindLandmarks) -> Dataset:
     schema = model.schema if isinstance(model.schema, FeatureSchema) else FeatureSchema()
     options = ClipOptions(schema=schema, window=model.window, vary=False, fewest_labels=1)
     found = clips_dataset(clips, find, options)

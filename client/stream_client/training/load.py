@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stream_client.errors import ConfigurationError
-from stream_client.training.clips import LabelledClip, LandmarkFinder, Track
+from stream_client.training.clips import FindLandmarks, LabelledClip, Track
 from stream_client.training.dataset import Dataset
 from stream_client.training.landmarks import GraphServerLandmarks
 from stream_client.training.material.kinds import is_photo, is_recording
@@ -24,7 +24,7 @@ def load_dataset(
     names: Mapping[str, str] | None = None,
     tier: str | None = None,
     models_dir: Path | None = None,
-    find: LandmarkFinder | None = None,
+    find: FindLandmarks | None = None,
     scratch: Path | None = None,
 ) -> Dataset:
     """The samples of ``data``: paths, globs and URLs of what :func:`.search` finds.
@@ -52,7 +52,7 @@ def load_dataset(
         return replace(dataset, warnings=(*material.notes, *dataset.warnings))
 
 
-def with_recordings(find: LandmarkFinder, space: str) -> LandmarkFinder:
+def with_recordings(find: FindLandmarks, space: str) -> FindLandmarks:
     """``find`` for videos and photos. Landmarks are read."""
 
     def found(path: Path, every: int) -> Track:

@@ -9,7 +9,7 @@ import numpy as np
 from stream_client.errors import StreamClientError
 from stream_client.frames import Image
 from stream_client.sources.file import FileSource
-from stream_client.training.clips import LandmarkFinder
+from stream_client.training.clips import FindLandmarks
 from stream_client.training.dataset import Dataset
 from stream_client.training.grouping import Origin
 from stream_client.training.held_out import HeldOut
@@ -39,7 +39,7 @@ class Mistake:
 class StripOptions:
     """``find`` gives the landmarks of clips. Without ``pictures``, skeletons stand alone."""
 
-    find: LandmarkFinder
+    find: FindLandmarks
     pictures: bool = True
 
 

@@ -11,7 +11,7 @@ from stream_client.classify.features import FeatureSchema
 from stream_client.classify.windows import Window, WindowSpec
 from stream_client.errors import ConfigurationError, SourceError
 from stream_client.training.augment import mirrored_target
-from stream_client.training.clips import LabelledClip, LandmarkFinder, Span, Track, chosen
+from stream_client.training.clips import FindLandmarks, LabelledClip, Span, Track, chosen
 from stream_client.training.cutting import cut, span_at, streams_of, unlabelled, varied
 from stream_client.training.dataset import Dataset, Rows, check_labels, group_of
 from stream_client.training.duplicates import duplicate_notes, near_duplicates, together
@@ -54,7 +54,7 @@ class ClipOptions:
     fewest_labels: int = 2
 
 
-def clips_dataset(clips: Sequence[LabelledClip], find: LandmarkFinder, options: ClipOptions) -> Dataset:
+def clips_dataset(clips: Sequence[LabelledClip], find: FindLandmarks, options: ClipOptions) -> Dataset:
     """The windows, or single poses, that lie within one labelled span.
 
     A clip that cannot be read is skipped with a note, or raises with ``strict``.
@@ -111,7 +111,7 @@ class _Collected:
         self.skipped: list[str] = []
         """Notes about clips without a sample."""
 
-    def add(self, clip: LabelledClip, spans: Sequence[Span], group: str, find: LandmarkFinder) -> None:
+    def add(self, clip: LabelledClip, spans: Sequence[Span], group: str, find: FindLandmarks) -> None:
         """Add a clip's rows."""
         options = self._options
         track = find(clip.path, 1)
@@ -137,7 +137,7 @@ class _Collected:
         track: Track,
         spans: Sequence[Span],
         group: str,
-        find: LandmarkFinder,
+        find: FindLandmarks,
         window: WindowSpec,
     ) -> None:
         schema = self._options.schema

@@ -8,7 +8,7 @@ import pytest
 
 from stream_client.classify import UNKNOWN, TrainedModel, WindowSpec
 from stream_client.training.annotations import read_annotation_file
-from stream_client.training.clips import LandmarkFinder, chosen
+from stream_client.training.clips import FindLandmarks, chosen
 from stream_client.training.estimators import cross_validate, grouped_folds, scores_of
 from stream_client.training.evaluate import compare, timeline
 from stream_client.training.landmarks import GraphServerLandmarks
@@ -43,13 +43,13 @@ def test_fingertip_windows_reach_98_percent_with_blocks_of_rows_held_out() -> No
 
 
 @pytest.fixture(scope="module")
-def find(models_dir: Path) -> Iterator[LandmarkFinder]:
+def find(models_dir: Path) -> Iterator[FindLandmarks]:
     with GraphServerLandmarks(models_dir=models_dir) as finder:
         yield finder
 
 
 @pytest.fixture(scope="module")
-def steps(find: LandmarkFinder, tmp_path_factory: pytest.TempPathFactory) -> Training:
+def steps(find: FindLandmarks, tmp_path_factory: pytest.TempPathFactory) -> Training:
     data = shared("clips/dance.annotations.json")
     dataset = load_dataset(
         data, ClipOptions(window=WindowSpec(500, 400), labels=tuple(LABELS), background=UNKNOWN), find=find
@@ -58,7 +58,7 @@ def steps(find: LandmarkFinder, tmp_path_factory: pytest.TempPathFactory) -> Tra
     return train(dataset, tmp_path_factory.mktemp("models") / "steps", data="dance", options=TrainOptions(models))
 
 
-def test_what_was_learnt_from_the_dance_reproduces_its_spans(steps: Training, find: LandmarkFinder) -> None:
+def test_what_was_learnt_from_the_dance_reproduces_its_spans(steps: Training, find: FindLandmarks) -> None:
     annotations = read_annotation_file(shared("clips/dance.annotations.json"))
     assert annotations is not None
     spans = chosen(annotations[0].spans, LABELS, Path("dance"))
@@ -73,7 +73,7 @@ def test_the_labels_agree_at_half_and_a_third_of_the_frame_rate(steps: Training)
     assert steps.steadiness[steps.best.name] >= 0.95
 
 
-def test_the_committed_pose_classifier_sees_a_dancer_stand(find: LandmarkFinder) -> None:
+def test_the_committed_pose_classifier_sees_a_dancer_stand(find: FindLandmarks) -> None:
     import openvino as ov
 
     from graph_server.resources import project_file
