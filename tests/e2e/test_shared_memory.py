@@ -19,7 +19,8 @@ from stream_client.frames import Tensor
 from stream_client.sources.arrays import CallableSource
 from stream_client.transport.base import Answer, Event, Request
 from stream_client.transport.session import connect
-from stream_client.transport.shared_memory import SharedMemory, Slots, can_share
+from stream_client.transport.shared_memory import SharedMemory
+from stream_client.transport.slots import Slots, can_share
 from tests.support.balancer import Balancer, Route, in_turn
 from tests.support.graph_server import graph_server
 from tests.support.kserve_server import ScriptedServer

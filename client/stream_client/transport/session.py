@@ -11,7 +11,7 @@ from stream_client.transport.image_format import ImageFormat, image_format
 from stream_client.transport.line import UNKNOWN_LINE, LineSample, resolve, sample
 from stream_client.transport.options import TransportOptions
 from stream_client.transport.servable import KNOWN_GRAPHS, ControlPlane, Servable, TensorSpec
-from stream_client.transport.shared_memory import can_share
+from stream_client.transport.slots import can_share
 from stream_client.transport.streaming import StreamingTransport
 from stream_client.transport.unary import UnaryTransport
 

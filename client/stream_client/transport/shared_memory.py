@@ -11,14 +11,11 @@ still has the tensors of every unanswered request, which are sent again inside t
 """
 
 import logging
-import mmap
-import os
 import secrets
 import threading
 import weakref
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 
 import grpc
 import numpy as np
@@ -29,65 +26,12 @@ from kserve_wire.shared_memory import Place
 from stream_client.errors import MisplacedError
 from stream_client.frames import Tensor
 from stream_client.transport.datatypes import bytes_of
+from stream_client.transport.slots import Slots
 
 logger = logging.getLogger(__name__)
 
-_FOLDER = Path("/dev/shm")  # where Linux keeps POSIX shared memory
 _REGISTER_TIMEOUT = 2.0
 _UNREGISTER_TIMEOUT = 0.5
-
-
-def can_share(address: str) -> bool:
-    """Whether a server at ``address`` is on this machine and this machine has POSIX shared memory as files."""
-    host = address.rpartition(":")[0].strip("[]")
-    local = address.startswith("unix:") or host in ("localhost", "::1") or host.startswith("127.")
-    return local and _FOLDER.is_dir() and hasattr(os, "posix_fallocate")
-
-
-class Slots:
-    """A file in shared memory, divided into ``count`` slots of ``size`` bytes. Safe from several threads.
-
-    Memory is taken slot by slot, when one is first used. Raises :class:`OSError` where there is none.
-    """
-
-    def __init__(self, size: int, count: int) -> None:
-        self.size = size
-        self.name = f"ovms-stream-client-{secrets.token_hex(16)}"  # nobody else can name it
-        self._stride = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
-        self.byte_size = self._stride * count
-        self._descriptor = os.open(_FOLDER / self.name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        weakref.finalize(self, os.close, self._descriptor)
-        os.ftruncate(self._descriptor, self.byte_size)
-        self._memory = mmap.mmap(self._descriptor, self.byte_size)
-        self._free = deque(range(count))  # append and pop are atomic: a finalizer may run at any time
-        self._backed = 0
-
-    def unlink(self) -> None:
-        """Remove the name. The memory is freed with its last user."""
-        (_FOLDER / self.name).unlink(missing_ok=True)
-
-    def take(self) -> int | None:
-        """The offset of a free slot, preferably the one that was used last."""
-        try:
-            slot = self._free.popleft()
-        except IndexError:
-            return None
-        offset = slot * self._stride
-        if slot >= self._backed:
-            try:
-                os.posix_fallocate(self._descriptor, offset, self._stride)
-            except OSError:  # shared memory is full: this slot stays unused
-                return None
-            self._backed = slot + 1
-        return offset
-
-    def give_back(self, offset: int) -> None:
-        """The slot is free again."""
-        self._free.appendleft(offset // self._stride)
-
-    def view(self, offset: int, size: int) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
-        """``size`` bytes from ``offset``; arrays made of it keep it alive."""
-        return np.ndarray((size,), np.uint8, buffer=self._memory, offset=offset)
 
 
 class SharedMemory:

@@ -1,0 +1,65 @@
+"""Files in shared memory, divided into slots that hold a tensor each."""
+
+import mmap
+import os
+import secrets
+import weakref
+from collections import deque
+from pathlib import Path
+
+import numpy as np
+
+_FOLDER = Path("/dev/shm")  # where Linux keeps POSIX shared memory
+
+
+def can_share(address: str) -> bool:
+    """Whether a server at ``address`` is on this machine and this machine has POSIX shared memory as files."""
+    host = address.rpartition(":")[0].strip("[]")
+    local = address.startswith("unix:") or host in ("localhost", "::1") or host.startswith("127.")
+    return local and _FOLDER.is_dir() and hasattr(os, "posix_fallocate")
+
+
+class Slots:
+    """A file in shared memory, divided into ``count`` slots of ``size`` bytes. Safe from several threads.
+
+    Memory is taken slot by slot, when one is first used. Raises :class:`OSError` where there is none.
+    """
+
+    def __init__(self, size: int, count: int) -> None:
+        self.size = size
+        self.name = f"ovms-stream-client-{secrets.token_hex(16)}"  # nobody else can name it
+        self._stride = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
+        self.byte_size = self._stride * count
+        self._descriptor = os.open(_FOLDER / self.name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        weakref.finalize(self, os.close, self._descriptor)
+        os.ftruncate(self._descriptor, self.byte_size)
+        self._memory = mmap.mmap(self._descriptor, self.byte_size)
+        self._free = deque(range(count))  # append and pop are atomic: a finalizer may run at any time
+        self._backed = 0
+
+    def unlink(self) -> None:
+        """Remove the name. The memory is freed with its last user."""
+        (_FOLDER / self.name).unlink(missing_ok=True)
+
+    def take(self) -> int | None:
+        """The offset of a free slot, preferably the one that was used last."""
+        try:
+            slot = self._free.popleft()
+        except IndexError:
+            return None
+        offset = slot * self._stride
+        if slot >= self._backed:
+            try:
+                os.posix_fallocate(self._descriptor, offset, self._stride)
+            except OSError:  # shared memory is full: this slot stays unused
+                return None
+            self._backed = slot + 1
+        return offset
+
+    def give_back(self, offset: int) -> None:
+        """The slot is free again."""
+        self._free.appendleft(offset // self._stride)
+
+    def view(self, offset: int, size: int) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
+        """``size`` bytes from ``offset``; arrays made of it keep it alive."""
+        return np.ndarray((size,), np.uint8, buffer=self._memory, offset=offset)
