@@ -1,0 +1,6 @@
+"""Runs as Prometheus metrics. Only here is prometheus_client imported."""
+
+from stream_client.monitoring.prometheus.export import MetricsServer, Monitor, Pushgateway
+from stream_client.monitoring.prometheus.families import Metrics
+
+__all__ = ["Metrics", "MetricsServer", "Monitor", "Pushgateway"]
