@@ -2,7 +2,7 @@
 
     python grafana/draw.py http://localhost:9090 docs/images/client-dashboard.png [--dashboard client] [--minutes 2]
 
-Panels stand where the dashboard puts them; colours and details are matplotlib's.
+Panels stand where the dashboard puts them; colors and details are matplotlib's.
 """
 
 import argparse
@@ -81,15 +81,15 @@ def draw_stat(axes: Axes, panel: dict[str, Any], data: Data) -> None:
     axes.axis("off")
     last = [values[-1] for target in panel["targets"] for _, _, values in data.series(target)]
     defaults = panel["fieldConfig"]["defaults"]
-    colour = "#73bf69"
+    color = "#73bf69"
     shown = "no data"
     if last and "mappings" in defaults:
-        shown, colour = STATES[int(last[0])]
+        shown, color = STATES[int(last[0])]
     elif last:
         shown = text(last[0], defaults.get("unit"))
         steps = defaults.get("thresholds", {}).get("steps", [])
-        colour = "#e02f44" if any(s["value"] is not None and last[0] >= s["value"] for s in steps) else colour
-    axes.text(0.5, 0.4, shown, ha="center", va="center", fontsize=17, color=colour, transform=axes.transAxes)
+        color = "#e02f44" if any(s["value"] is not None and last[0] >= s["value"] for s in steps) else color
+    axes.text(0.5, 0.4, shown, ha="center", va="center", fontsize=17, color=color, transform=axes.transAxes)
 
 
 def draw_lines(axes: Axes, panel: dict[str, Any], data: Data) -> None:
@@ -143,14 +143,14 @@ def draw_heat(axes: Axes, panel: dict[str, Any], data: Data) -> None:
 
 
 def draw_states(axes: Axes, panel: dict[str, Any], data: Data) -> None:
-    """A bar a connection, coloured by its state."""
+    """A bar a connection, colored by its state."""
     series = data.series(panel["targets"][0])
     for row, (_, at, values) in enumerate(series):
         for moment, value in zip(at, values, strict=True):
             axes.broken_barh([(moment, 1.05)], (row - 0.35, 0.7), color=STATES[int(value)][1])
     axes.set_yticks(range(len(series)), [name for name, _, _ in series])
-    for name, colour in STATES.values():
-        axes.plot([], [], color=colour, linewidth=6, label=name)
+    for name, color in STATES.values():
+        axes.plot([], [], color=color, linewidth=6, label=name)
     axes.legend(fontsize=6, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.08), framealpha=0)
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         UnknownServableError,
     )
     from stream_client.frames import (
-        Colour,
+        Color,
         Detections,
         Frame,
         Image,
@@ -84,7 +84,7 @@ __all__ = [
     "AsyncStreamClient",
     "BadInputError",
     "Closed",
-    "Colour",
+    "Color",
     "ConfigurationError",
     "ConnectError",
     "ConnectionLostError",

@@ -28,10 +28,10 @@ _HDR = {16: "PQ", 18: "HLG"}
 
 
 @dataclass(frozen=True, slots=True)
-class Colour:
-    """How a video codes colours: the code points of ITU-T H.273, 2 where the video declares none.
+class Color:
+    """How a video codes colors: the code points of ITU-T H.273, 2 where the video declares none.
 
-    ``matrix`` makes RGB of YUV, ``primaries`` are the colours that red, green and blue mean, and ``transfer`` is the
+    ``matrix`` makes RGB of YUV, ``primaries`` are the colors that red, green and blue mean, and ``transfer`` is the
     curve from light to values. ``bits`` are those of a sample in the source; frames always have 8.
     """
 
@@ -55,7 +55,7 @@ class StreamInfo:
     for progress, ``None`` when unknown. ``start`` is the timestamp, in microseconds, of time zero: 0 for files, wall
     clock since 1970 for live sources. ``path`` is the source's file, ``None`` for other sources. ``codec`` is
     FFmpeg's name of the video codec, empty where there is none. ``sample_aspect_ratio`` is a pixel's width over its
-    height. ``colour`` is that of the source, or of the frames where it was tone-mapped. ``sound`` is for outputs that
+    height. ``color`` is that of the source, or of the frames where it was tone-mapped. ``sound`` is for outputs that
     carry it on.
     """
 
@@ -69,7 +69,7 @@ class StreamInfo:
     path: str | None = None
     codec: str = ""
     sample_aspect_ratio: Fraction = Fraction(1)
-    colour: Colour = field(default_factory=Colour)
+    color: Color = field(default_factory=Color)
     sound: "SoundTrack | None" = field(default=None, compare=False, repr=False)
 
 

@@ -26,7 +26,7 @@ from stream_client.frames import Image, Result
 from stream_client.monitoring.progress import Progress
 from stream_client.options import ClassifierOptions, RunOptions, StreamOptions
 from stream_client.processing.labels import read_label_names
-from stream_client.processing.overlay import WHITE, Color, draw_label
+from stream_client.processing.overlay import WHITE, Rgb, draw_label
 from stream_client.review.label_statistics import LabelStatistics
 from stream_client.sinks.labels import LabelsSink
 from stream_client.transport.options import EMBEDDED, TransportOptions
@@ -34,7 +34,7 @@ from stream_client.transport.servable import LANDMARK_GRAPH
 from stream_client.util.settings import read
 from stream_client.util.table import table
 
-_USUAL: Mapping[str, Color] = {
+_USUAL: Mapping[str, Rgb] = {
     "correct": (0, 200, 0),
     "incorrect": (230, 0, 0),
     "true": (0, 200, 0),
@@ -115,7 +115,7 @@ def _transport(flags: argparse.Namespace, stack: ExitStack) -> TransportOptions:
 
 
 def _analyze(
-    video: Path, flags: argparse.Namespace, transport: TransportOptions, colors: Mapping[str, Color]
+    video: Path, flags: argparse.Namespace, transport: TransportOptions, colors: Mapping[str, Rgb]
 ) -> LabelStatistics:
     names = read_label_names(flags.labels) if flags.labels else None
     classifier = read(ClassifierOptions, vars(flags))
@@ -142,7 +142,7 @@ def _analyze(
     return statistics
 
 
-def _labelled(result: Result, colors: Mapping[str, Color]) -> Image:
+def _labelled(result: Result, colors: Mapping[str, Rgb]) -> Image:
     label = result.label
     return result.image if label is None else draw_label(result.image, label, colors.get(label.name.lower(), WHITE))
 
@@ -163,7 +163,7 @@ def _table(statistics: LabelStatistics) -> str:
     return table(header, rows)
 
 
-def _colors(text: str) -> Mapping[str, Color]:
+def _colors(text: str) -> Mapping[str, Rgb]:
     colors = dict(_USUAL)
     for part in filter(None, (part.strip() for part in text.split(","))):
         label, equals, name = part.partition("=")

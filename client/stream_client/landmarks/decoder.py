@@ -2,7 +2,7 @@
 
 No calculator of OVMS makes tensors of landmarks, or of the region that a network looked at. So
 graphs/holistic_landmarks gives the networks' own tensors, in pixels of their crops. A graph *can* give a crop of an
-image. So each request also carries a small image of coordinates: the colour of a pixel is its position. The graph crops
+image. So each request also carries a small image of coordinates: the color of a pixel is its position. The graph crops
 it at the same region. That crop shows the position of the region to a fraction of a pixel, and so the landmarks on the
 frame.
 """

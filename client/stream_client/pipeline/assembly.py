@@ -185,12 +185,12 @@ def _server_timeout(options: RunOptions, info: StreamInfo) -> float | None:
 
 def _say_what_is_lost(info: StreamInfo) -> None:
     """Frames have 8 bits a sample and no high dynamic range."""
-    colour = info.colour
-    if colour.hdr:
-        text = f"{info.name} is HDR ({colour.hdr}, {colour.bits} bits): without tone mapping its frames look pale"
+    color = info.color
+    if color.hdr:
+        text = f"{info.name} is HDR ({color.hdr}, {color.bits} bits): without tone mapping its frames look pale"
         logger.warning("%s", StreamClientError(text, option="tone_map"))
-    elif colour.bits > 8:
-        logger.warning("%s has %d bits a sample, its frames have 8", info.name, colour.bits)
+    elif color.bits > 8:
+        logger.warning("%s has %d bits a sample, its frames have 8", info.name, color.bits)
 
 
 def damage_policy(options: RunOptions, info: StreamInfo) -> DamagePolicy:

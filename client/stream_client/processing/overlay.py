@@ -10,13 +10,13 @@ from PIL import ImageDraw
 from stream_client.fonts import font_for
 from stream_client.frames import Image, Label
 
-Color = tuple[int, int, int]
+Rgb = tuple[int, int, int]
 """Red, green and blue, 0…255."""
-WHITE: Color = (255, 255, 255)
+WHITE: Rgb = (255, 255, 255)
 _MARGIN = 0.25  # of the text's height, around the text
 
 
-def draw_label(image: Image, label: Label, color: Color = WHITE) -> Image:
+def draw_label(image: Image, label: Label, color: Rgb = WHITE) -> Image:
     """A copy of ``image`` with ``standing 97 %`` in its top left corner, on a dark strip; repetitions after it.
 
     The text is 1/24 of the image's height, at least 12 pixels. Only the strip is blended, so the cost is one copy of

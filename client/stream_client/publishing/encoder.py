@@ -58,7 +58,7 @@ class PyavEncoder:
     ) -> None:
         context = av.CodecContext.create(codec, "w")
         assert isinstance(context, av.VideoCodecContext)
-        self._matrix = track.shape.colour.matrix
+        self._matrix = track.shape.color.matrix
         declare(context, track.shape)
         context.time_base = Fraction(1, CLOCK_RATE)
         context.framerate = track.frame_rate or Fraction(30)

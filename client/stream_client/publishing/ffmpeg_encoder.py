@@ -20,7 +20,7 @@ from stream_client.publishing.encoder import BUFFER_SECONDS
 from stream_client.publishing.options import DEFAULTS
 from stream_client.publishing.wire import VideoTrack
 from stream_client.util.bounded_queue import BoundedQueue
-from stream_client.util.colour import SDR
+from stream_client.util.color import SDR
 from stream_client.util.extras import install_command
 from stream_client.util.media import ImageShape
 
@@ -55,9 +55,9 @@ def ffmpeg_command(
         "flush_packets": 1,
         "flvflags": "no_duration_filesize",
     }
-    aspect, colour = shape.sample_aspect_ratio, shape.colour
+    aspect, color = shape.sample_aspect_ratio, shape.color
     filters = [
-        f"scale=out_color_matrix={_SCALE_MATRICES[colour.matrix]}:out_range=tv",
+        f"scale=out_color_matrix={_SCALE_MATRICES[color.matrix]}:out_range=tv",
         f"setsar={aspect.numerator}/{aspect.denominator}",
     ]
     if codec.endswith("_vaapi"):
@@ -67,8 +67,8 @@ def ffmpeg_command(
     else:
         filters += ["format=yuv420p"]
     after["vf"] = ",".join(filters)
-    after |= {"colorspace": colour.matrix, "color_range": "tv"}
-    after |= {"color_primaries": colour.primaries, "color_trc": colour.transfer}
+    after |= {"colorspace": color.matrix, "color_range": "tv"}
+    after |= {"color_primaries": color.primaries, "color_trc": color.transfer}
     if codec == "libx264":
         after |= {"preset": "veryfast", "tune": "zerolatency", "crf": quality}
     if limit is not None:

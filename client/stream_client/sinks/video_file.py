@@ -142,7 +142,7 @@ class FileSink:
         assert self._container is not None
         assert self._info is not None
         shape = written_shape(self._info, image)
-        self._matrix = shape.colour.matrix
+        self._matrix = shape.color.matrix
         stream = self._container.add_stream("libx264", rate=self._info.frame_rate or Fraction(30))
         declare(stream.codec_context, shape)
         stream.codec_context.time_base = _TIME_BASE

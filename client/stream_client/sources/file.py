@@ -72,7 +72,7 @@ class FileSource:
             height=shape.height,
             start=self._start,
             sample_aspect_ratio=shape.sample_aspect_ratio,
-            colour=shape.colour,
+            color=shape.color,
         )
 
     @property

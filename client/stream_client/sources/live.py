@@ -94,7 +94,7 @@ class LiveSource:
             start=self._start,
             codec=found.codec,
             sample_aspect_ratio=shape.sample_aspect_ratio,
-            colour=shape.colour,
+            color=shape.color,
             sound=found.sound,
         )
 

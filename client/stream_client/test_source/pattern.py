@@ -65,7 +65,7 @@ def pattern_options(spec: str) -> PatternOptions:
 
 
 class TestPattern:
-    """Paints the frames: colour bars, the number and the time to read, the code, a moving block."""
+    """Paints the frames: color bars, the number and the time to read, the code, a moving block."""
 
     __test__ = False  # not a test, whatever its name begins with
 

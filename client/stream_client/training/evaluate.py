@@ -113,7 +113,7 @@ def timeline_plot(points: Sequence[TimelinePoint], spans: Sequence[Span], labels
     left, width, height = 90, 900, 40
     names = list(dict.fromkeys([*labels, *(span.label for span in spans)]))
     font = font_for("".join(names), 13)
-    colours = {name: f"hsl({360 * index // max(1, len(names))}, 60%, 55%)" for index, name in enumerate(names)}
+    colors = {name: f"hsl({360 * index // max(1, len(names))}, 60%, 55%)" for index, name in enumerate(names)}
     plot = Image.new("RGB", (left + width + 20, 170 + 20 * len(names)), "white")
     draw = ImageDraw.Draw(plot)
     begin, end = points[0].time, max(points[-1].time, points[0].time + 1e-6)
@@ -125,15 +125,15 @@ def timeline_plot(points: Sequence[TimelinePoint], spans: Sequence[Span], labels
         draw.text((10, 20 + row * 60 + height / 2), text, "black", font, anchor="lm")
         draw.rectangle((left, 20 + row * 60, left + width, 20 + row * 60 + height), fill="#eeeeee")
     for span in spans:
-        draw.rectangle((x(span.start), 20, x(span.end), 20 + height), fill=colours[span.label])
+        draw.rectangle((x(span.start), 20, x(span.end), 20 + height), fill=colors[span.label])
     for index, point in enumerate(points):
         if point.label != UNKNOWN:
             until = points[index + 1].time if index + 1 < len(points) else point.time
-            draw.rectangle((x(point.time), 80, x(until), 80 + height), fill=colours.get(point.label, "black"))
+            draw.rectangle((x(point.time), 80, x(until), 80 + height), fill=colors.get(point.label, "black"))
     for second in np.linspace(begin, end, 9):
         draw.text((x(float(second)), 126), f"{second:.1f} s", "black", font, anchor="mt")
     for row, name in enumerate(names):
         y = 156 + 20 * row
-        draw.rectangle((left, y, left + 14, y + 14), fill=colours[name])
+        draw.rectangle((left, y, left + 14, y + 14), fill=colors[name])
         draw.text((left + 22, y + 7), name, "black", font, anchor="lm")
     plot.save(path)

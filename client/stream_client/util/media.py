@@ -10,8 +10,8 @@ import av.error
 import numpy as np
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
-from stream_client.frames import Colour, Image, StreamInfo
-from stream_client.util.colour import CONVERTER_MATRICES, SDR, colour_of, written_colour
+from stream_client.frames import Color, Image, StreamInfo
+from stream_client.util.color import CONVERTER_MATRICES, SDR, color_of, written_color
 from stream_client.util.orientation import orientation
 from stream_client.util.tone_mapper import ToneMapper
 
@@ -82,7 +82,7 @@ class ImageShape:
     width: int
     height: int
     sample_aspect_ratio: Fraction
-    colour: Colour
+    color: Color
 
 
 class RgbImages:
@@ -105,9 +105,9 @@ class RgbImages:
         turn = orientation(frame)
         width, height = turn.size(self._width(frame, sample_aspect_ratio), frame.height)
         aspect = Fraction(1) if self._options.square_pixels else sample_aspect_ratio or Fraction(1)
-        colour = colour_of(frame)
-        mapped = self._options.tone_map and colour.hdr
-        return ImageShape(width, height, 1 / aspect if turn.transposed else aspect, SDR if mapped else colour)
+        color = color_of(frame)
+        mapped = self._options.tone_map and color.hdr
+        return ImageShape(width, height, 1 / aspect if turn.transposed else aspect, SDR if mapped else color)
 
     def __call__(self, frame: av.VideoFrame, sample_aspect_ratio: Fraction | None = None) -> Image | None:
         """The frame's image: a view on FFmpeg's own buffer unless the frame is turned.
@@ -132,9 +132,9 @@ class RgbImages:
         return orientation(frame).upright(image)
 
     def _rgb(self, frame: av.VideoFrame, width: int) -> av.VideoFrame:
-        if self._options.tone_map and colour_of(frame).hdr:
+        if self._options.tone_map and color_of(frame).hdr:
             frame = self._tone_map(frame)
-        return self._convert.to_rgb(frame, colour_of(frame).matrix, width)
+        return self._convert.to_rgb(frame, color_of(frame).matrix, width)
 
     def _width(self, frame: av.VideoFrame, sample_aspect_ratio: Fraction | None) -> int:
         if not self._options.square_pixels or not sample_aspect_ratio:
@@ -143,21 +143,21 @@ class RgbImages:
 
 
 def written_shape(info: StreamInfo, image: Image) -> ImageShape:
-    """How to write images like this one of a stream: in even sizes, with the stream's pixels and colour.
+    """How to write images like this one of a stream: in even sizes, with the stream's pixels and color.
 
     A server may answer with images of another size. Their pixels are taken for square.
     """
     height, width = image.shape[:2]
     aspect = info.sample_aspect_ratio if (width, height) == (info.width, info.height) else Fraction(1)
-    return ImageShape(width + width % 2, height + height % 2, aspect, written_colour(info.colour, width, height))
+    return ImageShape(width + width % 2, height + height % 2, aspect, written_color(info.color, width, height))
 
 
 def declare(context: av.VideoCodecContext, shape: ImageShape) -> None:
     """Let an encoder write what :func:`written_shape` says."""
     context.width, context.height, context.pix_fmt = shape.width, shape.height, "yuv420p"
     context.sample_aspect_ratio = shape.sample_aspect_ratio
-    context.colorspace, context.color_range = shape.colour.matrix, ColorRange.MPEG
-    context.color_primaries, context.color_trc = shape.colour.primaries, shape.colour.transfer
+    context.colorspace, context.color_range = shape.color.matrix, ColorRange.MPEG
+    context.color_primaries, context.color_trc = shape.color.primaries, shape.color.transfer
 
 
 class YuvFrames:
@@ -167,7 +167,7 @@ class YuvFrames:
         self._convert = PixelFormatConverter("yuv420p", Interpolation.POINT)
 
     def __call__(self, image: Image, matrix: int) -> av.VideoFrame:
-        """The image as a PyAV frame without a timestamp. Its size must be even; ``matrix`` as in :class:`.Colour`."""
+        """The image as a PyAV frame without a timestamp. Its size must be even; ``matrix`` as in :class:`.Color`."""
         return self._convert.from_rgb(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24"), matrix)
 
 

@@ -78,7 +78,7 @@ def to_sdr(values: Values, transfer: int) -> Values:
     light = _hlg_light(values) if transfer == HLG else _pq_light(values)
     light = np.maximum(light @ _BT2020_TO_BT709.T, 0.0)
     brightest = np.maximum(light.max(axis=1, keepdims=True), 1e-6)
-    # The same factor for the three colours keeps the hue.
+    # The same factor for the three colors keeps the hue.
     mapped = light * (_compressed(brightest) / brightest) / _WHITE
     return np.asarray(np.clip(mapped, 0.0, 1.0) ** (1 / 2.4))
 

@@ -1,4 +1,4 @@
-"""Annotations that can be drawn on an image: boxes, ovals, texts, marks, lines with a gradient of two colours.
+"""Annotations that can be drawn on an image: boxes, ovals, texts, marks, lines with a gradient of two colors.
 
 Source: util/annotation_renderer.cc.
 """
@@ -69,7 +69,7 @@ class Marks:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gradient:
-    """A line with a colour that changes from ``first`` to ``last``. ``points`` is [2, 2], as in :class:`Marks`."""
+    """A line with a color that changes from ``first`` to ``last``. ``points`` is [2, 2], as in :class:`Marks`."""
 
     points: Points
     relative: bool

@@ -1,4 +1,4 @@
-"""Calculators that change whole images: colours, size, rotation.
+"""Calculators that change whole images: colors, size, rotation.
 
 Sources: mediapipe/calculators/image/{color_convert,image_transformation}_calculator.cc.
 """

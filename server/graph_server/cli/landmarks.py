@@ -3,7 +3,7 @@
 Three habits of that solution are kept, so that results can be compared frame by frame:
 
 - Frames are 33,333 µs apart for the smoothing, whatever the file says (``python/solution_base.py``).
-- Frames are decoded with BT.601's colours whatever the file says, as ``cv2.VideoCapture`` does.
+- Frames are decoded with BT.601's colors whatever the file says, as ``cv2.VideoCapture`` does.
 - Landmarks are refined with a kernel of 9, not the module's 7: the solution passes its graph on as text and loses
   the options whose messages Python does not know, so that the calculator's default holds.
 """

@@ -1,6 +1,6 @@
 """Draws landmarks on an image.
 
-Sources: graphs/holistic_tracking/holistic_tracking_to_render_data.pbtxt (colours, thicknesses, connections),
+Sources: graphs/holistic_tracking/holistic_tracking_to_render_data.pbtxt (colors, thicknesses, connections),
 util/annotation_renderer.cc (rounding), calculators/util/annotation_overlay_calculator.cc (padded rows).
 """
 
@@ -33,7 +33,7 @@ _ROW_ALIGNMENT = 16  # bytes; framework/formats/image_frame.h
 
 @dataclass(frozen=True, slots=True)
 class Strokes:
-    """Lines and dots in one colour. ``points`` is int32 [n, 2] in pixels, ``thickness`` is in pixels, at least 1.
+    """Lines and dots in one color. ``points`` is int32 [n, 2] in pixels, ``thickness`` is in pixels, at least 1.
 
     ``lines`` are chains of point indices, ``dots`` are point indices.
     """
@@ -69,7 +69,7 @@ def holistic_strokes(
     if face is not None:
         points = _pixels(face, size)
         thin = to_thickness(0.5 * scale)
-        # MediaPipe first draws white dots of the same size. The coloured dots cover them, so they are not drawn here.
+        # MediaPipe first draws white dots of the same size. The colored dots cover them, so they are not drawn here.
         strokes.append(Strokes(points, WHITE, thin, FACE))
         strokes.append(Strokes(points, CYAN, thin, (), tuple(range(len(points)))))
     return strokes

@@ -1,4 +1,4 @@
-"""What a configuration changes in a model before it is compiled: names, layouts, colours, precision, shapes.
+"""What a configuration changes in a model before it is compiled: names, layouts, colors, precision, shapes.
 
 Sources: src/modelinstance.cpp (loadTensors), src/shape.cpp, src/layout_configuration.cpp,
 src/color_format_configuration.cpp, src/precision_configuration.cpp; mapping_config.json renames tensors.

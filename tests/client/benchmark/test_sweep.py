@@ -49,9 +49,9 @@ def test_a_sweep_gives_a_table_a_plot_and_files(tmp_path: Path, clip: Path, serv
     assert shapes == {(48, 64, 3), (96, 128, 3)}
     with PillowImage.open(tmp_path / "sweep.png") as picture:
         assert picture.format == "PNG"
-        colours = picture.convert("RGB").getcolors(1 << 20)
-        assert colours is not None
-        assert len(colours) > 20
+        colors = picture.convert("RGB").getcolors(1 << 20)
+        assert colors is not None
+        assert len(colors) > 20
     reports = json.loads((tmp_path / "sweep.json").read_text())["points"]
     assert [report["settings"]["max_inflight"] for report in reports] == [1, 2] * 4
     assert all(report["measurement"]["frames"] > 0 for report in reports)

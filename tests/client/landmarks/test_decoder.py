@@ -56,7 +56,7 @@ def test_a_crop_of_the_coordinates_tells_where_it_lies(
     corner = middle - edge * (0.5 + 0.5j)
     place = placement(crop_of(corner, edge, size), size)
     assert place is not None
-    # Worst over the crop's corners, in pixels of a frame whose colours have 256 steps a side.
+    # Worst over the crop's corners, in pixels of a frame whose colors have 256 steps a side.
     wrong = max(abs(place.corner + place.edge * share - corner - edge * share) for share in (0, 1, 1j, 1 + 1j))
     assert wrong < 0.004 * max(size)
 

@@ -5,15 +5,15 @@ from fractions import Fraction
 
 import numpy as np
 
-from stream_client.frames import Colour
+from stream_client.frames import Color
 from stream_client.publishing.encoder import PyavEncoder
 from stream_client.publishing.session import Bounds, LineReport, Session
 from stream_client.publishing.sharing import EncoderPool, Picture, Tap
 from stream_client.publishing.wire import EncodedFrame, VideoTrack
-from stream_client.util.colour import written_colour
+from stream_client.util.color import written_color
 from stream_client.util.media import ImageShape
 
-TRACK = VideoTrack(ImageShape(64, 48, Fraction(1), written_colour(Colour(), 64, 48)), Fraction(25))
+TRACK = VideoTrack(ImageShape(64, 48, Fraction(1), written_color(Color(), 64, 48)), Fraction(25))
 NOISE = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
 
 

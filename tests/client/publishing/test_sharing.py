@@ -4,12 +4,12 @@ from fractions import Fraction
 
 import numpy as np
 
-from stream_client.frames import Colour, Image
+from stream_client.frames import Color, Image
 from stream_client.publishing.sharing import EncoderPool, Picture
 from stream_client.publishing.wire import VideoTrack
 from stream_client.util.media import ImageShape
 
-TRACK = VideoTrack(ImageShape(64, 48, Fraction(1), Colour()), Fraction(25))
+TRACK = VideoTrack(ImageShape(64, 48, Fraction(1), Color()), Fraction(25))
 IMAGE = np.zeros((48, 64, 3), np.uint8)
 
 

@@ -210,8 +210,8 @@ def test_the_screen_shows_the_picture_and_a_key_ends_it(tmp_path: Path) -> None:
         assert sink.write(shown)
         time.sleep(0.05)
     screen = screenshot(tmp_path / "screen.png")
-    colours = {tuple(pixel) for pixel in screen.reshape(-1, 3)[::7].tolist()}
-    assert (80, 120, 200) in colours
+    colors = {tuple(pixel) for pixel in screen.reshape(-1, 3)[::7].tolist()}
+    assert (80, 120, 200) in colors
     # Without a window manager the keys go to the window under the pointer.
     subprocess.run(["xdotool", "mousemove", "60", "60", "sleep", "0.2", "key", "q"], check=True)
     answers = []

@@ -20,7 +20,7 @@ from stream_client.errors import (
     SourceTimeoutError,
     SourceTlsError,
 )
-from stream_client.frames import Colour, Frame
+from stream_client.frames import Color, Frame
 from stream_client.monitoring.observer import ConnectionState
 from stream_client.publishing.encoder import PyavEncoder
 from stream_client.publishing.wire import VideoTrack
@@ -32,7 +32,7 @@ from stream_client.sources.network import network_connection, network_source
 from stream_client.sources.options import RtspTransport
 from stream_client.sources.reconnecting import ReconnectingSource
 from stream_client.util.backoff import Backoff
-from stream_client.util.colour import written_colour
+from stream_client.util.color import written_color
 from stream_client.util.media import ImageShape
 from stream_client.util.urls import CREDENTIALS_VARIABLE
 from tests.support.ports import free_port
@@ -41,7 +41,7 @@ from tests.support.rtsp_server import PATTERN, SOUND_ONLY, UNKNOWN_CODEC, RtspSe
 from tests.support.scripted_rtsp import ScriptedRtsp
 
 USER, PASSWORD = "me", "p@ss/w"
-TRACK = VideoTrack(ImageShape(160, 120, Fraction(1), written_colour(Colour(), 160, 120)), Fraction(30))
+TRACK = VideoTrack(ImageShape(160, 120, Fraction(1), written_color(Color(), 160, 120)), Fraction(30))
 
 
 @pytest.fixture(scope="module")

@@ -56,8 +56,8 @@ def test_the_picture_shows_both_timelines(tmp_path: Path) -> None:
     timeline_plot(points("aab.b"), [Span(0, 0.2, "a")], ["a", "b"], tmp_path / "t.png")
     with Image.open(tmp_path / "t.png") as picture:
         pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3)
-    colours = np.unique(pixels, axis=0).astype(int)
-    assert np.count_nonzero(np.ptp(colours, axis=1) > 80) >= 2
+    colors = np.unique(pixels, axis=0).astype(int)
+    assert np.count_nonzero(np.ptp(colors, axis=1) > 80) >= 2
 
 
 def test_a_model_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

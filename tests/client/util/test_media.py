@@ -1,4 +1,4 @@
-"""Decoded frames as they were meant: upright, in their colours, with their pixels' shape."""
+"""Decoded frames as they were meant: upright, in their colors, with their pixels' shape."""
 
 import itertools
 import subprocess
@@ -15,13 +15,13 @@ import pytest
 
 from stream_client import StreamClient
 from stream_client.errors import SourceCodecError
-from stream_client.frames import Colour, Frame, Image, Result, StreamInfo
+from stream_client.frames import Color, Frame, Image, Result, StreamInfo
 from stream_client.sinks.video_file import FileSink
 from stream_client.sources.feed import FeedFrame, FeedProperties, LiveInput
 from stream_client.sources.file import FileSource
 from stream_client.sources.live import LiveSource
 from stream_client.sources.reconnecting import ReconnectingSource
-from stream_client.util.colour import WRITTEN_MATRICES
+from stream_client.util.color import WRITTEN_MATRICES
 from stream_client.util.media import ImageOptions, RgbImages
 from stream_client.util.tone_mapper import HLG, PQ, to_sdr
 from tests.support.video import picture, write_video
@@ -75,8 +75,8 @@ def rewrite(path: Path, name: str, **options: object) -> Path:
     return changed
 
 
-def colour_difference(image: Image, colour: Sequence[float]) -> float:
-    return float(np.abs(image.reshape(-1, 3).mean(axis=0) - colour).max())
+def color_difference(image: Image, color: Sequence[float]) -> float:
+    return float(np.abs(image.reshape(-1, 3).mean(axis=0) - color).max())
 
 
 @pytest.mark.parametrize("matrix", list(itertools.product((1, -1), (1, -1), (False, True))))
@@ -105,12 +105,12 @@ def test_frames_that_are_turned_or_mirrored_stand_as_in_ffmpeg(matrix: tuple[int
 
 
 @pytest.mark.parametrize(("width", "height", "matrix"), [(1280, 720, 1), (720, 1280, 1), (720, 576, 5), (640, 480, 5)])
-def test_undeclared_colours_are_bt709_for_hd_and_bt601_for_smaller_frames(
+def test_undeclared_colors_are_bt709_for_hd_and_bt601_for_smaller_frames(
     width: int, height: int, matrix: int, tmp_path: Path
 ) -> None:
     path = write_frames(tmp_path / "red.mp4", [plain(width, height, matrix)])
     _, frame = first_frame(path)
-    assert colour_difference(frame.image, RED) < 5
+    assert color_difference(frame.image, RED) < 5
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_undeclared_colours_are_bt709_for_hd_and_bt601_for_smaller_frames(
 def test_declared_matrices_go_before_the_size(width: int, height: int, space: int, tmp_path: Path) -> None:
     path = write_frames(tmp_path / "red.mp4", [plain(width, height, space)], colorspace=space)
     info, frame = first_frame(path)
-    assert info.colour.matrix == space
-    assert colour_difference(frame.image, RED) < 5
+    assert info.color.matrix == space
+    assert color_difference(frame.image, RED) < 5
 
 
 def test_full_range_is_read(tmp_path: Path) -> None:
@@ -130,8 +130,8 @@ def test_full_range_is_read(tmp_path: Path) -> None:
         plane.update(bytes([level]) * plane.buffer_size)
     _, limited = first_frame(write_frames(tmp_path / "limited.mp4", [grey], color_range=1))
     _, full = first_frame(write_frames(tmp_path / "full.mp4", [grey], color_range=2))
-    assert colour_difference(limited.image, (255, 255, 255)) < 2
-    assert colour_difference(full.image, (250, 250, 250)) < 2
+    assert color_difference(limited.image, (255, 255, 255)) < 2
+    assert color_difference(full.image, (250, 250, 250)) < 2
 
 
 def declared(path: Path) -> tuple[int, int, int, int, Fraction | None]:
@@ -153,24 +153,24 @@ def write_images(path: Path, info: StreamInfo, *images: Image) -> Path:
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
 @pytest.mark.parametrize(
-    ("size", "colour", "expected"),
+    ("size", "color", "expected"),
     [
-        ((1280, 720), Colour(), (1, 1, 1, 1)),
-        ((720, 576), Colour(), (6, 1, 2, 2)),
-        ((64, 48), Colour(5, 5, 6), (5, 1, 5, 6)),
-        pytest.param((1280, 720), Colour(9, 9, 16, bits=10), (9, 1, 9, 16), marks=bt2020),
-        ((1280, 720), Colour(matrix=8), (1, 1, 1, 1)),
+        ((1280, 720), Color(), (1, 1, 1, 1)),
+        ((720, 576), Color(), (6, 1, 2, 2)),
+        ((64, 48), Color(5, 5, 6), (5, 1, 5, 6)),
+        pytest.param((1280, 720), Color(9, 9, 16, bits=10), (9, 1, 9, 16), marks=bt2020),
+        ((1280, 720), Color(matrix=8), (1, 1, 1, 1)),
     ],
 )
-def test_written_files_declare_their_colours_and_keep_them(
-    size: tuple[int, int], colour: Colour, expected: tuple[int, int, int, int], suffix: str, tmp_path: Path
+def test_written_files_declare_their_colors_and_keep_them(
+    size: tuple[int, int], color: Color, expected: tuple[int, int, int, int], suffix: str, tmp_path: Path
 ) -> None:
     width, height = size
     red = np.full((height, width, 3), RED, np.uint8)
-    path = write_images(tmp_path / f"out.{suffix}", StreamInfo("in", width, height, colour=colour), red)
+    path = write_images(tmp_path / f"out.{suffix}", StreamInfo("in", width, height, color=color), red)
     assert declared(path)[:4] == expected
     _, frame = first_frame(path)
-    assert colour_difference(frame.image, RED) < 6
+    assert color_difference(frame.image, RED) < 6
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
@@ -190,7 +190,7 @@ def test_square_pixels_are_made_on_request(tmp_path: Path) -> None:
     path = write_frames(tmp_path / "pal.mp4", [plain(72, 58, 5)], sample_aspect_ratio=Fraction(4, 3))
     info, frame = first_frame(path, ImageOptions(square_pixels=True))
     assert (info.width, info.height, info.sample_aspect_ratio) == (96, 58, 1)
-    assert colour_difference(frame.image, RED) < 5
+    assert color_difference(frame.image, RED) < 5
 
 
 def test_an_absurd_pixel_shape_takes_no_absurd_memory(tmp_path: Path) -> None:
@@ -292,13 +292,13 @@ def test_hdr_becomes_sdr_on_request(transfer: int, tmp_path: Path) -> None:
         plane.update(np.full(plane.buffer_size // 2, level, np.uint16).tobytes())
     hdr = write_frames(tmp_path / "hdr.mkv", [frame], colorspace=9, color_primaries=9, color_trc=transfer)
     info, dull = first_frame(hdr)
-    assert info.colour.hdr
+    assert info.color.hdr
     info, bright = first_frame(hdr, ImageOptions(tone_map=True))
-    assert info.colour == Colour(1, 1, 1)
+    assert info.color == Color(1, 1, 1)
     value = (600 - 64) / 876
     expected = 255 * to_sdr(np.full((1, 3), value), transfer)[0]
-    assert colour_difference(dull.image, [255 * value] * 3) < 3
-    assert colour_difference(bright.image, expected.tolist()) < 4
+    assert color_difference(dull.image, [255 * value] * 3) < 3
+    assert color_difference(bright.image, expected.tolist()) < 4
 
 
 def test_ordinary_video_is_not_tone_mapped(clip: Path) -> None:

@@ -1,4 +1,4 @@
-"""Splitting and joining of vectors, and colour conversion of images."""
+"""Splitting and joining of vectors, and color conversion of images."""
 
 from typing import Any
 

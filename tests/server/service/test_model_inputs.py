@@ -216,7 +216,7 @@ def image(values: list[int]) -> ModelInferRequest:
     return request
 
 
-def test_mean_scale_colour_and_precision_prepare_images(tmp_path: Path) -> None:
+def test_mean_scale_color_and_precision_prepare_images(tmp_path: Path) -> None:
     write_onnx(tmp_path / "m" / "1" / "m.onnx", inputs={"x": (1, 3, 1, 1)}, factor=1.0)
     settings = {
         "layout": "NHWC:NCHW", "mean": "[1,2,3]", "scale": "2", "color_format": "RGB:BGR", "precision": "uint8:fp32",

@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from stream_client.frames import Colour
+from stream_client.frames import Color
 from stream_client.publishing.encoder import Encoder, PyavEncoder
 from stream_client.publishing.ffmpeg_encoder import FfmpegEncoder
 from stream_client.publishing.wire import VideoTrack
@@ -16,9 +16,9 @@ RED = (192, 32, 64)
 
 
 @pytest.mark.parametrize("make", [PyavEncoder, FfmpegEncoder])
-@pytest.mark.parametrize("colour", [Colour(1, 1, 1), Colour(6, 2, 2), Colour(5, 5, 6), Colour(9, 9, 14)])
-def test_live_video_declares_its_colour_and_pixels(make: type[PyavEncoder | FfmpegEncoder], colour: Colour) -> None:
-    shape = ImageShape(64, 48, Fraction(16, 11), colour)
+@pytest.mark.parametrize("color", [Color(1, 1, 1), Color(6, 2, 2), Color(5, 5, 6), Color(9, 9, 14)])
+def test_live_video_declares_its_color_and_pixels(make: type[PyavEncoder | FfmpegEncoder], color: Color) -> None:
+    shape = ImageShape(64, 48, Fraction(16, 11), color)
     encoder: Encoder = make(VideoTrack(shape, Fraction(30)))
     image = np.full((48, 64, 3), RED, np.uint8)
     decoder = av.CodecContext.create("h264", "r")
@@ -29,8 +29,8 @@ def test_live_video_declares_its_colour_and_pixels(make: type[PyavEncoder | Ffmp
         encoder.close()
     frames = [frame for unit in units for frame in decoder.decode(av.Packet(unit))]
     assert decoder.sample_aspect_ratio == Fraction(16, 11)
-    assert (frames[0].colorspace, frames[0].color_range) == (colour.matrix, 1)
-    assert (frames[0].color_primaries, frames[0].color_trc) == (colour.primaries, colour.transfer)
+    assert (frames[0].colorspace, frames[0].color_range) == (color.matrix, 1)
+    assert (frames[0].color_primaries, frames[0].color_trc) == (color.primaries, color.transfer)
     decoded = RgbImages()(frames[-1])
     assert decoded is not None
     assert np.abs(decoded.reshape(-1, 3).mean(axis=0) - RED).max() < 6
