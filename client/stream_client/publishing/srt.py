@@ -17,11 +17,9 @@ from typing import IO
 from urllib.parse import parse_qsl, urlsplit
 
 from stream_client.errors import ConfigurationError, OutputRefusedError
-from stream_client.publishing.muxer import Muxer
-from stream_client.publishing.udp import MPEGTS_OPTIONS
+from stream_client.publishing.mpegts import DATAGRAM, TransportStream
 from stream_client.publishing.wire import EncodedFrame, VideoTrack
 
-_DATAGRAM = 7 * 188
 _NOTHING = (b"\x47\x1f\xff\x10" + bytes(184)) * 7
 """Empty packets of MPEG-TS: ffmpeg connects when the first bytes come."""
 _OPENED = "Output #0"
@@ -63,8 +61,7 @@ class SrtWire:
         self._changed = threading.Condition()
         self._opened = self._over = False
         self._words: list[str] = []
-        self._muxer: Muxer | None = None
-        self._pending = bytearray()
+        self._stream: TransportStream | None = None
 
     def open(self, track: VideoTrack, first: EncodedFrame, within: float) -> None:
         """Start ffmpeg and wait until it is connected."""
@@ -74,18 +71,12 @@ class SrtWire:
             self._changed.wait_for(lambda: self._opened or self._over, min(within, self._timeout))
             if not self._opened:
                 self._refuse()
-        self._muxer = Muxer(self, "mpegts", first, MPEGTS_OPTIONS)
-
-    def write(self, data: bytes) -> int:
-        """What the muxer gives."""
-        self._pending += data
-        return len(data)
+        self._stream = TransportStream(first)
 
     def send(self, frame: EncodedFrame) -> int:
         """Send a frame."""
-        assert self._muxer is not None
-        self._muxer.mux(frame)
-        data, self._pending = bytes(self._pending), bytearray()
+        assert self._stream is not None
+        data = self._stream.mux(frame)
         self._put(data)
         return len(data)
 
@@ -97,9 +88,9 @@ class SrtWire:
 
     def close(self) -> None:
         """End the process and its thread."""
-        muxer, self._muxer = self._muxer, None
-        if muxer is not None:
-            muxer.close()
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
         process, self._process = self._process, None
         if process is None:
             return
@@ -123,7 +114,7 @@ class SrtWire:
         with os.fdopen(writing, "w") as options:
             options.writelines(f"{name}={value}\n" for name, value in self._options.items())
         command = ["ffmpeg", "-hide_banner", "-nostdin", "-nostats", "-loglevel", "info"]
-        command += ["-f", "data", "-raw_packet_size", str(_DATAGRAM), "-i", "pipe:0", "-map", "0", "-c", "copy"]
+        command += ["-f", "data", "-raw_packet_size", str(DATAGRAM), "-i", "pipe:0", "-map", "0", "-c", "copy"]
         command += ["-f", "data", "-fpre", f"/dev/fd/{reading}", "-flush_packets", "1", self._address]
         pipe = subprocess.PIPE
         try:

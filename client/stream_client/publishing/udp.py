@@ -6,13 +6,10 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlsplit
 
 from stream_client.errors import ConfigurationError
-from stream_client.publishing.muxer import Muxer
+from stream_client.publishing.mpegts import DATAGRAM, TransportStream
 from stream_client.publishing.wire import EncodedFrame, VideoTrack
 from stream_client.util.send_queue import SendQueue
 
-MPEGTS_OPTIONS = {"flush_packets": "1", "pat_period": "0.5"}
-_DATAGRAM = 7 * 188
-"""Bytes: as many packets of MPEG-TS as fit into an Ethernet frame."""
 _PARAMETERS = {"interface", "ttl"}
 
 
@@ -47,8 +44,7 @@ class UdpWire:
         self._parameters = _parameters(url)
         self._socket: socket.socket | None = None
         self._queue: SendQueue | None = None
-        self._muxer: Muxer | None = None
-        self._pending = bytearray()
+        self._stream: TransportStream | None = None
 
     def open(self, track: VideoTrack, first: EncodedFrame, within: float) -> None:
         """Find the address; nothing is sent yet."""
@@ -61,21 +57,15 @@ class UdpWire:
             self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, struct.pack("B", ttl))
         self._address = address
         self._queue = SendQueue(self._socket)
-        self._muxer = Muxer(self, "mpegts", first, MPEGTS_OPTIONS)
-
-    def write(self, data: bytes) -> int:
-        """What the muxer gives, a datagram at a time."""
-        self._pending += data
-        return len(data)
+        self._stream = TransportStream(first)
 
     def send(self, frame: EncodedFrame) -> int:
         """Send a frame."""
-        assert self._muxer is not None
+        assert self._stream is not None
         assert self._socket is not None
-        self._muxer.mux(frame)
-        data, self._pending = bytes(self._pending), bytearray()
-        for start in range(0, len(data), _DATAGRAM):
-            self._socket.sendto(data[start : start + _DATAGRAM], self._address)
+        data = self._stream.mux(frame)
+        for start in range(0, len(data), DATAGRAM):
+            self._socket.sendto(data[start : start + DATAGRAM], self._address)
         return len(data)
 
     def queued(self) -> int | None:
@@ -84,9 +74,9 @@ class UdpWire:
 
     def close(self) -> None:
         """Release the socket."""
-        muxer, self._muxer = self._muxer, None
-        if muxer is not None:
-            muxer.close()
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
         if self._socket is not None:
             self._socket.close()
 
