@@ -3,7 +3,6 @@
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -14,9 +13,10 @@ from stream_client.monitoring.observer import FlowSnapshot, Observer
 from stream_client.pipeline.answers import Answers
 from stream_client.pipeline.flow import FrameQueue, Window
 from stream_client.pipeline.joiner import Joiner
+from stream_client.pipeline.outgoing import Outgoing
 from stream_client.pipeline.pending import Settled
 from stream_client.pipeline.phases import RunPhase, SessionPhase, SessionState
-from stream_client.pipeline.steps import Done, Finish, Lost, Resend, SendFrame, Step
+from stream_client.pipeline.steps import Done, SendFrame, Step
 from stream_client.transport.base import Answer, Event, Request
 
 logger = logging.getLogger(__name__)
@@ -25,9 +25,8 @@ logger = logging.getLogger(__name__)
 class Exchange:
     """A monitor: every method is atomic, those that wait say so. Owns no thread.
 
-    The frames that were sent and not yet handed to the sinks are bounded, too: that keeps memory bounded behind
-    a slow sink, so that the transport's thread never has to wait. With ``resend`` a frame that is not answered in
-    time does not fail: the server counts as lost, and the sender may carry the frame over to a new session.
+    With ``resend`` a frame that is not answered in time does not fail: the server counts as lost, and the sender may
+    carry the frame over to a new session.
     """
 
     def __init__(
@@ -50,11 +49,10 @@ class Exchange:
         self._sink_queues = sink_queues
         self._clock = clock
         self._changed = threading.Condition()
-        self._resends: deque[Request] = deque()
         self._session = SessionState()
+        self._outgoing = Outgoing(queue, window, joiner, self._session)
         self._answers = Answers(joiner, window, ledger, self._session, resend=resend)
         self._phase = RunPhase.READING
-        self._converting = 0  # frames in the sender's hands: neither in the queue nor in the joiner
         self._dispatching = 0  # frames in the dispatcher's hands
 
     # --- source side
@@ -114,32 +112,15 @@ class Exchange:
                 self._changed.wait()
 
     def _step(self) -> Step | None:
-        session = self._session
-        all_sent = self._phase is not RunPhase.READING and not len(self._queue) and not self._resends
-        all_settled = all_sent and not self._joiner.unsettled
-        if self._is_over or (all_settled and session.phase is not SessionPhase.OPEN):
-            return Done()
-        if session.phase is SessionPhase.ENDED:
-            self._answers.end(self._clock())
-            self._report()
-            return Done()
-        if session.loss is not None:
-            return Lost(session.loss)
-        if self._resends:
-            return Resend(self._resends.popleft())
-        frame = self._queue.take() if self._may_send() else None
-        if frame is not None:
-            self._converting += 1
-            self._changed.notify_all()
-            return SendFrame(frame, self._clock())
-        if all_sent and session.phase is SessionPhase.OPEN:
-            session.finish()
-            return Finish()
-        return None
-
-    def _may_send(self) -> bool:
-        limit = self._window.limit
-        return self._joiner.in_flight < limit and len(self._joiner) + self._dispatching < 2 * limit + 4
+        now = self._clock()
+        step = self._outgoing.next_step(self._phase, self._dispatching, now)
+        match step:
+            case SendFrame():
+                self._changed.notify_all()
+            case Done() if self._session.phase is SessionPhase.ENDED and not self._phase.is_over:
+                self._answers.end(now)
+                self._report()
+        return step
 
     def sending(self, frame: Frame, request: Request, stamps: Stamps, size: int) -> bool:
         """A frame, ``size`` bytes, is about to be handed to the transport; its answer may come from now on.
@@ -149,7 +130,7 @@ class Exchange:
         with self._changed:
             if self._phase is RunPhase.CLOSED:
                 return False
-            self._converting -= 1
+            self._outgoing.converted()
             if self._phase is RunPhase.ABORTED:
                 self._ledger.drop("stopped")
                 self._changed.notify_all()
@@ -171,7 +152,7 @@ class Exchange:
         with self._changed:
             if self._phase is RunPhase.CLOSED:
                 return
-            self._converting -= 1
+            self._outgoing.converted()
             self._ledger.fail(reason)
             self._changed.notify_all()
 
@@ -187,7 +168,7 @@ class Exchange:
         ``False``: sessions come and go, and none answers any frame.
         """
         with self._changed:
-            self._resends = deque(self._joiner.unanswered(self._clock()))
+            self._outgoing.send_again(self._joiner.unanswered(self._clock()))
             self._session.forget_deadlines()
             self._report()
             return not self._joiner.server_gone
@@ -195,7 +176,7 @@ class Exchange:
     def give_up_unanswered(self, reason: str, error: StreamClientError) -> None:
         """What was sent and not answered has failed."""
         with self._changed:
-            self._resends.clear()
+            self._outgoing.forget_resends()
             self._answers.give_up(reason, error, self._clock())
             self._report()
 
@@ -203,7 +184,7 @@ class Exchange:
 
     def _on_event(self, event: Event, session: int) -> None:
         with self._changed:
-            if session != self._session.number or self._is_over:
+            if session != self._session.number or self._phase.is_over:
                 return
             wrong = self._answers.take(event, self._clock())
             if isinstance(event, Answer):
@@ -235,9 +216,7 @@ class Exchange:
                 self._changed.wait(None if deadline is None else max(0.0, deadline - now))
 
     def _ended(self) -> bool:
-        if len(self._joiner) or self._resends or self._converting:
-            return False
-        return self._phase is not RunPhase.READING and not len(self._queue)
+        return self._phase is not RunPhase.READING and not len(self._joiner) and self._outgoing.is_empty()
 
     def dispatched(self, stamps: Stamps) -> None:
         """A result was handed to every sink. :meth:`delivered` or :meth:`not_taken` says later what became of it."""
@@ -296,15 +275,15 @@ class Exchange:
     def wait_unanswered(self, timeout: float) -> bool:
         """Wait until nothing is in flight, at most ``timeout`` seconds; whether that came true."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._joiner.unsettled or self._is_over, timeout)
+            return self._changed.wait_for(lambda: not self._joiner.unsettled or self._phase.is_over, timeout)
 
     def abort(self, reason: str, error: StreamClientError) -> None:
         """End at once: everything unfinished fails with ``reason``."""
         with self._changed:
-            if self._is_over:
+            if self._phase.is_over:
                 return
             self._phase = RunPhase.ABORTED
-            self._resends.clear()
+            self._outgoing.forget_resends()
             self._drop_queued(reason)
             self._answers.give_up(reason, error, self._clock())
             self._report()
@@ -328,10 +307,6 @@ class Exchange:
         """The ledger now."""
         with self._changed:
             return self._ledger.snapshot()
-
-    @property
-    def _is_over(self) -> bool:
-        return self._phase in (RunPhase.ABORTED, RunPhase.CLOSED)
 
     def _drain(self) -> None:
         if self._phase is RunPhase.READING:

@@ -17,6 +17,11 @@ class RunPhase(Enum):
     CLOSED = auto()
     """Every frame has ended. What a thread that was left behind still does is ignored."""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is sent, and no answer counts."""
+        return self in (RunPhase.ABORTED, RunPhase.CLOSED)
+
 
 class SessionPhase(Enum):
     """What may be done in a session; of several reasons for its end, the first counts.
