@@ -39,11 +39,6 @@ class RtspClient:
         self._next_keepalive = 0.0
         self._silence_end = math.inf
 
-    @property
-    def has_session(self) -> bool:
-        """Whether the server holds a session for this connection."""
-        return bool(self._session)
-
     def keep_credentials(self, before: "RtspClient") -> None:
         """Answer challenges as ``before`` did, on another connection to the same server."""
         self._authenticator = self._authenticator or before._authenticator
