@@ -17,7 +17,7 @@ from stream_client.publishing.fates import Fates
 from stream_client.publishing.pacing import Pacer
 from stream_client.publishing.refusals import TAKEN_OVER, is_closed_by_server, is_final, meaning, refuses_credentials
 from stream_client.publishing.session import Bounds, LineReport, Session
-from stream_client.publishing.sharing import EncoderPool, Picture
+from stream_client.publishing.sharing import EncoderPool, RawFrame
 from stream_client.publishing.wire import VideoTrack, WireFactory
 from stream_client.util.backoff import Backoff
 from stream_client.util.media import even, written_shape
@@ -210,7 +210,7 @@ class PublishingSink:
         with self._changed:
             self._session = session
         try:
-            session.begin(_picture(result), within)
+            session.begin(_raw_frame(result), within)
         except BaseException:
             self._close_session(session)
             raise
@@ -229,11 +229,11 @@ class PublishingSink:
                 if result is None:
                     sent = session.repeat()
                 else:
-                    picture = _picture(result)
+                    raw = _raw_frame(result)
                     shape = session.track.shape
-                    if picture.image.shape[:2] != (shape.height, shape.width):
+                    if raw.image.shape[:2] != (shape.height, shape.width):
                         return True
-                    sent = session.send(picture)
+                    sent = session.send(raw)
                 for frame in sent:
                     self._fates.sent(frame.index)
             return False
@@ -260,10 +260,10 @@ class PublishingSink:
             return self._newest if new else None, self._stop.is_set()
 
 
-def _picture(result: Result) -> Picture:
+def _raw_frame(result: Result) -> RawFrame:
     frame = result.frame
     if frame.capture_time is not None:
         wall_clock = frame.capture_time / 1e6
     else:
         wall_clock = time.time() - (time.monotonic() - frame.captured)
-    return Picture(even(result.image), result.time, frame.captured, frame.index, wall_clock)
+    return RawFrame(even(result.image), result.time, frame.captured, frame.index, wall_clock)

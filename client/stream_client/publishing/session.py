@@ -7,11 +7,11 @@ from typing import Literal
 
 from stream_client.publishing.bit_rate import BitRate
 from stream_client.publishing.line import Line
-from stream_client.publishing.sharing import KEY_SECONDS, Picture, Tap
+from stream_client.publishing.sharing import KEY_SECONDS, RawFrame, Tap
 from stream_client.publishing.wire import EncodedFrame, VideoTrack, Wire
 
 OpenTap = Callable[[VideoTrack, int | None], Tap]
-"""A tap of an encoder for this track, limited to so many bits a second, or not."""
+"""Opens a tap of an encoder for a track, with a limit in bits a second, or without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +71,21 @@ class Session:
         self._unlimited_frames = self._unlimited_bytes = 0
         self._frame_seconds = 1.0 / float(track.frame_rate or 30)
 
-    def begin(self, picture: Picture, within: float) -> None:
+    def begin(self, raw: RawFrame, within: float) -> None:
         """Connect and announce the stream, in ``within`` seconds. Nothing is sent yet."""
-        self._wire.open(self.track, self._tap.first(picture), within)
-        self._began_with = picture.index
+        self._wire.open(self.track, self._tap.first(raw), within)
+        self._began_with = raw.index
         self._looked = time.monotonic()
 
-    def send(self, picture: Picture) -> list[EncodedFrame]:
-        """Send ``picture`` and what else is new, if the line has room; what was sent."""
-        if self._began_with not in (None, picture.index):
+    def send(self, raw: RawFrame) -> list[EncodedFrame]:
+        """Send ``raw`` and what else is new, if the line has room; what was sent."""
+        if self._began_with not in (None, raw.index):
             self._tap.restart()  # opening took time: the stream begins with what is new now
         self._began_with = None
-        return self._send(self._tap.encode(picture)) if self._has_room() else []
+        return self._send(self._tap.encode(raw)) if self._has_room() else []
 
     def repeat(self) -> list[EncodedFrame]:
-        """Send the last picture again, unless another output has just done so; what was sent."""
+        """Send the last frame again, unless another output has just done so; what was sent."""
         return self._send(self._tap.repeat(self.REPEAT_SECONDS)) if self._has_room() else []
 
     def abort(self) -> None:

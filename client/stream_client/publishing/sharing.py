@@ -21,8 +21,8 @@ _NOT_SENT_YET = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """What is encoded: an image with its media time in seconds, and the rest as in ``EncodedFrame``."""
+class RawFrame:
+    """A frame to encode: its image, its media time in seconds, and the rest as in ``EncodedFrame``."""
 
     image: Image
     time: float
@@ -40,21 +40,21 @@ class Tap:
         self.waiting: deque[EncodedFrame] = deque()
         self.wants_key = True
 
-    def first(self, picture: Picture) -> EncodedFrame:
-        """A key frame that shows ``picture``."""
+    def first(self, raw: RawFrame) -> EncodedFrame:
+        """A key frame that shows ``raw``."""
         while True:
             self.restart()
-            self._encoder.encode(picture, again=True)
+            self._encoder.encode(raw, again=True)
             if self.waiting:
                 return self.waiting[0]
 
-    def encode(self, picture: Picture) -> list[EncodedFrame]:
-        """What is new for this output, now that ``picture`` has come; the picture itself is encoded once for all."""
-        self._encoder.encode(picture, again=self.wants_key)
+    def encode(self, raw: RawFrame) -> list[EncodedFrame]:
+        """What is new for this output, now that ``raw`` has come; the frame itself is encoded once for all."""
+        self._encoder.encode(raw, again=self.wants_key)
         return self._take()
 
     def repeat(self, after: float) -> list[EncodedFrame]:
-        """As :meth:`encode`, with the last picture again if nothing was encoded for ``after`` seconds."""
+        """As :meth:`encode`, with the last frame again if nothing was encoded for ``after`` seconds."""
         self._encoder.repeat(after)
         return self._take()
 
@@ -75,17 +75,17 @@ class Tap:
 
 
 class SharedEncoder:
-    """One encoder and the taps of its outputs. Safe from any thread: who comes first with a picture encodes it."""
+    """One encoder and the taps of its outputs. Safe from any thread: who comes first with a frame encodes it."""
 
     def __init__(self, encoder: Encoder, key_seconds: float) -> None:
         self._key_seconds = key_seconds
         self._encoder = encoder
         self._lock = threading.Lock()
         self._taps: list[Tap] = []
-        self._last: Picture | None = None
+        self._last: RawFrame | None = None
         self._ticks = self._first_ticks = -1
         self._encoded_at = self._next_key = 0.0
-        self._in_encoder: deque[tuple[int, Picture]] = deque()
+        self._in_encoder: deque[tuple[int, RawFrame]] = deque()
 
     def join(self, tap: Tap) -> None:
         """Another output."""
@@ -101,18 +101,18 @@ class SharedEncoder:
                     self._encoder.close()
             return bool(self._taps)
 
-    def encode(self, picture: Picture, *, again: bool = False) -> None:
-        """Encode ``picture`` unless it has been; ``again``: in that case as a repetition."""
+    def encode(self, raw: RawFrame, *, again: bool = False) -> None:
+        """Encode ``raw`` unless it has been; ``again``: in that case as a repetition."""
         with self._lock:
-            if self._last is None or picture.index > self._last.index:
-                self._last = picture
-                self._encode(picture, round(picture.time * CLOCK_RATE))
+            if self._last is None or raw.index > self._last.index:
+                self._last = raw
+                self._encode(raw, round(raw.time * CLOCK_RATE))
                 self._first_ticks = self._ticks
             elif again:
                 self._encode_last()
 
     def repeat(self, after: float) -> None:
-        """Encode the last picture again if nothing was encoded for ``after`` seconds."""
+        """Encode the last frame again if nothing was encoded for ``after`` seconds."""
         with self._lock:
             if time.monotonic() - self._encoded_at >= after:
                 self._encode_last()
@@ -143,15 +143,15 @@ class SharedEncoder:
         moment = self._last.wall_clock + (ticks - self._first_ticks) / CLOCK_RATE
         self._encode(replace(self._last, wall_clock=moment), ticks)
 
-    def _encode(self, picture: Picture, ticks: int) -> None:
+    def _encode(self, raw: RawFrame, ticks: int) -> None:
         # A repetition may have passed the time of the frame after it.
         self._ticks = max(ticks, self._ticks + 1)
         self._encoded_at = time.monotonic()
-        self._in_encoder.append((self._ticks, picture))
+        self._in_encoder.append((self._ticks, raw))
         key = self._encoded_at >= self._next_key or any(tap.wants_key for tap in self._taps)
         if key:
             self._next_key = self._encoded_at + self._key_seconds
-        for data in self._encoder.encode(picture.image, self._ticks, key=key):
+        for data in self._encoder.encode(raw.image, self._ticks, key=key):
             presentation, shown = self._in_encoder.popleft()
             is_key = any(unit[0] & 0x1F == _IDR for unit in split_access_unit(data))
             self._hand_out(EncodedFrame(data, presentation, is_key, shown.captured, shown.index, shown.wall_clock))

@@ -76,8 +76,8 @@ def _play(pygame: Any, window: Any, recording: Recording, images: "_Images | Non
         window.fill(_GREY)
         image = None if images is None else images.at(index)
         if image is not None:
-            picture = pygame.image.frombuffer(image.tobytes(), (image.shape[1], image.shape[0]), "RGB")
-            window.blit(pygame.transform.smoothscale(picture, (width, _HEIGHT)), (0, 0))
+            surface = pygame.image.frombuffer(image.tobytes(), (image.shape[1], image.shape[0]), "RGB")
+            window.blit(pygame.transform.smoothscale(surface, (width, _HEIGHT)), (0, 0))
         _draw(pygame, window, row, width, angle)
         text = f"{row['time']:.2f} s  {row['label'] or ''}"
         window.blit(font.render(text, True, (255, 255, 255)), (10, 10))

@@ -62,15 +62,15 @@ class ScreenSink:
             if event.type == pygame.KEYDOWN and event.key in (pygame.K_q, pygame.K_ESCAPE):
                 return False
         height, width = result.image.shape[:2]
-        picture = pygame.image.frombuffer(result.image.tobytes(), (width, height), "RGB")
+        surface = pygame.image.frombuffer(result.image.tobytes(), (width, height), "RGB")
         assert self._info is not None
         aspect = written_shape(self._info, result.image).sample_aspect_ratio
         area = pygame.Rect(0, 0, round(width * aspect), height).fit(window.get_rect())
         if area.size == (width, height):
-            window.blit(picture, area)
+            window.blit(surface, area)
         else:
             window.fill((0, 0, 0))
-            window.blit(pygame.transform.smoothscale(picture, area.size), area)
+            window.blit(pygame.transform.smoothscale(surface, area.size), area)
         pygame.display.flip()
         return True
 

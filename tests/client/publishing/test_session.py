@@ -8,7 +8,7 @@ import numpy as np
 from stream_client.frames import Color
 from stream_client.publishing.encoder import PyavEncoder
 from stream_client.publishing.session import Bounds, LineReport, Session
-from stream_client.publishing.sharing import EncoderPool, Picture, Tap
+from stream_client.publishing.sharing import EncoderPool, RawFrame, Tap
 from stream_client.publishing.wire import EncodedFrame, VideoTrack
 from stream_client.util.color import written_color
 from stream_client.util.media import ImageShape
@@ -54,8 +54,8 @@ def opened(way: Way, report: LineReport, bounds: Bounds) -> Session:
     return session
 
 
-def shown(index: int) -> Picture:
-    return Picture(np.roll(NOISE, index, 1), index / 25, time.monotonic(), index, 1e9)
+def shown(index: int) -> RawFrame:
+    return RawFrame(np.roll(NOISE, index, 1), index / 25, time.monotonic(), index, 1e9)
 
 
 def test_a_line_that_takes_nothing_more_gets_nothing_more_and_then_a_key_frame_of_what_is_new() -> None:

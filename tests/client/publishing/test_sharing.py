@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 
 from stream_client.frames import Color, Image
-from stream_client.publishing.sharing import EncoderPool, Picture
+from stream_client.publishing.sharing import EncoderPool, RawFrame
 from stream_client.publishing.wire import VideoTrack
 from stream_client.util.media import ImageShape
 
@@ -40,8 +40,8 @@ class Maker:
         return self.encoders[-1]
 
 
-def shown(index: int, time: float | None = None) -> Picture:
-    return Picture(IMAGE, index / 25 if time is None else time, 0.0, index, 1e9)
+def shown(index: int, time: float | None = None) -> RawFrame:
+    return RawFrame(IMAGE, index / 25 if time is None else time, 0.0, index, 1e9)
 
 
 def test_a_frame_is_encoded_once_for_all_outputs_and_each_gets_every_one() -> None:
