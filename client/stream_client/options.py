@@ -62,11 +62,13 @@ class RunOptions:
             otherwise="what the server proves to need, 0.2 at least",
         ),
     )
-    limit_frames: int = field(default=0, metadata=setting("end after so many frames", minimum=0, otherwise="no limit"))
+    limit_frames: int = field(
+        default=0, metadata=setting("end after this number of frames", minimum=0, otherwise="no limit")
+    )
     limit_stream_duration: float = field(
         default=0.0, metadata=setting("end after so long", unit="s", minimum=0, otherwise="no limit")
     )
-    enforce_fps: float | None = field(default=None, metadata=setting("at most so many frames a second", above=0))
+    enforce_fps: float | None = field(default=None, metadata=setting("limit on the frames a second", above=0))
     on_server_loss: ServerLossPolicy = field(default="retry", metadata=setting("reconnect, or end the run"))
     reconnect_timeout: float | None = field(
         default=None,
@@ -81,7 +83,9 @@ class RunOptions:
     max_side: int | None = field(
         default=None,
         metadata=setting(
-            "shrink larger frames to so many pixels before sending; results stay full-size", unit="px", minimum=16
+            "longest side of a frame that is sent: larger frames are shrunk, results stay full-size",
+            unit="px",
+            minimum=16,
         ),
     )
 

@@ -42,7 +42,7 @@ class SoundListener:
         self._dropped = False
 
     def put(self, sound: Sound, size: int) -> None:
-        """Add a piece of so many bytes; called by the source's thread."""
+        """Add a piece of ``size`` bytes; called by the source's thread."""
         with self._lock:
             self._waiting.append((sound, size))
             self._bytes += size

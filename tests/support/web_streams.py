@@ -56,7 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
 class WebStreams(ThreadingHTTPServer):
     """Serves the files of ``folder``, and ``streams``: a content type and what makes the bytes, by name.
 
-    ``ranges``: parts of a file may be asked for. ``cuts``: after so many bytes the next answers break off.
+    ``ranges``: parts of a file may be asked for. ``cuts``: the bytes after which the next answers break off.
     """
 
     daemon_threads = True

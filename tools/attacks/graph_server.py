@@ -109,7 +109,7 @@ def call(address: str, data: bytes, compression: grpc.Compression | None = None)
 
 
 def in_parallel(number: int, work: Callable[[int], object]) -> None:
-    """Run it in so many threads at once, with their numbers."""
+    """Run it in ``number`` threads at once, with their numbers."""
     threads = [threading.Thread(target=work, args=(index,)) for index in range(number)]
     for thread in threads:
         thread.start()

@@ -24,14 +24,14 @@ class Probe:
     outputs: dict[str, Tensor]
 
 
-def probe(session: Session, image: Image, *, timeout: float, patience: float = 0.2) -> Probe:
+def probe(session: Session, image: Image, *, timeout: float, further: float = 0.2) -> Probe:
     """Send ``image``, RGB uint8 [height, width, 3], twice; raises :class:`StreamClientError`.
 
-    The first frame includes work that servers do only once. ``timeout`` and ``patience`` (for further outputs) are in
+    The first frame includes work that servers do only once. ``timeout`` and ``further`` (for further outputs) are in
     seconds.
     """
     tensor = session.image_format.to_tensor(fitting(image, session.image_format))
-    conversation = OneByOne(session, timeout=timeout, further=patience)
+    conversation = OneByOne(session, timeout=timeout, further=further)
     timestamp = time.time_ns() // 1000
     times: list[float] = []
     outputs: dict[str, Tensor] = {}

@@ -193,7 +193,7 @@ def reachable(address: str, timeout: float = 5.0) -> Finding:
 def describe(servable: Servable) -> str:
     """``model on openvino: image UINT8 [-1, -1, 3] -> scores FP32 [1, 4]``."""
     kind = "graph" if servable.is_graph else f"model on {servable.platform or 'an unnamed platform'}"
-    inputs, outputs = (", ".join(map(_spec, specs)) or "not told" for specs in (servable.inputs, servable.outputs))
+    inputs, outputs = (", ".join(map(_spec, specs)) or "not stated" for specs in (servable.inputs, servable.outputs))
     return f"{kind}: {inputs} -> {outputs}"
 
 

@@ -24,7 +24,7 @@ class Deliveries:
         self._open: dict[int, _Open] = {}
 
     def handed(self, index: int, outputs: int) -> None:
-        """A result goes to so many outputs; without any, the callbacks have had it."""
+        """A result goes to this number of outputs. If it is 0, the callbacks have taken it."""
         if not outputs:
             self._on_delivered()
             return

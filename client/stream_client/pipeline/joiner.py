@@ -33,7 +33,7 @@ class Joiner:
     """Seconds to wait for the first image. Without one, the graph has no image output: frames need none."""
 
     MOST_GIVEN_UP = 2
-    """After so many frames in a row that no session answered, the server counts as gone."""
+    """Frames in a row that no session answers. After them, the server counts as gone."""
 
     def __init__(
         self,

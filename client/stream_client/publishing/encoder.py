@@ -32,7 +32,7 @@ class Encoder(Protocol):
 
 
 EncoderFactory = Callable[[VideoTrack, int | None], Encoder]
-"""Makes an encoder for a track, limited to so many bits a second, or not."""
+"""Makes an encoder for a track, with a limit in bits a second, or without one."""
 
 BUFFER_SECONDS = 0.3
 """Of a limited encoder (x264's VBV): a key frame takes no longer than this on a line of its rate.

@@ -17,7 +17,7 @@ class Start(Generic[Packet]):
 
     LOOK = 0.5
     LONGEST = 5.0
-    """Seconds of a live stream that come at once, at most: FFmpeg looks at so many to find its properties."""
+    """Seconds of a live stream that come at once, at most: FFmpeg reads them to find its properties."""
     FASTEST = 1.5
     """Seconds of the stream that a live one gives in a second at most."""
 

@@ -32,7 +32,7 @@ _MOST_ROWS = 3000
 _LOSS = 0.03
 """The share of known rows that may become unknown."""
 WEIGHTS = ((1.0, 1.0, 0.0), (1.0, 0.0, 1.0))
-"""Of the parts. Compact labels are told best by the distance from the label, scattered ones by the nearest row."""
+"""Of the parts. The distance from the label suits compact labels, the nearest row suits scattered ones."""
 STEEPNESS = 12.0
 """How quickly the probability falls at the limit, which is close to 1 for one part."""
 FARTHEST = 3.0

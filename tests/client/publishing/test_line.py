@@ -6,7 +6,7 @@ from stream_client.publishing.line import Line
 
 
 def run(line: Line, *, gives: float, carries: float, seconds: float, distance: float = 0.0) -> float:
-    """Give a line so many bytes a second, 25 times a second; what it carries arrives ``distance`` later."""
+    """Give a line ``gives`` bytes a second, 25 times a second; what it carries arrives ``distance`` later."""
     queued, arrived = 0.0, 0.0
     on_the_way: list[tuple[float, float]] = []
     now = 0.0
