@@ -7,6 +7,7 @@ import ssl
 import time
 
 from stream_client.util.send_queue import SendQueue
+from stream_client.util.tcp import prepare
 from stream_client.util.tls import tls_context
 
 
@@ -40,9 +41,7 @@ class TcpConnection:
                     raise
             else:
                 break
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):  # a machine that has gone acknowledges nothing: Linux waits 15 minutes
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * self._timeout))
+        prepare(connection, self._timeout)
         if self._tls:
             context = tls_context(insecure=self._insecure)
             tls = context.wrap_socket(connection, server_hostname=self._host, do_handshake_on_connect=False)

@@ -14,6 +14,7 @@ from stream_client.rtsp.client import RtspClient
 from stream_client.rtsp.messages import Packet, Response
 from stream_client.util.redact import redact
 from stream_client.util.send_queue import SendQueue
+from stream_client.util.tcp import prepare
 from stream_client.util.tls import tls_context
 from stream_client.util.urls import (
     DEFAULT_PORTS,
@@ -101,10 +102,7 @@ class RtspConnection:
         if self._aborted:
             raise ConnectionAbortedError("stopped")
         connection.connect(address)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):  # a machine that has gone acknowledges nothing: Linux waits 15 minutes
-            milliseconds = min(round(1000 * self._timeout), 2**31 - 1)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+        prepare(connection, self._timeout)
         if tls_host is not None:
             context = tls_context(insecure=self._insecure)
             tls = context.wrap_socket(connection, server_hostname=tls_host, do_handshake_on_connect=False)
