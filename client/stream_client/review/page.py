@@ -1,6 +1,7 @@
 """A page that plays a video with its landmarks, in one file without requests to anywhere."""
 
 import base64
+import html
 import io
 import json
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ def write_page(recording: Recording, target: Path, *, video: Path | None = None,
     template = files("stream_client.review").joinpath("page.html").read_text(encoding="utf-8")
     # "</" would end the script.
     data = json.dumps(content, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
-    page = template.replace("{{title}}", _escaped(title or target.stem)).replace("{{data}}", data)
+    page = template.replace("{{title}}", html.escape(title or target.stem, quote=False)).replace("{{data}}", data)
     try:
         target.write_text(page, encoding="utf-8")
     except OSError as error:
@@ -70,7 +71,3 @@ def _frames(path: Path, limit: int) -> Iterator[tuple[Image, float]]:
             yield frame.image, (frame.timestamp - info.start) / 1e6
     finally:
         source.close()
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")

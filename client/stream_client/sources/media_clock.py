@@ -8,8 +8,6 @@ import numpy as np
 _BIN_SECONDS, _BINS = 1.0, 5
 _CREDIBLE = 0.05
 """Seconds that arrival may differ from a straight line. Beyond, a burst or a stall is in it."""
-
-
 _TICK = 1e-5
 """Seconds: a step of MPEG's clock of 90 kHz, rounded down."""
 
