@@ -17,6 +17,7 @@ from pathlib import Path
 
 from stream_client.errors import ConfigurationError, ConnectError, ServerStartError
 from stream_client.util.child_process import ChildProcess
+from stream_client.util.extras import install_command
 from stream_client.util.settings import setting
 
 logger = logging.getLogger(__name__)
@@ -195,7 +196,7 @@ class EmbeddedServer:
 
 def _reason(words: str) -> str:
     if "No module named" in words and "graph_server" in words:
-        return "it is not installed: pip install 'ovms-stream-client[embedded]'"
+        return f"it is not installed: {install_command('embedded')}"
     return words
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from stream_client.cameras.found import FoundCamera, Mode
 from stream_client.errors import ConfigurationError
+from stream_client.util.extras import install_command
 
 _MOST_MODES = 64
 """Modes of a camera that are listed. Some virtual ones name thousands of sizes."""
@@ -23,7 +24,7 @@ def local_cameras(folder: Path = Path("/dev")) -> list[FoundCamera]:
     try:
         from linuxpy.video import device
     except ImportError as error:
-        raise ConfigurationError("listing cameras needs linuxpy: pip install 'ovms-stream-client[cameras]'") from error
+        raise ConfigurationError(f"listing cameras needs linuxpy: {install_command('cameras')}") from error
     found = []
     for path in sorted(folder.glob("video*"), key=_number):
         camera = _described(device, path)

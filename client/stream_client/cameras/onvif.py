@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from stream_client.errors import ConfigurationError, SourceAuthenticationError, SourceError, SourceNotFoundError
 from stream_client.plain_text import one_line
+from stream_client.util.extras import install_command
 from stream_client.util.redact import redact
 from stream_client.util.urls import CREDENTIALS_VARIABLE, Credentials, credentials_for, split_credentials
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 _TYPE = ("http://www.onvif.org/ver10/network/wsdl", "NetworkVideoTransmitter")
 _MOST_CAMERAS, _MOST_PROFILES = 256, 32
-_EXTRA = "ONVIF needs more packages: pip install 'ovms-stream-client[cameras]'"
+_EXTRA = f"ONVIF needs more packages: {install_command('cameras')}"
 
 
 @dataclass(frozen=True, slots=True)
