@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         SourceTlsError,
         StreamClientError,
         TransportError,
+        UndefinedError,
         UnknownServableError,
     )
     from stream_client.frames import (
@@ -159,6 +160,7 @@ __all__ = [
     "TransportError",
     "TransportLike",
     "TransportOptions",
+    "UndefinedError",
     "UnknownServableError",
     "Unsubscribe",
     "__version__",

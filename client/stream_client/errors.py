@@ -4,6 +4,7 @@
 
     StreamClientError
      ├── ConfigurationError          options or arguments that cannot work
+     │    └── UndefinedError             neither the program nor the environment names it
      ├── SourceError                 frames cannot be read
      │    ├── SourceNotFoundError        no such file, device or path on the server
      │    ├── SourceAuthenticationError  credentials refused
@@ -58,6 +59,10 @@ class StreamClientError(Exception):
 
 class ConfigurationError(StreamClientError):
     """Options or arguments that cannot work."""
+
+
+class UndefinedError(ConfigurationError, ValueError):
+    """Neither the program nor the environment names a source or a model (:mod:`stream_client.compat.roboflow`)."""
 
 
 class SourceError(StreamClientError):

@@ -11,6 +11,7 @@
      ├── UnknownModelError     no model has this name
      │    └── UnknownVersionError   the model does not have this version
      ├── GraphError            a graph that failed to start or run
+     ├── GroupBusyError        another group of idle servables was used for too long (servables/idle.py)
      └── Refusal               a request that is refused, with OVMS's text and code (service/status.py)
           ├── UnmappedRefusal       OVMS has no code for it
           └── NotJson               a REST request that is not JSON (service/rest/tensors.py)

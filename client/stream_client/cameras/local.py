@@ -20,7 +20,7 @@ def local_cameras(folder: Path = Path("/dev")) -> list[FoundCamera]:
     on Linux, or without linuxpy.
     """
     if not sys.platform.startswith("linux"):
-        raise ConfigurationError("local cameras are listed on Linux only: try --input_stream 0, 1, …")
+        raise ConfigurationError("local cameras are listed on Linux only: try 0, 1, …", option="input_stream")
     try:
         from linuxpy.video import device
     except ImportError as error:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream_client.compat.roboflow_models import Model, ServableModel, own_model
-from stream_client.errors import ConfigurationError
+from stream_client.errors import ConfigurationError, UndefinedError
 from stream_client.frames import Result
 from stream_client.monitoring.summary import Summary
 from stream_client.options import RunOptions
@@ -28,10 +28,6 @@ logger = logging.getLogger(__name__)
 
 Predictions = dict[str, Any]
 OnPrediction = Callable[[Predictions, npt.NDArray[np.uint8]], object]
-
-
-class UndefinedError(ConfigurationError, ValueError):
-    """Neither the program nor the environment names the source or the model."""
 
 
 class Stream:

@@ -164,7 +164,7 @@ def _capabilities(info: ServerInfo) -> Iterator[Finding]:
         remedy = "serve graphs/holistic_python (docs/ovms-versions.md), or take OVMS 2023.1 to 2026.4"
         yield amiss(check, f"{release}: {has}", remedy, needed=False)
     if has.idle_unloading:
-        found = "if it unloads what is idle (--idle_unload_timeout_seconds), the first frame waits until it is loaded"
+        found = "if it unloads what is idle (idle_unload_timeout_seconds), the first frame waits until it is loaded"
         yield ok("server's idle unloading", found)
 
 

@@ -29,10 +29,10 @@ class Recording:
 
 
 def read_recording(landmarks: Path, labels: Path | None = None) -> Recording:
-    """Rows of ``--landmarks_output`` with the labels of ``--labels_output``; raises :class:`.ConfigurationError`."""
+    """Rows of a landmarks file with the labels of a labels file; raises :class:`.ConfigurationError`."""
     rows = [_checked(row, landmarks, number) for number, row in enumerate(_rows(landmarks), start=1)]
     if not rows:
-        raise ConfigurationError(f"{landmarks} has no frame: give a file of --landmarks_output")
+        raise ConfigurationError(f"{landmarks} has no frame: give a file of landmarks", option="landmarks_output")
     named = {} if labels is None else {row.get("frame"): row.get("label") for row in _rows(labels)}
     return Recording([{**row, "label": named.get(row["frame"])} for row in rows])
 
@@ -53,7 +53,7 @@ def recorded(results: Iterable[Result]) -> Recording:
 
 def _checked(row: Any, path: Path, number: int) -> Row:
     if not isinstance(row, Mapping) or not {"frame", "time", "width", "height", "pose"} <= row.keys():
-        raise ConfigurationError(f"{path}, row {number}: no row of --landmarks_output")
+        raise ConfigurationError(f"{path}, row {number}: no row of a landmarks file")
     pose = row["pose"]
     if pose is not None and (not isinstance(pose, Sequence) or len(pose) != 33):
         raise ConfigurationError(f"{path}, row {number}: a pose has 33 points")

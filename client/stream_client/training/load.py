@@ -81,4 +81,4 @@ def _poses_or_windows(clips: Sequence[LabelledClip], options: ClipOptions) -> tu
         return replace(options, window=None), [note]
     if still and options.strict:
         raise ConfigurationError("photos have no movement: learn single poses with a window of 0", option="window_ms")
-    return options, [f"{counted(len(photos), 'photo')} skipped: photos have no movement (--window_ms 0 learns poses)"]
+    return options, [f"{counted(len(photos), 'photo')} skipped: photos have no movement (window_ms 0 learns poses)"]

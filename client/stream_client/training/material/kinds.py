@@ -5,7 +5,7 @@ from pathlib import Path
 VIDEO = frozenset({".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".ts", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp"})
 PHOTO = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 RECORDING = frozenset({".jsonl", ".parquet"})
-"""Landmarks as ``--landmarks_output`` writes them."""
+"""Landmarks as a run writes them."""
 ARCHIVE = frozenset({".zip"})
 
 

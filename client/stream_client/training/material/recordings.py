@@ -1,4 +1,4 @@
-"""Landmarks that ``--landmarks_output`` wrote, as JSON Lines or Parquet, with their labels."""
+"""Landmarks that a run wrote, as JSON Lines or Parquet, with their labels."""
 
 import json
 from collections.abc import Iterator, Mapping

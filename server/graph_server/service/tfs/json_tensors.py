@@ -32,10 +32,6 @@ _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 _WRITTEN = frozenset(("FP32", "FP64", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT32", "UINT64"))
 
 
-class _NoArrayError(Exception):
-    """A value that is no array of the input's datatype."""
-
-
 @dataclass(slots=True)
 class _Tensor:
     """An input while it is read. ``datatype`` is empty for an input that the model does not have."""
@@ -47,12 +43,15 @@ class _Tensor:
     is_text: bool = False
 
     def read(self, value: Any, dim: int) -> None:
-        """Read an array whose first dimension is number ``dim`` of the tensor. Raises :class:`_NoArrayError`."""
+        """Read an array whose first dimension is number ``dim`` of the tensor.
+
+        Raises ``ValueError`` for a value that is no array of the input's datatype.
+        """
         if _is_binary(value) or (isinstance(value, str) and self.datatype == "UINT8"):
             self.add(value)
             return
         if not isinstance(value, list):
-            raise _NoArrayError
+            raise ValueError
         self._check_size(dim, len(value))
         if value and isinstance(value[0], list):
             for item in value:
@@ -67,7 +66,7 @@ class _Tensor:
         if self.datatype:
             return
         if not _is_number(value):
-            raise _NoArrayError
+            raise ValueError
         self.datatype = "INT32" if isinstance(value, int) else "FP32"
 
     def add(self, value: Any) -> None:
@@ -76,7 +75,7 @@ class _Tensor:
             try:
                 self.texts.append(base64.b64decode(value["b64"], validate=True))
             except (binascii.Error, ValueError) as error:
-                raise _NoArrayError from error
+                raise ValueError from error
             self.is_text = True
         elif isinstance(value, str) and (self.is_text or self.datatype in ("UINT8", "BYTES")):
             self.texts.append(value.encode())
@@ -84,7 +83,7 @@ class _Tensor:
         elif _is_number(value) and not self.is_text and self.datatype not in ("", "BYTES", "BOOL"):
             self.numbers.append(value)
         else:
-            raise _NoArrayError
+            raise ValueError
 
     def grow(self) -> None:
         """One more row."""
@@ -95,7 +94,7 @@ class _Tensor:
     def _check_size(self, dim: int, size: int) -> None:
         if len(self.shape) > dim:
             if self.shape[dim] != size:
-                raise _NoArrayError
+                raise ValueError
             return
         self.shape += [0] * (dim - len(self.shape)) + [size]
 
@@ -162,7 +161,7 @@ def _read_rows(rows: Any, tensors: dict[str, _Tensor]) -> Sequence[str]:
             raise Refusal("Invalid JSON structure. One of named instances is not a JSON object.")
         try:
             _read_row(row, tensors)
-        except _NoArrayError as error:
+        except ValueError as error:
             raise no_array from error
         found |= dict.fromkeys(row)
     if len({tensors[name].shape[0] for name in found}) > 1:
@@ -172,16 +171,16 @@ def _read_rows(rows: Any, tensors: dict[str, _Tensor]) -> Sequence[str]:
 
 def _read_row(row: Mapping[str, Any], tensors: dict[str, _Tensor]) -> None:
     if not row:
-        raise _NoArrayError
+        raise ValueError
     for name, value in row.items():
         tensor = tensors.setdefault(name, _Tensor())
         tensor.grow()
         if isinstance(value, str) or _is_number(value) or _is_binary(value):
             if len(tensor.shape) > 1:
-                raise _NoArrayError
+                raise ValueError
             tensor.add(value)
         elif tensor.shape[0] > 1 and len(tensor.shape) == 1:
-            raise _NoArrayError
+            raise ValueError
         else:
             tensor.read(value, 1)
 
@@ -202,7 +201,7 @@ def _read_columns(columns: Any, tensors: dict[str, _Tensor]) -> Sequence[str]:
                 tensor.add(value)
             else:
                 tensor.read(value, 0)
-        except _NoArrayError as error:
+        except ValueError as error:
             raise no_array from error
     return list(columns)
 
@@ -217,7 +216,7 @@ def _read_only(value: Any, tensors: dict[str, _Tensor], no_array: Refusal) -> Se
             tensor.add(value)
         else:
             tensor.read(value, 0)
-    except _NoArrayError as error:
+    except ValueError as error:
         raise no_array from error
     return [name]
 
