@@ -81,8 +81,11 @@ def run(*command: str | Path) -> str:
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("only", nargs="*", choices=("lowest", "oldest", "newest"), help="not all of them")
+    # Before Python 3.12, argparse checks the empty list against choices.
+    parser.add_argument("only", nargs="*", metavar="lowest|oldest|newest", help="not all of them")
     only = parser.parse_args().only
+    if unknown := set(only) - {"lowest", "oldest", "newest"}:
+        parser.error(f"no such combination: {', '.join(sorted(unknown))}")
     for combination in combinations():
         if not only or combination.name in only:
             print(check(combination), flush=True)

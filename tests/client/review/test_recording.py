@@ -38,7 +38,7 @@ def test_parquet_is_read(tmp_path: Path) -> None:
     [
         ("", "has no frame"),
         ("{", "line 1: no JSON"),
-        ('{"frame": 0}', "row 1: no row of --landmarks_output"),
+        ('{"frame": 0}', "row 1: no row of a landmarks file"),
         (json.dumps({**ROW, "pose": [[0, 0, 0]]}), "33 points"),
         ("[1]", "row 1"),
     ],

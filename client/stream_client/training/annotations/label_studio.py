@@ -7,20 +7,21 @@ https://labelstud.io/guide/export (JSON and JSON-MIN).
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from stream_client.training.annotations.values import Annotation, FrameSpan, NotThisFormat
+from stream_client.training.annotations.values import Annotation, FrameSpan
 from stream_client.training.clips import Span
 
 _LABELS = ("timelinelabels", "labels", "timeserieslabels")
 
 
-def read(content: Any) -> list[Annotation]:
-    """The labels of each task."""
+def read(content: Any) -> list[Annotation] | None:
+    """The labels of each task; ``None`` where the content is of another format."""
     if not isinstance(content, list) or not content or not all(isinstance(task, dict) for task in content):
-        raise NotThisFormat
-    return [_task(task) for task in content]
+        return None
+    tasks = [(video, task) for task in content if (video := _video(task)) is not None]
+    return [_task(video, task) for video, task in tasks] if len(tasks) == len(content) else None
 
 
-def _task(task: Mapping[str, Any]) -> Annotation:
+def _task(video: str, task: Mapping[str, Any]) -> Annotation:
     spans, frames = [], []
     for value in _values(task):
         names = next((value[key] for key in _LABELS if key in value), None)
@@ -31,7 +32,7 @@ def _task(task: Mapping[str, Any]) -> Annotation:
                 ]
             elif "start" in value and "end" in value:
                 spans.append(Span(float(value["start"]), float(value["end"]), str(name)))
-    return Annotation(_video(task), tuple(spans), tuple(frames))
+    return Annotation(video, tuple(spans), tuple(frames))
 
 
 def _values(task: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -46,10 +47,8 @@ def _values(task: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             yield from (value for value in entry if isinstance(value, dict))
 
 
-def _video(task: Mapping[str, Any]) -> str:
+def _video(task: Mapping[str, Any]) -> str | None:
     data = task.get("data", task)
     paths = [value for value in data.values() if isinstance(value, str) and "." in value.rpartition("/")[2]]
     named = [data[key] for key in ("video", "video_url", "audio", "csv") if isinstance(data.get(key), str)]
-    if not named and not paths:
-        raise NotThisFormat
-    return str((named or paths)[0])
+    return next(iter([*named, *paths]), None)

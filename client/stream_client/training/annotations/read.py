@@ -10,10 +10,10 @@ from defusedxml.ElementTree import parse
 
 from stream_client.errors import ConfigurationError
 from stream_client.training.annotations import cvat, elan, label_studio, span_table, stream_pose_ml, via
-from stream_client.training.annotations.values import Annotation, NotThisFormat
+from stream_client.training.annotations.values import Annotation
 from stream_client.training.clips import Span, one_line
 
-_JSON: tuple[Callable[[Any], list[Annotation]], ...] = (stream_pose_ml.read, label_studio.read, via.read)
+_JSON: tuple[Callable[[Any], list[Annotation] | None], ...] = (stream_pose_ml.read, label_studio.read, via.read)
 _FORMATS = "StreamPoseML, Label Studio (timeline labels), VIA 3, ELAN, CVAT, or a CSV table with video,start,end,label"
 _MOST_BYTES = 256 << 20
 
@@ -54,10 +54,9 @@ def _checked(annotation: Annotation, path: Path) -> Annotation:
 def _read_json(path: Path, tier: str | None) -> list[Annotation] | None:
     content = json.loads(path.read_text(encoding="utf-8-sig"))
     for reader in _JSON:
-        try:
-            return reader(content)
-        except NotThisFormat:
-            continue
+        found = reader(content)
+        if found is not None:
+            return found
     raise ConfigurationError(f"cannot read annotations from it: it is none of {_FORMATS}")
 
 

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from stream_client.training.annotations.values import Annotation, NotThisFormat
+from stream_client.training.annotations.values import Annotation
 from stream_client.training.clips import Span
 
 
-def read(content: Any) -> list[Annotation]:
-    """The labels of the one video of a file."""
+def read(content: Any) -> list[Annotation] | None:
+    """The labels of the one video of a file; ``None`` where the content is of another format."""
     if not isinstance(content, dict) or "annotations" not in content:
-        raise NotThisFormat
+        return None
     times = [(item["label"], item["metadata"]["system"]) for item in content["annotations"]]
     spans = tuple(Span(float(time["startTime"]), float(time["endTime"]), str(label)) for label, time in times)
     return [Annotation(str(content.get("name", "")), spans)]

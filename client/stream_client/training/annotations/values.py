@@ -24,7 +24,3 @@ class Annotation:
     video: str
     spans: tuple[Span, ...] = ()
     frames: tuple[FrameSpan, ...] = ()
-
-
-class NotThisFormat(Exception):
-    """The content is of another format."""

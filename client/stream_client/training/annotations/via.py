@@ -6,14 +6,14 @@ values by attribute, ``view`` names the files that ``vid`` shows).
 
 from typing import Any
 
-from stream_client.training.annotations.values import Annotation, NotThisFormat
+from stream_client.training.annotations.values import Annotation
 from stream_client.training.clips import Span
 
 
-def read(content: Any) -> list[Annotation]:
-    """The segments of each file."""
+def read(content: Any) -> list[Annotation] | None:
+    """The segments of each file; ``None`` where the content is of another format."""
     if not isinstance(content, dict) or not {"metadata", "file", "view", "attribute"} <= content.keys():
-        raise NotThisFormat
+        return None
     found: dict[str, list[Span]] = {key: [] for key in content["file"]}
     for item in content["metadata"].values():
         if len(item["z"]) < 2:
