@@ -37,7 +37,7 @@ class StreamClient:
     """Sends the frames of ``source`` to a server and its answers to ``sinks``.
 
     ``source``: a camera's number, a path, a URL, a function or an iterable of frames (RGB uint8 [height, width, 3]),
-    or a :class:`~stream_client.Source`. ``sinks``: ``"screen"``, a path, an RTSP URL, a function of a
+    or a :class:`~stream_client.Source`. ``sinks``: ``"screen"``, a path, a URL, a function of a
     :class:`~stream_client.Result`, a :class:`~stream_client.Sink`, or a list of these. ``transport``: ``"embedded"``
     (a local graph server, started as ``embedded`` says, or ``embedded`` itself), a server's ``host:port``,
     :class:`~stream_client.TransportOptions`, a model as a function from :class:`~stream_client.Request` to arrays by

@@ -73,7 +73,7 @@ class RunOptions:
     reconnect_timeout: float | None = field(
         default=None,
         metadata=setting(
-            "time until a lost server, live source or RTSP output is given up; 0: at once",
+            "time until a lost server, live source or network output is given up; 0: at once",
             unit="s",
             minimum=0,
             otherwise="never, but 60 for the server of a file",

@@ -10,14 +10,14 @@ from stream_client.util.settings import check, setting
 class SinkOptions:
     """Options of the several kinds of sinks. ``quality`` is x264's constant rate factor.
 
-    ``encoder`` is for RTSP: ``pyav[:NAME]`` or ``ffmpeg[:NAME]``, NAME being FFmpeg's name of an H.264 encoder. Rates
-    are in kbit/s.
+    ``encoder`` is for network outputs and HLS: ``pyav[:NAME]`` or ``ffmpeg[:NAME]``, NAME being FFmpeg's name of an
+    H.264 encoder. Rates are in kbit/s.
     """
 
-    quality: int = field(default=20, metadata=setting("of video files and RTSP, 0 (best) to 51", minimum=0, maximum=51))
+    quality: int = field(default=20, metadata=setting("of every video output, 0 (best) to 51", minimum=0, maximum=51))
     encoder: str = field(
         default="pyav",
-        metadata=setting("of rtsp:// output: pyav[:NAME] or ffmpeg[:NAME], NAME as libx264 or h264_vaapi"),
+        metadata=setting("of network outputs and HLS: pyav[:NAME] or ffmpeg[:NAME], NAME as libx264 or h264_vaapi"),
     )
 
     output_latency: float = field(

@@ -15,7 +15,7 @@ from stream_client.sinks.video_file import FileSink
 from stream_client.util.urls import check_slashes
 
 SinkName = str | os.PathLike[str]
-"""What :func:`open_sink` takes: ``screen``, ``none``, an RTSP URL, or a video file's path."""
+"""What :func:`open_sink` takes: ``screen``, ``none``, a URL, an HLS playlist's path, or a video file's path."""
 SinkLike = Sink | SinkName | Callable[[Result], object]
 """A sink, the name of one, or a function that takes results; ``False`` from it ends the run."""
 
@@ -27,7 +27,7 @@ def open_sink(
     reconnect_timeout: float | None = None,
     pool: EncoderPool | None = None,
 ) -> Sink:
-    """The sink of that name: ``screen``, ``none``, an RTSP URL, or a video file.
+    """The sink of that name: ``screen``, ``none``, a URL, an HLS playlist, or a video file.
 
     A :class:`~pathlib.Path` always means a file. A server that is lost is given up after ``reconnect_timeout``
     seconds, or never. Outputs with the same ``pool`` share encoders. Raises :class:`.ConfigurationError` for a name or

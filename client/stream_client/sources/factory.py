@@ -25,9 +25,9 @@ def open_source(
 ) -> Source:
     """The source of that name: a camera (``0``, ``webcam``, ``/dev/video0``), a URL, ``testsrc``, or a file.
 
-    ``-`` is standard input.
-    A :class:`~pathlib.Path` always means a file or a device. A live source that is lost is given up after
-    ``reconnect_timeout`` seconds, or never. Raises :class:`.ConfigurationError` for a name or options that cannot work.
+    ``-`` is standard input. A :class:`~pathlib.Path` always means a file or a device. A live source that is lost is
+    given up after ``reconnect_timeout`` seconds, or never. Raises :class:`.ConfigurationError` for a name or
+    options that cannot work.
     """
     options = options or SourceOptions()
     images = ImageOptions(square_pixels=options.square_pixels, tone_map=options.tone_map)
