@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 LOCK := $(if $(shell command -v flock),flock $(VENV).lock)
 DEMO := demo-output
 
-.PHONY: demo test environments lint docs wheel versions bench conformance fuzz attack degenerate soak clean
+.PHONY: demo test containers environments lint docs wheel versions bench conformance fuzz attack degenerate soak clean
 
 demo: $(VENV)/embedded
 	@mkdir -p $(DEMO)
@@ -27,6 +27,11 @@ environments: $(patsubst tests/environments/%.txt,.venvs/%/ready,$(wildcard test
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
+
+# The images of docker/, built and run by Debian's podman (see .ci/run); needs root.
+containers: $(VENV)/dev
+	$(RUN) -m graph_server assets --clip
+	$(RUN) -m pytest -m containers tests/containers
 
 # Every rule of the wire against our own server, or against OVMS_ADDRESS=host:9000.
 conformance: $(VENV)/dev

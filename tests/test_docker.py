@@ -69,6 +69,12 @@ def test_what_compose_mounts_and_builds_is_there(services: dict[str, Any]) -> No
             assert (context / service["build"]["dockerfile"]).exists()
 
 
+def test_ports_are_open_to_this_machine_only_unless_asked(services: dict[str, Any]) -> None:
+    for service in services.values():
+        for port in substituted(service.get("ports", [])):
+            assert port.startswith("127.0.0.1:"), port
+
+
 def test_the_clients_flags_are_the_clients(services: dict[str, Any]) -> None:
     flags = client_parser().parse_args(substituted(services["client"]["command"]))
     assert flags.grpc_address == "ovms:9000"
