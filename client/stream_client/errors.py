@@ -62,7 +62,7 @@ class ConfigurationError(StreamClientError):
 
 
 class UndefinedError(ConfigurationError, ValueError):
-    """Neither the program nor the environment names a source or a model (:mod:`stream_client.compat.roboflow`)."""
+    """Neither the program nor the environment names what :class:`stream_client.compat.roboflow.Stream` needs."""
 
 
 class SourceError(StreamClientError):
