@@ -30,6 +30,7 @@ NOT_HERE = {
     "rtsp://": "tests/e2e/test_relay.py relays and reads back",
     "models/exercises": "tests/client/training trains and evaluates",
     "--model_name NAME": "NAME stands for the user's model",
+    'model="yolo"': "no camera; tests/e2e/seeds/test_roboflow.py runs the class on a model",
     "--pushgateway": "tests/e2e/test_prometheus.py pushes to a real gateway",
     "-client benchmark": "takes minutes; tests/client/benchmark runs shorter sweeps",
     "assets --models_dir": "fetches 45 MB; tests/server/cli/test_assets.py fetches small files",
