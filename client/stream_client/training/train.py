@@ -37,6 +37,9 @@ from stream_client.training.strips import StripOptions, worst_mistakes
 from stream_client.training.versions import choose_version, new_version
 from stream_client.training.wording import listed
 
+_AS_STEADY = 0.02
+"""A more accurate model may agree with itself at lower frame rates by this share less, and not by more."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainOptions:
@@ -100,8 +103,12 @@ def train(
             results.append(replace(other, name=f"{best.name}, plain"))
             if other.accuracy > best.accuracy + np.nan_to_num(best.standard_error):
                 with calm():
-                    estimator = fit(best.name, plain, np.arange(len(plain.rows)))
-                best, used = results[-1], plain
+                    unvaried = fit(best.name, plain, np.arange(len(plain.rows)))
+                if dataset.streams:
+                    steady[results[-1].name] = steadiness(unvaried, dataset)
+                # A model that holds at one frame rate only is not the better one.
+                if steady.get(results[-1].name, 1.0) >= steady.get(best.name, 1.0) - _AS_STEADY:
+                    estimator, best, used = unvaried, results[-1], plain
         careless = validate(best.name.removesuffix(", plain"), random_folds(dataset), used)
         guarded = fit_guard(dataset, folds) if options.unknown else None
         bar.update()

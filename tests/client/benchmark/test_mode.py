@@ -100,7 +100,7 @@ def test_the_demos_line_of_a_run_without_answers_is_valid_json(clip: Path, serve
     server.script = lambda request, number: iter([answer(request, "output")] if number > 100 else ())
     done = run_client(
         *("--grpc_address", server.address, "--input_stream", clip, "--benchmark", "--limit_frames", 2),
-        *("--request_timeout", 0.5),
+        *("--request_timeout", 0.5, "--reconnect_timeout", 1),  # a file's frame is asked for again until then
     )
     values = json.loads(done.stdout, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert (values["frames"], values["dropped_frames"], values["average_inference_latency"]) == (0, 2, None)

@@ -407,7 +407,7 @@ def test_photos_alone_teach_poses_and_beside_clips_they_are_skipped(clips: Path,
 
     mixed = load_dataset([clips, tmp_path], ClipOptions(window=WINDOW, poses_of_photos=True), find=both)
     assert mixed.window == WINDOW
-    assert "10 photos skipped: photos have no movement (--window_ms 0 learns poses)" in mixed.warnings
+    assert "10 photos skipped: photos have no movement (window_ms 0 learns poses)" in mixed.warnings
 
 
 def test_a_class_without_a_sample_is_left_out_and_its_clips_are_named(clips: Path) -> None:
