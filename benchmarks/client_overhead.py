@@ -41,7 +41,8 @@ cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 print(summary.ledger.delivered / seconds, cpu / summary.ledger.delivered, after.ru_maxrss)
 """
 
-METRICS = """
+METRICS = (
+    """
 import threading, urllib.request
 from stream_client.monitoring.prometheus import Metrics, MetricsServer
 from stream_client.monitoring.statistics import Statistics
@@ -51,7 +52,13 @@ def scrape():
     while not over.wait(1):
         urllib.request.urlopen(served.url).read()
 threading.Thread(target=scrape, daemon=True).start()
-""" + OURS.replace("options=", "observers=[tally], options=")
+"""
+    + OURS.replace("options=", "observers=[tally], options=")
+    + """
+over.set()
+served.close()
+"""
+)
 
 PEER = """
 import resource, sys, threading, time
