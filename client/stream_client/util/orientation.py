@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import av
 import numpy as np
-from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import SideData, SideDataContainer
 
 from stream_client.frames import Image
 
@@ -40,7 +40,8 @@ def orientation(frame: av.VideoFrame) -> Orientation:
     The matrix is nine int32, by row: x' = a*x + c*y and y' = b*x + d*y for a b 0, c d 0, and an offset.
     Source: ISO/IEC 14496-12, 6.2.2.
     """
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    # ``frame.side_data`` and the frame keep each other, and so its pixels, until a garbage collection.
+    matrix = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # PyAV's stub lacks it
     if not isinstance(matrix, SideData):
         return Orientation()
     a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix))
