@@ -8,7 +8,7 @@ from PIL import Image as PillowImage
 
 from stream_client.frames import Detections, Image, Tensor
 from stream_client.tracking.bytetrack import ByteTrack
-from stream_client.tracking.candidates import Candidates, suppress
+from stream_client.tracking.candidates import Array, Candidates, suppress
 from stream_client.tracking.layouts import arrays_of, find_layout, read_layout
 from stream_client.tracking.options import DetectionOptions, LayoutName, TrackerName
 from stream_client.tracking.tracker import Tracker
@@ -38,9 +38,12 @@ class DetectionReader:
         self._names = tuple(class_names)
         self._tracker = tracker
         self._layout: LayoutName | None = None
+        self._fits = False
+        """Whether frames are brought to the one size of the model."""
 
     def fit(self, image: Image, width: int, height: int) -> Image:
         """``image``, RGB uint8, in the size that a model takes: with its aspect on grey, or stretched."""
+        self._fits = True
         if image.shape[:2] == (height, width):
             return image
         whole = PillowImage.fromarray(image)
@@ -56,6 +59,7 @@ class DetectionReader:
     def read(self, outputs: Mapping[str, Tensor], sent: Size, shown: Size, timestamp: int) -> Detections:
         """The detections of a frame: ``sent`` is the size of the image that the model saw, ``shown`` of the result's.
 
+        An image that went through :meth:`fit` is where that has put it, another at the left top, perhaps smaller.
         ``timestamp`` is in µs. Raises :class:`.ConfigurationError` for outputs that are no detections.
         """
         options = self.options
@@ -82,16 +86,10 @@ class DetectionReader:
             return detections
         return replace(detections, track_ids=self._tracker.update(detections, timestamp))
 
-    def _on_frame(self, found: Candidates, sent: Size, shown: Size) -> tuple[np.ndarray, np.ndarray | None]:
+    def _on_frame(self, found: Candidates, sent: Size, shown: Size) -> tuple[Array, Array | None]:
         """Boxes and key points in pixels of the frame."""
         unit = np.array(sent if found.relative else (1, 1), dtype=np.float32)
-        if self.options.fit == "stretch":
-            scale = np.array(shown, dtype=np.float32) / np.array(sent, dtype=np.float32)
-            offset = np.zeros(2, np.float32)
-        else:
-            shrunk, left, top = _letterbox(shown, sent)
-            scale = np.full(2, 1 / shrunk, np.float32)
-            offset = np.array([round(left), round(top)], dtype=np.float32)
+        scale, offset = self._placement(sent, shown)
         limits = np.array([*shown, *shown], dtype=np.float32)
         boxes = (found.boxes * np.tile(unit, 2) - np.tile(offset, 2)) * np.tile(scale, 2)
         boxes = np.clip(boxes, 0, limits).astype(np.float32)
@@ -100,6 +98,15 @@ class DetectionReader:
         keypoints = found.keypoints.copy()
         keypoints[..., :2] = (keypoints[..., :2] * unit - offset) * scale
         return boxes, keypoints
+
+    def _placement(self, sent: Size, shown: Size) -> tuple[Array, Array]:
+        """How much larger the frame is than what the model saw of it, and where that began, in the model's pixels."""
+        if not self._fits:  # columns may have been added on the right
+            return np.full(2, shown[1] / sent[1], np.float32), np.zeros(2, np.float32)
+        if self.options.fit == "stretch":
+            return np.array([shown[0] / sent[0], shown[1] / sent[1]], np.float32), np.zeros(2, np.float32)
+        shrunk, left, top = _letterbox(shown, sent)
+        return np.full(2, 1 / shrunk, np.float32), np.array([round(left), round(top)], np.float32)
 
 
 def open_tracker(name: TrackerName) -> Tracker | None:

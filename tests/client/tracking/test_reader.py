@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from stream_client.frames import Tensor
 from stream_client.tracking import DetectionOptions, DetectionReader, to_coco
 from stream_client.tracking.candidates import overlaps, suppress
+from stream_client.tracking.options import Fit
 
 
 def yolov10(*rows: tuple[float, ...]) -> dict[str, Tensor]:
@@ -30,14 +31,25 @@ def yolov5(*rows: tuple[float, ...]) -> dict[str, Tensor]:
 
 def test_a_box_on_the_letterbox_comes_back_to_its_place_on_the_frame() -> None:
     # 1280x720 on 640x640: half the size, 140 pixels of grey above.
-    found = DetectionReader().read(yolov10((100, 190, 200, 290, 0.9, 0)), (640, 640), (1280, 720), 0)
+    reader = DetectionReader()
+    reader.fit(np.zeros((720, 1280, 3), np.uint8), 640, 640)
+    found = reader.read(yolov10((100, 190, 200, 290, 0.9, 0)), (640, 640), (1280, 720), 0)
     np.testing.assert_allclose(found.boxes, [[200, 100, 400, 300]])
 
 
 def test_a_box_on_a_stretched_frame_comes_back_to_its_place() -> None:
     reader = DetectionReader(DetectionOptions(fit="stretch"))
+    reader.fit(np.zeros((720, 1280, 3), np.uint8), 640, 640)
     found = reader.read(yolov10((100, 160, 200, 320, 0.9, 0)), (640, 640), (1280, 720), 0)
     np.testing.assert_allclose(found.boxes, [[200, 180, 400, 360]])
+
+
+@pytest.mark.parametrize("fit", ["letterbox", "stretch"])
+def test_a_frame_that_a_graph_got_shrunk_and_with_columns_on_its_right_keeps_its_places(fit: Fit) -> None:
+    # 884x500, sent as 442x250 with six more columns for OVMS's rows of 16 pixels.
+    reader = DetectionReader(DetectionOptions(fit=fit))
+    found = reader.read(yolov10((10, 20, 30, 40, 0.9, 0)), (448, 250), (884, 500), 0)
+    np.testing.assert_allclose(found.boxes, [[20, 40, 60, 80]])
 
 
 @given(width=st.integers(40, 300), height=st.integers(40, 300), model=st.sampled_from([(64, 64), (96, 64), (64, 160)]))
