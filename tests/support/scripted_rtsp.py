@@ -4,7 +4,8 @@ import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from types import TracebackType
+
+from tests.support.in_thread import InThread
 
 
 class _Connection(socketserver.StreamRequestHandler):
@@ -36,7 +37,7 @@ class _Connection(socketserver.StreamRequestHandler):
                     self.wfile.write(self.server.packets)
 
 
-class ScriptedRtsp(socketserver.ThreadingTCPServer):
+class ScriptedRtsp(InThread, socketserver.ThreadingTCPServer):
     """Describes itself with ``description`` and sends ``packets``, interleaved; ``refused``: status by method.
 
     ``flood``: comes for ever in place of SETUP's answer.
@@ -66,7 +67,6 @@ class ScriptedRtsp(socketserver.ThreadingTCPServer):
         self._description = description
         self._refused = refused or {}
         self._public = public
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,))
 
     @contextmanager
     def counted(self) -> Iterator[None]:
@@ -93,14 +93,3 @@ class ScriptedRtsp(socketserver.ThreadingTCPServer):
         if method == "SETUP":
             return "200 OK", "Session: 1;timeout=20\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n"
         return "200 OK", "\r\n"
-
-    def __enter__(self) -> "ScriptedRtsp":
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.shutdown()
-        self._thread.join()
-        self.server_close()

@@ -1,11 +1,11 @@
 """A real HTTP server of videos: whole files, streams without a length, MJPEG cameras, playlists."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
+
+from tests.support.in_thread import InThread
 
 Chunks = Callable[[], Iterator[bytes]]
 
@@ -53,7 +53,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Keep the test's output clean."""
 
 
-class WebStreams(ThreadingHTTPServer):
+class WebStreams(InThread, ThreadingHTTPServer):
     """Serves the files of ``folder``, and ``streams``: a content type and what makes the bytes, by name.
 
     ``ranges``: parts of a file may be asked for. ``cuts``: the bytes after which the next answers break off.
@@ -69,22 +69,10 @@ class WebStreams(ThreadingHTTPServer):
         self.streams = streams or {}
         self.ranges = ranges
         self.cuts: list[int] = []
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,))
 
     def url(self, name: str) -> str:
         """The address of a file or stream."""
         return f"http://127.0.0.1:{self.server_port}/{name}"
-
-    def __enter__(self) -> "WebStreams":
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.shutdown()
-        self._thread.join()
-        self.server_close()
 
 
 def mjpeg(frames: list[bytes], rate: float) -> tuple[str, Chunks]:

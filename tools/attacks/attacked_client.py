@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 from tools.attacks.base import Figure
-from tools.attacks.graph_server import resident
+from tools.attacks.memory import sampled
 
 STOP_SECONDS = 2.0
 SAID_BYTES = 20_000
@@ -27,6 +26,7 @@ class AttackedClient:
 
     def __init__(self, process: "subprocess.Popen[bytes]", said: Path) -> None:
         self.process = process
+        self.pid = process.pid
         self.peak = 0.0
         self.stop_seconds = 0.0
         self.text = ""
@@ -67,7 +67,7 @@ def attacked_client(*flags: str, descriptors: int = 1024) -> Iterator[AttackedCl
             process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
         client = AttackedClient(process, said)
         try:
-            with _sampled(client):
+            with sampled(client):
                 yield client
                 if process.poll() is None:
                     process.terminate()
@@ -80,23 +80,6 @@ def attacked_client(*flags: str, descriptors: int = 1024) -> Iterator[AttackedCl
             client.read()
             if client.odd():
                 print(client.text[-2000:], file=sys.stderr)
-
-
-@contextmanager
-def _sampled(client: AttackedClient) -> Iterator[None]:
-    ended = threading.Event()
-
-    def sample() -> None:
-        while not ended.wait(0.02):
-            client.peak = max(client.peak, resident(client.process.pid))
-
-    thread = threading.Thread(target=sample)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def figures(clients: Sequence[AttackedClient], memory: float = MEMORY) -> list[Figure]:

@@ -6,7 +6,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import grpc
 
@@ -15,6 +14,7 @@ from kserve_wire.names import method_path
 from tests.conftest import ROOT
 from tests.support.graph_server import ECHO
 from tools.attacks.base import Figure
+from tools.attacks.memory import resident, sampled
 
 MIB = 1 << 20
 HEALTH_SECONDS = 2.0
@@ -70,7 +70,7 @@ def attacked_server(*flags: str, servables: Sequence[str] = ECHO, frames: bool =
     assert process.stdout is not None
     try:
         server = AttackedServer(process, json.loads(process.stdout.readline()))
-        with _sampled(server), _bystander(server, frames):
+        with sampled(server), _bystander(server, frames):
             yield server
         server.ended_by_itself = not server.is_running()
         process.terminate()
@@ -78,15 +78,6 @@ def attacked_server(*flags: str, servables: Sequence[str] = ECHO, frames: bool =
     finally:
         process.kill()
         process.wait()
-
-
-def resident(pid: int) -> float:
-    """The resident memory of a process in MiB, 0 when it is gone."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return 0.0
-    return sum(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:"))
 
 
 def infer(name: str = "passThrough", *, size: int = 0, shape: Sequence[int] = ()) -> ModelInferRequest:
@@ -114,23 +105,6 @@ def in_parallel(number: int, work: Callable[[int], object]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
-
-
-@contextmanager
-def _sampled(server: AttackedServer) -> Iterator[None]:
-    ended = threading.Event()
-
-    def sample() -> None:
-        while not ended.wait(0.02):
-            server.peak = max(server.peak, resident(server.pid))
-
-    thread = threading.Thread(target=sample)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
         thread.join()
 
 
