@@ -10,12 +10,12 @@ from stream_client.embedded import EmbeddedServer
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.frames import Frame, Image, Landmarks
 from stream_client.landmarks.decoder import LandmarkDecoder
+from stream_client.pipeline.connector import Connector
 from stream_client.processing.requests import Converter, converter
 from stream_client.transport.base import Request
 from stream_client.transport.one_by_one import OneByOne
 from stream_client.transport.options import EMBEDDED, TransportOptions
 from stream_client.transport.servable import LANDMARK_GRAPH
-from stream_client.transport.session import connect
 
 _TIMEOUT = 30.0
 """Seconds to wait for the landmarks of a frame. The first frame is the slowest."""
@@ -35,10 +35,10 @@ class LandmarkFinder:
     """
 
     def __init__(self, grpc_address: str = EMBEDDED) -> None:
-        self._address = grpc_address
-        self._server = EmbeddedServer()
-        self._session: OneByOne | None = None
-        self._convert: Converter | None = None
+        server = EmbeddedServer() if grpc_address == EMBEDDED else None
+        self._connector = Connector(TransportOptions(grpc_address, model_name=LANDMARK_GRAPH), server)
+        self._session: tuple[OneByOne, Converter] | None = None
+        self._open = False
         self._decoder = LandmarkDecoder()
         self._lock = threading.Lock()
         self._index = 0
@@ -56,7 +56,8 @@ class LandmarkFinder:
         """The landmarks of ``image``, RGB uint8 [height, width, 3]; ``None``: nobody is seen.
 
         ``timestamp`` is in µs and increases; without it, it is the time of the call. Raises
-        :class:`.StreamClientError` where the server fails; the next call connects anew.
+        :class:`.StreamClientError` where the server fails; the next call connects anew, to a new local server if that
+        has ended.
         """
         if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             what = f"{image.dtype} {list(image.shape)}" if isinstance(image, np.ndarray) else type(image).__name__
@@ -64,11 +65,11 @@ class LandmarkFinder:
         with self._lock:
             frame = self._frame(np.ascontiguousarray(image), timestamp)
             try:
-                session, convert = self._open()
+                session, convert = self._opened()
                 request = Request(frame.timestamp, convert(frame))
                 _, outputs = session.ask(request, session.encode(request))
             except StreamClientError:
-                self._close_session()
+                self._end()
                 raise
             sent = request.inputs[0].array
             shown = frame.image.shape
@@ -77,8 +78,8 @@ class LandmarkFinder:
     def close(self) -> None:
         """End the session, and the local server if there is one. Safe twice."""
         with self._lock:
-            self._close_session()
-            self._server.close()
+            self._end()
+            self._connector.close()
 
     def _frame(self, image: Image, timestamp: int | None) -> Frame:
         wanted = time.time_ns() // 1000 if timestamp is None else timestamp
@@ -87,21 +88,17 @@ class LandmarkFinder:
         self._index += 1
         return frame
 
-    def _open(self) -> tuple[OneByOne, Converter]:
-        if self._session is None or self._convert is None:
-            address = self._address
-            if address == EMBEDDED:
-                if not self._server.address:
-                    self._server.start()
-                address = self._server.address
-            session = connect(TransportOptions(address, model_name=LANDMARK_GRAPH))
-            self._convert = converter(session, ())
-            self._session = OneByOne(session, timeout=_TIMEOUT, further=_FURTHER)
-            self._session.open()
+    def _opened(self) -> tuple[OneByOne, Converter]:
+        if self._session is None:
+            session = self._connector.connect().session
+            self._session = OneByOne(session, timeout=_TIMEOUT, further=_FURTHER), converter(session, ())
+        if not self._open:
+            self._session[0].open()  # a local server that has ended is started again here
+            self._open = True
             self._decoder = LandmarkDecoder()
-        return self._session, self._convert
+        return self._session
 
-    def _close_session(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            session.close()
+    def _end(self) -> None:
+        self._open = False
+        if self._session is not None:
+            self._session[0].close()

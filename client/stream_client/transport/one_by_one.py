@@ -16,10 +16,11 @@ class OneByOne:
         self._session = session
         self._timeout = timeout
         self._further = further
-        self._answers = _Answers(frozenset(spec.name for spec in session.servable.outputs))
+        self._answers = self._no_answers()
 
     def open(self) -> None:
-        """Start the session; raises :class:`.TransportError`."""
+        """Start the session, for the first time or after :meth:`close`; raises :class:`.TransportError`."""
+        self._answers = self._no_answers()
         self._session.transport.open(self._answers, request_timeout=self._timeout)
 
     def encode(self, request: Request) -> bytes:
@@ -38,6 +39,9 @@ class OneByOne:
     def close(self) -> None:
         """End the session. Safe twice."""
         self._session.transport.close()
+
+    def _no_answers(self) -> "_Answers":
+        return _Answers(frozenset(spec.name for spec in self._session.servable.outputs))
 
 
 class _Answers:
