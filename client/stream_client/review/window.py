@@ -1,8 +1,6 @@
 """A window that plays landmarks: over the video, and as a skeleton that turns."""
 
 import math
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +12,12 @@ from stream_client.frames import Image
 from stream_client.review.recording import Recording, Row
 from stream_client.review.skeleton import BONES, HAND_BONES
 from stream_client.sources.file import FileSource
+from stream_client.util.desktop import open_window
 from stream_client.util.extras import install_command
 
 _HEIGHT = 480
 """Of the window, in pixels."""
 _GREEN, _YELLOW, _GREY = (86, 224, 160), (240, 228, 66), (30, 33, 39)
-_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
 _TURN = 2 * math.pi / 9000  # radians a millisecond
 
 
@@ -28,24 +26,17 @@ def show(recording: Recording, *, video: Path | None = None, title: str = "") ->
 
     Raises :class:`.ConfigurationError` without pygame or a display.
     """
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    first = recording.rows[0]
+    width = max(1, round(first["width"] * _HEIGHT / first["height"]))
     try:
-        import pygame
+        pygame, window = open_window((width + _HEIGHT, _HEIGHT), title or "landmarks")
     except ImportError as error:
         raise ConfigurationError(
             f"a window needs pygame-ce: {install_command('screen')}, or write a page", option="html"
         ) from error
-    if sys.platform == "linux" and not any(name in os.environ for name in _DISPLAYS):
-        raise ConfigurationError("there is no display for a window: write a page", option="html")
-    first = recording.rows[0]
-    width = max(1, round(first["width"] * _HEIGHT / first["height"]))
-    try:
-        pygame.display.init()
-        pygame.font.init()
-        window = pygame.display.set_mode((width + _HEIGHT, _HEIGHT))
-    except pygame.error as error:
+    except OSError as error:
         raise ConfigurationError(f"no window can be opened ({error}): write a page", option="html") from error
-    pygame.display.set_caption(title or "landmarks")
+    pygame.font.init()
     images = None if video is None else _Images(video)
     try:
         _play(pygame, window, recording, images, width)

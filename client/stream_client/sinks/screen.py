@@ -1,16 +1,12 @@
-"""A window on the desktop, by SDL (pygame-ce)."""
+"""Frames in a window on the desktop."""
 
-import os
-import sys
 from typing import Any
 
 from stream_client.errors import SinkError
 from stream_client.frames import Result, StreamInfo
+from stream_client.util.desktop import open_window
 from stream_client.util.extras import install_command
 from stream_client.util.media import written_shape
-
-_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
-"""Environment variables. One of them names the display, or how to do without one."""
 
 
 class ScreenSink:
@@ -26,31 +22,20 @@ class ScreenSink:
 
     def open(self, info: StreamInfo) -> None:
         """Open the window."""
-        os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+        size = (round(info.width * info.sample_aspect_ratio), info.height)
         try:
-            import pygame
+            self._pygame, self._window = open_window(size, self._title, resizable=True)
         except ImportError as error:
             raise SinkError(
                 f"the screen needs pygame-ce: {install_command('screen')} ({error})",
                 option="sinks",
             ) from error
-        try:
-            if sys.platform == "linux" and not any(name in os.environ for name in _DISPLAYS):
-                raise pygame.error("no window system")  # SDL would print its own message as well
-            pygame.display.init()
-            if pygame.display.get_driver() in ("dummy", "offscreen"):
-                raise pygame.error("no window system")
-            size = (round(info.width * info.sample_aspect_ratio), info.height)
-            self._window = pygame.display.set_mode(size, pygame.RESIZABLE)
-        except pygame.error as error:
-            pygame.display.quit()
+        except OSError as error:
             raise SinkError(
                 f"no display to open a window on ({error}): set DISPLAY, or write a file",
                 option="sinks",
                 value="out.mp4",
             ) from error
-        pygame.display.set_caption(self._title)
-        self._pygame = pygame
         self._info = info
 
     def write(self, result: Result) -> bool:

@@ -7,12 +7,14 @@ import numpy.typing as npt
 from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 
-MAX_PIXELS = 64 * 1024 * 1024
-"""The largest image that is decoded: 8K has half as many. A few bytes can claim to be far more."""
+from stream_client.frames import MAX_PIXELS
 
 
 def decode_image(data: bytes | bytearray | memoryview) -> npt.NDArray[np.uint8]:
-    """RGB uint8 [height, width, 3] of a JPEG or PNG; raises ``ValueError`` for anything else, or a huge one."""
+    """RGB uint8 [height, width, 3] of a JPEG or PNG; raises ``ValueError`` for anything else, or a huge one.
+
+    A few bytes can claim to be gigabytes, so the size is looked at before anything is decoded.
+    """
     try:
         with PillowImage.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
             if image.width * image.height > MAX_PIXELS:

@@ -43,14 +43,8 @@ class _Plain(HTTPConnection):
         self.sock = _Socket(self.sock, self._until)
 
 
-class _Secure(HTTPSConnection):
-    def __init__(self, *arguments: Any, until: float, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._until = until
-
-    def connect(self) -> None:
-        super().connect()
-        self.sock = _Socket(self.sock, self._until)
+class _Secure(_Plain, HTTPSConnection):
+    """The same over TLS: what :class:`_Plain` builds on is HTTPSConnection here."""
 
 
 class _Socket:
