@@ -18,6 +18,10 @@ PATTERN = (
 )
 """A live test picture, 160x120 at 30 frames a second, a key frame each half second."""
 SOUND_ONLY = "( audiotestsrc is-live=1 ! alawenc ! rtppcmapay name=pay0 pt=8 )"
+MJPEG = (
+    "( videotestsrc is-live=1 ! video/x-raw,format=I420,width=160,height=120,framerate=30/1 "
+    "! jpegenc ! rtpjpegpay name=pay0 pt=26 )"
+)
 UNKNOWN_CODEC = (
     "( videotestsrc is-live=1 ! video/x-raw,width=160,height=120,framerate=30/1 ! x264enc tune=zerolatency "
     "! rtpgstpay name=pay0 )"

@@ -1,6 +1,7 @@
 """Our own reader for H.264 and H.265 by RTSP. It has each frame one frame period before FFmpeg's demuxer does."""
 
 import logging
+import threading
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from fractions import Fraction
@@ -22,6 +23,8 @@ from stream_client.util.urls import moved
 logger = logging.getLogger(__name__)
 
 _NOMINAL_RATE = Fraction(30)
+_RELEASE_PAUSES = (0, 0.05, 0.1, 0.2, 0.4)
+"""Seconds before each of FFmpeg's attempts: a server may release our own session only after the connection has gone."""
 _CLEAR = (400, 401, 403, 404, 453, 454)
 
 
@@ -40,7 +43,7 @@ class RtspFeed:
         self.properties = FeedProperties()
         self._classify = classify
         self._player = Player(live.url, timeout=live.open_timeout, udp=live.udp, insecure=live.insecure)
-        self._aborted = False
+        self._aborted = threading.Event()
 
     def frames(self) -> Generator[FeedFrame | FeedSound, None, None]:
         """Connect, and decode until the end."""
@@ -61,7 +64,7 @@ class RtspFeed:
 
     def abort(self) -> None:
         """Make a wait for the peer fail now."""
-        self._aborted = True
+        self._aborted.set()
         self._player.abort()
 
     def _play(self) -> PlayedTrack | None:
@@ -80,15 +83,22 @@ class RtspFeed:
         return track
 
     def _frames_of_ffmpeg(self) -> Generator[FeedFrame | FeedSound, None, None]:
-        if self._aborted:
-            raise SourceError(f"{self.live.name}: stopped")
         self._player.close()
         # Credentials do not follow a redirect to another server.
         live = replace(self.live, url=moved(self.live.url, self._player.url))
-        feed = FfmpegFeed(live, self._classify)
-        for frame in feed.frames():
-            self.properties = feed.properties
-            yield frame
+        for pause in _RELEASE_PAUSES:
+            if self._aborted.wait(pause):
+                raise SourceError(f"{self.live.name}: stopped")
+            feed = FfmpegFeed(live, self._classify)
+            try:
+                for frame in feed.frames():
+                    self.properties = feed.properties
+                    yield frame
+                return
+            except SourceError as error:
+                last = pause == _RELEASE_PAUSES[-1]
+                if self.properties.codec or last or not isinstance(error.__cause__, av.error.HTTPServerError):
+                    raise
 
     def _decode(self, track: PlayedTrack) -> Generator[FeedFrame, None, None]:
         decoder = av.CodecContext.create(track.format.codec, "r")

@@ -37,7 +37,7 @@ from stream_client.util.media import ImageShape
 from stream_client.util.urls import CREDENTIALS_VARIABLE
 from tests.support.ports import free_port
 from tests.support.publisher import Publisher
-from tests.support.rtsp_server import PATTERN, SOUND_ONLY, UNKNOWN_CODEC, RtspServer
+from tests.support.rtsp_server import MJPEG, PATTERN, SOUND_ONLY, UNKNOWN_CODEC, RtspServer
 from tests.support.scripted_rtsp import ScriptedRtsp
 
 USER, PASSWORD = "me", "p@ss/w"
@@ -46,7 +46,16 @@ TRACK = VideoTrack(ImageShape(160, 120, Fraction(1), written_color(Color(), 160,
 
 @pytest.fixture(scope="module")
 def rtsp() -> Iterator[RtspServer]:
-    with RtspServer(play={"test": PATTERN, "sound": SOUND_ONLY, "odd": UNKNOWN_CODEC}) as server:
+    with RtspServer(
+        play={
+            "test": PATTERN,
+            "sound": SOUND_ONLY,
+            "odd": UNKNOWN_CODEC,
+            "mjpeg": MJPEG,
+            "mjpeg2": MJPEG,
+            "mjpeg3": MJPEG,
+        }
+    ) as server:
         yield server
 
 
@@ -96,6 +105,18 @@ def test_a_slow_reader_gets_the_newest_frames_and_sees_the_gap(rtsp: RtspServer)
     source.close()
     assert after[0].index > before.index + LiveSource.BUFFERED
     assert [frame.index for frame in after] == sorted({frame.index for frame in after})
+
+
+@pytest.mark.parametrize("path", ["mjpeg", "mjpeg2", "mjpeg3"])
+def test_a_codec_that_only_ffmpeg_reads_opens_at_once(rtsp: RtspServer, path: str) -> None:
+    source = network_source(rtsp.url(path), timeout=20, reconnect_timeout=0)
+    try:
+        assert source.open().codec == "mjpeg"
+        frame = source.read()
+        assert frame is not None
+        assert frame.image.shape == (120, 160, 3)
+    finally:
+        source.close()
 
 
 def test_refusals_are_told_apart_in_one_line_each(rtsp: RtspServer, guarded: RtspServer) -> None:
