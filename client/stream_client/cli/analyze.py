@@ -13,7 +13,6 @@ from typing import Any
 from PIL import ImageColor
 
 from stream_client.classify.factory import open_classifier
-from stream_client.cli.assembly import transport_options
 from stream_client.cli.flags import add_server_flags
 from stream_client.cli.messages import error_line
 from stream_client.cli.parser import Parser
@@ -28,6 +27,7 @@ from stream_client.options import ClassifierOptions, RunOptions, StreamOptions
 from stream_client.processing.labels import read_label_names
 from stream_client.processing.overlay import WHITE, Rgb, draw_label
 from stream_client.review.label_statistics import LabelStatistics
+from stream_client.run_settings import transport_options
 from stream_client.sinks.labels import LabelsSink
 from stream_client.transport.options import EMBEDDED, TransportOptions
 from stream_client.transport.servable import LANDMARK_GRAPH
@@ -103,7 +103,7 @@ def run(arguments: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
 
 def _transport(flags: argparse.Namespace, stack: ExitStack) -> TransportOptions:
     """How to reach the server; an embedded one starts once, for all videos."""
-    options = transport_options(flags)
+    options = transport_options(vars(flags))
     if options.model_name is None and flags.classifier:
         options = replace(options, model_name=LANDMARK_GRAPH)
     if options.address != EMBEDDED:

@@ -12,7 +12,6 @@ from stream_client.benchmark.options import BenchmarkOptions
 from stream_client.benchmark.plot import check_plot, draw
 from stream_client.benchmark.report import report_json, write_report
 from stream_client.benchmark.sweep import Outcome, SweepOptions, points, sweep, sweep_table
-from stream_client.cli.assembly import transport_options
 from stream_client.cli.flags import add_server_flags
 from stream_client.cli.messages import error_line
 from stream_client.cli.parser import Parser
@@ -20,6 +19,7 @@ from stream_client.cli.setting_flags import add_settings
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.options import RunOptions
+from stream_client.run_settings import transport_options
 from stream_client.transport.options import EMBEDDED, Api, TransportOptions
 from stream_client.transport.session import connect
 from stream_client.util.settings import read
@@ -79,7 +79,7 @@ def _transport(flags: argparse.Namespace, stack: ExitStack) -> TransportOptions:
     """One server, and one servable, for all points."""
     apis: list[Api] = flags.api
     flags.api = apis[0]
-    options = transport_options(flags)
+    options = transport_options(vars(flags))
     if options.address == EMBEDDED:
         server = EmbeddedServer(read(EmbeddedOptions, vars(flags)))
         stack.callback(server.close)

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from stream_client.cli.assembly import run_transport
+from stream_client.cli.assembly import given_by
 from stream_client.cli.flags import build_parser as run_parser
 from stream_client.cli.messages import error_line, with_flag
 from stream_client.doctor import machine
@@ -21,6 +21,7 @@ from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.frames import Image
 from stream_client.publishing.options import SinkOptions
+from stream_client.run_settings import run_transport
 from stream_client.sources.options import SourceOptions
 from stream_client.test_source.code import FrameCode
 from stream_client.test_source.pattern import TestPattern
@@ -78,7 +79,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def examine(flags: argparse.Namespace, stack: ExitStack) -> Iterator[Finding]:
     """Yield each finding as soon as it is known. ``stack`` ends what was started."""
-    transport = run_transport(flags)
+    transport = run_transport(given_by(flags))
     yield machine.versions()
     yield from machine.codecs(writes_video=any(spec not in ("screen", "none") for spec in flags.output_stream))
     source = SourceChecks(flags.input_stream, read(SourceOptions, vars(flags)))

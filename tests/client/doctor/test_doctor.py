@@ -305,7 +305,7 @@ def test_a_display_is_found(tmp_path: Path, nobody: str, monkeypatch: pytest.Mon
 def test_flags_that_contradict_each_other_are_usage_errors(nobody: str) -> None:
     done = run_here("doctor", "--grpc_address", nobody, "--tls_ca", "ca.pem")
     assert done.returncode == 2
-    assert "need --tls" in done.stderr
+    assert "need tls (--tls)" in done.stderr
 
 
 def test_an_rtsp_source_is_told_with_codec_rate_and_transport(tmp_path: Path, nobody: str) -> None:

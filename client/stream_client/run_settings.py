@@ -1,0 +1,183 @@
+"""A run from its settings, by their names: what the command line, a file of streams and a form have in common.
+
+Modules that few runs need are imported where they are used, so that a run starts sooner.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+
+from stream_client.client import StreamClient
+from stream_client.embedded import EmbeddedOptions, EmbeddedServer
+from stream_client.errors import ConfigurationError
+from stream_client.monitoring.observer import Observer
+from stream_client.options import ClassifierOptions, RunOptions, StreamOptions
+from stream_client.processing.labels import read_label_names
+from stream_client.processing.results import Detector, LandmarkClassifier, annotated
+from stream_client.publishing.options import SinkOptions
+from stream_client.publishing.sharing import EncoderPool
+from stream_client.sinks.base import Sink
+from stream_client.sinks.factory import open_sink
+from stream_client.sinks.label_changes import LabelChangesSink
+from stream_client.sinks.labels import LabelsSink
+from stream_client.sinks.landmarks import LandmarksSink
+from stream_client.sources.factory import open_source
+from stream_client.sources.options import SourceOptions
+from stream_client.tracking.options import DetectionOptions
+from stream_client.transport.options import EMBEDDED, TlsOptions, TransportOptions
+from stream_client.transport.servable import LANDMARK_GRAPH
+from stream_client.util.redact import redact
+from stream_client.util.settings import Setting, read, settings
+from stream_client.util.urls import split_credentials
+
+Settings = Mapping[str, object]
+"""Values by the names of settings, in the user's units, as flags have them. ``None`` is as good as not given."""
+
+OPTIONS: tuple[type, ...] = (
+    *(StreamOptions, SourceOptions, SinkOptions, ClassifierOptions, DetectionOptions),
+    *(TransportOptions, TlsOptions, EmbeddedOptions, RunOptions),
+)
+"""The options whose settings make up a run, in the order in which they are shown."""
+TLS = "tls"
+"""Whether to use TLS: the one name of a run that is no field of its options."""
+
+
+def run_settings() -> Mapping[str, Setting]:
+    """Every setting of a run, by name, without :data:`TLS`."""
+    return {each.name: each for options in OPTIONS for each in settings(options)}
+
+
+def check_names(given: Settings) -> None:
+    """Raise :class:`.ConfigurationError` for a name that is no setting, with the nearest that is one."""
+    known = (*run_settings(), TLS)
+    for name in given:
+        if name not in known:
+            nearest = get_close_matches(name, known, 1)
+            hint = f"; did you mean {nearest[0]}?" if nearest else ""
+            raise ConfigurationError(f"{name} is no setting of a run{hint}")
+
+
+def make_client(
+    given: Settings,
+    *,
+    observers: Sequence[Observer] = (),
+    server: EmbeddedServer | None = None,
+    sinks: Sequence[Sink] = (),
+) -> StreamClient:
+    """The client with its source, outputs and server; nothing is opened yet.
+
+    ``sinks`` are beside the outputs that the settings name. ``server`` is a local server that the caller owns. Raises
+    :class:`.ConfigurationError` for settings that cannot work.
+    """
+    check_files(given)
+    stream, run = read(StreamOptions, given), read(RunOptions, given)
+    source = open_source(stream.input_stream, read(SourceOptions, given), reconnect_timeout=run.reconnect_timeout)
+    label_names = read_label_names(stream.labels) if stream.labels else None
+    return StreamClient(
+        source,
+        [*_sinks(given, stream, run), *sinks],
+        run_transport(given),
+        options=run,
+        embedded=server,
+        label_names=label_names,
+        output_name=stream.output_name,
+        label_output_name=stream.label_output_name,
+        postprocess=annotated if stream.label_text else (lambda result: result.image),
+        observers=observers,
+        classifier=_classifier(given, label_names),
+        detector=_detector(given, label_names),
+    )
+
+
+def run_transport(given: Settings) -> TransportOptions:
+    """How a run reaches its servable: landmarks need the graph that gives them."""
+    options = transport_options(given)
+    if options.model_name is None and (given.get("classifier") or given.get("landmarks_output")):
+        return replace(options, model_name=LANDMARK_GRAPH)
+    return options
+
+
+def transport_options(given: Settings) -> TransportOptions:
+    """How to reach the server."""
+    tls = read(TlsOptions, given) if given.get(TLS) else None
+    if tls is None and any(given.get(each.name) for each in settings(TlsOptions)):
+        raise ConfigurationError("tls_ca, tls_cert and tls_key need tls", option=TLS)
+    options = read(TransportOptions, given, tls=tls)
+    if options.address != EMBEDDED and (given.get("models_dir") or given.get("config_path")):
+        raise ConfigurationError("models_dir and config_path are for the embedded server only")
+    return options
+
+
+def files_written(given: Settings) -> list[tuple[str, Path]]:
+    """The files that a run writes, each with its setting."""
+    stream = read(StreamOptions, given)
+    named = [
+        ("output_stream", spec) for spec in stream.output_stream if spec not in ("none", "screen") and "://" not in spec
+    ]
+    files: list[tuple[str, Path]] = [(name, Path(spec)) for name, spec in named]
+    for name in ("labels_output", "label_changes_output", "landmarks_output"):
+        path: Path | None = getattr(stream, name)
+        if path is not None:
+            files.append((name, path))
+    return files
+
+
+def check_files(given: Settings, others: Sequence[tuple[str, Path]] = ()) -> None:
+    """Raise :class:`.ConfigurationError` for a file or address that two outputs write, or for a file that is read.
+
+    ``others`` are files that are written beside the run's own, each with its setting.
+    """
+    stream = read(StreamOptions, given)
+    published: set[str] = set()
+    for spec in stream.output_stream:
+        address = split_credentials(spec)[0]
+        if "://" in spec and address in published:
+            raise ConfigurationError(f"{redact(spec)} is named twice", option="output_stream")
+        published.add(address)
+    users = {Path(os.path.realpath(stream.input_stream)): "input_stream"}
+    for name, path in (*files_written(given), *others):
+        try:
+            takes_one = path.is_file() or not path.exists()  # /dev/null takes any number
+        except OSError as error:
+            raise ConfigurationError(f"cannot write {path}: {error.strerror}", option=name) from error
+        if takes_one:
+            if path.resolve() in users:
+                raise ConfigurationError(f"{path} is named twice, by {users[path.resolve()]} too", option=name)
+            users[path.resolve()] = name
+
+
+def _sinks(given: Settings, stream: StreamOptions, run: RunOptions) -> list[Sink]:
+    options = read(SinkOptions, given, rtsp_insecure=read(SourceOptions, given).rtsp_insecure)
+    pool = EncoderPool()
+    sinks = [
+        open_sink(name, options, reconnect_timeout=run.reconnect_timeout, pool=pool) for name in stream.output_stream
+    ]
+    if stream.labels_output is not None:
+        sinks.append(LabelsSink(stream.labels_output))
+    if stream.label_changes_output is not None:
+        sinks.append(LabelChangesSink(stream.label_changes_output))
+    if stream.landmarks_output is not None:
+        sinks.append(LandmarksSink(stream.landmarks_output))
+    return sinks
+
+
+def _classifier(given: Settings, label_names: Sequence[str] | None) -> LandmarkClassifier | None:
+    options = read(ClassifierOptions, given)
+    if options.classifier is None:
+        return None
+    from stream_client.classify.factory import open_classifier
+
+    return open_classifier(options, label_names)
+
+
+def _detector(given: Settings, label_names: Sequence[str] | None) -> Detector | None:
+    options = read(DetectionOptions, given)
+    if options.detections is None:
+        if options.tracker != "none":
+            raise ConfigurationError("a tracker follows detections: read them", option="detections", value="auto")
+        return None
+    from stream_client.tracking.reader import DetectionReader, open_tracker
+
+    return DetectionReader(options, class_names=label_names or (), tracker=open_tracker(options.tracker))
