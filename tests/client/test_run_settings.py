@@ -27,6 +27,7 @@ def test_a_run_needs_no_flags(tmp_path: Path, pass_through_server: str) -> None:
         "labels_output": str(labels),
         "grpc_address": pass_through_server,
         "model_name": "passThrough",
+        "drop_policy": "block",
         "limit_frames": 5,
     }
     assert files_written(given) == [("labels_output", labels)]
