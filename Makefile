@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 LOCK := $(if $(shell command -v flock),flock $(VENV).lock)
 DEMO := demo-output
 
-.PHONY: demo test containers environments lint docs wheel versions bench conformance fuzz attack degenerate soak clean
+.PHONY: demo web test containers environments lint docs wheel versions bench conformance fuzz attack degenerate soak clean
 
 demo: $(VENV)/embedded
 	@mkdir -p $(DEMO)
@@ -14,6 +14,10 @@ demo: $(VENV)/embedded
 	    --output_stream $(DEMO)/demo.mp4 --labels_output $(DEMO)/labels.jsonl
 	@echo "video:  $(CURDIR)/$(DEMO)/demo.mp4"
 	@echo "labels: $(CURDIR)/$(DEMO)/labels.jsonl"
+
+# The web application; Ctrl-C ends it.
+web: $(VENV)/web
+	$(RUN) client/client.py web
 
 # In two processes, since many tests wait for what they test; those of a file stay together.
 test: $(VENV)/dev
@@ -83,7 +87,7 @@ soak: $(VENV)/dev
 # The marker files say which extras are installed and from which pyproject.toml. Two targets may be made at once in one
 # checkout: the second waits for the first, also for the demo's outputs. An environment that was left half made has no
 # pip.
-$(VENV)/dev $(VENV)/embedded: $(VENV)/%: pyproject.toml hatch_build.py $(wildcard protos/*.proto)
+$(VENV)/dev $(VENV)/embedded $(VENV)/web: $(VENV)/%: pyproject.toml hatch_build.py $(wildcard protos/*.proto)
 	$(LOCK) sh -ec 'if [ ! -e $@ ] || [ -n "$$(find $^ -newer $@)" ]; then \
 	    $(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV); \
 	    $(RUN) -m pip install --quiet --disable-pip-version-check --editable ".[$*]"; touch $@; fi'

@@ -32,8 +32,11 @@ _COMMANDS = {
     "analyze": "stream_client.cli.analyze",
     "view": "stream_client.cli.view",
     "cameras": "stream_client.cli.cameras",
+    "web": "stream_client.cli.web",
 }
-"""Commands with flags of their own; ``train`` and ``evaluate`` need the extra ``train``."""
+"""Commands with flags of their own."""
+_EXTRAS = {"train": "train", "evaluate": "train", "web": "web"}
+"""The extras that commands need."""
 
 
 def _command(name: str, arguments: Sequence[str]) -> int:
@@ -41,7 +44,7 @@ def _command(name: str, arguments: Sequence[str]) -> int:
         module = importlib.import_module(_COMMANDS[name])
     except ModuleNotFoundError as error:
         print(
-            f"error: {name} needs {error.name}, which is not installed: {install_command('train')}",
+            f"error: {name} needs {error.name}, which is not installed: {install_command(_EXTRAS.get(name, 'train'))}",
             file=sys.stderr,
         )
         return USAGE_ERROR

@@ -15,7 +15,7 @@ from stream_client.tracking.options import DetectionOptions
 from stream_client.transport.options import TlsOptions, TransportOptions
 
 _USAGE = """%(prog)s --input_stream NAME --output_stream NAME [flags]
-       %(prog)s {cameras,train,evaluate,analyze,view,doctor,readback,benchmark} --help"""
+       %(prog)s {web,cameras,train,evaluate,analyze,view,doctor,readback,benchmark} --help"""
 _EXAMPLES = """
 examples:
   a camera on the screen             --input_stream 0 --output_stream screen
@@ -23,6 +23,7 @@ examples:
   your own OVMS                      --grpc_address host:9000 --input_stream in.mp4 --output_stream out.mp4
   any KServe v2 server               --grpc_address host:9000 --api unary --model_name NAME --input_stream in.mp4 \\
                                      --output_stream out.mp4
+  all of it in a browser             web                             (web --help)
   which cameras there are            cameras, at this machine and on the network    (cameras --help)
   your own classes                   train --data clips/ --out models/exercises     (train --help)
   and their labels in a stream       --input_stream 0 --classifier models/exercises --output_stream screen

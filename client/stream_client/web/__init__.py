@@ -1,0 +1,1 @@
+"""The web application: live cameras, streams and an API, served to browsers. Needs the extra ``web``."""
