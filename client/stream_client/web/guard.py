@@ -61,10 +61,10 @@ class Guard:
     def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._access.allows_host(hosts[0]):
-            return 421, "this Host is not a name of this application: use its address, or add the name (--allowed_host)"
+            return 421, "this Host is not a name of this application: use its address, or add the name to allowed_host"
         origin = headers.get("origin")
         if origin is not None and not self._access.allows_origin(origin, hosts[0]):
-            return 403, "pages of another site may not use this application (--allowed_origin)"
+            return 403, "pages of another site may not use this application, unless they are in allowed_origin"
         if origin is None and _is_embedded_elsewhere(headers):
             return 403, "pages of another site may not show parts of this application"
         if self._is_open(scope) or self._knows(headers) or headers.get("access-control-request-method"):
