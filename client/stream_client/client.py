@@ -155,6 +155,14 @@ class StreamClient:
         """Stop reading, as at the source's end. Frames that were read are still sent and answered. Returns at once."""
         self._supervisor.finish()
 
+    def pause(self) -> None:
+        """Take no frame until :meth:`resume`: a file waits, a live source's frames are dropped. Returns at once."""
+        self._supervisor.pause()
+
+    def resume(self) -> None:
+        """Go on after :meth:`pause`. Returns at once."""
+        self._supervisor.resume()
+
     @property
     def connections(self) -> Mapping[str, ConnectionSummary]:
         """The states of source, server and publishing sinks now: connecting, live, lost or ended."""

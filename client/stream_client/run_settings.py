@@ -12,10 +12,13 @@ from pathlib import Path
 from stream_client.client import StreamClient
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError
+from stream_client.frames import StreamInfo
 from stream_client.monitoring.observer import Observer
+from stream_client.monitoring.verdict import Conditions
 from stream_client.options import ClassifierOptions, RunOptions, StreamOptions
 from stream_client.processing.labels import read_label_names
 from stream_client.processing.results import Detector, LandmarkClassifier, annotated
+from stream_client.processing.small_frames import shrunk_size
 from stream_client.publishing.options import SinkOptions
 from stream_client.publishing.sharing import EncoderPool
 from stream_client.sinks.base import Sink
@@ -108,6 +111,17 @@ def transport_options(given: Settings) -> TransportOptions:
     if options.address != EMBEDDED and (given.get("models_dir") or given.get("config_path")):
         raise ConfigurationError("models_dir and config_path are for the embedded server only")
     return options
+
+
+def run_conditions(given: Settings, info: StreamInfo, upload_rate: float | None) -> Conditions:
+    """What the verdict has to know of a run with these settings; ``upload_rate`` as in its summary."""
+    run = read(RunOptions, given)
+    width, height = info.width, info.height
+    if run.max_side is not None:
+        width, height = shrunk_size(width, height, run.max_side)
+    source = read(StreamOptions, given).input_stream
+    udp = source.startswith("rtsp") and read(SourceOptions, given).rtsp_transport == "udp"
+    return Conditions(width, height, run.max_inflight == "auto", info.live, upload_rate, udp)
 
 
 def files_written(given: Settings) -> list[tuple[str, Path]]:

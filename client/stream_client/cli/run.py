@@ -14,9 +14,9 @@ from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.monitoring.progress import Progress
 from stream_client.monitoring.statistics import Statistics
 from stream_client.monitoring.summary import Summary
-from stream_client.monitoring.verdict import Conditions, verdict
+from stream_client.monitoring.verdict import verdict
 from stream_client.processing.results import LandmarkClassifier
-from stream_client.processing.small_frames import shrunk_size
+from stream_client.run_settings import run_conditions
 
 
 def run(flags: argparse.Namespace, server: EmbeddedServer | None) -> int:
@@ -100,12 +100,7 @@ def _print_last_failure(summary: Summary) -> None:
 
 def _print_verdict(statistics: Statistics, summary: Summary, flags: argparse.Namespace) -> None:
     assert summary.info is not None
-    width, height = summary.info.width, summary.info.height
-    if flags.max_side is not None:
-        width, height = shrunk_size(width, height, flags.max_side)
-    udp = flags.input_stream.startswith("rtsp") and flags.rtsp_transport == "udp"
-    conditions = Conditions(width, height, flags.max_inflight == "auto", summary.info.live, summary.upload_rate, udp)
-    found = verdict(statistics.snapshot(), conditions)
+    found = verdict(statistics.snapshot(), run_conditions(vars(flags), summary.info, summary.upload_rate))
     if found is not None:
         print(f"verdict: {with_flag(found.sentence, found.option, found.value)}", file=sys.stderr, flush=True)
 

@@ -14,6 +14,7 @@ DROP_REASONS = {
     "unreadable": "damaged, or in a format that cannot be converted",
     "max_fps": "above enforce_fps",
     "damaged": "damaged on their way",
+    "paused": "read while the run was paused",
     "connection_lost": "not sent while the server was away",
     "no_output": "taken by no output",
 }

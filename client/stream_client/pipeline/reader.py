@@ -35,6 +35,8 @@ class Reader:
         self._opened = threading.Event()
         self._go = threading.Event()
         self._stopping = threading.Event()
+        self._flowing = threading.Event()
+        self._flowing.set()
         self._info: StreamInfo | None = None
         self._open_error: StreamClientError | None = None
         self._exchange: Exchange | None = None
@@ -61,11 +63,20 @@ class Reader:
         self._damaged = DamagedFrames(damaged)
         self._go.set()
 
+    def pause(self) -> None:
+        """Offer no frame until :meth:`resume`: a file waits, a live source's frames are dropped. Safe at any time."""
+        self._flowing.clear()
+
+    def resume(self) -> None:
+        """Go on after :meth:`pause`."""
+        self._flowing.set()
+
     def stop(self) -> None:
         """Stop reading; a waiting read returns soon. Safe at any time, from any thread."""
         self._stopping.set()
         self._thread.expect_end()
         self._go.set()
+        self._flowing.set()
         self._source.interrupt()
 
     def join(self) -> None:
@@ -112,12 +123,17 @@ class Reader:
             gaps.book(frame)
             if frame is None:
                 break
+            if not self._flowing.is_set() and not info.live:
+                self._flowing.wait()
+                due, taken = time.monotonic(), None
             too_early = self._period > 0 and info.live and frame.captured < due
             if self._period and not too_early:
                 due = self._pace(frame, due, info)
             if taken is not None:
                 self._observer.source_read(time.monotonic() - taken)
-            if self._damaged.skips(frame):
+            if not self._flowing.is_set():
+                exchange.skip("paused")
+            elif self._damaged.skips(frame):
                 exchange.skip("damaged")
             elif too_early:
                 exchange.skip("max_fps")

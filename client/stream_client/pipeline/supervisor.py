@@ -111,6 +111,16 @@ class Supervisor:
             reader.stop()
         self._events.stopping()
 
+    def pause(self) -> None:
+        """Offer no frame until :meth:`resume`. Before the start it does nothing."""
+        if self._reader is not None:
+            self._reader.pause()
+
+    def resume(self) -> None:
+        """Go on after :meth:`pause`."""
+        if self._reader is not None:
+            self._reader.resume()
+
     def finish(self) -> None:
         """Read nothing more; what was read is still sent and answered. Returns at once."""
         if self._reader is not None:

@@ -31,25 +31,7 @@ class LabelsSink:
     def write(self, result: Result) -> bool:
         """Append a line."""
         assert self._lines is not None
-        label = result.label
-        latency = result.latency
-        row: dict[str, object] = {
-            "frame": result.frame.index,
-            "time": round(result.time, 6),
-            "label": label.name if label else None,
-            "score": round(label.score, 6) if label else None,
-            "scores": {name: round(score, 6) for name, score in label.scores.items()} if label else None,
-            "latency_ms": None if math.isnan(latency) else round(1000 * latency, 3),
-        }
-        if result.detections is not None:
-            row["detections"] = _rows(result.detections)
-        if label is not None and label.repetitions is not None:
-            row["repetitions"] = label.repetitions
-        if result.frame.capture_time is not None:
-            row["capture_time"] = result.frame.capture_time / 1_000_000
-        if result.frame.damaged:
-            row["damaged"] = True
-        self._lines.write(row)
+        self._lines.write(label_row(result))
         return True
 
     def close(self) -> None:
@@ -57,6 +39,29 @@ class LabelsSink:
         if self._lines is not None:
             self._lines.close()
             self._lines = None
+
+
+def label_row(result: Result) -> dict[str, object]:
+    """The object of a result, as :class:`LabelsSink` describes it."""
+    label = result.label
+    latency = result.latency
+    row: dict[str, object] = {
+        "frame": result.frame.index,
+        "time": round(result.time, 6),
+        "label": label.name if label else None,
+        "score": round(label.score, 6) if label else None,
+        "scores": {name: round(score, 6) for name, score in label.scores.items()} if label else None,
+        "latency_ms": None if math.isnan(latency) else round(1000 * latency, 3),
+    }
+    if result.detections is not None:
+        row["detections"] = _rows(result.detections)
+    if label is not None and label.repetitions is not None:
+        row["repetitions"] = label.repetitions
+    if result.frame.capture_time is not None:
+        row["capture_time"] = result.frame.capture_time / 1_000_000
+    if result.frame.damaged:
+        row["damaged"] = True
+    return row
 
 
 def _rows(detections: Detections) -> list[dict[str, object]]:
