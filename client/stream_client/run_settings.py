@@ -12,6 +12,7 @@ from pathlib import Path
 from stream_client.client import StreamClient
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError
+from stream_client.events.options import EventOptions
 from stream_client.frames import StreamInfo
 from stream_client.monitoring.observer import Observer
 from stream_client.monitoring.verdict import Conditions
@@ -39,7 +40,7 @@ Settings = Mapping[str, object]
 """Values by the names of settings, in the user's units, as flags have them. ``None`` is as good as not given."""
 
 OPTIONS: tuple[type, ...] = (
-    *(StreamOptions, SourceOptions, SinkOptions, ClassifierOptions, DetectionOptions),
+    *(StreamOptions, SourceOptions, SinkOptions, ClassifierOptions, DetectionOptions, EventOptions),
     *(TransportOptions, TlsOptions, EmbeddedOptions, RunOptions),
 )
 """The options whose settings make up a run, in the order in which they are shown."""
@@ -97,7 +98,9 @@ def make_client(
 def run_transport(given: Settings) -> TransportOptions:
     """How a run reaches its servable: landmarks need the graph that gives them."""
     options = transport_options(given)
-    if options.model_name is None and (given.get("classifier") or given.get("landmarks_output")):
+    if options.model_name is None and (
+        given.get("classifier") or given.get("landmarks_output") or _rules_need_landmarks(given)
+    ):
         return replace(options, model_name=LANDMARK_GRAPH)
     return options
 
@@ -174,7 +177,22 @@ def _sinks(given: Settings, stream: StreamOptions, run: RunOptions) -> list[Sink
         sinks.append(LabelChangesSink(stream.label_changes_output))
     if stream.landmarks_output is not None:
         sinks.append(LandmarksSink(stream.landmarks_output))
+    events = read(EventOptions, given)
+    if events.events is not None:
+        from stream_client.events.factory import open_events
+
+        sinks.append(open_events(events, options, pool))
     return sinks
+
+
+def _rules_need_landmarks(given: Settings) -> bool:
+    path = read(EventOptions, given).events
+    if path is None:
+        return False
+    from stream_client.events.read import read_rules
+    from stream_client.events.rules import needs_landmarks
+
+    return needs_landmarks(read_rules(path))
 
 
 def _classifier(given: Settings, label_names: Sequence[str] | None) -> LandmarkClassifier | None:

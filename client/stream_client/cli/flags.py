@@ -7,6 +7,7 @@ from stream_client.benchmark.options import BenchmarkOptions
 from stream_client.cli.parser import Parser
 from stream_client.cli.setting_flags import add_settings
 from stream_client.embedded import EmbeddedOptions
+from stream_client.events.options import EventOptions
 from stream_client.monitoring.options import MetricsOptions
 from stream_client.options import ClassifierOptions, RunOptions, StreamOptions
 from stream_client.publishing.options import SinkOptions
@@ -58,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_settings(add, ClassifierOptions)
     add("--dry_run", "--dry-run", action="store_true", help="print the samples that a training buffer would get")
     add_settings(parser.add_argument_group("detections").add_argument, DetectionOptions)
+    add_settings(parser.add_argument_group("events").add_argument, EventOptions)
     add = add_server_flags(parser)
     add_settings(add, TransportOptions, "api")
     add_settings(add, StreamOptions, "output_name", "label_output_name", "labels")

@@ -3,7 +3,6 @@
 import logging
 import math
 import threading
-import time
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 from functools import partial
@@ -17,10 +16,10 @@ from stream_client.publishing.fates import Fates
 from stream_client.publishing.pacing import Pacer
 from stream_client.publishing.refusals import TAKEN_OVER, is_closed_by_server, is_final, meaning, refuses_credentials
 from stream_client.publishing.session import Bounds, LineReport, Session
-from stream_client.publishing.sharing import EncoderPool, RawFrame
+from stream_client.publishing.sharing import EncoderPool, raw_frame
 from stream_client.publishing.wire import VideoTrack, WireFactory
 from stream_client.util.backoff import Backoff
-from stream_client.util.media import even, written_shape
+from stream_client.util.media import written_shape
 from stream_client.util.reconnector import Reconnector
 from stream_client.util.redact import redact
 from stream_client.util.retry_plan import RetryPlan
@@ -210,7 +209,7 @@ class PublishingSink:
         with self._changed:
             self._session = session
         try:
-            session.begin(_raw_frame(result), within)
+            session.begin(raw_frame(result), within)
         except BaseException:
             self._close_session(session)
             raise
@@ -229,7 +228,7 @@ class PublishingSink:
                 if result is None:
                     sent = session.repeat()
                 else:
-                    raw = _raw_frame(result)
+                    raw = raw_frame(result)
                     shape = session.track.shape
                     if raw.image.shape[:2] != (shape.height, shape.width):
                         return True
@@ -258,12 +257,3 @@ class PublishingSink:
             self._changed.wait_for(lambda: self._unseen or self._stop.is_set(), within)
             new, self._unseen = self._unseen, False
             return self._newest if new else None, self._stop.is_set()
-
-
-def _raw_frame(result: Result) -> RawFrame:
-    frame = result.frame
-    if frame.capture_time is not None:
-        wall_clock = frame.capture_time / 1e6
-    else:
-        wall_clock = time.time() - (time.monotonic() - frame.captured)
-    return RawFrame(even(result.image), result.time, frame.captured, frame.index, wall_clock)

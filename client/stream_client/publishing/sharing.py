@@ -6,13 +6,14 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
-from stream_client.frames import Image
+from stream_client.frames import Image, Result
 from stream_client.publishing.encoder import Encoder, EncoderFactory
 from stream_client.publishing.wire import EncodedFrame, VideoTrack
 from stream_client.rtsp.h264 import CLOCK_RATE, split_access_unit
+from stream_client.util.media import even
 
 KEY_SECONDS = 1.0
-"""Seconds between key frames, at most. Viewers can join and recover within this time."""
+"""Seconds between key frames, at most, of the clock and of the frames' times. Viewers can join within this time."""
 LIMITED_KEY_SECONDS = 2.0
 """The same where the bit rate is limited: key frames are what costs most."""
 _IDR = 5
@@ -29,6 +30,16 @@ class RawFrame:
     captured: float
     index: int
     wall_clock: float
+
+
+def raw_frame(result: Result) -> RawFrame:
+    """What to encode of a result."""
+    frame = result.frame
+    if frame.capture_time is not None:
+        wall_clock = frame.capture_time / 1e6
+    else:
+        wall_clock = time.time() - (time.monotonic() - frame.captured)
+    return RawFrame(even(result.image), result.time, frame.captured, frame.index, wall_clock)
 
 
 class Tap:
@@ -85,6 +96,7 @@ class SharedEncoder:
         self._last: RawFrame | None = None
         self._ticks = self._first_ticks = -1
         self._encoded_at = self._next_key = 0.0
+        self._next_key_ticks = 0
         self._in_encoder: deque[tuple[int, RawFrame]] = deque()
 
     def join(self, tap: Tap) -> None:
@@ -148,9 +160,11 @@ class SharedEncoder:
         self._ticks = max(ticks, self._ticks + 1)
         self._encoded_at = time.monotonic()
         self._in_encoder.append((self._ticks, raw))
-        key = self._encoded_at >= self._next_key or any(tap.wants_key for tap in self._taps)
+        due = self._encoded_at >= self._next_key or self._ticks >= self._next_key_ticks
+        key = due or any(tap.wants_key for tap in self._taps)
         if key:
             self._next_key = self._encoded_at + self._key_seconds
+            self._next_key_ticks = self._ticks + round(self._key_seconds * CLOCK_RATE)
         for data in self._encoder.encode(raw.image, self._ticks, key=key):
             presentation, shown = self._in_encoder.popleft()
             is_key = any(unit[0] & 0x1F == _IDR for unit in split_access_unit(data))

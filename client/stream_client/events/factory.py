@@ -1,0 +1,33 @@
+"""From options to the sink that finds events."""
+
+from stream_client.errors import ConfigurationError
+from stream_client.events.clips import Clips, ClipSeconds
+from stream_client.events.options import EventOptions
+from stream_client.events.outputs.factory import open_event_output
+from stream_client.events.read import read_rules
+from stream_client.events.sink import EventsSink
+from stream_client.publishing.factory import encoder_factory
+from stream_client.publishing.options import SinkOptions
+from stream_client.publishing.sharing import EncoderPool
+
+
+def open_events(options: EventOptions, video: SinkOptions, pool: EncoderPool) -> EventsSink:
+    """The sink for these rules. Clips share the encoder that outputs of the same ``pool`` have.
+
+    Raises :class:`.ConfigurationError`.
+    """
+    if options.events is None:
+        raise ConfigurationError("events come from rules: name their file", option="events")
+    rules = read_rules(options.events)
+    names = options.events_output or (str(options.events_dir / "events.jsonl"),)
+    clips = None
+    if options.clip is not None:
+        settings = (video.encoder, video.quality)
+        clips = Clips(ClipSeconds(*options.clip), options.events_dir, pool, encoder_factory(video), settings)
+    return EventsSink(
+        rules,
+        [open_event_output(name) for name in names],
+        folder=options.events_dir,
+        clips=clips,
+        stream=options.stream_name,
+    )
