@@ -33,9 +33,10 @@ _COMMANDS = {
     "view": "stream_client.cli.view",
     "cameras": "stream_client.cli.cameras",
     "web": "stream_client.cli.web",
+    "batch": "stream_client.cli.batch",
 }
 """Commands with flags of their own."""
-_EXTRAS = {"train": "train", "evaluate": "train", "web": "web"}
+_EXTRAS = {"train": "train", "evaluate": "train", "web": "web", "batch": "parquet"}
 """The extras that commands need."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from stream_client.errors import ConfigurationError
 from stream_client.frames import Result
-from stream_client.util.extras import install_command
+from stream_client.util.arrow import arrow
 
 Row = Mapping[str, Any]
 _PARTS = ("pose", "pose_world", "left_hand", "right_hand")
@@ -66,13 +66,10 @@ def _checked(row: Any, path: Path, number: int) -> Row:
 
 def _rows(path: Path) -> list[Any]:
     if path.suffix.lower() == ".parquet":
-        try:
-            from pyarrow import ArrowException, parquet
-        except ImportError as error:
-            raise ConfigurationError(f"Parquet needs pyarrow: {install_command('parquet')}") from error
+        pyarrow, parquet = arrow()
         try:
             rows: list[Any] = parquet.read_table(path).to_pylist()
-        except (OSError, ArrowException) as error:
+        except (OSError, pyarrow.ArrowException) as error:
             raise ConfigurationError(f"cannot read {path}: {error}") from error
         return rows
     try:

@@ -10,7 +10,7 @@ from stream_client.errors import ConfigurationError
 from stream_client.frames import Landmarks, Result, StreamInfo
 from stream_client.sinks.json_lines import JsonLines
 from stream_client.sinks.output_file import OutputFile, sink_errors
-from stream_client.util.extras import install_command
+from stream_client.util.arrow import arrow
 
 _OPTION = "landmarks_output"
 _PARTS = {"pose": 5, "pose_world": 3, "left_hand": 3, "right_hand": 3, "face": 3}
@@ -36,7 +36,7 @@ class LandmarksSink:
         if suffix not in (".jsonl", ".parquet"):
             raise ConfigurationError(f"{self._path}: .jsonl and .parquet can be written", option=_OPTION)
         if suffix == ".parquet":
-            _pyarrow()
+            arrow(_OPTION, ", or name a .jsonl")
         self._writer: JsonLines | _Parquet | None = None
         self._count = self._kept = 0
 
@@ -86,7 +86,7 @@ class _Parquet:
     def __init__(self, path: Path, option: str) -> None:
         self._path = path
         self._option = option
-        pa, parquet = _pyarrow()
+        pa, parquet = arrow(_OPTION, ", or name a .jsonl")
         whole = [("frame", pa.int64()), ("time", pa.float64()), ("width", pa.int32()), ("height", pa.int32())]
         lists = [(part, pa.list_(pa.list_(pa.float32()))) for part in _PARTS]
         self._schema = pa.schema([*whole, *lists])
@@ -120,15 +120,3 @@ class _Parquet:
         if self._rows:
             self._writer.write_table(self._table.from_pylist(self._rows, schema=self._schema))
             self._rows = []
-
-
-def _pyarrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise ConfigurationError(
-            f"Parquet needs pyarrow: {install_command('parquet')}, or name a .jsonl",
-            option=_OPTION,
-        ) from error
-    return pyarrow, parquet

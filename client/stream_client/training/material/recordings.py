@@ -2,17 +2,16 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stream_client.errors import ConfigurationError, SourceCodecError, SourceError, SourceNotFoundError
+from stream_client.errors import SourceCodecError, SourceError, SourceNotFoundError
 from stream_client.frames import Landmarks
 from stream_client.training.clips import Span, Track, one_line
-from stream_client.util.extras import install_command
+from stream_client.util.arrow import arrow
 
 _LABEL = "label"
 
@@ -97,7 +96,7 @@ def _plain_rows(path: Path, columns: list[str]) -> Iterator[Mapping[str, Any]]:
 
 
 def _parquet_rows(path: Path, columns: list[str]) -> Iterator[Mapping[str, Any]]:
-    pyarrow, parquet = _pyarrow()
+    pyarrow, parquet = arrow("data")
     try:
         with parquet.ParquetFile(path) as file:
             there = [name for name in columns if name in file.schema_arrow.names]
@@ -107,13 +106,3 @@ def _parquet_rows(path: Path, columns: list[str]) -> Iterator[Mapping[str, Any]]
                 yield from batch.to_pylist()
     except pyarrow.ArrowException as error:
         raise SourceCodecError(f"{path} is not Parquet that can be read: {str(error).splitlines()[0]}") from error
-
-
-@lru_cache(maxsize=1)
-def _pyarrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise ConfigurationError(f"Parquet needs pyarrow: {install_command('parquet')}", option="data") from error
-    return pyarrow, parquet

@@ -1,0 +1,1 @@
+"""Archives: many videos, each of them once."""

@@ -1,0 +1,156 @@
+"""What has become of each video: a record a video, and all of them as one Parquet table.
+
+A record is written after its results are in place, so a record that is there is true whenever a process is killed.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from stream_client.errors import SinkError
+from stream_client.fleet.batch.inputs import Video
+from stream_client.fleet.batch.options import Kind
+from stream_client.util.arrow import arrow
+
+Status = Literal["done", "failed"]
+_SUFFIXES: Mapping[Kind, str] = {"labels": ".jsonl", "landmarks": ".parquet", "video": ".mp4"}
+_UNIMPORTANT = frozenset(
+    (
+        *("grpc_address", "tls", "tls_ca", "tls_cert", "tls_key", "connect_timeout", "shared_memory"),
+        *("reconnect_timeout", "request_timeout", "join_timeout", "max_inflight", "latency_target"),
+    )
+)
+"""Settings on which no result depends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A row of the manifest.
+
+    ``size`` is in bytes and ``modified`` in nanoseconds since 1970, both 0 for remote videos. ``checksum`` is the
+    SHA-256 of the video, ``settings`` is a hash of what the results depend on. ``frames`` were read, ``delivered``
+    are in the results. ``seconds`` is the time it took. ``error`` is empty for a video that is done.
+    """
+
+    key: str
+    address: str
+    status: Status
+    settings: str
+    size: int = 0
+    modified: int = 0
+    checksum: str = ""
+    frames: int = 0
+    delivered: int = 0
+    seconds: float = 0.0
+    error: str = ""
+
+
+def settings_hash(settings: Mapping[str, object], results: Iterable[Kind]) -> str:
+    """What results depend on, as 16 hexadecimal digits; a classifier counts by its files."""
+    relevant: dict[str, object] = {
+        name: _plain(value)
+        for name, value in settings.items()
+        if value not in (None, (), []) and name not in _UNIMPORTANT
+    }
+    relevant["results"] = sorted(results)
+    classifier = settings.get("classifier")
+    if isinstance(classifier, str) and Path(classifier).is_dir():
+        relevant["classifier"] = [
+            (path.name, path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
+            for path in sorted(Path(classifier).rglob("*"))
+            if path.is_file()
+        ]
+    return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, bool | int | float | str) else str(value)
+
+
+class ResultFolder:
+    """The output folder: ``labels/KEY.jsonl``, ``landmarks/video=KEY/part.parquet``, ``video/KEY.mp4``, records."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def place(self, kind: Kind, key: str) -> Path:
+        """Where a result belongs. Landmarks are partitioned by video, as Arrow and DuckDB read them."""
+        if kind == "landmarks":
+            return self.path / kind / f"video={key}" / "part.parquet"
+        return self.path / kind / f"{key}{_SUFFIXES[kind]}"
+
+    def work(self, key: str) -> Path:
+        """Where a video's results are written before they are complete."""
+        return self.path / ".work" / key
+
+    def draft(self, kind: Kind, key: str) -> Path:
+        """The file of a result that is not complete yet."""
+        return self.work(key) / f"{kind}{_SUFFIXES[kind]}"
+
+    def publish(self, record: Record, kinds: Iterable[Kind]) -> None:
+        """Move the results of a video into place, then its record."""
+        for kind in kinds:
+            place = self.place(kind, record.key)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(self.draft(kind, record.key), place)
+        self.write(record)
+
+    def write(self, record: Record) -> None:
+        """Store a record, whole or not at all."""
+        place = self._record(record.key)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        draft = place.with_suffix(".draft")
+        with draft.open("w", encoding="utf-8") as file:
+            json.dump(asdict(record), file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, place)
+
+    def read(self, key: str) -> Record | None:
+        """The record of a video; ``None`` where there is none, or none that can be read."""
+        try:
+            return Record(**json.loads(self._record(key).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def is_current(self, video: Video, record: Record, settings: str, kinds: Iterable[Kind]) -> bool:
+        """Whether the results of ``record`` are those of the video as it is now, with these settings."""
+        if record.status != "done" or record.settings != settings:
+            return False
+        if not all(self.place(kind, record.key).exists() for kind in kinds):
+            return False
+        return video.remote or (record.size, record.modified) == state_of(video.address)
+
+    def write_table(self, videos: Iterable[Video]) -> Path:
+        """All records as ``manifest.parquet``, in the order of ``videos``; those of other videos follow."""
+        pyarrow, parquet = arrow("output")
+        first = {video.key: place for place, video in enumerate(videos)}
+        keys = {path.stem for path in (self.path / "manifest").glob("*.json")}
+        records = [record for key in keys if (record := self.read(key)) is not None]
+        records.sort(key=lambda record: (first.get(record.key, len(first)), record.key))
+        columns: dict[str, list[Any]] = {
+            field.name: [getattr(record, field.name) for record in records] for field in fields(Record)
+        }
+        place, draft = self.path / "manifest.parquet", self.path / "manifest.parquet.draft"
+        try:
+            parquet.write_table(pyarrow.table(columns), draft)
+            os.replace(draft, place)
+        except OSError as error:
+            raise SinkError(f"cannot write {place}: {error.strerror or error}", option="output") from error
+        return place
+
+    def _record(self, key: str) -> Path:
+        return self.path / "manifest" / f"{key}.json"
+
+
+def state_of(address: str) -> tuple[int, int]:
+    """Size in bytes and time of change in nanoseconds; zeros for a file that is not there."""
+    try:
+        status = os.stat(address)
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns

@@ -1,0 +1,40 @@
+"""What a batch writes, and where."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from stream_client.errors import ConfigurationError
+from stream_client.util.settings import check, setting
+
+Kind = Literal["labels", "landmarks", "video"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOptions:
+    """``output`` is a folder; ``results`` are what it gets of each video. ``workers`` are processes."""
+
+    output: Path = field(metadata=setting("folder for the results and the manifest", metavar="DIR"))
+    results: tuple[Kind, ...] = field(
+        default=("labels",), metadata=setting(f"what to write of each video: {', '.join(KINDS)}", metavar="KIND")
+    )
+    workers: int | None = field(
+        default=None, metadata=setting("videos at a time", minimum=1, maximum=256, otherwise="one for each core")
+    )
+    max_failures: int | None = field(
+        default=None,
+        metadata=setting("stop after this number of failed videos", minimum=0, otherwise="never", metavar="N"),
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        for kind in self.results:
+            if kind not in KINDS:
+                raise ConfigurationError(f"{kind!r} is none of {', '.join(KINDS)}", option="results")
+
+    @property
+    def worker_count(self) -> int:
+        """How many processes there are."""
+        return self.workers or len(os.sched_getaffinity(0))

@@ -1,0 +1,126 @@
+"""A batch: finds out what is missing, has it done, and sums up."""
+
+import fcntl
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from stream_client.errors import ConfigurationError, StreamClientError
+from stream_client.fleet.batch.inputs import Video
+from stream_client.fleet.batch.job import Batch
+from stream_client.fleet.batch.manifest import Record, ResultFolder, settings_hash
+from stream_client.fleet.batch.options import BatchOptions
+from stream_client.fleet.batch.pool import WorkerPool
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPlan:
+    """Which videos are to be done, and the hash of the settings.
+
+    ``others`` have results of other settings, or of an earlier state of the video.
+    """
+
+    settings_hash: str
+    videos: tuple[Video, ...]
+    missing: tuple[Video, ...]
+    others: int
+
+    @property
+    def current(self) -> int:
+        """Videos that have their results already."""
+        return len(self.videos) - len(self.missing)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSummary:
+    """How a batch ended. ``causes`` counts the failed videos of this run by what went wrong."""
+
+    done: int
+    failed: int
+    left: int
+    current: int
+    frames: int
+    causes: Mapping[str, int]
+    manifest: Path
+
+
+def plan(options: BatchOptions, settings: Mapping[str, object], videos: Sequence[Video]) -> BatchPlan:
+    """Compare the videos with the records of earlier runs."""
+    folder, wanted = ResultFolder(options.output), settings_hash(settings, options.results)
+    missing, others = [], 0
+    for video in videos:
+        record = folder.read(video.key)
+        if record is None or not folder.is_current(video, record, wanted, options.results):
+            missing.append(video)
+            others += record is not None and record.status == "done"
+    return BatchPlan(wanted, tuple(videos), tuple(missing), others)
+
+
+def run_batch(
+    options: BatchOptions,
+    settings: Mapping[str, object],
+    planned: BatchPlan,
+    on_record: Callable[[Record], None] = lambda record: None,
+    on_start: Callable[[WorkerPool], None] = lambda pool: None,
+) -> BatchSummary:
+    """Do what is missing. ``settings`` are a run's, with what is known about the server that all workers use.
+
+    ``on_record`` is called for each video as it ends. After more than ``max_failures`` failed videos no further one is
+    begun. The table is written at the end, also of a run that is interrupted.
+    """
+    folder = ResultFolder(options.output)
+    batch = Batch(
+        output=options.output,
+        results=options.results,
+        settings=settings,
+        settings_hash=planned.settings_hash,
+    )
+    done = failed = frames = 0
+    causes: Counter[str] = Counter()
+    try:
+        with WorkerPool(batch, planned.missing, options.worker_count) as pool:
+            on_start(pool)
+            for record in pool.records():
+                on_record(record)
+                if record.status == "done":
+                    done, frames = done + 1, frames + record.delivered
+                    continue
+                failed += 1
+                causes[record.error] += 1
+                if options.max_failures is not None and failed > options.max_failures:
+                    break
+    finally:
+        shutil.rmtree(options.output / ".work", ignore_errors=True)
+        manifest = folder.write_table(planned.videos)
+    left = len(planned.missing) - done - failed
+    return BatchSummary(done, failed, left, planned.current, frames, causes, manifest)
+
+
+@contextmanager
+def claim(output: Path) -> Iterator[None]:
+    """Make the folder, and keep other batches out of it. Raises :class:`.ConfigurationError`."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        lock = os.open(output / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise ConfigurationError(f"cannot write into {output}: {error.strerror}", option="output") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise ConfigurationError(f"another batch writes into {output}", option="output") from error
+    finally:
+        os.close(lock)
+
+
+def failure_of(summary: BatchSummary) -> StreamClientError | None:
+    """What a batch lacks; ``None`` where every video has its results."""
+    if not summary.failed and not summary.left:
+        return None
+    lacking = summary.failed + summary.left
+    text = f"{lacking} of {lacking + summary.done + summary.current} videos have no results"
+    return StreamClientError(f"{text}: run it again to do what is missing")
