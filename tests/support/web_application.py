@@ -3,16 +3,15 @@
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import httpx
 
-from stream_client.transport.options import TransportOptions
-from stream_client.web.access import access_for
 from stream_client.web.application import create
 from stream_client.web.model_server import ModelServer
 from stream_client.web.options import WebOptions
+from stream_client.web.parts import open_state
 from stream_client.web.serving import WebServer, listen
 from stream_client.web.state import State
 from tests.support.waiting import wait_until
@@ -31,10 +30,11 @@ class Application:
 def web_application(server: str = "127.0.0.1:1", options: WebOptions | None = None) -> Iterator[Application]:
     """An application, whose streams use the model server at that address. It has to end within two seconds."""
     options = options or WebOptions(port=0)
-    with listen(options) as listener, ModelServer(TransportOptions(server)) as model_server:
+    with ExitStack() as stack:
+        listener = stack.enter_context(listen(options))
         port = listener.getsockname()[1]
-        state = State(options, access_for(options, port), model_server)
-        web = WebServer(create(state), options)
+        state = stack.enter_context(open_state(options, port, ModelServer({"grpc_address": server})))
+        web = WebServer(create(state), options, state.streams.stop)
         thread = threading.Thread(target=lambda: asyncio.run(web.serve([listener])), name="web")
         thread.start()
         try:

@@ -15,12 +15,11 @@ from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.transport.options import EMBEDDED, TlsOptions, TransportOptions
 from stream_client.util.settings import read
-from stream_client.web.access import access_for
 from stream_client.web.application import create
 from stream_client.web.model_server import ModelServer
 from stream_client.web.options import WebOptions
+from stream_client.web.parts import open_state
 from stream_client.web.serving import WebServer, listen, url
-from stream_client.web.state import State
 
 _EPILOG = """
 Open the URL that it prints. Browsers give a page the camera only over HTTPS, or on the machine itself: for other
@@ -59,13 +58,12 @@ def main(arguments: Sequence[str]) -> int:
         options, server = read(WebOptions, vars(flags)), _model_server(flags)
         with listen(options) as listener:
             port = listener.getsockname()[1]
-            access = access_for(options, port)
             # uvicorn handles the signals while it serves, and sends them again once it has ended.
             previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
             try:
-                with server:
-                    print(f"web: {url(options, port, access.token)}", flush=True)
-                    web = WebServer(create(State(options, access, server)), options)
+                with open_state(options, port, server) as state:
+                    print(f"web: {url(options, port, state.access.token)}", flush=True)
+                    web = WebServer(create(state), options, state.streams.stop)
                     asyncio.run(web.serve([listener]))
             finally:
                 for number, handler in previous.items():
@@ -84,6 +82,6 @@ def _model_server(flags: argparse.Namespace) -> ModelServer:
         raise ConfigurationError("--tls_ca needs --tls")
     if flags.grpc_address != EMBEDDED and (flags.models_dir or flags.config_path):
         raise ConfigurationError("--models_dir and --config_path are for the embedded server only")
-    transport = read(TransportOptions, given, tls=TlsOptions(ca=flags.tls_ca) if flags.tls else None)
+    named = ("grpc_address", "tls", "tls_ca", "shared_memory", "connect_timeout")
     embedded = EmbeddedServer(read(EmbeddedOptions, given)) if flags.grpc_address == EMBEDDED else None
-    return ModelServer(transport, embedded)
+    return ModelServer({name: given[name] for name in named}, embedded)

@@ -41,6 +41,18 @@ class HistogramSnapshot:
         """Observations."""
         return sum(self.counts)
 
+    def quantile(self, share: float) -> float | None:
+        """The duration that ``share`` (0…1) of the observations do not exceed, interpolated in its bucket.
+
+        ``None`` without observations; the last bound where it lies above that.
+        """
+        wanted, below, low = share * self.count, 0, 0.0
+        for bound, inside in zip(self.bounds, self.counts, strict=False):
+            if inside and below + inside >= wanted:
+                return low + (bound - low) * max(0.0, wanted - below) / inside
+            below, low = below + inside, bound
+        return self.bounds[-1] if self.count else None
+
 
 class Histogram:
     """Counts durations by bucket; a bucket holds what is at most its bound. Not thread-safe."""

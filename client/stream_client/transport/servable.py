@@ -144,7 +144,7 @@ class ControlPlane:
     def _hint(self) -> str:
         if self._servables:
             return f"it serves {', '.join(self._servables)}"
-        usual = [graph for graph in (*KNOWN_GRAPHS, LANDMARK_GRAPH) if self._exists(graph)]
+        usual = [graph for graph in (*KNOWN_GRAPHS, LANDMARK_GRAPH) if self.has(graph)]
         if usual:
             return f"of the usual graphs it serves {', '.join(usual)}"
         return f"none of the usual graphs is there either{self._no_calculators()}"
@@ -159,7 +159,8 @@ class ControlPlane:
             return ""
         return f": OVMS {release[0]}.{release[1]} lacks their calculators; serve graphs/holistic_python in it"
 
-    def _exists(self, name: str) -> bool:
+    def has(self, name: str) -> bool:
+        """Whether the server describes a servable of that name."""
         try:
             self._servable(name)
         except StreamClientError:

@@ -8,10 +8,12 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from starlette.staticfiles import StaticFiles
 
-from stream_client.errors import ConfigurationError, StreamClientError
-from stream_client.web import health, live, login
+from stream_client.errors import ConfigurationError, SourceError, StreamClientError
+from stream_client.util.redact import redact
+from stream_client.web import catalog, health, live, login, metrics, uploads
 from stream_client.web.guard import Guard
 from stream_client.web.state import State
+from stream_client.web.streams import routes, watching
 
 
 def create(state: State) -> FastAPI:
@@ -24,8 +26,10 @@ def create(state: State) -> FastAPI:
         redoc_url=None,
         routes=live.routes(state),
     )
-    app.include_router(health.router(state))
-    app.include_router(login.router(state))
+    for part in (health, login, routes, uploads, catalog, metrics):
+        app.include_router(part.router(state))
+    app.include_router(watching.router())
+    app.state.streams = state.streams  # for the handlers' dependency
     app.add_exception_handler(StreamClientError, _refused)
     app.mount("/", StaticFiles(directory=str(files(__package__) / "page"), html=True))
     if state.access.origins:
@@ -40,7 +44,7 @@ def create(state: State) -> FastAPI:
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
-    """An error of the library: 400 for what was asked, 503 for what the server is not able to do now."""
-    status = 400 if isinstance(error, ConfigurationError) else 503
-    option = error.option if isinstance(error, StreamClientError) else None
-    return JSONResponse({"detail": str(error) if option is None else error.args[0], "option": option}, status)
+    """An error of the library: 400 for what was asked, 503 for what is not possible now."""
+    assert isinstance(error, StreamClientError)
+    status = 400 if isinstance(error, ConfigurationError | SourceError) else 503
+    return JSONResponse({"detail": redact(error.message), "option": error.option}, status)

@@ -13,7 +13,8 @@ class WebOptions:
     """Where the application listens, who may use it, and what it may cost.
 
     On loopback, everyone on this machine may use it, unless ``require_token``. Elsewhere a token is always needed.
-    Paths in requests are below ``media_dir``; without it no path is taken.
+    Paths in requests are below ``media_dir``. Without it they are below the current folder on loopback, and elsewhere
+    no path is taken.
     """
 
     host: str = field(default="127.0.0.1", metadata=setting("address to listen on", metavar="ADDRESS"))
@@ -22,7 +23,17 @@ class WebOptions:
     )
     media_dir: Path | None = field(
         default=None,
-        metadata=setting("folder of the files that streams may read and write", otherwise="none", metavar="DIR"),
+        metadata=setting(
+            "folder of the files that streams may read and write",
+            otherwise="the current folder on loopback, none elsewhere",
+            metavar="DIR",
+        ),
+    )
+    data_dir: Path | None = field(
+        default=None,
+        metadata=setting(
+            "folder to keep uploads and classifiers in", otherwise="a temporary one, removed at the end", metavar="DIR"
+        ),
     )
     max_sessions: int = field(
         default=8, metadata=setting("live cameras of browsers at once", minimum=1, maximum=1000, metavar="N")

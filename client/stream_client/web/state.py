@@ -3,14 +3,20 @@
 from dataclasses import dataclass
 
 from stream_client.web.access import Access
+from stream_client.web.folders import Folders
 from stream_client.web.model_server import ModelServer
 from stream_client.web.options import WebOptions
+from stream_client.web.streams.manager import StreamManager
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One application: its options, who may use it, and the model server of all streams and sessions."""
+    """One application: its options, who may use it, the model server of all streams and sessions, its folders, and its
+    streams.
+    """
 
     options: WebOptions
     access: Access
     server: ModelServer
+    folders: Folders
+    streams: StreamManager

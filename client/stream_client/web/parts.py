@@ -1,0 +1,27 @@
+"""Opens the parts of an application and closes them in turn."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stream_client.web.access import access_for
+from stream_client.web.folders import open_folders
+from stream_client.web.model_server import ModelServer
+from stream_client.web.options import WebOptions
+from stream_client.web.state import State
+from stream_client.web.streams.manager import StreamManager
+from stream_client.web.streams.places import Places
+
+
+@contextmanager
+def open_state(options: WebOptions, port: int, server: ModelServer) -> Iterator[State]:
+    """The state of an application that listens on ``port``. At the end, streams end and temporary files go.
+
+    Raises :class:`.ConfigurationError`.
+    """
+    access = access_for(options, port)
+    media = options.media_dir or (Path.cwd() if options.local else None)
+    with server, open_folders(options.data_dir) as folders:
+        places = Places(media, folders.uploads, folders.classifiers, this_machine=options.local)
+        with StreamManager(places, server, folders.results, max_running=options.max_streams) as streams:
+            yield State(options, access, server, folders, streams)

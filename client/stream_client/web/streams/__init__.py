@@ -1,0 +1,1 @@
+"""Streams of this machine, which the API starts and controls."""

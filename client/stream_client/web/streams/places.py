@@ -1,0 +1,156 @@
+"""What a stream of the API may read and write: names of files, addresses, devices."""
+
+import ipaddress
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from stream_client.errors import ConfigurationError
+from stream_client.publishing.factory import SCHEMES
+from stream_client.run_settings import Settings
+from stream_client.sources.camera import is_camera
+from stream_client.test_source.pattern import is_test_pattern
+from stream_client.util.redact import redact
+from stream_client.util.urls import split_credentials
+from stream_client.web.containers import check_video
+
+INPUT_SCHEMES = ("rtsp", "rtsps", "http", "https", "onvif")
+UPLOAD = "upload:"
+"""Begins the name of an uploaded file as a source, before its id."""
+_PLAIN_NAME = re.compile(r"[\w][\w .()+-]{0,99}")
+_ENDINGS = {
+    "output_stream": (".mp4", ".mov", ".mkv", ".ts"),
+    "labels_output": (".jsonl",),
+    "label_changes_output": (".jsonl",),
+    "landmarks_output": (".jsonl", ".parquet"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """``media`` is the folder of files that may be named, ``None``: no file may. ``uploads`` and ``classifiers`` are
+    folders of the application's own. Without ``this_machine`` no address of this machine may be named.
+    """
+
+    media: Path | None
+    uploads: Path
+    classifiers: Path
+    this_machine: bool
+
+    def resolve(self, given: Settings, results: Path) -> dict[str, object]:
+        """The settings with real paths. Plain names of outputs are files of ``results``.
+
+        Raises :class:`.ConfigurationError` or :class:`.SourceCodecError` for what may not be read or written.
+        """
+        found = dict(given)
+        found["input_stream"] = self._source(str(given["input_stream"]))
+        outputs = given.get("output_stream") or ()
+        assert isinstance(outputs, list | tuple)
+        found["output_stream"] = [self._output(str(each), "output_stream", results) for each in outputs]
+        for name in ("labels_output", "label_changes_output", "landmarks_output"):
+            if given.get(name) is not None:
+                found[name] = self._output(str(given[name]), name, results)
+        for name in ("labels", "classifier_schema"):
+            if given.get(name) is not None:
+                found[name] = str(self.file(str(given[name]), name))
+        if given.get("classifier") is not None:
+            found["classifier"] = self._classifier(str(given["classifier"]))
+        return found
+
+    def file(self, name: str, option: str) -> Path:
+        """A file or folder below ``media``."""
+        if self.media is None:
+            raise ConfigurationError(
+                "no path of this machine can be named: start the application with media_dir, or upload the file",
+                option=option,
+            )
+        media = self.media.resolve()
+        try:
+            path = (media / name).resolve()
+        except (OSError, ValueError, RuntimeError):  # too long, a zero byte, links in a circle
+            raise ConfigurationError(f"{name[:100]!r} is no path", option=option) from None
+        if not path.is_relative_to(media):
+            raise ConfigurationError(f"{name[:100]} is outside of media_dir", option=option)
+        return path
+
+    def upload(self, id: str) -> Path:
+        """The file of an upload; raises :class:`.ConfigurationError`."""
+        if re.fullmatch(r"[0-9a-f]{16}", id):
+            found = next(iter(self.uploads.glob(f"{id}.*")), None)
+            if found is not None:
+                return found
+        raise ConfigurationError("there is no such upload: upload the file again", option="input_stream")
+
+    def _source(self, name: str) -> str:
+        if is_test_pattern(name) or is_camera(name):
+            return name
+        if "://" in name:
+            return self._address(name, INPUT_SCHEMES, "input_stream")
+        path = self.upload(name.removeprefix(UPLOAD)) if name.startswith(UPLOAD) else self.file(name, "input_stream")
+        if not path.is_file():
+            raise ConfigurationError(f"{name[:100]} is no file", option="input_stream")
+        check_video(path, name[:100])
+        return str(path)
+
+    def _output(self, name: str, option: str, results: Path) -> str:
+        if name == "none":
+            return name
+        if "://" in name and option == "output_stream":
+            return self._address(name, SCHEMES, option)
+        if Path(name).suffix.lower() not in _ENDINGS[option]:
+            endings = ", ".join(_ENDINGS[option])
+            also = ", none, or a URL to publish to" if option == "output_stream" else ""
+            raise ConfigurationError(f"{redact(name[:100])!r} is no output: a file ({endings}){also}", option=option)
+        if "/" in name or "\\" in name:
+            return str(self.file(name, option))
+        if not _PLAIN_NAME.fullmatch(name):
+            raise ConfigurationError(f"{name[:100]!r} is no file name", option=option)
+        return str(results / name)
+
+    def _classifier(self, name: str) -> str:
+        if "://" in name:
+            return self._address(name, ("http", "https"), "classifier")
+        if _PLAIN_NAME.fullmatch(name) and (self.classifiers / name).is_dir():
+            return str(self.classifiers / name)
+        return str(self.file(name, "classifier"))
+
+    def _address(self, url: str, schemes: tuple[str, ...], option: str) -> str:
+        bare = split_credentials(url)[0]
+        scheme = bare.partition("://")[0].lower()
+        if scheme not in schemes:
+            known = ", ".join(f"{each}://" for each in schemes)
+            raise ConfigurationError(f"{redact(url[:200])}: only {known} can be named here", option=option)
+        if not self.this_machine:
+            _check_elsewhere(bare, option)
+        return url
+
+
+def _check_elsewhere(url: str, option: str) -> None:
+    """Raise :class:`.ConfigurationError` for an address of this machine, or one that is valid on its own link only.
+
+    Services there trust whoever comes from this machine (cloud metadata, administration).
+    """
+    try:
+        host = urlsplit(url).hostname or ""
+        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+    except (OSError, ValueError):
+        raise ConfigurationError(f"{redact(url[:200])}: there is no such host", option=option) from None
+    for text in found:
+        address = ipaddress.ip_address(text.partition("%")[0])
+        address = getattr(address, "ipv4_mapped", None) or address
+        if address.is_loopback or address.is_link_local or address.is_unspecified:
+            raise ConfigurationError(f"{redact(url[:200])} is an address of this machine", option=option)
+
+
+def shown(given: Settings) -> Mapping[str, object]:
+    """Settings as an answer shows them: without credentials."""
+    return {name: _shown(value) for name, value in given.items()}
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, str):
+        return redact(value)
+    return [_shown(each) for each in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,90 @@
+"""The newest frame of a run, as JPEG, for those who follow. Nothing is encoded when nobody does."""
+
+import io
+import threading
+
+from PIL import Image as PillowImage
+
+from stream_client.frames import Image, Result, StreamInfo
+from stream_client.web.handover import Handover
+
+MAX_SIDE = 960
+QUALITY = 75
+
+
+class Preview:
+    """A sink that keeps the newest image. Safe from any thread."""
+
+    name = "preview"
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._encoding = threading.Lock()
+        self._followers: set[Handover[int]] = set()
+        self._ended = False
+        self._index = -1
+        self._image: Image | None = None
+        self._encoded: tuple[int, bytes] = (-1, b"")
+
+    def open(self, info: StreamInfo) -> None:
+        """Nothing to prepare."""
+
+    def write(self, result: Result) -> bool:
+        """Keep the image, and tell those who follow its index."""
+        with self._lock:
+            self._index, self._image = result.frame.index, result.image
+            followers = tuple(self._followers)
+        for follower in followers:
+            follower.put(result.frame.index)
+        return True
+
+    def close(self) -> None:
+        """Nothing to close: the last image stays."""
+
+    def end(self) -> None:
+        """The run is over: those who follow get no more."""
+        with self._lock:
+            self._ended = True
+            followers, self._followers = self._followers, set()
+        for follower in followers:
+            follower.close()
+
+    @property
+    def followed(self) -> bool:
+        """Whether anybody follows."""
+        return bool(self._followers)
+
+    def follow(self, follower: Handover[int]) -> None:
+        """Tell ``follower`` of each further frame; it is closed after the last."""
+        with self._lock:
+            if not self._ended:
+                self._followers.add(follower)
+                return
+        follower.close()
+
+    def leave(self, follower: Handover[int]) -> None:
+        """Tell it no more."""
+        with self._lock:
+            self._followers.discard(follower)
+
+    def jpeg(self) -> bytes | None:
+        """The newest image, at most :data:`MAX_SIDE` pixels wide and high; ``None`` before the first frame.
+
+        Takes some milliseconds: not for the event loop. Those who watch the same frame share one encoding.
+        """
+        with self._encoding:
+            with self._lock:
+                index, image = self._index, self._image
+            if image is None:
+                return None
+            if self._encoded[0] != index:
+                self._encoded = (index, _encoded(image))
+            return self._encoded[1]
+
+
+def _encoded(image: Image) -> bytes:
+    shown = PillowImage.fromarray(image)
+    shown.thumbnail((MAX_SIDE, MAX_SIDE), PillowImage.Resampling.BILINEAR)
+    file = io.BytesIO()
+    shown.save(file, "JPEG", quality=QUALITY)
+    return file.getvalue()
