@@ -48,7 +48,12 @@ class MLflowScorer:
     def __call__(self, rows: npt.NDArray[np.float32]) -> Any:
         """The server's ``predictions``; raises :class:`PredictionError`."""
         values = rows.tolist()
-        body = {"dataframe_split": {"columns": self._columns, "data": values}} if self._columns else {"inputs": values}
+        return self.invoke(
+            {"dataframe_split": {"columns": self._columns, "data": values}} if self._columns else {"inputs": values}
+        )
+
+    def invoke(self, body: Mapping[str, object]) -> Any:
+        """The server's ``predictions`` for a body of one's own; raises :class:`PredictionError`."""
         request = urllib.request.Request(
             self._url, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
         )

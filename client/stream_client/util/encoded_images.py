@@ -10,14 +10,14 @@ from PIL import UnidentifiedImageError
 from stream_client.frames import MAX_PIXELS
 
 
-def decode_image(data: bytes | bytearray | memoryview) -> npt.NDArray[np.uint8]:
-    """RGB uint8 [height, width, 3] of a JPEG or PNG; raises ``ValueError`` for anything else, or a huge one.
+def decode_image(data: bytes | bytearray | memoryview, max_pixels: int = MAX_PIXELS) -> npt.NDArray[np.uint8]:
+    """RGB uint8 [height, width, 3] of a JPEG or PNG; raises ``ValueError`` for anything else, or one of more pixels.
 
     A few bytes can claim to be gigabytes, so the size is looked at before anything is decoded.
     """
     try:
         with PillowImage.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
-            if image.width * image.height > MAX_PIXELS:
+            if image.width * image.height > max_pixels:
                 raise ValueError(f"an image of {image.width}x{image.height} pixels is too large to decode")
             return np.asarray(image.convert("RGB"))
     except (UnidentifiedImageError, OSError, SyntaxError, PillowImage.DecompressionBombError) as error:

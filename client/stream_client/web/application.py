@@ -3,6 +3,7 @@
 from importlib.metadata import version
 from importlib.resources import files
 
+import socketio
 from fastapi import FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
@@ -12,6 +13,7 @@ from stream_client.errors import ConfigurationError, SourceError, StreamClientEr
 from stream_client.util.redact import redact
 from stream_client.web import catalog, health, live, login, metrics, uploads
 from stream_client.web.guard import Guard
+from stream_client.web.seeds import live_signs, streamposeml
 from stream_client.web.state import State
 from stream_client.web.streams import routes, watching
 
@@ -24,11 +26,14 @@ def create(state: State) -> FastAPI:
         openapi_url="/api/openapi.json",
         docs_url=None,  # their scripts come from another host
         redoc_url=None,
-        routes=live.routes(state),
+        routes=[*live.routes(state), *live_signs.routes(state)],
     )
     for part in (health, login, routes, uploads, catalog, metrics):
         app.include_router(part.router(state))
     app.include_router(watching.router())
+    seed = streamposeml.StreamPoseML(state)
+    app.include_router(streamposeml.router(seed))
+    app.mount("/socket.io", socketio.ASGIApp(seed.server, socketio_path="/socket.io"))
     app.state.streams = state.streams  # for the handlers' dependency
     app.add_exception_handler(StreamClientError, _refused)
     app.mount("/", StaticFiles(directory=str(files(__package__) / "page"), html=True))

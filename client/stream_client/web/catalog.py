@@ -1,4 +1,4 @@
-"""``/api/servables`` and ``/api/classifiers``: what streams can choose from."""
+"""``/api/servables``, ``/api/classifiers`` and ``/api/sessions``: what there is."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +31,16 @@ class ClassifierValue(BaseModel):
     labels: list[str]
 
 
+class SessionValue(BaseModel):
+    """A live session: its way in, the other side's address, its start in seconds since 1970, its counts of frames."""
+
+    id: str
+    kind: str
+    peer: str
+    since: float
+    counts: dict[str, int]
+
+
 def router(state: State) -> APIRouter:
     """The routes."""
     made = APIRouter(prefix="/api", tags=["catalog"])
@@ -52,6 +62,14 @@ def router(state: State) -> APIRouter:
         found = [(path.name, path) for path in _models(state.folders.classifiers)]
         found += [] if media is None else [(path.name, path) for path in _models(media)]
         return [ClassifierValue(name=name, labels=_labels(path)) for name, path in found[:_MOST]]
+
+    @made.get("/sessions")
+    def sessions() -> list[SessionValue]:
+        """The live sessions that are open."""
+        return [
+            SessionValue(id=each.id, kind=each.kind, peer=each.peer, since=each.since, counts=dict(each.counts))
+            for each in state.sessions.all()
+        ]
 
     return made
 

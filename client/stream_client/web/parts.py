@@ -8,6 +8,7 @@ from stream_client.web.access import access_for
 from stream_client.web.folders import open_folders
 from stream_client.web.model_server import ModelServer
 from stream_client.web.options import WebOptions
+from stream_client.web.sessions import Sessions
 from stream_client.web.state import State
 from stream_client.web.streams.manager import StreamManager
 from stream_client.web.streams.places import Places
@@ -24,4 +25,4 @@ def open_state(options: WebOptions, port: int, server: ModelServer) -> Iterator[
     with server, open_folders(options.data_dir) as folders:
         places = Places(media, folders.uploads, folders.classifiers, this_machine=options.local)
         with StreamManager(places, server, folders.results, max_running=options.max_streams) as streams:
-            yield State(options, access, server, folders, streams)
+            yield State(options, access, server, folders, places, streams, Sessions(options.max_sessions))

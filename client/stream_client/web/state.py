@@ -6,17 +6,21 @@ from stream_client.web.access import Access
 from stream_client.web.folders import Folders
 from stream_client.web.model_server import ModelServer
 from stream_client.web.options import WebOptions
+from stream_client.web.sessions import Sessions
 from stream_client.web.streams.manager import StreamManager
+from stream_client.web.streams.places import Places
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One application: its options, who may use it, the model server of all streams and sessions, its folders, and its
-    streams.
+    """One application: its options, who may use it, the model server of all streams and sessions, its folders, which
+    files and addresses may be named, its streams, and its live sessions.
     """
 
     options: WebOptions
     access: Access
     server: ModelServer
     folders: Folders
+    places: Places
     streams: StreamManager
+    sessions: Sessions

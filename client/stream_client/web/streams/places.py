@@ -57,7 +57,7 @@ class Places:
             if given.get(name) is not None:
                 found[name] = str(self.file(str(given[name]), name))
         if given.get("classifier") is not None:
-            found["classifier"] = self._classifier(str(given["classifier"]))
+            found["classifier"] = self.classifier(str(given["classifier"]))
         return found
 
     def file(self, name: str, option: str) -> Path:
@@ -88,7 +88,7 @@ class Places:
         if is_test_pattern(name) or is_camera(name):
             return name
         if "://" in name:
-            return self._address(name, INPUT_SCHEMES, "input_stream")
+            return self.address(name, INPUT_SCHEMES, "input_stream")
         path = self.upload(name.removeprefix(UPLOAD)) if name.startswith(UPLOAD) else self.file(name, "input_stream")
         if not path.is_file():
             raise ConfigurationError(f"{name[:100]} is no file", option="input_stream")
@@ -99,7 +99,7 @@ class Places:
         if name == "none":
             return name
         if "://" in name and option == "output_stream":
-            return self._address(name, SCHEMES, option)
+            return self.address(name, SCHEMES, option)
         if Path(name).suffix.lower() not in _ENDINGS[option]:
             endings = ", ".join(_ENDINGS[option])
             also = ", none, or a URL to publish to" if option == "output_stream" else ""
@@ -110,14 +110,16 @@ class Places:
             raise ConfigurationError(f"{name[:100]!r} is no file name", option=option)
         return str(results / name)
 
-    def _classifier(self, name: str) -> str:
+    def classifier(self, name: str) -> str:
+        """A classifier by its name, its path below ``media``, or the address of a scoring server."""
         if "://" in name:
-            return self._address(name, ("http", "https"), "classifier")
+            return self.address(name, ("http", "https"), "classifier")
         if _PLAIN_NAME.fullmatch(name) and (self.classifiers / name).is_dir():
             return str(self.classifiers / name)
         return str(self.file(name, "classifier"))
 
-    def _address(self, url: str, schemes: tuple[str, ...], option: str) -> str:
+    def address(self, url: str, schemes: tuple[str, ...], option: str) -> str:
+        """``url``, if it has one of these schemes and may be named."""
         bare = split_credentials(url)[0]
         scheme = bare.partition("://")[0].lower()
         if scheme not in schemes:

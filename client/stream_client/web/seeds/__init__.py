@@ -1,0 +1,1 @@
+"""Interfaces that other programs have: StreamPoseML's, and a websocket for JPEG frames."""

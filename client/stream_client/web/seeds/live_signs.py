@@ -1,0 +1,123 @@
+"""``/ws/live_signs``: JPEG frames in, landmarks and a label for each out."""
+
+import asyncio
+import json
+import logging
+import time
+
+from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from stream_client.aio import AsyncStreamClient
+from stream_client.classify.factory import open_classifier
+from stream_client.errors import StreamClientError
+from stream_client.options import ClassifierOptions, RunOptions
+from stream_client.processing.results import LandmarkClassifier
+from stream_client.transport.servable import LANDMARK_GRAPH
+from stream_client.util.encoded_images import decode_image
+from stream_client.util.redact import redact
+from stream_client.web.answers import result_value
+from stream_client.web.rate_limit import RateLimit
+from stream_client.web.seeds.buffered_frames import BufferedFrames
+from stream_client.web.sessions import Session, peer_of
+from stream_client.web.state import State
+
+logger = logging.getLogger(__name__)
+
+MAX_PIXELS = 3840 * 2160
+"""Of a frame, looked at before it is decoded."""
+MESSAGES_A_SECOND = 120.0
+SILENCE_SECONDS = 60.0
+"""Without a message the session ends."""
+_REFUSED, _FAILED = 1008, 1011
+"""Close codes of RFC 6455: a rule of ours, and a failure of ours."""
+
+
+def routes(state: State) -> list[BaseRoute]:
+    """The websocket's route."""
+
+    async def live_signs(websocket: WebSocket) -> None:
+        """``?classifier=NAME`` labels by a classifier of ``/api/classifiers``, ``?model_name=`` names another graph,
+        ``?face=1`` adds the face.
+        """
+        await websocket.accept()
+        try:
+            with state.sessions.open("websocket, JPEG", peer_of(websocket.scope)) as session:
+                await _serve(state, websocket, session)
+        except WebSocketDisconnect:
+            pass
+        except StreamClientError as error:
+            await _end(websocket, _REFUSED, redact(error.message))
+
+    return [WebSocketRoute("/ws/live_signs", live_signs)]
+
+
+async def _serve(state: State, websocket: WebSocket, session: Session) -> None:
+    """Until the other side closes: one task receives, one answers. The client is closed before this returns."""
+    client, frames = await asyncio.to_thread(_client, state, websocket)
+    try:
+        async with client:
+            receiving = asyncio.create_task(_receive(websocket, frames, session))
+            answering = asyncio.create_task(_answer(websocket, client, frames, session))
+            try:
+                await asyncio.wait((receiving, answering), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                frames.close()
+                for task in (receiving, answering):
+                    task.cancel()
+                ended = await asyncio.gather(receiving, answering, return_exceptions=True)
+        for outcome in ended:
+            if isinstance(outcome, StreamClientError):
+                raise outcome
+    finally:
+        frames.close()
+
+
+def _client(state: State, websocket: WebSocket) -> tuple[AsyncStreamClient, BufferedFrames]:
+    frames = BufferedFrames()
+    query = websocket.query_params
+    classifier: LandmarkClassifier | None = None
+    if name := query.get("classifier"):
+        classifier = open_classifier(ClassifierOptions(classifier=state.places.classifier(name)))
+    transport = state.server.transport(model_name=query.get("model_name") or LANDMARK_GRAPH)
+    options = RunOptions(stop_timeout=0.5)
+    return AsyncStreamClient(frames.take, (), transport, options=options, classifier=classifier), frames
+
+
+async def _receive(websocket: WebSocket, frames: BufferedFrames, session: Session) -> None:
+    limit = RateLimit(MESSAGES_A_SECOND)
+    while True:
+        message = await asyncio.wait_for(websocket.receive(), SILENCE_SECONDS)
+        if message["type"] == "websocket.disconnect":
+            return
+        if not limit.allows(time.monotonic()):
+            await _end(websocket, _REFUSED, f"more than {MESSAGES_A_SECOND:g} messages a second")
+            return
+        data = message.get("bytes")
+        try:
+            if not data:
+                raise ValueError("a frame is the bytes of a JPEG or PNG")
+            image = await asyncio.to_thread(decode_image, data, MAX_PIXELS)
+        except ValueError as error:
+            session.counts["refused"] = session.counts.get("refused", 0) + 1
+            await websocket.send_text(json.dumps({"error": str(error)}))
+            continue
+        session.counts["received"] = frames.add(image) + 1
+
+
+async def _answer(websocket: WebSocket, client: AsyncStreamClient, frames: BufferedFrames, session: Session) -> None:
+    face = websocket.query_params.get("face") == "1"
+    async for result in client:
+        value = {"index": frames.number(result.frame.index), **result_value(result, face=face)}
+        await websocket.send_text(json.dumps(value))
+        session.counts["answered"] = session.counts.get("answered", 0) + 1
+
+
+async def _end(websocket: WebSocket, code: int, reason: str) -> None:
+    """Say why, and close; the other side may have gone already."""
+    try:
+        if websocket.application_state is WebSocketState.CONNECTED:
+            await websocket.send_text(json.dumps({"error": reason}))
+            await websocket.close(code, reason[:100])
+    except (RuntimeError, WebSocketDisconnect):
+        logger.debug("the other side has gone before it was told: %s", reason)
