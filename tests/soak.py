@@ -1,15 +1,17 @@
-"""A long run of the whole relay under cuts: does it come back, and does it leak?
+"""A long run of the whole relay under cuts and steps of the clock: does it come back, is it right, does it leak?
 
-    python -m tests.soak [--minutes 15] [--cuts 20] [--size 640x480] [--json FILE]
+    python -m tests.soak [--minutes 15] [--cuts 20] [--steps 8] [--pattern testsrc:640x480@30] [--json FILE]
 
-GStreamer's RTSP server plays a test picture at 30 frames a second, the client relays it through the graph
-server's pass-through graph to a second RTSP server, and a viewer watches there. The servers of source and output
-are killed in turn, ``--cuts`` times each, spread over the run. For every cut the time from the server's return to
-the first frame delivered, or published, again is measured. Resident memory, threads and descriptors of the client's
-process are read each second; growth compares the mean of the run's last fifth with that of its second fifth, since
-the first fills caches.
+A second client publishes the test pattern to GStreamer's RTSP server. The client relays it through the graph server's
+pass-through graph to a second RTSP server and to a file. The source's server, the output's server and the graph server
+are killed in turn, ``--cuts`` times each, spread over the run. For every cut the time from the server's return to the
+first frame delivered again is measured. libfaketime steps this process's wall clock by up to an hour both ways,
+``--steps`` times; its monotonic clock goes on. Resident memory, threads and descriptors of this process are read each
+second; growth compares the mean of the run's last fifth with that of its second fifth, since the first fills caches.
+At the end the file is read back by the numbers in its frames.
 
-Exit status 1 where memory grew 3 % or more, a thread or descriptor was left, or a return took longer than 3 s.
+Exit status 1 where memory grew 3 % or more, a thread or descriptor was left, a return took longer than 3 s, the file
+has not exactly the delivered frames, each once and in order, or a frame's time is 1 s or more from when it was painted.
 """
 
 import argparse
@@ -17,19 +19,37 @@ import gc
 import json
 import os
 import statistics
+import subprocess
 import sys
+import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import cycle
 from pathlib import Path
+from typing import Protocol
 
 from stream_client import StreamClient, TransportOptions
 from stream_client.monitoring.ledger import LedgerSnapshot
-from tests.support.graph_server import ECHO, graph_server_process
+from stream_client.sources.file import FileSource
+from stream_client.test_source.code import read_code
+from stream_client.test_source.readings import ReadbackReport, Reading, Tally
+from tests.support.fake_clock import FakeClock
+from tests.support.graph_server import KilledServer
 from tests.support.rtsp_server import RtspServer
 from tests.support.waiting import wait_until
 
-MAX_GROWTH, MAX_RETURN_SECONDS = 0.03, 3.0
+MAX_GROWTH, MAX_RETURN_SECONDS, MAX_TIMING_ERROR = 0.03, 3.0, 1.0
+STEPS = (-3600, 3600, -30, 4)
+"""Seconds; one after another, again and again."""
+PUBLISH = """
+import sys
+from stream_client import StreamClient
+StreamClient(*sys.argv[1:], lambda request: {"output": request.inputs[0].array}).run()
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +73,38 @@ def sample(started: float) -> Sample:
     )
 
 
-def pattern(size: str) -> str:
-    """A GStreamer pipeline with a moving picture of ``size``, 30 frames a second."""
-    width, height = size.split("x")
-    return (
-        f"( videotestsrc is-live=1 pattern=ball ! video/x-raw,width={width},height={height},framerate=30/1 "
-        "! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=30 ! rtph264pay name=pay0 pt=96 )"
-    )
+def pause(seconds: float) -> None:
+    """In place of :func:`time.sleep`, which fails under libfaketime."""
+    threading.Event().wait(max(0.0, seconds))
+
+
+@contextmanager
+def camera(url: str, pattern: str) -> Iterator[None]:
+    """A process that publishes the test pattern to ``url`` until it is left, whatever happens to the server."""
+    process = subprocess.Popen([sys.executable, "-c", PUBLISH, pattern, url], stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+class Cut(Protocol):
+    """A server that can be killed and started again."""
+
+    def start(self) -> None:
+        """Serve, at the same port as before."""
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
 
 
 class Cutter:
-    """Kills the two RTSP servers in turn and measures how long each return takes."""
+    """Kills servers and measures how long each return takes."""
 
     AWAY_SECONDS = 1.0
 
-    def __init__(self, client: StreamClient, servers: dict[str, RtspServer]) -> None:
+    def __init__(self, client: StreamClient, servers: dict[str, Cut]) -> None:
         self._client = client
         self._servers = servers
         self._delivered = threading.Event()
@@ -79,7 +116,7 @@ class Cutter:
         server = self._servers[name]
         server.kill()
         wait_until(lambda: self._client.connections[name].state != "live", seconds=60)
-        time.sleep(self.AWAY_SECONDS)
+        pause(self.AWAY_SECONDS)
         server.start()
         back = time.monotonic()
         wait_until(lambda: self._client.connections[name].state == "live", seconds=60, pause=0.005)
@@ -93,57 +130,108 @@ class Run:
     """What a run measured; ``returns`` are the seconds after each cut, by name of the server."""
 
     returns: dict[str, list[float]]
+    steps: int
     samples: list[Sample]
     ledger: LedgerSnapshot
     before: Sample
     after: Sample
+    file: ReadbackReport
 
 
-def run(options: argparse.Namespace) -> Run:
+def acts(cutter: Cutter, clock: FakeClock, options: argparse.Namespace) -> list[Callable[[], None]]:
+    """The cuts, and the steps of the clock spread between them."""
+    cuts: list[Callable[[], None]] = [partial(cutter.cut, name) for name in list(cutter.returns) * options.cuts]
+    steps: list[Callable[[], None]] = [
+        partial(clock.set, offset) for offset, _ in zip(cycle(STEPS), range(options.steps), strict=False)
+    ]
+    for number, step in enumerate(steps):
+        cuts.insert((number + 1) * len(cuts) // (len(steps) + 1), step)
+    return cuts
+
+
+@contextmanager
+def watched(samples: list[Sample], started: float) -> Iterator[None]:
+    """Sample this process each second."""
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(1.0):
+            samples.append(sample(started))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        watcher.join()
+
+
+def run(options: argparse.Namespace, folder: Path, clock: FakeClock) -> Run:
     """The run itself; what it measured."""
     before = sample(time.monotonic())
+    out = folder / "soak.mkv"
+    server = KilledServer()
     with (
-        RtspServer(play={"camera": pattern(options.size)}) as source,
+        RtspServer(publish=["camera"]) as source,
         RtspServer(publish=["out"]) as output,
-        graph_server_process(*ECHO) as server,
+        camera(source.url("publish/camera"), options.pattern),
     ):
+        sink = output.url("publish/out")
         client = StreamClient(
-            source.url("camera"),
-            output.url("publish/out"),
-            TransportOptions(server.address, model_name="passThrough"),
+            source.url("camera"), [sink, str(out)], TransportOptions(server.address, model_name="passThrough")
         )
-        cutter = Cutter(client, {"source": source, output.url("publish/out"): output})
+        cutter = Cutter(client, {"source": source, sink: output, "server": server})
         client.start()
         started = time.monotonic()
         samples: list[Sample] = []
-        stop = threading.Event()
-
-        def watch() -> None:
-            while not stop.wait(1.0):
-                samples.append(sample(started))
-
-        watcher = threading.Thread(target=watch)
-        watcher.start()
         seconds = 60 * options.minutes
-        names = list(cutter.returns) * options.cuts
-        for number, name in enumerate(names):
-            time.sleep(max(0.0, started + seconds * (number + 1) / (len(names) + 1) - time.monotonic()))
-            cutter.cut(name)
-        time.sleep(max(0.0, started + seconds - time.monotonic()))
-        stop.set()
-        watcher.join()
+        with watched(samples, started):
+            planned = acts(cutter, clock, options)
+            for number, act in enumerate(planned):
+                pause(started + seconds * (number + 1) / (len(planned) + 1) - time.monotonic())
+                act()
+            pause(started + seconds - time.monotonic())
         client.stop()
         summary = client.wait()
+    server.kill()
     gc.collect()
-    return Run(cutter.returns, samples, summary.ledger, before, sample(started))
+    after = sample(started)
+    return Run(cutter.returns, options.steps, samples, summary.ledger, before, after, read_back(out))
+
+
+def read_back(path: Path) -> ReadbackReport:
+    """The numbers and times in the file's frames."""
+    tally = Tally()
+    source = FileSource(path)
+    source.open()
+    while (frame := source.read()) is not None:
+        tally.add(Reading(frame.index, read_code(frame.image), None, frame.timestamp))
+    source.close()
+    return tally.report()
+
+
+def right(found: Run) -> bool:
+    """Print what became of the frames; whether each is where the ledger says, once, in order, at its time."""
+    ledger, file = found.ledger, found.file
+    print(ledger.line())
+    assert file.timing_error is not None
+    error = file.timing_error.times(1000)
+    print(
+        f"file: {file.frames} frames, numbers {file.first} to {file.last}, {file.duplicates} twice, "
+        f"{file.out_of_order} out of order, {file.unreadable} unreadable; {found.steps} steps of the clock, times "
+        f"{error.p50:.0f} ms (median), {error.maximum:.0f} ms (largest) from those painted"
+    )
+    odd = file.duplicates + file.out_of_order + file.unreadable + file.restarts + ledger.pending
+    return not odd and file.frames == ledger.delivered and file.timing_error.maximum < MAX_TIMING_ERROR
 
 
 def report(found: Run, options: argparse.Namespace) -> bool:
     """Print what was measured; whether all of it is within bounds."""
+    correct = right(found)
     samples = found.samples
     fifth = max(1, len(samples) // 5)
     early, late = samples[fifth : 2 * fifth], samples[-fifth:]
-    print(found.ledger.line())
     columns = {}
     for name in ("resident_mb", "threads", "descriptors"):
         first, last = (statistics.mean(getattr(one, name) for one in part) for part in (early, late))
@@ -153,7 +241,7 @@ def report(found: Run, options: argparse.Namespace) -> bool:
     for name, returns in found.returns.items():
         if returns:
             slowest = max(slowest, *returns)
-            what = "source" if name == "source" else "output"
+            what = "output" if name.startswith("rtsp") else name
             print(
                 f"{what}: {len(returns)} cuts, live again after {statistics.median(returns):.2f} s "
                 f"(median), {max(returns):.2f} s (longest)"
@@ -166,6 +254,7 @@ def report(found: Run, options: argparse.Namespace) -> bool:
     if options.json:
         content = {
             "ledger": asdict(found.ledger),
+            "file": asdict(found.file),
             "returns": list(found.returns.values()),
             "samples": [asdict(one) for one in samples],
         }
@@ -174,18 +263,26 @@ def report(found: Run, options: argparse.Namespace) -> bool:
     steady = columns["threads"][1] <= columns["threads"][0] + 0.5 and (
         columns["descriptors"][1] <= columns["descriptors"][0] + 1.5
     )
-    return growth < MAX_GROWTH and steady and slowest <= MAX_RETURN_SECONDS
+    return correct and growth < MAX_GROWTH and steady and slowest <= MAX_RETURN_SECONDS
 
 
 def main() -> None:
-    """Run and report."""
+    """Run and report, in a process that has a clock of its own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=15.0)
-    parser.add_argument("--cuts", type=int, default=20, help="of each of the two RTSP servers")
-    parser.add_argument("--size", default="640x480")
+    parser.add_argument("--cuts", type=int, default=20, help="of each of the three servers")
+    parser.add_argument("--steps", type=int, default=8, help="of the wall clock")
+    parser.add_argument("--pattern", default="testsrc:640x480@30")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    sys.exit(0 if report(run(options), options) else 1)
+    with tempfile.TemporaryDirectory() as folder:
+        clock = FakeClock(Path(os.environ.get("FAKETIME_TIMESTAMP_FILE", f"{folder}/clock")))
+        if os.environ.pop("LD_PRELOAD", "") != clock.environment["LD_PRELOAD"]:
+            environment = os.environ | clock.environment
+            command = [sys.executable, "-m", "tests.soak", *sys.argv[1:]]
+            sys.exit(subprocess.run(command, env=environment, check=False).returncode)
+        time.sleep = pause  # type: ignore[assignment]
+        sys.exit(0 if report(run(options, Path(folder), clock), options) else 1)
 
 
 if __name__ == "__main__":

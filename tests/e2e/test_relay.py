@@ -1,7 +1,5 @@
 """From an RTSP server through the client to an RTSP server, and on when any of the three servers dies."""
 
-import os
-import signal
 import subprocess
 import sys
 import threading
@@ -13,12 +11,10 @@ import pytest
 
 from graph_server.assets import ensure_clip
 from stream_client import RunOptions, StreamClient, TransportOptions
-from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.frames import Result
 from tests.conftest import ROOT
-from tests.support.graph_server import ECHO
+from tests.support.graph_server import KilledServer
 from tests.support.kserve_server import ScriptedServer
-from tests.support.ports import free_port
 from tests.support.publisher import Publisher, watch
 from tests.support.rtsp_server import PATTERN, RtspServer
 from tests.support.video import read_back, write_video
@@ -90,26 +86,6 @@ def test_a_run_survives_every_cut_of_source_and_sink(server: ScriptedServer) -> 
     assert summary.ledger.failed == {}
     assert summary.connections["source"].reconnections == summary.connections[sink_name].reconnections == CUTS
     assert {peer.state for peer in summary.connections.values()} == {"ended"}
-
-
-class KilledServer:
-    """A graph server that is killed and started again, always at the same port."""
-
-    def __init__(self) -> None:
-        port = free_port()
-        self.address = f"127.0.0.1:{port}"
-        self._options = EmbeddedOptions(arguments=(*ECHO, "--port", str(port)))
-        self.start()
-
-    def start(self) -> None:
-        self._server = EmbeddedServer(self._options)
-        self._server.start()
-        assert self._server.address == self.address
-
-    def kill(self) -> None:
-        if self._server.exit_status is None:
-            os.kill(self._server.pid, signal.SIGKILL)
-        self._server.close()
 
 
 @pytest.mark.timeout(120)

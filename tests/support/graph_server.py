@@ -1,5 +1,7 @@
 """The graph server in this process or in one of its own, and requests for its pass-through graph."""
 
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -18,6 +20,7 @@ from kserve_wire.names import TIMESTAMP
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from tests.conftest import ROOT
 from tests.support.calls import calling, streaming
+from tests.support.ports import free_port
 from tests.support.video import picture
 
 ECHO = ("--model_name", "passThrough", "--model_path", str(ROOT / "graphs" / "pass_through"))
@@ -123,3 +126,23 @@ def graph_server_process(*flags: str) -> Iterator[EmbeddedServer]:
     with EmbeddedServer(options) as server:
         yield server
     assert server.exit_status == 0
+
+
+class KilledServer:
+    """A graph server that is killed and started again, always at the same port."""
+
+    def __init__(self) -> None:
+        port = free_port()
+        self.address = f"127.0.0.1:{port}"
+        self._options = EmbeddedOptions(arguments=(*ECHO, "--port", str(port)))
+        self.start()
+
+    def start(self) -> None:
+        self._server = EmbeddedServer(self._options)
+        self._server.start()
+        assert self._server.address == self.address
+
+    def kill(self) -> None:
+        if self._server.exit_status is None:
+            os.kill(self._server.pid, signal.SIGKILL)
+        self._server.close()
