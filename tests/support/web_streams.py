@@ -77,14 +77,22 @@ class WebStreams(InThread, ThreadingHTTPServer):
 
 def mjpeg(frames: list[bytes], rate: float) -> tuple[str, Chunks]:
     """A camera's JPEGs, ``rate`` a second, as multipart."""
+    head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
+    return "multipart/x-mixed-replace; boundary=frame", paced(
+        [head % len(frame) + frame + b"\r\n" for frame in frames], rate
+    )
+
+
+def paced(parts: list[bytes], rate: float) -> Chunks:
+    """``rate`` parts a second."""
 
     def chunks() -> Iterator[bytes]:
         start = time.monotonic()
-        for number, frame in enumerate(frames):
+        for number, part in enumerate(parts):
             time.sleep(max(0.0, start + number / rate - time.monotonic()))
-            yield b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(frame) + frame + b"\r\n"
+            yield part
 
-    return "multipart/x-mixed-replace; boundary=frame", chunks
+    return chunks
 
 
 def at_once(data: bytes, content_type: str = "video/mp2t") -> tuple[str, Chunks]:

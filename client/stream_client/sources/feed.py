@@ -57,13 +57,15 @@ class FeedFrame:
     """A decoded frame. ``time`` is its timestamp in µs, ``None`` where the stream has none.
 
     Of a finite stream it is media time from 0, strictly increasing. ``capture_time`` is
-    :attr:`~stream_client.frames.Frame.capture_time`, and so is ``damaged``.
+    :attr:`~stream_client.frames.Frame.capture_time`, and so is ``damaged``. ``arrived``, by :func:`time.monotonic`, is
+    when the frame came, ``None`` where that is now.
     """
 
     frame: av.VideoFrame
     time: int | None = None
     capture_time: int | None = None
     damaged: bool = False
+    arrived: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import av.error
 from av.format import Flags
 
 from stream_client.errors import SourceCodecError, SourceError, SourceTimeoutError
+from stream_client.sources.arrivals import arrivals
 from stream_client.sources.bursts import Start
 from stream_client.sources.damage import Damage
 from stream_client.sources.feed import Classify, FeedFrame, FeedProperties, FeedSound, LiveInput
@@ -37,6 +38,7 @@ class FfmpegFeed:
         self.live = live
         self.properties = FeedProperties()
         self._classify = classify
+        self._began = 0.0
 
     def frames(self) -> Generator[FeedFrame | FeedSound, None, None]:
         """Connect, and decode until the end."""
@@ -59,9 +61,8 @@ class FfmpegFeed:
         self, container: av.container.InputContainer, stream: av.VideoStream
     ) -> Generator[FeedFrame | FeedSound, None, None]:
         refusals = Refusals(self.live.name)
-        made_up = has_flag(container.format, Flags.no_timestamps)
         captured, damage = _CaptureTimes(), Damage()
-        for each in self._live_packets(container, stream, made_up=made_up):
+        for each, arrived in self._live_packets(container, stream):
             if each.stream_index != stream.index:
                 sound = cast("av.Packet[av.AudioStream]", each)
                 if sound.pts is not None and sound.time_base is not None:
@@ -78,26 +79,29 @@ class FfmpegFeed:
                 damage.lost()
                 continue
             for frame in frames:
-                time = None if made_up else microseconds(frame)
-                yield FeedFrame(frame, time, captured.of(frame), damage.shows(frame))
+                time = microseconds(frame) if arrived is None else None
+                yield FeedFrame(frame, time, captured.of(frame), damage.shows(frame), arrived)
 
     def _live_packets(
-        self, container: av.container.InputContainer, stream: av.VideoStream, *, made_up: bool
-    ) -> "Iterator[av.Packet[av.stream.Stream]]":
+        self, container: av.container.InputContainer, stream: av.VideoStream
+    ) -> "Iterator[tuple[av.Packet[av.stream.Stream], float | None]]":
+        """The packets. Each has the time of its arrival where its timestamps are made up."""
         streams: list[av.stream.Stream] = [stream]
         if self.properties.sound is not None:
             streams.append(container.streams.audio[0])
         packets = container.demux(streams)
-        if made_up or self.properties.bursty or not self.live.url.startswith("http"):
-            return packets
-        start = Start(packets, _seconds)
-        if start.faster_than_real_time:
-            self.properties = replace(self.properties, bursty=True)
-        return start.packets()
+        if has_flag(container.format, Flags.no_timestamps):
+            return arrivals(packets, self._began)
+        if not self.properties.bursty and self.live.url.startswith("http"):
+            start = Start(packets, _seconds)
+            if start.faster_than_real_time:
+                self.properties = replace(self.properties, bursty=True)
+            packets = start.packets()
+        return ((packet, None) for packet in packets)
 
     def _open(self) -> av.container.InputContainer:
         live = self.live
-        started = time.monotonic()
+        self._began = time.monotonic()
         try:
             return av.open(
                 live.url,
@@ -107,7 +111,7 @@ class FfmpegFeed:
             )
         except (OSError, av.error.FFmpegError) as error:  # most of FFmpeg's errors are not an OSError
             # An interrupted handshake ends with any error, "invalid data" for instance.
-            if time.monotonic() - started >= live.open_timeout:
+            if time.monotonic() - self._began >= live.open_timeout:
                 raise SourceTimeoutError(f"{live.name} did not answer within {live.open_timeout:g} s") from None
             raise self._classify(live, error) from error
 
@@ -121,11 +125,13 @@ class FfmpegFeed:
         bound(stream.codec_context, self.live.name)
         segmented = container.format.name.split(",")[0] in ("hls", "dash")
         finite = _has_an_end(container, segmented)
+        made_up = has_flag(container.format, Flags.no_timestamps)
         # Frame threads would hold back a frame a thread.
         stream.thread_type = "AUTO" if finite else "SLICE"
         self.properties = FeedProperties(
             codec=stream.codec_context.name,
-            frame_rate=frame_rate_of(stream),
+            # FFmpeg makes 25 frames a second up, or what the codec says.
+            frame_rate=frame_rate_of(stream) if finite or not made_up else None,
             frame_count=frame_count_of(container, stream) if finite else None,
             finite=finite,
             bursty=segmented and not finite,

@@ -149,7 +149,7 @@ class LiveSource:
             self._last = max(timestamp, self._last + 1)
             if not number and not found.finite:
                 self._start = self._last
-            yield _Timed(number, fed, self._last, time.monotonic())
+            yield _Timed(number, fed, self._last, _arrival(fed))
             number += 1
             if found.bursty and not self._wanted.is_set():
                 # What comes in bursts can wait until the run begins. Its clock starts then, with this frame.
@@ -169,7 +169,7 @@ class LiveSource:
 
     def _live_time(self, fed: FeedFrame) -> float:
         """The frame's time, on :func:`time.monotonic`'s clock; waits until then where frames come in bursts."""
-        now = time.monotonic()
+        now = _arrival(fed)
         media = None if fed.time is None else fed.time / 1_000_000
         if self._decoding.held and not self._waited:
             self._waited = True
@@ -181,3 +181,7 @@ class LiveSource:
             self._decoding.sleep(due - now)
             return self._media_clock.time(media, max(due, now))
         return self._media_clock.time(media, now)
+
+
+def _arrival(fed: FeedFrame) -> float:
+    return time.monotonic() if fed.arrived is None else fed.arrived

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -22,7 +23,7 @@ from stream_client.sources.file import FileSource
 from stream_client.sources.network import network_source
 from tests.support.relay import relay
 from tests.support.video import picture, read_back, write_video
-from tests.support.web_streams import WebStreams, at_once, mjpeg
+from tests.support.web_streams import WebStreams, at_once, mjpeg, paced
 
 PERIOD = 33_333
 
@@ -161,6 +162,29 @@ def test_an_mjpeg_camera_has_the_times_of_arrival(tmp_path: Path, rate: int) -> 
     )
 
 
+@pytest.mark.parametrize(("codec", "name", "rate"), [("libx264", "cam.h264", 10), ("libx265", "cam.hevc", 40)])
+def test_raw_video_has_the_times_of_arrival_also_of_frames_from_before_it_was_open(
+    tmp_path: Path, codec: str, name: str, rate: int
+) -> None:
+    """FFmpeg makes 25 frames a second up for it, and reads some 50 frames before it gives the first."""
+    count = 70
+    raw = tmp_path / name
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=320x240", "-frames:v", count, "-c:v", codec, "-preset", "ultrafast",
+           "-tune", "zerolatency", raw)  # fmt: skip
+    with av.open(str(raw)) as container:
+        units = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    with WebStreams(tmp_path, {"live": ("video/h264", paced(units, rate))}) as server:
+        source = network_source(server.url("live"), timeout=10, reconnect_timeout=0)
+        source.keep_all()
+        info = source.open()
+        # The last one is complete only when the next begins.
+        times = [frame.timestamp for frame in (source.read() for _ in range(count - 2)) if frame is not None]
+        source.close()
+    assert (info.live, info.frame_rate, len(times)) == (True, None, count - 2)
+    assert all(after > before for before, after in pairwise(times))
+    assert [(time - times[0]) / 1e6 for time in times] == pytest.approx([n / rate for n in range(count - 2)], abs=0.5)
+
+
 def test_a_block_policy_keeps_every_frame_of_a_live_stream(tmp_path: Path) -> None:
     with WebStreams(tmp_path, {"cam": mjpeg(jpegs(60), 200)}) as server:
         source = network_source(server.url("cam"), timeout=5, reconnect_timeout=0)
@@ -233,8 +257,6 @@ def test_a_file_that_is_deleted_and_replaced_is_read_to_its_end_with_its_sound(t
 
 
 def sound_seconds(path: Path) -> float:
-    import av
-
     with av.open(str(path)) as container:
         return sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
 
