@@ -21,7 +21,8 @@ from stream_client.frames import Result, StreamInfo
 
 logger = logging.getLogger(__name__)
 
-_FLUSH_SECONDS = 1.0
+_FLUSH_SECONDS = 0.8
+"""For each message that waits at the end. Ctrl-C ends a run within two seconds."""
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -58,7 +59,7 @@ class EventsSink:
         self.needs_landmarks = needs_landmarks(rules)
         self._folder = folder
         self._clips = clips
-        self._stream = stream
+        self._stream = None if stream is None else stream_name(stream)
         self._info: StreamInfo | None = None
         self._deliveries = [Delivery(output) for output in outputs]
         self._events: dict[str, _Open] = {}

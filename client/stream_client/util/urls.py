@@ -14,7 +14,19 @@ CREDENTIALS_VARIABLE = "STREAM_CLIENT_CREDENTIALS"
 """The environment's credentials: URLs with user and password, such as ``rtsp://me:pa%40ss@camera``, with spaces between
 them. Each is for the addresses that begin with it.
 """
-DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rtmp": 1935, "onvif": 80, "rtmps": 443}
+DEFAULT_PORTS = {
+    "rtsp": 554,
+    "rtsps": 322,
+    "http": 80,
+    "https": 443,
+    "rtmp": 1935,
+    "onvif": 80,
+    "rtmps": 443,
+    "mqtt": 1883,
+    "mqtts": 8883,
+    "redis": 6379,
+    "rediss": 6379,
+}
 
 _HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|[^@/?#:\[\]]+)(?::\d{1,5})?", re.IGNORECASE)
 _NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f]")

@@ -20,6 +20,9 @@ class EventOutput(Protocol):
     def open(self, stream: str, rules: tuple[Rule, ...]) -> None:
         """Learn what there is to announce. Nothing is awaited here: a server may be away."""
 
+    def expect(self, message: Message) -> None:
+        """A message has come that will be sent, or dropped. Called from another thread; does not wait."""
+
     def send(self, message: Message) -> None:
         """Returns once the message has arrived.
 

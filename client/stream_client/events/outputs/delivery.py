@@ -1,6 +1,7 @@
 """A thread that delivers messages to one output, whatever becomes of the server behind it."""
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -34,17 +35,18 @@ class Delivery:
 
     CAPACITY = 1000
 
+    LONGEST_FINISH = 30.0
+    """Seconds in which what waits at the end is delivered, as long as that goes on."""
+
     def __init__(self, output: EventOutput, *, capacity: int = CAPACITY, backoff: Backoff | None = None) -> None:
         self.name = redact(output.name)
         self._output = output
         self._capacity = capacity
-        self._backoff = backoff or Backoff(first=0.2, longest=10.0)
+        self._backoff = backoff or Backoff(first=0.2, longest=5.0)
         self._changed = threading.Condition()
         self._waiting: deque[Message] = deque()
-        self._counts = DeliveryCounts()
         self._sent = self._dropped = self._refused = 0
-        self._finishing = False
-        self._deadline = float("inf")
+        self._within = self._deadline = self._last_deadline = math.inf
         self._thread: OwnedThread | None = None
 
     @property
@@ -56,11 +58,12 @@ class Delivery:
     def start(self, stream: str, rules: tuple[Rule, ...]) -> None:
         """Open the output and begin; raises its :class:`.StreamClientError`."""
         self._output.open(stream, rules)
-        self._thread = OwnedThread(self._run, f"events to {self.name}")
+        self._thread = OwnedThread(self._run, f"events to {self.name}", limit=0.4)
         self._thread.start()
 
     def put(self, message: Message) -> None:
         """Take a message."""
+        self._output.expect(message)
         with self._changed:
             if len(self._waiting) >= self._capacity:
                 self._waiting.popleft()
@@ -71,17 +74,18 @@ class Delivery:
             self._changed.notify_all()
 
     def finish(self, within: float) -> None:
-        """No more messages come. What waits is delivered ``within`` seconds, or never. Returns at once."""
+        """No more messages come. What waits is delivered, each message ``within`` seconds. Returns at once."""
         with self._changed:
-            self._finishing = True
-            self._deadline = time.monotonic() + within
+            now = time.monotonic()
+            self._within, self._deadline, self._last_deadline = within, now + within, now + self.LONGEST_FINISH
             self._changed.notify_all()
 
     def join(self) -> None:
         """Wait for the end, and say what was lost."""
         if self._thread is None:
             return
-        self._thread.join(max(0.0, self._deadline - time.monotonic()))
+        while self._thread.is_alive() and (left := self._deadline - time.monotonic()) > 0:
+            self._thread.join(left)
         if self._thread.is_alive():
             self._output.abort()
             self._thread.expect_end()
@@ -104,7 +108,7 @@ class Delivery:
 
     def _next(self) -> Message | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._finishing)
+            self._changed.wait_for(lambda: self._waiting or self._deadline < math.inf)
             return self._waiting[0] if self._waiting else None
 
     def _deliver(self, message: Message) -> bool:
@@ -117,7 +121,7 @@ class Delivery:
                 if not reported and self._backoff.attempt == 0:
                     logger.warning("%s: %s; events wait", self.name, redact(str(error)) or type(error).__name__)
                 reported = True
-                if not self._pause(message, self._backoff.next()):
+                if not self._pause(self._backoff.next()):
                     return False
                 if not self._is_first(message):
                     return True
@@ -137,13 +141,14 @@ class Delivery:
             elif not refused:
                 self._dropped -= 1  # it has arrived after all
                 self._sent += 1
+            self._deadline = min(time.monotonic() + self._within, self._last_deadline)
         return True
 
     def _is_first(self, message: Message) -> bool:
         with self._changed:
             return bool(self._waiting) and self._waiting[0] is message
 
-    def _pause(self, message: Message, seconds: float) -> bool:
+    def _pause(self, seconds: float) -> bool:
         """Wait, but no longer than there is time; ``False``: there is none."""
         with self._changed:
             until = time.monotonic() + seconds

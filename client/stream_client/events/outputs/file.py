@@ -29,6 +29,9 @@ class FileOutput:
         except OSError as error:
             raise SinkError(f"cannot write {self._path}: {error.strerror}", option="events_output") from error
 
+    def expect(self, message: Message) -> None:
+        """Nothing to do."""
+
     def send(self, message: Message) -> None:
         """Append a line."""
         assert self._file is not None
