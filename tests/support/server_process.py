@@ -31,6 +31,11 @@ class ServerProcess:
         self._process = subprocess.Popen(self._command, stdin=quiet, stdout=quiet, stderr=quiet)
         wait_until(self._answers)
 
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """End it as a power failure does."""
         process, self._process = self._process, None
@@ -56,8 +61,11 @@ class ServerProcess:
 
 
 def mosquitto(folder: Path, *settings: str) -> ServerProcess:
-    """The broker, without a password unless ``settings``, lines of its configuration, say otherwise."""
-    lines = settings or ("allow_anonymous true",)
+    """The broker, without a password unless ``settings``, lines of its configuration, say otherwise.
+
+    At SIGUSR1 it writes what it knows, also of subscribers, to ``folder/mosquitto.db``.
+    """
+    lines = (*(settings or ("allow_anonymous true",)), "persistence true", f"persistence_location {folder}/")
     server = ServerProcess(["mosquitto", "-c", str(folder / "mosquitto.conf")], "mosquitto")
     (folder / "mosquitto.conf").write_text("\n".join([f"listener {server.port} 127.0.0.1", "user root", *lines, ""]))
     return server

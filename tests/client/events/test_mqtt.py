@@ -1,6 +1,8 @@
 """Events at the real mosquitto, which comes and goes."""
 
 import json
+import secrets
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -39,7 +41,8 @@ class Subscriber:
     def __init__(self, port: int, topic: str = "#") -> None:
         self.heard: list[tuple[str, str, bool]] = []
         self.ready = threading.Event()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2)
+        # The broker keeps what comes while the subscriber is away.
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, secrets.token_hex(8), clean_session=False)
         self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
         self._client.on_subscribe = lambda *_: self.ready.set()
@@ -79,6 +82,13 @@ def deliver(port: int, **options: Any) -> Delivery:
     delivery = Delivery(output, backoff=Backoff(first=0.1, longest=0.2), **options)
     delivery.start("camera", RULES)
     return delivery
+
+
+def kill(broker: ServerProcess, folder: Path) -> None:
+    """Kill it after it has written down who has subscribed."""
+    broker.signal(signal.SIGUSR1)
+    wait_until((folder / "mosquitto.db").exists)
+    broker.kill()
 
 
 def end(delivery: Delivery) -> None:
@@ -149,15 +159,16 @@ def test_a_broker_that_is_killed_in_a_run_gets_every_event_once(broker: ServerPr
     seen: list[int] = []
 
     def step(result: Result) -> None:
-        """The broker is away from frame 40 to 80, and then the subscriber is given the time to come back."""
+        """The broker is away from frame 40 to 80."""
         index = result.frame.index
         if index == 40:
             wait_until(lambda: sink._deliveries[0].counts.sent == 40)  # one message a frame, and none on its way
-            broker.kill()
-            subscriber.ready.clear()
+            wait_until(lambda: len(subscriber.events()) == 40)
+            kill(broker, tmp_path)
         if index == 80:
             broker.start()
-            assert subscriber.ready.wait(10)
+        if index == 110:
+            wait_until(lambda: sink._deliveries[0].counts.sent > 80)  # the broker is found again
         seen.append(index)
 
     with Subscriber(broker.port) as subscriber:
@@ -170,16 +181,17 @@ def test_a_broker_that_is_killed_in_a_run_gets_every_event_once(broker: ServerPr
     assert phases == ["begin", "end"] * 60  # in order
 
 
-def test_beyond_the_buffer_the_oldest_are_dropped_and_counted(broker: ServerProcess) -> None:
-    broker.kill()
-    delivery = deliver(broker.port, capacity=10)
-    for number in range(25):
-        delivery.put(event(number))
-    assert delivery.counts.dropped == 15
-    broker.start()
+def test_beyond_the_buffer_the_oldest_are_dropped_and_counted(broker: ServerProcess, tmp_path: Path) -> None:
     with Subscriber(broker.port) as subscriber:
+        kill(broker, tmp_path)
+        delivery = deliver(broker.port, capacity=10)
+        for number in range(25):
+            delivery.put(event(number))
+        assert delivery.counts.dropped == 15
+        broker.start()
         wait_until(lambda: delivery.counts.sent == 10)
         end(delivery)
+        wait_until(lambda: len(subscriber.events()) >= 10)
     assert [each["message"] for each in subscriber.events()] == [f"{number}-begin" for number in range(15, 25)]
     assert (delivery.counts.sent, delivery.counts.dropped, delivery.counts.waiting) == (10, 15, 0)
 

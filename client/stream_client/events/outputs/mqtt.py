@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+from collections import deque
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
@@ -25,6 +26,7 @@ except ImportError as missing:
 
 _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9_-]+")
 _SECONDS = 5.0
+_GOODBYE_SECONDS = 0.3
 _MOST_QUEUED = 100
 """Messages within the MQTT library: states, and the one event that is on its way."""
 _MOMENT_SECONDS = 2
@@ -90,13 +92,17 @@ class MqttOutput:
         self._stream = ""
         self._lock = threading.Lock()
         self._states: dict[str, _State] = {}
-        self._on_its_way: tuple[object, paho.MQTTMessageInfo] | None = None
+        self._on_its_way: tuple[object, int] | None = None
+        """A message and the number that MQTT has for it."""
+        self._changed = threading.Condition()
+        self._acknowledged: deque[int] = deque(maxlen=2 * _MOST_QUEUED)
         self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311)
         self._client.max_queued_messages_set(_MOST_QUEUED)
         self._client.reconnect_delay_set(min_delay=1, max_delay=5)
         self._client.connect_timeout = _SECONDS
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
+        self._client.on_publish = self._on_publish
         credentials = credentials_for(url)
         if credentials is not None:
             self._client.username_pw_set(credentials.user, credentials.password)
@@ -138,9 +144,11 @@ class MqttOutput:
             info = self._client.publish(topic, json.dumps(message, ensure_ascii=False), qos=1)
             if info.rc == paho.MQTT_ERR_QUEUE_SIZE:
                 raise ConnectionError("the broker takes nothing")
-            self._on_its_way = (number, info)
-        self._on_its_way[1].wait_for_publish(_SECONDS)
-        if not self._on_its_way[1].is_published():
+            self._on_its_way = (number, info.mid)
+        known = self._on_its_way[1]
+        with self._changed:
+            arrived = self._changed.wait_for(lambda: known in self._acknowledged or self._aborted, _SECONDS)
+        if not arrived or self._aborted:
             raise ConnectionError(self._reason)
         self._on_its_way = None
 
@@ -148,11 +156,15 @@ class MqttOutput:
         """Make :meth:`send` fail."""
         self._aborted = True
         self._connected.set()
+        with self._changed:
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Say that the stream is offline, and leave."""
         if self._client.is_connected():
-            self._client.publish(f"{self._base}/availability", "offline", qos=1, retain=True).wait_for_publish(0.3)
+            known = self._client.publish(f"{self._base}/availability", "offline", qos=1, retain=True).mid
+            with self._changed:
+                self._changed.wait_for(lambda: known in self._acknowledged, _GOODBYE_SECONDS)
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -181,6 +193,12 @@ class MqttOutput:
             self._connected.clear()
         if not self._reason.startswith("the broker refuses"):
             self._reason = "the connection to the broker is lost"
+
+    def _on_publish(self, client: paho.Client, data: object, number: int, reason: ReasonCode, more: Properties) -> None:
+        """The broker has it: called once for each message with QoS 1, also where that was sent again."""
+        with self._changed:
+            self._acknowledged.append(number)
+            self._changed.notify_all()
 
     def _publish_state(self, state: _State, *, moment: bool = False) -> None:
         if state.momentary and not moment:
