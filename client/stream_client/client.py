@@ -19,7 +19,7 @@ from stream_client.pipeline.assembly import Plan, Processing
 from stream_client.pipeline.connector import Connector
 from stream_client.pipeline.sink_worker import SinkWorker
 from stream_client.pipeline.supervisor import RunEvents, Supervisor
-from stream_client.processing.results import Detector, LandmarkClassifier, Postprocess, annotated
+from stream_client.processing.results import Detector, LandmarkClassifier, Postprocess, TrackClassifier, annotated
 from stream_client.sinks.factory import SinkLike, as_sinks
 from stream_client.sources.factory import SourceLike, as_source
 from stream_client.transport.base import Transport
@@ -47,7 +47,8 @@ class StreamClient:
     server; without them the client looks for a frame and for scores. ``preprocess`` changes a frame before it is sent
     (RGB uint8 in and out); ``postprocess`` makes the frame to show of a result (default: the server's, with the label
     on it). ``classifier`` labels frames by the landmarks of a graph that gives them (``holisticLandmarks``).
-    ``detector`` reads detections from a model's outputs (:class:`stream_client.tracking.DetectionReader`).
+    ``detector`` reads detections from a model's outputs (:class:`stream_client.tracking.DetectionReader`), and
+    ``track_classifier`` labels each track that has key points (:class:`stream_client.classify.TrackClassifiers`).
     ``on_start``, ``on_result`` and ``on_stop`` are subscribed as by the methods of these names.
 
     A client runs once. With the keyword ``postprocess_callback`` the result is a
@@ -76,6 +77,7 @@ class StreamClient:
         postprocess: Postprocess | None = None,
         classifier: LandmarkClassifier | None = None,
         detector: Detector | None = None,
+        track_classifier: TrackClassifier | None = None,
         observers: Sequence[Observer] = (),
         on_start: Callable[[StreamInfo], object] | None = None,
         on_result: Callable[[Result], object] | None = None,
@@ -90,6 +92,7 @@ class StreamClient:
             postprocess=postprocess or annotated,
             classifier=classifier,
             detector=detector,
+            track_classifier=track_classifier,
         )
         plan = Plan(
             source=as_source(source, reconnect_timeout=options.reconnect_timeout),

@@ -215,7 +215,8 @@ class Result:
     ``image`` is what to show: the server's image, or the source's where the server returned none. ``label`` is ``None``
     where the graph gave no label for the frame. ``outputs`` holds every tensor the server returned, by name. ``time``
     is the frame's time in seconds of the source. ``landmarks`` is ``None`` where nobody is seen, and where the graph
-    gives none (``holisticLandmarks`` does). ``detections`` is ``None`` where nobody asked for them.
+    gives none (``holisticLandmarks`` does). ``detections`` is ``None`` where nobody asked for them. ``persons`` are the
+    landmarks of each track and ``track_labels`` their labels, where tracks have landmarks and a classifier.
     """
 
     frame: Frame
@@ -226,6 +227,8 @@ class Result:
     stamps: Stamps = field(default_factory=lambda: Stamps(captured=float("nan")))
     landmarks: Landmarks | None = None
     detections: Detections | None = None
+    persons: Mapping[int, Landmarks] = field(default_factory=dict)
+    track_labels: Mapping[int, Label] = field(default_factory=dict)
 
     @property
     def latency(self) -> float:

@@ -18,7 +18,7 @@ from stream_client.monitoring.observer import Observer
 from stream_client.monitoring.verdict import Conditions
 from stream_client.options import ClassifierOptions, RunOptions, StreamOptions
 from stream_client.processing.labels import read_label_names
-from stream_client.processing.results import Detector, LandmarkClassifier, annotated
+from stream_client.processing.results import Detector, LandmarkClassifier, TrackClassifier, annotated
 from stream_client.processing.small_frames import shrunk_size
 from stream_client.publishing.options import SinkOptions
 from stream_client.publishing.sharing import EncoderPool
@@ -90,8 +90,9 @@ def make_client(
         label_output_name=stream.label_output_name,
         postprocess=annotated if stream.label_text else (lambda result: result.image),
         observers=observers,
-        classifier=_classifier(given, label_names),
+        classifier=None if _follows(given) else _classifier(given, label_names),
         detector=_detector(given, label_names),
+        track_classifier=_track_classifier(given) if _follows(given) else None,
     )
 
 
@@ -178,7 +179,7 @@ def _sinks(given: Settings, stream: StreamOptions, run: RunOptions) -> list[Sink
     if stream.landmarks_output is not None:
         sinks.append(LandmarksSink(stream.landmarks_output))
     events = read(EventOptions, given)
-    if events.events is not None:
+    if events.events:
         from stream_client.events.factory import open_events
 
         sinks.append(open_events(events, options, pool))
@@ -186,13 +187,13 @@ def _sinks(given: Settings, stream: StreamOptions, run: RunOptions) -> list[Sink
 
 
 def _rules_need_landmarks(given: Settings) -> bool:
-    path = read(EventOptions, given).events
-    if path is None:
+    files = read(EventOptions, given).events
+    if not files:
         return False
     from stream_client.events.read import read_rules
     from stream_client.events.rules import needs_landmarks
 
-    return needs_landmarks(read_rules(path))
+    return needs_landmarks(read_rules(*files))
 
 
 def _classifier(given: Settings, label_names: Sequence[str] | None) -> LandmarkClassifier | None:
@@ -202,6 +203,20 @@ def _classifier(given: Settings, label_names: Sequence[str] | None) -> LandmarkC
     from stream_client.classify.factory import open_classifier
 
     return open_classifier(options, label_names)
+
+
+def _follows(given: Settings) -> bool:
+    """Whether tracks are followed: then a classifier labels each of them."""
+    return read(DetectionOptions, given).tracker != "none"
+
+
+def _track_classifier(given: Settings) -> TrackClassifier | None:
+    options = read(ClassifierOptions, given)
+    if options.classifier is None:
+        return None
+    from stream_client.classify.factory import open_track_classifier
+
+    return open_track_classifier(options)
 
 
 def _detector(given: Settings, label_names: Sequence[str] | None) -> Detector | None:

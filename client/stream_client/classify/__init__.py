@@ -1,5 +1,6 @@
 """Windows, features and trained models over landmarks."""
 
+from stream_client.classify.by_track import TrackClassifiers
 from stream_client.classify.decision import (
     UNKNOWN,
     Decision,
@@ -24,6 +25,7 @@ __all__ = [
     "MLflowClassifier",
     "PoseClassifier",
     "RepetitionCounter",
+    "TrackClassifiers",
     "TrainedModel",
     "WindowBuffer",
     "WindowSpec",

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from stream_client.classify.by_track import TrackClassifiers, check_fits_key_points
 from stream_client.classify.decision import RepetitionCounter
 from stream_client.classify.features import FeatureSchema
 from stream_client.classify.mlflow_classifier import MLflowClassifier
@@ -43,3 +44,17 @@ def open_classifier(options: ClassifierOptions, labels: Sequence[str] | None = N
     if count is not None and count not in known:
         raise ConfigurationError(f"the model knows no {count!r}, only {', '.join(known)}", option="count_repetitions")
     return classifier
+
+
+def open_track_classifier(options: ClassifierOptions) -> TrackClassifiers:
+    """A classifier for each track, of one model directory; raises :class:`.ConfigurationError`."""
+    if options.classifier is None or options.classifier.startswith(("http://", "https://")):
+        raise ConfigurationError(
+            "tracks are labelled by a model directory, not by a scoring server", option="classifier"
+        )
+    first = open_classifier(options)
+    check_fits_key_points(first)
+    count = options.count_repetitions
+    return TrackClassifiers(
+        lambda: PoseClassifier(first.model, counter=None if count is None else RepetitionCounter(count))
+    )

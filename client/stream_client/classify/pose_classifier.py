@@ -61,6 +61,16 @@ class PoseClassifier:
         """Event of :class:`~stream_client.classify.decision.LabelChange`."""
 
     @property
+    def model(self) -> TrainedModel:
+        """The model; classifiers may share it."""
+        return self._model
+
+    @property
+    def schema(self) -> Schema:
+        """The features that the model takes."""
+        return self._schema
+
+    @property
     def current_classification(self) -> str:
         """The label now; ``unknown`` while none is certain."""
         return self._decision.state.label

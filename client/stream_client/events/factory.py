@@ -16,9 +16,9 @@ def open_events(options: EventOptions, video: SinkOptions, pool: EncoderPool) ->
 
     Raises :class:`.ConfigurationError`.
     """
-    if options.events is None:
+    if not options.events:
         raise ConfigurationError("events come from rules: name their file", option="events")
-    rules = read_rules(options.events)
+    rules = read_rules(*options.events)
     names = options.events_output or (str(options.events_dir / "events.jsonl"),)
     clips = None
     if options.clip is not None:

@@ -11,14 +11,14 @@ _LONGEST = 60.0
 
 @dataclass(frozen=True, slots=True)
 class EventOptions:
-    """Rules and outputs of events. Without ``events`` there are none.
+    """Rules and outputs of events. Without ``events`` there are none; each is a file, or ``"fall"``.
 
     ``clip_seconds``: how much a clip shows before and after its event, as ``"5,10"``; ``"0"`` for no clips.
     """
 
-    events: Path | None = field(
-        default=None,
-        metadata=setting("TOML file of rules for events (see docs)", otherwise="no events", metavar="FILE"),
+    events: tuple[str, ...] = field(
+        default=(),
+        metadata=setting("TOML file of rules for events (see docs), or fall: a detector of falls", metavar="FILE"),
     )
     events_output: tuple[str, ...] = field(
         default=(),
@@ -41,7 +41,7 @@ class EventOptions:
     def __post_init__(self) -> None:
         check(self)
         _ = self.clip
-        if self.events is None and (self.events_output or self.stream_name):
+        if not self.events and (self.events_output or self.stream_name):
             raise ConfigurationError("events come from rules: name their file", option="events")
 
     @property

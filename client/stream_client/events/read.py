@@ -15,6 +15,8 @@ from stream_client.util.extras import install_command
 
 T = TypeVar("T")
 
+BUILT_IN = {"fall": Path(__file__).parent / "fall.toml"}
+"""Rules that come with the package, by name. A file of that name is ``./fall``."""
 _CONDITION = {"label", "score", "class", "zone", "when", "at_least", "at_most", "for"}
 _STEP = _CONDITION | {"within"}
 _STATE = _CONDITION | {"sequence", "on", "gap", "each"}
@@ -28,8 +30,15 @@ _NAME = re.compile(r"[^\x00-\x1f/+#]{1,64}")
 """A rule's name is a part of MQTT's topics and of file names."""
 
 
-def read_rules(path: Path) -> tuple[Rule, ...]:
-    """The rules of a TOML file; raises :class:`.ConfigurationError`."""
+def read_rules(*names: str | Path) -> tuple[Rule, ...]:
+    """The rules of TOML files, or of :data:`BUILT_IN` ones; raises :class:`.ConfigurationError`."""
+    rules = tuple(rule for name in names for rule in _read_file(name))
+    _check_names(rules, " and ".join(map(str, names)))
+    return rules
+
+
+def _read_file(name: str | Path) -> tuple[Rule, ...]:
+    path = BUILT_IN.get(str(name), Path(name))
     try:
         with path.open("rb") as file:
             text = file.read(_LONGEST + 1)
@@ -56,11 +65,15 @@ def parse_rules(document: Mapping[str, object], name: str = "rules") -> tuple[Ru
         _Table(f"{name}, rule {index}", {"size": document.get("size", [1, 1]), **table}).rule()
         for index, table in enumerate(tables, 1)
     ]
+    _check_names(rules, name)
+    return tuple(rules)
+
+
+def _check_names(rules: Sequence[Rule], where: str) -> None:
     names = [rule.name for rule in rules]
     for each in names:
         if names.count(each) > 1:
-            raise ConfigurationError(f"{name}: two rules are called {each!r}", option="events")
-    return tuple(rules)
+            raise ConfigurationError(f"{where}: two rules are called {each!r}", option="events")
 
 
 def _toml(text: str) -> Mapping[str, object]:

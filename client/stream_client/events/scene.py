@@ -83,6 +83,7 @@ def _detected(result: Result) -> tuple[Subject, ...]:
                 (left, top, right, bottom),
                 ((left + right) / 2 / width, bottom / height),
                 None if track < 0 else track,
+                result.track_labels.get(track),
             )
         )
     return tuple(subjects)

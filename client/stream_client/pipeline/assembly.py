@@ -31,6 +31,7 @@ from stream_client.processing.results import (
     OutputFinder,
     Postprocess,
     ResultBuilder,
+    TrackClassifier,
     annotated,
 )
 from stream_client.processing.small_frames import SmallFrames, restorer
@@ -55,6 +56,7 @@ class Processing:
     postprocess: Postprocess = annotated
     classifier: LandmarkClassifier | None = None
     detector: Detector | None = None
+    track_classifier: TrackClassifier | None = None
 
     def converter(self, session: Session, small_frames: SmallFrames | None) -> Converter:
         """Makes the tensors that ``session`` takes from a frame's image."""
@@ -87,6 +89,7 @@ class Processing:
             decoder=LandmarkDecoder() if servable.gives_landmarks else None,
             classifier=self.classifier,
             detector=self.detector,
+            track_classifier=self.track_classifier,
         )
 
 

@@ -1,11 +1,13 @@
 """The detections, drawn on the image."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageDraw
 
 from stream_client.fonts import font_for
-from stream_client.frames import Detections, Image
+from stream_client.frames import Detections, Image, Label
 
 _SURE = 0.3
 """The least score of a key point that is drawn."""
@@ -13,8 +15,10 @@ _COLORS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114
 """Okabe and Ito's, which color-blind people tell apart."""
 
 
-def draw_detections(image: Image, detections: Detections) -> Image:
+def draw_detections(image: Image, detections: Detections, labels: Mapping[int, Label] | None = None) -> Image:
     """A copy of ``image`` with a box around each detection, its track or class and its score above it.
+
+    ``labels`` are those of tracks: a label stands there instead of the class.
 
     A track keeps its color; without tracks, a class does.
     """
@@ -32,7 +36,11 @@ def draw_detections(image: Image, detections: Detections) -> Image:
         pen.rectangle((left, top, max(left, right), max(top, bottom)), outline=color, width=line)
         name = detections.name(index) if track < 0 else f"#{track} {detections.name(index)}"
         above = (left, max(0.0, top - 1.3 * size))
-        text = f"{name} {round(100 * float(detections.scores[index]))} %"
+        label = (labels or {}).get(track)
+        if label is None:
+            text = f"{name} {round(100 * float(detections.scores[index]))} %"
+        else:
+            text = f"#{track} {label.name} {round(100 * label.score)} %"
         font = font_for(text, size)
         pen.rectangle((*above, above[0] + font.getlength(text) + size / 2, above[1] + 1.3 * size), fill=color)
         pen.text((above[0] + size / 4, above[1]), text, fill=(0, 0, 0), font=font)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from stream_client.errors import ConfigurationError, ProtocolError
 from stream_client.frames import Detections, Frame, Image, Label, Landmarks, Result, Stamps, Tensor
 from stream_client.landmarks.decoder import OUTPUTS, LandmarkDecoder
+from stream_client.landmarks.keypoints import persons_of
 from stream_client.plain_text import quoted
 from stream_client.processing.detections import draw_detections
 from stream_client.processing.labels import decode_scores
@@ -31,6 +32,13 @@ class LandmarkClassifier(Protocol):
 
     def classify(self, landmarks: Landmarks | None, timestamp: int) -> Label:
         """The label now, after the landmarks of the frame at ``timestamp`` (µs); ``None``: nobody is seen."""
+
+
+class TrackClassifier(Protocol):
+    """Labels the persons of frames, one frame after another."""
+
+    def classify(self, persons: Mapping[int, Landmarks], timestamp: int) -> Mapping[int, Label]:
+        """The label of each person of the frame at ``timestamp`` (µs), by track."""
 
 
 class Detector(Protocol):
@@ -90,7 +98,7 @@ class ResultBuilder:
     """Turns outputs into results. ``start`` is the timestamp, in µs, of the source's time zero.
 
     ``decoder`` makes landmarks of outputs, ``detector`` detections. With a ``classifier`` the label comes from it
-    instead of the server.
+    instead of the server. ``track_classifier`` labels the tracks whose detections have COCO's 17 key points.
     """
 
     def __init__(
@@ -103,6 +111,7 @@ class ResultBuilder:
         decoder: LandmarkDecoder | None = None,
         classifier: LandmarkClassifier | None = None,
         detector: Detector | None = None,
+        track_classifier: TrackClassifier | None = None,
     ) -> None:
         self._roles = roles
         self._restore = restore
@@ -111,6 +120,7 @@ class ResultBuilder:
         self._decoder = decoder
         self._classifier = classifier
         self._detector = detector
+        self._track_classifier = track_classifier
         self._warned = False
 
     def build(self, frame: Frame, sent: Tensor, outputs: Mapping[str, Tensor], stamps: Stamps) -> Result:
@@ -128,6 +138,11 @@ class ResultBuilder:
         detections = None
         if self._detector is not None:
             detections = self._detector.read(outputs, _sent_size(sent.array), _size(image), frame.timestamp)
+        persons: Mapping[int, Landmarks] = {}
+        track_labels: Mapping[int, Label] = {}
+        if self._track_classifier is not None and detections is not None:
+            persons = persons_of(detections, _size(image))
+            track_labels = self._track_classifier.classify(persons, frame.timestamp)
         if self._classifier is not None:
             label: Label | None = self._classifier.classify(landmarks, frame.timestamp)
         else:
@@ -141,6 +156,8 @@ class ResultBuilder:
             stamps=stamps,
             landmarks=landmarks,
             detections=detections,
+            persons=persons,
+            track_labels=track_labels,
         )
 
     def _label(self, scores: Tensor) -> Label | None:
@@ -166,5 +183,9 @@ def _sent_size(tensor: npt.NDArray[Any]) -> tuple[int, int]:
 
 def annotated(result: Result) -> Image:
     """The default postprocessing: the result's image with its detections and its label on it."""
-    image = result.image if result.detections is None else draw_detections(result.image, result.detections)
+    image = (
+        result.image
+        if result.detections is None
+        else draw_detections(result.image, result.detections, result.track_labels)
+    )
     return image if result.label is None else draw_label(image, result.label)

@@ -1,0 +1,58 @@
+"""A classifier for each track."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from stream_client.classify.pose_classifier import PoseClassifier
+from stream_client.errors import ConfigurationError
+from stream_client.frames import Label, Landmarks
+
+
+@dataclass(slots=True)
+class _Track:
+    classifier: PoseClassifier
+    seen: int
+
+
+class TrackClassifiers:
+    """Labels every person by itself: windows, decision and counted repetitions are of one track.
+
+    ``make`` makes the classifier of a track; they may share a model. A person who is hidden keeps it for ``forget``
+    seconds. At most ``most`` tracks are followed: a new one replaces the one that was not seen for longest.
+    """
+
+    def __init__(self, make: Callable[[], PoseClassifier], *, forget: float = 5.0, most: int = 100) -> None:
+        self._make = make
+        self._forget = round(forget * 1e6)
+        self._most = most
+        self._tracks: dict[int, _Track] = {}
+
+    def classify(self, persons: Mapping[int, Landmarks], timestamp: int) -> Mapping[int, Label]:
+        """The label of each person in a frame, by track; ``timestamp`` is in µs, increasing."""
+        labels = {}
+        for number, landmarks in persons.items():
+            track = self._tracks.pop(number, None) or _Track(self._make(), timestamp)
+            track.seen = timestamp
+            self._tracks[number] = track  # the one that was seen last stands last
+            labels[number] = track.classifier.classify(landmarks, timestamp)
+        for number in list(self._tracks):
+            late = timestamp - self._tracks[number].seen > self._forget
+            if not late and len(self._tracks) <= self._most:
+                break
+            del self._tracks[number]
+        return labels
+
+    def __len__(self) -> int:
+        """How many tracks are remembered."""
+        return len(self._tracks)
+
+
+def check_fits_key_points(classifier: PoseClassifier) -> None:
+    """Raise :class:`.ConfigurationError` for a model that needs more than a detector's key points: hands, or metres."""
+    schema = classifier.schema
+    if getattr(schema, "space", "world") == "world" or getattr(schema, "hands", ()):
+        raise ConfigurationError(
+            "the model takes hands or landmarks in metres, which a detector's key points are not: "
+            "train it on features in the frame, without hands",
+            option="classifier",
+        )
