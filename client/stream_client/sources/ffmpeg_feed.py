@@ -15,6 +15,7 @@ from stream_client.sources.arrivals import arrivals
 from stream_client.sources.bursts import Start
 from stream_client.sources.damage import Damage
 from stream_client.sources.feed import Classify, FeedFrame, FeedProperties, FeedSound, LiveInput
+from stream_client.sources.http_passwords import url_to_open
 from stream_client.sources.pixel_bound import DECODER_OPTIONS, Refusals, bound
 from stream_client.sources.recording import Recording
 from stream_client.util.container import (
@@ -104,7 +105,7 @@ class FfmpegFeed:
         self._began = time.monotonic()
         try:
             return av.open(
-                live.url,
+                url_to_open(live),
                 format=live.format,
                 options=live.options | DECODER_OPTIONS | JOINED,
                 timeout=(live.open_timeout, live.read_timeout),

@@ -57,7 +57,7 @@ def network_connection(
     """One connection to a network stream; ``images`` and ``clock`` are :class:`.LiveSource`'s.
 
     ``timeout``, in seconds, limits opening and each read. ``insecure``: an RTSP server may have any certificate, and
-    see a password without encryption.
+    see a password without encryption; an HTTP server the latter.
     """
     scheme = url.partition("://")[0].lower()
     if scheme in ("http", "https"):

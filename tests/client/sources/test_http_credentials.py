@@ -4,19 +4,23 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
-from stream_client.errors import SourceError
+from stream_client.errors import SourceAuthenticationError, SourceError
 from stream_client.sources.network import network_source
+from tests.support.video import write_video
+from tests.support.web_streams import WebStreams
 
 
 class Guard(ThreadingHTTPServer):
     """Asks everybody for a password, and sends those who give one to ``location``, if there is one."""
 
-    def __init__(self, location: str = "") -> None:
+    def __init__(self, location: str = "", challenge: str = 'Basic realm="x"') -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.location = location
+        self.challenge = challenge
         self.requests = 0
         self.authorizations: list[str] = []
 
@@ -34,7 +38,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Location", self.server.location)
         else:
             self.send_response(401)
-            self.send_header("WWW-Authenticate", 'Basic realm="x"')
+            self.send_header("WWW-Authenticate", self.server.challenge)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -66,3 +70,43 @@ def test_a_redirect_takes_no_credentials_along() -> None:
     assert first.authorizations
     assert (other.requests > 0, other.authorizations) == (True, [])
     assert "geheim" not in str(caught.value)
+
+
+OTHER_HOST = "127.1"
+"""This machine, by a name that is not known as its own."""
+DIGEST = 'Digest realm="x", nonce="n", qop="auth"'
+
+
+@pytest.mark.parametrize(
+    ("host", "challenge", "insecure", "sent"),
+    [
+        (OTHER_HOST, 'Basic realm="x"', False, None),
+        (OTHER_HOST, 'Basic realm="x"', True, "Basic"),
+        (OTHER_HOST, DIGEST, False, "Digest"),
+        ("127.0.0.1", 'Basic realm="x"', False, "Basic"),
+    ],
+)
+def test_a_password_goes_in_clear_text_only_to_this_machine_or_where_that_is_allowed(
+    host: str, challenge: str, insecure: bool, sent: str | None
+) -> None:
+    server = Guard(challenge=challenge)
+    with serving(server) as address:
+        url = address.replace("//127.0.0.1", f"//me:geheim@{host}")
+        source = network_source(url, timeout=5, reconnect_timeout=0, insecure=insecure)
+        with pytest.raises(SourceAuthenticationError) as caught:
+            source.open()
+        source.close()
+    assert server.requests > 0
+    assert {given.split()[0] for given in server.authorizations} == ({sent} if sent else set())
+    assert caught.value.option == (None if sent else "rtsp_insecure")
+    assert "geheim" not in str(caught.value)
+
+
+def test_a_server_that_asks_for_no_password_gets_none(tmp_path: Path) -> None:
+    write_video(tmp_path / "v.mp4", frames=5)
+    with WebStreams(tmp_path) as server:
+        source = network_source(
+            server.url("v.mp4").replace("127.0.0.1", f"me:geheim@{OTHER_HOST}"), reconnect_timeout=0
+        )
+        assert source.open().frame_count == 5
+        source.close()

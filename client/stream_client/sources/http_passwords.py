@@ -1,0 +1,47 @@
+"""No password in clear text over HTTP: FFmpeg would give it to any server that asks for Basic authentication."""
+
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from urllib.parse import urlsplit
+
+from stream_client.errors import SourceAuthenticationError
+from stream_client.sources.feed import LiveInput
+from stream_client.util.http import open_within
+from stream_client.util.urls import is_loopback, split_credentials
+
+
+def url_to_open(live: LiveInput) -> str:
+    """The URL that FFmpeg may have: with the credentials only where they do not go over the line as they are.
+
+    Asks the server without credentials first. Raises :class:`.SourceAuthenticationError` where it wants them by Basic
+    authentication, :class:`OSError` where it does not answer.
+    """
+    bare, credentials = split_credentials(live.url)
+    parts = urlsplit(bare)
+    if credentials is None or parts.scheme.lower() != "http" or live.insecure or is_loopback(parts.hostname or ""):
+        return live.url
+    schemes = _challenges(bare, live.open_timeout)
+    if "digest" in schemes:  # FFmpeg takes it where a server offers both
+        return live.url
+    if "basic" in schemes:
+        raise SourceAuthenticationError(
+            f"{live.name}: the server wants the password in clear text (Basic without TLS): use https://, or allow it",
+            option="rtsp_insecure",
+        )
+    return bare
+
+
+def _challenges(url: str, seconds: float) -> set[str]:
+    """The authentication schemes that the server asks for, in lower case."""
+    try:
+        open_within(urllib.request.Request(url), seconds).close()
+    except urllib.error.HTTPError as error:
+        with error:
+            given = error.headers.get_all("WWW-Authenticate", [])
+        return {challenge.split(" ", 1)[0].lower() for challenge in given}
+    except urllib.error.URLError as error:
+        raise error.reason if isinstance(error.reason, OSError) else error from None
+    except HTTPException as error:
+        raise OSError(f"the answer is no HTTP: {type(error).__name__}") from error
+    return set()
