@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from graph_server.servables.live import LiveServables
 from graph_server.servables.load import Servables
 from graph_server.servables.reload import ConfigWatcher
 from graph_server.service.admission import Budgets, Limits
+from graph_server.service.call_threads import CallThreads, TurnTaker
 from graph_server.service.connections import UNIX_CLIENT, Endpoint, user_of
 from graph_server.service.grpc_service import InferenceService
 from graph_server.service.reception import Reception
@@ -102,14 +102,17 @@ class GraphServer:
         runtime = Runtime(options.cache, options.cpu_extension)
         self._live = LiveServables(config, read, runtime, ServableMetrics(self._metrics), options.idle_seconds)
         self._watcher = ConfigWatcher(options.poll_seconds, self._live.check)
-        # One thread for each admitted call, so that no call waits for another one.
-        self._pool = ThreadPoolExecutor(options.limits.calls, thread_name_prefix="call")
+        self._pool = CallThreads(options.limits.calls)
         self._faults = FaultInterceptor(options.faults) if options.faults.any else None
         self._regions = self._offered_regions()
         self._reception = Reception(options.limits.memory_bytes, self._connected)
         self._grpc = grpc.server(
             self._pool,
-            interceptors=[self._reception, *([self._faults] if self._faults is not None else [])],
+            interceptors=[
+                TurnTaker(self._pool),
+                self._reception,
+                *([self._faults] if self._faults is not None else []),
+            ],
             options=_channel_arguments(options),
             maximum_concurrent_rpcs=options.limits.calls,
         )

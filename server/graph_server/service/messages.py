@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from graph_server.service.region import RegionPlace
 from graph_server.service.status import Refusal, plain
 from kserve_wire.fields import delimited, delimited_tag, split, varint
+from kserve_wire.joining import joined
 from kserve_wire.messages import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
 
 _RAW_INPUT = delimited_tag(ModelInferRequest.RAW_INPUT_CONTENTS_FIELD_NUMBER)
@@ -56,7 +57,7 @@ def _not_a_request(error: Exception) -> Refusal:
 
 def encode_response(message: ModelInferResponse, raw: Sequence[bytes | memoryview]) -> bytes:
     """A ``ModelInferResponse`` with its raw contents appended: one copy of them."""
-    return b"".join([message.SerializeToString(), *delimited(_RAW_OUTPUT, raw)])
+    return joined([message.SerializeToString(), *delimited(_RAW_OUTPUT, raw)])
 
 
 def decode_response(data: bytes) -> tuple[ModelInferResponse, list[memoryview]]:
@@ -68,7 +69,7 @@ def decode_response(data: bytes) -> tuple[ModelInferResponse, list[memoryview]]:
 def encode_stream_response(message: ModelInferResponse, raw: Sequence[bytes | memoryview]) -> bytes:
     """The same inside a ``ModelStreamInferResponse``."""
     parts = [message.SerializeToString(), *delimited(_RAW_OUTPUT, raw)]
-    return b"".join([_STREAM_RESPONSE, varint(sum(map(len, parts))), *parts])
+    return joined([_STREAM_RESPONSE, varint(sum(map(len, parts))), *parts])
 
 
 def encode_stream_error(text: str) -> bytes:

@@ -18,6 +18,7 @@ import graph_server
 from graph_server.service.admission import Budget, Reservation
 from graph_server.service.rest.answers import HttpResponse, failed
 from graph_server.service.status import Refusal
+from kserve_wire.joining import LARGE, joined
 
 _HEAD_BYTES = 65536
 _PART_BYTES = 1 << 20
@@ -177,7 +178,9 @@ class HttpConnection:
             await self._fill(memoryview(part), memory, deadline)
             parts.append(part)
             received += len(part)
-        return b"".join(parts)
+        if received < LARGE:
+            return b"".join(parts)
+        return await self._loop.run_in_executor(None, joined, parts)
 
     async def _fill(self, part: memoryview, memory: Reservation, deadline: float) -> None:
         while part:

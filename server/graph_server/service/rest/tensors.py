@@ -17,6 +17,7 @@ from graph_server.service.rest.json_faults import fault_of
 from graph_server.service.rest.json_size import take_parsed
 from graph_server.service.status import Refusal
 from kserve_wire.datatypes import CONTENTS, DTYPES, element_count, split_elements
+from kserve_wire.joining import joined
 from kserve_wire.messages import InferParameter, ModelInferRequest, ModelInferResponse
 
 _INPUT = "Could not parse input content. Not valid ndarray detected"
@@ -141,7 +142,7 @@ def encode_http_response(
             continue
         outputs.append(json.dumps(item).encode())
     head = b'%s, "outputs": [%s]}' % (json.dumps(content).encode()[:-1], b", ".join(outputs))
-    return b"".join((head, *tail)), len(head) if any(tail) else None
+    return joined((head, *tail)), len(head) if any(tail) else None
 
 
 def _with_numbers(item: Mapping[str, Any], values: npt.NDArray[Any]) -> bytes:
