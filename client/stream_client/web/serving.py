@@ -58,6 +58,7 @@ class BoundedProtocol(H11Protocol):
 
     def _cut(self) -> None:
         self._clock = None
+        self.connections.discard(self)  # many may come before this one is gone
         self.transport.abort()
 
     def _stop_clock(self) -> None:

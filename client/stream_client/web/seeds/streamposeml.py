@@ -134,7 +134,11 @@ def router(seed: StreamPoseML) -> APIRouter:
     """``POST /api/model/setup``."""
     made = APIRouter(prefix="/api/model", tags=["StreamPoseML"])
 
-    @made.post("/setup", responses={400: {"model": Status}})
+    @made.post(
+        "/setup",
+        response_model=Status,
+        responses={400: {"description": "settings that cannot work, with status `error`"}},
+    )
     def setup(given: ModelSetup) -> JSONResponse:
         """Configure the model of the Socket.IO interface, as StreamPoseML's program does."""
         try:
