@@ -34,22 +34,16 @@ from typing import Protocol
 
 from stream_client import StreamClient, TransportOptions
 from stream_client.monitoring.ledger import LedgerSnapshot
-from stream_client.sources.file import FileSource
-from stream_client.test_source.code import read_code
-from stream_client.test_source.readings import ReadbackReport, Reading, Tally
+from stream_client.test_source.readings import ReadbackReport
 from tests.support.fake_clock import FakeClock
 from tests.support.graph_server import KilledServer
+from tests.support.pattern_camera import numbers_in, pattern_camera
 from tests.support.rtsp_server import RtspServer
 from tests.support.waiting import wait_until
 
 MAX_GROWTH, MAX_RETURN_SECONDS, MAX_TIMING_ERROR = 0.03, 3.0, 1.0
 STEPS = (-3600, 3600, -30, 4)
 """Seconds; one after another, again and again."""
-PUBLISH = """
-import sys
-from stream_client import StreamClient
-StreamClient(*sys.argv[1:], lambda request: {"output": request.inputs[0].array}).run()
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +70,6 @@ def sample(started: float) -> Sample:
 def pause(seconds: float) -> None:
     """In place of :func:`time.sleep`, which fails under libfaketime."""
     threading.Event().wait(max(0.0, seconds))
-
-
-@contextmanager
-def camera(url: str, pattern: str) -> Iterator[None]:
-    """A process that publishes the test pattern to ``url`` until it is left, whatever happens to the server."""
-    process = subprocess.Popen([sys.executable, "-c", PUBLISH, pattern, url], stderr=subprocess.DEVNULL)
-    try:
-        yield
-    finally:
-        process.kill()
-        process.wait()
 
 
 class Cut(Protocol):
@@ -175,7 +158,7 @@ def run(options: argparse.Namespace, folder: Path, clock: FakeClock) -> Run:
     with (
         RtspServer(publish=["camera"]) as source,
         RtspServer(publish=["out"]) as output,
-        camera(source.url("publish/camera"), options.pattern),
+        pattern_camera(source.url("publish/camera"), options.pattern),
     ):
         sink = output.url("publish/out")
         client = StreamClient(
@@ -197,18 +180,7 @@ def run(options: argparse.Namespace, folder: Path, clock: FakeClock) -> Run:
     server.kill()
     gc.collect()
     after = sample(started)
-    return Run(cutter.returns, options.steps, samples, summary.ledger, before, after, read_back(out))
-
-
-def read_back(path: Path) -> ReadbackReport:
-    """The numbers and times in the file's frames."""
-    tally = Tally()
-    source = FileSource(path)
-    source.open()
-    while (frame := source.read()) is not None:
-        tally.add(Reading(frame.index, read_code(frame.image), None, frame.timestamp))
-    source.close()
-    return tally.report()
+    return Run(cutter.returns, options.steps, samples, summary.ledger, before, after, numbers_in(out))
 
 
 def right(found: Run) -> bool:

@@ -131,10 +131,10 @@ def graph_server_process(*flags: str) -> Iterator[EmbeddedServer]:
 class KilledServer:
     """A graph server that is killed and started again, always at the same port."""
 
-    def __init__(self) -> None:
+    def __init__(self, *flags: str) -> None:
         port = free_port()
         self.address = f"127.0.0.1:{port}"
-        self._options = EmbeddedOptions(arguments=(*ECHO, "--port", str(port)))
+        self._options = EmbeddedOptions(arguments=(*ECHO, "--port", str(port), *flags))
         self.start()
 
     def start(self) -> None:

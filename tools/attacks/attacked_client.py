@@ -24,7 +24,7 @@ _LEDGER = re.compile(r"(\d+) frames?: (\d+) delivered, (\d+) dropped.*?, (\d+) f
 class AttackedClient:
     """A client's process, and what is seen of it."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", said: Path) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", said: Path, said_bytes: int) -> None:
         self.process = process
         self.pid = process.pid
         self.peak = 0.0
@@ -32,6 +32,7 @@ class AttackedClient:
         self.text = ""
         """What it has said; see :meth:`read`."""
         self._said = said
+        self._said_bytes = said_bytes
 
     @property
     def crashed(self) -> bool:
@@ -42,30 +43,35 @@ class AttackedClient:
         """Read what it has said so far."""
         self.text = self._said.read_text(encoding="utf-8", errors="replace")
 
-    def sums_wrong(self) -> bool:
-        """Whether the ledger's line does not add up. A run that never began has none."""
+    def ledger(self) -> tuple[int, ...]:
+        """Frames that entered, were delivered, dropped and failed. A run that never began has none."""
         found = _LEDGER.search(self.text)
-        if found is None:
-            return False
-        entered, *ended = map(int, found.groups())
+        return () if found is None else tuple(map(int, found.groups()))
+
+    def sums_wrong(self) -> bool:
+        """Whether the ledger's line does not add up."""
+        entered, *ended = self.ledger() or (0,)
         return entered != sum(ended)
 
     def odd(self) -> bool:
         """Whether it said what nobody should read: a traceback, a control character, or very much."""
         control = any(ord(character) < 32 and character not in "\n\r" for character in self.text)
-        return control or "Traceback" in self.text or len(self.text) > SAID_BYTES
+        return control or "Traceback" in self.text or len(self.text) > self._said_bytes
 
 
 @contextmanager
-def attacked_client(*flags: str, descriptors: int = 1024) -> Iterator[AttackedClient]:
-    """A client until the block ends; a run that has not ended then gets SIGTERM."""
+def attacked_client(*flags: str, descriptors: int = 1024, said_bytes: int = SAID_BYTES) -> Iterator[AttackedClient]:
+    """A client until the block ends; a run that has not ended then gets SIGTERM.
+
+    ``said_bytes``: how much it may say.
+    """
     limited = ("bash", "-c", f'ulimit -n {descriptors}; exec "$@"', "x")
     command = [*limited, sys.executable, str(ROOT / "client" / "client.py"), *flags]
     with tempfile.TemporaryDirectory() as folder:
         said = Path(folder) / "said"
         with said.open("ab") as file:
             process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
-        client = AttackedClient(process, said)
+        client = AttackedClient(process, said, said_bytes)
         try:
             with sampled(client):
                 yield client

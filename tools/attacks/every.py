@@ -2,6 +2,7 @@
 
 from tools.attacks import (
     client_answers,
+    client_kills,
     client_metrics,
     client_rtsp,
     server_connections,
@@ -18,4 +19,5 @@ ATTACKS = (
     *client_answers.ATTACKS,
     *client_rtsp.ATTACKS,
     *client_metrics.ATTACKS,
+    *client_kills.ATTACKS,
 )

@@ -1,0 +1,39 @@
+"""A camera whose frames are numbered, and what reads the numbers back."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stream_client.sources.file import FileSource
+from stream_client.test_source.code import read_code
+from stream_client.test_source.readings import ReadbackReport, Reading, Tally
+
+_PUBLISH = """
+import sys
+from stream_client import StreamClient
+StreamClient(*sys.argv[1:], lambda request: {"output": request.inputs[0].array}).run()
+"""
+
+
+@contextmanager
+def pattern_camera(url: str, pattern: str) -> Iterator[None]:
+    """A process that publishes the test pattern to ``url`` until it is left, whatever happens to the server."""
+    process = subprocess.Popen([sys.executable, "-c", _PUBLISH, pattern, url], stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def numbers_in(path: Path) -> ReadbackReport:
+    """The numbers and times in a file's frames."""
+    tally = Tally()
+    source = FileSource(path)
+    source.open()
+    while (frame := source.read()) is not None:
+        tally.add(Reading(frame.index, read_code(frame.image), None, frame.timestamp))
+    source.close()
+    return tally.report()
