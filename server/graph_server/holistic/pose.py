@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
-from graph_server.holistic.crops import WHOLE, Bytes, Padding, crop, padded, projected, turned, unpadded
+from graph_server.holistic.crops import WHOLE, Bytes, crop, padded, projected, turned, unpadded
 from graph_server.holistic.networks import Network, sigmoid
 from graph_server.holistic.regions import ImageSize, Landmarks, Region, region_from_alignment_points
 from graph_server.holistic.smoothing import LandmarkSmoother, WorldSmoother
@@ -27,7 +27,7 @@ _REGION_SCALE = 1.25
 
 
 class PoseDetector:
-    """Detects a person in a whole image. Use it from one thread at a time."""
+    """Detects persons in a whole image. Use it from one thread at a time."""
 
     def __init__(self, model: Model) -> None:
         self._network = Network(model, ("Identity", "Identity_1"), low=-1.0, high=1.0)
@@ -35,13 +35,19 @@ class PoseDetector:
 
     def detect(self, image: Bytes) -> Array | None:
         """The 4 keypoints of the best person, float32 [4, 2], relative to the image, or ``None``."""
+        found = self.detect_all(image, most=1)
+        return found[0] if found else None
+
+    def detect_all(self, image: Bytes, most: int, view: Region = WHOLE) -> list[Array]:
+        """The keypoints of up to ``most`` persons in a part of the image, best first, relative to the image."""
         size = (image.shape[1], image.shape[0])
         side = POSE_DETECTOR.side
-        region, padding = padded(WHOLE, size, (side, side))
+        region, padding = padded(view, size, (side, side))
         crop(image, region, self._network.pixels, border=cv2.BORDER_CONSTANT)
         boxes, scores = self._network.run()
-        points = self._detector.best(boxes[0], scores[0, :, 0])
-        return None if points is None else unpadded(_as_landmarks(points), padding)[:, :2]
+        found = self._detector.find_all(boxes[0], scores[0, :, 0], most)
+        points = [unpadded(_as_landmarks(each.keypoints), padding) for each in found]
+        return [(each if view is WHOLE else projected(each, view))[:, :2] for each in points]
 
 
 def region_of(points: Array, size: ImageSize) -> Region:
@@ -112,11 +118,17 @@ def world_landmarks(tensor: Array, visibility_from: Landmarks, region: Region) -
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """A person: body landmarks [33, 5], auxiliary landmarks [2, 5], world landmarks [33, 5]."""
+    """A person: body landmarks [33, 5], auxiliary landmarks [2, 5], world landmarks [33, 5].
+
+    ``raw`` is the network's own tensor of landmarks, float32 [1, 195], in pixels of its crop: what classifiers take.
+    ``presence`` is the network's score, 0…1. A pose of other nodes has neither.
+    """
 
     landmarks: Landmarks
     auxiliary: Landmarks
     world: Landmarks
+    raw: Array | None = None
+    presence: float = 1.0
 
 
 class PoseSmoother:
@@ -140,6 +152,8 @@ class PoseSmoother:
             self._landmarks.apply(pose.landmarks, size, scale, timestamp),
             self._auxiliary.apply(pose.auxiliary, size, scale, timestamp),
             self._world.apply(pose.world, timestamp),
+            pose.raw,
+            pose.presence,
         )
 
 
@@ -170,15 +184,13 @@ class PoseEstimator:
         crop(image, target, self._network.pixels)
         tensor, presence, heatmap, world = self._network.run()
         finite = np.isfinite(tensor).all() and np.isfinite(world).all()
-        if not (presence.reshape(-1)[0] >= 0.5 and finite):
+        score = float(presence.reshape(-1)[0])
+        if not (score >= 0.5 and finite):
             return None
-        return assemble(refined(landmarks_of_tensor(tensor), heatmap, kernel=self._kernel), world, region, padding)
-
-
-def assemble(landmarks: Landmarks, world: Array, region: Region, padding: Padding) -> Pose:
-    """The pose relative to the image, from the refined landmarks [39, 5] of the crop."""
-    on_image = projected(unpadded(landmarks, padding), region)
-    return Pose(on_image[:BODY], on_image[AUXILIARY], world_landmarks(world, landmarks, region))
+        landmarks = refined(landmarks_of_tensor(tensor), heatmap, kernel=self._kernel)
+        on_image = projected(unpadded(landmarks, padding), region)
+        turned_world = world_landmarks(world, landmarks, region)
+        return Pose(on_image[:BODY], on_image[AUXILIARY], turned_world, tensor.reshape(1, -1).copy(), score)
 
 
 class PoseTracker:

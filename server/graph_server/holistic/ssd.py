@@ -71,34 +71,42 @@ class Detector:
         return None if found is None else found.keypoints
 
     def find(self, boxes: Array, scores: Array) -> Found | None:
-        """The best detection, or ``None``.
+        """The best detection of :meth:`find_all`, or ``None``."""
+        found = self.find_all(boxes, scores, most=1)
+        return found[0] if found else None
 
-        ``boxes`` is [n, 4 + 2k] in pixels of the input, ``scores`` are logits [n]. The best box is averaged with the
-        boxes that overlap it, weighted by score.
+    def find_all(self, boxes: Array, scores: Array, most: int) -> list[Found]:
+        """Up to ``most`` detections, best first.
+
+        ``boxes`` is [n, 4 + 2k] in pixels of the input, ``scores`` are logits [n]. Each box is averaged with the
+        boxes that overlap it, weighted by score; these count no more.
         """
         options = self._options
         logit = np.log(options.threshold / (1.0 - options.threshold))
         # Like MediaPipe, ignore boxes with a negative size or a size of NaN. Ignore other values of NaN as well.
         chosen = np.flatnonzero((scores >= logit) & (boxes[:, 2] >= 0) & (boxes[:, 3] >= 0))
         chosen = chosen[np.isfinite(boxes[chosen]).all(axis=1)]
-        if not chosen.size:
-            return None
-        weights = 1.0 / (1.0 + np.exp(-np.clip(scores[chosen], -100, 100)))
-        anchors = self._anchors[chosen]
-        raw = boxes[chosen] / np.float32(options.side)
-        centers = raw[:, :2] + anchors
-        low, high = centers - raw[:, 2:4] / 2, centers + raw[:, 2:4] / 2
-        best = int(np.argmax(weights))
-        shared = np.minimum(high, high[best]) - np.maximum(low, low[best])
-        intersection = np.prod(np.clip(shared, 0, None), axis=1)
-        areas = np.prod(high - low, axis=1)
-        union = areas + areas[best] - intersection
-        together = intersection > options.suppression * union
-        together[best] = True
-        points = raw[:, 4:].reshape(len(chosen), options.keypoints, 2) + anchors[:, None]
-        weight = weights[together].astype(np.float32)
-        corners = np.stack([low[together], high[together]], axis=1)
-        return Found(float(weights[best]), _average(corners, weight), _average(points[together], weight))
+        found: list[Found] = []
+        while chosen.size and len(found) < most:
+            weights = 1.0 / (1.0 + np.exp(-np.clip(scores[chosen], -100, 100)))
+            anchors = self._anchors[chosen]
+            raw = boxes[chosen] / np.float32(options.side)
+            centers = raw[:, :2] + anchors
+            low, high = centers - raw[:, 2:4] / 2, centers + raw[:, 2:4] / 2
+            best = int(np.argmax(weights))
+            shared = np.minimum(high, high[best]) - np.maximum(low, low[best])
+            intersection = np.prod(np.clip(shared, 0, None), axis=1)
+            areas = np.prod(high - low, axis=1)
+            union = areas + areas[best] - intersection
+            together = intersection > options.suppression * union
+            together[best] = True
+            points = raw[:, 4:].reshape(len(chosen), options.keypoints, 2) + anchors[:, None]
+            weight = weights[together].astype(np.float32)
+            corners = np.stack([low[together], high[together]], axis=1)
+            average = Found(float(weights[best]), _average(corners, weight), _average(points[together], weight))
+            found.append(average)
+            chosen = chosen[~together]
+        return found
 
 
 def _average(points: Array, weight: Array) -> Array:

@@ -1,0 +1,246 @@
+"""Several persons in one image: each is found, followed under one number, and has pose, hands and face of their own.
+
+MediaPipe's holistic graph sees one person. Here its pose detector gives several, and its networks run for each on their
+own region with their own smoothing. With one person in the image the landmarks are those of the holistic graph.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import combinations
+from typing import TypeVar
+
+from graph_server.holistic.crops import Bytes
+from graph_server.holistic.person_motion import Motion
+from graph_server.holistic.person_track import Identity, Parts, Track, settle
+from graph_server.holistic.person_views import square, views_of
+from graph_server.holistic.pose import Pose, PoseDetector, region_of
+from graph_server.holistic.regions import ImageSize, Landmarks, Region
+from graph_server.models.copies import PROCESSORS
+from graph_server.models.repository import Models
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_SAME = 0.25
+"""Sizes of a person. Two poses that are closer are of the same one."""
+_NEAR = 0.5
+"""Sizes of a person. A detection that is closer to a pose is of that person."""
+_REACH = 1.5
+"""Sizes of a person, beyond :data:`_NEAR`, that somebody who was hidden may be away from where they would have been,
+for each second of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonsOptions:
+    """``most`` persons are followed. The detector looks for further ones in every ``look_every``-th frame.
+
+    After ``hidden`` seconds somebody who comes back is somebody new.
+    """
+
+    most: int = 4
+    look_every: int = 3
+    hidden: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person in an image. ``number`` is their own for the whole stream, from 1.
+
+    Landmarks are those of :class:`~graph_server.holistic.pose.Pose` and of the trackers of hands and face. ``region``
+    is that of the next frame, which drawings take for their scale.
+    """
+
+    number: int
+    pose: Pose
+    region: Region
+    left_hand: Landmarks | None
+    right_hand: Landmarks | None
+    face: Landmarks | None
+
+
+class PersonsTracker:
+    """Follows the persons of one stream of images. Use it from one thread at a time; it owns the threads it starts."""
+
+    def __init__(self, models: Models, options: PersonsOptions) -> None:
+        self._models = models
+        self._options = options
+        self._detector = PoseDetector(models.get("pose_detection"))
+        self._tracks: list[Track] = []
+        self._spare = [Parts(models)]
+        self._last_number = 0
+        self._frame = self._view = 0
+        self._executor = ThreadPoolExecutor(max(2, PROCESSORS), thread_name_prefix="persons")
+
+    def close(self) -> None:
+        """End the threads."""
+        self._executor.shutdown()
+
+    def process(self, image: Bytes, timestamp: int) -> list[Person]:
+        """The persons of an image, by number. ``timestamp``, in µs, must rise."""
+        size = (image.shape[1], image.shape[0])
+        regions = self._look(image, size, timestamp)
+        self._frame += 1
+        self._follow(image, size, timestamp)
+        self._add(image, regions, size, timestamp)
+        self._forget(timestamp)
+        return self._persons(image, size, timestamp)
+
+    # --- poses
+
+    @property
+    def _seen(self) -> list[Track]:
+        return [track for track in self._tracks if track.region is not None]
+
+    def _look(self, image: Bytes, size: ImageSize, timestamp: int) -> list[Region]:
+        """The regions of the persons that the detector finds, where it has a reason to run."""
+        seen, most = len(self._seen), self._options.most
+        if not seen:
+            found = self._detector.detect_all(image, most)
+            found = found or self._detector.detect_all(image, most, self._next_view(size))
+        elif seen < most and len(self._tracks) > seen and self._frame % 2:
+            found = self._detector.detect_all(image, most, self._view_of_hidden(size, timestamp))
+        elif seen < most and self._frame % self._options.look_every == 0:
+            found = self._detector.detect_all(image, most, self._next_view(size))
+        else:
+            found = []
+        return [region_of(points, size) for points in found]
+
+    def _next_view(self, size: ImageSize) -> Region:
+        views = views_of(size)
+        self._view = (self._view + 1) % len(views)
+        return views[self._view]
+
+    def _view_of_hidden(self, size: ImageSize, timestamp: int) -> Region:
+        """Where somebody who is hidden may be now; each of them in turn."""
+        hidden = [track for track in self._tracks if track.region is None]
+        motion = hidden[self._frame // 2 % len(hidden)].identity.motion
+        return square(*motion.at(timestamp), size)
+
+    def _follow(self, image: Bytes, size: ImageSize, timestamp: int) -> None:
+        """The poses of those who were seen in the last image. Two tracks with one pose are one person's from now on."""
+        seen = self._seen
+        poses = self._each(lambda track: track.parts.estimator.estimate(image, _region(track)), seen)
+        for track, pose in zip(seen, poses, strict=True):
+            track.pose = pose
+            if pose is None:
+                track.region = None
+        places = {id(track): Motion.of(track.pose, size, timestamp) for track in seen if track.pose is not None}
+        for one, other in combinations(seen, 2):
+            if one.pose is None or other.pose is None:
+                continue
+            here, there = places[id(one)], places[id(other)]
+            if here.distance(there) > _SAME:
+                continue
+            # The pose is of the person who would have been here anyway.
+            stays, goes = (one, other)
+            if other.identity.motion.distance(there) < one.identity.motion.distance(here):
+                stays, goes = goes, stays
+            goes.pose = goes.region = None
+            goes.rival, goes.before = stays, (goes.identity.motion, stays.identity.motion)
+        for track in seen:
+            if track.pose is not None:
+                track.identity.motion = track.identity.motion.then(places[id(track)])
+
+    def _add(self, image: Bytes, regions: Sequence[Region], size: ImageSize, timestamp: int) -> None:
+        """Begin to follow whoever was detected and is not followed."""
+        for region in regions:
+            followed = [track for track in self._tracks if track.pose is not None]
+            place = _place(region, size, timestamp)
+            if any(place.distance(track.identity.motion) < _NEAR for track in followed):
+                continue
+            hidden = self._hidden_at(place)
+            track = hidden or self._new_track(place)
+            if track is None:
+                continue
+            pose = track.parts.estimator.estimate(image, region)
+            seen = None if pose is None else Motion.of(pose, size, timestamp)
+            if seen is None or any(seen.distance(other.identity.motion) < _SAME for other in followed):
+                if hidden is None:
+                    self._spare.append(track.parts)
+                continue
+            track.pose = pose
+            if hidden is None:
+                self._last_number += 1
+                track.identity = Identity(self._last_number, seen)
+                self._tracks.append(track)
+            else:
+                settle(track, seen)
+                track.identity.motion = seen
+            track.rival = track.before = None
+
+    def _hidden_at(self, place: Motion) -> Track | None:
+        """Who is hidden and may be at ``place``, the most likely one."""
+        found, least = None, float("inf")
+        for track in self._tracks:
+            if track.region is not None or track.pose is not None:
+                continue
+            motion = track.identity.motion
+            seconds = (place.time - motion.time) / 1e6
+            distance = motion.distance(place)
+            if distance < min(least, _NEAR + _REACH * seconds):
+                found, least = track, distance
+        return found
+
+    def _new_track(self, place: Motion) -> Track | None:
+        """A track for somebody new; ``None`` where there are as many as may be."""
+        if len(self._tracks) >= self._options.most:
+            hidden = [track for track in self._tracks if track.region is None and track.pose is None]
+            if not hidden:
+                return None
+            self._drop(min(hidden, key=lambda track: track.identity.motion.time))
+        parts = self._spare.pop() if self._spare else Parts(self._models)
+        return Track(Identity(0, place), parts)
+
+    def _forget(self, timestamp: int) -> None:
+        for track in list(self._tracks):
+            away = (timestamp - track.identity.motion.time) / 1e6
+            if track.pose is None and away > self._options.hidden:
+                self._drop(track)
+
+    def _drop(self, track: Track) -> None:
+        self._tracks.remove(track)
+        self._spare.append(track.parts)
+        for other in self._tracks:
+            if other.rival is track:
+                other.rival = other.before = None
+
+    # --- what belongs to each pose
+
+    def _persons(self, image: Bytes, size: ImageSize, timestamp: int) -> list[Person]:
+        smooth: dict[int, Pose] = {}
+        for track in self._tracks:
+            if track.pose is not None:
+                pose = track.smoother.apply(track.pose, size, timestamp)
+                smooth[id(track)], track.region = pose, region_of(pose.auxiliary, size)
+        calls: list[Callable[[], Landmarks | None]] = []
+        for track in self._tracks:
+            found = smooth.get(id(track))
+            landmarks = None if found is None else found.landmarks
+            for tracker in (track.parts.left_hand, track.parts.right_hand, track.parts.face):
+                calls.append(partial(tracker.process, image, landmarks))
+        results = iter(self._each(lambda call: call(), calls))
+        persons = []
+        for track in self._tracks:
+            left, right, face = next(results), next(results), next(results)
+            if track.region is not None and id(track) in smooth:
+                person = Person(track.identity.number, smooth[id(track)], track.region, left, right, face)
+                persons.append(person)
+        return sorted(persons, key=lambda person: person.number)
+
+    def _each(self, function: Callable[[T], R], values: Iterable[T]) -> list[R]:
+        """The results of ``function``, computed beside each other; the last one in this thread."""
+        given = list(values)
+        futures: list[Future[R]] = [self._executor.submit(function, value) for value in given[:-1]]
+        last = [function(value) for value in given[-1:]]
+        return [*(future.result() for future in futures), *last]
+
+
+def _region(track: Track) -> Region:
+    assert track.region is not None
+    return track.region
+
+
+def _place(region: Region, size: ImageSize, timestamp: int) -> Motion:
+    return Motion(region.x_center * size[0], region.y_center * size[1], region.width * size[0] / 1.25, timestamp)
