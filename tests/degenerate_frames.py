@@ -37,10 +37,10 @@ Frame = npt.NDArray[np.uint8]
 NATIVE, PYTHON = (ROOT / "server_config" / name for name in ("config.json", "config_python.json"))
 GRAPHS: dict[Path, tuple[str, ...]] = {
     NATIVE: (
-        *("holisticClassifier", "holisticClassifierSparse", "holisticLandmarks"),
+        *("holisticClassifier", "holisticClassifierSparse", "holisticLandmarks", "holisticPersons"),
         *("holisticTracking", "holisticTrackingFast", "irisTracking", "passThrough"),
     ),
-    PYTHON: ("holisticClassifier",),
+    PYTHON: ("holisticClassifier", "holisticPersons"),
 }
 """The shipped graphs, by configuration."""
 NOBODY = "Unknown error during mediapipe execution"

@@ -185,6 +185,20 @@ class Detections:
 
 
 @dataclass(frozen=True, slots=True)
+class Person:
+    """A person who is followed over frames. ``number`` is theirs for the whole stream, from 1.
+
+    ``box`` is left, top, right and bottom of the landmarks of their body, in pixels of the result's image. ``label`` is
+    ``None`` where nothing labels persons.
+    """
+
+    number: int
+    landmarks: Landmarks
+    box: tuple[float, float, float, float]
+    label: Label | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Stamps:
     """When a frame passed each stage, in seconds of :func:`time.monotonic`; ``nan`` where it did not.
 
@@ -215,8 +229,9 @@ class Result:
     ``image`` is what to show: the server's image, or the source's where the server returned none. ``label`` is ``None``
     where the graph gave no label for the frame. ``outputs`` holds every tensor the server returned, by name. ``time``
     is the frame's time in seconds of the source. ``landmarks`` is ``None`` where nobody is seen, and where the graph
-    gives none (``holisticLandmarks`` does). ``detections`` is ``None`` where nobody asked for them. ``persons`` are the
-    landmarks of each track and ``track_labels`` their labels, where tracks have landmarks and a classifier.
+    gives none (``holisticLandmarks`` does). ``detections`` is ``None`` where nobody asked for them. ``persons`` are by
+    number, empty where the graph sees one person only; of several, ``landmarks`` and ``label`` are the first one's, and
+    ``detections`` are their boxes.
     """
 
     frame: Frame
@@ -227,8 +242,7 @@ class Result:
     stamps: Stamps = field(default_factory=lambda: Stamps(captured=float("nan")))
     landmarks: Landmarks | None = None
     detections: Detections | None = None
-    persons: Mapping[int, Landmarks] = field(default_factory=dict)
-    track_labels: Mapping[int, Label] = field(default_factory=dict)
+    persons: tuple[Person, ...] = ()
 
     @property
     def latency(self) -> float:

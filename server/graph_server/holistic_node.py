@@ -49,7 +49,7 @@ class Session:
         self._graph.start({}, self._take)
 
     def process(self, image: Array, timestamp: int) -> Mapping[str, Array]:
-        """The outputs for a frame, uint8 [height, width, 1, 3 or 4]. ``timestamp``, in µs, must rise.
+        """The outputs for a frame, uint8 [height, width, 1, 3 or 4], by name. ``timestamp``, in µs, must rise.
 
         Raises :class:`~graph_server.errors.GraphError`.
         """
@@ -67,14 +67,23 @@ class Session:
 
 
 class HolisticModel:
-    """``OvmsPythonModel`` for ``graphs/holistic_python``. The graph must have ``num_threads: 1``.
+    """``OvmsPythonModel`` for ``graphs/holistic_python`` and ``graphs/holistic_persons_python``.
+
+    The graph must have ``num_threads: 1``. ``graph`` is the folder of the graph that does the work.
 
     OVMS does not say which session a call belongs to. With ``num_threads: 1`` each session has its own thread, so the
     thread identifies the session. ``make_tensor`` is ``pyovms.Tensor``. ``models_dir`` is a model repository; the
     default is the user's cache, and missing models are fetched into it.
     """
 
-    def __init__(self, make_tensor: Callable[[str, Array], Any], models_dir: Path | None = None) -> None:
+    def __init__(
+        self,
+        make_tensor: Callable[[str, Array], Any],
+        models_dir: Path | None = None,
+        *,
+        graph: str = "holistic_classifier",
+    ) -> None:
+        self._graph = graph
         self._make_tensor = make_tensor
         self._models_dir = models_dir
         self._lock = threading.Lock()
@@ -86,12 +95,12 @@ class HolisticModel:
         served = read_config(config, shipped_mounts(config, ensure_models(self._models_dir)))
         models = tuple(_on_all_processors(model) for model in served.models)
         self._models = ModelRepository(Runtime(cache_folder() / "openvino"), models)
-        text = project_file("graphs/holistic_classifier/graph.pbtxt").read_text(encoding="utf-8")
-        self._definition = parse_graph(text, source="holistic_classifier", registry=REGISTRY)
+        text = project_file(f"graphs/{self._graph}/graph.pbtxt").read_text(encoding="utf-8")
+        self._definition = parse_graph(text, source=self._graph, registry=REGISTRY)
         Session(self._definition, self._models).close()  # compiles the networks, so that the first frame does not wait
 
     def execute(self, inputs: Sequence[PyTensor]) -> list[Any]:
-        """The tensors ``output`` and ``label_scores`` for the frame in ``inputs``.
+        """The tensors of the graph's outputs for the frame in ``inputs``.
 
         Raises :class:`ValueError` for a wrong frame, and :class:`~graph_server.errors.GraphError`.
         """

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from stream_client.classify.pose_classifier import PoseClassifier
 from stream_client.errors import ConfigurationError
 from stream_client.frames import Label, Landmarks
+
+if TYPE_CHECKING:
+    from stream_client.classify.pose_classifier import PoseClassifier
 
 
 @dataclass(slots=True)
 class _Track:
-    classifier: PoseClassifier
+    classifier: "PoseClassifier"
     seen: int
 
 
@@ -21,7 +24,7 @@ class TrackClassifiers:
     seconds. At most ``most`` tracks are followed: a new one replaces the one that was not seen for longest.
     """
 
-    def __init__(self, make: Callable[[], PoseClassifier], *, forget: float = 5.0, most: int = 100) -> None:
+    def __init__(self, make: Callable[[], "PoseClassifier"], *, forget: float = 5.0, most: int = 100) -> None:
         self._make = make
         self._forget = round(forget * 1e6)
         self._most = most
@@ -47,7 +50,7 @@ class TrackClassifiers:
         return len(self._tracks)
 
 
-def check_fits_key_points(classifier: PoseClassifier) -> None:
+def check_fits_key_points(classifier: "PoseClassifier") -> None:
     """Raise :class:`.ConfigurationError` for a model that needs more than a detector's key points: hands, or metres."""
     schema = classifier.schema
     if getattr(schema, "space", "world") == "world" or getattr(schema, "hands", ()):

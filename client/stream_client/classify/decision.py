@@ -79,7 +79,7 @@ class Decision:
     """Smooths probabilities and decides with hysteresis. Time is an argument; not for several threads."""
 
     def __init__(self, options: DecisionOptions | None = None) -> None:
-        self._options = options or DecisionOptions()
+        self.options = options or DecisionOptions()
         self._average: dict[str, float] = {}
         self._state = LabelState(0.0, UNKNOWN, 0.0)
         self._time: float | None = None
@@ -97,7 +97,7 @@ class Decision:
             self._time = None
             return self._enter(time, UNKNOWN)
         self._smooth(time, scores)
-        options = self._options
+        options = self.options
         current = self._state.label
         best = max(self._average, key=self._average.__getitem__, default=UNKNOWN)
         entered = self._average.get(best, 0.0) >= options.thresholds(best).enter
@@ -107,7 +107,7 @@ class Decision:
         return self._enter(time, best if entered else UNKNOWN)
 
     def _smooth(self, time: float, scores: Mapping[str, float]) -> None:
-        options = self._options
+        options = self.options
         elapsed = None if self._time is None else time - self._time
         if not self._average or elapsed is None or not 0 < elapsed <= options.forget or options.smoothing == 0:
             self._average = dict(scores)

@@ -54,7 +54,4 @@ def open_track_classifier(options: ClassifierOptions) -> TrackClassifiers:
         )
     first = open_classifier(options)
     check_fits_key_points(first)
-    count = options.count_repetitions
-    return TrackClassifiers(
-        lambda: PoseClassifier(first.model, counter=None if count is None else RepetitionCounter(count))
-    )
+    return first.for_persons()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from stream_client.classify.by_track import TrackClassifiers
 from stream_client.classify.decision import Decision, DecisionOptions, LabelState, RepetitionCounter
 from stream_client.classify.models import Schema, TrainedModel
 from stream_client.classify.windows import WindowBuffer, WindowSpec
@@ -84,6 +85,15 @@ class PoseClassifier:
     def prediction_processing_time(self) -> float:
         """Seconds that the last frame took: resampling, features, model and decision."""
         return self._time
+
+    def for_another(self) -> "PoseClassifier":
+        """The same model without a history, for another person of the stream."""
+        counter = None if self.counter is None else RepetitionCounter(self.counter.label)
+        return PoseClassifier(self._model, decision=self._decision.options, counter=counter)
+
+    def for_persons(self) -> TrackClassifiers:
+        """The same classifier for each of several persons."""
+        return TrackClassifiers(self.for_another)
 
     def reset(self) -> None:
         """The stream was interrupted: forget everything before."""

@@ -73,6 +73,7 @@ def _detected(result: Result) -> tuple[Subject, ...]:
     found = result.detections
     assert found is not None
     height, width = result.image.shape[:2]
+    labels = {person.number: person.label for person in result.persons}
     subjects = []
     for index, (left, top, right, bottom) in enumerate(found.boxes.tolist()):
         track = -1 if found.track_ids is None else int(found.track_ids[index])
@@ -83,7 +84,7 @@ def _detected(result: Result) -> tuple[Subject, ...]:
                 (left, top, right, bottom),
                 ((left + right) / 2 / width, bottom / height),
                 None if track < 0 else track,
-                result.track_labels.get(track),
+                labels.get(track),
             )
         )
     return tuple(subjects)

@@ -1,10 +1,8 @@
 """COCO's 17 key points as MediaPipe's 33 landmarks, as far as they go."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from stream_client.frames import POSE_POINTS, Detections, Landmarks, Points
+from stream_client.frames import POSE_POINTS, Detections, Landmarks, Person, Points
 
 _COCO = 17
 # MediaPipe's points in COCO's order: nose, eyes, ears, shoulders, elbows, wrists, hips, knees, ankles.
@@ -30,15 +28,20 @@ _NEAREST = {
 }
 
 
-def persons_of(detections: Detections, size: tuple[int, int]) -> Mapping[int, Landmarks]:
-    """The landmarks of each track with COCO's key points, by track; ``size`` is the frame's width and height in pixels.
+def persons_of(detections: Detections, size: tuple[int, int]) -> tuple[Person, ...]:
+    """The tracks with COCO's key points as persons, by track; ``size`` is the frame's width and height in pixels.
 
     Depth is 0, and the world's landmarks are NaN: a model that takes them cannot label these persons.
     """
     points, tracks = detections.keypoints, detections.track_ids
     if points is None or tracks is None or points.shape[1] != _COCO:
-        return {}
-    return {int(track): _landmarks(points[index], size) for index, track in enumerate(tracks) if track >= 0}
+        return ()
+    persons = [
+        Person(int(track), _landmarks(points[index], size), tuple(detections.boxes[index].tolist()))
+        for index, track in enumerate(tracks)
+        if track >= 0
+    ]
+    return tuple(sorted(persons, key=lambda person: person.number))
 
 
 def _landmarks(points: Points, size: tuple[int, int]) -> Landmarks:

@@ -26,6 +26,7 @@ from stream_client.pipeline.sink_worker import SinkWorker
 from stream_client.processing.labels import read_label_names
 from stream_client.processing.requests import Converter, converter
 from stream_client.processing.results import (
+    CanFollow,
     Detector,
     LandmarkClassifier,
     OutputFinder,
@@ -64,6 +65,13 @@ class Processing:
         steps = (self.preprocess, shrink, self._fit(session.image_format))
         return converter(session, [step for step in steps if step is not None])
 
+    def _for_persons(self, servable: Servable) -> TrackClassifier | None:
+        if self.track_classifier is not None or self.classifier is None or not servable.gives_persons:
+            return self.track_classifier
+        if not isinstance(self.classifier, CanFollow):
+            raise ConfigurationError("this classifier follows one person: it has no for_persons()", option="classifier")
+        return self.classifier.for_persons()
+
     def _fit(self, image_format: ImageFormat) -> Callable[[Image], Image] | None:
         """Detections know how the frame was brought to the model's one size; nothing else does."""
         if self.detector is None or image_format.width is None or image_format.height is None:
@@ -87,9 +95,10 @@ class Processing:
             label_names=names,
             start=start,
             decoder=LandmarkDecoder() if servable.gives_landmarks else None,
+            several=servable.gives_persons,
             classifier=self.classifier,
             detector=self.detector,
-            track_classifier=self.track_classifier,
+            track_classifier=self._for_persons(servable),
         )
 
 
@@ -240,9 +249,9 @@ def _check_landmarks(processing: Processing, sinks: Sequence[Sink], servable: Se
     wanted = processing.classifier is not None or any(
         isinstance(sink, LandmarksUser) and sink.needs_landmarks for sink in sinks
     )
-    if wanted and not servable.gives_landmarks:
+    if wanted and not (servable.gives_landmarks or servable.gives_persons):
         raise ConfigurationError(
-            f"{servable.name!r} gives no landmarks: graphs/holistic_landmarks does",
+            f"{servable.name!r} gives no landmarks: graphs/holistic_landmarks and graphs/holistic_persons do",
             option="model_name",
             value="holisticLandmarks",
         )

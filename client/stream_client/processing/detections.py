@@ -15,12 +15,10 @@ _COLORS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114
 """Okabe and Ito's, which color-blind people tell apart."""
 
 
-def draw_detections(image: Image, detections: Detections, labels: Mapping[int, Label] | None = None) -> Image:
+def draw_detections(image: Image, detections: Detections, labels: Mapping[int, Label | None] | None = None) -> Image:
     """A copy of ``image`` with a box around each detection, its track or class and its score above it.
 
-    ``labels`` are those of tracks: a label stands there instead of the class.
-
-    A track keeps its color; without tracks, a class does.
+    A track keeps its color; without tracks, a class does. ``labels`` of tracks stand in place of class and score.
     """
     if not len(detections):
         return image
@@ -34,13 +32,12 @@ def draw_detections(image: Image, detections: Detections, labels: Mapping[int, L
         track = -1 if detections.track_ids is None else int(detections.track_ids[index])
         color = _COLORS[(track if track >= 0 else int(detections.class_ids[index])) % len(_COLORS)]
         pen.rectangle((left, top, max(left, right), max(top, bottom)), outline=color, width=line)
-        name = detections.name(index) if track < 0 else f"#{track} {detections.name(index)}"
+        label = None if labels is None else labels.get(track)
+        name, score = detections.name(index), float(detections.scores[index])
+        if label is not None:
+            name, score = label.name, label.score
         above = (left, max(0.0, top - 1.3 * size))
-        label = (labels or {}).get(track)
-        if label is None:
-            text = f"{name} {round(100 * float(detections.scores[index]))} %"
-        else:
-            text = f"#{track} {label.name} {round(100 * label.score)} %"
+        text = f"{'' if track < 0 else f'#{track} '}{name} {round(100 * score)} %"
         font = font_for(text, size)
         pen.rectangle((*above, above[0] + font.getlength(text) + size / 2, above[1] + 1.3 * size), fill=color)
         pen.text((above[0] + size / 4, above[1]), text, fill=(0, 0, 0), font=font)

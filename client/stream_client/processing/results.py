@@ -2,14 +2,15 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from stream_client.errors import ConfigurationError, ProtocolError
-from stream_client.frames import Detections, Frame, Image, Label, Landmarks, Result, Stamps, Tensor
+from stream_client.frames import Detections, Frame, Image, Label, Landmarks, Person, Result, Stamps, Tensor
+from stream_client.landmarks import persons as person_tensors
 from stream_client.landmarks.decoder import OUTPUTS, LandmarkDecoder
 from stream_client.landmarks.keypoints import persons_of
 from stream_client.plain_text import quoted
@@ -34,13 +35,6 @@ class LandmarkClassifier(Protocol):
         """The label now, after the landmarks of the frame at ``timestamp`` (µs); ``None``: nobody is seen."""
 
 
-class TrackClassifier(Protocol):
-    """Labels the persons of frames, one frame after another."""
-
-    def classify(self, persons: Mapping[int, Landmarks], timestamp: int) -> Mapping[int, Label]:
-        """The label of each person of the frame at ``timestamp`` (µs), by track."""
-
-
 class Detector(Protocol):
     """Reads detections from a model's outputs, frame after frame. Sizes are widths and heights in pixels."""
 
@@ -51,6 +45,21 @@ class Detector(Protocol):
         self, outputs: Mapping[str, Tensor], sent: tuple[int, int], shown: tuple[int, int], timestamp: int
     ) -> Detections:
         """The detections of a frame, on an image of ``shown``; the model saw one of ``sent``. ``timestamp`` in µs."""
+
+
+class TrackClassifier(Protocol):
+    """Labels each person of a stream by themselves, frame after frame."""
+
+    def classify(self, persons: Mapping[int, Landmarks], timestamp: int) -> Mapping[int, Label]:
+        """The label of each person in a frame, by number; ``timestamp`` is in µs, increasing."""
+
+
+@runtime_checkable
+class CanFollow(Protocol):
+    """A classifier that can follow several persons."""
+
+    def for_persons(self) -> TrackClassifier:
+        """The same classifier for each of several persons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +90,9 @@ class OutputFinder:
                 )
         self._image = image
         self._scores = scores
-        self._no_scores = OUTPUTS if servable.gives_landmarks else ()
+        self._no_scores: tuple[str, ...] = OUTPUTS if servable.gives_landmarks else ()
+        if servable.gives_persons:
+            self._no_scores = person_tensors.OUTPUTS
 
     def __call__(self, outputs: Mapping[str, Tensor]) -> OutputRoles:
         """The roles, as far as they are known."""
@@ -97,8 +108,9 @@ class OutputFinder:
 class ResultBuilder:
     """Turns outputs into results. ``start`` is the timestamp, in µs, of the source's time zero.
 
-    ``decoder`` makes landmarks of outputs, ``detector`` detections. With a ``classifier`` the label comes from it
-    instead of the server. ``track_classifier`` labels the tracks whose detections have COCO's 17 key points.
+    ``decoder`` makes landmarks of outputs, ``detector`` detections. With ``several`` the outputs are of several
+    persons; the tracks of a detector are persons where they have COCO's 17 key points. With a ``classifier`` the label
+    comes from it instead of the server, with a ``track_classifier`` that of each person.
     """
 
     def __init__(
@@ -109,6 +121,7 @@ class ResultBuilder:
         label_names: Sequence[str],
         start: int,
         decoder: LandmarkDecoder | None = None,
+        several: bool = False,
         classifier: LandmarkClassifier | None = None,
         detector: Detector | None = None,
         track_classifier: TrackClassifier | None = None,
@@ -118,6 +131,7 @@ class ResultBuilder:
         self._label_names = tuple(label_names)
         self._start = start
         self._decoder = decoder
+        self._several = several
         self._classifier = classifier
         self._detector = detector
         self._track_classifier = track_classifier
@@ -138,13 +152,13 @@ class ResultBuilder:
         detections = None
         if self._detector is not None:
             detections = self._detector.read(outputs, _sent_size(sent.array), _size(image), frame.timestamp)
-        persons: Mapping[int, Landmarks] = {}
-        track_labels: Mapping[int, Label] = {}
-        if self._track_classifier is not None and detections is not None:
-            persons = persons_of(detections, _size(image))
-            track_labels = self._track_classifier.classify(persons, frame.timestamp)
-        if self._classifier is not None:
-            label: Label | None = self._classifier.classify(landmarks, frame.timestamp)
+        persons = self._persons(outputs, detections, _size(sent.array), _size(image), frame.timestamp)
+        label: Label | None
+        if self._several:
+            landmarks, label = (persons[0].landmarks, persons[0].label) if persons else (None, None)
+            detections = person_tensors.as_detections(persons) if detections is None else detections
+        elif self._classifier is not None:
+            label = self._classifier.classify(landmarks, frame.timestamp)
         else:
             label = None if scores is None else self._label(scores)
         return Result(
@@ -157,8 +171,30 @@ class ResultBuilder:
             landmarks=landmarks,
             detections=detections,
             persons=persons,
-            track_labels=track_labels,
         )
+
+    def _persons(
+        self,
+        outputs: Mapping[str, Tensor],
+        detections: Detections | None,
+        sent: tuple[int, int],
+        shown: tuple[int, int],
+        timestamp: int,
+    ) -> tuple[Person, ...]:
+        """Several persons, each with a label where there is one."""
+        if self._several:
+            persons = person_tensors.decode_persons(outputs, sent, shown)
+        elif detections is not None and self._track_classifier is not None:
+            persons = persons_of(detections, shown)
+        else:
+            return ()
+        labels: Mapping[int, Label | None]
+        if self._track_classifier is not None:
+            labels = self._track_classifier.classify({each.number: each.landmarks for each in persons}, timestamp)
+        else:
+            scores = person_tensors.scores_of(outputs)
+            labels = {number: decode_scores(values, self._label_names) for number, values in scores.items()}
+        return tuple(replace(person, label=labels.get(person.number)) for person in persons)
 
     def _label(self, scores: Tensor) -> Label | None:
         if scores.datatype == "BYTES":
@@ -182,10 +218,12 @@ def _sent_size(tensor: npt.NDArray[Any]) -> tuple[int, int]:
 
 
 def annotated(result: Result) -> Image:
-    """The default postprocessing: the result's image with its detections and its label on it."""
-    image = (
-        result.image
-        if result.detections is None
-        else draw_detections(result.image, result.detections, result.track_labels)
-    )
+    """The default postprocessing: the result's image with its detections and its label on it.
+
+    Of several persons, each box has its own label.
+    """
+    if result.persons and result.detections is not None:
+        named = {person.number: person.label for person in result.persons}
+        return draw_detections(result.image, result.detections, named)
+    image = result.image if result.detections is None else draw_detections(result.image, result.detections)
     return image if result.label is None else draw_label(image, result.label)

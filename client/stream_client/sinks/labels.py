@@ -1,10 +1,9 @@
 """Labels as JSON Lines."""
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 
-from stream_client.frames import Detections, Label, Result, StreamInfo
+from stream_client.frames import Detections, Person, Result, StreamInfo
 from stream_client.sinks.json_lines import JsonLines
 
 
@@ -17,8 +16,8 @@ class LabelsSink:
     ``damaged`` is there, and true, for a damaged frame.
     ``detections``, where they are read, is a list of ``{"class": "person", "score": 0.9, "box":
     [left, top, right, bottom], "track": 3}``: pixels of the shown frame; ``track`` is null without one. ``keypoints``
-    is there where the model gives them: [x, y, score] each. With a classifier for tracks, ``label``, ``label_score``
-    and ``repetitions`` are the track's.
+    is there where the model gives them: [x, y, score] each. ``persons``, where several are seen, is a list of
+    ``{"person": 3, "label": "standing", "score": 0.97, "box": [left, top, right, bottom]}``.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -55,8 +54,10 @@ def label_row(result: Result) -> dict[str, object]:
         "scores": {name: round(score, 6) for name, score in label.scores.items()} if label else None,
         "latency_ms": None if math.isnan(latency) else round(1000 * latency, 3),
     }
+    if result.persons:
+        row["persons"] = [_person_row(person) for person in result.persons]
     if result.detections is not None:
-        row["detections"] = _rows(result.detections, result.track_labels)
+        row["detections"] = _rows(result.detections)
     if label is not None and label.repetitions is not None:
         row["repetitions"] = label.repetitions
     if result.frame.capture_time is not None:
@@ -66,7 +67,20 @@ def label_row(result: Result) -> dict[str, object]:
     return row
 
 
-def _rows(detections: Detections, labels: Mapping[int, Label]) -> list[dict[str, object]]:
+def _person_row(person: Person) -> dict[str, object]:
+    label = person.label
+    row: dict[str, object] = {
+        "person": person.number,
+        "label": label.name if label else None,
+        "score": round(label.score, 6) if label else None,
+        "box": [round(value, 1) for value in person.box],
+    }
+    if label is not None and label.repetitions is not None:
+        row["repetitions"] = label.repetitions
+    return row
+
+
+def _rows(detections: Detections) -> list[dict[str, object]]:
     rows = []
     for index, box in enumerate(detections.boxes.tolist()):
         track = -1 if detections.track_ids is None else int(detections.track_ids[index])
@@ -76,11 +90,6 @@ def _rows(detections: Detections, labels: Mapping[int, Label]) -> list[dict[str,
             "box": [round(value, 1) for value in box],
             "track": track if track >= 0 else None,
         }
-        label = labels.get(track)
-        if label is not None:
-            row |= {"label": label.name, "label_score": round(label.score, 4)}
-            if label.repetitions is not None:
-                row["repetitions"] = label.repetitions
         if detections.keypoints is not None:
             row["keypoints"] = [[round(value, 3) for value in point] for point in detections.keypoints[index].tolist()]
         rows.append(row)

@@ -34,6 +34,8 @@ FRAME_TIMESTAMP = "frame_timestamp"
 """A graph's second input: INT64 [1], the frame's timestamp in µs. OVMS does not pass a packet's timestamp to Python
 nodes.
 """
+PERSONS = "person_landmarks"
+"""A graph's output: the landmarks of several persons. See ``landmarks.persons``."""
 LANDMARK_GRAPH = "holisticLandmarks"
 """The default graph for landmarks."""
 KNOWN_GRAPHS = ("holisticClassifier", "holisticTracking")
@@ -62,6 +64,11 @@ class Servable:
     def gives_landmarks(self) -> bool:
         """Whether this graph takes the image of coordinates and gives landmarks."""
         return self.is_graph and any(spec.name == COORDINATES for spec in self.inputs)
+
+    @property
+    def gives_persons(self) -> bool:
+        """Whether this graph gives the landmarks of several persons."""
+        return self.is_graph and any(spec.name == PERSONS for spec in self.outputs)
 
     @property
     def takes_timestamps(self) -> bool:

@@ -1,13 +1,11 @@
 """Parquet, where pyarrow is installed."""
 
-from functools import lru_cache
 from typing import Any
 
 from stream_client.errors import ConfigurationError
 from stream_client.util.extras import install_command
 
 
-@lru_cache
 def arrow(option: str | None = None, instead: str = "") -> tuple[Any, Any]:
     """The modules ``pyarrow`` and ``pyarrow.parquet``. Raises :class:`.ConfigurationError` about ``option``.
 

@@ -64,14 +64,14 @@ def test_persons_who_cross_and_hide_keep_their_own_labels(tmp_path: Path) -> Non
         detector=reader,
         track_classifier=TrackClassifiers(make),
     ).run()
-    named = [{track: label.name for track, label in result.track_labels.items()} for result in results]
-    walker = min(results[20].track_labels)
-    other = max(results[20].track_labels)
+    named = [{each.number: each.label.name for each in result.persons if each.label is not None} for result in results]
+    walker = results[20].persons[0].number
+    other = results[20].persons[-1].number
     for index in (*range(40, 100), *range(112, 150)):
         assert named[index] == {walker: "up", other: "down"}, index
     assert all(named[index] == {walker: "up"} for index in range(101, 107))
     (last, *_) = [json.loads(line) for line in (tmp_path / "labels.jsonl").read_text().splitlines()][::-1]
-    assert {one["track"]: one["label"] for one in last["detections"]} == {walker: "up", other: "down"}
+    assert {one["person"]: one["label"] for one in last["persons"]} == {walker: "up", other: "down"}
 
 
 def test_what_is_remembered_of_tracks_is_bounded_in_time_and_number() -> None:
@@ -102,12 +102,13 @@ def test_key_points_become_landmarks_of_the_same_side() -> None:
     two: npt.NDArray[np.float32] = np.concatenate([points, points])
     boxes, scores = np.zeros((2, 4), np.float32), np.ones(2, np.float32)
     found = Detections(boxes, scores, np.zeros(2, np.int64), track_ids=np.array([4, -1]), keypoints=two)
-    (person,) = persons_of(found, (200, 200)).values()
-    pixels = person.pixels()[:33, :2]
+    (person,) = persons_of(found, (200, 200))
+    pixels = person.landmarks.pixels()[:33, :2]
     assert pixels[JOINT["left_wrist"]] == pytest.approx([118, 95])
     assert pixels[JOINT["right_ankle"]] == pytest.approx([91, 148])
     assert pixels[JOINT["left_foot_index"]] == pytest.approx([109, 148])
-    assert person.pose[:, 3] == pytest.approx(0.8)
+    assert person.number == 4
+    assert person.landmarks.pose[:, 3] == pytest.approx(0.8)
 
 
 def test_a_model_of_hands_or_metres_cannot_label_key_points() -> None:

@@ -1,0 +1,91 @@
+"""Several persons, from a video file to labels, through the graph of calculators and through the Python node."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from graph_server.assets import ensure_clip, shipped_mounts
+from graph_server.config.server_config import read_config
+from graph_server.resources import project_file
+from graph_server.server import GraphServer, ServerOptions
+from stream_client import Result, RunOptions, StreamClient, TransportOptions
+from stream_client.classify import PoseClassifier, TrainedModel
+from stream_client.sinks.labels import label_row
+from tests.conftest import ROOT
+
+FRAMES = 16
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's clip, smaller: one person walks past, another one walks on a roof."""
+    path = tmp_path_factory.mktemp("clips") / "street.mp4"
+    size = ("-vf", "scale=884:-2", "-frames:v", str(FRAMES))
+    subprocess.run(["ffmpeg", "-v", "error", "-ss", "3", "-i", ensure_clip(), *size, path], check=True)
+    return path
+
+
+@pytest.fixture(scope="module", params=["config.json", "config_python.json"])
+def persons(models_dir: Path, request: pytest.FixtureRequest) -> Iterator[TransportOptions]:
+    """A server with the graph, of calculators or of one Python node."""
+    path = ROOT / "server_config" / request.param
+    mounts = {**shipped_mounts(path, models_dir), "graphs": project_file("graphs")}
+    server = GraphServer(read_config(path, mounts), ServerOptions(port=0))
+    server.start()
+    try:
+        yield TransportOptions(server.address, model_name="holisticPersons")
+    finally:
+        server.stop(0)
+
+
+@pytest.fixture(scope="module")
+def found(street: Path, persons: TransportOptions) -> list[Result]:
+    with StreamClient(street, transport=persons) as client:
+        return list(client)
+
+
+def test_each_person_has_landmarks_a_label_and_a_box(found: list[Result]) -> None:
+    assert len(found) == FRAMES
+    last = found[-1]
+    assert [person.number for person in last.persons] == [1, 2]
+    height, width = last.image.shape[:2]
+    for person in last.persons:
+        left, top, right, bottom = person.box
+        assert 0 <= left < right <= width
+        assert 0 <= top < bottom <= height
+        shoulders = person.landmarks.pose[11:13, :2] * (width, height)
+        assert ((shoulders > (left, top)) & (shoulders < (right, bottom))).all()
+        assert person.label is not None
+        assert person.landmarks.pose_world.shape == (33, 3)
+    roof, street = sorted(last.persons, key=lambda person: person.box[1])
+    assert roof.box[3] < street.box[3]
+    assert last.landmarks is last.persons[0].landmarks
+    assert not np.array_equal(last.image, last.frame.image)
+
+
+def test_persons_are_detections_with_tracks_and_stand_in_the_labels(found: list[Result]) -> None:
+    last = found[-1]
+    assert last.detections is not None
+    assert last.detections.track_ids is not None
+    assert last.detections.track_ids.tolist() == [1, 2]
+    rows = label_row(last)["persons"]
+    assert isinstance(rows, list)
+    assert [row["person"] for row in rows] == [1, 2]
+    assert all(row["label"] and len(row["box"]) == 4 for row in rows)
+
+
+def test_a_classifier_of_the_client_labels_each_person_on_small_frames(
+    street: Path, persons: TransportOptions, found: list[Result]
+) -> None:
+    model = TrainedModel.load(ROOT / "models" / "pose_classifier")
+    options = RunOptions(max_side=800)
+    with StreamClient(street, transport=persons, options=options, classifier=PoseClassifier(model)) as client:
+        last = list(client)[-1]
+    assert last.image.shape == found[-1].image.shape
+    for small, full in zip(last.persons, found[-1].persons, strict=True):
+        np.testing.assert_allclose(small.landmarks.pose[11:13, :2], full.landmarks.pose[11:13, :2], atol=0.02)
+        assert small.label is not None
+        assert small.label.name in {*model.labels, "unknown"}
