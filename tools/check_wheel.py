@@ -15,9 +15,13 @@ from pathlib import Path
 from tools.interpreters import ROOT, interpreters, promised
 
 UV = Path(sys.executable).parent / "uv"
+COMMANDS = ("train", "evaluate", "doctor", "readback", "benchmark", "web")
 HELPS = (
     ("ovms-stream-client", "--help"),
-    *(("ovms-stream-client", name, "--help") for name in ("train", "evaluate", "doctor", "readback", "benchmark")),
+    *(
+        ("ovms-stream-client", name, "--help")
+        for name in ("train", "evaluate", "doctor", "readback", "benchmark", "web")
+    ),
     ("python", "-m", "stream_client", "--help"),
     ("python", "-m", "graph_server", "--help"),
     *(("python", "-m", "graph_server", name, "--help") for name in ("assets", "landmarks", "check")),
@@ -41,9 +45,11 @@ def check(wheel: Path, python: Path, folder: Path) -> None:
     environment = folder / "environment"
     run([UV, "venv", "--quiet", "--seed", "--python", python, environment], folder)
     programs = environment / "bin"
-    run([UV, "pip", "install", "--quiet", "--python", programs / "python", f"{wheel}[embedded,train]"], folder)
+    run([UV, "pip", "install", "--quiet", "--python", programs / "python", f"{wheel}[embedded,train,web]"], folder)
     for name, *arguments in HELPS:
         assert "usage:" in run([programs / name, *arguments], folder).lower(), name
+    page = "import stream_client.web as w; print((w.__path__[0] + '/page/index.html'))"
+    assert Path(run([programs / "python", "-c", page], folder).strip()).is_file()
     clip = run([programs / "python", "-m", "graph_server", "assets", "--clip"], folder).splitlines()[-1]
     outputs = ("--output_stream", "demo.mp4", "--labels_output", "labels.jsonl")
     run([programs / "ovms-stream-client", "--input_stream", clip, *outputs, "--limit_frames", "30"], folder)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from graph_server.cli.arguments import build_parser as server_parser
-from stream_client.cli import benchmark, doctor, evaluate, flags, readback, train
+from stream_client.cli import benchmark, doctor, evaluate, flags, readback, train, web
 from tests.conftest import ROOT
 from tests.support.graph_server import graph_server_process
 
@@ -34,11 +34,15 @@ NOT_HERE = {
     "--pushgateway": "tests/e2e/test_prometheus.py pushes to a real gateway",
     "-client benchmark": "takes minutes; tests/client/benchmark runs shorter sweeps",
     "assets --models_dir": "fetches 45 MB; tests/server/cli/test_assets.py fetches small files",
+    "-client web": "serves until it is ended; tests/client/cli/test_web.py starts and ends it",
+    "ssh -L": "goes to another machine",
+    "make web": "as the command web",
+    "httpx.Client": "tests/client/web asks the same of an application",
     "examples/": "tests/examples runs every example",
 }
 """What a command contains, and why it is not run here."""
 COMMANDS = {"train": train.build_parser, "evaluate": evaluate.build_parser, "readback": readback.build_parser,
-            "doctor": doctor.build_parser, "benchmark": benchmark.build_parser}  # fmt: skip
+            "doctor": doctor.build_parser, "benchmark": benchmark.build_parser, "web": web.build_parser}  # fmt: skip
 
 
 def blocks(kind: str) -> Iterator[tuple[str, str]]:

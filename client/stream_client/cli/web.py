@@ -30,6 +30,11 @@ machines give --tls_cert and --tls_key, or forward the port: ssh -L 8080:localho
   ovms-stream-client web --host 0.0.0.0 --tls_cert cert.pem --tls_key key.pem
 """
 
+_NO_CAMERA = (
+    "browsers of other machines give no page their camera without HTTPS: add --tls_cert and --tls_key, "
+    "or forward the port with ssh -L"
+)
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The flags of ``web``."""
@@ -63,6 +68,8 @@ def main(arguments: Sequence[str]) -> int:
             try:
                 with open_state(options, port, server) as state:
                     print(f"web: {url(options, port, state.access.token)}", flush=True)
+                    if not options.local and options.certificate is None:
+                        print(_NO_CAMERA, file=sys.stderr, flush=True)
                     web = WebServer(create(state), options, state.streams.stop)
                     asyncio.run(web.serve([listener]))
             finally:

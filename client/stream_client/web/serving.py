@@ -1,6 +1,7 @@
 """The HTTP server: uvicorn with bounds on its connections, and an end within two seconds."""
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 
@@ -106,8 +107,9 @@ def listen(options: WebOptions) -> socket.socket:
         family, *_, place = socket.getaddrinfo(host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server((str(place[0]), int(place[1])), family=family, backlog=1024)
     except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
         raise ConfigurationError(
-            f"cannot listen on {options.host}, port {options.port}: {error.strerror or error}", option="port"
+            f"cannot listen on {options.host}, port {options.port}: {reason}", option="port"
         ) from error
 
 
