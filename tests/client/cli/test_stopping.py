@@ -154,3 +154,13 @@ def test_delivered_is_what_the_file_has_on_a_full_disk(tmp_path: Path, pass_thro
     assert done.returncode == 1
     assert 0 < kept < 300
     assert f": {kept} delivered" in summary
+
+
+@pytest.mark.parametrize("kilobytes", [450_000, 550_000, 700_000])
+def test_a_client_with_too_little_memory_says_so_and_can_be_stopped(
+    kilobytes: int, tmp_path: Path, pass_through_server: str
+) -> None:
+    flags = (*PATTERN, "--output_stream", str(tmp_path / "out.mp4"))
+    done = shell(f"ulimit -v {kilobytes}; timeout --kill-after 10 5 CLIENT", pass_through_server, *flags)
+    assert "the address space is limited" in done.stderr
+    assert done.returncode not in (0, 128 + signal.SIGKILL)

@@ -129,6 +129,18 @@ def test_joined_recordings_are_written_whole(tmp_path: Path, suffix: str, second
         assert loudness(out, 2.2, 3.8) > 0.05
 
 
+def test_three_joined_recordings_of_different_kinds_are_written_whole(tmp_path: Path) -> None:
+    parts = [
+        part(tmp_path / "1.ts"),
+        part(tmp_path / "2.ts", rate=44_100, channels=1),
+        part(tmp_path / "3.ts", offset=5000.0, rate=32_000),
+    ]
+    out = tmp_path / "out.mp4"
+    relay(FileSource(joined(tmp_path / "in.ts", *parts)), FileSink(out))
+    assert_plays(out, 150)
+    assert all(loudness(out, begin + 0.2, begin + 1.8) > 0.05 for begin in (0, 2, 4))
+
+
 def test_a_hole_in_the_sound_is_silent_and_what_follows_stays_in_step(tmp_path: Path) -> None:
     first, third = part(tmp_path / "1.ts"), part(tmp_path / "3.ts", offset=4.0)
     silent = tmp_path / "2.ts"
