@@ -19,6 +19,7 @@ from stream_client.pipeline.assembly import Plan, Processing
 from stream_client.pipeline.connector import Connector
 from stream_client.pipeline.sink_worker import SinkWorker
 from stream_client.pipeline.supervisor import RunEvents, Supervisor
+from stream_client.processing.options import PrivacyOptions
 from stream_client.processing.results import Detector, LandmarkClassifier, Postprocess, TrackClassifier, annotated
 from stream_client.sinks.factory import SinkLike, as_sinks
 from stream_client.sources.factory import SourceLike, as_source
@@ -49,6 +50,7 @@ class StreamClient:
     on it). ``classifier`` labels frames by the landmarks of a graph that gives them (``holisticLandmarks``).
     ``detector`` reads detections from a model's outputs (:class:`stream_client.tracking.DetectionReader`), and
     ``track_classifier`` labels each track that has key points (:class:`stream_client.classify.TrackClassifiers`).
+    ``privacy`` hides faces, persons or the background before any sink, callback or ``postprocess`` sees a frame.
     ``on_start``, ``on_result`` and ``on_stop`` are subscribed as by the methods of these names.
 
     A client runs once. With the keyword ``postprocess_callback`` the result is a
@@ -78,6 +80,7 @@ class StreamClient:
         classifier: LandmarkClassifier | None = None,
         detector: Detector | None = None,
         track_classifier: TrackClassifier | None = None,
+        privacy: PrivacyOptions | None = None,
         observers: Sequence[Observer] = (),
         on_start: Callable[[StreamInfo], object] | None = None,
         on_result: Callable[[Result], object] | None = None,
@@ -93,6 +96,7 @@ class StreamClient:
             classifier=classifier,
             detector=detector,
             track_classifier=track_classifier,
+            privacy=privacy or PrivacyOptions(),
         )
         plan = Plan(
             source=as_source(source, reconnect_timeout=options.reconnect_timeout),

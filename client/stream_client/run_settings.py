@@ -18,6 +18,7 @@ from stream_client.monitoring.observer import Observer
 from stream_client.monitoring.verdict import Conditions
 from stream_client.options import ClassifierOptions, RunOptions, StreamOptions
 from stream_client.processing.labels import read_label_names
+from stream_client.processing.options import PrivacyOptions
 from stream_client.processing.results import Detector, LandmarkClassifier, TrackClassifier, annotated
 from stream_client.processing.small_frames import shrunk_size
 from stream_client.publishing.options import SinkOptions
@@ -40,7 +41,7 @@ Settings = Mapping[str, object]
 """Values by the names of settings, in the user's units, as flags have them. ``None`` is as good as not given."""
 
 OPTIONS: tuple[type, ...] = (
-    *(StreamOptions, SourceOptions, SinkOptions, ClassifierOptions, DetectionOptions, EventOptions),
+    *(StreamOptions, SourceOptions, SinkOptions, ClassifierOptions, DetectionOptions, EventOptions, PrivacyOptions),
     *(TransportOptions, TlsOptions, EmbeddedOptions, RunOptions),
 )
 """The options whose settings make up a run, in the order in which they are shown."""
@@ -93,6 +94,7 @@ def make_client(
         classifier=None if _follows(given) else _classifier(given, label_names),
         detector=_detector(given, label_names),
         track_classifier=_track_classifier(given) if _follows(given) else None,
+        privacy=read(PrivacyOptions, given),
     )
 
 
@@ -100,7 +102,10 @@ def run_transport(given: Settings) -> TransportOptions:
     """How a run reaches its servable: landmarks need the graph that gives them."""
     options = transport_options(given)
     if options.model_name is None and (
-        given.get("classifier") or given.get("landmarks_output") or _rules_need_landmarks(given)
+        given.get("classifier")
+        or given.get("landmarks_output")
+        or (given.get("blur") and not given.get("detections"))
+        or _rules_need_landmarks(given)
     ):
         return replace(options, model_name=LANDMARK_GRAPH)
     return options

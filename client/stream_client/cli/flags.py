@@ -10,6 +10,7 @@ from stream_client.embedded import EmbeddedOptions
 from stream_client.events.options import EventOptions
 from stream_client.monitoring.options import MetricsOptions
 from stream_client.options import ClassifierOptions, RunOptions, StreamOptions
+from stream_client.processing.options import PrivacyOptions
 from stream_client.publishing.options import SinkOptions
 from stream_client.sources.options import SourceOptions
 from stream_client.tracking.options import DetectionOptions
@@ -60,6 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_settings(add, ClassifierOptions)
     add("--dry_run", "--dry-run", action="store_true", help="print the samples that a training buffer would get")
     add_settings(parser.add_argument_group("detections").add_argument, DetectionOptions)
+    add_settings(parser.add_argument_group("privacy").add_argument, PrivacyOptions)
     add_settings(parser.add_argument_group("events").add_argument, EventOptions)
     add = add_server_flags(parser)
     add_settings(add, TransportOptions, "api")

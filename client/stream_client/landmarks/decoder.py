@@ -111,6 +111,14 @@ def placement(crop: Array, size: Size) -> Placement | None:
     return Placement(complex(there.mean() - edge * middle), edge)
 
 
+def says_who_is_there(outputs: Mapping[str, Tensor], sent: Size) -> bool:
+    """Whether the outputs say that nobody is seen, or where the person is. False where they are missing or broken."""
+    row = _row(outputs, POSE, _POSE_WIDTH)
+    if row is None:
+        return False
+    return not row[312] > 0.5 or placement(row[313:].reshape(_GRID, _GRID, 3), sent) is not None
+
+
 class LandmarkDecoder:
     """Landmarks from a graph's outputs, smoothed as MediaPipe does. For the frames of one stream, in order."""
 

@@ -28,6 +28,12 @@ Size = tuple[int, int]
 """Width and height in pixels."""
 
 
+def count_of(outputs: Mapping[str, Tensor]) -> int | None:
+    """How many persons the graph saw; ``None`` where it did not say."""
+    tensor = outputs.get(COUNT)
+    return None if tensor is None or tensor.array.size != 1 else int(tensor.array.reshape(-1)[0])
+
+
 def decode_persons(outputs: Mapping[str, Tensor], sent: Size, shown: Size) -> tuple[Person, ...]:
     """The persons of a frame, by number, without labels.
 

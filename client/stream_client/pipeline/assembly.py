@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from stream_client.pipeline.run import Run
 from stream_client.pipeline.sender import Sender
 from stream_client.pipeline.sink_worker import SinkWorker
 from stream_client.processing.labels import read_label_names
+from stream_client.processing.options import PrivacyOptions
+from stream_client.processing.privacy import Privacy
 from stream_client.processing.requests import Converter, converter
 from stream_client.processing.results import (
     CanFollow,
@@ -58,6 +60,7 @@ class Processing:
     classifier: LandmarkClassifier | None = None
     detector: Detector | None = None
     track_classifier: TrackClassifier | None = None
+    privacy: PrivacyOptions = field(default_factory=PrivacyOptions)
 
     def converter(self, session: Session, small_frames: SmallFrames | None) -> Converter:
         """Makes the tensors that ``session`` takes from a frame's image."""
@@ -99,6 +102,7 @@ class Processing:
             classifier=self.classifier,
             detector=self.detector,
             track_classifier=self._for_persons(servable),
+            privacy=None if self.privacy.blur is None else Privacy(self.privacy),
         )
 
 
@@ -254,4 +258,10 @@ def _check_landmarks(processing: Processing, sinks: Sequence[Sink], servable: Se
             f"{servable.name!r} gives no landmarks: graphs/holistic_landmarks and graphs/holistic_persons do",
             option="model_name",
             value="holisticLandmarks",
+        )
+    says = servable.gives_landmarks or servable.gives_persons or processing.detector is not None
+    if processing.privacy.blur is not None and not says:
+        raise ConfigurationError(
+            f"{servable.name!r} does not say where persons are: take graphs/holistic_landmarks, or read detections",
+            option="blur",
         )

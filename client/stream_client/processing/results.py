@@ -11,12 +11,13 @@ import numpy.typing as npt
 from stream_client.errors import ConfigurationError, ProtocolError
 from stream_client.frames import Detections, Frame, Image, Label, Landmarks, Person, Result, Stamps, Tensor
 from stream_client.landmarks import persons as person_tensors
-from stream_client.landmarks.decoder import OUTPUTS, LandmarkDecoder
+from stream_client.landmarks.decoder import OUTPUTS, LandmarkDecoder, says_who_is_there
 from stream_client.landmarks.keypoints import persons_of
 from stream_client.plain_text import quoted
 from stream_client.processing.detections import draw_detections
 from stream_client.processing.labels import decode_scores
 from stream_client.processing.overlay import draw_label
+from stream_client.processing.privacy import Privacy
 from stream_client.transport.image_format import is_image, is_scores
 from stream_client.transport.servable import Servable
 
@@ -110,7 +111,8 @@ class ResultBuilder:
 
     ``decoder`` makes landmarks of outputs, ``detector`` detections. With ``several`` the outputs are of several
     persons; the tracks of a detector are persons where they have COCO's 17 key points. With a ``classifier`` the label
-    comes from it instead of the server, with a ``track_classifier`` that of each person.
+    comes from it instead of the server, with a ``track_classifier`` that of each person. ``privacy`` hides what nobody
+    else may see.
     """
 
     def __init__(
@@ -125,6 +127,7 @@ class ResultBuilder:
         classifier: LandmarkClassifier | None = None,
         detector: Detector | None = None,
         track_classifier: TrackClassifier | None = None,
+        privacy: Privacy | None = None,
     ) -> None:
         self._roles = roles
         self._restore = restore
@@ -135,6 +138,7 @@ class ResultBuilder:
         self._classifier = classifier
         self._detector = detector
         self._track_classifier = track_classifier
+        self._privacy = privacy
         self._warned = False
 
     def build(self, frame: Frame, sent: Tensor, outputs: Mapping[str, Tensor], stamps: Stamps) -> Result:
@@ -161,7 +165,7 @@ class ResultBuilder:
             label = self._classifier.classify(landmarks, frame.timestamp)
         else:
             label = None if scores is None else self._label(scores)
-        return Result(
+        result = Result(
             frame=frame,
             image=image,
             label=label,
@@ -172,6 +176,18 @@ class ResultBuilder:
             detections=detections,
             persons=persons,
         )
+        return result if self._privacy is None else self._hidden(result, _size(sent.array))
+
+    def _hidden(self, result: Result, sent: tuple[int, int]) -> Result:
+        assert self._privacy is not None
+        if self._several:
+            known = person_tensors.count_of(result.outputs) == len(result.persons)
+            people = [person.landmarks for person in result.persons]
+        else:
+            known = self._decoder is None or says_who_is_there(result.outputs, sent)
+            people = [] if result.landmarks is None else [result.landmarks]
+        found = None if self._detector is None else result.detections
+        return self._privacy.hide(result, people, found, answered=known)
 
     def _persons(
         self,
