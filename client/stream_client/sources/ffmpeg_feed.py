@@ -114,7 +114,7 @@ class FfmpegFeed:
             # An interrupted handshake ends with any error, "invalid data" for instance.
             if time.monotonic() - self._began >= live.open_timeout:
                 raise SourceTimeoutError(f"{live.name} did not answer within {live.open_timeout:g} s") from None
-            raise self._classify(live, error) from error
+            raise self._classify(live, error) from None
 
     def _video(self, container: av.container.InputContainer) -> av.VideoStream:
         stream = video_of(container)

@@ -86,18 +86,24 @@ class RtspFeed:
         self._player.close()
         # Credentials do not follow a redirect to another server.
         live = replace(self.live, url=moved(self.live.url, self._player.url))
+        faulty = False
+
+        def classify(live: LiveInput, error: OSError | av.error.FFmpegError) -> SourceError:
+            nonlocal faulty
+            faulty = isinstance(error, av.error.HTTPServerError)
+            return self._classify(live, error)
+
         for pause in _RELEASE_PAUSES:
             if self._aborted.wait(pause):
                 raise SourceError(f"{self.live.name}: stopped")
-            feed = FfmpegFeed(live, self._classify)
+            feed = FfmpegFeed(live, classify)
             try:
                 for frame in feed.frames():
                     self.properties = feed.properties
                     yield frame
                 return
-            except SourceError as error:
-                last = pause == _RELEASE_PAUSES[-1]
-                if self.properties.codec or last or not isinstance(error.__cause__, av.error.HTTPServerError):
+            except SourceError:
+                if self.properties.codec or pause == _RELEASE_PAUSES[-1] or not faulty:
                     raise
 
     def _decode(self, track: PlayedTrack) -> Generator[FeedFrame, None, None]:
