@@ -136,5 +136,7 @@ class Recording:
         declared, time_base = self._stream.duration, self._stream.time_base
         seconds = float(declared * time_base) if declared and time_base else (self._container.duration or 0) / 1_000_000
         read = (self.end - self._start) / 1_000_000
+        if "matroska" in self._container.format.name and self._times.zero is not None:
+            read += self._times.zero / 1_000_000  # its length counts from 0, wherever the first frame is
         if seconds - read > max(_MISSING_SECONDS, _MISSING_SHARE * seconds):
             logger.warning("%s ended after %.1f s of the %.1f s that its header says", self._name, read, seconds)

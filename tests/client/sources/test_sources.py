@@ -106,6 +106,15 @@ def test_a_truncated_file_gives_what_is_there(tmp_path: Path) -> None:
     assert 10 < len(frames) < 60
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_a_file_whose_first_frame_is_late_has_not_ended_early(
+    suffix: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_video(tmp_path / f"late.{suffix}", frames=30, times=[3 + index / 30 for index in range(30)])
+    assert len(_frames(FileSource(path))) == 30
+    assert not caplog.records
+
+
 @pytest.mark.parametrize(
     ("suffix", "told"), [("mp4", "packets cannot be decoded"), ("mkv", "ended after .* s of the 4.0 s")]
 )
