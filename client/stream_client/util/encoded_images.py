@@ -22,3 +22,10 @@ def decode_image(data: bytes | bytearray | memoryview, max_pixels: int = MAX_PIX
             return np.asarray(image.convert("RGB"))
     except (UnidentifiedImageError, OSError, SyntaxError, PillowImage.DecompressionBombError) as error:
         raise ValueError(f"not a JPEG or PNG that can be decoded ({len(data)} bytes)") from error
+
+
+def encode_jpeg(image: npt.NDArray[np.uint8], quality: int = 80) -> bytes:
+    """RGB uint8 [height, width, 3] as a JPEG; ``quality`` is 1 to 95."""
+    file = io.BytesIO()
+    PillowImage.fromarray(image).save(file, "JPEG", quality=quality)
+    return file.getvalue()

@@ -1,10 +1,27 @@
-"""The websockets and requests of live sessions."""
+"""``/ws/live``: the websocket of a browser's camera."""
 
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from stream_client.errors import StreamClientError
+from stream_client.util.redact import redact
+from stream_client.web.live.session import REFUSED, LiveSession
+from stream_client.web.sessions import Session, peer_of
 from stream_client.web.state import State
 
 
 def routes(state: State) -> list[BaseRoute]:
     """What the application serves for live sessions."""
-    return []
+
+    async def live(websocket: WebSocket) -> None:
+        await websocket.accept()
+        try:
+            with state.sessions.open("websocket", peer_of(websocket.scope)) as session:
+                await LiveSession(state, websocket, session).serve()
+        except WebSocketDisconnect:
+            pass
+        except StreamClientError as error:
+            refused = LiveSession(state, websocket, Session("", "websocket", "", 0.0))
+            await refused.end(REFUSED, redact(error.message))
+
+    return [WebSocketRoute("/ws/live", live)]

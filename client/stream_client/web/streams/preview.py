@@ -1,11 +1,12 @@
 """The newest frame of a run, as JPEG, for those who follow. Nothing is encoded when nobody does."""
 
-import io
 import threading
 
+import numpy as np
 from PIL import Image as PillowImage
 
 from stream_client.frames import Image, Result, StreamInfo
+from stream_client.util.encoded_images import encode_jpeg
 from stream_client.web.handover import Handover
 
 MAX_SIDE = 960
@@ -85,6 +86,4 @@ class Preview:
 def _encoded(image: Image) -> bytes:
     shown = PillowImage.fromarray(image)
     shown.thumbnail((MAX_SIDE, MAX_SIDE), PillowImage.Resampling.BILINEAR)
-    file = io.BytesIO()
-    shown.save(file, "JPEG", quality=QUALITY)
-    return file.getvalue()
+    return encode_jpeg(np.asarray(shown), QUALITY)

@@ -1,0 +1,54 @@
+"""The browser's encoded frames, decoded."""
+
+import av
+import av.error
+
+from stream_client.frames import Image
+from stream_client.util.encoded_images import decode_image
+from stream_client.util.media import RgbImages
+from stream_client.web.live.messages import JPEG, KEY, SentFrame
+
+MAX_PIXELS = 3840 * 2160
+"""Of a frame, looked at before it is decoded."""
+
+
+class NeedsKeyFrame(Exception):
+    """The frame refers to one that is not there: the browser has to begin anew."""
+
+
+class FrameDecoder:
+    """JPEG and H.264, as they come. For one thread at a time."""
+
+    def __init__(self) -> None:
+        self._decoder: av.VideoCodecContext | None = None
+        self._images = RgbImages()
+
+    def decode(self, frame: SentFrame) -> Image:
+        """RGB uint8 [height, width, 3]. Raises :class:`NeedsKeyFrame`, or ``ValueError`` for what is no image."""
+        if frame.kind == JPEG:
+            return decode_image(frame.data, MAX_PIXELS)
+        if frame.kind == KEY:
+            self._decoder = _decoder()
+        if self._decoder is None:
+            raise NeedsKeyFrame
+        try:
+            decoded = self._decoder.decode(av.Packet(bytes(frame.data)))
+        except (av.error.FFmpegError, ValueError) as error:
+            self._decoder = None
+            raise NeedsKeyFrame from error
+        if len(decoded) != 1:
+            self._decoder = None
+            raise NeedsKeyFrame
+        image = self._images(decoded[0])
+        if image is None:
+            raise ValueError(self._images.last_error or "the frame cannot be converted")
+        return image
+
+
+def _decoder() -> av.VideoCodecContext:
+    decoder = av.CodecContext.create("h264", "r")
+    assert isinstance(decoder, av.VideoCodecContext)
+    decoder.thread_type = "SLICE"  # frame threads would hold back a frame a thread
+    decoder.flags |= av.codec.context.Flags.low_delay
+    decoder.options = {"max_pixels": str(MAX_PIXELS)}
+    return decoder

@@ -1,0 +1,101 @@
+"""One run of a live session. When the user changes something, the next one takes over."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from stream_client.aio import AsyncStreamClient
+from stream_client.classify.factory import open_classifier
+from stream_client.frames import Image, Result
+from stream_client.monitoring.statistics import Statistics
+from stream_client.monitoring.verdict import Conditions, verdict
+from stream_client.options import ClassifierOptions, RunOptions
+from stream_client.processing.labels import read_label_names
+from stream_client.processing.results import LandmarkClassifier, annotated
+from stream_client.transport.servable import LANDMARK_GRAPH
+from stream_client.util.encoded_images import encode_jpeg
+from stream_client.web.live.camera import BrowserCamera
+from stream_client.web.live.messages import result_message
+from stream_client.web.state import State
+
+_Name = Annotated[str, Field(max_length=200)]
+
+
+class LiveSettings(BaseModel):
+    """What a user may change while a session runs. ``video``: the server draws and sends the frame back."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    model_name: _Name = LANDMARK_GRAPH
+    classifier: _Name | None = None
+    video: bool = False
+    max_side: Annotated[int, Field(ge=16, le=4096)] | None = None
+
+
+class LivePipeline:
+    """A client whose source is a browser's camera. Made in a thread, since it reads files and waits for the server.
+
+    Raises :class:`~stream_client.errors.StreamClientError`.
+    """
+
+    def __init__(self, state: State, settings: LiveSettings) -> None:
+        self.settings = settings
+        self.camera = BrowserCamera("camera of a browser")
+        self.statistics = Statistics()
+        self._captured: dict[int, float] = {}
+        classifier: LandmarkClassifier | None = None
+        if settings.classifier:
+            classifier = open_classifier(ClassifierOptions(classifier=state.places.classifier(settings.classifier)))
+        labels = state.server.label_files.get(settings.model_name)
+        self._client = AsyncStreamClient(
+            self.camera,
+            (),
+            state.server.transport(model_name=settings.model_name),
+            options=RunOptions(stop_timeout=0.5, drop_policy="latest", max_side=settings.max_side),
+            classifier=classifier,
+            label_names=None if labels is None or classifier is not None else read_label_names(labels),
+            postprocess=annotated if settings.video else _as_it_is,
+            observers=(self.statistics,),
+        )
+
+    def put(self, number: int, captured: float, image: Image) -> None:
+        """Give a frame; see :class:`.SentFrame`."""
+        self._captured[number] = captured
+        self.camera.put(number, captured, image)
+
+    async def messages(self) -> AsyncIterator[bytes]:
+        """The message of each result. Raises the error that ended the run."""
+        async for result in self._client:
+            yield await asyncio.to_thread(self._message, result)
+
+    @property
+    def server_state(self) -> str:
+        """The state of the connection to the model server: connecting, live, lost or ended."""
+        server = self._client.client.connections.get("server")
+        return "connecting" if server is None else server.state
+
+    def dropped(self) -> int:
+        """Frames that came and were left out, since newer ones were there."""
+        return self.camera.dropped + sum(self.statistics.snapshot().ledger.dropped.values())
+
+    def verdict(self, image: tuple[int, int]) -> str:
+        """What holds the session back, in a sentence; empty while that is not known."""
+        found = verdict(self.statistics.snapshot(), Conditions(*image, adaptive=True, live=True))
+        return "" if found is None else found.sentence
+
+    async def close(self) -> None:
+        """End the run and everything that it started."""
+        self.camera.close()
+        await self._client.close()
+
+    def _message(self, result: Result) -> bytes:
+        captured = self._captured.pop(result.frame.index)
+        for number in [number for number in self._captured if number < result.frame.index]:
+            del self._captured[number]  # dropped: results come in frame order
+        return result_message(result, captured, encode_jpeg(result.image) if self.settings.video else None)
+
+
+def _as_it_is(result: Result) -> Image:
+    return result.image

@@ -1,0 +1,172 @@
+"""A live session over a websocket: frames of a browser's camera in, results out."""
+
+import asyncio
+import json
+import logging
+import time
+from contextlib import suppress
+
+from pydantic import ValidationError
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from stream_client.errors import StreamClientError
+from stream_client.util.redact import redact
+from stream_client.web.live.decoding import FrameDecoder, NeedsKeyFrame
+from stream_client.web.live.messages import JPEG, SentFrame
+from stream_client.web.live.pipeline import LivePipeline, LiveSettings
+from stream_client.web.rate_limit import RateLimit
+from stream_client.web.sessions import Session
+from stream_client.web.state import State
+
+logger = logging.getLogger(__name__)
+
+MESSAGES_A_SECOND = 150.0
+SILENCE_SECONDS = 30.0
+"""Without a message the session ends: a page that is open sends one every few seconds."""
+REFUSED, FAILED = 1008, 1011
+"""Close codes of RFC 6455: a rule of ours, and a failure of ours."""
+_STATUS_SECONDS = 1.0
+
+
+class LiveSession:
+    """Serves one websocket until the other side closes. What it starts has ended when :meth:`serve` returns."""
+
+    def __init__(self, state: State, websocket: WebSocket, session: Session) -> None:
+        self._state = state
+        self._websocket = websocket
+        self._session = session
+        self._decoder = FrameDecoder()
+        self._sending = asyncio.Lock()
+        self._pipeline: LivePipeline | None = None
+        self._answers: asyncio.Task[None] | None = None
+        self._settings: asyncio.Task[None] | None = None
+        self._size = (1, 1)
+        self._dropped = 0
+
+    async def serve(self) -> None:
+        """Until the other side closes, or says nothing for :data:`SILENCE_SECONDS`."""
+        await self._change(LiveSettings())
+        status = asyncio.create_task(self._report())
+        try:
+            await self._receive()
+        except asyncio.TimeoutError:
+            await self.end(REFUSED, f"the browser has said nothing for {SILENCE_SECONDS:g} s")
+        finally:
+            await _cancel(status, self._settings, self._answers)
+            if self._pipeline is not None:
+                await self._pipeline.close()
+
+    async def end(self, code: int, reason: str) -> None:
+        """Say why, and close; the other side may have gone already."""
+        with suppress(RuntimeError, WebSocketDisconnect):
+            if self._websocket.application_state is WebSocketState.CONNECTED:
+                await self._say({"error": reason})
+                await self._websocket.close(code, reason[:100])
+
+    async def _receive(self) -> None:
+        limit = RateLimit(MESSAGES_A_SECOND)
+        while True:
+            message = await asyncio.wait_for(self._websocket.receive(), SILENCE_SECONDS)
+            if message["type"] == "websocket.disconnect":
+                return
+            if not limit.allows(time.monotonic()):
+                await self.end(REFUSED, f"more than {MESSAGES_A_SECOND:g} messages a second")
+                return
+            data, text = message.get("bytes"), message.get("text")
+            if data:
+                await self._take_frame(data)
+            elif text:
+                await self._take_text(text)
+
+    async def _take_frame(self, data: bytes) -> None:
+        try:
+            frame = SentFrame.parse(data)
+            image = await asyncio.to_thread(self._decoder.decode, frame)
+        except NeedsKeyFrame:
+            self._count("refused")
+            await self._say({"key_frame": True})
+            return
+        except ValueError as error:
+            self._count("refused")
+            await self._say({"refused": str(error)})
+            return
+        self._session.kind = "websocket, JPEG" if frame.kind == JPEG else "websocket, H.264"
+        self._count("received")
+        self._size = (image.shape[1], image.shape[0])
+        if self._pipeline is not None:
+            self._pipeline.put(frame.number, frame.captured, image)
+
+    async def _take_text(self, text: str) -> None:
+        """Other settings, or a sign of life."""
+        try:
+            value = json.loads(text) if len(text) <= 4096 else None
+            if value == "alive":
+                return
+            settings = LiveSettings.model_validate(value)
+        except (ValidationError, ValueError, RecursionError):
+            await self._say({"refused": "these are no settings of a live session"})
+            return
+        await _cancel(self._settings)
+        self._settings = asyncio.create_task(self._change(settings))
+
+    async def _change(self, settings: LiveSettings) -> None:
+        """Take over with a new pipeline once it is there: the old one goes on until then."""
+        try:
+            pipeline = await asyncio.to_thread(LivePipeline, self._state, settings)
+        except StreamClientError as error:
+            await self._say({"refused": redact(error.message)})
+            return
+        before, answers = self._pipeline, self._answers
+        self._pipeline = pipeline
+        self._answers = asyncio.create_task(self._answer(pipeline))
+        await self._say({"settings": settings.model_dump()})
+        await _cancel(answers)
+        if before is not None:
+            self._dropped += before.dropped()
+            await before.close()
+
+    async def _answer(self, pipeline: LivePipeline) -> None:
+        try:
+            async for message in pipeline.messages():
+                self._count("answered")
+                async with self._sending:
+                    await self._websocket.send_bytes(message)
+        except StreamClientError as error:
+            await self._say({"problem": redact(error.message)})
+        except (RuntimeError, WebSocketDisconnect):
+            logger.debug("the browser has gone before its result")
+
+    async def _report(self) -> None:
+        """Once a second: states of the connections, counts, the verdict."""
+        while True:
+            await asyncio.sleep(_STATUS_SECONDS)
+            pipeline = self._pipeline
+            if pipeline is None:
+                continue
+            self._session.counts["dropped"] = dropped = self._dropped + pipeline.dropped()
+            await self._say(
+                {
+                    "server": pipeline.server_state,
+                    "counts": {**self._session.counts, "dropped": dropped},
+                    "verdict": pipeline.verdict(self._size),
+                }
+            )
+
+    def _count(self, name: str) -> None:
+        counts = self._session.counts
+        counts[name] = counts.get(name, 0) + 1
+
+    async def _say(self, value: object) -> None:
+        with suppress(RuntimeError, WebSocketDisconnect):
+            async with self._sending:
+                await self._websocket.send_text(json.dumps(value))
+
+
+async def _cancel(*tasks: "asyncio.Task[None] | None") -> None:
+    """End tasks, and wait for their end. Their faults are raised."""
+    given = [task for task in tasks if task is not None]
+    for task in given:
+        task.cancel()
+    for outcome in await asyncio.gather(*given, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            raise outcome

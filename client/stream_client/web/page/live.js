@@ -1,0 +1,259 @@
+// The Live part: the browser's camera, its landmarks and labels on the frame that they belong to.
+import { Camera } from "/camera.js";
+import { api, choice, element, fill } from "/dom.js";
+import { ENCODERS } from "/encoders.js";
+import { frameMessage } from "/messages.js";
+import { drawPersons } from "/overlay.js";
+import { LatencyPlot } from "/plot.js";
+import { LiveSocket } from "/socket.js";
+
+const MOST_UNANSWERED = 4;
+const LOST_AFTER = 3000;
+const SIZES = [["640x480", "640 x 480"], ["1280x720", "1280 x 720"], ["320x240", "320 x 240"]];
+const GRAPH = "holisticLandmarks";
+
+export class LivePart extends EventTarget {
+  constructor(section) {
+    super();
+    this.camera = new Camera();
+    this.pending = new Map();
+    this.counts = { captured: 0, sent: 0, skipped: 0, drawn: 0 };
+    this.build(section);
+  }
+
+  build(section) {
+    const changed = () => this.changeSettings();
+    this.model = choice("Graph", [[GRAPH, GRAPH]], changed);
+    this.classifier = choice("Classifier", [["", "the graph's own"]], changed);
+    this.back = choice("What comes back", [["overlay", "landmarks, drawn here"], ["video", "the server's drawing"]], changed);
+    this.way = choice("Way in", [["auto", "automatic"], ["h264", "H.264"], ["jpeg", "JPEG"]], () => this.resetEncoder());
+    this.size = choice("Size", SIZES, () => this.running && this.start());
+    this.mirror = element("input", { type: "checkbox", checked: true, onchange: () => this.mirrorChanged() });
+    this.button = element("button", { className: "main", textContent: "Start the camera", onclick: () => this.toggle() });
+    this.canvas = element("canvas", { width: 640, height: 480 });
+    this.context = this.canvas.getContext("2d", { alpha: false });
+    this.label = element("div", { className: "label" });
+    this.problem = element("p", { className: "problem", role: "status" });
+    this.facts = element("dl");
+    const plot = element("canvas", { className: "plot" });
+    this.plot = new LatencyPlot(plot);
+    const choices = [this.model, this.classifier, this.back, this.way, this.size].map(({ label }) => label);
+    section.append(
+      element("div", { className: "controls" }, this.button, ...choices,
+        element("label", { className: "check" }, this.mirror, "Mirror")),
+      this.problem,
+      element("div", { className: "columns" },
+        element("div", { className: "stage" }, this.canvas, this.label),
+        element("div", {}, this.facts, element("h2", { textContent: "Latency" }), plot)),
+    );
+    this.mirrorChanged();
+  }
+
+  show() {
+    this.offer();
+    this.ticking ??= setInterval(() => this.tick(), 250);
+  }
+
+  hide() {
+    this.stop();
+    clearInterval(this.ticking);
+    this.ticking = null;
+  }
+
+  /** Fill the choices with what the model server has. */
+  async offer() {
+    try {
+      const [servables, classifiers] = await Promise.all([api("/api/servables"), api("/api/classifiers")]);
+      const names = servables.map(({ name }) => name).filter((name) => /holistic|iris|passThrough/i.test(name));
+      if (names.length) fill(this.model.select, names.map((name) => [name, name]));
+      if (!this.model.chosen && names.includes(GRAPH)) this.model.select.value = GRAPH;
+      this.model.chosen = true;
+      fill(this.classifier.select, [["", "the graph's own"], ...classifiers.map(({ name }) => [name, name])]);
+    } catch (error) {
+      this.problem.textContent = error.message;
+    }
+  }
+
+  get running() {
+    return this.camera.stream !== null;
+  }
+
+  toggle() {
+    if (this.running) this.stop();
+    else this.start();
+  }
+
+  async start() {
+    this.stop();
+    this.problem.textContent = "";
+    const [width, height] = this.size.select.value.split("x").map(Number);
+    try {
+      await this.camera.start(width, height, (video, captured) => this.captured(video, captured), (reason) => {
+        this.stop();
+        this.problem.textContent = reason;
+      });
+    } catch (error) {
+      this.stop();
+      this.problem.textContent = error.message;
+      return;
+    }
+    this.button.textContent = "Stop the camera";
+    this.socket = new LiveSocket({
+      open: () => this.connected(),
+      result: (result) => this.answered(result),
+      status: (status) => this.status(status),
+      problem: (text) => (this.problem.textContent = text),
+    });
+    this.changeSettings();
+  }
+
+  stop() {
+    this.camera.stop();
+    this.socket?.close();
+    this.socket = null;
+    this.resetEncoder();
+    this.forget();
+    this.button.textContent = "Start the camera";
+  }
+
+  connected() {
+    this.problem.textContent = "";
+    this.resetEncoder();
+    this.forget();
+  }
+
+  changeSettings() {
+    this.socket?.change({
+      model_name: this.model.select.value,
+      classifier: this.classifier.select.value || null,
+      video: this.back.select.value === "video",
+    });
+  }
+
+  mirrorChanged() {
+    this.canvas.classList.toggle("mirrored", this.mirror.checked);
+  }
+
+  // --- out
+
+  resetEncoder() {
+    this.encoder?.close();
+    this.encoder = null;
+  }
+
+  /** The encoder for frames of that size: the one that the user forces, or the best that works here. */
+  async chooseEncoder(width, height) {
+    const wanted = this.way.select.value;
+    const order = wanted === "auto" ? Object.keys(ENCODERS) : [wanted];
+    for (const name of order) {
+      if (!(await ENCODERS[name].works(width, height))) continue;
+      return new ENCODERS[name](width, height, (...frame) => this.encoded(...frame), (error) => {
+        this.problem.textContent = `encoding failed: ${error.message}`;
+        this.resetEncoder();
+      });
+    }
+    throw new Error(`this browser cannot encode by ${order.join(" or ")}: choose another way in`);
+  }
+
+  async captured(video, captured) {
+    const { videoWidth: width, videoHeight: height } = video;
+    const number = this.counts.captured++;
+    if (!this.socket?.open || !width || this.choosing) return;
+    if (this.encoder?.width !== width || this.encoder?.height !== height) {
+      this.choosing = true;
+      this.resetEncoder();
+      try {
+        this.encoder = await this.chooseEncoder(width, height);
+      } catch (error) {
+        this.problem.textContent = error.message;
+      }
+      this.choosing = false;
+      return;
+    }
+    this.loseOld();
+    if (this.pending.size >= MOST_UNANSWERED || this.encoder.busy || this.socket.waiting > 1e6) {
+      this.counts.skipped++;
+      return;
+    }
+    const frame = new VideoFrame(video, { timestamp: Math.round(1000 * performance.now()) });
+    this.pending.set(number, { frame, captured, since: performance.now() });
+    this.encoder.encode(frame, number, captured);
+  }
+
+  encoded(kind, number, captured, data) {
+    this.counts.sent++;
+    this.socket?.send(frameMessage(kind, number, captured, data));
+  }
+
+  /** Frames that were not answered for long will not be. */
+  loseOld() {
+    const old = performance.now() - LOST_AFTER;
+    if ([...this.pending.values()].some(({ since }) => since < old)) {
+      this.forget();
+      this.encoder?.restart();
+    }
+  }
+
+  forget() {
+    for (const { frame } of this.pending.values()) frame.close();
+    this.pending.clear();
+  }
+
+  // --- back
+
+  async answered(result) {
+    const sent = this.pending.get(result.number);
+    for (const [number, { frame }] of this.pending) {
+      if (number >= result.number) break;
+      frame.close(); // left out by the pipeline: results come in the order of frames
+      this.pending.delete(number);
+    }
+    if (!sent) return;
+    this.pending.delete(result.number);
+    const picture = result.jpeg ? await createImageBitmap(result.jpeg) : sent.frame;
+    this.draw(result, picture);
+    picture.close();
+    sent.frame.close();
+    const stages = Object.values(result.stages).reduce((sum, value) => sum + value, 0);
+    this.plot.add(performance.timeOrigin + performance.now() - sent.captured, stages);
+  }
+
+  draw(result, picture) {
+    const [width, height] = [picture.displayWidth ?? picture.width, picture.displayHeight ?? picture.height];
+    if (this.canvas.width !== width || this.canvas.height !== height) {
+      [this.canvas.width, this.canvas.height] = [width, height];
+    }
+    this.context.drawImage(picture, 0, 0, width, height);
+    this.dispatchEvent(new CustomEvent("frame", { detail: result }));
+    if (!result.jpeg) drawPersons(this.context, result.persons, this.mirror.checked);
+    const several = result.persons.some(({ person }) => person);
+    const [name, score] = several ? [] : (result.label ?? []);
+    this.label.textContent = name && !result.jpeg ? `${name} ${Math.round(100 * score)} %` : "";
+    this.counts.drawn++;
+    this.dispatchEvent(new CustomEvent("drawn", { detail: result }));
+  }
+
+  status(status) {
+    if (status.keyFrame) this.encoder?.restart();
+    else this.server = status;
+  }
+
+  tick() {
+    const { counts, server, plot } = this;
+    const milliseconds = (value) => (Number.isFinite(value) ? `${Math.round(value)} ms` : "-");
+    const rows = {
+      "Way in": this.encoder ? this.encoder.constructor.label : "-",
+      "Camera to page": `${milliseconds(plot.quantile(0.5))}, p95 ${milliseconds(plot.quantile(0.95))}`,
+      Drawn: `${counts.drawn} of ${counts.captured} frames`,
+      "Left out": `${counts.skipped} here, ${server?.counts.dropped ?? 0} at the server`,
+      "Model server": this.running ? (server?.server ?? "connecting") : "-",
+      Verdict: server?.verdict || "-",
+    };
+    this.facts.replaceChildren(
+      ...Object.entries(rows).flatMap(([name, value]) => [
+        element("dt", { textContent: name }), element("dd", { textContent: value }),
+      ]),
+    );
+    plot.draw();
+  }
+}
