@@ -38,6 +38,8 @@ PERSONS = "person_landmarks"
 """A graph's output: the landmarks of several persons. See ``landmarks.persons``."""
 LANDMARK_GRAPH = "holisticLandmarks"
 """The default graph for landmarks."""
+PERSON_GRAPH = "holisticPersons"
+"""The graph for several persons."""
 KNOWN_GRAPHS = ("holisticClassifier", "holisticTracking")
 """The graphs to look for when none is named: ours, and that of OVMS's demo."""
 

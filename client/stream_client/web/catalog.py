@@ -10,7 +10,7 @@ from stream_client.errors import StreamClientError
 from stream_client.processing.labels import read_label_names
 from stream_client.transport.channel import Connection
 from stream_client.transport.options import TransportOptions
-from stream_client.transport.servable import KNOWN_GRAPHS, LANDMARK_GRAPH, ControlPlane
+from stream_client.transport.servable import KNOWN_GRAPHS, LANDMARK_GRAPH, PERSON_GRAPH, ControlPlane
 from stream_client.web.state import State
 
 _SCHEMA = "schema.json"
@@ -79,7 +79,7 @@ def usual_graphs(options: TransportOptions) -> tuple[str, ...]:
     connection = Connection(options)
     try:
         control = ControlPlane(connection.open(), options.address)
-        return tuple(name for name in (*KNOWN_GRAPHS, LANDMARK_GRAPH) if control.has(name))
+        return tuple(name for name in (*KNOWN_GRAPHS, LANDMARK_GRAPH, PERSON_GRAPH) if control.has(name))
     finally:
         connection.close()
 

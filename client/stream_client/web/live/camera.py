@@ -15,7 +15,8 @@ class BrowserCamera:
     """The event loop puts frames, the pipeline's thread reads them; what is not read in time is dropped, the oldest
     first.
 
-    A frame's index is its number in the browser, and its times are the browser's.
+    A frame's index is its number in the browser from the first one on, so that the run counts those that are missing.
+    Its times are the browser's.
     """
 
     def __init__(self, name: str) -> None:
@@ -24,13 +25,14 @@ class BrowserCamera:
         self._changed = threading.Condition()
         self._closed = False
         self._last = 0
-        self.dropped = 0
-        """Frames that were not read in time."""
+        self.first = 0
+        """The number of the first frame that was read."""
 
     def put(self, number: int, captured: float, image: Image) -> None:
         """Append a frame; ``captured`` is in milliseconds since 1970."""
         with self._changed:
-            self.dropped += len(self._frames) == WAITING
+            if self._closed:
+                return
             self._frames.append((number, captured, image, time.monotonic()))
             self._changed.notify_all()
 
@@ -40,20 +42,20 @@ class BrowserCamera:
             self._changed.wait_for(lambda: self._frames or self._closed)
             if not self._frames:
                 raise SourceError(f"{self._name}: closed before its first frame")
-            _, captured, image, _ = self._frames[0]
+            self.first, captured, image, _ = self._frames[0]
             height, width = image.shape[:2]
             return StreamInfo(self._name, width, height, live=True, start=int(1000 * captured))
 
     def read(self) -> Frame | None:
-        """Wait for the next frame; ``None`` once closed."""
+        """Wait for the next frame; ``None`` once closed and empty."""
         with self._changed:
             self._changed.wait_for(lambda: self._frames or self._closed)
-            if self._closed:
+            if not self._frames:
                 return None
             number, captured, image, arrived = self._frames.popleft()
         # Frames of one millisecond have times of their own, and a clock that steps back does not hold the stream up.
         self._last = max(int(1000 * captured), self._last + 1)
-        return Frame(number, self._last, image, arrived)
+        return Frame(number - self.first, self._last, image, arrived)
 
     def interrupt(self) -> None:
         """End a waiting call."""

@@ -1,7 +1,7 @@
 """The messages of a live session, both ways. ``page/messages.js`` has the other half.
 
-A frame from the browser is :data:`HEAD` and the encoded image. A result is the length of a JSON object, the object, zeros
-up to a multiple of four bytes, and the landmarks as float32, or a JPEG.
+A frame from the browser is :data:`HEAD` and the encoded image. A result is the length of a JSON object, the object,
+zeros up to a multiple of four bytes, and the landmarks as float32, or a JPEG.
 """
 
 import json
@@ -43,12 +43,14 @@ class SentFrame:
         return cls(kind, number, captured, memoryview(message)[HEAD.size :])
 
 
-def result_message(result: Result, captured: float, jpeg: bytes | None) -> bytes:
-    """A result: its landmarks to draw, or the drawn frame as a JPEG. ``captured`` is that of its :class:`SentFrame`."""
+def result_message(result: Result, number: int, captured: float, jpeg: bytes | None) -> bytes:
+    """A result: its landmarks to draw, or the drawn frame as a JPEG. ``number`` and
+    ``captured`` are those of its :class:`SentFrame`.
+    """
     height, width = result.image.shape[:2]
     persons = result.persons or _one(result)
     head: dict[str, object] = {
-        "number": result.frame.index,
+        "number": number,
         "captured": captured,
         "size": [width, height],
         "label": None if result.label is None else [result.label.name, round(result.label.score, 4)],

@@ -1,6 +1,7 @@
 """One run of a live session. When the user changes something, the next one takes over."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -44,6 +45,7 @@ class LivePipeline:
         self.settings = settings
         self.camera = BrowserCamera("camera of a browser")
         self.statistics = Statistics()
+        self._lock = threading.Lock()
         self._captured: dict[int, float] = {}
         classifier: LandmarkClassifier | None = None
         if settings.classifier:
@@ -62,7 +64,8 @@ class LivePipeline:
 
     def put(self, number: int, captured: float, image: Image) -> None:
         """Give a frame; see :class:`.SentFrame`."""
-        self._captured[number] = captured
+        with self._lock:
+            self._captured[number] = captured
         self.camera.put(number, captured, image)
 
     async def messages(self) -> AsyncIterator[bytes]:
@@ -78,12 +81,16 @@ class LivePipeline:
 
     def dropped(self) -> int:
         """Frames that came and were left out, since newer ones were there."""
-        return self.camera.dropped + sum(self.statistics.snapshot().ledger.dropped.values())
+        return sum(self.statistics.snapshot().ledger.dropped.values())
 
     def verdict(self, image: tuple[int, int]) -> str:
         """What holds the session back, in a sentence; empty while that is not known."""
         found = verdict(self.statistics.snapshot(), Conditions(*image, adaptive=True, live=True))
         return "" if found is None else found.sentence
+
+    def finish(self) -> None:
+        """Take no more frames; the results of those inside still come."""
+        self.camera.close()
 
     async def close(self) -> None:
         """End the run and everything that it started."""
@@ -91,10 +98,12 @@ class LivePipeline:
         await self._client.close()
 
     def _message(self, result: Result) -> bytes:
-        captured = self._captured.pop(result.frame.index)
-        for number in [number for number in self._captured if number < result.frame.index]:
-            del self._captured[number]  # dropped: results come in frame order
-        return result_message(result, captured, encode_jpeg(result.image) if self.settings.video else None)
+        number = self.camera.first + result.frame.index
+        with self._lock:
+            captured = self._captured[number]
+            # Frames before this one were dropped: results come in frame order.
+            self._captured = {each: when for each, when in self._captured.items() if each > number}
+        return result_message(result, number, captured, encode_jpeg(result.image) if self.settings.video else None)
 
 
 def _as_it_is(result: Result) -> Image:

@@ -26,6 +26,8 @@ SILENCE_SECONDS = 30.0
 REFUSED, FAILED = 1008, 1011
 """Close codes of RFC 6455: a rule of ours, and a failure of ours."""
 _STATUS_SECONDS = 1.0
+_LAST_ANSWERS_SECONDS = 2.0
+"""How long a pipeline that is replaced may answer the frames that it has."""
 
 
 class LiveSession:
@@ -45,7 +47,6 @@ class LiveSession:
 
     async def serve(self) -> None:
         """Until the other side closes, or says nothing for :data:`SILENCE_SECONDS`."""
-        await self._change(LiveSettings())
         status = asyncio.create_task(self._report())
         try:
             await self._receive()
@@ -95,6 +96,8 @@ class LiveSession:
         self._size = (image.shape[1], image.shape[0])
         if self._pipeline is not None:
             self._pipeline.put(frame.number, frame.captured, image)
+        elif self._settings is None:
+            self._settings = asyncio.create_task(self._change(LiveSettings()))
 
     async def _take_text(self, text: str) -> None:
         """Other settings, or a sign of life."""
@@ -120,8 +123,10 @@ class LiveSession:
         self._pipeline = pipeline
         self._answers = asyncio.create_task(self._answer(pipeline))
         await self._say({"settings": settings.model_dump()})
-        await _cancel(answers)
-        if before is not None:
+        if before is not None and answers is not None:
+            before.finish()
+            await asyncio.wait({answers}, timeout=_LAST_ANSWERS_SECONDS)
+            await _cancel(answers)
             self._dropped += before.dropped()
             await before.close()
 
@@ -132,7 +137,8 @@ class LiveSession:
                 async with self._sending:
                     await self._websocket.send_bytes(message)
         except StreamClientError as error:
-            await self._say({"problem": redact(error.message)})
+            if pipeline is self._pipeline:  # one that was replaced before its first frame is no problem
+                await self._say({"problem": redact(error.message)})
         except (RuntimeError, WebSocketDisconnect):
             logger.debug("the browser has gone before its result")
 

@@ -17,6 +17,7 @@ export class LivePart extends EventTarget {
     super();
     this.camera = new Camera();
     this.pending = new Map();
+    this.number = 0;
     this.counts = { captured: 0, sent: 0, skipped: 0, drawn: 0 };
     this.build(section);
   }
@@ -157,7 +158,7 @@ export class LivePart extends EventTarget {
 
   async captured(video, captured) {
     const { videoWidth: width, videoHeight: height } = video;
-    const number = this.counts.captured++;
+    this.counts.captured++;
     if (!this.socket?.open || !width || this.choosing) return;
     if (this.encoder?.width !== width || this.encoder?.height !== height) {
       this.choosing = true;
@@ -175,6 +176,7 @@ export class LivePart extends EventTarget {
       this.counts.skipped++;
       return;
     }
+    const number = this.number++;
     const frame = new VideoFrame(video, { timestamp: Math.round(1000 * performance.now()) });
     this.pending.set(number, { frame, captured, since: performance.now() });
     this.encoder.encode(frame, number, captured);
