@@ -12,9 +12,8 @@ const LOST_AFTER = 3000;
 const SIZES = [["640x480", "640 x 480"], ["1280x720", "1280 x 720"], ["320x240", "320 x 240"]];
 const GRAPH = "holisticLandmarks";
 
-export class LivePart extends EventTarget {
+export class LivePart {
   constructor(section) {
-    super();
     this.camera = new Camera();
     this.pending = new Map();
     this.number = 0;
@@ -23,6 +22,7 @@ export class LivePart extends EventTarget {
   }
 
   build(section) {
+    this.section = section;
     const changed = () => this.changeSettings();
     this.model = choice("Graph", [[GRAPH, GRAPH]], changed);
     this.classifier = choice("Classifier", [["", "the graph's own"]], changed);
@@ -226,13 +226,13 @@ export class LivePart extends EventTarget {
       [this.canvas.width, this.canvas.height] = [width, height];
     }
     this.context.drawImage(picture, 0, 0, width, height);
-    this.dispatchEvent(new CustomEvent("frame", { detail: result }));
+    this.section.dispatchEvent(new CustomEvent("frame", { detail: result }));
     if (!result.jpeg) drawPersons(this.context, result.persons, this.mirror.checked);
     const several = result.persons.some(({ person }) => person);
     const [name, score] = several ? [] : (result.label ?? []);
     this.label.textContent = name && !result.jpeg ? `${name} ${Math.round(100 * score)} %` : "";
     this.counts.drawn++;
-    this.dispatchEvent(new CustomEvent("drawn", { detail: result }));
+    this.section.dispatchEvent(new CustomEvent("drawn", { detail: result }));
   }
 
   status(status) {

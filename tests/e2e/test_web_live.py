@@ -1,0 +1,152 @@
+"""The web application in a real browser, with a clip as its camera."""
+
+import io
+import subprocess
+from base64 import b64decode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page
+
+from graph_server.assets import ensure_clip
+from stream_client import LandmarkFinder
+from tests.conftest import shared
+from tests.support.browser import browser_page
+from tests.support.graph_server import graph_server_process
+from tests.support.waiting import wait_until
+from tests.support.web_application import Application, web_application
+
+CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+NEXT = """
+([event, picture]) => new Promise((resolve) => document.getElementById("live").addEventListener(event, ({ detail }) => {
+    const canvas = document.querySelector(".stage canvas");
+    const persons = detail.persons.map(({ person, parts }) => ({ person, pose: Array.from(parts.pose ?? []) }));
+    const { number, label, jpeg } = detail;
+    resolve({ number, label, drawn: jpeg !== null, persons, picture: picture ? canvas.toDataURL("image/png") : "" });
+}, { once: true }))
+"""
+"""The next result that the page draws: ``frame`` comes before the landmarks are drawn, ``drawn`` after."""
+
+
+@pytest.fixture(scope="module")
+def camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six seconds of the demo's persons as the browser's camera."""
+    return camera_of(ensure_clip(), tmp_path_factory.mktemp("clips"), "-ss", "3", "-t", "6")
+
+
+def camera_of(clip: Path, folder: Path, *part: str) -> Path:
+    """A clip as Chromium takes it for a camera, 640x480, 15 frames a second."""
+    path = folder / "camera.mjpeg"
+    size = "scale=640:480:force_original_aspect_ratio=increase,crop=640:480"
+    subprocess.run(["ffmpeg", "-v", "error", *part, "-i", clip, "-vf", size, "-r", "15", "-q:v", "3", path], check=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def server(models_dir: Path) -> Iterator[str]:
+    with graph_server_process("--models_dir", str(models_dir)) as started:
+        yield started.address
+
+
+@pytest.fixture
+def application(server: str) -> Iterator[Application]:
+    with web_application(server) as started:
+        yield started
+
+
+@pytest.fixture
+def page(application: Application, camera: Path) -> Iterator[Page]:
+    with browser_page(*CAMERA, f"--use-file-for-fake-video-capture={camera}") as opened:
+        opened.goto(application.url)
+        yield opened
+
+
+def start(page: Page, way: str = "auto") -> None:
+    page.get_by_label("Way in").select_option(way)
+    page.get_by_role("button", name="Start the camera").click()
+
+
+def result(page: Page, event: str = "drawn", *, picture: bool = False) -> Any:
+    return page.evaluate(NEXT, [event, picture])
+
+
+def image_of(found: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    with Image.open(io.BytesIO(b64decode(found["picture"].partition(",")[2]))) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+@pytest.mark.parametrize(("way", "name"), [("auto", "websocket, H.264"), ("jpeg", "websocket, JPEG")])
+def test_landmarks_lie_on_the_very_frame_that_they_belong_to(
+    application: Application, server: str, tmp_path: Path, way: str, name: str
+) -> None:
+    camera = camera_of(shared("clips") / "sign-again.mkv", tmp_path)
+    with browser_page(*CAMERA, f"--use-file-for-fake-video-capture={camera}") as page, LandmarkFinder(server) as finder:
+        page.goto(application.url)
+        start(page, way)
+        distances: list[float] = []
+        while len(distances) < 5:
+            found = result(page, "frame", picture=True)
+            image = image_of(found)
+            expected = finder.find(image)
+            if expected is None or not found["persons"]:
+                continue
+            drawn = np.array(found["persons"][0]["pose"]).reshape(33, 3)[:, :2]
+            pixels = (drawn - expected.pose[:, :2]) * (image.shape[1], image.shape[0])
+            distances.append(float(np.median(np.hypot(*pixels.T)) / np.hypot(*image.shape[:2])))
+        assert np.median(distances) < 0.02
+        page.get_by_text(name).wait_for()
+        (session,) = application.state.sessions.all()
+        assert session.kind == name
+
+
+def test_the_servers_drawing_comes_back_instead_and_another_graph_takes_over(page: Page) -> None:
+    start(page)
+    first = result(page)
+    assert not first["drawn"]
+    page.get_by_label("What comes back").select_option("video")
+    wait_until(lambda: result(page)["drawn"])
+    assert image_of(result(page, picture=True)).shape == (480, 640, 3)
+    page.get_by_label("What comes back").select_option("overlay")
+    page.get_by_label("Graph").first.select_option("holisticPersons")
+    wait_until(lambda: any(each["person"] for each in result(page)["persons"]))
+    assert page.locator("#live .problem").inner_text() == ""
+
+
+def test_a_closed_tab_leaves_nothing(application: Application, page: Page) -> None:
+    start(page)
+    result(page)
+    assert len(application.state.sessions.all()) == 1
+    page.close()
+    wait_until(lambda: not application.state.sessions.all())
+
+
+def test_a_browser_without_a_camera_says_so(application: Application) -> None:
+    with browser_page() as page:
+        page.goto(application.url)
+        page.get_by_role("button", name="Start the camera").click()
+        page.locator("#live .problem").filter(has_text="camera").wait_for()
+        assert page.get_by_role("button", name="Start the camera").is_visible()
+
+
+def test_a_stream_is_started_watched_and_removed_by_the_form(
+    application: Application, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page.get_by_role("link", name="Streams").click()
+    page.locator("input[name=input_stream]").fill("testsrc:320x240@15")
+    page.locator("input[name=model_name]").fill("passThrough")
+    page.locator("input[name=output_stream]").fill("out.mp4")
+    page.get_by_role("button", name="Start", exact=True).click()
+    card = page.locator("article")
+    card.get_by_text("running").wait_for()
+    card.get_by_role("button", name="Look").click()
+    wait_until(lambda: card.get_by_alt_text("the newest frame").evaluate("image => image.naturalWidth") == 320)
+    card.get_by_role("button", name="Stop").click()
+    card.get_by_role("heading", name="stopped").wait_for()
+    assert card.get_by_role("link", name="out.mp4").is_visible()
+    card.get_by_role("button", name="Remove").click()
+    card.wait_for(state="detached")
+    assert application.state.streams.all() == ()
