@@ -70,6 +70,25 @@ def json_answers(short: bool) -> Sequence[Figure]:
     return server.figures(4 * 5 * size / MIB + 256)
 
 
+def large_frames(short: bool) -> Sequence[Figure]:
+    """Eight frames at once, of 4K or of 8K, by gRPC and by REST: each is copied several times."""
+    height, width = (2160, 3840) if short else (4320, 7680)
+    size = height * width * 3
+    data = infer(shape=(height, width, 3), size=size).SerializeToString()
+    head = json.dumps(
+        {
+            "inputs": [{"name": "image", "datatype": "UINT8", "shape": [height, width, 3]}],
+            "outputs": [{"name": "output", "parameters": {"binary_data": True}}],
+        }
+    ).encode()
+    with attacked_server() as server:
+        in_parallel(8, lambda _: call(server.grpc, data))
+        in_parallel(
+            8, lambda _: post(server.rest, INFER, head + bytes(size), Inference_Header_Content_Length=str(len(head)))
+        )
+    return server.figures(8 * 5 * size / MIB + 256)
+
+
 def headers(short: bool) -> Sequence[Figure]:
     """Messages of many empty fields, each of which becomes an object."""
     sizes = (8, 15) if short else (8, 15, 60, 240)
@@ -132,6 +151,7 @@ ATTACKS = (
     Attack("shapes of many dimensions", "server", shapes),
     Attack("JSON that becomes objects", "server", json_bodies),
     Attack("JSON of a large answer", "server", json_answers),
+    Attack("large frames", "server", large_frames),
     Attack("messages of empty fields", "server", headers),
     Attack("compressed messages", "server", compressed),
     Attack("inputs in shared memory", "server", shared_memory_inputs),
