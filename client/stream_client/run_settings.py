@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from stream_client.client import StreamClient
+from stream_client.collect.options import CollectOptions
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError
 from stream_client.events.options import EventOptions
@@ -42,6 +43,7 @@ Settings = Mapping[str, object]
 
 OPTIONS: tuple[type, ...] = (
     *(StreamOptions, SourceOptions, SinkOptions, ClassifierOptions, DetectionOptions, EventOptions, PrivacyOptions),
+    CollectOptions,
     *(TransportOptions, TlsOptions, EmbeddedOptions, RunOptions),
 )
 """The options whose settings make up a run, in the order in which they are shown."""
@@ -105,6 +107,7 @@ def run_transport(given: Settings) -> TransportOptions:
         given.get("classifier")
         or given.get("landmarks_output")
         or (given.get("blur") and not given.get("detections"))
+        or any(text.startswith(("pose", "disagree")) for text in read(CollectOptions, given).collect_by)
         or _rules_need_landmarks(given)
     ):
         return replace(options, model_name=LANDMARK_GRAPH)
@@ -188,6 +191,11 @@ def _sinks(given: Settings, stream: StreamOptions, run: RunOptions) -> list[Sink
         from stream_client.events.factory import open_events
 
         sinks.append(open_events(events, options, pool))
+    collected = read(CollectOptions, given)
+    if collected.collect is not None:
+        from stream_client.collect.factory import open_collector
+
+        sinks.append(open_collector(collected))
     return sinks
 
 

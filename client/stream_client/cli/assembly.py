@@ -69,7 +69,7 @@ def make_client(
 
         sinks.append(dry_run())
     given = given_by(flags)
-    written = flags.output_stream or run_settings.files_written(given) or flags.events
+    written = flags.output_stream or run_settings.files_written(given) or flags.events or flags.collect
     if not (sinks or written or flags.benchmark):
         raise ConfigurationError("nothing to do with the results: name an --output_stream, screen for instance")
     return run_settings.make_client(given, observers=observers, server=server, sinks=sinks)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from stream_client.benchmark.options import BenchmarkOptions
 from stream_client.cli.parser import Parser
 from stream_client.cli.setting_flags import add_settings
+from stream_client.collect.options import CollectOptions
 from stream_client.embedded import EmbeddedOptions
 from stream_client.events.options import EventOptions
 from stream_client.monitoring.options import MetricsOptions
@@ -62,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--dry_run", "--dry-run", action="store_true", help="print the samples that a training buffer would get")
     add_settings(parser.add_argument_group("detections").add_argument, DetectionOptions)
     add_settings(parser.add_argument_group("privacy").add_argument, PrivacyOptions)
+    add_settings(parser.add_argument_group("frames for training").add_argument, CollectOptions)
     add_settings(parser.add_argument_group("events").add_argument, EventOptions)
     add = add_server_flags(parser)
     add_settings(add, TransportOptions, "api")

@@ -1,0 +1,1 @@
+"""Which frames are worth keeping, and the data sets they become."""
