@@ -22,7 +22,7 @@ from stream_client.training.report import class_table, comparison_table, confusi
 from stream_client.training.result import Training
 from stream_client.training.serve import add_to_configuration
 from stream_client.training.strips import StripOptions
-from stream_client.training.train import TrainOptions, train
+from stream_client.training.train import TrainOptions, train, without_augmentation
 from stream_client.training.versions import choose_version, keep_newest
 from stream_client.training.windows import ClipOptions
 from stream_client.training.wording import counted
@@ -65,6 +65,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--no_unknown", action="store_true", help="no guard: what was never shown gets one of the labels, too"
+    )
+    parser.add_argument(
+        "--no_augmentation",
+        action="store_true",
+        help="learn from the samples as they are, not also mirrored, turned, jittered, faster and slower",
     )
     parser.add_argument("--tier", help="the tier of an ELAN file")
     parser.add_argument(
@@ -122,6 +127,8 @@ def run(arguments: Sequence[str]) -> Training:
         )
         for warning in dataset.warnings:
             print(f"note: {warning}")
+        if options.no_augmentation:
+            dataset = without_augmentation(dataset)
         training = train(
             dataset,
             options.out,

@@ -244,6 +244,15 @@ def test_the_command_trains_on_a_table_and_says_what_it_found(
     assert (tmp_path / "m/1/labels.txt").read_text() == "standing\ndown\n"
 
 
+def test_augmentation_can_be_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = poses(tmp_path / "poses.csv", videos=8)
+    arguments = ["--data", str(data), "--out", str(tmp_path / "m"), "--model", "logistic regression"]
+    assert train_command.main([*arguments]) == 0
+    assert "logistic regression, plain" in capsys.readouterr().out
+    assert train_command.main([*arguments, "--no_augmentation"]) == 0
+    assert "plain" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
