@@ -62,6 +62,9 @@ def set_up(web: Application, **changes: Any) -> Any:
 def test_keypoints_are_answered_as_the_program_of_streamposeml_answers_them(web: Application) -> None:
     with ScoringServer() as scoring, socketio.SimpleClient() as one:
         one.connect(web.url)
+        one.emit("ping_heartbeat")
+        event, beat = one.receive(10)
+        assert (event, beat["server_health"]) == ("pong_heartbeat", "ok")
         one.emit("keypoints", POSE)
         assert one.receive(10) == ["frame_result", {"error": "No model configured"}]
         answer = set_up(web, scoring_server=scoring.url)

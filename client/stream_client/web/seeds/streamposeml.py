@@ -6,6 +6,7 @@ connection has its own, so that windows of two people do not mix.
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -70,6 +71,7 @@ class StreamPoseML:
         self.server.on("connect", self._connect)
         self.server.on("disconnect", self._disconnect)
         self.server.on(EVENT, self._keypoints)
+        self.server.on("ping_heartbeat", self._heartbeat)
 
     def set_up(self, setup: ModelSetup) -> None:
         """Configure all connections. Raises :class:`.ConfigurationError` for what cannot work."""
@@ -87,6 +89,10 @@ class StreamPoseML:
         session = self._sessions.pop(sid, None)
         if session is not None:
             self._state.sessions.leave(session)
+
+    async def _heartbeat(self, sid: str, payload: object = None) -> None:
+        """StreamPoseML's page shows how long ago it was answered."""
+        await self.server.emit("pong_heartbeat", {"timestamp": time.time(), "server_health": "ok"}, to=sid)
 
     async def _keypoints(self, sid: str, payload: object = None) -> None:
         answer: Answer
