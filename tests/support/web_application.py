@@ -12,7 +12,7 @@ from stream_client.web.application import create
 from stream_client.web.model_server import ModelServer
 from stream_client.web.options import WebOptions
 from stream_client.web.parts import open_state
-from stream_client.web.serving import WebServer, listen
+from stream_client.web.serving import UNREAD_SECONDS, WebServer, listen
 from stream_client.web.state import State
 from tests.support.waiting import wait_until
 
@@ -27,11 +27,13 @@ class Application:
 
 
 @contextmanager
-def web_application(server: str = "127.0.0.1:1", options: WebOptions | None = None) -> Iterator[Application]:
+def web_application(
+    server: str = "127.0.0.1:1", options: WebOptions | None = None, *, unread_seconds: float = UNREAD_SECONDS
+) -> Iterator[Application]:
     """An application, whose streams use the model server at that address. It has to end within two seconds."""
     options = options or WebOptions(port=0)
     with ExitStack() as stack:
-        listener = stack.enter_context(listen(options))
+        listener = stack.enter_context(listen(options, unread_seconds=unread_seconds))
         port = listener.getsockname()[1]
         state = stack.enter_context(open_state(options, port, ModelServer({"grpc_address": server})))
         web = WebServer(create(state), options, state.streams.stop)

@@ -14,8 +14,6 @@ MAX_BODY = 1 << 20
 """Bytes of a request's body, except for uploads."""
 READ_TIMEOUT = 20.0
 """Seconds without a byte of a body that is not complete."""
-WRITE_TIMEOUT = 20.0
-"""Seconds for a part of an answer that the other side does not take."""
 OPEN_PATHS = ("/api/session",)
 """What is answered without the token, beside the page: here the token is exchanged for the cookie."""
 UPLOADS = "/api/uploads"
@@ -117,7 +115,7 @@ class Guard:
                 for name, value in HEADERS.items():
                     sent.setdefault(name, value)
                 sent.setdefault("cache-control", "no-store" if _is_data(scope) else "no-cache")
-            await asyncio.wait_for(send(message), WRITE_TIMEOUT)
+            await send(message)
 
         await self._app(scope, bounded_receive, guarded_send)
 

@@ -17,6 +17,8 @@ HEAD_TIMEOUT = 10.0
 """Seconds for the head of a request, from the connection's first moment or the head's first byte."""
 MAX_MESSAGE = 4 << 20
 """Bytes of a websocket's message: a JPEG of a frame has fewer."""
+UNREAD_SECONDS = 20.0
+"""For data that the other side does not take: a laptop that sleeps, or a reader that does not read."""
 _PING_SECONDS = 10.0
 
 
@@ -100,17 +102,24 @@ class WebServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def listen(options: WebOptions) -> socket.socket:
-    """The socket that the application listens on; raises :class:`.ConfigurationError`."""
+def listen(options: WebOptions, *, unread_seconds: float = UNREAD_SECONDS) -> socket.socket:
+    """The socket that the application listens on; raises :class:`.ConfigurationError`.
+
+    The system ends a connection on which data wait for longer than ``unread_seconds``. Where it cannot (other than
+    Linux), such a connection lasts as long as the system's own timeouts.
+    """
     host = options.host.strip("[]")
     try:
         family, *_, place = socket.getaddrinfo(host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server((str(place[0]), int(place[1])), family=family, backlog=1024)
+        listener = socket.create_server((str(place[0]), int(place[1])), family=family, backlog=1024)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
         raise ConfigurationError(
             f"cannot listen on {options.host}, port {options.port}: {reason}", option="port"
         ) from error
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # connections inherit it
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * unread_seconds))
+    return listener
 
 
 def url(options: WebOptions, port: int, token: str) -> str:
