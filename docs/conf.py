@@ -23,6 +23,7 @@ myst_heading_anchors = 3
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"stream_client\..*\._\w+"),  # private
+    (r"py:.*", r"stream_client\.events\.(rules\.(Step|Condition)|geometry\..*)"),  # written in TOML
     (r"py:.*", r"(av|collections|fractions|numpy|os|pathlib|supervision|time|types|typing|np|npt)\..*"),
 ]
 autodoc_default_options = {"members": True}

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from stream_client.monitoring.observer import ConnectionState, FlowSnapshot, Observer
     from stream_client.monitoring.summary import Summary
     from stream_client.options import DropPolicy, RunOptions, ServerLossPolicy
+    from stream_client.processing.options import PrivacyOptions
     from stream_client.processing.results import Detector, LandmarkClassifier, Postprocess
     from stream_client.publishing.options import SinkOptions
     from stream_client.sinks.base import CountsKept, LandmarksUser, Sink
@@ -125,6 +126,7 @@ __all__ = [
     "Person",
     "Postprocess",
     "PredictionError",
+    "PrivacyOptions",
     "ProtocolError",
     "Reconnecting",
     "Request",
@@ -173,6 +175,7 @@ __all__ = [
 _MODULES = (
     "errors",
     "options",
+    "processing.options",
     "embedded",
     "util.events",
     "frames",

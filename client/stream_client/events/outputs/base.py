@@ -26,7 +26,7 @@ class EventOutput(Protocol):
     def send(self, message: Message) -> None:
         """Returns once the message has arrived.
 
-        Raises :class:`OSError` where another try may help, and :class:`MessageRefusedError` where none can.
+        Raises :class:`OSError` where another try may help, and :class:`.MessageRefusedError` where none can.
         """
 
     def abort(self) -> None:
