@@ -31,7 +31,10 @@ _NAME = re.compile(r"[^\x00-\x1f/+#]{1,64}")
 
 
 def read_rules(*names: str | Path) -> tuple[Rule, ...]:
-    """The rules of TOML files, or of those that come with the package, as ``"fall"``; raises :class:`.ConfigurationError`."""
+    """The rules of TOML files, or of those that come with the package, as ``"fall"``.
+
+    Raises :class:`.ConfigurationError`.
+    """
     rules = tuple(rule for name in names for rule in _read_file(name))
     _check_names(rules, " and ".join(map(str, names)))
     return rules

@@ -60,7 +60,7 @@ def test_a_fall_ends_when_somebody_gets_up() -> None:
     assert 7 < found[1][1] < 8
 
 
-@pytest.mark.parametrize("seconds", [6.0, 10.0])
+@pytest.mark.parametrize("seconds", [4.0, 6.0, 10.0])
 def test_who_lies_down_slowly_has_not_fallen(seconds: float) -> None:
     assert not events(tipped(np.load(shared("golden/dance.npz")), seconds), 30)
 
