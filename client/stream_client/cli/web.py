@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ machines give --tls_cert and --tls_key, or forward the port: ssh -L 8080:localho
   ovms-stream-client web --host 0.0.0.0 --tls_cert cert.pem --tls_key key.pem
 """
 
+_DESCRIPTORS = 8192
 _NO_CAMERA = (
     "browsers of other machines give no page their camera without HTTPS: add --tls_cert and --tls_key, "
     "or forward the port with ssh -L"
@@ -54,6 +56,7 @@ def main(arguments: Sequence[str]) -> int:
     """Serve until Ctrl-C or SIGTERM: 128 and the signal; 2 for flags that cannot work, 1 where serving failed."""
     flags = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO if flags.verbose else logging.WARNING, format="%(levelname)s: %(message)s")
+    _allow_many_connections()
     stopped_by: list[int] = []
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -81,6 +84,14 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: {error_line(error)}", file=sys.stderr)
         return USAGE_ERROR if isinstance(error, ConfigurationError) else RUN_ERROR
     return 128 + stopped_by[0] if stopped_by else 0
+
+
+def _allow_many_connections() -> None:
+    """Descriptors for all connections, streams and half-open TLS handshakes, as far as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _model_server(flags: argparse.Namespace) -> ModelServer:

@@ -17,6 +17,7 @@ from stream_client.transport.servable import LANDMARK_GRAPH
 from stream_client.util.encoded_images import decode_image
 from stream_client.util.redact import redact
 from stream_client.web.answers import result_value
+from stream_client.web.live.decoding import MAX_PIXELS
 from stream_client.web.rate_limit import RateLimit
 from stream_client.web.seeds.buffered_frames import BufferedFrames
 from stream_client.web.sessions import Session, peer_of
@@ -24,8 +25,6 @@ from stream_client.web.state import State
 
 logger = logging.getLogger(__name__)
 
-MAX_PIXELS = 3840 * 2160
-"""Of a frame, looked at before it is decoded."""
 MESSAGES_A_SECOND = 120.0
 SILENCE_SECONDS = 60.0
 """Without a message the session ends."""

@@ -3,12 +3,14 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from stream_client.client import StreamClient
 from stream_client.errors import StreamClientError
 from stream_client.frames import StreamInfo
+from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.statistics import Statistics
 from stream_client.monitoring.summary import Summary
 from stream_client.monitoring.verdict import Verdict, verdict
@@ -33,9 +35,9 @@ class NamedStatistics(Statistics):
         super().__init__()
         self._name = name
 
-    def started(self, stream: str, model: str, ledger: object) -> None:
+    def started(self, stream: str, model: str, ledger: Callable[[], LedgerSnapshot]) -> None:
         """Note the names, and where the counts are."""
-        super().started(self._name, model, ledger)  # type: ignore[arg-type]
+        super().started(self._name, model, ledger)
 
 
 class Run:
@@ -100,9 +102,9 @@ class Run:
         self.journal.end()
         self.preview.end()
 
-    def _change(self, of: State, to: State, how: object) -> bool:
+    def _change(self, of: State, to: State, how: Callable[[StreamClient], None]) -> bool:
         with self._lock:
-            if self._state != of or self._client is None or not callable(how):
+            if self._state != of or self._client is None:
                 return False
             how(self._client)
             self._state = to
