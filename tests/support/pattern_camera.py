@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +19,10 @@ StreamClient(*sys.argv[1:], lambda request: {"output": request.inputs[0].array})
 
 @contextmanager
 def pattern_camera(url: str, pattern: str) -> Iterator[None]:
-    """A process that publishes the test pattern to ``url`` until it is left, whatever happens to the server."""
+    """A process that publishes the test pattern to ``url`` until it is left, whatever happens to the server.
+
+    It repeats a frame when none has come for 0.2 s, on a busy machine for instance.
+    """
     process = subprocess.Popen([sys.executable, "-c", _PUBLISH, pattern, url], stderr=subprocess.DEVNULL)
     try:
         yield
@@ -28,12 +31,23 @@ def pattern_camera(url: str, pattern: str) -> Iterator[None]:
         process.wait()
 
 
-def numbers_in(path: Path) -> ReadbackReport:
+def readings_in(path: Path) -> list[Reading]:
     """The numbers and times in a file's frames."""
-    tally = Tally()
     source = FileSource(path)
     source.open()
-    while (frame := source.read()) is not None:
-        tally.add(Reading(frame.index, read_code(frame.image), None, frame.timestamp))
+    found = [Reading(frame.index, read_code(frame.image), None, frame.timestamp) for frame in iter(source.read, None)]
     source.close()
+    return found
+
+
+def numbers_in(path: Path) -> ReadbackReport:
+    """What they say together."""
+    return tallied(readings_in(path))
+
+
+def tallied(readings: Iterable[Reading]) -> ReadbackReport:
+    """The report of these readings."""
+    tally = Tally()
+    for reading in readings:
+        tally.add(reading)
     return tally.report()
