@@ -189,7 +189,7 @@ class EmbeddedServer:
             ready, self._ready = self._ready, False
         if child is not None:
             if not ready:
-                child.terminate()  # it watches its standard input only after it serves
+                child.terminate()
             child.close(self._options.stop_timeout)
             self._exit_status = child.exit_status
 

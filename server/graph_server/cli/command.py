@@ -4,6 +4,7 @@ import argparse
 import ipaddress
 import json
 import logging
+import os
 import re
 import signal
 import socket
@@ -199,6 +200,9 @@ def _serve(options: argparse.Namespace) -> int:
     signal.set_wakeup_fd(end.fileno())
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
+    serving = threading.Event()
+    if options.exit_with_stdin:
+        threading.Thread(target=_watch_stdin, args=(serving, end), name="stdin", daemon=True).start()
     server.start()
     try:
         ready = {
@@ -209,8 +213,7 @@ def _serve(options: argparse.Namespace) -> int:
             "default_precision": default_precision(),
         }
         print(json.dumps(ready), flush=True)
-        if options.exit_with_stdin:
-            threading.Thread(target=_watch_stdin, args=(end,), name="stdin", daemon=True).start()
+        serving.set()
         ended.recv(1)
     except BrokenPipeError as error:
         raise ConfigError("nobody reads standard output, where the addresses are told") from error
@@ -219,7 +222,9 @@ def _serve(options: argparse.Namespace) -> int:
     return 0
 
 
-def _watch_stdin(end: socket.socket) -> None:
+def _watch_stdin(serving: threading.Event, end: socket.socket) -> None:
     while sys.stdin.buffer.read(4096):
         pass
+    if not serving.is_set():
+        os._exit(1)  # the parent has gone, and models may load for a minute
     end.send(b"\0")

@@ -42,7 +42,7 @@ def test_a_second_source_is_refused_in_one_line(capsys: pytest.CaptureFixture[st
         parse("--input_stream", "testsrc")
     assert ended.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: argument --input_stream: given twice, but a run takes one")
+    assert line.startswith("error: argument --input_stream: given twice, but a run takes one (see ")
 
 
 def test_help_shows_units_choices_and_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
