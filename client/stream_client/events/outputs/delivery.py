@@ -46,6 +46,8 @@ class Delivery:
         self._changed = threading.Condition()
         self._waiting: deque[Message] = deque()
         self._sent = self._dropped = self._refused = 0
+        self._said = ""
+        """The last refusal: the same one is said once."""
         self._within = self._deadline = self._last_deadline = math.inf
         self._thread: OwnedThread | None = None
 
@@ -126,7 +128,9 @@ class Delivery:
                 if not self._is_first(message):
                     return True
             except MessageRefusedError as error:
-                logger.warning("%s: refused an event: %s", self.name, redact(str(error)))
+                if (reason := redact(str(error))) != self._said:
+                    logger.warning("%s: refused an event: %s", self.name, reason)
+                    self._said = reason
                 return self._done(message, refused=True)
             else:
                 self._backoff.reset()
