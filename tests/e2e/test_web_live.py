@@ -116,6 +116,24 @@ def test_the_servers_drawing_comes_back_instead_and_another_graph_takes_over(pag
     assert page.locator("#live .problem").inner_text() == ""
 
 
+def test_a_class_is_recorded_while_its_button_is_held(application: Application, page: Page) -> None:
+    page.get_by_role("link", name="Teach").click()
+    page.locator("#teach").get_by_role("button", name="Start the camera").click()
+    wait_until(lambda: result(page)["persons"])
+    page.get_by_label("Class", exact=True).fill("walking")
+    page.get_by_role("button", name="Hold to record").hover()
+    page.mouse.down()
+    for _ in range(5):
+        result(page)
+    page.mouse.up()
+    page.get_by_role("heading", name="walking: 1 clip").wait_for()
+    (clip,) = application.state.clips.all()
+    assert clip.label == "walking"
+    assert clip.frames >= 4
+    page.get_by_role("button", name="Delete").click()
+    wait_until(lambda: not application.state.clips.all())
+
+
 def test_a_closed_tab_leaves_nothing(application: Application, page: Page) -> None:
     start(page)
     result(page)

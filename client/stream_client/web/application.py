@@ -16,6 +16,7 @@ from stream_client.web.guard import Guard
 from stream_client.web.seeds import live_signs, streamposeml
 from stream_client.web.state import State
 from stream_client.web.streams import routes, watching
+from stream_client.web.teach import routes as teach
 
 
 def create(state: State) -> FastAPI:
@@ -28,7 +29,7 @@ def create(state: State) -> FastAPI:
         redoc_url=None,
         routes=[*live.routes(state), *live_signs.routes(state)],
     )
-    for part in (health, login, routes, uploads, catalog, metrics):
+    for part in (health, login, routes, uploads, catalog, teach, metrics):
         app.include_router(part.router(state))
     app.include_router(watching.router())
     seed = streamposeml.StreamPoseML(state)

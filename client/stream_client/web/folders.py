@@ -1,4 +1,4 @@
-"""The application's folder: uploads, results of streams, classifiers."""
+"""The application's folder: uploads, results of streams, classifiers, the landmarks of clips that were shown."""
 
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ class Folders:
     uploads: Path
     results: Path
     classifiers: Path
+    shown: Path
 
 
 @contextmanager
@@ -29,8 +30,8 @@ def open_folders(data_dir: Path | None) -> Iterator[Folders]:
         temporary = Path(name)
         base = data_dir or temporary
         try:
-            folders = Folders(base / "uploads", temporary / "results", base / "classifiers")
-            for folder in (folders.uploads, folders.results, folders.classifiers):
+            folders = Folders(base / "uploads", temporary / "results", base / "classifiers", base / "shown")
+            for folder in (folders.uploads, folders.results, folders.classifiers, folders.shown):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigurationError(f"cannot use {base}: {error.strerror}", option="data_dir") from error

@@ -12,6 +12,8 @@ from stream_client.web.sessions import Sessions
 from stream_client.web.state import State
 from stream_client.web.streams.manager import StreamManager
 from stream_client.web.streams.places import Places
+from stream_client.web.teach.clips import Clips
+from stream_client.web.teach.trainer import Trainer
 
 
 @contextmanager
@@ -24,5 +26,9 @@ def open_state(options: WebOptions, port: int, server: ModelServer) -> Iterator[
     media = options.media_dir or (Path.cwd() if options.local else None)
     with server, open_folders(options.data_dir) as folders:
         places = Places(media, folders.uploads, folders.classifiers, this_machine=options.local)
-        with StreamManager(places, server, folders.results, max_running=options.max_streams) as streams:
-            yield State(options, access, server, folders, places, streams, Sessions(options.max_sessions))
+        sessions, clips = Sessions(options.max_sessions), Clips(folders.shown)
+        with (
+            StreamManager(places, server, folders.results, max_running=options.max_streams) as streams,
+            Trainer(folders.shown, folders.classifiers) as trainer,
+        ):
+            yield State(options, access, server, folders, places, streams, sessions, clips, trainer)

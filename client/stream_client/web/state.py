@@ -9,12 +9,14 @@ from stream_client.web.options import WebOptions
 from stream_client.web.sessions import Sessions
 from stream_client.web.streams.manager import StreamManager
 from stream_client.web.streams.places import Places
+from stream_client.web.teach.clips import Clips
+from stream_client.web.teach.trainer import Trainer
 
 
 @dataclass(frozen=True, slots=True)
 class State:
     """One application: its options, who may use it, the model server of all streams and sessions, its folders, which
-    files and addresses may be named, its streams, and its live sessions.
+    files and addresses may be named, its streams, its live sessions, and what was taught.
     """
 
     options: WebOptions
@@ -24,3 +26,5 @@ class State:
     places: Places
     streams: StreamManager
     sessions: Sessions
+    clips: Clips
+    trainer: Trainer

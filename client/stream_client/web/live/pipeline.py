@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -38,11 +38,14 @@ class LiveSettings(BaseModel):
 class LivePipeline:
     """A client whose source is a browser's camera. Made in a thread, since it reads files and waits for the server.
 
+    ``on_result`` is called for each result, in a thread.
+
     Raises :class:`~stream_client.errors.StreamClientError`.
     """
 
-    def __init__(self, state: State, settings: LiveSettings) -> None:
+    def __init__(self, state: State, settings: LiveSettings, on_result: Callable[[Result], None]) -> None:
         self.settings = settings
+        self._on_result = on_result
         self.camera = BrowserCamera("camera of a browser")
         self.statistics = Statistics()
         self._lock = threading.Lock()
@@ -103,6 +106,7 @@ class LivePipeline:
             captured = self._captured[number]
             # Frames before this one were dropped: results come in frame order.
             self._captured = {each: when for each, when in self._captured.items() if each > number}
+        self._on_result(result)
         return result_message(result, number, captured, encode_jpeg(result.image) if self.settings.video else None)
 
 

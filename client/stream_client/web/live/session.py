@@ -5,11 +5,13 @@ import json
 import logging
 import time
 from contextlib import suppress
+from dataclasses import asdict
 
 from pydantic import ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from stream_client.errors import StreamClientError
+from stream_client.frames import Result
 from stream_client.util.redact import redact
 from stream_client.web.live.decoding import FrameDecoder, NeedsKeyFrame
 from stream_client.web.live.messages import JPEG, SentFrame
@@ -17,6 +19,7 @@ from stream_client.web.live.pipeline import LivePipeline, LiveSettings
 from stream_client.web.rate_limit import RateLimit
 from stream_client.web.sessions import Session
 from stream_client.web.state import State
+from stream_client.web.teach.clips import Recorder
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +45,7 @@ class LiveSession:
         self._pipeline: LivePipeline | None = None
         self._answers: asyncio.Task[None] | None = None
         self._settings: asyncio.Task[None] | None = None
+        self._recorder: Recorder | None = None
         self._size = (1, 1)
         self._dropped = 0
 
@@ -56,6 +60,8 @@ class LiveSession:
             await _cancel(status, self._settings, self._answers)
             if self._pipeline is not None:
                 await self._pipeline.close()
+            if self._recorder is not None:
+                await asyncio.to_thread(self._recorder.finish)
 
     async def end(self, code: int, reason: str) -> None:
         """Say why, and close; the other side may have gone already."""
@@ -100,10 +106,13 @@ class LiveSession:
             self._settings = asyncio.create_task(self._change(LiveSettings()))
 
     async def _take_text(self, text: str) -> None:
-        """Other settings, or a sign of life."""
+        """Other settings, a class to record, or a sign of life."""
         try:
             value = json.loads(text) if len(text) <= 4096 else None
             if value == "alive":
+                return
+            if isinstance(value, dict) and "record" in value:
+                await self._change_recording(value["record"])
                 return
             settings = LiveSettings.model_validate(value)
         except (ValidationError, ValueError, RecursionError):
@@ -112,10 +121,27 @@ class LiveSession:
         await _cancel(self._settings)
         self._settings = asyncio.create_task(self._change(settings))
 
+    async def _change_recording(self, label: object) -> None:
+        """End the clip that is recorded, and begin one of the class ``label``, unless that is null."""
+        recorder, self._recorder = self._recorder, None
+        if recorder is not None:
+            clip = await asyncio.to_thread(recorder.finish)
+            await self._say({"recorded": None if clip is None else asdict(clip)})
+        if label is not None:
+            try:
+                self._recorder = self._state.clips.record(str(label)[:100])
+            except StreamClientError as error:
+                await self._say({"refused": error.message})
+
+    def _record(self, result: Result) -> None:
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.add(result)
+
     async def _change(self, settings: LiveSettings) -> None:
         """Take over with a new pipeline once it is there: the old one goes on until then."""
         try:
-            pipeline = await asyncio.to_thread(LivePipeline, self._state, settings)
+            pipeline = await asyncio.to_thread(LivePipeline, self._state, settings, self._record)
         except StreamClientError as error:
             await self._say({"refused": redact(error.message)})
             return

@@ -34,6 +34,9 @@ export class LivePart {
     this.canvas = element("canvas", { width: 640, height: 480 });
     this.context = this.canvas.getContext("2d", { alpha: false });
     this.label = element("div", { className: "label" });
+    this.stage = element("div", { className: "stage" }, this.canvas, this.label);
+    this.home = element("div", {}, this.stage);
+    this.twin = element("button", { textContent: "Start the camera", onclick: () => this.toggle() });
     this.problem = element("p", { className: "problem", role: "status" });
     this.facts = element("dl");
     const plot = element("canvas", { className: "plot" });
@@ -44,7 +47,7 @@ export class LivePart {
         element("label", { className: "check" }, this.mirror, "Mirror")),
       this.problem,
       element("div", { className: "columns" },
-        element("div", { className: "stage" }, this.canvas, this.label),
+        this.home,
         element("div", {}, this.facts, element("h2", { textContent: "Latency" }), plot)),
     );
     this.mirrorChanged();
@@ -55,7 +58,9 @@ export class LivePart {
     this.ticking ??= setInterval(() => this.tick(), 250);
   }
 
-  hide() {
+  /** Stop the camera, unless the Teach part goes on with it. */
+  hide(next) {
+    if (next === "teach") return;
     this.stop();
     clearInterval(this.ticking);
     this.ticking = null;
@@ -98,11 +103,12 @@ export class LivePart {
       this.problem.textContent = error.message;
       return;
     }
-    this.button.textContent = "Stop the camera";
+    this.button.textContent = this.twin.textContent = "Stop the camera";
     this.socket = new LiveSocket({
       open: () => this.connected(),
       result: (result) => this.answered(result),
       status: (status) => this.status(status),
+      recorded: (clip) => this.section.dispatchEvent(new CustomEvent("recorded", { detail: clip })),
       problem: (text) => (this.problem.textContent = text),
     });
     this.changeSettings();
@@ -114,13 +120,45 @@ export class LivePart {
     this.socket = null;
     this.resetEncoder();
     this.forget();
-    this.button.textContent = "Start the camera";
+    this.button.textContent = this.twin.textContent = "Start the camera";
   }
 
   connected() {
     this.problem.textContent = "";
     this.resetEncoder();
     this.forget();
+  }
+
+  /** Show the picture elsewhere. */
+  lend(place) {
+    this.show();
+    this.model.select.value = GRAPH;
+    this.back.select.value = "overlay";
+    this.changeSettings();
+    place.append(this.stage);
+  }
+
+  takeBack() {
+    this.home.append(this.stage);
+  }
+
+  /** Record a clip of a class, or end it with null. */
+  record(label) {
+    this.socket?.send(JSON.stringify({ record: label }));
+  }
+
+  /** The frame that is shown, small. */
+  snapshot() {
+    const small = element("canvas", { width: 160, height: Math.round((160 * this.canvas.height) / this.canvas.width) });
+    small.getContext("2d").drawImage(this.canvas, 0, 0, small.width, small.height);
+    return small.toDataURL("image/jpeg", 0.7);
+  }
+
+  /** Label by a classifier from now on. */
+  async useClassifier(name) {
+    await this.offer();
+    this.classifier.select.value = name;
+    this.changeSettings();
   }
 
   changeSettings() {

@@ -3,21 +3,30 @@ import { api } from "/dom.js";
 import { LivePart } from "/live.js";
 import { logIn } from "/login.js";
 import { StreamsPart } from "/streams.js";
+import { TeachPart } from "/teach.js";
 
-const PARTS = { live: LivePart, streams: StreamsPart };
+const PARTS = { live: LivePart, teach: TeachPart, streams: StreamsPart };
 const message = document.getElementById("message");
 const open = new Map();
 
 function show() {
   const name = location.hash.slice(1) in PARTS ? location.hash.slice(1) : "live";
-  for (const [other, part] of open) if (other !== name) part.hide();
+  for (const [other, shown] of open) if (other !== name) shown.hide(name);
   for (const section of document.querySelectorAll("main > section")) section.hidden = section.id !== name;
   for (const link of document.querySelectorAll("#tabs a")) {
     if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  if (!open.has(name)) open.set(name, new PARTS[name](document.getElementById(name)));
-  open.get(name).show();
+  part(name).show();
+}
+
+/** A part, made when it is first needed. The classes are taught with the camera of the Live part. */
+function part(name) {
+  if (!open.has(name)) {
+    const camera = name === "teach" ? part("live") : undefined;
+    open.set(name, new PARTS[name](document.getElementById(name), camera));
+  }
+  return open.get(name);
 }
 
 async function watchHealth() {

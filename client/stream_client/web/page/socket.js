@@ -5,7 +5,7 @@ const ALIVE_EVERY = 5000;
 const LONGEST_WAIT = 5000;
 
 export class LiveSocket {
-  /** `on` has the listeners `open`, `result`, `status` and `problem`. */
+  /** `on` has the listeners `open`, `result`, `status`, `recorded` and `problem`. */
   constructor(on) {
     this.on = on;
     this.settings = {};
@@ -46,6 +46,7 @@ export class LiveSocket {
   text(message) {
     if (message.counts) this.on.status(message);
     if (message.key_frame) this.on.status({ keyFrame: true });
+    if ("recorded" in message) this.on.recorded(message.recorded);
     const problem = message.error ?? message.problem ?? message.refused;
     if (problem) this.on.problem(problem);
   }

@@ -1,0 +1,1 @@
+"""Classes that are taught by showing them."""
