@@ -69,13 +69,16 @@ class CollectSink:
         if self._failure is not None:
             raise SinkError(f"collecting in {self._folder} failed: {self._failure.strerror}", option="collect")
         reasons = tuple([strategy.name for strategy in self._strategies if strategy.wants(result)])
-        if not reasons or not self._rate.allows(result.time) or not self._seen.is_new(result.frame.image):
+        if not reasons or not self._rate.allows(result.time):
+            return True
+        sample = self._sample(result, reasons)
+        if not self._seen.is_new(sample.image, [thing.box for thing in sample.things]):
             return True
         if len(self._queue) >= _WAITING:
             self.left_out += 1
             return True
         self._rate.add(result.time)
-        self._queue.put(self._sample(result, reasons))
+        self._queue.put(sample)
         return True
 
     def close(self) -> None:

@@ -114,6 +114,19 @@ def test_what_looks_the_same_is_kept_once() -> None:
     assert all(seen.is_new(noise(seed)) for seed in range(10, 40))
 
 
+def test_in_a_room_that_stays_the_same_a_person_who_moves_is_new() -> None:
+    seen = Seen()
+    room = np.kron(noise(1), np.ones((10, 10, 1), np.uint8))
+    frames = []
+    for seed in range(5):
+        frames.append(room.copy())
+        frames[-1][100:148, 100:164] = noise(50 + seed)
+    box = (100.0, 100.0, 164.0, 148.0)
+    assert [seen.is_new(frame) for frame in frames] == [True] + 4 * [False]
+    assert all(seen.is_new(frame, [box]) for frame in frames)
+    assert not any(seen.is_new(frame, [box]) for frame in frames)
+
+
 def collect(folder: Path, kind: DataFormat, *, frames: int = 30, per_minute: int = 100) -> CollectSink:
     """A run whose labels are ``up`` and ``down`` by turns of ten frames, with a person in each frame."""
 
