@@ -2,18 +2,21 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from stream_client.errors import ConfigurationError
 from stream_client.frames import Label, Landmarks
 
-if TYPE_CHECKING:
-    from stream_client.classify.pose_classifier import PoseClassifier
+
+class PersonClassifier(Protocol):
+    """Labels one person by landmarks, frame after frame."""
+
+    def classify(self, landmarks: Landmarks | None, timestamp: int) -> Label:
+        """The label now, after the landmarks of the frame at ``timestamp`` (µs)."""
 
 
 @dataclass(slots=True)
 class _Track:
-    classifier: "PoseClassifier"
+    classifier: PersonClassifier
     seen: int
 
 
@@ -24,7 +27,7 @@ class TrackClassifiers:
     seconds. At most ``most`` tracks are followed: a new one replaces the one that was not seen for longest.
     """
 
-    def __init__(self, make: Callable[[], "PoseClassifier"], *, forget: float = 5.0, most: int = 100) -> None:
+    def __init__(self, make: Callable[[], PersonClassifier], *, forget: float = 5.0, most: int = 100) -> None:
         self._make = make
         self._forget = round(forget * 1e6)
         self._most = most
@@ -48,14 +51,3 @@ class TrackClassifiers:
     def __len__(self) -> int:
         """How many tracks are remembered."""
         return len(self._tracks)
-
-
-def check_fits_key_points(classifier: "PoseClassifier") -> None:
-    """Raise :class:`.ConfigurationError` for a model that needs more than a detector's key points: hands, or metres."""
-    schema = classifier.schema
-    if getattr(schema, "space", "world") == "world" or getattr(schema, "hands", ()):
-        raise ConfigurationError(
-            "the model takes hands or landmarks in metres, which a detector's key points are not: "
-            "train it on features in the frame, without hands",
-            option="classifier",
-        )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from stream_client.classify.by_track import TrackClassifiers, check_fits_key_points
+from stream_client.classify.by_track import TrackClassifiers
 from stream_client.classify.decision import RepetitionCounter
 from stream_client.classify.features import FeatureSchema
 from stream_client.classify.mlflow_classifier import MLflowClassifier
@@ -55,3 +55,14 @@ def open_track_classifier(options: ClassifierOptions) -> TrackClassifiers:
     first = open_classifier(options)
     check_fits_key_points(first)
     return first.for_persons()
+
+
+def check_fits_key_points(classifier: PoseClassifier) -> None:
+    """Raise :class:`.ConfigurationError` for a model that needs more than a detector's key points: hands, or metres."""
+    schema = classifier.schema
+    if getattr(schema, "space", "world") == "world" or getattr(schema, "hands", ()):
+        raise ConfigurationError(
+            "the model takes hands or landmarks in metres, which a detector's key points are not: "
+            "train it on features in the frame, without hands",
+            option="classifier",
+        )

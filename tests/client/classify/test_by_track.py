@@ -9,7 +9,7 @@ import pytest
 
 from stream_client import ArraySource, Landmarks, Request, Result, StreamClient
 from stream_client.classify import DecisionOptions, FeatureSchema, PoseClassifier, TrackClassifiers, TrainedModel
-from stream_client.classify.by_track import check_fits_key_points
+from stream_client.classify.factory import check_fits_key_points
 from stream_client.errors import ConfigurationError
 from stream_client.landmarks.keypoints import persons_of
 from stream_client.sinks.labels import LabelsSink
