@@ -118,6 +118,7 @@ class Decoding(Generic[Item]):
             error = SourceError(redact(f"{self._name}: {type(failure).__name__}: {failure}"))
         with self._changed:
             self._error = error
+            error = None  # it refers to this stack frame: the decoder would wait for the garbage collector
             self._ended = True
             self._changed.notify_all()
 
