@@ -26,7 +26,7 @@ from PIL import Image as PillowImage
 from stream_client import LandmarkFinder, Landmarks
 from stream_client.events.machines import open_machine
 from stream_client.events.read import read_rules
-from stream_client.events.scene import Scene, body_measures
+from stream_client.events.scene import Scene, Subject
 from stream_client.frames import Image
 
 Find = Callable[[Image], Landmarks | None]
@@ -87,7 +87,8 @@ def events(frames: Iterable[Image], find: Find, rate: float, rules: Path | str) 
     for index, image in enumerate(frames):
         time = round(index * 1e6 / rate)
         seen = find(image)
-        scene = Scene(time, None, (), {"body": None if seen is None else body_measures(seen)})
+        people = [] if seen is None else [Subject("person", 1.0, (0, 0, 1, 1), (0.5, 1.0), 0, landmarks=seen)]
+        scene = Scene(time, None, tuple(people), {})
         found += [event.begin / 1e6 for event in machine.update(scene) if event.phase == "begin"]
     return found
 

@@ -25,7 +25,7 @@ class Subject:
 
     ``track`` is its track, ``None`` where it has none. ``box`` is left, top, right, bottom in pixels, ``place`` the
     middle of the box's lower edge, where a person stands, as fractions of the frame. ``label`` is its own, where things
-    are labelled one by one.
+    are labelled one by one, ``landmarks`` a person's.
     """
 
     kind: str
@@ -34,6 +34,7 @@ class Subject:
     place: Point
     track: int | None = None
     label: Label | None = None
+    landmarks: Landmarks | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ def track_values(scene: Scene, subject: Subject) -> Mapping[str, Value]:
     return {
         **scene.values,
         **_label_values(label),
+        **_landmark_values(subject.landmarks),
         "track": subject.track,
         "kind": subject.kind,
         "x": subject.place[0],
@@ -73,10 +75,11 @@ def _detected(result: Result) -> tuple[Subject, ...]:
     found = result.detections
     assert found is not None
     height, width = result.image.shape[:2]
-    labels = {person.number: person.label for person in result.persons}
+    persons = {person.number: person for person in result.persons}
     subjects = []
     for index, (left, top, right, bottom) in enumerate(found.boxes.tolist()):
         track = -1 if found.track_ids is None else int(found.track_ids[index])
+        person = persons.get(track)
         subjects.append(
             Subject(
                 found.name(index),
@@ -84,7 +87,8 @@ def _detected(result: Result) -> tuple[Subject, ...]:
                 (left, top, right, bottom),
                 ((left + right) / 2 / width, bottom / height),
                 None if track < 0 else track,
-                labels.get(track),
+                None if person is None else person.label,
+                None if person is None else person.landmarks,
             )
         )
     return tuple(subjects)
@@ -100,11 +104,11 @@ def _person(result: Result) -> tuple[Subject, ...]:
     height, width = result.image.shape[:2]
     (left, top), (right, bottom) = np.clip([seen[:, :2].min(axis=0), seen[:, :2].max(axis=0)], 0, 1).tolist()
     box = (left * width, top * height, right * width, bottom * height)
-    return (Subject("person", float(seen[:, 3].mean()), box, ((left + right) / 2, bottom), 0, result.label),)
+    place = ((left + right) / 2, bottom)
+    return (Subject("person", float(seen[:, 3].mean()), box, place, 0, result.label, landmarks),)
 
 
 def _values(result: Result, subjects: tuple[Subject, ...]) -> Mapping[str, Value]:
-    landmarks = result.landmarks
     return {
         "time": result.time,
         "frame": result.frame.index,
@@ -113,9 +117,17 @@ def _values(result: Result, subjects: tuple[Subject, ...]) -> Mapping[str, Value
             {"kind": each.kind, "score": each.score, "track": each.track, "x": each.place[0], "y": each.place[1]}
             for each in subjects
         ],
-        "pose": None if landmarks is None else _points(landmarks.pose.tolist(), ("x", "y", "z", "visibility")),
-        "world": None if landmarks is None else _points(landmarks.pose_world.tolist(), ("x", "y", "z")),
-        "body": None if landmarks is None else body_measures(landmarks),
+        **_landmark_values(result.landmarks),
+    }
+
+
+def _landmark_values(landmarks: Landmarks | None) -> dict[str, Value]:
+    if landmarks is None:
+        return {"pose": None, "world": None, "body": None}
+    return {
+        "pose": _points(landmarks.pose.tolist(), ("x", "y", "z", "visibility")),
+        "world": _points(landmarks.pose_world.tolist(), ("x", "y", "z")),
+        "body": body_measures(landmarks),
     }
 
 

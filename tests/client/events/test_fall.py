@@ -1,5 +1,7 @@
 """The detector of falls, on landmarks whose truth is known. benchmarks/fall_detector.py tries it on frames."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -7,11 +9,18 @@ import pytest
 from stream_client.events.machines import open_machine
 from stream_client.events.read import read_rules
 from stream_client.events.rules import needs_landmarks
-from stream_client.events.scene import Scene, body_measures
+from stream_client.events.scene import Scene, Subject
 from stream_client.frames import Landmarks
 from tests.conftest import shared
 
 Golden = dict[str, npt.NDArray[np.float32]]
+
+
+def scene(time: int, people: Mapping[int, Landmarks]) -> Scene:
+    subjects = [
+        Subject("person", 0.9, (0, 0, 1, 1), (0.5, 0.9), track, landmarks=seen) for track, seen in people.items()
+    ]
+    return Scene(time, None, tuple(subjects), {})
 
 
 def events(scenes: list[Landmarks | None], rate: float) -> list[tuple[str, float]]:
@@ -20,8 +29,7 @@ def events(scenes: list[Landmarks | None], rate: float) -> list[tuple[str, float
     machine = open_machine(rule)
     found = []
     for index, seen in enumerate(scenes):
-        body = None if seen is None else body_measures(seen)
-        found += list(machine.update(Scene(round(index * 1e6 / rate), None, (), {"body": body})))
+        found += list(machine.update(scene(round(index * 1e6 / rate), {} if seen is None else {0: seen})))
     return [(event.phase, (event.begin if event.end is None else event.end) / 1e6) for event in found]
 
 
@@ -76,3 +84,15 @@ def test_nobody_falls_in_the_shared_clips(clip: str, rate: float) -> None:
 
 def test_the_detector_needs_landmarks() -> None:
     assert needs_landmarks(read_rules("fall"))
+
+
+def test_of_two_persons_only_who_falls_has_fallen() -> None:
+    golden = np.load(shared("golden/dance.npz"))
+    (rule,) = read_rules("fall")
+    machine = open_machine(rule)
+    found = []
+    for index, (falls, dances) in enumerate(zip(tipped(golden, 0.6), of_clip(golden), strict=True)):
+        assert falls is not None
+        assert dances is not None
+        found += list(machine.update(scene(round(index * 1e6 / 30), {3: dances, 8: falls})))
+    assert [(event.phase, event.subject.track if event.subject else None) for event in found] == [("begin", 8)]
