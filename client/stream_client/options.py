@@ -110,7 +110,7 @@ class StreamOptions:
     output_stream: tuple[str, ...] = field(
         default=(),
         metadata=setting(
-            "screen, none, a video file (.mp4, .mov, .mkv, .ts), DIR/index.m3u8 (HLS), or a URL to publish to: "
+            "screen, none, a video file (.mp4, .mov, .mkv, .ts, .webm), DIR/index.m3u8 (HLS), or a URL to publish to: "
             "rtsp://, rtmp://, srt://, udp://, whip://"
         ),
     )

@@ -34,6 +34,12 @@ class SinkOptions:
         default=50, metadata=setting("least that bitrate auto falls to, in kbit/s", minimum=10, metavar="N")
     )
 
+    fragmented: bool = field(
+        default=False,
+        metadata=setting(
+            "leave MP4 files in fragments, as browsers take them piece by piece", off="write ordinary MP4 files"
+        ),
+    )
     hls_time: float = field(
         default=2.0, metadata=setting("length of the segments of an HLS output", unit="s", minimum=0.5, maximum=60)
     )

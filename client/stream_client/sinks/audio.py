@@ -1,4 +1,4 @@
-"""The sound of a source, carried into a file: copied where the container allows, else as AAC."""
+"""The sound of a source, carried into a file: copied where the container allows, else as AAC, or Opus in WebM."""
 
 import logging
 
@@ -16,12 +16,13 @@ _COPYABLE = {
     ".m4v": {"aac", "mp3", "ac3", "eac3", "alac"},
     ".mov": {"aac", "mp3", "ac3", "alac", "pcm_s16le"},
     ".ts": {"aac", "mp3", "ac3", "eac3"},
+    ".webm": {"opus", "vorbis"},
     ".mkv": {"aac", "mp3", "ac3", "eac3", "opus", "vorbis", "flac", "pcm_s16le"},
 }
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 """FFmpeg's default layouts by number of channels. PCM seldom names its channels, and AAC needs the names."""
 _RATE = 48_000
-"""Samples a second where AAC does not take the source's rate."""
+"""Samples a second where the encoder does not take the source's rate."""
 _TOLERANCE = 0.03
 """Seconds that sound may be early or late before it is cut or filled. Recordings' timestamps are not exact."""
 _LONGEST_SILENCE = 10.0
@@ -38,6 +39,7 @@ class AudioWriter:
 
     def __init__(self, track: SoundTrack, suffix: str) -> None:
         self._track = track
+        self._suffix = suffix
         self._copy = track.steady and track.codec in _COPYABLE[suffix]
         self._listener = track.listen(decoded=not self._copy)
         self._output: av.container.OutputContainer | None = None
@@ -52,10 +54,13 @@ class AudioWriter:
         if self._copy:
             self._stream = output.add_stream_from_template(self._track.template)
             return
-        rates = Codec("aac", "w").audio_rates or []
+        codec = "libopus" if self._suffix == ".webm" else "aac"
+        rates = Codec(codec, "w").audio_rates or []
         rate = self._track.rate if self._track.rate in rates else _RATE
         layout = _LAYOUTS.get(self._track.channels, "stereo")
-        self._stream = output.add_stream("aac", rate=rate, layout=layout)
+        stream = output.add_stream(codec, rate=rate, layout=layout)
+        assert isinstance(stream, av.AudioStream)
+        self._stream = stream
         self._samples = SampleLine(rate, layout)
 
     def advance(self, seconds: float) -> None:

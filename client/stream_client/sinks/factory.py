@@ -51,7 +51,7 @@ def open_sink(
             f"{scheme}:// output is not supported: screen, none, a file, DIR/index.m3u8, {known}",
             option="sinks",
         )
-    return FileSink(spec, quality=options.quality)
+    return FileSink(spec, quality=options.quality, fragmented=options.fragmented)
 
 
 def as_sink(sink: SinkLike, *, reconnect_timeout: float | None = None, pool: EncoderPool | None = None) -> Sink:

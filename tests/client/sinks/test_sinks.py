@@ -45,7 +45,7 @@ def _write(sink: Sink, results: list[Result], info: StreamInfo = INFO) -> None:
         sink.close()
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".m4v", ".ts"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".m4v", ".ts", ".webm"])
 def test_a_file_plays_at_the_speed_of_its_source(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"out{suffix}"
     _write(FileSink(path), [result(index) for index in range(30)])
@@ -53,8 +53,19 @@ def test_a_file_plays_at_the_speed_of_its_source(tmp_path: Path, suffix: str) ->
     assert [time for time, _ in frames] == pytest.approx([index / 30 for index in range(30)], abs=1e-3)
     with av.open(str(path)) as container:
         assert container.streams.video[0].base_rate == 30
-        assert container.streams.video[0].codec_context.name == "h264"
+        assert container.streams.video[0].codec_context.name == ("vp9" if suffix == ".webm" else "h264")
     assert np.abs(frames[9][1].astype(int) - picture(9)).mean() < 12
+
+
+def test_a_fragmented_file_stays_in_fragments_and_an_ordinary_one_does_not(tmp_path: Path) -> None:
+    results = [result(index) for index in range(150)]
+    for name, fragmented in (("fragments.mp4", True), ("ordinary.mp4", False)):
+        _write(FileSink(tmp_path / name, fragmented=fragmented), results)
+        assert len(read_back(tmp_path / name)) == 150
+    fragments = (tmp_path / "fragments.mp4").read_bytes()
+    assert fragments.index(b"moov") < fragments.index(b"moof") < fragments.index(b"mdat")
+    assert fragments.count(b"moof") > 2
+    assert b"stts" in (tmp_path / "ordinary.mp4").read_bytes()[-20_000:]
 
 
 def test_variable_times_are_kept(tmp_path: Path) -> None:
@@ -73,7 +84,7 @@ def test_a_changed_size_is_scaled_to_the_first(tmp_path: Path) -> None:
     assert [image.shape for _, image in read_back(tmp_path / "out.mp4")] == [(48, 64, 3)] * 2
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".m4v", ".mkv", ".ts"])
+@pytest.mark.parametrize("suffix", [".mp4", ".m4v", ".mkv", ".ts", ".webm"])
 @pytest.mark.parametrize("codec", ["aac", "libmp3lame", "pcm_s16le", "pcm_u8"])
 def test_audio_is_carried_over(tmp_path: Path, codec: str, suffix: str) -> None:
     source = write_video(tmp_path / "in.mkv", audio=codec)

@@ -22,7 +22,7 @@ UPLOAD = "upload:"
 """Begins the name of an uploaded file as a source, before its id."""
 _PLAIN_NAME = re.compile(r"[\w][\w .()+-]{0,99}")
 _ENDINGS = {
-    "output_stream": (".mp4", ".mov", ".mkv", ".ts"),
+    "output_stream": (".mp4", ".mov", ".mkv", ".ts", ".webm"),
     "labels_output": (".jsonl",),
     "label_changes_output": (".jsonl",),
     "landmarks_output": (".jsonl", ".parquet"),
