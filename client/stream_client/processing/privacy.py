@@ -21,6 +21,10 @@ _GREY = 114
 _SURE = 0.5
 _HEAD = slice(0, 5)
 """COCO's nose, eyes and ears."""
+_POSE_HEAD = slice(0, 11)
+"""MediaPipe's nose, eyes, ears and mouth."""
+_HEAD_SURE = 0.9
+"""Least visibility of all of them. The face network finds no small faces, the pose network their place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ def _persons(people: Sequence[Landmarks], found: Detections | None, size: tuple[
 
 def _faces(people: Sequence[Landmarks], found: Detections | None, size: tuple[int, int]) -> Iterator[Box]:
     for landmarks in people:
-        yield _person(landmarks, size) if landmarks.face is None else _face(landmarks.face, size)
+        yield _head(landmarks, size) if landmarks.face is None else _face(landmarks.face, size)
     if found is not None:
         faces = list(_boxes(found, "face"))
         yield from faces
@@ -129,6 +133,14 @@ def _person(landmarks: Landmarks, size: tuple[int, int]) -> Box:
     """Around all points: those that are not visible, too, since they are where the network takes the body to be."""
     parts = [landmarks.pose, landmarks.left_hand, landmarks.right_hand, landmarks.face]
     return _grown(_around(np.concatenate([part[:, :2] for part in parts if part is not None]), size), 0.2)
+
+
+def _head(landmarks: Landmarks, size: tuple[int, int]) -> Box:
+    """Around the head where the pose is sure of it, far enough for a head that turns; else the whole person."""
+    head = landmarks.pose[_POSE_HEAD]
+    if head[:, 3].min() < _HEAD_SURE:
+        return _person(landmarks, size)
+    return _grown(_around(head[:, :2], size), 1.0)
 
 
 def _face(points: Points, size: tuple[int, int]) -> Box:

@@ -1,6 +1,7 @@
 """What has to be hidden is hidden from everybody: no detector finds a face, and doubt hides the whole."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -117,6 +118,9 @@ def test_no_face_is_found_where_one_was(detector: FaceDetector) -> None:
                 hidden = hide(blur, result(image), seen=seen, style=style)
                 assert detector.score(hidden.image, head) < 0.5, (clip, index, blur, style)
                 faces += 1
+            by_pose = hide("faces", result(image), seen=replace(seen, face=None))
+            assert detector.score(by_pose.image, head) < 0.5, (clip, index)
+            faces += 1
     assert faces >= 1000 // EVERY
 
 
@@ -126,6 +130,17 @@ def test_a_person_without_a_face_is_hidden_as_a_whole() -> None:
     with_face = hide("faces", result(NOISE), found=detections(PERSON, FACE, classes=(0, 1)))
     assert changed(with_face, FACE).all()
     assert not changed(with_face, [100, 100, 160, 180]).any()
+
+
+def test_a_head_that_is_not_sure_hides_the_whole_person() -> None:
+    pose = np.full((33, 5), 0.95, np.float32)
+    pose[:, 0], pose[:, 1] = np.linspace(0.4, 0.5, 33), np.linspace(0.2, 0.9, 33)
+    seen = Landmarks(pose, np.zeros((33, 3), np.float32), (300, 200))
+    sure = hide("faces", result(NOISE), seen=seen)
+    assert changed(sure, [120, 40, 130, 80]).all()
+    assert not changed(sure, [120, 150, 150, 180]).any()
+    pose[3, 3] = 0.6
+    assert changed(hide("faces", result(NOISE), seen=seen), [120, 40, 150, 180]).all()
 
 
 def test_a_face_on_another_person_does_not_uncover_the_first() -> None:
