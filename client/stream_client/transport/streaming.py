@@ -201,7 +201,8 @@ class StreamingTransport:
                 event = self._event(data)
                 if event is not None:
                     listener(event)
-        except grpc.RpcError:
+        except grpc.RpcError as end:
+            end.with_traceback(None)  # it is the call, and would keep this stack frame with the last answer
             details = call.details() or ""
             if not self._region_lost(details):
                 return error_of_status(call.code(), details, self._link.address)
