@@ -5,11 +5,13 @@ from importlib.resources import files
 
 import socketio
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from starlette.staticfiles import StaticFiles
 
 from stream_client.errors import ConfigurationError, SourceError, StreamClientError
+from stream_client.plain_text import one_line
 from stream_client.util.redact import redact
 from stream_client.web import catalog, health, live, login, metrics, uploads
 from stream_client.web.guard import Guard
@@ -17,6 +19,9 @@ from stream_client.web.seeds import live_signs, streamposeml
 from stream_client.web.state import State
 from stream_client.web.streams import routes, watching
 from stream_client.web.teach import routes as teach
+
+_MOST_DETAILS = 20
+_LONGEST_DETAIL = 200
 
 
 def create(state: State) -> FastAPI:
@@ -37,6 +42,7 @@ def create(state: State) -> FastAPI:
     app.mount("/socket.io", socketio.ASGIApp(seed.server, socketio_path="/socket.io"))
     app.state.streams = state.streams  # for the handlers' dependency
     app.add_exception_handler(StreamClientError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
     app.mount("/", StaticFiles(directory=str(files(__package__) / "page"), html=True))
     if state.access.origins:
         app.add_middleware(
@@ -47,6 +53,20 @@ def create(state: State) -> FastAPI:
         )
     app.add_middleware(Guard, access=state.access, max_upload=int(1e6 * state.options.max_upload))
     return app
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    """What is wrong with a request. What was sent is left out: it may be no number or text that JSON can carry."""
+    assert isinstance(error, RequestValidationError)
+    details = [
+        {"loc": [_shown(part) for part in each["loc"]], "msg": _shown(each["msg"]), "type": each["type"]}
+        for each in error.errors()[:_MOST_DETAILS]
+    ]
+    return JSONResponse({"detail": details}, 422)
+
+
+def _shown(part: object) -> str | int:
+    return part if isinstance(part, int) else one_line(str(part))[:_LONGEST_DETAIL]
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:

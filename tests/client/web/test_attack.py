@@ -152,6 +152,26 @@ def test_mutated_requests_to_every_endpoint_cause_no_fault(web: Application, tmp
     assert web.http.get("/").status_code == 200
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[" * 100_000,
+        '{"input_stream": "testsrc", "max_inflight": 1e999}',
+        '{"input_stream": "testsrc", "latency_target": NaN}',
+        '{"input_stream": "testsrc", "quality": 1%s}' % ("0" * 5000),
+        '{"input_stream": "\\ud800"}',
+        '{"input_stream": "testsrc", "\\ud800": 1}',
+        '{"input_stream": "upload:\\u0000"}',
+        '{"input_stream": "testsrc", "output_stream": ["\\u0000.mp4"]}',
+        '{"input_stream": "http://[/"}',
+    ],
+)
+def test_odd_json_is_refused(web: Application, body: str) -> None:
+    answer = web.http.post("/api/streams", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code in (400, 422), answer.text
+    assert answer.json()["detail"]
+
+
 def test_sessions_that_open_and_close_many_times_leave_nothing(web: Application) -> None:
     address = web.url.replace("http", "ws") + "/ws/live_signs?model_name=passThrough"
 
