@@ -6,9 +6,9 @@ The buffer keeps landmarks and, on request, small crops of frames. It writes not
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ from stream_client.classify.windows import Resampler, WindowSpec
 from stream_client.errors import ConfigurationError
 from stream_client.frames import Image, Result, StreamInfo
 from stream_client.training.augment import jittered, mirror, rotated, scaled
+
+if TYPE_CHECKING:
+    from stream_client.collect.strategies import Strategy
 
 Array = npt.NDArray[np.float64]
 
@@ -67,7 +70,8 @@ class TrainingBuffer:
     ``landmarks`` returns the landmarks of a result, float [33 or 75, 3]. ``label`` returns its label and confidence,
     or ``None`` to skip it. Each sample is a window as ``window`` describes. A window with a gap, or with a time
     without a person, is skipped. ``crop`` adds a crop to each sample, of at most ``CROP_SIDE`` pixels a side.
-    With ``print_to`` each sample is also printed there.
+    With ``print_to`` each sample is also printed there. With ``strategies`` (``stream_client.collect.strategies``)
+    a window is a sample only if one of them wants the result that ends it.
 
     A full buffer drops the oldest sample. :attr:`counts` has the number of dropped samples.
     """
@@ -82,6 +86,7 @@ class TrainingBuffer:
         window: WindowSpec | None = None,
         capacity: int = 1000,
         crop: CropOf | None = None,
+        strategies: Sequence["Strategy"] = (),
         print_to: IO[str] | None = None,
     ) -> None:
         if capacity < 1:
@@ -91,6 +96,7 @@ class TrainingBuffer:
         self._landmarks = landmarks
         self._label = label
         self._crop = crop
+        self._strategies = tuple(strategies)
         self._print_to = print_to
         self._spec = window or WindowSpec()
         self._resampler = Resampler(self._spec.rate, self._spec.max_gap_ms, most_missing=self._spec.steps)
@@ -115,6 +121,7 @@ class TrainingBuffer:
     def write(self, result: Result) -> bool:
         """Add a result. It may complete a sample."""
         points = self._landmarks(result)
+        wanted = not self._strategies or any([strategy.wants(result) for strategy in self._strategies])
         for sample in self._resampler.add(result.frame.timestamp, points):
             if sample.step == 0:
                 self._recent.clear()
@@ -122,7 +129,7 @@ class TrainingBuffer:
             self._recent.append(sample.landmarks)
             self._since_sample += 1
             due = self._since_sample >= self._spec.hop and len(self._recent) == self._spec.steps
-            if due and (said := self._label(result)) is not None:
+            if due and wanted and (said := self._label(result)) is not None:
                 known = [landmarks for landmarks in self._recent if landmarks is not None]
                 if len(known) == self._spec.steps:
                     self._since_sample = 0

@@ -2,12 +2,14 @@ import importlib.util
 import io
 import sys
 import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from stream_client.classify import WindowSpec
+from stream_client.collect.strategies import Uncertain
 from stream_client.errors import ConfigurationError
 from stream_client.frames import Frame, Label, Result, StreamInfo
 from stream_client.training.buffer import LandmarkWindow, TrainingBuffer, augment, flipped, torch_dataset
@@ -38,6 +40,18 @@ def test_a_stream_becomes_labelled_windows() -> None:
     assert samples[0].landmarks.shape == (10, 33, 3)
     np.testing.assert_allclose(samples[0].landmarks[3], POINTS + 3)
     assert (samples[0].label, samples[0].confidence) == ("up", 0.8)
+
+
+def test_only_windows_that_a_strategy_wants_are_samples() -> None:
+    buffer = TrainingBuffer(lambda r: POINTS, window=WINDOW, strategies=[Uncertain(0.4, 0.6)])
+    buffer.open(INFO)
+    for index in range(40):
+        score = 0.5 if index >= 30 else 0.8
+        buffer.write(replace(result(index), label=Label("up", score, {"up": score})))
+    buffer.close()
+    samples = list(buffer)
+    assert min(s.timestamp for s in samples) >= 1_450_000
+    assert {s.confidence for s in samples} == {0.5}
 
 
 def test_windows_with_a_gap_or_without_a_label_are_no_samples() -> None:
