@@ -34,6 +34,7 @@ _COMMANDS = {
     "cameras": "stream_client.cli.cameras",
     "web": "stream_client.cli.web",
     "batch": "stream_client.cli.batch",
+    "fleet": "stream_client.cli.fleet",
 }
 """Commands with flags of their own."""
 _EXTRAS = {"train": "train", "evaluate": "train", "web": "web", "batch": "parquet"}

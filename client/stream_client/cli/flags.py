@@ -18,7 +18,7 @@ from stream_client.tracking.options import DetectionOptions
 from stream_client.transport.options import TlsOptions, TransportOptions
 
 _USAGE = """%(prog)s --input_stream NAME --output_stream NAME [flags]
-       %(prog)s {web,cameras,train,evaluate,analyze,batch,view,doctor,readback,benchmark} --help"""
+       %(prog)s {web,cameras,train,evaluate,analyze,batch,fleet,view,doctor,readback,benchmark} --help"""
 _EXAMPLES = """
 examples:
   a camera on the screen             --input_stream 0 --output_stream screen
@@ -33,6 +33,7 @@ examples:
   what a detector finds, followed    --grpc_address host:9000 --api unary --model_name yolo --labels coco.txt \\
                                      --detections auto --tracker bytetrack --input_stream 0 --output_stream screen
   how long which label, in videos    analyze *.mp4 --out analyzed/                  (analyze --help)
+  many cameras, each supervised      fleet streams.toml                             (fleet --help)
   archives, each video once          batch archive/ --output results/              (batch --help)
   landmarks over their video         view in.mp4 --html page.html                   (view --help)
   throughput against latency         benchmark --max_inflight 1,2,4,8               (benchmark --help)

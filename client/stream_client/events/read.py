@@ -1,7 +1,6 @@
 """Rules from a TOML file. Whatever is wrong is one line that names the file, the rule and the key."""
 
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeGuard, TypeVar, get_args
@@ -11,7 +10,7 @@ from stream_client.events.expression import Expression
 from stream_client.events.geometry import Line, Point, Zone
 from stream_client.events.rules import Condition, Direction, Edge, LineRule, Rule, StateRule, Step
 from stream_client.events.scene import FRAME_NAMES, TRACK_NAMES
-from stream_client.util.extras import install_command
+from stream_client.util.toml import parse_toml
 
 T = TypeVar("T")
 
@@ -50,7 +49,7 @@ def _read_file(name: str | Path) -> tuple[Rule, ...]:
     try:
         if len(text) > _LONGEST:
             raise ValueError("it is too long")
-        document = _toml(text.decode("utf-8-sig"))
+        document = parse_toml(text.decode("utf-8-sig"), "events")
     except ValueError as error:
         raise ConfigurationError(f"{path} is no TOML: {error}", option="events") from error
     return parse_rules(document, str(path))
@@ -77,17 +76,6 @@ def _check_names(rules: Sequence[Rule], where: str) -> None:
     for each in names:
         if names.count(each) > 1:
             raise ConfigurationError(f"{where}: two rules are called {each!r}", option="events")
-
-
-def _toml(text: str) -> Mapping[str, object]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        try:
-            import tomli as tomllib
-        except ImportError as error:
-            raise ConfigurationError(f"rules need tomli: {install_command('events')}", option="events") from error
-    return tomllib.loads(text)
 
 
 class _Table:

@@ -269,3 +269,15 @@ class Statistics(Observer):
     def state(self, connection: str, state: ConnectionState) -> None:
         """Follow the connection."""
         self._connections.state(connection, state)
+
+
+class NamedStatistics(Statistics):
+    """Statistics of a stream with a name of its own, since several may read the same source."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def started(self, stream: str, model: str, ledger: Callable[[], LedgerSnapshot]) -> None:
+        """Note the names, and where the counts are."""
+        super().started(self._name, model, ledger)

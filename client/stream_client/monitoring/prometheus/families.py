@@ -32,17 +32,20 @@ _Family = TypeVar("_Family", bound=Metric)
 
 
 class Metrics(Collector):
-    """Renders the statistics of runs when it is asked; a scrape costs a run nothing. ``registry`` holds it."""
+    """Renders the statistics of runs when it is asked; a scrape costs a run nothing. ``registry`` holds it.
 
-    def __init__(self, statistics: Sequence[Statistics]) -> None:
-        self._statistics = tuple(statistics)
+    ``statistics`` are those of runs, or a function that gives them at each scrape.
+    """
+
+    def __init__(self, statistics: Sequence[Statistics] | Callable[[], Sequence[Statistics]]) -> None:
+        self._statistics = statistics if callable(statistics) else lambda: statistics
         self.registry = CollectorRegistry(auto_describe=False)
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
 
     def collect(self) -> Iterator[Metric]:
         """Every metric of every run that has begun."""
-        runs = [run.snapshot() for run in self._statistics if run.running]
+        runs = [run.snapshot() for run in self._statistics() if run.running]
         yield InfoMetricFamily("stream_client", "The client.", value={"version": _version()})
         yield from _durations(runs)
         yield from _counters(runs)

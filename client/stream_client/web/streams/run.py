@@ -10,8 +10,7 @@ from typing import Literal
 from stream_client.client import StreamClient
 from stream_client.errors import StreamClientError
 from stream_client.frames import StreamInfo
-from stream_client.monitoring.ledger import LedgerSnapshot
-from stream_client.monitoring.statistics import Statistics
+from stream_client.monitoring.statistics import NamedStatistics
 from stream_client.monitoring.summary import Summary
 from stream_client.monitoring.verdict import Verdict, verdict
 from stream_client.run_settings import Settings, make_client, run_conditions
@@ -26,18 +25,6 @@ logger = logging.getLogger(__name__)
 State = Literal["starting", "running", "paused", "stopping", "stopped", "ended", "failed"]
 OVER: tuple[State, ...] = ("stopped", "ended", "failed")
 _LOOK_SECONDS = 0.1
-
-
-class NamedStatistics(Statistics):
-    """Statistics of a stream with a name of its own, since several may read the same source."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self._name = name
-
-    def started(self, stream: str, model: str, ledger: Callable[[], LedgerSnapshot]) -> None:
-        """Note the names, and where the counts are."""
-        super().started(self._name, model, ledger)
 
 
 class Run:

@@ -1,0 +1,120 @@
+"""``streams.toml``: the streams of a fleet, each a run's settings under a name."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from stream_client.errors import ConfigurationError
+from stream_client.options import StreamOptions
+from stream_client.run_settings import Settings, check_files, check_names, files_written
+from stream_client.util.redact import redact
+from stream_client.util.settings import read
+from stream_client.util.toml import parse_toml
+from stream_client.util.urls import split_credentials
+
+_NAME = re.compile(r"[\w][\w .-]{0,63}")
+_LARGEST = 1 << 20
+_TABLES = ("defaults", "streams")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPlan:
+    """A stream: its name, and the settings of its run, with the defaults."""
+
+    name: str
+    settings: Settings
+
+
+def read_plans(path: Path) -> tuple[StreamPlan, ...]:
+    """The streams of a file; raises :class:`.ConfigurationError` with the stream and the setting."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+    if len(text) > _LARGEST:
+        raise ConfigurationError(f"{path} is larger than {_LARGEST >> 20} MiB")
+    try:
+        document = parse_toml(text.decode("utf-8-sig"), "fleet")
+    except ValueError as error:  # no UTF-8, or no TOML
+        raise ConfigurationError(f"{path} is no TOML: {error}") from error
+    return parse_plans(document, str(path))
+
+
+def parse_plans(document: Mapping[str, object], where: str) -> tuple[StreamPlan, ...]:
+    """The streams of a document with the tables ``defaults`` and ``streams``."""
+    for table in document:
+        if table not in _TABLES:
+            near = get_close_matches(table, _TABLES, 1)
+            hint = f"; did you mean [{near[0]}]?" if near else ": [defaults] and [streams.NAME] are"
+            raise ConfigurationError(f"{where}: [{table}] is no table of a fleet{hint}")
+    defaults = _table(document.get("defaults", {}), f"{where}: [defaults]")
+    streams = _table(document.get("streams", {}), f"{where}: [streams]")
+    if not streams:
+        raise ConfigurationError(f"{where} has no stream: add [streams.NAME] with an input_stream")
+    _checked(defaults, f"{where}: [defaults]")
+    plans = []
+    for name, given in streams.items():
+        place = f"{where}: stream {name!r}"
+        if not _NAME.fullmatch(name):
+            raise ConfigurationError(f"{place}: a name has up to 64 letters, digits, spaces, dots and dashes")
+        settings = {**defaults, **_table(given, place)}
+        _checked(settings, place)
+        plans.append(StreamPlan(name, _filled(settings, name)))
+    _check_outputs(plans)
+    return tuple(plans)
+
+
+def _table(value: object, where: str) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f"{where} is no table")
+    return value
+
+
+def _checked(settings: Settings, where: str) -> None:
+    try:
+        check_names(settings)
+        if "input_stream" in settings:
+            check_files(_as_text(settings))
+        elif where.endswith("[defaults]"):
+            return
+        else:
+            raise ConfigurationError("it names no input_stream")
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{where}: {error.message}", option=error.option) from error
+
+
+def _filled(settings: Settings, name: str) -> Settings:
+    """``{stream}`` in a text is the stream's name, so that outputs can be among the defaults."""
+
+    def fill(value: object) -> object:
+        if isinstance(value, str):
+            return value.replace("{stream}", name)
+        return [fill(each) for each in value] if isinstance(value, list) else value
+
+    return {key: fill(value) for key, value in _as_text(settings).items()}
+
+
+def _as_text(settings: Settings) -> dict[str, object]:
+    """A camera's number is a text in the settings of a run."""
+    source = settings.get("input_stream")
+    return {**settings, "input_stream": str(source)} if isinstance(source, int) else dict(settings)
+
+
+def _check_outputs(plans: Iterable[StreamPlan]) -> None:
+    users: dict[str, str] = {}
+    for plan in plans:
+        outputs = [str(path.resolve()) for _, path in files_written(plan.settings)]
+        outputs += [
+            split_credentials(each)[0] for each in read(StreamOptions, plan.settings).output_stream if "://" in each
+        ]
+        for output in outputs:
+            if output in users:
+                raise ConfigurationError(
+                    f"streams {users[output]!r} and {plan.name!r} both write {redact(output)}: "
+                    "put {stream} into the name",
+                    option="output_stream",
+                )
+            users[output] = plan.name

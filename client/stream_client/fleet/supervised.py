@@ -1,0 +1,185 @@
+"""One stream of a fleet: a run that is started again whenever it fails."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from stream_client.client import StreamClient
+from stream_client.errors import StreamClientError
+from stream_client.fleet.plan import StreamPlan
+from stream_client.monitoring.statistics import NamedStatistics
+from stream_client.plain_text import one_line
+from stream_client.run_settings import Settings, make_client
+from stream_client.util.backoff import Backoff
+from stream_client.util.owned_thread import OwnedThread
+from stream_client.util.redact import redact
+
+logger = logging.getLogger(__name__)
+
+StreamState = Literal["starting", "running", "paused", "waiting", "ended", "stopped"]
+Complete = Callable[[Settings], Settings]
+"""The settings of a run, with the model server of the fleet where they name none."""
+HISTORY = 50
+"""Lines that are kept of a stream."""
+_LASTING = 30.0
+"""Seconds. A run that lasted so long was no failed start: the next one begins at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatus:
+    """A stream now. ``rate`` is of delivered frames a second, ``latency`` the median in seconds, ``None`` before the
+    first frame. ``restarts`` counts failed runs, ``problem`` says why the last one failed.
+    """
+
+    name: str
+    state: StreamState
+    delivered: int
+    dropped: int
+    failed: int
+    rate: float
+    latency: float | None
+    restarts: int
+    problem: str
+
+
+class SupervisedStream:
+    """Starts when it is made. A live source, or a run that fails, is started again; a file that ends has ended.
+
+    Safe from any thread.
+    """
+
+    def __init__(self, plan: StreamPlan, complete: Complete) -> None:
+        self.plan = plan
+        self.statistics = NamedStatistics(plan.name)
+        self._complete = complete
+        self._backoff = Backoff(1.0, 60.0)
+        self._history: deque[tuple[float, str]] = deque(maxlen=HISTORY)
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._client: StreamClient | None = None
+        self._state: StreamState = "starting"
+        self._paused = self._stopping = False
+        self._restarts = 0
+        self._problem = ""
+        # Settings that cannot work are refused here, before anything of the stream runs.
+        self._first: StreamClient | None = self._made()
+        self._thread = OwnedThread(self._work, f"stream {plan.name}")
+        self._thread.start()
+
+    def pause(self) -> None:
+        """Take no frame until :meth:`resume`, also in runs that begin meanwhile."""
+        with self._lock:
+            self._paused = True
+            if self._client is not None:
+                self._client.pause()
+                self._state = "paused"
+        self._note("paused")
+
+    def resume(self) -> None:
+        """Go on."""
+        with self._lock:
+            self._paused = False
+            if self._client is not None:
+                self._client.resume()
+                self._state = "running"
+        self._note("goes on")
+
+    def stop(self) -> None:
+        """End it for good. Returns at once."""
+        with self._lock:
+            self._stopping = True
+            if self._client is not None:
+                self._client.stop()
+        self._wake.set()
+        self._thread.expect_end()
+
+    def join(self) -> None:
+        """Wait for the end after :meth:`stop`, for a limited time."""
+        self._thread.join()
+
+    @property
+    def history(self) -> list[tuple[float, str]]:
+        """What happened: seconds since 1970, and a line."""
+        return list(self._history)
+
+    def status(self) -> StreamStatus:
+        """The stream now."""
+        snapshot = self.statistics.snapshot()
+        ledger = snapshot.ledger
+        return StreamStatus(
+            self.plan.name,
+            self._state,
+            ledger.delivered,
+            sum(ledger.dropped.values()),
+            sum(ledger.failed.values()),
+            snapshot.frame_rate,
+            snapshot.latency.quantile(0.5),
+            self._restarts,
+            self._problem,
+        )
+
+    def _work(self) -> None:
+        while not self._stopping:
+            began = time.monotonic()
+            if self._run_once():
+                self._state = "stopped" if self._stopping else "ended"
+                self._note(self._state)
+                return
+            self._restarts += 1
+            if time.monotonic() - began > _LASTING:
+                self._backoff.reset()
+            delay = self._backoff.next()
+            self._state = "waiting"
+            self._note(f"{self._problem}; again in {delay:.0f} s")
+            self._wake.wait(delay)
+        self._state = "stopped"
+
+    def _run_once(self) -> bool:
+        """Whether the stream is over: stopped, or a source with an end has ended well."""
+        try:
+            client, self._first = self._first or self._made(), None
+            client.on_start(lambda info: self._began())
+            with self._lock:
+                self._client = client
+                if self._stopping:
+                    return True
+            summary = client.run()
+            if self._stopping:
+                return True
+            loss = summary.loss
+            if loss is not None:
+                raise loss
+            if summary.info is not None and summary.info.live:
+                raise StreamClientError("the source has ended")
+        except StreamClientError as error:
+            self._problem = redact(one_line(error.message))
+            return self._stopping
+        except Exception as error:
+            logger.exception("stream %s failed", self.plan.name)
+            self._problem = f"a fault of this program: {type(error).__name__}"
+            return self._stopping
+        finally:
+            with self._lock:
+                self._client = None
+        self._problem = ""
+        return True
+
+    def _made(self) -> StreamClient:
+        self.statistics = NamedStatistics(self.plan.name)
+        return make_client(self._complete(self.plan.settings), observers=(self.statistics,))
+
+    def _began(self) -> None:
+        with self._lock:
+            self._state = "running"
+            if self._paused and self._client is not None:
+                self._client.pause()
+                self._state = "paused"
+        self._note("runs")
+
+    def _note(self, text: str) -> None:
+        self._history.append((time.time(), text))
+        logger.info("%s: %s", self.plan.name, text)
