@@ -2,6 +2,7 @@
 
 import io
 import subprocess
+import sys
 from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,12 @@ from tests.support.graph_server import graph_server_process
 from tests.support.waiting import wait_until
 from tests.support.web_application import Application, web_application
 
-CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+CAMERA = (
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+    "--allow-loopback-in-peer-connection",
+)
+needs_aiortc = pytest.mark.skipif(sys.version_info < (3, 11), reason="aiortc begins with Python 3.11")
 NEXT = """
 ([event, picture]) => new Promise((resolve) => document.getElementById("live").addEventListener(event, ({ detail }) => {
     const canvas = document.querySelector(".stage canvas");
@@ -65,6 +71,11 @@ def page(application: Application, camera: Path) -> Iterator[Page]:
         yield opened
 
 
+def loopback(use_ipv4: bool, use_ipv6: bool) -> list[str]:
+    """The addresses of WebRTC in the tests. aioice leaves them out."""
+    return ["127.0.0.1"]
+
+
 def start(page: Page, way: str = "auto") -> None:
     page.get_by_label("Way in").select_option(way)
     page.get_by_role("button", name="Start the camera").click()
@@ -79,14 +90,24 @@ def image_of(found: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
         return np.asarray(image.convert("RGB"))
 
 
-@pytest.mark.parametrize(("way", "name"), [("auto", "websocket, H.264"), ("jpeg", "websocket, JPEG")])
+@pytest.mark.parametrize(
+    ("way", "name"),
+    [
+        ("auto", "websocket, H.264"),
+        ("jpeg", "websocket, JPEG"),
+        pytest.param("webrtc", "WebRTC, H.264", marks=needs_aiortc),
+    ],
+)
 def test_landmarks_lie_on_the_very_frame_that_they_belong_to(
-    application: Application, server: str, tmp_path: Path, way: str, name: str
+    application: Application, server: str, tmp_path: Path, way: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if way == "webrtc":
+        monkeypatch.setattr("aioice.ice.get_host_addresses", loopback)
     camera = camera_of(shared("clips") / "sign-again.mkv", tmp_path)
     with browser_page(*CAMERA, f"--use-file-for-fake-video-capture={camera}") as page, LandmarkFinder(server) as finder:
         page.goto(application.url)
         start(page, way)
+        page.locator("dd").get_by_text(name).wait_for()
         distances: list[float] = []
         while len(distances) < 5:
             found = result(page, "frame", picture=True)
@@ -98,9 +119,17 @@ def test_landmarks_lie_on_the_very_frame_that_they_belong_to(
             pixels = (drawn - expected.pose[:, :2]) * (image.shape[1], image.shape[0])
             distances.append(float(np.median(np.hypot(*pixels.T)) / np.hypot(*image.shape[:2])))
         assert np.median(distances) < 0.02
-        page.get_by_text(name).wait_for()
         (session,) = application.state.sessions.all()
         assert session.kind == name
+
+
+def test_a_browser_without_webrtc_says_so_and_takes_the_websocket(page: Page) -> None:
+    page.add_init_script("delete globalThis.RTCPeerConnection")
+    page.reload()
+    start(page, "webrtc")
+    page.get_by_text("this browser has no WebRTC").wait_for()
+    result(page)
+    page.locator("dd").get_by_text("websocket, H.264").wait_for()
 
 
 def test_the_servers_drawing_comes_back_instead_and_another_graph_takes_over(page: Page) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stream_client.errors import ConfigurationError
+from stream_client.util.redact import redact
 from stream_client.util.settings import check, setting
 from stream_client.util.urls import is_loopback
 
@@ -51,6 +52,9 @@ class WebOptions:
     allowed_origin: tuple[str, ...] = field(
         default=(), metadata=setting("other site whose pages may use the API (CORS), as https://example.org")
     )
+    ice_server: tuple[str, ...] = field(
+        default=(), metadata=setting("server that WebRTC connects with: stun:HOST:PORT or turn:HOST:PORT")
+    )
     certificate: Path | None = field(
         default=None,
         metadata=setting("PEM file with the certificate: serve HTTPS", name="tls_cert", otherwise="plain HTTP"),
@@ -62,6 +66,13 @@ class WebOptions:
         if (self.certificate is None) != (self.key is None):
             missing = "tls_cert" if self.certificate is None else "tls_key"
             raise ConfigurationError("a certificate and its key go together", option=missing)
+        for url in self.ice_server:
+            if not url.startswith(("stun:", "turn:", "turns:")) or "@" in url:
+                raise ConfigurationError(
+                    f"{redact(url)} is no stun:HOST:PORT or turn:HOST:PORT; TURN's user and password are in the"
+                    " environment, STREAM_CLIENT_TURN_USERNAME and STREAM_CLIENT_TURN_PASSWORD",
+                    option="ice_server",
+                )
         for name, path in (("tls_cert", self.certificate), ("tls_key", self.key)):
             if path is not None and not path.is_file():
                 raise ConfigurationError(f"{path} does not exist", option=name)

@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+import sys
 import time
 from collections.abc import Iterator
 from fractions import Fraction
@@ -15,11 +16,13 @@ from PIL import Image
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from stream_client.errors import ConfigurationError
 from stream_client.web.options import WebOptions
 from tests.support.waiting import wait_until
 from tests.support.web_application import Application, web_application
 
 JPEG, KEY, DELTA = 1, 2, 3
+needs_aiortc = pytest.mark.skipif(sys.version_info < (3, 11), reason="aiortc begins with Python 3.11")
 PASS_THROUGH = {"model_name": "passThrough"}
 
 
@@ -115,6 +118,37 @@ def test_h264_is_decoded_from_a_key_frame_on(live: ClientConnection) -> None:
     with Image.open(io.BytesIO(body)) as image:
         assert image.size == (160, 120)
         assert np.asarray(image).mean() == pytest.approx(40, abs=8)
+
+
+def test_after_a_lost_frame_of_h264_a_key_frame_is_wanted(live: ClientConnection) -> None:
+    units = h264(3)
+    send_all(live, [frame(KEY, 1, units[0]), frame(DELTA, 3, units[2])])
+    assert texts(live, "key_frame")
+    live.send(frame(KEY, 4, units[0]))
+    assert results(live, 4)
+
+
+@needs_aiortc
+@pytest.mark.parametrize(
+    ("offer", "reason"),
+    [
+        ("v=0", "one data channel and no media"),
+        ("m=application 9\r\nm=video 9", "one data channel and no media"),
+        ("m=application 9 nothing\r\na=fingerprint:x", "cannot be read"),
+    ],
+)
+def test_what_is_no_offer_of_webrtc_is_refused(live: ClientConnection, offer: str, reason: str) -> None:
+    live.send(json.dumps({"offer": offer}))
+    assert reason in str(texts(live, "refused")["refused"])
+    live.send(frame(JPEG, 2, jpeg()))
+    assert results(live, 2)
+
+
+@pytest.mark.parametrize("server", ["http://example.org", "turn:user:secret@example.org:3478"])
+def test_an_ice_server_is_a_url_without_a_password(server: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"stun:HOST:PORT") as refused:
+        WebOptions(ice_server=(server,))
+    assert "secret" not in refused.value.message
 
 
 def test_another_drawing_takes_over_without_losing_what_is_under_way(live: ClientConnection) -> None:

@@ -22,6 +22,7 @@ class FrameDecoder:
     def __init__(self) -> None:
         self._decoder: av.VideoCodecContext | None = None
         self._images = RgbImages()
+        self._last = 0
 
     def decode(self, frame: SentFrame) -> Image:
         """RGB uint8 [height, width, 3]. Raises :class:`NeedsKeyFrame`, or ``ValueError`` for what is no image."""
@@ -29,6 +30,9 @@ class FrameDecoder:
             return decode_image(frame.data, MAX_PIXELS)
         if frame.kind == KEY:
             self._decoder = _decoder()
+        elif frame.number != self._last + 1:
+            self._decoder = None  # the frame before is lost, and FFmpeg would conceal that
+        self._last = frame.number
         if self._decoder is None:
             raise NeedsKeyFrame
         try:

@@ -1,4 +1,4 @@
-"""A live session over a websocket: frames of a browser's camera in, results out."""
+"""A live session: frames of a browser's camera in, results out, over a websocket or WebRTC."""
 
 import asyncio
 import json
@@ -12,10 +12,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from stream_client.errors import StreamClientError
 from stream_client.frames import Result
+from stream_client.util.extras import install_command
 from stream_client.util.redact import redact
 from stream_client.web.live.decoding import FrameDecoder, NeedsKeyFrame
 from stream_client.web.live.messages import JPEG, SentFrame
 from stream_client.web.live.pipeline import LivePipeline, LiveSettings
+from stream_client.web.live.webrtc import RtcChannel, ice_servers
 from stream_client.web.rate_limit import RateLimit
 from stream_client.web.sessions import Session
 from stream_client.web.state import State
@@ -29,18 +31,28 @@ SILENCE_SECONDS = 30.0
 REFUSED, FAILED = 1008, 1011
 """Close codes of RFC 6455: a rule of ours, and a failure of ours."""
 _STATUS_SECONDS = 1.0
+_MOST_TEXT = 16384
+"""Bytes of a text message. An offer of WebRTC has up to some thousand."""
 _LAST_ANSWERS_SECONDS = 2.0
 """How long a pipeline that is replaced may answer the frames that it has."""
 
 
 class LiveSession:
-    """Serves one websocket until the other side closes. What it starts has ended when :meth:`serve` returns."""
+    """Serves one websocket until the other side closes. What it starts has ended when :meth:`serve` returns.
+
+    The websocket carries the settings, and the offer of WebRTC. Frames and results go over a data channel while there
+    is one, else over the websocket.
+    """
 
     def __init__(self, state: State, websocket: WebSocket, session: Session) -> None:
         self._state = state
         self._websocket = websocket
         self._session = session
         self._decoder = FrameDecoder()
+        self._decoding = asyncio.Lock()
+        self._limit = RateLimit(MESSAGES_A_SECOND)
+        self._ice_servers = ice_servers(state.options.ice_server)
+        self._channel: RtcChannel | None = None
         self._sending = asyncio.Lock()
         self._pipeline: LivePipeline | None = None
         self._answers: asyncio.Task[None] | None = None
@@ -53,11 +65,14 @@ class LiveSession:
         """Until the other side closes, or says nothing for :data:`SILENCE_SECONDS`."""
         status = asyncio.create_task(self._report())
         try:
+            await self._say({"webrtc": self._ice_servers})
             await self._receive()
         except asyncio.TimeoutError:
             await self.end(REFUSED, f"the browser has said nothing for {SILENCE_SECONDS:g} s")
         finally:
             await _cancel(status, self._settings, self._answers)
+            if self._channel is not None:
+                await self._channel.close()
             if self._pipeline is not None:
                 await self._pipeline.close()
             if self._recorder is not None:
@@ -71,24 +86,41 @@ class LiveSession:
                 await self._websocket.close(code, reason[:100])
 
     async def _receive(self) -> None:
-        limit = RateLimit(MESSAGES_A_SECOND)
         while True:
             message = await asyncio.wait_for(self._websocket.receive(), SILENCE_SECONDS)
             if message["type"] == "websocket.disconnect":
                 return
-            if not limit.allows(time.monotonic()):
+            if not self._limit.allows(time.monotonic()):
                 await self.end(REFUSED, f"more than {MESSAGES_A_SECOND:g} messages a second")
                 return
             data, text = message.get("bytes"), message.get("text")
             if data:
-                await self._take_frame(data)
+                await self._take_frame(data, "websocket")
             elif text:
                 await self._take_text(text)
 
-    async def _take_frame(self, data: bytes) -> None:
+    async def _connect(self, offer: object) -> None:
+        """Answer an offer of WebRTC; a new one ends the channel before."""
+        if self._ice_servers is None:
+            await self._say({"refused": f"WebRTC needs aiortc at the application: {install_command('webrtc')}"})
+            return
+        if self._channel is not None:
+            await self._channel.close()
+        self._channel = RtcChannel(self._ice_servers, self._take_from_channel)
+        try:
+            await self._say({"answer": await self._channel.answer(str(offer))})
+        except ValueError as error:
+            await self._say({"refused": str(error)})
+
+    async def _take_from_channel(self, data: bytes) -> None:
+        if self._limit.allows(time.monotonic()):
+            await self._take_frame(data, "WebRTC")
+
+    async def _take_frame(self, data: bytes, way: str) -> None:
         try:
             frame = SentFrame.parse(data)
-            image = await asyncio.to_thread(self._decoder.decode, frame)
+            async with self._decoding:
+                image = await asyncio.to_thread(self._decoder.decode, frame)
         except NeedsKeyFrame:
             self._count("refused")
             await self._say({"key_frame": True})
@@ -97,7 +129,7 @@ class LiveSession:
             self._count("refused")
             await self._say({"refused": str(error)})
             return
-        self._session.kind = "websocket, JPEG" if frame.kind == JPEG else "websocket, H.264"
+        self._session.kind = f"{way}, {'JPEG' if frame.kind == JPEG else 'H.264'}"
         self._count("received")
         self._size = (image.shape[1], image.shape[0])
         if self._pipeline is not None:
@@ -106,13 +138,16 @@ class LiveSession:
             self._settings = asyncio.create_task(self._change(LiveSettings()))
 
     async def _take_text(self, text: str) -> None:
-        """Other settings, a class to record, or a sign of life."""
+        """Other settings, a class to record, an offer of WebRTC, or a sign of life."""
         try:
-            value = json.loads(text) if len(text) <= 4096 else None
+            value = json.loads(text) if len(text) <= _MOST_TEXT else None
             if value == "alive":
                 return
             if isinstance(value, dict) and "record" in value:
                 await self._change_recording(value["record"])
+                return
+            if isinstance(value, dict) and "offer" in value:
+                await self._connect(value["offer"])
                 return
             settings = LiveSettings.model_validate(value)
         except (ValidationError, ValueError, RecursionError):
@@ -160,6 +195,8 @@ class LiveSession:
         try:
             async for message in pipeline.messages():
                 self._count("answered")
+                if self._channel is not None and self._channel.send(message):
+                    continue
                 async with self._sending:
                     await self._websocket.send_bytes(message)
         except StreamClientError as error:

@@ -6,7 +6,7 @@ const KEY_FRAME_EVERY = 150;
 
 /** H.264 by WebCodecs. */
 export class H264Encoder {
-  static label = "websocket, H.264";
+  static label = "H.264";
 
   /** Whether this browser can encode that size. */
   static async works(width, height) {
@@ -67,7 +67,7 @@ function configuration(width, height) {
 
 /** JPEG by a canvas, which every browser has. */
 export class JpegEncoder {
-  static label = "websocket, JPEG";
+  static label = "JPEG";
 
   static async works() {
     return "OffscreenCanvas" in globalThis;

@@ -10,6 +10,9 @@ import { LiveSocket } from "/socket.js";
 const MOST_UNANSWERED = 4;
 const LOST_AFTER = 3000;
 const SIZES = [["640x480", "640 x 480"], ["1280x720", "1280 x 720"], ["320x240", "320 x 240"]];
+const WAYS = [
+  ["auto", "automatic"], ["h264", "websocket, H.264"], ["jpeg", "websocket, JPEG"], ["webrtc", "WebRTC"],
+];
 const GRAPH = "holisticLandmarks";
 
 export class LivePart {
@@ -27,7 +30,7 @@ export class LivePart {
     this.model = choice("Graph", [[GRAPH, GRAPH]], changed);
     this.classifier = choice("Classifier", [["", "the graph's own"]], changed);
     this.back = choice("What comes back", [["overlay", "landmarks, drawn here"], ["video", "the server's drawing"]], changed);
-    this.way = choice("Way in", [["auto", "automatic"], ["h264", "H.264"], ["jpeg", "JPEG"]], () => this.resetEncoder());
+    this.way = choice("Way in", WAYS, () => this.wayChanged());
     this.size = choice("Size", SIZES, () => this.running && this.start());
     this.mirror = element("input", { type: "checkbox", checked: true, onchange: () => this.mirrorChanged() });
     this.button = element("button", { className: "main", textContent: "Start the camera", onclick: () => this.toggle() });
@@ -111,6 +114,7 @@ export class LivePart {
       recorded: (clip) => this.section.dispatchEvent(new CustomEvent("recorded", { detail: clip })),
       problem: (text) => (this.problem.textContent = text),
     });
+    this.wayChanged();
     this.changeSettings();
   }
 
@@ -169,6 +173,12 @@ export class LivePart {
     });
   }
 
+  wayChanged() {
+    this.problem.textContent = "";
+    this.socket?.useRtc(this.way.select.value === "webrtc");
+    this.resetEncoder();
+  }
+
   mirrorChanged() {
     this.canvas.classList.toggle("mirrored", this.mirror.checked);
   }
@@ -183,7 +193,7 @@ export class LivePart {
   /** The encoder for frames of that size: the one that the user forces, or the best that works here. */
   async chooseEncoder(width, height) {
     const wanted = this.way.select.value;
-    const order = wanted === "auto" ? Object.keys(ENCODERS) : [wanted];
+    const order = wanted in ENCODERS ? [wanted] : Object.keys(ENCODERS);
     for (const name of order) {
       if (!(await ENCODERS[name].works(width, height))) continue;
       return new ENCODERS[name](width, height, (...frame) => this.encoded(...frame), (error) => {
@@ -222,7 +232,7 @@ export class LivePart {
 
   encoded(kind, number, captured, data) {
     this.counts.sent++;
-    this.socket?.send(frameMessage(kind, number, captured, data));
+    this.socket?.sendFrame(frameMessage(kind, number, captured, data));
   }
 
   /** Frames that were not answered for long will not be. */
@@ -282,7 +292,7 @@ export class LivePart {
     const { counts, server, plot } = this;
     const milliseconds = (value) => (Number.isFinite(value) ? `${Math.round(value)} ms` : "-");
     const rows = {
-      "Way in": this.encoder ? this.encoder.constructor.label : "-",
+      "Way in": this.encoder && this.socket ? `${this.socket.way}, ${this.encoder.constructor.label}` : "-",
       "Camera to page": `${milliseconds(plot.quantile(0.5))}, p95 ${milliseconds(plot.quantile(0.95))}`,
       Drawn: `${counts.drawn} of ${counts.captured} frames`,
       "Left out": `${counts.skipped} here, ${server?.counts.dropped ?? 0} at the server`,

@@ -1,5 +1,6 @@
 // A live session: frames out, results in. It reconnects by itself.
 import { parseResult } from "/messages.js";
+import { RtcChannel } from "/rtc.js";
 
 const ALIVE_EVERY = 5000;
 const LONGEST_WAIT = 5000;
@@ -9,6 +10,8 @@ export class LiveSocket {
   constructor(on) {
     this.on = on;
     this.settings = {};
+    this.wantsRtc = false;
+    this.rtc = null;
     this.wait = 250;
     this.connect();
     this.alive = setInterval(() => this.send('"alive"'), ALIVE_EVERY);
@@ -20,7 +23,41 @@ export class LiveSocket {
 
   /** Bytes that are not on the wire yet. */
   get waiting() {
-    return this.socket?.bufferedAmount ?? 0;
+    return (this.rtc?.open ? this.rtc.channel : this.socket)?.bufferedAmount ?? 0;
+  }
+
+  /** The way of the frames. */
+  get way() {
+    return this.rtc?.open ? "WebRTC" : "websocket";
+  }
+
+  /** Send frames by WebRTC as soon as it is connected, or by the websocket. */
+  useRtc(wanted) {
+    this.wantsRtc = wanted;
+    this.rtc?.close();
+    this.rtc = null;
+    if (!wanted || !this.open || this.iceServers === undefined) return;
+    if (!("RTCPeerConnection" in globalThis)) {
+      this.on.problem("this browser has no WebRTC: the websocket is used");
+    } else if (this.iceServers === null) {
+      this.on.problem("WebRTC needs the extra webrtc at the application: the websocket is used");
+    } else {
+      this.rtc = new RtcChannel(this.iceServers, {
+        offer: (offer) => this.send(JSON.stringify({ offer })),
+        open: () => this.on.status({ keyFrame: true }),
+        message: (data) => this.on.result(parseResult(data)),
+        lost: (reason) => {
+          this.rtc = null;
+          this.on.status({ keyFrame: true });
+          this.on.problem(reason);
+        },
+      });
+    }
+  }
+
+  sendFrame(message) {
+    if (this.rtc?.open) this.rtc.channel.send(message);
+    else this.send(message);
   }
 
   connect() {
@@ -37,6 +74,8 @@ export class LiveSocket {
     };
     this.socket.onclose = ({ reason }) => {
       if (this.socket === null) return;
+      this.rtc?.close();
+      this.rtc = null;
       this.on.problem(reason || "the application is away: trying again");
       setTimeout(() => this.socket && this.connect(), this.wait);
       this.wait = Math.min(LONGEST_WAIT, 2 * this.wait);
@@ -46,6 +85,11 @@ export class LiveSocket {
   text(message) {
     if (message.counts) this.on.status(message);
     if (message.key_frame) this.on.status({ keyFrame: true });
+    if ("webrtc" in message) {
+      this.iceServers = message.webrtc;
+      this.useRtc(this.wantsRtc);
+    }
+    if (message.answer) this.rtc?.answered(message.answer);
     if ("recorded" in message) this.on.recorded(message.recorded);
     const problem = message.error ?? message.problem ?? message.refused;
     if (problem) this.on.problem(problem);
@@ -65,6 +109,7 @@ export class LiveSocket {
     const socket = this.socket;
     this.socket = null;
     clearInterval(this.alive);
+    this.rtc?.close();
     socket?.close();
   }
 }
