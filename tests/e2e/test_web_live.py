@@ -179,6 +179,27 @@ def test_a_browser_without_a_camera_says_so(application: Application) -> None:
         assert page.get_by_role("button", name="Start the camera").is_visible()
 
 
+def test_a_finished_run_is_played_with_its_landmarks(application: Application, person: Path, page: Page) -> None:
+    with person.open("rb") as file:
+        upload = application.http.post("/api/uploads", files={"file": ("person.mp4", file)}).json()["id"]
+    settings = {"input_stream": f"upload:{upload}", "landmarks_output": "l.jsonl", "labels_output": "labels.jsonl"}
+    id = application.http.post("/api/streams", json=settings).json()["id"]
+    assert application.http.get(f"/api/streams/{id}/view").status_code == 409
+    wait_until(lambda: application.http.get(f"/api/streams/{id}").json()["state"] == "ended", seconds=60)
+    refused: list[str] = []
+    page.on("console", lambda message: refused.append(message.text) if message.type == "error" else None)
+    page.get_by_role("link", name="View").click()
+    page.get_by_label("Run").select_option(id)
+    run = page.frame_locator("iframe.view")
+    run.get_by_role("button", name="Play").click()
+    wait_until(lambda: run.locator("#now").inner_text().startswith("frame 39"), seconds=60)
+    assert run.locator("video").evaluate("video => video.videoWidth") > 0
+    # Something is drawn over the last frame.
+    drawn = "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((value) => value > 0)"
+    assert run.locator("#overlay").evaluate(drawn)
+    assert refused == []
+
+
 def test_a_stream_is_started_watched_and_removed_by_the_form(
     application: Application, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,14 +33,18 @@ def write_page(recording: Recording, target: Path, *, video: Path | None = None,
         "hand_bones": HAND_BONES,
         "video": None if video is None else base64.b64encode(_small_video(video, len(recording.rows))).decode(),
     }
-    template = files("stream_client.review").joinpath("page.html").read_text(encoding="utf-8")
     # "</" would end the script.
     data = json.dumps(content, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
-    page = template.replace("{{title}}", html.escape(title or target.stem, quote=False)).replace("{{data}}", data)
+    page = template().replace("{{title}}", html.escape(title or target.stem, quote=False)).replace("{{data}}", data)
     try:
         target.write_text(page, encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"cannot write {target}: {error.strerror}", option="html") from error
+
+
+def template() -> str:
+    """The page without its data: its script and style are the same in each."""
+    return files("stream_client.review").joinpath("page.html").read_text(encoding="utf-8")
 
 
 def _small_video(path: Path, frames: int) -> bytes:

@@ -17,7 +17,7 @@ from stream_client.web import catalog, health, live, login, metrics, uploads
 from stream_client.web.guard import Guard
 from stream_client.web.seeds import live_signs, streamposeml
 from stream_client.web.state import State
-from stream_client.web.streams import routes, watching
+from stream_client.web.streams import routes, view, watching
 from stream_client.web.teach import routes as teach
 
 _MOST_DETAILS = 20
@@ -37,6 +37,7 @@ def create(state: State) -> FastAPI:
     for part in (health, login, routes, uploads, catalog, teach, metrics):
         app.include_router(part.router(state))
     app.include_router(watching.router())
+    app.include_router(view.router())
     seed = streamposeml.StreamPoseML(state)
     app.include_router(streamposeml.router(seed))
     app.mount("/socket.io", socketio.ASGIApp(seed.server, socketio_path="/socket.io"))

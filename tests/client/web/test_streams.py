@@ -52,6 +52,15 @@ def until(web: Application, id: str, *states: str) -> dict[str, Any]:
     return wait_until(reached)
 
 
+def test_a_run_without_landmarks_cannot_be_played_and_says_what_to_do(web: Application) -> None:
+    id = start(web, input_stream="clip.mp4")
+    until(web, id, "ended")
+    answer = web.http.get(f"/api/streams/{id}/view")
+    assert answer.status_code == 400
+    assert answer.json()["option"] == "landmarks_output"
+    assert "start it again with landmarks_output" in answer.json()["detail"]
+
+
 def test_a_file_runs_to_its_end_and_its_results_can_be_downloaded(web: Application, tmp_path: Path) -> None:
     id = start(web, input_stream="clip.mp4", output_stream=["out.mp4"], labels_output="labels.jsonl", name="mine")
     now = until(web, id, "ended", "failed")

@@ -4,8 +4,9 @@ import { LivePart } from "/live.js";
 import { logIn } from "/login.js";
 import { StreamsPart } from "/streams.js";
 import { TeachPart } from "/teach.js";
+import { ViewPart } from "/view.js";
 
-const PARTS = { live: LivePart, teach: TeachPart, streams: StreamsPart };
+const PARTS = { live: LivePart, teach: TeachPart, streams: StreamsPart, view: ViewPart };
 const message = document.getElementById("message");
 const open = new Map();
 

@@ -42,6 +42,7 @@ class Stream:
         self._lock = threading.Lock()
         self._closed = False
         folder.mkdir()
+        self._resolved = resolved
         self.run = self._start(resolved)
 
     @property
@@ -58,7 +59,14 @@ class Stream:
             self.run.stop()
             self.run.join()
             self.log.add("restart")
+            self._resolved = resolved
             self.run = self._start(resolved)
+
+    def file(self, setting: str) -> Path | None:
+        """The file that a setting names, if there is one now."""
+        name = self._resolved.get(setting)
+        path = Path(name) if isinstance(name, str | Path) and "://" not in str(name) else None
+        return path if path is not None and path.is_file() else None
 
     def close(self) -> None:
         """End the run, wait for that, and remove the results."""
