@@ -15,7 +15,6 @@ from stream_client.sources.arrivals import arrivals
 from stream_client.sources.bursts import Start
 from stream_client.sources.damage import Damage
 from stream_client.sources.feed import Classify, FeedFrame, FeedProperties, FeedSound, LiveInput
-from stream_client.sources.http_passwords import url_to_open
 from stream_client.sources.pixel_bound import DECODER_OPTIONS, Refusals, bound
 from stream_client.sources.recording import Recording
 from stream_client.util.container import (
@@ -102,6 +101,9 @@ class FfmpegFeed:
 
     def _open(self) -> av.container.InputContainer:
         live = self.live
+        # Few sources are HTTP, and its modules take long to load.
+        from stream_client.sources.http_passwords import url_to_open
+
         self._began = time.monotonic()
         try:
             return av.open(
