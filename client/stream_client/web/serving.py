@@ -117,6 +117,8 @@ def listen(options: WebOptions, *, unread_seconds: float = UNREAD_SECONDS) -> so
         raise ConfigurationError(
             f"cannot listen on {options.host}, port {options.port}: {reason}", option="port"
         ) from error
+    # asyncio sets it only where the protocol's number is given. Without it a result waits for the browser's ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # connections inherit it
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * unread_seconds))
     return listener
