@@ -1,10 +1,12 @@
 """The web application in a real browser, with a clip as its camera."""
 
 import io
+import os
 import subprocess
 import sys
 from base64 import b64decode
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,16 @@ def page(application: Application, camera: Path) -> Iterator[Page]:
 def loopback(use_ipv4: bool, use_ipv6: bool) -> list[str]:
     """The addresses of WebRTC in the tests. aioice leaves them out."""
     return ["127.0.0.1"]
+
+
+def udp_sockets() -> int:
+    """UDP sockets that this process has open."""
+    inodes = {line.split()[9] for line in Path("/proc/net/udp").read_text().splitlines()[1:]}
+    count = 0
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            count += os.readlink(descriptor).removeprefix("socket:[").rstrip("]") in inodes
+    return count
 
 
 def start(page: Page, way: str = "auto") -> None:
@@ -163,12 +175,22 @@ def test_a_class_is_recorded_while_its_button_is_held(application: Application, 
     wait_until(lambda: not application.state.clips.all())
 
 
-def test_a_closed_tab_leaves_nothing(application: Application, page: Page) -> None:
-    start(page)
+@pytest.mark.parametrize("way", ["auto", pytest.param("webrtc", marks=needs_aiortc)])
+def test_a_closed_tab_leaves_nothing(
+    application: Application, page: Page, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if way == "webrtc":
+        monkeypatch.setattr("aioice.ice.get_host_addresses", loopback)
+    before = udp_sockets()
+    start(page, way)
+    if way == "webrtc":
+        page.locator("dd").get_by_text("WebRTC").wait_for()
+        assert udp_sockets() > before
     result(page)
     assert len(application.state.sessions.all()) == 1
     page.close()
     wait_until(lambda: not application.state.sessions.all())
+    wait_until(lambda: udp_sockets() == before)
 
 
 def test_a_browser_without_a_camera_says_so(application: Application) -> None:
