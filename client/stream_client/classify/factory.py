@@ -1,9 +1,10 @@
 """Makes a classifier for a stream from its options."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from stream_client.classify.by_track import TrackClassifiers
-from stream_client.classify.decision import RepetitionCounter
+from stream_client.classify.decision import DecisionOptions, RepetitionCounter
 from stream_client.classify.features import FeatureSchema
 from stream_client.classify.mlflow_classifier import MLflowClassifier
 from stream_client.classify.models import TrainedModel, read_schema
@@ -12,14 +13,18 @@ from stream_client.errors import ConfigurationError
 from stream_client.options import ClassifierOptions
 
 
-def open_classifier(options: ClassifierOptions, labels: Sequence[str] | None = None) -> PoseClassifier:
+def open_classifier(
+    options: ClassifierOptions, labels: Sequence[str] | None = None, *, smoothing: float | None = None
+) -> PoseClassifier:
     """The classifier that ``options`` name; raises :class:`.ConfigurationError`.
 
     A scoring server needs ``labels``, and the schema of its features unless they are the usual ones.
+    ``smoothing`` is another one than that of :class:`.DecisionOptions`, in seconds.
     """
     if options.classifier is None:
         raise ConfigurationError("no classifier named", option="classifier")
     count, schema = options.count_repetitions, options.classifier_schema
+    decision = DecisionOptions() if smoothing is None else DecisionOptions(smoothing=smoothing)
     counter = None if count is None else RepetitionCounter(count)
     if options.classifier.startswith(("http://", "https://")):
         if not labels:
@@ -31,7 +36,7 @@ def open_classifier(options: ClassifierOptions, labels: Sequence[str] | None = N
                 f"{schema} is of a graph's model: a scoring server gets computed features", option="classifier_schema"
             )
         classifier: PoseClassifier = MLflowClassifier(
-            options.classifier, known, schema=features, window=window, counter=counter
+            options.classifier, known, schema=features, window=window, decision=decision, counter=counter
         )
     else:
         if schema is not None:
@@ -40,7 +45,7 @@ def open_classifier(options: ClassifierOptions, labels: Sequence[str] | None = N
             )
         model = TrainedModel.load(options.classifier, allow_pickle=options.allow_pickle)
         known = model.labels
-        classifier = PoseClassifier(model, counter=counter)
+        classifier = PoseClassifier(model, decision=replace(decision, labels=model.thresholds), counter=counter)
     if count is not None and count not in known:
         raise ConfigurationError(f"the model knows no {count!r}, only {', '.join(known)}", option="count_repetitions")
     return classifier

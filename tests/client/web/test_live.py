@@ -185,7 +185,9 @@ def test_an_image_of_too_many_pixels_is_not_decoded(live: ClientConnection) -> N
     assert "too large to decode" in str(texts(live, "refused")["refused"])
 
 
-@pytest.mark.parametrize("text", ["no json", '{"model_name": 5}', '{"other": 1}', "[" * 4000, "x" * 5000])
+@pytest.mark.parametrize(
+    "text", ["no json", '{"model_name": 5}', '{"other": 1}', '{"smoothing": -1}', "[" * 4000, "x" * 5000]
+)
 def test_what_are_no_settings_is_refused(live: ClientConnection, text: str) -> None:
     live.send(text)
     assert "no settings" in str(texts(live, "refused")["refused"])

@@ -25,12 +25,15 @@ _Name = Annotated[str, Field(max_length=200)]
 
 
 class LiveSettings(BaseModel):
-    """What a user may change while a session runs. ``video``: the server draws and sends the frame back."""
+    """What a user may change while a session runs. ``smoothing`` of the classifier's probabilities, in seconds;
+    ``video``: the server draws and sends the frame back.
+    """
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
     model_name: _Name = LANDMARK_GRAPH
     classifier: _Name | None = None
+    smoothing: Annotated[float, Field(ge=0, le=10)] | None = None
     video: bool = False
     max_side: Annotated[int, Field(ge=16, le=4096)] | None = None
 
@@ -52,7 +55,8 @@ class LivePipeline:
         self._captured: dict[int, float] = {}
         classifier: LandmarkClassifier | None = None
         if settings.classifier:
-            classifier = open_classifier(ClassifierOptions(classifier=state.places.classifier(settings.classifier)))
+            options = ClassifierOptions(classifier=state.places.classifier(settings.classifier))
+            classifier = open_classifier(options, smoothing=settings.smoothing)
         labels = state.server.label_files.get(settings.model_name)
         self._client = AsyncStreamClient(
             self.camera,

@@ -13,6 +13,7 @@ const SIZES = [["640x480", "640 x 480"], ["1280x720", "1280 x 720"], ["320x240",
 const WAYS = [
   ["auto", "automatic"], ["h264", "websocket, H.264"], ["jpeg", "websocket, JPEG"], ["webrtc", "WebRTC"],
 ];
+const SMOOTHINGS = [["", "as usual"], ["0", "none"], ["0.1", "0.1 s"], ["1", "1 s"]];
 const GRAPH = "holisticLandmarks";
 
 export class LivePart {
@@ -29,6 +30,7 @@ export class LivePart {
     const changed = () => this.changeSettings();
     this.model = choice("Graph", [[GRAPH, GRAPH]], changed);
     this.classifier = choice("Classifier", [["", "the graph's own"]], changed);
+    this.smoothing = choice("Smoothing", SMOOTHINGS, changed);
     this.back = choice("What comes back", [["overlay", "landmarks, drawn here"], ["video", "the server's drawing"]], changed);
     this.way = choice("Way in", WAYS, () => this.wayChanged());
     this.size = choice("Size", SIZES, () => this.running && this.start());
@@ -44,7 +46,7 @@ export class LivePart {
     this.facts = element("dl");
     const plot = element("canvas", { className: "plot" });
     this.plot = new LatencyPlot(plot);
-    const choices = [this.model, this.classifier, this.back, this.way, this.size].map(({ label }) => label);
+    const choices = [this.model, this.classifier, this.smoothing, this.back, this.way, this.size].map(({ label }) => label);
     section.append(
       element("div", { className: "controls" }, this.button, ...choices,
         element("label", { className: "check" }, this.mirror, "Mirror")),
@@ -169,6 +171,7 @@ export class LivePart {
     this.socket?.change({
       model_name: this.model.select.value,
       classifier: this.classifier.select.value || null,
+      smoothing: this.smoothing.select.value === "" ? null : Number(this.smoothing.select.value),
       video: this.back.select.value === "video",
     });
   }
