@@ -4,7 +4,8 @@
 
     StreamClientError
      ├── ConfigurationError          options or arguments that cannot work
-     │    └── UndefinedError             neither the program nor the environment names it
+     │    ├── UndefinedError             neither the program nor the environment names it
+     │    └── TooManyError               as many are there as may be
      ├── SourceError                 frames cannot be read
      │    ├── SourceNotFoundError        no such file, device or path on the server
      │    ├── SourceAuthenticationError  credentials refused
@@ -25,13 +26,15 @@
      │    └── BadInputError              it refuses the input's name, shape or type
      ├── PredictionError             a classifier beside the stream gives no predictions
      ├── MetricsError                metrics cannot be served or pushed
+     ├── MessageRefusedError         a receiver of events will not take a message, also not later
      ├── RtspError                   an RTSP server refuses, or does not speak RTSP
      │    └── RtspClearTextError          it wants a password that everybody on the way could read
      └── LedgerError                 the counts of frames do not add up: a bug of this package
 
 Every message is one line that names the input and the remedy, without control characters, whoever wrote parts of it.
 ``RtspError`` stays inside the package: the source or the sink raises a ``SourceError`` or a ``SinkError`` instead.
-``MisplacedError`` stays there, too: the request is sent again, in a message.
+``MisplacedError`` stays there, too: the request is sent again, in a message. So does
+``MessageRefusedError``: the message is counted.
 """
 
 from stream_client.plain_text import one_line
@@ -59,6 +62,10 @@ class StreamClientError(Exception):
 
 class ConfigurationError(StreamClientError):
     """Options or arguments that cannot work."""
+
+
+class TooManyError(ConfigurationError):
+    """As many streams or sessions are there as may be."""
 
 
 class UndefinedError(ConfigurationError, ValueError):
@@ -153,6 +160,10 @@ class BadInputError(ServerError):
 
 class PredictionError(StreamClientError):
     """The classifier beside the stream is unreachable, or its answer is no prediction."""
+
+
+class MessageRefusedError(StreamClientError):
+    """The receiver will not take this message, also not later."""
 
 
 class MetricsError(StreamClientError):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from stream_client.cli.train_command import train_command
 from stream_client.web.application import create
 from stream_client.web.model_server import ModelServer
 from stream_client.web.options import WebOptions
@@ -35,7 +36,7 @@ def web_application(
     with ExitStack() as stack:
         listener = stack.enter_context(listen(options, unread_seconds=unread_seconds))
         port = listener.getsockname()[1]
-        state = stack.enter_context(open_state(options, port, ModelServer({"grpc_address": server})))
+        state = stack.enter_context(open_state(options, port, ModelServer({"grpc_address": server}), train_command))
         web = WebServer(create(state), options, state.streams.stop)
         thread = threading.Thread(target=lambda: asyncio.run(web.serve([listener])), name="web")
         thread.start()

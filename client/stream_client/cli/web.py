@@ -12,6 +12,7 @@ from types import FrameType
 from stream_client.cli.messages import error_line
 from stream_client.cli.parser import RUN_ERROR, USAGE_ERROR, Parser
 from stream_client.cli.setting_flags import add_settings
+from stream_client.cli.train_command import train_command
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.transport.options import EMBEDDED, TlsOptions, TransportOptions
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str]) -> int:
             # uvicorn handles the signals while it serves, and sends them again once it has ended.
             previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
             try:
-                with open_state(options, port, server) as state:
+                with open_state(options, port, server, train_command) as state:
                     print(f"web: {url(options, port, state.access.token)}", flush=True)
                     if not options.local and options.certificate is None:
                         print(_NO_CAMERA, file=sys.stderr, flush=True)

@@ -22,19 +22,15 @@ _DEEPEST = 40
 """Levels of an expression: it is evaluated by recursion."""
 
 
-class _AbsentError(Exception):
-    """A part of the result is not there, or has a type that the operation cannot take."""
-
-
 def _number(value: Value) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _AbsentError
+        raise LookupError
     return value
 
 
 def _xy(value: Value) -> tuple[float, float]:
     if not isinstance(value, Mapping) or "x" not in value or "y" not in value:
-        raise _AbsentError
+        raise LookupError
     return _number(value["x"]), _number(value["y"])
 
 
@@ -53,7 +49,7 @@ def _angle(a: Value, b: Value, c: Value) -> float:
 
 def _size(value: Value) -> int:
     if not isinstance(value, str | Sequence | Mapping):
-        raise _AbsentError
+        raise LookupError
     return len(value)
 
 
@@ -110,7 +106,7 @@ class Expression:
         """Whether it is true. It is false where a part of the result that it needs is not there."""
         try:
             return bool(self._evaluate(values))
-        except (_AbsentError, ArithmeticError):
+        except (LookupError, ArithmeticError):
             return False
 
     def _error(self, what: str) -> ConfigurationError:
@@ -206,7 +202,7 @@ def _true(part: _Evaluate, values: Names) -> bool:
     """In ``or`` and as a condition, what is not there is false."""
     try:
         return bool(part(values))
-    except (_AbsentError, ArithmeticError):
+    except (LookupError, ArithmeticError):
         return False
 
 
@@ -217,7 +213,7 @@ def _contains(item: Value, group: Value) -> bool:
         return isinstance(item, str) and item in group
     if isinstance(group, Sequence):
         return item in group
-    raise _AbsentError
+    raise LookupError
 
 
 def _member(owner: Value, key: Value) -> Value:
@@ -227,5 +223,5 @@ def _member(owner: Value, key: Value) -> Value:
         try:
             return owner[key]
         except IndexError as error:
-            raise _AbsentError from error
-    raise _AbsentError
+            raise LookupError from error
+    raise LookupError

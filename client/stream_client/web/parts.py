@@ -13,12 +13,14 @@ from stream_client.web.state import State
 from stream_client.web.streams.manager import StreamManager
 from stream_client.web.streams.places import Places
 from stream_client.web.teach.clips import Clips
-from stream_client.web.teach.trainer import Trainer
+from stream_client.web.teach.trainer import TrainCommand, Trainer
 
 
 @contextmanager
-def open_state(options: WebOptions, port: int, server: ModelServer) -> Iterator[State]:
+def open_state(options: WebOptions, port: int, server: ModelServer, train: TrainCommand) -> Iterator[State]:
     """The state of an application that listens on ``port``. At the end, streams end and temporary files go.
+
+    ``train`` makes the command of a training.
 
     Raises :class:`.ConfigurationError`.
     """
@@ -29,6 +31,6 @@ def open_state(options: WebOptions, port: int, server: ModelServer) -> Iterator[
         sessions, clips = Sessions(options.max_sessions), Clips(folders.shown)
         with (
             StreamManager(places, server, folders.results, max_running=options.max_streams) as streams,
-            Trainer(folders.shown, folders.classifiers) as trainer,
+            Trainer(folders.shown, folders.classifiers, train) as trainer,
         ):
             yield State(options, access, server, folders, places, streams, sessions, clips, trainer)

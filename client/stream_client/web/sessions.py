@@ -7,11 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from stream_client.errors import ConfigurationError
-
-
-class TooManySessionsError(ConfigurationError):
-    """As many sessions are open as may be."""
+from stream_client.errors import TooManyError
 
 
 @dataclass(slots=True)
@@ -39,7 +35,7 @@ class Sessions:
 
     @contextmanager
     def open(self, kind: str, peer: str) -> Iterator[Session]:
-        """A session, open as long as the block. Raises :class:`TooManySessionsError`."""
+        """A session, open as long as the block. Raises :class:`TooManyError`."""
         session = self.enter(kind, peer)
         try:
             yield session
@@ -47,10 +43,10 @@ class Sessions:
             self.leave(session)
 
     def enter(self, kind: str, peer: str) -> Session:
-        """A session, open until :meth:`leave`. Raises :class:`TooManySessionsError`."""
+        """A session, open until :meth:`leave`. Raises :class:`TooManyError`."""
         with self._lock:
             if len(self._open) >= self._most:
-                raise TooManySessionsError(
+                raise TooManyError(
                     f"{self._most} sessions are open, and no more may be: close another one, or raise max_sessions",
                     option="max_sessions",
                 )

@@ -2,13 +2,8 @@
 
 from typing import Protocol
 
-from stream_client.errors import StreamClientError
 from stream_client.events.event import Message
 from stream_client.events.rules import Rule
-
-
-class MessageRefusedError(StreamClientError):
-    """The receiver will not take this message, also not later."""
 
 
 class EventOutput(Protocol):

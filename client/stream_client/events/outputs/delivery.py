@@ -7,8 +7,9 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
+from stream_client.errors import MessageRefusedError
 from stream_client.events.event import Message
-from stream_client.events.outputs.base import EventOutput, MessageRefusedError
+from stream_client.events.outputs.base import EventOutput
 from stream_client.events.rules import Rule
 from stream_client.util.backoff import Backoff
 from stream_client.util.owned_thread import OwnedThread

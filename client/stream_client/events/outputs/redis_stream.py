@@ -4,9 +4,8 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from stream_client.errors import ConfigurationError
+from stream_client.errors import ConfigurationError, MessageRefusedError
 from stream_client.events.event import Message
-from stream_client.events.outputs.base import MessageRefusedError
 from stream_client.events.rules import Rule
 from stream_client.util.extras import install_command
 from stream_client.util.redact import redact

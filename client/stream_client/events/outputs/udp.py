@@ -4,9 +4,8 @@ import json
 import socket
 from urllib.parse import urlsplit
 
-from stream_client.errors import ConfigurationError
+from stream_client.errors import ConfigurationError, MessageRefusedError
 from stream_client.events.event import Message
-from stream_client.events.outputs.base import MessageRefusedError
 from stream_client.events.rules import Rule
 from stream_client.util.urls import check_url
 

@@ -8,8 +8,8 @@ import urllib.error
 import urllib.request
 from http.client import HTTPException
 
+from stream_client.errors import MessageRefusedError
 from stream_client.events.event import Message
-from stream_client.events.outputs.base import MessageRefusedError
 from stream_client.events.rules import Rule
 from stream_client.util.http import open_within
 from stream_client.util.redact import redact

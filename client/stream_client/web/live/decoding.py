@@ -12,10 +12,6 @@ MAX_PIXELS = 3840 * 2160
 """Of a frame, looked at before it is decoded."""
 
 
-class NeedsKeyFrame(Exception):
-    """The frame refers to one that is not there: the browser has to begin anew."""
-
-
 class FrameDecoder:
     """JPEG and H.264, as they come. For one thread at a time."""
 
@@ -24,8 +20,11 @@ class FrameDecoder:
         self._images = RgbImages()
         self._last = 0
 
-    def decode(self, frame: SentFrame) -> Image:
-        """RGB uint8 [height, width, 3]. Raises :class:`NeedsKeyFrame`, or ``ValueError`` for what is no image."""
+    def decode(self, frame: SentFrame) -> Image | None:
+        """RGB uint8 [height, width, 3]; ``None``: the frame needs one that is not here, so a key frame has to come.
+
+        Raises ``ValueError`` for what is no image.
+        """
         if frame.kind == JPEG:
             return decode_image(frame.data, MAX_PIXELS)
         if frame.kind == KEY:
@@ -34,15 +33,15 @@ class FrameDecoder:
             self._decoder = None  # the frame before is lost, and FFmpeg would conceal that
         self._last = frame.number
         if self._decoder is None:
-            raise NeedsKeyFrame
+            return None
         try:
             decoded = self._decoder.decode(av.Packet(bytes(frame.data)))
-        except (av.error.FFmpegError, ValueError) as error:
+        except (av.error.FFmpegError, ValueError):
             self._decoder = None
-            raise NeedsKeyFrame from error
+            return None
         if len(decoded) != 1:
             self._decoder = None
-            raise NeedsKeyFrame
+            return None
         image = self._images(decoded[0])
         if image is None:
             raise ValueError(self._images.last_error or "the frame cannot be converted")

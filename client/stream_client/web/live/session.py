@@ -14,7 +14,7 @@ from stream_client.errors import StreamClientError
 from stream_client.frames import Result
 from stream_client.util.extras import install_command
 from stream_client.util.redact import redact
-from stream_client.web.live.decoding import FrameDecoder, NeedsKeyFrame
+from stream_client.web.live.decoding import FrameDecoder
 from stream_client.web.live.messages import JPEG, SentFrame
 from stream_client.web.live.pipeline import LivePipeline, LiveSettings
 from stream_client.web.live.webrtc import RtcChannel, ice_servers
@@ -121,13 +121,13 @@ class LiveSession:
             frame = SentFrame.parse(data)
             async with self._decoding:
                 image = await asyncio.to_thread(self._decoder.decode, frame)
-        except NeedsKeyFrame:
-            self._count("refused")
-            await self._say({"key_frame": True})
-            return
         except ValueError as error:
             self._count("refused")
             await self._say({"refused": str(error)})
+            return
+        if image is None:
+            self._count("refused")
+            await self._say({"key_frame": True})
             return
         self._session.kind = f"{way}, {'JPEG' if frame.kind == JPEG else 'H.264'}"
         self._count("received")

@@ -17,9 +17,9 @@ from pydantic import BaseModel, Field
 
 from stream_client.classify.mlflow_classifier import MLflowScorer
 from stream_client.compat.streamposeml import MLFlowClient, SequenceTransformer
-from stream_client.errors import ConfigurationError, StreamClientError
+from stream_client.errors import ConfigurationError, StreamClientError, TooManyError
 from stream_client.util.redact import redact
-from stream_client.web.sessions import Session, TooManySessionsError, peer_of
+from stream_client.web.sessions import Session, peer_of
 from stream_client.web.state import State
 
 EVENT, ANSWER = "keypoints", "frame_result"
@@ -81,7 +81,7 @@ class StreamPoseML:
     async def _connect(self, sid: str, environ: dict[str, Any], auth: object = None) -> None:
         try:
             self._sessions[sid] = self._state.sessions.enter("Socket.IO", peer_of(environ.get("asgi.scope", {})))
-        except TooManySessionsError as error:
+        except TooManyError as error:
             raise socketio.exceptions.ConnectionRefusedError(error.message) from error
 
     async def _disconnect(self, sid: str, reason: object = None) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from stream_client.errors import ConfigurationError
+from stream_client.errors import TooManyError
 from stream_client.options import ClassifierOptions
 from stream_client.run_settings import Settings, make_client
 from stream_client.util.redact import redact
@@ -20,10 +20,6 @@ MOST_KEPT = 200
 
 
 _CLASSIFIER = tuple(each.name for each in settings(ClassifierOptions))
-
-
-class TooManyError(ConfigurationError):
-    """As many run as may run at once."""
 
 
 class StreamManager:

@@ -4,10 +4,10 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException
 
+from stream_client.errors import TooManyError
 from stream_client.web.state import State
 from stream_client.web.streams.form import StreamRequest
 from stream_client.web.streams.known import MISSING, Known, Responses, StreamId
-from stream_client.web.streams.manager import TooManyError
 from stream_client.web.streams.values import Created, StreamState, StreamSummary, stream_state, stream_summary
 
 _REFUSED: Responses = {

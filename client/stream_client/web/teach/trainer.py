@@ -2,9 +2,9 @@
 
 import re
 import subprocess
-import sys
 import threading
 from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,16 +14,20 @@ from stream_client.util.redact import redact
 TrainingState = Literal["none", "running", "done", "failed"]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 _LINES = 200
-_MODELS = ("extra trees", "logistic regression")
-"""Fast ones, of which the better is taken."""
+TrainCommand = Callable[[Path, Path, float], Sequence[str]]
+"""The command that trains on a folder of clips and writes a model directory, with windows of so many milliseconds."""
 
 
 class Trainer:
-    """Runs ``train`` over the clips in ``data``; models go to ``classifiers``. One at a time. A context manager."""
+    """Runs ``train`` over the clips in ``data``; models go to ``classifiers``. One at a time. A context manager.
 
-    def __init__(self, data: Path, classifiers: Path) -> None:
+    ``command`` makes the command of a training.
+    """
+
+    def __init__(self, data: Path, classifiers: Path, command: TrainCommand) -> None:
         self._data = data
         self._classifiers = classifiers
+        self._command = command
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._thread: threading.Thread | None = None
@@ -47,9 +51,7 @@ class Trainer:
         """Begin. Raises :class:`.ConfigurationError` where one runs already, or for a name that is none."""
         if not _NAME.fullmatch(name):
             raise ConfigurationError("the name of a classifier has up to 40 letters, digits, dashes and underscores")
-        command = [sys.executable, "-m", "stream_client", "train", "--data", str(self._data)]
-        command += ["--out", str(self._classifiers / name), "--window_ms", f"{window_ms:g}", "--no_pictures"]
-        command += [word for model in _MODELS for word in ("--model", model)]
+        command = self._command(self._data, self._classifiers / name, window_ms)
         with self._lock:
             if self.state == "running":
                 raise ConfigurationError("a training is running: wait for its end")
