@@ -103,7 +103,7 @@ def request(config: Path, graph: str, frame: Frame, timestamp: int) -> ModelInfe
     for name, value in inputs.items():
         made.inputs.add(name=name, datatype="UINT8", shape=value.shape)
         made.raw_input_contents.append(value.tobytes())
-    if (config, graph) == (PYTHON, "holisticClassifier"):
+    if config == PYTHON:
         made.inputs.add(name="frame_timestamp", datatype="INT64", shape=[1])
         made.raw_input_contents.append(np.array([timestamp], np.int64).tobytes())
     return made

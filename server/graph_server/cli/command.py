@@ -212,8 +212,8 @@ def _serve(options: argparse.Namespace) -> int:
             "precisions": server.servables.models.precisions,
             "default_precision": default_precision(),
         }
+        serving.set()  # before the line: whoever reads it may close standard input at once
         print(json.dumps(ready), flush=True)
-        serving.set()
         ended.recv(1)
     except BrokenPipeError as error:
         raise ConfigError("nobody reads standard output, where the addresses are told") from error
