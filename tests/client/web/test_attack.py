@@ -218,6 +218,6 @@ def test_a_reader_that_does_not_read_is_left_and_holds_nothing_up(pass_through_s
             deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             deaf.connect(("127.0.0.1", int(web.url.rpartition(":")[2])))
             deaf.sendall(f"GET /api/streams/{id}/mjpeg HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-            wait_until(lambda: stream.run.preview.followed)
-            wait_until(lambda: not stream.run.preview.followed)
+            wait_until(lambda: stream.run.preview.followers)
+            wait_until(lambda: not stream.run.preview.followers)
         assert web.http.get(f"/api/streams/{id}").json()["frame_rate"] > 5  # the run goes on

@@ -123,7 +123,7 @@ def test_the_live_view_shows_frames_and_ends_with_its_reader(web: Application) -
     assert seen.count(b"\xff\xd8\xff") >= 3
     stream = web.state.streams.get(id)
     assert stream is not None
-    wait_until(lambda: not stream.run.preview.followed)
+    wait_until(lambda: not stream.run.preview.followers)
     assert web.http.get(f"/api/streams/{id}/frame.jpg").content.startswith(b"\xff\xd8\xff")
 
 

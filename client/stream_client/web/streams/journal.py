@@ -14,7 +14,7 @@ from stream_client.monitoring.observer import ConnectionState, Observer
 from stream_client.sinks.labels import label_row
 from stream_client.sinks.output_file import sink_errors
 from stream_client.util.redact import redact
-from stream_client.web.handover import Handover
+from stream_client.web.streams.followers import Followers
 
 MAX_BYTES = 32 << 20
 """Of each of the two files of labels: the newest 32 to 64 MiB are kept."""
@@ -34,8 +34,8 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self._paths = (folder / ".labels.old.jsonl", folder / ".labels.jsonl")
         self._lock = threading.Lock()
-        self._followers: set[Handover[Row]] = set()
-        self._ended = False
+        self.followers: Followers[Row] = Followers()
+        """Who gets each row."""
         self._size = 0
         self._file: io.FileIO | None = None
         self.label: Label | None = None
@@ -61,11 +61,9 @@ class Journal:
                 self._size = 0
             self._file.write(line)
             self._size += len(line)
-            followers = tuple(self._followers)
         if result.label is not None:
             self.label = result.label
-        for follower in followers:
-            follower.put(row)
+        self.followers.put(row)
         return True
 
     def close(self) -> None:
@@ -73,27 +71,6 @@ class Journal:
         with self._lock:
             if self._file is not None:
                 self._file.close()
-
-    def end(self) -> None:
-        """The run is over: those who follow get no more."""
-        with self._lock:
-            self._ended = True
-            followers, self._followers = self._followers, set()
-        for follower in followers:
-            follower.close()
-
-    def follow(self, follower: Handover[Row]) -> None:
-        """Hand each further row to ``follower``, which is closed after the last."""
-        with self._lock:
-            if not self._ended:
-                self._followers.add(follower)
-                return
-        follower.close()
-
-    def leave(self, follower: Handover[Row]) -> None:
-        """Hand it no more."""
-        with self._lock:
-            self._followers.discard(follower)
 
     def labels(self) -> Iterator[bytes]:
         """The lines that are kept, in chunks, up to now."""

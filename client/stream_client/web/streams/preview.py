@@ -7,7 +7,7 @@ from PIL import Image as PillowImage
 
 from stream_client.frames import Image, Result, StreamInfo
 from stream_client.util.encoded_images import encode_jpeg
-from stream_client.web.handover import Handover
+from stream_client.web.streams.followers import Followers
 
 MAX_SIDE = 960
 QUALITY = 75
@@ -21,8 +21,8 @@ class Preview:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._encoding = threading.Lock()
-        self._followers: set[Handover[int]] = set()
-        self._ended = False
+        self.followers: Followers[int] = Followers()
+        """Who is told the index of each frame."""
         self._index = -1
         self._image: Image | None = None
         self._encoded: tuple[int, bytes] = (-1, b"")
@@ -34,39 +34,11 @@ class Preview:
         """Keep the image, and tell those who follow its index."""
         with self._lock:
             self._index, self._image = result.frame.index, result.image
-            followers = tuple(self._followers)
-        for follower in followers:
-            follower.put(result.frame.index)
+        self.followers.put(result.frame.index)
         return True
 
     def close(self) -> None:
         """Nothing to close: the last image stays."""
-
-    def end(self) -> None:
-        """The run is over: those who follow get no more."""
-        with self._lock:
-            self._ended = True
-            followers, self._followers = self._followers, set()
-        for follower in followers:
-            follower.close()
-
-    @property
-    def followed(self) -> bool:
-        """Whether anybody follows."""
-        return bool(self._followers)
-
-    def follow(self, follower: Handover[int]) -> None:
-        """Tell ``follower`` of each further frame; it is closed after the last."""
-        with self._lock:
-            if not self._ended:
-                self._followers.add(follower)
-                return
-        follower.close()
-
-    def leave(self, follower: Handover[int]) -> None:
-        """Tell it no more."""
-        with self._lock:
-            self._followers.discard(follower)
 
     def jpeg(self) -> bytes | None:
         """The newest image, at most :data:`MAX_SIDE` pixels wide and high; ``None`` before the first frame.

@@ -86,8 +86,8 @@ class Run:
 
     def leave(self) -> None:
         """End the answers to those who follow the run."""
-        self.journal.end()
-        self.preview.end()
+        self.journal.followers.end()
+        self.preview.followers.end()
 
     def _change(self, of: State, to: State, how: Callable[[StreamClient], None]) -> bool:
         with self._lock:

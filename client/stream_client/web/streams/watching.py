@@ -65,7 +65,7 @@ def _content(kind: str) -> Responses:
 async def _events(stream: Stream) -> AsyncIterator[bytes]:
     run = stream.run
     rows: Handover[dict[str, object]] = Handover(_ROWS)
-    run.journal.follow(rows)
+    run.journal.followers.add(rows)
     try:
         due = 0.0
         clock = asyncio.get_running_loop().time
@@ -82,7 +82,7 @@ async def _events(stream: Stream) -> AsyncIterator[bytes]:
             yield f"event: result\ndata: {json.dumps(row, ensure_ascii=False)}\n\n".encode()
         yield await _state_event(stream)
     finally:
-        run.journal.leave(rows)
+        run.journal.followers.remove(rows)
 
 
 async def _state_event(stream: Stream) -> bytes:
@@ -93,7 +93,7 @@ async def _state_event(stream: Stream) -> bytes:
 async def _parts(stream: Stream) -> AsyncIterator[bytes]:
     preview = stream.run.preview
     frames: Handover[int] = Handover(1)
-    preview.follow(frames)
+    preview.followers.add(frames)
     try:
         yield f"--{_BOUNDARY}\r\n".encode()
         while True:
@@ -106,4 +106,4 @@ async def _parts(stream: Stream) -> AsyncIterator[bytes]:
             if await frames.get() is None:
                 break
     finally:
-        preview.leave(frames)
+        preview.followers.remove(frames)
