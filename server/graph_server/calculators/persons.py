@@ -1,6 +1,6 @@
 """Several persons in one image, as tensors with an axis of persons."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,7 @@ class HolisticPersons(Calculator):
     @classmethod
     @override
     def check(cls, node: Node) -> None:
-        options = node.options.get(HolisticPersonsOptions) or HolisticPersonsOptions()
+        options = _options(node)
         if not 1 <= options.max_persons <= _MOST:
             raise ConfigError(f"{node.where()}: max_persons is {options.max_persons}: 1 to {_MOST}")
         if options.look_every < 1 or options.hidden_ms < 0:
@@ -63,18 +63,12 @@ class HolisticPersons(Calculator):
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
-        options = node.options.get(HolisticPersonsOptions) or HolisticPersonsOptions()
+        options = _options(node)
         self._most = options.max_persons
-        self._options = PersonsOptions(options.max_persons, options.look_every, options.hidden_ms / 1000)
         self._tags = {port.tag for port in node.outputs}
         self._classifier = services.models.get(_CLASSIFIER) if "SCORES" in self._tags else None
-        # A first tracker compiles the networks, so that a graph with a missing one does not load.
-        PersonsTracker(services.models, self._options).close()
-
-    @override
-    def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
-        self._tracker = PersonsTracker(self.services.models, self._options)
-        return {}
+        rules = PersonsOptions(options.max_persons, options.look_every, options.hidden_ms / 1000)
+        self._tracker = PersonsTracker(services.models, rules)
 
     @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
@@ -114,6 +108,10 @@ class HolisticPersons(Calculator):
             assert person.pose.raw is not None
             scores[row] = self._classifier.infer({given.name: person.pose.raw})[found.name][0]
         return scores
+
+
+def _options(node: Node) -> HolisticPersonsOptions:
+    return node.options.get(HolisticPersonsOptions) or HolisticPersonsOptions()
 
 
 def _drawn(image: Array, persons: Sequence[Person]) -> Array:

@@ -61,21 +61,25 @@ class Person:
 
 
 class PersonsTracker:
-    """Follows the persons of one stream of images. Use it from one thread at a time; it owns the threads it starts."""
+    """Follows the persons of one stream of images at a time. Use it from one thread; it owns the threads it starts."""
 
     def __init__(self, models: Models, options: PersonsOptions) -> None:
         self._models = models
         self._options = options
         self._detector = PoseDetector(models.get("pose_detection"))
-        self._tracks: list[Track] = []
         self._spare = [Parts(models)]
+        self._begin()
+
+    def close(self) -> None:
+        """End the threads, and forget everyone: the next image begins another stream."""
+        self._executor.shutdown()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._tracks: list[Track] = []
         self._last_number = 0
         self._frame = self._view = 0
         self._executor = ThreadPoolExecutor(max(2, PROCESSORS), thread_name_prefix="persons")
-
-    def close(self) -> None:
-        """End the threads."""
-        self._executor.shutdown()
 
     def process(self, image: Bytes, timestamp: int) -> list[Person]:
         """The persons of an image, by number. ``timestamp``, in µs, must rise."""

@@ -161,6 +161,16 @@ def test_somebody_who_was_away_for_longer_is_new(models: ModelRepository, signer
     assert 3 in found[-1]
 
 
+def test_after_its_end_a_tracker_begins_anew(models: ModelRepository, signer: Clip) -> None:
+    tracker = PersonsTracker(models, PersonsOptions())
+    numbers = []
+    for _ in range(2):
+        found = [tracker.process(image, index * STEP) for index, image in enumerate(signer[:2])]
+        numbers.append([person.number for persons in found for person in persons])
+        tracker.close()
+    assert numbers == [[1, 1], [1, 1]]
+
+
 def test_no_more_than_the_most_are_followed(models: ModelRepository, signer: Clip, dancer: Clip) -> None:
     found = follow(models, side_by_side(signer[:20], dancer[:20]), PersonsOptions(most=1))
     assert {tuple(persons) for persons in found} == {(1,)}
