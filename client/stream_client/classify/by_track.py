@@ -2,21 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from stream_client.frames import Label, Landmarks
-
-
-class PersonClassifier(Protocol):
-    """Labels one person by landmarks, frame after frame."""
-
-    def classify(self, landmarks: Landmarks | None, timestamp: int) -> Label:
-        """The label now, after the landmarks of the frame at ``timestamp`` (µs)."""
+from stream_client.processing.results import LandmarkClassifier
 
 
 @dataclass(slots=True)
 class _Track:
-    classifier: PersonClassifier
+    classifier: LandmarkClassifier
     seen: int
 
 
@@ -27,7 +20,7 @@ class TrackClassifiers:
     seconds. At most ``most`` tracks are followed: a new one replaces the one that was not seen for longest.
     """
 
-    def __init__(self, make: Callable[[], PersonClassifier], *, forget: float = 5.0, most: int = 100) -> None:
+    def __init__(self, make: Callable[[], LandmarkClassifier], *, forget: float = 5.0, most: int = 100) -> None:
         self._make = make
         self._forget = round(forget * 1e6)
         self._most = most
