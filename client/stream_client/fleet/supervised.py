@@ -31,8 +31,10 @@ _LASTING = 30.0
 
 @dataclass(frozen=True, slots=True)
 class StreamStatus:
-    """A stream now. ``rate`` is of delivered frames a second, ``latency`` the median in seconds, ``None`` before the
-    first frame. ``restarts`` counts failed runs, ``problem`` says why the last one failed.
+    """A stream now. Counts of frames are those of its newest run.
+
+    ``rate`` is of delivered frames a second, ``latency`` the median in seconds, ``None`` before the first frame.
+    ``restarts`` counts failed runs, ``problem`` says why the last one failed.
     """
 
     name: str

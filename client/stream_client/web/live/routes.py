@@ -5,8 +5,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from stream_client.errors import StreamClientError
 from stream_client.util.redact import redact
-from stream_client.web.live.session import REFUSED, LiveSession
-from stream_client.web.sessions import Session, peer_of
+from stream_client.web.live.session import LiveSession
+from stream_client.web.sessions import peer_of
+from stream_client.web.sockets import refuse
 from stream_client.web.state import State
 
 
@@ -21,7 +22,6 @@ def routes(state: State) -> list[BaseRoute]:
         except WebSocketDisconnect:
             pass
         except StreamClientError as error:
-            refused = LiveSession(state, websocket, Session("", "websocket", "", 0.0))
-            await refused.end(REFUSED, redact(error.message))
+            await refuse(websocket, redact(error.message))
 
     return [WebSocketRoute("/ws/live", live)]

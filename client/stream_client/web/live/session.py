@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict
 
 from pydantic import ValidationError
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from stream_client.errors import StreamClientError
 from stream_client.frames import Result
@@ -20,6 +20,7 @@ from stream_client.web.live.pipeline import LivePipeline, LiveSettings
 from stream_client.web.live.webrtc import RtcChannel, ice_servers
 from stream_client.web.rate_limit import RateLimit
 from stream_client.web.sessions import Session
+from stream_client.web.sockets import refuse
 from stream_client.web.state import State
 from stream_client.web.teach.clips import Recorder
 
@@ -28,8 +29,6 @@ logger = logging.getLogger(__name__)
 MESSAGES_A_SECOND = 150.0
 SILENCE_SECONDS = 30.0
 """Without a message the session ends: a page that is open sends one every few seconds."""
-REFUSED, FAILED = 1008, 1011
-"""Close codes of RFC 6455: a rule of ours, and a failure of ours."""
 _STATUS_SECONDS = 1.0
 _MOST_TEXT = 16384
 """Bytes of a text message. An offer of WebRTC has up to some thousand."""
@@ -68,7 +67,7 @@ class LiveSession:
             await self._say({"webrtc": self._ice_servers})
             await self._receive()
         except asyncio.TimeoutError:
-            await self.end(REFUSED, f"the browser has said nothing for {SILENCE_SECONDS:g} s")
+            await self._refuse(f"the browser has said nothing for {SILENCE_SECONDS:g} s")
         finally:
             await _cancel(status, self._settings, self._answers)
             if self._channel is not None:
@@ -78,12 +77,9 @@ class LiveSession:
             if self._recorder is not None:
                 await asyncio.to_thread(self._recorder.finish)
 
-    async def end(self, code: int, reason: str) -> None:
-        """Say why, and close; the other side may have gone already."""
-        with suppress(RuntimeError, WebSocketDisconnect):
-            if self._websocket.application_state is WebSocketState.CONNECTED:
-                await self._say({"error": reason})
-                await self._websocket.close(code, reason[:100])
+    async def _refuse(self, reason: str) -> None:
+        async with self._sending:
+            await refuse(self._websocket, reason)
 
     async def _receive(self) -> None:
         while True:
@@ -91,7 +87,7 @@ class LiveSession:
             if message["type"] == "websocket.disconnect":
                 return
             if not self._limit.allows(time.monotonic()):
-                await self.end(REFUSED, f"more than {MESSAGES_A_SECOND:g} messages a second")
+                await self._refuse(f"more than {MESSAGES_A_SECOND:g} messages a second")
                 return
             data, text = message.get("bytes"), message.get("text")
             if data:

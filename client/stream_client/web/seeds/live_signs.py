@@ -6,7 +6,7 @@ import logging
 import time
 
 from starlette.routing import BaseRoute, WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from stream_client.aio import AsyncStreamClient
 from stream_client.classify.factory import open_classifier
@@ -21,6 +21,7 @@ from stream_client.web.live.decoding import MAX_PIXELS
 from stream_client.web.rate_limit import RateLimit
 from stream_client.web.seeds.buffered_frames import BufferedFrames
 from stream_client.web.sessions import Session, peer_of
+from stream_client.web.sockets import refuse
 from stream_client.web.state import State
 
 logger = logging.getLogger(__name__)
@@ -28,8 +29,6 @@ logger = logging.getLogger(__name__)
 MESSAGES_A_SECOND = 120.0
 SILENCE_SECONDS = 60.0
 """Without a message the session ends."""
-_REFUSED, _FAILED = 1008, 1011
-"""Close codes of RFC 6455: a rule of ours, and a failure of ours."""
 
 
 def routes(state: State) -> list[BaseRoute]:
@@ -46,7 +45,7 @@ def routes(state: State) -> list[BaseRoute]:
         except WebSocketDisconnect:
             pass
         except StreamClientError as error:
-            await _end(websocket, _REFUSED, redact(error.message))
+            await refuse(websocket, redact(error.message))
 
     return [WebSocketRoute("/ws/live_signs", live_signs)]
 
@@ -90,7 +89,7 @@ async def _receive(websocket: WebSocket, frames: BufferedFrames, session: Sessio
         if message["type"] == "websocket.disconnect":
             return
         if not limit.allows(time.monotonic()):
-            await _end(websocket, _REFUSED, f"more than {MESSAGES_A_SECOND:g} messages a second")
+            await refuse(websocket, f"more than {MESSAGES_A_SECOND:g} messages a second")
             return
         data = message.get("bytes")
         try:
@@ -110,13 +109,3 @@ async def _answer(websocket: WebSocket, client: AsyncStreamClient, frames: Buffe
         value = {"index": frames.number(result.frame.index), **result_value(result, face=face)}
         await websocket.send_text(json.dumps(value))
         session.counts["answered"] = session.counts.get("answered", 0) + 1
-
-
-async def _end(websocket: WebSocket, code: int, reason: str) -> None:
-    """Say why, and close; the other side may have gone already."""
-    try:
-        if websocket.application_state is WebSocketState.CONNECTED:
-            await websocket.send_text(json.dumps({"error": reason}))
-            await websocket.close(code, reason[:100])
-    except (RuntimeError, WebSocketDisconnect):
-        logger.debug("the other side has gone before it was told: %s", reason)
