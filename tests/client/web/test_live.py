@@ -212,6 +212,12 @@ def test_more_sessions_than_allowed_are_refused_with_the_reason(application: App
     wait_until(lambda: not application.state.sessions.all())
 
 
+def test_a_number_that_came_before_is_left_out(live: ClientConnection) -> None:
+    send_all(live, [frame(JPEG, number, jpeg()) for number in (5, 5, 4, 5, 6, 6, 7)])
+    assert {head["number"] for head, _ in results(live, 7)} <= {5, 6, 7}
+    assert texts(live, "counts")["counts"]["refused"] == 4
+
+
 def test_counts_and_verdict_come_each_second(live: ClientConnection) -> None:
     send_all(live, [frame(JPEG, number, jpeg()) for number in range(10)])
     status = texts(live, "counts")

@@ -57,6 +57,7 @@ class LiveSession:
         self._answers: asyncio.Task[None] | None = None
         self._settings: asyncio.Task[None] | None = None
         self._recorder: Recorder | None = None
+        self._newest = -1
         self._size = (1, 1)
         self._dropped = 0
 
@@ -125,6 +126,10 @@ class LiveSession:
             self._count("refused")
             await self._say({"key_frame": True})
             return
+        if frame.number <= self._newest:  # overtaken, or sent twice: results are told apart by the number
+            self._count("refused")
+            return
+        self._newest = frame.number
         self._session.kind = f"{way}, {'JPEG' if frame.kind == JPEG else 'H.264'}"
         self._count("received")
         self._size = (image.shape[1], image.shape[0])
