@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 LOCK := $(if $(shell command -v flock),flock $(VENV).lock)
 DEMO := demo-output
 
-.PHONY: demo web test containers environments lint docs wheel versions bench conformance fuzz attack degenerate soak clean
+.PHONY: demo web test fetched containers environments lint docs wheel versions bench conformance fuzz attack degenerate soak clean
 
 demo: $(VENV)/embedded
 	@mkdir -p $(DEMO)
@@ -20,9 +20,13 @@ web: $(VENV)/web
 	$(RUN) client/client.py web
 
 # In two processes, since many tests wait for what they test; those of a file stay together.
-test: $(VENV)/dev
-	$(RUN) -m graph_server assets --clip
+test: fetched
 	$(RUN) -m pytest --numprocesses 2 --dist loadfile
+
+# What tests fetch is fetched here, since the environments of `versions` have no pip.
+fetched: $(VENV)/dev
+	$(RUN) -m graph_server assets --clip
+	$(RUN) -m tests.support.face_detector
 
 # Servers of others, for the tests marked `environment`; a test never makes one.
 environments: $(patsubst tests/environments/%.txt,.venvs/%/ready,$(wildcard tests/environments/*.txt))
@@ -33,8 +37,7 @@ environments: $(patsubst tests/environments/%.txt,.venvs/%/ready,$(wildcard test
 	@touch $@
 
 # The images of docker/, built and run by Debian's podman (see .ci/run); needs root.
-containers: $(VENV)/dev
-	$(RUN) -m graph_server assets --clip
+containers: fetched
 	$(RUN) -m pytest -m containers tests/containers
 
 # Every rule of the wire against our own server, or against OVMS_ADDRESS=host:9000.
@@ -69,7 +72,7 @@ wheel: $(VENV)/dev
 	$(RUN) -m tools.check_wheel
 
 # Tests of the client with the lowest versions in pyproject.toml, and with the oldest and the newest Python that is here.
-versions: $(VENV)/dev
+versions: fetched
 	$(RUN) -m tools.check_versions
 
 bench: $(VENV)/dev

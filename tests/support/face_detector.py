@@ -15,13 +15,18 @@ _SIDE, _CELLS = 192, 48
 _NAME = "face_detection_full_range_sparse"
 
 
+def ensure_network() -> Path:
+    """The network's file, fetched if need be."""
+    folder = cache_folder() / "models"
+    ensure_files(folder, "models/", read_manifest(Path(__file__).parents[1] / "data" / "assets.toml"))
+    return folder / _NAME / "1" / f"{_NAME}.tflite"
+
+
 class FaceDetector:
     """Scores what it sees at a place. MediaPipe takes 0.6 and more for a face (face_detection_full_range.pbtxt)."""
 
     def __init__(self) -> None:
-        manifest = read_manifest(Path(__file__).parents[1] / "data" / "assets.toml")
-        ensure_files(cache_folder() / "models", "models/", manifest)
-        model = ov.Core().read_model(cache_folder() / "models" / _NAME / "1" / f"{_NAME}.tflite")
+        model = ov.Core().read_model(ensure_network())
         self._run = ov.Core().compile_model(
             model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
         )
@@ -43,3 +48,7 @@ class FaceDetector:
         middles *= max(height, width) / _SIDE
         there = (middles >= box[:2]).all(axis=1) & (middles <= box[2:]).all(axis=1)
         return float(1 / (1 + np.exp(-logits[there, 0].max(initial=-50))))
+
+
+if __name__ == "__main__":
+    print(ensure_network())
