@@ -139,6 +139,10 @@ class StreamOptions:
     labels: Path | None = field(
         default=None, metadata=setting("file with the names of the labels, one a line", metavar="FILE")
     )
+    stream_name: str | None = field(
+        default=None,
+        metadata=setting("the stream's name in events and recordings", otherwise="made from the input's name"),
+    )
 
 
 @dataclass(frozen=True, slots=True)

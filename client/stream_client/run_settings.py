@@ -22,8 +22,10 @@ from stream_client.processing.labels import read_label_names
 from stream_client.processing.options import PrivacyOptions
 from stream_client.processing.results import Detector, LandmarkClassifier, TrackClassifier, annotated
 from stream_client.processing.small_frames import shrunk_size
+from stream_client.publishing.factory import publishes
 from stream_client.publishing.options import SinkOptions
 from stream_client.publishing.sharing import EncoderPool
+from stream_client.recording.options import RecordingOptions
 from stream_client.sinks.base import Sink
 from stream_client.sinks.factory import open_sink
 from stream_client.sinks.label_changes import LabelChangesSink
@@ -42,8 +44,8 @@ Settings = Mapping[str, object]
 """Values by the names of settings, in the user's units, as flags have them. ``None`` is as good as not given."""
 
 OPTIONS: tuple[type, ...] = (
-    *(StreamOptions, SourceOptions, SinkOptions, ClassifierOptions, DetectionOptions, EventOptions, PrivacyOptions),
-    CollectOptions,
+    *(StreamOptions, SourceOptions, SinkOptions, RecordingOptions, ClassifierOptions, DetectionOptions, EventOptions),
+    *(PrivacyOptions, CollectOptions),
     *(TransportOptions, TlsOptions, EmbeddedOptions, RunOptions),
 )
 """The options whose settings make up a run, in the order in which they are shown."""
@@ -139,10 +141,7 @@ def run_conditions(given: Settings, info: StreamInfo, upload_rate: float | None)
 def files_written(given: Settings) -> list[tuple[str, Path]]:
     """The files that a run writes, each with its setting."""
     stream = read(StreamOptions, given)
-    named = [
-        ("output_stream", spec) for spec in stream.output_stream if spec not in ("none", "screen") and "://" not in spec
-    ]
-    files: list[tuple[str, Path]] = [(name, Path(spec)) for name, spec in named]
+    files = [("output_stream", Path(spec)) for spec in _video_files(stream)]
     for name in ("labels_output", "label_changes_output", "landmarks_output"):
         path: Path | None = getattr(stream, name)
         if path is not None:
@@ -177,9 +176,17 @@ def check_files(given: Settings, others: Sequence[tuple[str, Path]] = ()) -> Non
 def _sinks(given: Settings, stream: StreamOptions, run: RunOptions) -> list[Sink]:
     options = read(SinkOptions, given, rtsp_insecure=read(SourceOptions, given).rtsp_insecure)
     pool = EncoderPool()
+    recorded = _recorded(given, stream)
     sinks = [
-        open_sink(name, options, reconnect_timeout=run.reconnect_timeout, pool=pool) for name in stream.output_stream
+        open_sink(name, options, reconnect_timeout=run.reconnect_timeout, pool=pool)
+        for name in stream.output_stream
+        if name != recorded
     ]
+    if recorded is not None:
+        from stream_client.recording.sink import RecordingSink
+
+        recording = read(RecordingOptions, given)
+        sinks.append(RecordingSink(recorded, recording, video=options, stream=stream.stream_name))
     if stream.labels_output is not None:
         sinks.append(LabelsSink(stream.labels_output))
     if stream.label_changes_output is not None:
@@ -190,13 +197,30 @@ def _sinks(given: Settings, stream: StreamOptions, run: RunOptions) -> list[Sink
     if events.events:
         from stream_client.events.factory import open_events
 
-        sinks.append(open_events(events, options, pool))
+        sinks.append(open_events(events, options, pool, stream.stream_name))
     collected = read(CollectOptions, given)
     if collected.collect is not None:
         from stream_client.collect.factory import open_collector
 
         sinks.append(open_collector(collected))
     return sinks
+
+
+def _recorded(given: Settings, stream: StreamOptions) -> str | None:
+    """The output that is a recording in segments, if there is one."""
+    if read(RecordingOptions, given).segment is None:
+        return None
+    files = [spec for spec in _video_files(stream) if not publishes(spec)]
+    if len(files) != 1:
+        raise ConfigurationError(
+            f"a recording in segments is one file output, here are {len(files)}: name DIR/%Y-%m-%d/%H-%M.mp4",
+            option="output_stream",
+        )
+    return files[0]
+
+
+def _video_files(stream: StreamOptions) -> list[str]:
+    return [spec for spec in stream.output_stream if spec not in ("none", "screen") and "://" not in spec]
 
 
 def _rules_need_landmarks(given: Settings) -> bool:

@@ -13,6 +13,7 @@ from stream_client.monitoring.options import MetricsOptions
 from stream_client.options import ClassifierOptions, RunOptions, StreamOptions
 from stream_client.processing.options import PrivacyOptions
 from stream_client.publishing.options import SinkOptions
+from stream_client.recording.options import RecordingOptions
 from stream_client.sources.options import SourceOptions
 from stream_client.tracking.options import DetectionOptions
 from stream_client.transport.options import TlsOptions, TransportOptions
@@ -32,6 +33,8 @@ examples:
   and their labels in a stream       --input_stream 0 --classifier models/exercises --output_stream screen
   what a detector finds, followed    --grpc_address host:9000 --api unary --model_name yolo --labels coco.txt \\
                                      --detections auto --tracker bytetrack --input_stream 0 --output_stream screen
+  a recording of weeks               --input_stream 0 --output_stream 'rec/%Y-%m-%d/%H-%M.mp4' --segment 10m \\
+                                     --keep_for 14d --keep_size 200GB
   how long which label, in videos    analyze *.mp4 --out analyzed/                  (analyze --help)
   many cameras, each supervised      fleet streams.toml                             (fleet --help)
   archives, each video once          batch archive/ --output results/              (batch --help)
@@ -56,9 +59,17 @@ def build_parser() -> argparse.ArgumentParser:
     add_settings(add, SourceOptions)
     add_settings(add, RunOptions, "enforce_fps")
     add = parser.add_argument_group("outputs").add_argument
-    outputs = ("output_stream", "labels_output", "label_changes_output", "landmarks_output", "label_text")
+    outputs = (
+        "output_stream",
+        "labels_output",
+        "label_changes_output",
+        "landmarks_output",
+        "label_text",
+        "stream_name",
+    )
     add_settings(add, StreamOptions, *outputs)
     add_settings(add, SinkOptions)
+    add_settings(parser.add_argument_group("recording").add_argument, RecordingOptions)
     add = parser.add_argument_group("classifier in the client").add_argument
     add_settings(add, ClassifierOptions)
     add("--dry_run", "--dry-run", action="store_true", help="print the samples that a training buffer would get")

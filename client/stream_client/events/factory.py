@@ -11,8 +11,10 @@ from stream_client.publishing.options import SinkOptions
 from stream_client.publishing.sharing import EncoderPool
 
 
-def open_events(options: EventOptions, video: SinkOptions, pool: EncoderPool) -> EventsSink:
+def open_events(options: EventOptions, video: SinkOptions, pool: EncoderPool, stream: str | None = None) -> EventsSink:
     """The sink for these rules. Clips share the encoder that outputs of the same ``pool`` have.
+
+    ``stream`` is the stream's name in events, by default made from the source's.
 
     Raises :class:`.ConfigurationError`.
     """
@@ -29,5 +31,5 @@ def open_events(options: EventOptions, video: SinkOptions, pool: EncoderPool) ->
         [open_event_output(name) for name in names],
         folder=options.events_dir,
         clips=clips,
-        stream=options.stream_name,
+        stream=stream,
     )

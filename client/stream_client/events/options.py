@@ -34,14 +34,11 @@ class EventOptions:
         default="5,10",
         metadata=setting("seconds before and after an event that its clip shows; 0: no clips", metavar="BEFORE,AFTER"),
     )
-    stream_name: str | None = field(
-        default=None, metadata=setting("the stream's name in events", otherwise="made from the input's name")
-    )
 
     def __post_init__(self) -> None:
         check(self)
         _ = self.clip
-        if not self.events and (self.events_output or self.stream_name):
+        if not self.events and self.events_output:
             raise ConfigurationError("events come from rules: name their file", option="events")
 
     @property

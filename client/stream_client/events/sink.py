@@ -1,7 +1,6 @@
 """The sink that finds events in a stream and hands them on."""
 
 import logging
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,12 +17,12 @@ from stream_client.events.outputs.delivery import Delivery
 from stream_client.events.rules import Rule, needs_landmarks
 from stream_client.events.scene import scene_of
 from stream_client.frames import Result, StreamInfo
+from stream_client.util.stream_names import stream_name
 
 logger = logging.getLogger(__name__)
 
 _FLUSH_SECONDS = 0.8
 """For each message that waits at the end. Ctrl-C ends a run within two seconds."""
-_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 @dataclass(slots=True)
@@ -165,8 +164,3 @@ class EventsSink:
             self._snapshots_failed = True
             return None
         return str(path)
-
-
-def stream_name(name: str) -> str:
-    """A name for topics and files, of the name of a source."""
-    return _NOT_IN_NAMES.sub("-", name).strip("-.")[-64:] or "stream"

@@ -94,7 +94,7 @@ def _filled(settings: Settings, name: str) -> Settings:
             return value.replace("{stream}", name)
         return [fill(each) for each in value] if isinstance(value, list) else value
 
-    return {key: fill(value) for key, value in _as_text(settings).items()}
+    return {"stream_name": name, **{key: fill(value) for key, value in _as_text(settings).items()}}
 
 
 def _as_text(settings: Settings) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """The sound of a source, carried into a file: copied where the container allows, else as AAC, or Opus in WebM."""
 
 import logging
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -29,19 +30,36 @@ _LONGEST_SILENCE = 10.0
 """A longer gap, in seconds, is left as a gap."""
 
 
-class AudioWriter:
-    """Muxes a source's sound into ``output``, a file with the extension ``suffix``, up to the video's time.
+class AudioFeed:
+    """The sound of ``track`` for one output with the extension ``suffix``: one file, or several that follow each other.
 
-    Sound that cannot be written is left out, so that the video always goes on.
-
-    It listens from the moment it is made. :meth:`start` adds the stream to the output.
+    It listens from the moment it is made.
     """
 
     def __init__(self, track: SoundTrack, suffix: str) -> None:
-        self._track = track
+        self.track = track
+        self.copied = track.steady and track.codec in _COPYABLE[suffix]
+        """Whether packets are copied; otherwise the sound is encoded anew."""
+        self._listener = track.listen(decoded=not self.copied)
+
+    def take(self, before: float, zero: float) -> list[Sound]:
+        """What there is before that time, at most once. Times count from ``zero``, in seconds of the source."""
+        return [replace(sound, time=sound.time - zero) for sound in self._listener.take(before + zero)]
+
+
+class AudioWriter:
+    """Muxes a source's sound into a file with the extension ``suffix``, up to the video's time.
+
+    Sound that cannot be written is left out, so that the video always goes on. The file's time begins at ``zero``,
+    in seconds of the source. :meth:`start` adds the stream to the output.
+    """
+
+    def __init__(self, feed: AudioFeed, suffix: str, zero: float = 0.0) -> None:
+        self._feed = feed
+        self._track = feed.track
         self._suffix = suffix
-        self._copy = track.steady and track.codec in _COPYABLE[suffix]
-        self._listener = track.listen(decoded=not self._copy)
+        self._zero = zero
+        self._copy = feed.copied
         self._output: av.container.OutputContainer | None = None
         self._stream: av.AudioStream | None = None
         self._samples: SampleLine | None = None
@@ -64,9 +82,9 @@ class AudioWriter:
         self._samples = SampleLine(rate, layout)
 
     def advance(self, seconds: float) -> None:
-        """Mux all sound before ``seconds`` of the video."""
+        """Mux all sound before ``seconds`` of the file."""
         assert self._output is not None
-        for sound in self._listener.take(seconds):
+        for sound in self._feed.take(seconds, self._zero):
             try:
                 self._output.mux(self._copied(sound) if self._copy else self._encoded(sound))
             except ValueError as error:  # FFmpeg's "invalid argument" and "invalid data" are such as well

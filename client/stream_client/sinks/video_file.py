@@ -11,7 +11,7 @@ import av.error
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Image, Result, StreamInfo
 from stream_client.publishing.options import DEFAULTS
-from stream_client.sinks.audio import AudioWriter
+from stream_client.sinks.audio import AudioFeed, AudioWriter
 from stream_client.sinks.output_file import OutputFile, sink_errors
 from stream_client.util.media import YuvFrames, declare, even, threads_for, written_shape
 
@@ -28,10 +28,23 @@ class FileSink:
     file plays, without the last few frames. With ``fragmented`` it stays in fragments, as browsers' Media Source
     Extensions take it, and nothing is written a second time at the end. ``quality`` is x264's constant rate factor,
     0…51, lower is better.
+
+    One of several files that follow each other begins at ``zero``, in seconds of the source, and has the rest of the
+    ``sound`` that those before it had.
     """
 
-    def __init__(self, path: str | Path, *, quality: int = DEFAULTS.quality, fragmented: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        quality: int = DEFAULTS.quality,
+        fragmented: bool = False,
+        zero: float = 0.0,
+        sound: AudioFeed | None = None,
+    ) -> None:
         self._path = Path(path)
+        self._zero = zero
+        self._sound = sound
         self._output: OutputFile | None = None
         self._pipe: IO[bytes] | None = None
         self.name = f"file {self._path.name}"
@@ -70,8 +83,10 @@ class FileSink:
             self._pipe = self._path.open("wb", buffering=0) if self._output.is_pipe else None
             target = self._pipe or f"file:{self._output.written_to}"
             self._container = av.open(target, "w", format=container, options=options)
-        if info.sound is not None:
-            self._audio = AudioWriter(info.sound, suffix)
+        if self._sound is None and info.sound is not None:
+            self._sound = AudioFeed(info.sound, suffix)
+        if self._sound is not None:
+            self._audio = AudioWriter(self._sound, suffix, self._zero)
 
     def write(self, result: Result) -> bool:
         """Encode the result's image at the frame's own time."""
@@ -83,7 +98,8 @@ class FileSink:
                 self._start(result.image)
             assert self._stream is not None
             frame = self._frame(even(result.image), self._matrix)
-            pts = max(round(result.time / _TIME_BASE), self._last_pts + 1)
+            seconds = result.time - self._zero
+            pts = max(round(seconds / _TIME_BASE), self._last_pts + 1)
             self._last_pts = pts
             frame.pts = pts
             frame.time_base = _TIME_BASE
@@ -92,7 +108,7 @@ class FileSink:
                 frame = frame.reformat(width=self._stream.width, height=self._stream.height)
             packets = self._stream.encode(frame)
             if self._audio is not None:
-                self._audio.advance(result.time)
+                self._audio.advance(seconds)
             self._container.mux(packets)
             self._output.take_place()
             self._count += 1

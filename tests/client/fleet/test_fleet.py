@@ -158,8 +158,10 @@ def test_defaults_are_filled_with_the_streams_name(tmp_path: Path) -> None:
         "[streams.door]\ninput_stream = 0\n[streams.hall]\ninput_stream = 1\nmax_side = 320\n"
     )
     door, hall = read_plans(path)
-    assert door.settings == {"input_stream": "0", "output_stream": ["door.mp4"], "max_side": 640}
-    assert hall.settings == {"input_stream": "1", "output_stream": ["hall.mp4"], "max_side": 320}
+    filled = {"stream_name": "door", "input_stream": "0", "output_stream": ["door.mp4"], "max_side": 640}
+    assert door.settings == filled
+    filled = {"stream_name": "hall", "input_stream": "1", "output_stream": ["hall.mp4"], "max_side": 320}
+    assert hall.settings == filled
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"[streams", b"a = "])

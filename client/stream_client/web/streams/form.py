@@ -22,8 +22,8 @@ _GROUPS: dict[str, type] = {
     "servable": TransportOptions,
     "run": RunOptions,
 }
-_WITHHELD = ("grpc_address", "connect_timeout", "shared_memory", "allow_pickle")
-"""The application's own server, and what would run code of a file."""
+_WITHHELD = ("grpc_address", "connect_timeout", "shared_memory", "allow_pickle", "stream_name")
+"""The application's own server, what would run code of a file, and a name beside the one that a stream has here."""
 _LONGEST = 2000
 _MOST_OUTPUTS = 8
 MAX_NAME = 100

@@ -1,0 +1,1 @@
+"""Recording for weeks: files cut at the clock, a quota, and an index to search."""
