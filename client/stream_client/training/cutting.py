@@ -22,12 +22,8 @@ def cut(
     timestamps: npt.NDArray[np.int64], landmarks: Array, schema: FeatureSchema, window: WindowSpec
 ) -> tuple[Window, ...]:
     """The windows of a track, in order."""
-    buffer = WindowBuffer(schema, window)
-    return tuple(
-        found
-        for timestamp, points in zip(timestamps, landmarks, strict=True)
-        for found in buffer.add(int(timestamp), None if np.isnan(points[0, 0]) else points)
-    )
+    known = (None if np.isnan(points[0, 0]) else points for points in landmarks)
+    return tuple(WindowBuffer(schema, window).add_all(timestamps.tolist(), known))
 
 
 def streams_of(

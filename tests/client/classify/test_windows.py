@@ -160,3 +160,24 @@ def test_the_hash_covers_features_and_windows() -> None:
 def test_an_impossible_window_is_refused(arguments: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError, match=r"^window: "):
         WindowSpec(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("pooling", [SPEC.pooling, ("flatten",)])
+@given(
+    steps=st.lists(st.sampled_from([-900_000, 1, 20_000, 33_333, 80_000, 290_000, 700_000]), min_size=40, max_size=90),
+    absent=st.sets(st.integers(0, 90), max_size=4),
+    at=st.integers(0, 90),
+)
+@settings(max_examples=60, deadline=None)
+def test_all_frames_at_once_give_the_same_windows(
+    pooling: tuple[str, ...], steps: list[int], absent: set[int], at: int
+) -> None:
+    times = np.cumsum(steps).tolist()
+    points = [None if index in absent else pose(index / 20) for index in range(len(times))]
+    spec = WindowSpec(length_ms=300, overlap_ms=100, rate=20, max_gap_ms=300, pooling=pooling)
+    one, many = WindowBuffer(SCHEMA, spec), WindowBuffer(SCHEMA, spec)
+    single = [window for time, landmarks in zip(times, points, strict=True) for window in one.add(time, landmarks)]
+    together = [*many.add_all(times[:at], points[:at]), *many.add_all(times[at:], points[at:])]
+    assert [(window.start, window.end) for window in together] == [(window.start, window.end) for window in single]
+    for ours, theirs in zip(together, single, strict=True):
+        np.testing.assert_array_equal(ours.row, theirs.row)
