@@ -22,6 +22,7 @@ from stream_client.run_settings import run_settings, run_transport
 from stream_client.tracking.options import DetectionOptions
 from stream_client.transport.options import EMBEDDED
 from stream_client.util.settings import read
+from stream_client.util.wording import counted
 
 _EPILOG = """
 An input is a video, a folder, a pattern ('clips/**/*.mp4'), a list (@FILE), a URL, or s3:// and the like (extra
@@ -67,7 +68,8 @@ def run(arguments: Sequence[str]) -> BatchSummary:
     with ExitStack() as stack:
         stack.enter_context(claim(options.output))
         planned = plan(options, settings, videos)
-        _say(f"{len(videos)} videos, {planned.current} have their results{_reason(planned.others)}")
+        have = "has its" if planned.current == 1 else "have their"
+        _say(f"{counted(len(videos), 'video')}, {planned.current} {have} results{_reason(planned.others)}")
         if planned.missing and transport.address == EMBEDDED:
             server = stack.enter_context(EmbeddedServer(read(EmbeddedOptions, given)))
             settings |= _of_server(settings, server)

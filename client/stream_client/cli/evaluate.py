@@ -23,8 +23,8 @@ from stream_client.training.landmarks import GraphServerLandmarks
 from stream_client.training.load import with_recordings
 from stream_client.training.material.beside import spans_in_seconds
 from stream_client.training.material.search import SearchOptions, search
-from stream_client.training.wording import counted
 from stream_client.util.settings import read
+from stream_client.util.wording import counted
 
 
 def build_parser() -> argparse.ArgumentParser:

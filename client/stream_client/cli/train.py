@@ -25,8 +25,8 @@ from stream_client.training.strips import StripOptions
 from stream_client.training.train import TrainOptions, train, without_augmentation
 from stream_client.training.versions import choose_version, keep_newest
 from stream_client.training.windows import ClipOptions
-from stream_client.training.wording import counted
 from stream_client.util.redact import redact
+from stream_client.util.wording import counted
 
 _WINDOW_MS = 500.0
 

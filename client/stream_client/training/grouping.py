@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stream_client.training.wording import counted
+from stream_client.util.wording import counted
 
 Integers = npt.NDArray[np.intp]
 

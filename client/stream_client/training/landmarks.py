@@ -18,10 +18,10 @@ from stream_client.monitoring.progress import Progress
 from stream_client.options import RunOptions
 from stream_client.sources.file import FileSource
 from stream_client.training.clips import Track
-from stream_client.training.material.kinds import is_photo
 from stream_client.training.photos import PhotoSource
 from stream_client.transport.options import TransportOptions
 from stream_client.transport.servable import LANDMARK_GRAPH
+from stream_client.util.file_kinds import is_photo
 
 _RESPONSE_TIMEOUT = 60.0
 """Seconds to wait for a frame's landmarks. They arrive late on a busy machine."""

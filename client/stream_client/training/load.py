@@ -9,12 +9,12 @@ from stream_client.errors import ConfigurationError
 from stream_client.training.clips import FindLandmarks, LabelledClip, Track
 from stream_client.training.dataset import Dataset
 from stream_client.training.landmarks import GraphServerLandmarks
-from stream_client.training.material.kinds import is_photo, is_recording
 from stream_client.training.material.recordings import read_track
 from stream_client.training.material.search import SearchOptions, search
 from stream_client.training.tables import read_table
 from stream_client.training.windows import ClipOptions, clips_dataset
-from stream_client.training.wording import counted, listed
+from stream_client.util.file_kinds import is_photo, is_recording
+from stream_client.util.wording import counted, listed
 
 
 def load_dataset(

@@ -12,7 +12,7 @@ from stream_client.training.dataset import Dataset
 from stream_client.training.estimators import shares_of
 from stream_client.training.held_out import HeldOut
 from stream_client.training.strips import Mistake
-from stream_client.training.wording import counted
+from stream_client.util.wording import counted
 
 _TEMPLATE = "report.html"
 

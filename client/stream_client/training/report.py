@@ -12,7 +12,7 @@ from stream_client.training.estimators import Matrix, Scores
 from stream_client.training.page import Page
 from stream_client.training.result import Training
 from stream_client.training.strips import Mistake
-from stream_client.training.wording import counted
+from stream_client.util.wording import counted
 
 _CELL, _MARGIN = 76, 10
 

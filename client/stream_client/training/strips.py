@@ -13,9 +13,9 @@ from stream_client.training.clips import FindLandmarks
 from stream_client.training.dataset import Dataset
 from stream_client.training.grouping import Origin
 from stream_client.training.held_out import HeldOut
-from stream_client.training.material.kinds import is_photo, is_recording
 from stream_client.training.photos import read_photo
 from stream_client.training.skeletons import alone, data_uri, on_frame, path
+from stream_client.util.file_kinds import is_photo, is_recording
 
 _FRAMES = 5
 _MOST = 12

@@ -15,7 +15,7 @@ from stream_client.errors import ConfigurationError
 from stream_client.training.augment import jittered, mirror, mirrored_target
 from stream_client.training.dataset import Dataset, check_labels, group_of
 from stream_client.training.grouping import Groups, Integers, Origin, grouped
-from stream_client.training.wording import counted
+from stream_client.util.wording import counted
 
 Array = npt.NDArray[np.float64]
 

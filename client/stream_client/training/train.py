@@ -35,7 +35,7 @@ from stream_client.training.report import confusion_plot, model_card, training_p
 from stream_client.training.result import Training
 from stream_client.training.strips import StripOptions, worst_mistakes
 from stream_client.training.versions import choose_version, new_version
-from stream_client.training.wording import listed
+from stream_client.util.wording import listed
 
 _AS_STEADY = 0.02
 """A more accurate model may agree with itself at lower frame rates by this share less, and not by more."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stream_client.errors import ConfigurationError
-from stream_client.training.wording import counted
+from stream_client.util.wording import counted
 
 _LEAST_FREE = 100 << 20
 """Bytes that have to be free in the model directory. A model and its report need a few MB."""

@@ -17,7 +17,7 @@ from stream_client.training.dataset import Dataset, Rows, check_labels, group_of
 from stream_client.training.duplicates import duplicate_notes, near_duplicates, together
 from stream_client.training.grouping import BETWEEN, Groups, Origin, grouped
 from stream_client.training.tables import poses_to_dataset, torso_aligned
-from stream_client.training.wording import counted, listed
+from stream_client.util.wording import counted, listed
 
 Array = npt.NDArray[np.float64]
 

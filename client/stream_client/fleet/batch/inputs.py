@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 
 from stream_client.errors import ConfigurationError, SourceError
 from stream_client.util.extras import install_command
+from stream_client.util.file_kinds import VIDEO
 from stream_client.util.redact import redact
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-VIDEOS = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".m2ts", ".wmv", ".flv"})
-"""What a folder is searched for. A file that is named is taken whatever it is called."""
 _KEY_LETTERS = 60
 _CHUNK = 1 << 20
 
@@ -44,6 +43,8 @@ class Video:
 
 def find_videos(inputs: Sequence[str]) -> list[Video]:
     """Every video of ``inputs``, once, in order. ``@FILE`` is a list, one input a line.
+
+    Folders are searched for the extensions of videos. A file that is named is taken whatever it is called.
 
     Raises :class:`.ConfigurationError` where an input is nothing, or nothing is found at all.
     """
@@ -87,7 +88,7 @@ def _videos_in(folder: str) -> Iterator[str]:
 
 
 def _is_video(name: str) -> bool:
-    return posixpath.splitext(name)[1].lower() in VIDEOS
+    return posixpath.splitext(name)[1].lower() in VIDEO
 
 
 def _remote(url: str) -> Iterator[str]:

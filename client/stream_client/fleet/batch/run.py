@@ -15,6 +15,7 @@ from stream_client.fleet.batch.job import Batch
 from stream_client.fleet.batch.manifest import Record, ResultFolder, settings_hash
 from stream_client.fleet.batch.options import BatchOptions
 from stream_client.fleet.batch.pool import WorkerPool
+from stream_client.util.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,5 +123,6 @@ def failure_of(summary: BatchSummary) -> StreamClientError | None:
     if not summary.failed and not summary.left:
         return None
     lacking = summary.failed + summary.left
-    text = f"{lacking} of {lacking + summary.done + summary.current} videos have no results"
+    have = "has" if lacking == 1 else "have"
+    text = f"{lacking} of {counted(lacking + summary.done + summary.current, 'video')} {have} no results"
     return StreamClientError(f"{text}: run it again to do what is missing")

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from stream_client.errors import ConfigurationError
-from stream_client.training.wording import counted
+from stream_client.util.wording import counted
 
 _MOST_FILES = 100_000
 _SPARE = 1 << 30

@@ -9,7 +9,7 @@ import av.error
 from stream_client.errors import SourceCodecError, SourceError, SourceNotFoundError
 from stream_client.training.annotations import Annotation
 from stream_client.training.clips import Span
-from stream_client.training.material.kinds import is_photo, is_recording, is_seen
+from stream_client.util.file_kinds import is_photo, is_recording, is_seen
 
 _EPSILON = 1e-6
 

@@ -11,9 +11,9 @@ from stream_client.training.annotations import Annotation, read_annotation_file
 from stream_client.training.clips import LabelledClip, Span, one_line
 from stream_client.training.material.archives import download, is_url, unpack
 from stream_client.training.material.beside import annotated_file, annotation_beside, label_file, spans_in_seconds
-from stream_client.training.material.kinds import ARCHIVE, is_recording, is_seen
 from stream_client.training.material.recordings import read_labels
-from stream_client.training.wording import counted, listed
+from stream_client.util.file_kinds import ARCHIVE, is_recording, is_seen
+from stream_client.util.wording import counted, listed
 
 BACKGROUND = "_background"
 """The folder of clips and photos that show none of the classes."""

@@ -201,4 +201,4 @@ def test_the_command_says_what_it_did(
     assert "6 videos, 0 have their results" in text
     assert "6 videos, 6 have their results" in text
     assert "1 x the video is not a video" in text
-    assert "error: 1 of 7 videos have no results: run it again" in text
+    assert "error: 1 of 7 videos has no results: run it again" in text

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-VIDEO = frozenset({".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".ts", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp"})
+VIDEO = frozenset(
+    {".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".ts", ".m2ts", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp"}
+)
 PHOTO = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 RECORDING = frozenset({".jsonl", ".parquet"})
 """Landmarks as a run writes them."""
