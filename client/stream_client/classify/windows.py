@@ -185,7 +185,7 @@ class WindowBuffer:
         return self._windows(self._resampler.add(timestamp, landmarks))
 
     def add_all(self, timestamps: Iterable[int], landmarks: Iterable[npt.NDArray[np.floating] | None]) -> list[Window]:
-        """The same windows as :meth:`add` gives for each frame, faster: features are computed for many frames at once."""
+        """The same windows as :meth:`add` gives for each frame. Features of many frames are computed at once."""
         frames = zip(timestamps, landmarks, strict=True)
         return self._windows([sample for at, points in frames for sample in self._resampler.add(at, points)])
 
