@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from kserve_wire.pictures import UNDECLARED
+
 if TYPE_CHECKING:
     from stream_client.sound import SoundTrack
 
 Image = npt.NDArray[np.uint8]
 """uint8 [height, width, 3], red, green, blue."""
 Points = npt.NDArray[np.float32]
-MAX_PIXELS = 8192 * 4320
-"""The most pixels of a frame: DCI 8K. A frame takes three bytes a pixel, and more while it is decoded."""
 
 POSE_POINTS, HAND_POINTS, FACE_POINTS = 33, 21, 468
-BT709, UNDECLARED = 1, 2
 
 _HDR = {16: "PQ", 18: "HLG"}
 

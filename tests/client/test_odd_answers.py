@@ -10,9 +10,9 @@ import pytest
 
 from kserve_wire.messages import ModelInferRequest, ModelInferResponse, ModelMetadataResponse
 from kserve_wire.names import TIMESTAMP
+from kserve_wire.pictures import MAX_PIXELS
 from stream_client import Result, RunOptions, StreamClient, Summary, TransportOptions
 from stream_client.errors import ProtocolError, StreamClientError
-from stream_client.frames import MAX_PIXELS
 from stream_client.transport.options import Api
 from tests.support.kserve_server import Reply, Script, ScriptedServer, answer, echo
 

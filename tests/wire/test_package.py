@@ -24,5 +24,10 @@ def test_a_module_loads_neither_client_nor_server_nor_their_libraries(module: st
     assert not loaded_by(module) & FOREIGN
 
 
+@pytest.mark.parametrize("module", ["decoder", "jpeg", "rgb"])
+def test_pictures_are_of_neither_side(module: str) -> None:
+    assert not loaded_by(f"kserve_wire.pictures.{module}") & (FOREIGN - {"av"})
+
+
 def test_the_malloc_settings_need_neither_numpy_nor_protobuf() -> None:
     assert not loaded_by("kserve_wire.malloc") & {"numpy", "google"}

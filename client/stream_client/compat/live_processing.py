@@ -13,10 +13,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from kserve_wire.pictures.jpeg import decode_image
 from stream_client.errors import ConfigurationError
 from stream_client.landmark_finder import LandmarkFinder
 from stream_client.transport.options import EMBEDDED
-from stream_client.util.encoded_images import decode_image
 
 logger = logging.getLogger(__name__)
 

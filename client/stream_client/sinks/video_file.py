@@ -8,12 +8,13 @@ from typing import IO
 import av
 import av.error
 
+from kserve_wire.pictures.rgb import threads_for
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Image, Result, StreamInfo
 from stream_client.publishing.options import DEFAULTS
 from stream_client.sinks.audio import AudioFeed, AudioWriter
 from stream_client.sinks.output_file import OutputFile, sink_errors
-from stream_client.util.media import YuvFrames, declare, even, threads_for, written_shape
+from stream_client.util.media import YuvFrames, declare, even, written_shape
 
 logger = logging.getLogger(__name__)
 

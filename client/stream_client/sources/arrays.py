@@ -8,10 +8,10 @@ from fractions import Fraction
 
 import numpy as np
 
+from kserve_wire.pictures.jpeg import decode_image
 from stream_client.errors import SourceError
 from stream_client.frames import Frame, Image, StreamInfo
 from stream_client.util.clock import SteadyClock
-from stream_client.util.encoded_images import decode_image
 
 SourceImage = Image | bytes
 """What a program gives for a frame: RGB uint8 [height, width, 3], or the bytes of a JPEG or PNG."""

@@ -4,8 +4,8 @@ import logging
 
 import av
 
+from kserve_wire.pictures import MAX_PIXELS
 from stream_client.errors import SourceCodecError
-from stream_client.frames import MAX_PIXELS
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ import av
 import numpy as np
 import pytest
 
+from kserve_wire.pictures import MAX_PIXELS
 from stream_client.errors import SourceCodecError, SourceError
-from stream_client.frames import MAX_PIXELS
 from stream_client.rtsp.h264 import RtpPacketiser, parameter_sets, session_description, split_access_unit
 from stream_client.rtsp.messages import interleaved
 from stream_client.sources.file import FileSource

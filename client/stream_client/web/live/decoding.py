@@ -3,8 +3,8 @@
 import av
 import av.error
 
+from kserve_wire.pictures.jpeg import decode_image
 from stream_client.frames import Image
-from stream_client.util.encoded_images import decode_image
 from stream_client.util.media import RgbImages
 from stream_client.web.live.messages import JPEG, KEY, SentFrame
 

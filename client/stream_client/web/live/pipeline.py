@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kserve_wire.pictures.jpeg import encode_jpeg
 from stream_client.aio import AsyncStreamClient
 from stream_client.classify.factory import open_classifier
 from stream_client.frames import Image, Result
@@ -16,7 +17,6 @@ from stream_client.options import ClassifierOptions, RunOptions
 from stream_client.processing.labels import read_label_names
 from stream_client.processing.results import LandmarkClassifier, annotated
 from stream_client.transport.servable import LANDMARK_GRAPH
-from stream_client.util.encoded_images import encode_jpeg
 from stream_client.web.live.camera import BrowserCamera
 from stream_client.web.live.messages import result_message
 from stream_client.web.state import State

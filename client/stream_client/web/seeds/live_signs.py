@@ -8,13 +8,13 @@ import time
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from kserve_wire.pictures.jpeg import decode_image
 from stream_client.aio import AsyncStreamClient
 from stream_client.classify.factory import open_classifier
 from stream_client.errors import StreamClientError
 from stream_client.options import ClassifierOptions, RunOptions
 from stream_client.processing.results import LandmarkClassifier
 from stream_client.transport.servable import LANDMARK_GRAPH
-from stream_client.util.encoded_images import decode_image
 from stream_client.util.redact import redact
 from stream_client.web.answers import result_value
 from stream_client.web.live.decoding import MAX_PIXELS

@@ -5,8 +5,8 @@ import threading
 import numpy as np
 from PIL import Image as PillowImage
 
+from kserve_wire.pictures.jpeg import encode_jpeg
 from stream_client.frames import Image, Result, StreamInfo
-from stream_client.util.encoded_images import encode_jpeg
 from stream_client.web.streams.followers import Followers
 
 MAX_SIDE = 960

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from stream_client.util.encoded_images import decode_image
+from kserve_wire.pictures.jpeg import decode_image
 from tests.support.video import picture
 
 

@@ -1,4 +1,4 @@
-"""Images as JPEG or PNG bytes."""
+"""Frames as JPEG or PNG bytes."""
 
 import io
 
@@ -7,7 +7,7 @@ import numpy.typing as npt
 from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 
-from stream_client.frames import MAX_PIXELS
+from kserve_wire.pictures import MAX_PIXELS
 
 
 def decode_image(data: bytes | bytearray | memoryview, max_pixels: int = MAX_PIXELS) -> npt.NDArray[np.uint8]:
@@ -22,6 +22,15 @@ def decode_image(data: bytes | bytearray | memoryview, max_pixels: int = MAX_PIX
             return np.asarray(image.convert("RGB"))
     except (UnidentifiedImageError, OSError, SyntaxError, PillowImage.DecompressionBombError) as error:
         raise ValueError(f"not a JPEG or PNG that can be decoded ({len(data)} bytes)") from error
+
+
+def image_size(data: bytes) -> tuple[int, int]:
+    """Width and height of a JPEG or PNG in pixels, from its header; raises ``ValueError`` for anything else."""
+    try:
+        with PillowImage.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+            return image.size
+    except (UnidentifiedImageError, OSError, SyntaxError, PillowImage.DecompressionBombError) as error:
+        raise ValueError(f"not a JPEG or PNG ({len(data)} bytes)") from error
 
 
 def encode_jpeg(image: npt.NDArray[np.uint8], quality: int = 80) -> bytes:
