@@ -26,8 +26,11 @@ from typing_extensions import override
 
 from graph_server.assets import ensure_clip
 from graph_server.cli.landmarks import frames
+from kserve_wire.datatypes import join_elements
+from kserve_wire.encoded import ENCODED_FRAME
 from kserve_wire.messages import ModelInferRequest
 from kserve_wire.names import TIMESTAMP
+from kserve_wire.pictures.jpeg import encode_jpeg
 from stream_client.landmarks.decoder import coordinate_image
 from tests.conftest import ROOT
 from tests.support.graph_server import graph_server_process, stamps, stream, unary
@@ -39,8 +42,9 @@ GRAPHS: dict[Path, tuple[str, ...]] = {
     NATIVE: (
         *("holisticClassifier", "holisticClassifierSparse", "holisticLandmarks", "holisticPersons"),
         *("holisticTracking", "holisticTrackingFast", "irisTracking", "passThrough"),
+        "holisticEncoded",
     ),
-    PYTHON: ("holisticClassifier", "holisticPersons"),
+    PYTHON: ("holisticClassifier", "holisticPersons", "holisticEncoded"),
 }
 """The shipped graphs, by configuration."""
 NOBODY = "Unknown error during mediapipe execution"
@@ -80,6 +84,11 @@ def kinds(person: Frame, random: np.random.Generator) -> dict[str, Frame]:
     }
 
 
+def _rgb(frame: Frame) -> Frame:
+    """All that a JPEG can hold of a frame."""
+    return np.ascontiguousarray(frame[..., :3] if frame.shape[2] > 1 else np.repeat(frame, 3, axis=2))
+
+
 def sequence(count: int, seed: int) -> Iterator[Frame]:
     """``count`` frames: of a person, and after each one or two a degenerate one, in random order."""
     random = np.random.default_rng(seed)
@@ -100,6 +109,10 @@ def request(config: Path, graph: str, frame: Frame, timestamp: int) -> ModelInfe
     inputs = {"image" if graph == "passThrough" else "first_input_video": frame}
     if graph == "holisticLandmarks":
         inputs["coordinates"] = coordinate_image(frame.shape[1], frame.shape[0])
+    if graph.startswith("holisticEncoded"):
+        inputs = {}
+        made.inputs.add(name=ENCODED_FRAME, datatype="BYTES", shape=[1])
+        made.raw_input_contents.append(join_elements([encode_jpeg(_rgb(frame))]))
     for name, value in inputs.items():
         made.inputs.add(name=name, datatype="UINT8", shape=value.shape)
         made.raw_input_contents.append(value.tobytes())

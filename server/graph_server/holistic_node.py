@@ -24,9 +24,13 @@ from graph_server.graph.runtime import Graph
 from graph_server.models.model import ModelConfig
 from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
+from graph_server.python_nodes.tensor import Tensor
 from graph_server.resources import cache_folder, project_file
+from kserve_wire.encoded import ENCODED_FRAME
 
 IMAGE, TIMESTAMP = "first_input_video", "frame_timestamp"
+FRAMES = (IMAGE, ENCODED_FRAME)
+"""The inputs that take frames: raw or encoded. A graph has one of them."""
 MOST_SESSIONS = 64
 """The most sessions that keep their state. For one more, the session that was idle longest ends."""
 
@@ -48,13 +52,13 @@ class Session:
         self._graph = Graph(definition, REGISTRY, models)
         self._graph.start({}, self._take)
 
-    def process(self, image: Array, timestamp: int) -> Mapping[str, Array]:
-        """The outputs for a frame, uint8 [height, width, 1, 3 or 4], by name. ``timestamp``, in µs, must rise.
+    def process(self, stream: str, frame: Array, timestamp: int) -> Mapping[str, Array]:
+        """The outputs for a frame of that input stream, by name. ``timestamp``, in µs, must rise.
 
         Raises :class:`~graph_server.errors.GraphError`.
         """
         self._found = {}
-        self._graph.add_packet(IMAGE, image, timestamp)
+        self._graph.add_packet(stream, frame, timestamp)
         self._graph.wait_until_idle()
         return self._found
 
@@ -67,7 +71,7 @@ class Session:
 
 
 class HolisticModel:
-    """``OvmsPythonModel`` for ``graphs/holistic_python`` and ``graphs/holistic_persons_python``.
+    """``OvmsPythonModel`` of the Python graphs: ``graphs/holistic_python`` and those beside it.
 
     The graph must have ``num_threads: 1``. ``graph`` is the folder of the graph that does the work.
 
@@ -78,7 +82,7 @@ class HolisticModel:
 
     def __init__(
         self,
-        make_tensor: Callable[[str, Array], Any],
+        make_tensor: Callable[..., Any],
         models_dir: Path | None = None,
         *,
         graph: str = "holistic_classifier",
@@ -105,18 +109,22 @@ class HolisticModel:
         Raises :class:`ValueError` for a wrong frame, and :class:`~graph_server.errors.GraphError`.
         """
         given = {tensor.name: np.asarray(tensor.data) for tensor in inputs}
-        image = given.get(IMAGE)
-        if image is None or image.dtype != np.uint8 or not _is_frame(image.shape):
-            raise ValueError(f"{IMAGE} must be UINT8 [height, width, 1, 3 or 4]")
+        stream = next((name for name in FRAMES if name in given), IMAGE)
+        frame = _frame(stream, given.get(stream))
         timestamp = int(given[TIMESTAMP][0]) if TIMESTAMP in given else time.time_ns() // 1000
         thread = threading.get_native_id()
         session = self._session(thread)
         try:
-            found = session.process(image, timestamp)
+            found = session.process(stream, frame, timestamp)
         except Exception:
             self._forget(thread)
             raise
-        return [self._make_tensor(name, np.ascontiguousarray(value)) for name, value in found.items()]
+        return [self._made(name, value) for name, value in found.items()]
+
+    def _made(self, name: str, value: Array) -> Any:
+        if isinstance(value, Tensor):
+            return self._make_tensor(name, value.contiguous(), value.shape, value.datatype)
+        return self._make_tensor(name, np.ascontiguousarray(value))
 
     def finalize(self) -> None:
         """End all sessions."""
@@ -148,6 +156,15 @@ class HolisticModel:
             session = self._sessions.pop(thread, None)
         if session is not None:
             session.close()
+
+
+def _frame(stream: str, data: Array | None) -> Array:
+    """What the graph takes; raises :class:`ValueError`. OVMS gives a tensor of BYTES as its raw bytes."""
+    if stream == ENCODED_FRAME and data is not None:
+        return Tensor.of_bytes(stream, np.ascontiguousarray(data).reshape(-1).view(np.uint8).data, (1,), "BYTES")
+    if data is None or data.dtype != np.uint8 or not _is_frame(data.shape):
+        raise ValueError(f"{stream} must be UINT8 [height, width, 1, 3 or 4]")
+    return data
 
 
 def _is_frame(shape: tuple[int, ...]) -> bool:

@@ -36,6 +36,7 @@ class HolisticPersons(Calculator):
     - ``LANDMARKS``: float32 [m, 543, 5] (x, y and z over the image's width and height, visibility, presence), NaN
       where a part is not seen
     - ``WORLD``: float32 [m, 33, 3] in metres
+    - ``REGIONS``: float64 [m, 2], width and height of the region that a drawing takes for its scale, NaN in other rows
     - ``SCORES``: float32 [m, labels] of the model ``pose_classifier``, zeros in other rows
     """
 
@@ -48,6 +49,7 @@ class HolisticPersons(Calculator):
             "IDS": OV_TENSOR,
             "LANDMARKS": OV_TENSOR,
             "WORLD": OV_TENSOR,
+            "REGIONS": OV_TENSOR,
             "SCORES": OV_TENSOR,
         }
     )
@@ -89,6 +91,7 @@ class HolisticPersons(Calculator):
         ids = np.full(self._most, -1, np.int32)
         landmarks = np.full((self._most, sum(PARTS), 5), np.nan, np.float32)
         world = np.full((self._most, PARTS[0], 3), np.nan, np.float32)
+        regions = np.full((self._most, 2), np.nan, np.float64)
         for row, person in enumerate(persons):
             ids[row] = person.number
             start = 0
@@ -98,7 +101,9 @@ class HolisticPersons(Calculator):
                     landmarks[row, start : start + points] = part
                 start += points
             world[row] = person.pose.world[:, :3]
-        return {"COUNT": np.array([len(persons)], np.int32), "IDS": ids, "LANDMARKS": landmarks, "WORLD": world}
+            regions[row] = person.region.width, person.region.height
+        count = np.array([len(persons)], np.int32)
+        return {"COUNT": count, "IDS": ids, "LANDMARKS": landmarks, "WORLD": world, "REGIONS": regions}
 
     def _scores(self, persons: Sequence[Person]) -> Array:
         assert self._classifier is not None
