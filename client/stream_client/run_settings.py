@@ -105,6 +105,8 @@ def make_client(
 def run_transport(given: Settings) -> TransportOptions:
     """How a run reaches its servable: landmarks need the graph that gives them."""
     options = transport_options(given)
+    if options.wire != "raw" or options.returned != "picture":
+        return options  # the graphs for these give landmarks
     if options.model_name is None and (
         given.get("classifier")
         or given.get("landmarks_output")

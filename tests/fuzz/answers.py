@@ -120,6 +120,7 @@ def parse_and_build(number: int, seed: int) -> Counter[str]:
             builder = ResultBuilder(
                 roles=OutputFinder(servable, None, None),
                 restore=restorer(ImageFormat("image"), None),
+                sent_size=ImageFormat("image").sent_size,
                 label_names=("a", "b"),
                 start=0,
                 decoder=LandmarkDecoder(),

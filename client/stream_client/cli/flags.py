@@ -103,7 +103,7 @@ def add_server_flags(parser: argparse.ArgumentParser) -> Callable[..., argparse.
     group.
     """
     add = parser.add_argument_group("server").add_argument
-    inputs = ("model_name", "input_name", "input_layout", "input_dtype")
+    inputs = ("model_name", "input_name", "input_layout", "input_dtype", "wire", "jpeg_quality", "return")
     add_settings(add, TransportOptions, "grpc_address", *inputs)
     add("--tls", action="store_true", help="use TLS")
     add_settings(add, TlsOptions)

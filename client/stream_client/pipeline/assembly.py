@@ -95,6 +95,7 @@ class Processing:
         return ResultBuilder(
             roles=OutputFinder(servable, self.output_name, self.label_output_name),
             restore=restorer(session.image_format, small_frames),
+            sent_size=session.image_format.sent_size,
             label_names=names,
             start=start,
             decoder=LandmarkDecoder() if servable.gives_landmarks else None,

@@ -109,10 +109,10 @@ class OutputFinder:
 class ResultBuilder:
     """Turns outputs into results. ``start`` is the timestamp, in µs, of the source's time zero.
 
-    ``decoder`` makes landmarks of outputs, ``detector`` detections. With ``several`` the outputs are of several
-    persons; the tracks of a detector are persons where they have COCO's 17 key points. With a ``classifier`` the label
-    comes from it instead of the server, with a ``track_classifier`` that of each person. ``privacy`` hides what nobody
-    else may see.
+    ``sent_size`` gives width and height of the frame in an input tensor, as the server sees it. ``decoder`` makes
+    landmarks of outputs, ``detector`` detections. With ``several`` the outputs are of several persons; the tracks of a
+    detector are persons where they have COCO's 17 key points. With a ``classifier`` the label comes from it instead of
+    the server, with a ``track_classifier`` that of each person. ``privacy`` hides what nobody else may see.
     """
 
     def __init__(
@@ -120,6 +120,7 @@ class ResultBuilder:
         *,
         roles: Callable[[Mapping[str, Tensor]], OutputRoles],
         restore: ImageRestorer,
+        sent_size: Callable[[Tensor], tuple[int, int]],
         label_names: Sequence[str],
         start: int,
         decoder: LandmarkDecoder | None = None,
@@ -131,6 +132,7 @@ class ResultBuilder:
     ) -> None:
         self._roles = roles
         self._restore = restore
+        self._sent_size = sent_size
         self._label_names = tuple(label_names)
         self._start = start
         self._decoder = decoder
@@ -150,13 +152,14 @@ class ResultBuilder:
         drawn = outputs.get(roles.image) if roles.image else None
         scores = outputs.get(roles.scores) if roles.scores else None
         image = frame.image if drawn is None else self._restore(drawn, frame, sent)
+        sent_size = self._sent_size(sent)
         landmarks = None
         if self._decoder is not None:
-            landmarks = self._decoder.decode(outputs, _size(sent.array), _size(image), frame.timestamp)
+            landmarks = self._decoder.decode(outputs, sent_size, _size(image), frame.timestamp)
         detections = None
         if self._detector is not None:
-            detections = self._detector.read(outputs, _sent_size(sent.array), _size(image), frame.timestamp)
-        persons = self._persons(outputs, detections, _size(sent.array), _size(image), frame.timestamp)
+            detections = self._detector.read(outputs, sent_size, _size(image), frame.timestamp)
+        persons = self._persons(outputs, detections, sent_size, _size(image), frame.timestamp)
         label: Label | None
         if self._several:
             landmarks, label = (persons[0].landmarks, persons[0].label) if persons else (None, None)
@@ -176,7 +179,7 @@ class ResultBuilder:
             detections=detections,
             persons=persons,
         )
-        return result if self._privacy is None else self._hidden(result, _size(sent.array))
+        return result if self._privacy is None else self._hidden(result, sent_size)
 
     def _hidden(self, result: Result, sent: tuple[int, int]) -> Result:
         assert self._privacy is not None
@@ -224,13 +227,6 @@ class ResultBuilder:
 
 def _size(image: npt.NDArray[Any]) -> tuple[int, int]:
     return image.shape[1], image.shape[0]
-
-
-def _sent_size(tensor: npt.NDArray[Any]) -> tuple[int, int]:
-    """Width and height of an image in any layout: hwc, nhwc or nchw."""
-    shape = tensor.shape[1:] if tensor.ndim == 4 else tensor.shape
-    rows, columns = (shape[1], shape[2]) if shape[2] not in (1, 3, 4) else (shape[0], shape[1])
-    return columns, rows
 
 
 def annotated(result: Result) -> Image:

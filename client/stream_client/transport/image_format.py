@@ -6,16 +6,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kserve_wire.encoded import EncodedFrame, jpeg_frame, to_elements
+from kserve_wire.pictures import MAX_PIXELS, ROW_ALIGNMENT
+from kserve_wire.pictures.jpeg import decode_image, encode_jpeg, image_size
+from kserve_wire.pictures.rgb import aligned
 from stream_client.errors import BadInputError, ConfigurationError, ProtocolError
-from stream_client.frames import MAX_PIXELS, Frame, Image, Tensor
+from stream_client.frames import Frame, Image, Tensor
 from stream_client.transport.datatypes import DATATYPES, dtype_of
 from stream_client.transport.options import Layout
 from stream_client.transport.servable import Servable, TensorSpec
 
-ROW_ALIGNMENT = 16
-"""OVMS returns drawn images sheared unless the width is a multiple of this: it copies padded rows."""
-
 _CHANNELS = (1, 3, 4)
+_JPEG_START = b"\xff\xd8"
 _IMAGE_DATATYPES = DATATYPES - {"BOOL", "INT8", "BF16"}
 """Datatypes that hold 0…255 and that NumPy knows."""
 
@@ -24,7 +26,8 @@ _IMAGE_DATATYPES = DATATYPES - {"BOOL", "INT8", "BF16"}
 class ImageFormat:
     """How a servable takes frames: the input's name, layout, datatype and alignment of the width.
 
-    ``height`` and ``width`` are the model's fixed size, or ``None``.
+    ``height`` and ``width`` are the model's fixed size, or ``None``. Frames for ``BYTES`` are JPEGs of ``quality``, 1
+    to 95; the server aligns the width of what it decodes.
     """
 
     name: str
@@ -33,6 +36,7 @@ class ImageFormat:
     alignment: int = 1
     height: int | None = None
     width: int | None = None
+    quality: int = 90
 
     def to_tensor(self, image: Image) -> Tensor:
         """The input tensor for an RGB image: a view where nothing has to change, else one copy.
@@ -46,10 +50,9 @@ class ImageFormat:
                 f"the model's input {self.name!r} takes images of {self.width or 'any'}x{self.height or 'any'}, "
                 f"the source gives {width}x{height}: convert the source, or take a model with free dimensions"
             )
-        array: npt.NDArray[Any] = image
-        surplus = -width % self.alignment
-        if surplus:
-            array = np.pad(array, ((0, 0), (0, surplus), (0, 0)), mode="edge")
+        if self.datatype == "BYTES":
+            return encoded_tensor(self.name, jpeg_frame(encode_jpeg(image, self.quality)))
+        array: npt.NDArray[Any] = aligned(image, self.alignment)
         if self.layout == "nchw":
             array = array.transpose(2, 0, 1)
         if self.layout != "hwc":
@@ -59,14 +62,14 @@ class ImageFormat:
     def to_image(self, tensor: Tensor, frame: Frame) -> Image:
         """The RGB image in an output tensor, without the columns that were added as padding.
 
-        Takes [h, w, c], [1, h, w, c] and [1, c, h, w] with 1, 3 or 4 channels. Integers other than UINT8 are
-        clipped to 0…255; floating point is taken as 0…1 where no value is above 1, else as 0…255. A view where
+        Takes [h, w, c], [1, h, w, c] and [1, c, h, w] with 1, 3 or 4 channels, and a JPEG. Integers other than UINT8
+        are clipped to 0…255; floating point is taken as 0…1 where no value is above 1, else as 0…255. A view where
         nothing has to change. Raises :class:`.ProtocolError`.
         """
-        array = tensor.array
+        array = _decoded(tensor) if is_jpeg(tensor) else tensor.array
         if array.ndim == 4 and array.shape[0] == 1:
             array = array[0]
-        if array.ndim != 3 or 0 in array.shape or tensor.datatype == "BYTES":
+        if array.ndim != 3 or 0 in array.shape or array.dtype == object:
             raise ProtocolError(f"output {tensor.name!r} of shape {list(tensor.array.shape)} is not an image")
         if array.shape[2] not in _CHANNELS and array.shape[0] in _CHANNELS:
             array = array.transpose(1, 2, 0)
@@ -87,6 +90,35 @@ class ImageFormat:
             array = np.repeat(array, 3, axis=2)
         return array[:, :, :3]
 
+    def sent_size(self, tensor: Tensor) -> tuple[int, int]:
+        """Width and height of the frame in an input tensor, as the server sees it: with padding."""
+        if tensor.datatype == "BYTES":
+            width, height = image_size(tensor.array[0])
+            return width + -width % self.alignment, height
+        shape = tensor.array.shape[-3:]
+        height, width = shape[1:] if self.layout == "nchw" else shape[:2]
+        return width, height
+
+
+def encoded_tensor(name: str, frame: EncodedFrame) -> Tensor:
+    """The input tensor of an encoded frame."""
+    elements = to_elements(frame)
+    array = np.empty(len(elements), object)
+    array[:] = elements
+    return Tensor(name, "BYTES", array)
+
+
+def is_jpeg(tensor: Tensor) -> bool:
+    """Whether a tensor of BYTES is one JPEG."""
+    return tensor.datatype == "BYTES" and tensor.array.size == 1 and tensor.array.item()[:2] == _JPEG_START
+
+
+def _decoded(tensor: Tensor) -> Image:
+    try:
+        return decode_image(tensor.array.item())
+    except ValueError as error:
+        raise ProtocolError(f"output {tensor.name!r}: {error}") from error
+
 
 def _as_uint8(array: npt.NDArray[Any]) -> Image:
     if array.dtype.kind == "f":
@@ -97,7 +129,9 @@ def _as_uint8(array: npt.NDArray[Any]) -> Image:
 
 
 def is_image(tensor: Tensor) -> bool:
-    """Whether a tensor looks like an image: [h, w, c] or with a batch of one, 1, 3 or 4 channels, not tiny."""
+    """Whether a tensor looks like an image: [h, w, c] or with a batch of one, 1, 3 or 4 channels, not tiny; or JPEG."""
+    if is_jpeg(tensor):
+        return True
     shape = tensor.array.shape
     if len(shape) == 4 and shape[0] == 1:
         shape = shape[1:]

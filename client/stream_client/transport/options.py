@@ -11,6 +11,8 @@ from stream_client.util.settings import check, setting
 
 Api = Literal["stream", "unary"]
 Layout = Literal["hwc", "nhwc", "nchw"]
+Wire = Literal["raw", "jpeg"]
+Returned = Literal["picture", "labels,landmarks"]
 Parameter = bool | int | str
 """What KServe v2 takes as the value of a request's parameter."""
 
@@ -44,7 +46,9 @@ class TransportOptions:
     ``address`` is ``host:port``, ``unix:path`` or ``"embedded"``. Without ``model_name``, the client looks for the
     usual graphs; unary calls prefer ``holisticTracking``, since OVMS fails a unary call when a label has no packet.
     Frames go through shared memory where ``shared_memory`` allows it, the server is on this machine and announces
-    Triton's extension for it. ``parameters`` are sent with requests: OVMS turns them into input side packets.
+    Triton's extension for it. ``wire`` is how frames travel. Encoded ones need a graph that takes them, by default
+    ``holisticEncoded``; its pictures come back as JPEG. ``returned`` chooses the graph where none is named: with
+    pictures, or with data alone. ``parameters`` are sent with requests: OVMS turns them into input side packets.
     """
 
     address: str = field(
@@ -64,6 +68,14 @@ class TransportOptions:
     input_layout: Layout | None = field(default=None, metadata=setting("how it takes frames", otherwise="found out"))
     input_dtype: str | None = field(
         default=None, metadata=setting("KServe datatype of its input, as FP32", otherwise="found out", metavar="TYPE")
+    )
+    wire: Wire = field(default="raw", metadata=setting("how frames go to the server"))
+    jpeg_quality: int = field(
+        default=90, metadata=setting("of frames that go as JPEG, 95 is best", minimum=1, maximum=95)
+    )
+    returned: Returned = field(
+        default="picture",
+        metadata=setting("what comes back: frames with landmarks, or only data, to draw here", name="return"),
     )
     tls: TlsOptions | None = None
     connect_timeout: float = field(default=5.0, metadata=setting("how long to wait for the server", unit="s", above=0))

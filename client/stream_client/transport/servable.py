@@ -7,6 +7,7 @@ from typing import TypeVar
 import grpc
 from google.protobuf.message import DecodeError, Message
 
+from kserve_wire.encoded import ENCODED_FRAME
 from kserve_wire.messages import (
     ModelMetadataRequest,
     ModelMetadataResponse,
@@ -34,12 +35,16 @@ FRAME_TIMESTAMP = "frame_timestamp"
 """A graph's second input: INT64 [1], the frame's timestamp in µs. OVMS does not pass a packet's timestamp to Python
 nodes.
 """
+REGIONS = "person_regions"
+"""A graph's output: regions of persons, for the scale of a drawing."""
 PERSONS = "person_landmarks"
 """A graph's output: the landmarks of several persons. See ``landmarks.persons``."""
 LANDMARK_GRAPH = "holisticLandmarks"
 """The default graph for landmarks."""
 PERSON_GRAPH = "holisticPersons"
 """The graph for several persons."""
+ENCODED_GRAPH, ENCODED_DATA_GRAPH, DATA_GRAPH = "holisticEncoded", "holisticEncodedData", "holisticData"
+"""The graphs for encoded frames, for encoded frames where only data comes back, and for raw frames where it does."""
 KNOWN_GRAPHS = ("holisticClassifier", "holisticTracking")
 """The graphs to look for when none is named: ours, and that of OVMS's demo."""
 
@@ -71,6 +76,11 @@ class Servable:
     def gives_persons(self) -> bool:
         """Whether this graph gives the landmarks of several persons."""
         return self.is_graph and any(spec.name == PERSONS for spec in self.outputs)
+
+    @property
+    def takes_encoded(self) -> bool:
+        """Whether this graph takes encoded frames."""
+        return self.is_graph and any(spec.name == ENCODED_FRAME for spec in self.inputs)
 
     @property
     def takes_timestamps(self) -> bool:

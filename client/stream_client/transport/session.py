@@ -3,14 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kserve_wire.encoded import ENCODED_FRAME
+from kserve_wire.pictures import ROW_ALIGNMENT
 from kserve_wire.shared_memory import EXTENSION
-from stream_client.errors import StreamClientError
+from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.transport.base import Transport
 from stream_client.transport.channel import Connection
 from stream_client.transport.image_format import ImageFormat, image_format
 from stream_client.transport.line import UNKNOWN_LINE, LineSample, resolve, sample
 from stream_client.transport.options import TransportOptions
-from stream_client.transport.servable import KNOWN_GRAPHS, ControlPlane, Servable, TensorSpec
+from stream_client.transport.servable import (
+    DATA_GRAPH,
+    ENCODED_DATA_GRAPH,
+    ENCODED_GRAPH,
+    KNOWN_GRAPHS,
+    ControlPlane,
+    Servable,
+    TensorSpec,
+)
 from stream_client.transport.slots import can_share
 from stream_client.transport.streaming import StreamingTransport
 from stream_client.transport.unary import UnaryTransport
@@ -45,22 +55,37 @@ def connect(options: TransportOptions, servables: Sequence[str] = ()) -> Session
     try:
         channel = connection.open()
         control = ControlPlane(channel, options.address, servables)
-        if options.model_name is not None:
-            servable = control.servable(options.model_name)
-        else:
-            known = KNOWN_GRAPHS if options.api == "stream" else tuple(reversed(KNOWN_GRAPHS))
-            servable = control.first_servable(known)
+        servable = _servable(control, options)
         outputs = tuple(spec.name for spec in servable.outputs)
         shared = outputs if options.shared_memory and _takes_shared_memory(control, options.address) else ()
         line = sample(channel, resolve(options.address), options.connect_timeout)
     finally:
         connection.close()
-    datatype = None if options.input_dtype is None else options.input_dtype.upper()
-    image = image_format(servable, input_name=options.input_name, layout=options.input_layout, datatype=datatype)
+    image = _image_format(servable, options)
     made: type[StreamingTransport] | type[UnaryTransport]
     made = StreamingTransport if options.api == "stream" else UnaryTransport
     transport = made(options, servable.name, options.parameters, shared_outputs=shared)
     return Session(transport, servable, image, line)
+
+
+def _servable(control: ControlPlane, options: TransportOptions) -> Servable:
+    if options.model_name is not None:
+        return control.servable(options.model_name)
+    if options.wire != "raw":
+        return control.servable(ENCODED_GRAPH if options.returned == "picture" else ENCODED_DATA_GRAPH)
+    if options.returned != "picture":
+        return control.servable(DATA_GRAPH)
+    return control.first_servable(KNOWN_GRAPHS if options.api == "stream" else tuple(reversed(KNOWN_GRAPHS)))
+
+
+def _image_format(servable: Servable, options: TransportOptions) -> ImageFormat:
+    if servable.takes_encoded != (options.wire != "raw"):
+        takes, wire = ("only encoded", "jpeg") if servable.takes_encoded else ("no encoded", "raw")
+        raise ConfigurationError(f"{servable.name!r} takes {takes} frames", option="wire", value=wire)
+    if servable.takes_encoded:
+        return ImageFormat(ENCODED_FRAME, datatype="BYTES", alignment=ROW_ALIGNMENT, quality=options.jpeg_quality)
+    datatype = None if options.input_dtype is None else options.input_dtype.upper()
+    return image_format(servable, input_name=options.input_name, layout=options.input_layout, datatype=datatype)
 
 
 def _takes_shared_memory(control: ControlPlane, address: str) -> bool:
