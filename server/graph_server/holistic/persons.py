@@ -155,9 +155,9 @@ class PersonsTracker:
             if any(place.distance(track.identity.motion) < _NEAR for track in followed):
                 continue
             hidden = self._hidden_at(place)
-            track = hidden or self._new_track(place)
-            if track is None:
+            if hidden is None and not self._has_room:
                 continue
+            track = hidden or Track(Identity(0, place), self._spare.pop() if self._spare else Parts(self._models))
             pose = track.parts.estimator.estimate(image, region)
             seen = None if pose is None else Motion.of(pose, size, timestamp)
             if seen is None or any(seen.distance(other.identity.motion) < _SAME for other in followed):
@@ -166,6 +166,7 @@ class PersonsTracker:
                 continue
             track.pose = pose
             if hidden is None:
+                self._make_room()
                 self._last_number += 1
                 track.identity = Identity(self._last_number, seen)
                 self._tracks.append(track)
@@ -177,9 +178,7 @@ class PersonsTracker:
     def _hidden_at(self, place: Motion) -> Track | None:
         """Who is hidden and may be at ``place``, the most likely one."""
         found, least = None, float("inf")
-        for track in self._tracks:
-            if track.region is not None or track.pose is not None:
-                continue
+        for track in self._hidden:
             motion = track.identity.motion
             seconds = (place.time - motion.time) / 1e6
             distance = motion.distance(place)
@@ -187,15 +186,19 @@ class PersonsTracker:
                 found, least = track, distance
         return found
 
-    def _new_track(self, place: Motion) -> Track | None:
-        """A track for somebody new; ``None`` where there are as many as may be."""
+    @property
+    def _hidden(self) -> list[Track]:
+        return [track for track in self._tracks if track.region is None and track.pose is None]
+
+    @property
+    def _has_room(self) -> bool:
+        """Whether somebody new may be followed, if need be in place of somebody who is hidden."""
+        return len(self._tracks) < self._options.most or bool(self._hidden)
+
+    def _make_room(self) -> None:
+        """Forget who has been hidden longest, where as many are followed as may be."""
         if len(self._tracks) >= self._options.most:
-            hidden = [track for track in self._tracks if track.region is None and track.pose is None]
-            if not hidden:
-                return None
-            self._drop(min(hidden, key=lambda track: track.identity.motion.time))
-        parts = self._spare.pop() if self._spare else Parts(self._models)
-        return Track(Identity(0, place), parts)
+            self._drop(min(self._hidden, key=lambda track: track.identity.motion.time))
 
     def _forget(self, timestamp: int) -> None:
         for track in list(self._tracks):

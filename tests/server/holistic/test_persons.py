@@ -15,6 +15,8 @@ from graph_server.holistic.parity import BOUNDS
 from graph_server.holistic.person_motion import Motion
 from graph_server.holistic.person_views import views_of
 from graph_server.holistic.persons import Person, PersonsOptions, PersonsTracker
+from graph_server.holistic.pose import PoseDetector
+from graph_server.holistic.regions import Region
 from graph_server.models.repository import ModelRepository
 from tests.conftest import shared
 
@@ -149,6 +151,31 @@ def test_somebody_hidden_for_a_second_keeps_the_number(models: ModelRepository, 
     found = follow(models, images)
     assert [len(persons) for persons in (found[14], found[25], found[-1])] == [2, 1, 2]
     assert set(found[-1]) == set(found[14])
+
+
+def test_what_proves_to_be_nobody_takes_the_place_of_nobody(
+    models: ModelRepository, signer: Clip, dancer: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    margin = 1500
+    images = [widened(image, margin) for image in side_by_side(signer, dancer)]
+    for image in images[15:25]:
+        image[:, margin + signer[0].shape[1] :] = 128
+    sees, width = PoseDetector.detect_all, images[0].shape[1]
+    # At the right edge, where the image is gray: nobody there could be the hidden one.
+    ghost = np.array([[width - 100, 300], [width - 100, 100], [width - 100, 200], [width - 100, 50]]) / (width, HEIGHT)
+    calls = []
+
+    def also_the_ghost(detector: PoseDetector, image: Image, most: int, *view: Region) -> list[npt.NDArray[np.float32]]:
+        found = sees(detector, image, most, *view)
+        if not image[:, -margin - 100 :].std():
+            calls.append(len(found))
+            found.append(ghost.astype(np.float32))
+        return found
+
+    monkeypatch.setattr(PoseDetector, "detect_all", also_the_ghost)
+    found = follow(models, images[:40], PersonsOptions(most=2, look_every=1))
+    assert len(calls) >= 5
+    assert set(found[-1]) == set(found[14]) == {1, 2}
 
 
 def test_somebody_who_was_away_for_longer_is_new(models: ModelRepository, signer: Clip, dancer: Clip) -> None:
