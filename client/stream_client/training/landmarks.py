@@ -3,6 +3,8 @@
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +25,10 @@ from stream_client.transport.options import TransportOptions
 from stream_client.transport.servable import LANDMARK_GRAPH
 from stream_client.util.file_kinds import is_photo
 
+LEARNT_RATE = 15.0
+"""Frames a second that training takes of a clip. A model of every second frame of the shared dance clip gives the same
+labels at 30, 15, 12 and 10 frames a second as one of every frame."""
+
 _RESPONSE_TIMEOUT = 60.0
 """Seconds to wait for a frame's landmarks. They arrive late on a busy machine."""
 
@@ -31,11 +37,13 @@ class GraphServerLandmarks:
     """Finds the landmarks of clips with our own graph server, once for each clip content. A context manager.
 
     The server starts with the first clip that is not in the cache. ``space`` is ``image`` or ``world``;
-    ``models_dir`` is the server's model repository. ``None`` means the user's cache.
+    ``models_dir`` is the server's model repository. ``None`` means the user's cache. ``rate`` is in frames a second: of
+    a clip with more, every n-th frame is taken, so that it has about as many.
     """
 
-    def __init__(self, *, space: str = "image", models_dir: Path | None = None) -> None:
+    def __init__(self, *, space: str = "image", models_dir: Path | None = None, rate: float | None = None) -> None:
         self._space = space
+        self._rate = rate
         self._server = EmbeddedServer(EmbeddedOptions(models_dir=models_dir))
 
     def __enter__(self) -> "GraphServerLandmarks":
@@ -47,9 +55,10 @@ class GraphServerLandmarks:
         self._server.close()
 
     def __call__(self, path: Path, every: int = 1) -> Track:
-        """The landmarks of a clip, from a stream of every ``every``-th frame only."""
+        """The landmarks of a clip, from a stream of every ``every``-th frame only, of those that are taken."""
         if not path.is_file():
             raise SourceNotFoundError(f"{path} does not exist")
+        every *= self._stride(path)
         target = _cache_file(path, every)
         if not target.is_file():
             results = self._stream(path, every)
@@ -59,6 +68,17 @@ class GraphServerLandmarks:
                 raise StreamClientError(f"cannot keep landmarks in {target.parent}: {error.strerror}") from error
         with np.load(target) as arrays:
             return Track(path.name, arrays["timestamps"], arrays[self._space].astype(np.float64))
+
+    def _stride(self, path: Path) -> int:
+        if self._rate is None or is_photo(path):
+            return 1
+        source = FileSource(path)
+        try:
+            with _no_option():
+                own = source.open().frame_rate
+        finally:
+            source.close()
+        return max(1, round((own or 0) / self._rate))
 
     def _stream(self, path: Path, every: int) -> list[Result]:
         if not self._server.address:
@@ -72,16 +92,13 @@ class GraphServerLandmarks:
             postprocess=lambda result: result.image,
         )
         results = []
-        try:
-            with Progress() as progress, client:
-                client.on_start(progress.start)
-                client.on_result(progress.result)
-                for result in client:
-                    # Frames are large and not needed any more.
-                    frame = replace(result.frame, image=_NO_IMAGE)
-                    results.append(replace(result, frame=frame, image=_NO_IMAGE, outputs={}))
-        except SourceError as error:
-            raise type(error)(error.message) from error  # the user set no ``input_stream``
+        with _no_option(), Progress() as progress, client:
+            client.on_start(progress.start)
+            client.on_result(progress.result)
+            for result in client:
+                # Frames are large and not needed any more.
+                frame = replace(result.frame, image=_NO_IMAGE)
+                results.append(replace(result, frame=frame, image=_NO_IMAGE, outputs={}))
         assert client.summary is not None
         if client.summary.ledger.delivered < client.summary.ledger.entered:
             raise StreamClientError(f"no landmarks of {path}: {client.summary.last_failure}")
@@ -89,6 +106,15 @@ class GraphServerLandmarks:
 
 
 _NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
+
+
+@contextmanager
+def _no_option() -> Iterator[None]:
+    """The user set no ``input_stream``, so an error does not name it."""
+    try:
+        yield
+    except SourceError as error:
+        raise type(error)(error.message) from error
 
 
 class _EveryNth:

@@ -8,7 +8,7 @@ from pathlib import Path
 from stream_client.errors import ConfigurationError
 from stream_client.training.clips import FindLandmarks, LabelledClip, Track
 from stream_client.training.dataset import Dataset
-from stream_client.training.landmarks import GraphServerLandmarks
+from stream_client.training.landmarks import LEARNT_RATE, GraphServerLandmarks
 from stream_client.training.material.recordings import read_track
 from stream_client.training.material.search import SearchOptions, search
 from stream_client.training.tables import read_table
@@ -37,7 +37,7 @@ def load_dataset(
     given = [str(data)] if isinstance(data, str | Path) else [str(item) for item in data]
     with (
         tempfile.TemporaryDirectory(prefix="ovms-stream-client-") as own,
-        GraphServerLandmarks(space=options.schema.space, models_dir=models_dir) as server,
+        GraphServerLandmarks(space=options.schema.space, models_dir=models_dir, rate=LEARNT_RATE) as server,
     ):
         material = search(given, SearchOptions(scratch or Path(own), tier, options.strict))
         if material.tables:

@@ -96,7 +96,7 @@ def model_card(training: Training, dataset: Dataset, data: str) -> str:
         if best.name not in steadiness
         else "\n**Frame rates.** Of the models within two standard errors of the most accurate it is the steadiest.\n"
         f"In the training clips, labels are the same after {steadiness[best.name]:.1%} of the windows when\n"
-        "only every second or third frame is used, landmarks are found in these frames, and some noise is added.\n"
+        "only every second or third of the frames is used, landmarks are found in these, and some noise is added.\n"
     )
     return f"""# {training.name}, version {training.version}: {", ".join(training.labels)}
 

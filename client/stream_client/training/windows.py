@@ -28,7 +28,7 @@ _MANY_CLIPS = 50
 _STREAMS = 20
 """The number of clips with which models are compared at lower frame rates."""
 _SLOWER = (2, 3)
-"""Also learn from every second and every third frame: a tracker with fewer frames finds other landmarks."""
+"""Also learn from every second and every third of the frames: a tracker with fewer frames finds other landmarks."""
 _SHORTEST_GAP = 500_000
 """Time in µs after which a pose counts as another one, for blocks of time."""
 

@@ -37,6 +37,12 @@ def test_landmarks_of_a_slower_stream_are_found_in_its_frames_alone(finder: Grap
     assert finder(clip, 4).timestamps.tolist() == [round(index * 1e6 / 30) for index in range(0, 30, 4)]
 
 
+def test_of_a_fast_clip_as_many_frames_are_taken_as_are_learnt_from(models_dir: Path, clip: Path) -> None:
+    with GraphServerLandmarks(models_dir=models_dir, rate=15) as finder:
+        assert finder(clip).timestamps.tolist() == [round(index * 1e6 / 30) for index in range(0, 30, 2)]
+        assert finder(clip, 3).timestamps.tolist() == [round(index * 1e6 / 30) for index in range(0, 30, 6)]
+
+
 def test_time_begins_with_the_clip_whatever_its_container_counts_from(
     finder: GraphServerLandmarks, tmp_path: Path
 ) -> None:

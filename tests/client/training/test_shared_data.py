@@ -11,7 +11,7 @@ from stream_client.training.annotations import read_annotation_file
 from stream_client.training.clips import FindLandmarks, chosen
 from stream_client.training.estimators import cross_validate, grouped_folds, scores_of
 from stream_client.training.evaluate import compare, timeline
-from stream_client.training.landmarks import GraphServerLandmarks
+from stream_client.training.landmarks import LEARNT_RATE, GraphServerLandmarks
 from stream_client.training.load import load_dataset
 from stream_client.training.result import Training
 from stream_client.training.train import TrainOptions, train
@@ -49,10 +49,16 @@ def find(models_dir: Path) -> Iterator[FindLandmarks]:
 
 
 @pytest.fixture(scope="module")
-def steps(find: FindLandmarks, tmp_path_factory: pytest.TempPathFactory) -> Training:
+def learnt(models_dir: Path) -> Iterator[FindLandmarks]:
+    with GraphServerLandmarks(models_dir=models_dir, rate=LEARNT_RATE) as finder:
+        yield finder
+
+
+@pytest.fixture(scope="module")
+def steps(learnt: FindLandmarks, tmp_path_factory: pytest.TempPathFactory) -> Training:
     data = shared("clips/dance.annotations.json")
     dataset = load_dataset(
-        data, ClipOptions(window=WindowSpec(500, 400), labels=tuple(LABELS), background=UNKNOWN), find=find
+        data, ClipOptions(window=WindowSpec(500, 400), labels=tuple(LABELS), background=UNKNOWN), find=learnt
     )
     models = ("logistic regression", "small MLP")  # the quickest of those that `train` compares
     return train(dataset, tmp_path_factory.mktemp("models") / "steps", data="dance", options=TrainOptions(models))
