@@ -2,12 +2,12 @@
 
 import socket
 import struct
-from collections.abc import Mapping
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from stream_client.errors import ConfigurationError
 from stream_client.publishing.mpegts import DATAGRAM, TransportStream
 from stream_client.publishing.wire import EncodedFrame, VideoTrack
+from stream_client.util.datagrams import is_multicast, url_parameters
 from stream_client.util.send_queue import SendQueue
 
 _PARAMETERS = {"interface", "ttl"}
@@ -18,17 +18,17 @@ def check_udp_url(url: str) -> None:
 
     A multicast group needs ``?interface``: else the system's routing would choose the network that gets the stream.
     """
-    parts, parameters = urlsplit(url), _parameters(url)
-    unknown = parameters.keys() - _PARAMETERS
+    parts, given = urlsplit(url), url_parameters(url)
+    unknown = given.keys() - _PARAMETERS
     if parts.port is None or unknown:
         what = f"unknown {', '.join(sorted(unknown))}" if unknown else "no port"
         raise ConfigurationError(
             f"udp:// with {what}: udp://host:port, for multicast with ?interface=ADDRESS and &ttl=N",
             option="sinks",
         )
-    if not parameters.get("ttl", "1").isdecimal() or not 1 <= int(parameters.get("ttl", "1")) <= 255:
+    if not given.get("ttl", "1").isdecimal() or not 1 <= int(given.get("ttl", "1")) <= 255:
         raise ConfigurationError("ttl is a number from 1 to 255", option="sinks")
-    if _is_multicast(parts.hostname or "") and "interface" not in parameters:
+    if is_multicast(parts.hostname or "") and "interface" not in given:
         raise ConfigurationError(
             "a multicast group needs the address of this machine in its network: ?interface=ADDRESS",
             option="sinks",
@@ -41,7 +41,7 @@ class UdpWire:
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 0
-        self._parameters = _parameters(url)
+        self._parameters = url_parameters(url)
         self._socket: socket.socket | None = None
         self._queue: SendQueue | None = None
         self._stream: TransportStream | None = None
@@ -82,14 +82,3 @@ class UdpWire:
 
     def abort(self) -> None:
         """Nothing waits here."""
-
-
-def _parameters(url: str) -> Mapping[str, str]:
-    return dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
-
-
-def _is_multicast(host: str) -> bool:
-    try:
-        return 224 <= socket.inet_aton(host)[0] < 240
-    except OSError:
-        return host.lower().startswith("ff") and ":" in host

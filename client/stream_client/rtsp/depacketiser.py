@@ -18,12 +18,13 @@ _PIECE_BYTES = 64
 class AccessUnit:
     """The NAL units of one frame, in Annex B's form. ``time``: ticks since the first frame, not modulo 2^32.
 
-    ``damaged``: packets were lost, of this frame or just before it.
+    ``damaged``: packets were lost, of this frame or just before it. ``begins``: another sender's stream begins.
     """
 
     data: bytes
     time: int
     damaged: bool = False
+    begins: bool = False
 
 
 class _Pieces(list[bytes]):
@@ -83,7 +84,7 @@ class Depacketiser:
             self._fragments.clear()
         self._sequence = sequence
         if not self._too_long:
-            self._take_payload(_payload(packet, first))
+            self._take_payload(payload_of(packet))
         if second & 0x80 and self._marked and self._has_frame:
             ended += self._end()
             self._ended = timestamp
@@ -145,8 +146,9 @@ class Depacketiser:
             self._too_long = True
 
 
-def _payload(packet: bytes, first: int) -> bytes:
-    """What follows the header with its sources and extension, without padding (RFC 3550, 5.1)."""
+def payload_of(packet: bytes) -> bytes:
+    """What follows the header of an RTP packet with its sources and extension, without padding (RFC 3550, 5.1)."""
+    first = packet[0]
     start = _HEADER_BYTES + 4 * (first & 0x0F)
     if first & 0x10:
         start += 4 + 4 * int.from_bytes(packet[start + 2 : start + 4], "big")

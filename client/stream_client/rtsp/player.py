@@ -105,8 +105,7 @@ class Player:
         """
         if self._report is None or self._depacketiser is None:
             return None
-        ticks = time - self._depacketiser.time_of(self._report.timestamp)
-        return self._report.time + round(ticks * 1_000_000 / clock_rate)
+        return self._report.at(time - self._depacketiser.time_of(self._report.timestamp), clock_rate)
 
     def close(self) -> None:
         """End the session where possible, and close the connection."""

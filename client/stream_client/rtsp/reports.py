@@ -16,6 +16,10 @@ class SenderReport:
     time: int
     timestamp: int
 
+    def at(self, ticks: int, clock_rate: int) -> int:
+        """The sender's clock that many ticks later."""
+        return self.time + round(ticks * 1_000_000 / clock_rate)
+
 
 def sender_report(compound: bytes) -> SenderReport | None:
     """The sender report in a compound packet. Senders without a clock write a time of 0."""

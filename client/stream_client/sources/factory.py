@@ -8,11 +8,11 @@ from stream_client.sources.arrays import ArraySource, CallableSource, SourceImag
 from stream_client.sources.base import Source
 from stream_client.sources.camera import camera_source, is_camera
 from stream_client.sources.file import FileSource
-from stream_client.sources.network import is_network, network_source
+from stream_client.sources.network import SCHEMES, check_network, is_network, network_source
 from stream_client.sources.options import SourceOptions
 from stream_client.test_source.pattern import TestPatternSource, is_test_pattern, pattern_options
 from stream_client.util.media import ImageOptions
-from stream_client.util.urls import check_slashes, check_url
+from stream_client.util.urls import check_slashes
 
 SourceName = str | int | os.PathLike[str]
 """What :func:`.open_source` takes: a camera's number or name, a URL, ``testsrc``, or a file's path."""
@@ -50,7 +50,7 @@ def open_source(
             images=images,
         )
     if is_network(spec):
-        check_url(spec, "source")
+        check_network(spec)
         return network_source(
             spec,
             rtsp_transport=options.rtsp_transport,
@@ -63,7 +63,7 @@ def open_source(
     scheme, separator, _ = spec.partition("://")
     if separator:
         raise ConfigurationError(
-            f"{scheme}:// input is not supported: a camera, a file, rtsp://, rtsps://, http(s):// or onvif://",
+            f"{scheme}:// input is not supported: a camera, a file, or {', '.join(f'{each}://' for each in SCHEMES)}",
             option="source",
         )
     return FileSource(spec, realtime=options.realtime, loop=options.loop, images=images)

@@ -8,7 +8,7 @@ from typing import Protocol
 import av
 import av.error
 
-from stream_client.errors import SourceError
+from stream_client.errors import SourceError, SourceTimeoutError
 from stream_client.sound import SoundTrack
 from stream_client.sources.options import DEFAULTS
 
@@ -18,6 +18,7 @@ class LiveInput:
     """What is opened: ``url``, an input ``format`` (``"v4l2"``) and FFmpeg's ``options``. Timeouts are in seconds.
 
     ``udp``: ask an RTSP server for UDP. ``insecure``: take any certificate, and send passwords unencrypted.
+    ``sent_here``: nobody is asked for the stream, it is sent to this machine.
     """
 
     name: str
@@ -26,8 +27,17 @@ class LiveInput:
     options: dict[str, str] = field(default_factory=dict)
     udp: bool = False
     insecure: bool = False
+    sent_here: bool = False
     open_timeout: float = DEFAULTS.source_timeout
     read_timeout: float = DEFAULTS.source_timeout
+
+    def silence(self, seconds: float) -> SourceTimeoutError:
+        """What it means that nothing came for so long."""
+        if self.sent_here:
+            text = f"{self.name} got nothing within {seconds:g} s: is it sent to this address, and let in by firewalls?"
+        else:
+            text = f"{self.name} did not answer within {seconds:g} s"
+        return SourceTimeoutError(text)
 
 
 Classify = Callable[[LiveInput, OSError | av.error.FFmpegError], SourceError]

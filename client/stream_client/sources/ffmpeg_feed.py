@@ -1,5 +1,6 @@
 """Connections that FFmpeg opens: network streams and capture devices."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Generator, Iterator
@@ -10,9 +11,10 @@ import av
 import av.error
 from av.format import Flags
 
-from stream_client.errors import SourceCodecError, SourceError, SourceTimeoutError
+from stream_client.errors import SourceCodecError, SourceError
 from stream_client.sources.arrivals import arrivals
 from stream_client.sources.bursts import Start
+from stream_client.sources.carrier import Carrier
 from stream_client.sources.damage import Damage
 from stream_client.sources.feed import Classify, FeedFrame, FeedProperties, FeedSound, LiveInput
 from stream_client.sources.pixel_bound import DECODER_OPTIONS, Refusals, bound
@@ -29,20 +31,24 @@ from stream_client.util.container import (
 
 
 class FfmpegFeed:
-    """Everything that FFmpeg opens. ``classify`` turns FFmpeg's exception into one of ours.
+    """Everything that FFmpeg opens, or reads from ``carrier``. ``classify`` turns FFmpeg's exception into one of ours.
 
     FFmpeg's exception carries the whole URL, so it is never the cause of ours: a traceback would show the credentials.
     """
 
-    def __init__(self, live: LiveInput, classify: Classify) -> None:
+    def __init__(self, live: LiveInput, classify: Classify, carrier: Carrier | None = None) -> None:
         self.live = live
+        self._carrier = carrier
         self.properties = FeedProperties()
         self._classify = classify
         self._began = 0.0
 
     def frames(self) -> Generator[FeedFrame | FeedSound, None, None]:
         """Connect, and decode until the end."""
-        with self._open() as container:
+        with contextlib.ExitStack() as stack:
+            if self._carrier is not None:
+                stack.callback(self._carrier.close)
+            container = stack.enter_context(self._open())
             try:
                 stream = self._video(container)
                 if self.properties.finite:
@@ -56,6 +62,8 @@ class FfmpegFeed:
 
     def abort(self) -> None:
         """FFmpeg cannot be woken while it waits for a silent server. Its own timeouts end the wait."""
+        if self._carrier is not None:
+            self._carrier.abort()
 
     def _live_frames(
         self, container: av.container.InputContainer, stream: av.VideoStream
@@ -101,22 +109,29 @@ class FfmpegFeed:
 
     def _open(self) -> av.container.InputContainer:
         live = self.live
-        # Few sources are HTTP, and its modules take long to load.
-        from stream_client.sources.http_passwords import url_to_open
-
         self._began = time.monotonic()
         try:
             return av.open(
-                url_to_open(live),
-                format=live.format,
+                self._input(),
+                "r",
+                format=live.format if self._carrier is None else self._carrier.container,
                 options=live.options | DECODER_OPTIONS | JOINED,
                 timeout=(live.open_timeout, live.read_timeout),
             )
         except (OSError, av.error.FFmpegError) as error:  # most of FFmpeg's errors are not an OSError
             # An interrupted handshake ends with any error, "invalid data" for instance.
             if time.monotonic() - self._began >= live.open_timeout:
-                raise SourceTimeoutError(f"{live.name} did not answer within {live.open_timeout:g} s") from None
+                raise live.silence(live.open_timeout) from None
             raise self._classify(live, error) from None
+
+    def _input(self) -> "str | Carrier":
+        if self._carrier is not None:
+            self._carrier.open()
+            return self._carrier
+        # Few sources are HTTP, and its modules take long to load.
+        from stream_client.sources.http_passwords import url_to_open
+
+        return url_to_open(self.live)
 
     def _video(self, container: av.container.InputContainer) -> av.VideoStream:
         stream = video_of(container)
@@ -173,8 +188,8 @@ class _CaptureTimes:
 
 def _has_an_end(container: av.container.InputContainer, segmented: bool) -> bool:
     """Whether the stream declares its length, in time or in bytes. A playlist of live segments has bytes of its own."""
-    if container.duration is not None:
+    if container.duration:  # live FLV has a length of 0
         return True
-    if segmented or container.format.name == "mpjpeg":  # some cameras make a length up
+    if segmented or container.format.name in ("mpjpeg", "sdp"):  # some cameras make a length up; a file describes
         return False
     return not has_flag(container.format, Flags.no_file) and container.size > 0

@@ -1,35 +1,42 @@
-"""Network streams: RTSP, what HTTP carries (MJPEG, HLS, files), and ONVIF cameras."""
+"""Network streams: RTSP, what HTTP carries (MJPEG, HLS, files), datagrams, and ONVIF cameras."""
 
 import ssl
+from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
 
 import av.error
 
 from stream_client.errors import (
+    ConfigurationError,
     RtspClearTextError,
     RtspError,
     SourceAuthenticationError,
     SourceCodecError,
     SourceError,
     SourceNotFoundError,
-    SourceTimeoutError,
     SourceTlsError,
 )
-from stream_client.sources.feed import LiveInput
+from stream_client.sources.datagrams import description, ffmpeg_url, is_sdp, listening_error, place_of
+from stream_client.sources.feed import Feed, LiveInput
 from stream_client.sources.ffmpeg_feed import FfmpegFeed
 from stream_client.sources.live import LiveSource
 from stream_client.sources.options import DEFAULTS, RtspTransport
 from stream_client.sources.reconnecting import ReconnectingSource
+from stream_client.sources.rtp import RtpTransportStream, SdpFeed
 from stream_client.sources.rtsp import RtspFeed
 from stream_client.util.clock import SteadyClock
 from stream_client.util.media import ImageOptions
 from stream_client.util.redact import redact
 from stream_client.util.tls import ffmpeg_tls_options, tls_context, tls_failure, tls_reason
-from stream_client.util.urls import CREDENTIALS_VARIABLE, split_credentials, with_credentials
+from stream_client.util.urls import CREDENTIALS_VARIABLE, check_url, split_credentials, with_credentials
 
-_SCHEMES = ("rtsp", "rtsps", "http", "https", "onvif")
+SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "rtp", "onvif")
+"""Of the URLs that can be read."""
+_DATAGRAMS = ("udp://", "rtp://")
 _PROBE_TIMEOUT = 1.0
+_LOW_DELAY = {"fflags": "nobuffer", "flags": "low_delay", "analyzeduration": "500000"}
+"""A live stream names size and codec early, so FFmpeg needs to probe for half a second only."""
 _MEANINGS = {
     400: "the server does not know this path, or has no room for another viewer (mediamtx: `paths`, `maxReaders`)",
     453: "the server has no room for another connection: close another viewer",
@@ -40,9 +47,18 @@ _MEANINGS = {
 
 
 def is_network(spec: str) -> bool:
-    """Whether ``spec`` is a URL of a network stream."""
+    """Whether ``spec`` is a URL of a network stream, or the name of a file that describes one."""
     scheme, separator, _ = spec.partition("://")
-    return bool(separator) and scheme.lower() in _SCHEMES
+    return scheme.lower() in SCHEMES if separator else is_sdp(spec)
+
+
+def check_network(spec: str) -> None:
+    """Raise :class:`.ConfigurationError` for a network stream that cannot work."""
+    if is_sdp(spec):
+        return
+    check_url(spec, "source")
+    if spec.lower().startswith(_DATAGRAMS):
+        place_of(spec)
 
 
 def network_connection(
@@ -59,30 +75,37 @@ def network_connection(
     ``timeout``, in seconds, limits opening and each read. ``insecure``: an RTSP server may have any certificate, and
     see a password without encryption; an HTTP server the latter.
     """
-    scheme = url.partition("://")[0].lower()
-    if scheme in ("http", "https"):
-        # FFmpeg itself goes on where a file broke off. "nobuffer" would throw away the frames that it looked at first.
-        options = {"reconnect": "1", "reconnect_delay_max": "2"}
-    else:
-        options = {"fflags": "nobuffer", "flags": "low_delay"}
-    if scheme in ("rtsp", "rtsps"):
-        # The stream's description names size and codec, so FFmpeg needs to probe for half a second only.
-        options |= {"rtsp_transport": rtsp_transport, "max_delay": "0", "analyzeduration": "500000"}
-    if scheme in ("rtsps", "https"):
-        options |= ffmpeg_tls_options(insecure=insecure)
-    live = LiveInput(
-        redact(url),
-        with_credentials(url),
-        None,
-        options,
-        # Packets by UDP have no TLS.
-        udp=rtsp_transport == "udp" and scheme != "rtsps",
-        insecure=insecure,
-        open_timeout=timeout,
-        read_timeout=timeout,
-    )
-    ours = scheme in ("rtsp", "rtsps")
-    return LiveSource(RtspFeed(live, network_error) if ours else FfmpegFeed(live, network_error), images, clock)
+    live = LiveInput(redact(url), with_credentials(url), insecure=insecure, open_timeout=timeout, read_timeout=timeout)
+    match url.partition("://")[0].lower():
+        case "rtsp" | "rtsps" as scheme:
+            options = _LOW_DELAY | {"rtsp_transport": rtsp_transport, "max_delay": "0"}
+            options |= ffmpeg_tls_options(insecure=insecure) if scheme == "rtsps" else {}
+            # Packets by UDP have no TLS.
+            udp = rtsp_transport == "udp" and scheme != "rtsps"
+            feed: Feed = RtspFeed(replace(live, options=options, udp=udp), network_error)
+        case "http" | "https" as scheme:
+            # FFmpeg itself goes on where a file broke off. "nobuffer" would throw away what it looked at first.
+            options = {"reconnect": "1", "reconnect_delay_max": "2"}
+            options |= ffmpeg_tls_options(insecure=insecure) if scheme == "https" else {}
+            feed = FfmpegFeed(replace(live, options=options), network_error)
+        case _:
+            feed = _datagram_feed(url, live)
+    return LiveSource(feed, images, clock)
+
+
+def _datagram_feed(name: str, live: LiveInput) -> Feed:
+    """What is sent here. An address that was right once may be away with its network."""
+    live = replace(live, options=_LOW_DELAY, sent_here=True)
+    try:
+        if is_sdp(name):
+            return SdpFeed(live, description(name), network_error)
+        place = place_of(name)
+    except ConfigurationError as error:
+        raise SourceNotFoundError(f"{live.name}: {error.message}", option="source") from None
+    if name.lower().startswith("udp://"):
+        # FFmpeg receives in a thread of its own, which no Python holds up: MPEG-TS comes in bursts.
+        return FfmpegFeed(replace(live, url=ffmpeg_url(place), format="mpegts"), network_error)
+    return FfmpegFeed(live, network_error, RtpTransportStream(live.name, place, timeout=live.read_timeout))
 
 
 def network_source(
@@ -110,7 +133,14 @@ def network_source(
         return ReconnectingSource(
             lambda: OnvifConnection(url, connect, timeout=timeout), redact(url), reconnect_timeout=reconnect_timeout
         )
-    return ReconnectingSource(lambda: connect(url), redact(url), reconnect_timeout=reconnect_timeout)
+    # A stream that nobody publishes may come. A file or an address of this machine does not.
+    local = (SourceNotFoundError,) if is_sdp(url) or url.lower().startswith(_DATAGRAMS) else ()
+    return ReconnectingSource(
+        lambda: connect(url),
+        redact(url),
+        reconnect_timeout=reconnect_timeout,
+        hopeless=(*ReconnectingSource.HOPELESS, *local),
+    )
 
 
 def network_error(live: LiveInput, error: OSError | av.error.FFmpegError | RtspError) -> SourceError:
@@ -118,6 +148,8 @@ def network_error(live: LiveInput, error: OSError | av.error.FFmpegError | RtspE
     if isinstance(error, ssl.SSLError):
         untrusted = isinstance(error, ssl.SSLCertVerificationError)
         return SourceTlsError(f"{live.name}: {tls_reason(error)}", option="rtsp_insecure" if untrusted else None)
+    if isinstance(error, OSError) and (found := listening_error(live.name, error)) is not None:
+        return found
     text = redact(getattr(error, "strerror", None) or str(error))
     match error:
         case RtspClearTextError():
@@ -131,7 +163,7 @@ def network_error(live: LiveInput, error: OSError | av.error.FFmpegError | RtspE
         case av.error.HTTPNotFoundError() | RtspError(status=404):
             return SourceNotFoundError(f"{live.name}: nobody publishes there (404)")
         case av.error.ExitError() | TimeoutError():
-            return SourceTimeoutError(f"{live.name} did not answer within {live.open_timeout:g} s")
+            return live.silence(live.open_timeout)
         case ConnectionRefusedError():
             return SourceError(f"{live.name}: connection refused; is the server running?")
         case RtspError():
@@ -143,7 +175,7 @@ def network_error(live: LiveInput, error: OSError | av.error.FFmpegError | RtspE
             return SourceCodecError(f"{live.name} has no video that can be decoded: {text}")
     if live.url.startswith("https") and ("tls" in text.lower() or "Input/output" in text):
         parts = urlsplit(split_credentials(live.url)[0])
-        found = tls_failure(parts.hostname or "", parts.port or 443, tls_context(insecure=False), _PROBE_TIMEOUT)
-        reason = f"the TLS handshake failed: {text}" if found is None else tls_reason(found)
+        failure = tls_failure(parts.hostname or "", parts.port or 443, tls_context(insecure=False), _PROBE_TIMEOUT)
+        reason = f"the TLS handshake failed: {text}" if failure is None else tls_reason(failure)
         return SourceTlsError(f"{live.name}: {reason}")
     return SourceError(f"{live.name}: {text}")

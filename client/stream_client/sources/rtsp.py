@@ -4,25 +4,19 @@ import logging
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import replace
-from fractions import Fraction
 
-import av
 import av.error
 
 from stream_client.errors import RtspError, SourceError, SourceTimeoutError
 from stream_client.rtsp.description import PlayedTrack
 from stream_client.rtsp.player import Player
-from stream_client.sources.damage import Damage
+from stream_client.sources.access_units import decoded
 from stream_client.sources.feed import FeedFrame, FeedProperties, FeedSound, LiveInput
 from stream_client.sources.ffmpeg_feed import FfmpegFeed
-from stream_client.sources.pixel_bound import Refusals, bound
-from stream_client.sources.timeline import MediaTimes
-from stream_client.util.container import microseconds
 from stream_client.util.urls import moved
 
 logger = logging.getLogger(__name__)
 
-_NOMINAL_RATE = Fraction(30)
 _RELEASE_PAUSES = (0, 0.05, 0.1, 0.2, 0.4)
 """Seconds before each of FFmpeg's attempts: a server may release our own session only after the connection has gone."""
 _CLEAR = (400, 401, 403, 404, 453, 454)
@@ -107,41 +101,10 @@ class RtspFeed:
                     raise
 
     def _decode(self, track: PlayedTrack) -> Generator[FeedFrame, None, None]:
-        decoder = av.CodecContext.create(track.format.codec, "r")
-        assert isinstance(decoder, av.VideoCodecContext)
-        decoder.thread_type = "SLICE"  # frame threads would hold back a frame a thread
-        decoder.extradata = track.parameter_sets or None
-        bound(decoder, self.live.name)
-        refusals = Refusals(self.live.name)
-        times = MediaTimes(round(1_000_000 / (track.frame_rate or _NOMINAL_RATE))) if track.finite else None
-        damage = Damage()
+        def found(properties: FeedProperties) -> None:
+            self.properties = properties
 
-        def timed(frame: av.VideoFrame) -> FeedFrame:
-            time = microseconds(frame)
-            captured = None if frame.pts is None else self._player.capture_time(frame.pts, track.clock_rate)
-            return FeedFrame(frame, time if times is None else times.place(time), captured, damage.shows(frame))
-
-        for unit in self._player.access_units(track):
-            if unit.damaged:
-                damage.packet(unit.time)
-            packet = av.Packet(unit.data)
-            packet.pts, packet.time_base = unit.time, Fraction(1, track.clock_rate)
-            try:
-                frames = decoder.decode(packet)
-            except av.error.InvalidDataError:  # damaged in transit, or before the first key frame: the stream goes on
-                refusals.damaged(decoder)
-                damage.lost()
-                continue
-            if frames and not self.properties.codec:
-                rate = track.frame_rate or decoder.framerate or None
-                self.properties = FeedProperties(
-                    codec=decoder.name,
-                    frame_rate=rate,
-                    finite=track.finite,
-                    sample_aspect_ratio=decoder.sample_aspect_ratio,
-                )
-            yield from map(timed, frames)
-        yield from map(timed, decoder.decode(None))
+        return decoded(self.live.name, track, self._player, found)
 
 
 def _is_clear(refusal: RtspError) -> bool:

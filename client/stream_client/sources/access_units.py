@@ -1,0 +1,76 @@
+"""From the access units of RTP to frames. A frame is there as soon as its last packet is."""
+
+from collections.abc import Callable, Generator, Iterator
+from fractions import Fraction
+from typing import Protocol
+
+import av
+import av.error
+
+from stream_client.rtsp.depacketiser import AccessUnit
+from stream_client.rtsp.description import PlayedTrack
+from stream_client.sources.damage import Damage
+from stream_client.sources.feed import FeedFrame, FeedProperties
+from stream_client.sources.pixel_bound import Refusals, bound
+from stream_client.sources.timeline import MediaTimes
+from stream_client.util.container import microseconds
+
+_NOMINAL_RATE = Fraction(30)
+
+
+class PlaysTrack(Protocol):
+    """What the access units come from."""
+
+    def access_units(self, track: PlayedTrack) -> Iterator[AccessUnit]:
+        """Each access unit as soon as it is complete, until the stream ends."""
+
+    def capture_time(self, time: int, clock_rate: int) -> int | None:
+        """When the access unit of that time was captured: µs since 1970, ``None`` where that is unknown."""
+
+
+def decoded(
+    name: str, track: PlayedTrack, player: PlaysTrack, found: Callable[[FeedProperties], None]
+) -> Generator[FeedFrame, None, None]:
+    """Decode what ``player`` plays; ``found`` learns the stream's properties with the first frame.
+
+    ``name`` is for messages. Raises :class:`.SourceCodecError`, and what ``player`` raises.
+    """
+    decoder = av.CodecContext.create(track.format.codec, "r")
+    assert isinstance(decoder, av.VideoCodecContext)
+    decoder.thread_type = "SLICE"  # frame threads would hold back a frame a thread
+    decoder.extradata = track.parameter_sets or None
+    bound(decoder, name)
+    refusals, damage = Refusals(name), Damage()
+    times = MediaTimes(round(1_000_000 / (track.frame_rate or _NOMINAL_RATE))) if track.finite else None
+    known = False
+
+    def timed(frame: av.VideoFrame) -> FeedFrame:
+        time = microseconds(frame)
+        captured = None if frame.pts is None else player.capture_time(frame.pts, track.clock_rate)
+        return FeedFrame(frame, time if times is None else times.place(time), captured, damage.shows(frame))
+
+    for unit in player.access_units(track):
+        if unit.begins:
+            damage.lost()
+        if unit.damaged:
+            damage.packet(unit.time)
+        packet = av.Packet(unit.data)
+        packet.pts, packet.time_base = unit.time, Fraction(1, track.clock_rate)
+        try:
+            frames = decoder.decode(packet)
+        except av.error.InvalidDataError:  # damaged in transit, or before the first key frame: the stream goes on
+            refusals.damaged(decoder)
+            damage.lost()
+            continue
+        if frames and not known:
+            known = True
+            found(
+                FeedProperties(
+                    codec=decoder.name,
+                    frame_rate=track.frame_rate or decoder.framerate or None,
+                    finite=track.finite,
+                    sample_aspect_ratio=decoder.sample_aspect_ratio,
+                )
+            )
+        yield from map(timed, frames)
+    yield from map(timed, decoder.decode(None))
