@@ -28,6 +28,7 @@ NOT_HERE = {
     "--input_stream 0": "no camera",
     "output_stream screen": "no display; tests/client/sinks has a window under Xvfb",
     "rtsp://": "tests/e2e/test_relay.py relays and reads back",
+    "udp://": "tests/client/sources/test_datagrams.py sends and reads",
     "models/exercises": "tests/client/training trains and evaluates",
     "--model_name NAME": "NAME stands for the user's model",
     'model="yolo"': "no camera; tests/e2e/seeds/test_roboflow.py runs the class on a model",
