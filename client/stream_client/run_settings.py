@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stream_client.client import StreamClient
 from stream_client.collect.options import CollectOptions
@@ -39,6 +40,9 @@ from stream_client.transport.servable import LANDMARK_GRAPH
 from stream_client.util.redact import redact
 from stream_client.util.settings import Setting, read, settings
 from stream_client.util.urls import split_credentials
+
+if TYPE_CHECKING:
+    from stream_client.events.outputs.base import EventOutput
 
 Settings = Mapping[str, object]
 """Values by the names of settings, in the user's units, as flags have them. ``None`` is as good as not given."""
@@ -184,11 +188,14 @@ def _sinks(given: Settings, stream: StreamOptions, run: RunOptions) -> list[Sink
         for name in stream.output_stream
         if name != recorded
     ]
+    beside: list[EventOutput] = []
     if recorded is not None:
+        from stream_client.recording.event_output import IndexOutput
         from stream_client.recording.sink import RecordingSink
 
-        recording = read(RecordingOptions, given)
-        sinks.append(RecordingSink(recorded, recording, video=options, stream=stream.stream_name))
+        recording = RecordingSink(recorded, read(RecordingOptions, given), video=options, stream=stream.stream_name)
+        sinks.append(recording)
+        beside.append(IndexOutput(recording))
     if stream.labels_output is not None:
         sinks.append(LabelsSink(stream.labels_output))
     if stream.label_changes_output is not None:
@@ -199,7 +206,7 @@ def _sinks(given: Settings, stream: StreamOptions, run: RunOptions) -> list[Sink
     if events.events:
         from stream_client.events.factory import open_events
 
-        sinks.append(open_events(events, options, pool, stream.stream_name))
+        sinks.append(open_events(events, options, pool, stream.stream_name, beside))
     collected = read(CollectOptions, given)
     if collected.collect is not None:
         from stream_client.collect.factory import open_collector

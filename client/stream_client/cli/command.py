@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import logging
+import os
 import resource
 import signal
 import sys
@@ -35,6 +36,7 @@ _COMMANDS = {
     "web": "stream_client.cli.web",
     "batch": "stream_client.cli.batch",
     "fleet": "stream_client.cli.fleet",
+    "find": "stream_client.cli.find",
 }
 """Commands with flags of their own."""
 _EXTRAS = {"train": "train", "evaluate": "train", "web": "web", "batch": "parquet"}
@@ -51,7 +53,12 @@ def _command(name: str, arguments: Sequence[str]) -> int:
         )
         return USAGE_ERROR
     try:
-        return int(module.main(arguments))
+        status = int(module.main(arguments))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever read standard output has enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what Python flushes at its end
+        return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
 

@@ -19,7 +19,7 @@ from stream_client.tracking.options import DetectionOptions
 from stream_client.transport.options import TlsOptions, TransportOptions
 
 _USAGE = """%(prog)s --input_stream NAME --output_stream NAME [flags]
-       %(prog)s {web,cameras,train,evaluate,analyze,batch,fleet,view,doctor,readback,benchmark} --help"""
+       %(prog)s {web,cameras,train,evaluate,analyze,batch,fleet,find,view,doctor,readback,benchmark} --help"""
 _EXAMPLES = """
 examples:
   a camera on the screen             --input_stream 0 --output_stream screen
@@ -35,6 +35,7 @@ examples:
                                      --detections auto --tracker bytetrack --input_stream 0 --output_stream screen
   a recording of weeks               --input_stream 0 --output_stream 'rec/%Y-%m-%d/%H-%M.mp4' --segment 10m \\
                                      --keep_for 14d --keep_size 200GB
+  when somebody fell, in recordings  find --label falling --since 2h                (find --help)
   how long which label, in videos    analyze *.mp4 --out analyzed/                  (analyze --help)
   many cameras, each supervised      fleet streams.toml                             (fleet --help)
   archives, each video once          batch archive/ --output results/              (batch --help)

@@ -1,8 +1,11 @@
 """From options to the sink that finds events."""
 
+from collections.abc import Sequence
+
 from stream_client.errors import ConfigurationError
 from stream_client.events.clips import Clips, ClipSeconds
 from stream_client.events.options import EventOptions
+from stream_client.events.outputs.base import EventOutput
 from stream_client.events.outputs.factory import open_event_output
 from stream_client.events.read import read_rules
 from stream_client.events.sink import EventsSink
@@ -11,10 +14,17 @@ from stream_client.publishing.options import SinkOptions
 from stream_client.publishing.sharing import EncoderPool
 
 
-def open_events(options: EventOptions, video: SinkOptions, pool: EncoderPool, stream: str | None = None) -> EventsSink:
+def open_events(
+    options: EventOptions,
+    video: SinkOptions,
+    pool: EncoderPool,
+    stream: str | None = None,
+    beside: Sequence[EventOutput] = (),
+) -> EventsSink:
     """The sink for these rules. Clips share the encoder that outputs of the same ``pool`` have.
 
-    ``stream`` is the stream's name in events, by default made from the source's.
+    ``stream`` is the stream's name in events, by default made from the source's. Events go to the outputs ``beside``
+    those of the options, too.
 
     Raises :class:`.ConfigurationError`.
     """
@@ -28,7 +38,7 @@ def open_events(options: EventOptions, video: SinkOptions, pool: EncoderPool, st
         clips = Clips(ClipSeconds(*options.clip), options.events_dir, pool, encoder_factory(video), settings)
     return EventsSink(
         rules,
-        [open_event_output(name) for name in names],
+        [*(open_event_output(name) for name in names), *beside],
         folder=options.events_dir,
         clips=clips,
         stream=stream,

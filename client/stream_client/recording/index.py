@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from stream_client.errors import SinkError
@@ -16,6 +16,14 @@ CREATE TABLE IF NOT EXISTS segments (
     id INTEGER PRIMARY KEY, stream TEXT NOT NULL, path TEXT NOT NULL, begin REAL NOT NULL,
     end REAL, frames INTEGER, bytes INTEGER);
 CREATE INDEX IF NOT EXISTS segments_by_time ON segments (stream, begin);
+CREATE TABLE IF NOT EXISTS labels (
+    id INTEGER PRIMARY KEY, stream TEXT NOT NULL, label TEXT NOT NULL, begin REAL NOT NULL, end REAL NOT NULL,
+    score REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS labels_by_time ON labels (stream, begin);
+CREATE TABLE IF NOT EXISTS events (
+    id TEXT PRIMARY KEY, stream TEXT NOT NULL, rule TEXT NOT NULL, begin REAL NOT NULL, end REAL, label TEXT,
+    clip TEXT);
+CREATE INDEX IF NOT EXISTS events_by_time ON events (stream, begin);
 """
 
 
@@ -33,6 +41,19 @@ class Segment:
     end: float | None = None
     frames: int = 0
     bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedEvent:
+    """An event of a rule; times as in :class:`Segment`. ``clip`` is its path where there is one."""
+
+    id: str
+    stream: str
+    rule: str
+    begin: float
+    end: float | None = None
+    label: str | None = None
+    clip: str | None = None
 
 
 class RecordingIndex:
@@ -81,6 +102,33 @@ class RecordingIndex:
     def incomplete(self, stream: str) -> list[Segment]:
         """Those that were begun and not finished."""
         return self._segments("stream = ? AND end IS NULL", stream)
+
+    def label_begins(self, stream: str, label: str, clock: float, score: float) -> int:
+        """A span of a label; its number."""
+        sql = "INSERT INTO labels (stream, label, begin, end, score) VALUES (?, ?, ?, ?, ?)"
+        with self._errors():
+            done = self._database.execute(sql, (stream, label, clock, clock, score))
+        assert done.lastrowid is not None
+        return done.lastrowid
+
+    def label_lasts(self, number: int, clock: float, score: float) -> None:
+        """The span lasts until then, at least; ``score`` is the best one in it."""
+        with self._errors():
+            self._database.execute("UPDATE labels SET end = ?, score = ? WHERE id = ?", (clock, score, number))
+
+    def event(self, event: IndexedEvent) -> None:
+        """An event, or more about one that is there."""
+        sql = """INSERT INTO events (id, stream, rule, begin, end, label, clip) VALUES (?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (id) DO UPDATE SET end = excluded.end, clip = excluded.clip"""
+        with self._errors():
+            self._database.execute(sql, astuple(event))
+
+    def forget_before(self, stream: str, clock: float) -> None:
+        """Remove labels and events that were over by then."""
+        for table in ("labels", "events"):
+            sql = f"DELETE FROM {table} WHERE stream = ? AND begin < ? AND coalesce(end, begin) < ?"
+            with self._errors():
+                self._database.execute(sql, (stream, clock, clock))
 
     def close(self) -> None:
         """Close the file."""

@@ -13,6 +13,7 @@ from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Result, StreamInfo
 from stream_client.publishing.options import SinkOptions
 from stream_client.recording.index import RecordingIndex, Segment
+from stream_client.recording.label_log import LabelLog
 from stream_client.recording.names import SegmentNames, Slot
 from stream_client.recording.options import RecordingOptions
 from stream_client.recording.quota import Quota
@@ -62,14 +63,30 @@ class RecordingSink:
         self._quota = Quota(options.keep_seconds, options.keep_bytes)
         self._stream = stream
         self._wall = wall
-        self._began = 0.0
+        self._zero = 0.0
         self._info: StreamInfo | None = None
         self._sound: AudioFeed | None = None
         self._lock: int | None = None
         self._index: RecordingIndex | None = None
         self._open: _Open | None = None
+        self._labels: LabelLog | None = None
         self._kept = 0
         self._said = False
+
+    @property
+    def folder(self) -> Path:
+        """Where the index is, once it is open."""
+        return self._names.root
+
+    @property
+    def stream(self) -> str:
+        """The stream's name in the index, once it is open."""
+        assert self._stream is not None
+        return self._stream
+
+    def clock(self, seconds: float) -> float:
+        """Seconds since 1970 at that time of the source, once it is open. Safe from any thread."""
+        return self._zero + seconds
 
     @property
     def kept(self) -> int:
@@ -79,7 +96,7 @@ class RecordingSink:
     def open(self, info: StreamInfo) -> None:
         """Open the index, and take up what a killed process has left."""
         self._info = info
-        self._began = self._wall()
+        self._zero = info.start / 1e6 if info.live else self._wall()
         self._stream = self._stream or stream_name(info.name)
         self._names.for_stream(self._stream)
         root = self._names.root
@@ -94,6 +111,7 @@ class RecordingSink:
                 option="sinks",
             ) from error
         self._index = RecordingIndex(root)
+        self._labels = LabelLog(self._index, self._stream)
         self._take_up()
         self._remove_surplus()
         if info.sound is not None:
@@ -101,14 +119,19 @@ class RecordingSink:
 
     def write(self, result: Result) -> bool:
         """Write a frame, into a new file where the clock says so."""
-        clock = self._clock(result)
+        assert self._info is not None
+        assert self._labels is not None
+        if self._info.live:  # the wall clock of now, whatever it was at the start
+            self._zero = self._wall() - (time.monotonic() - result.frame.captured) - result.time
+        clock = self.clock(result.time)
         slot = self._names.slot(clock)
         if self._open is not None and slot != self._open.slot:
             self._finish()
         if self._open is None:
             self._open = self._begin(slot, clock, result.time)
         self._open.file.write(result)
-        self._open.end = clock + self._frame_seconds()
+        self._open.end = clock + 1.0 / float(self._info.frame_rate or 30)
+        self._labels.update(clock, result)
         return True
 
     def close(self) -> None:
@@ -123,16 +146,6 @@ class RecordingSink:
             if self._lock is not None:
                 os.close(self._lock)
                 self._lock = None
-
-    def _clock(self, result: Result) -> float:
-        assert self._info is not None
-        if self._info.live:
-            return self._wall() - (time.monotonic() - result.frame.captured)
-        return self._began + result.time
-
-    def _frame_seconds(self) -> float:
-        assert self._info is not None
-        return 1.0 / float(self._info.frame_rate or 30)
 
     def _begin(self, slot: Slot, clock: float, zero: float) -> _Open:
         assert self._index is not None
@@ -162,6 +175,8 @@ class RecordingSink:
         """Close the file and give it its name. What was written before an error is kept, too."""
         assert self._index is not None
         assert self._open is not None
+        assert self._labels is not None
+        self._labels.save()
         done, self._open = self._open, None
         try:
             done.file.close()
@@ -197,12 +212,16 @@ class RecordingSink:
             size = f"{segments[-1].bytes / 1e6:.1f} MB"
             error = SinkError(f"one segment has {size}: only the newest one is kept", option="keep_size")
             logger.warning("%s", error)
-        for segment in self._quota.surplus(segments, self._wall()):
+        surplus = self._quota.surplus(segments, self._wall())
+        for segment in surplus:
             path = self._index.folder / segment.path
             with sink_errors(f"cannot remove {path}", "sinks"):
                 path.unlink(missing_ok=True)
             self._index.remove(segment)
             self._remove_empty(path.parent)
+        if surplus:
+            left = [segment.begin for segment in segments if segment not in surplus]
+            self._index.forget_before(self._stream, min(left, default=self._wall()))
 
     def _remove_empty(self, folder: Path) -> None:
         assert self._index is not None

@@ -1,6 +1,7 @@
 """Durations and sizes as people write them."""
 
 import re
+from datetime import datetime
 
 from stream_client.errors import ConfigurationError
 
@@ -27,3 +28,20 @@ def size(text: object, option: str) -> int:
     if found is None or found[2].upper() not in _BYTES or float(found[1]) == 0:
         raise ConfigurationError(f"{text!r} is no size: 500MB, 200GB or 1.5TB, for instance", option=option)
     return round(float(found[1]) * _BYTES[found[2].upper()])
+
+
+def moment(text: str, now: float, option: str) -> float:
+    """Seconds since 1970 of a date and time such as ``"2026-03-03 14:20"``, or of a :func:`duration` before ``now``.
+
+    Without a time zone it is the local one. Raises as :func:`duration`.
+    """
+    try:
+        return datetime.fromisoformat(text.strip()).timestamp()
+    except (ValueError, OverflowError, OSError):
+        pass
+    try:
+        return now - duration(text, option)
+    except ConfigurationError:
+        raise ConfigurationError(
+            f"{text!r} is no moment: 2h, 7d, 2026-03-03 or '2026-03-03 14:20', for instance", option=option
+        ) from None
