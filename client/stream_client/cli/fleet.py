@@ -1,10 +1,12 @@
 """``ovms-stream-client fleet``."""
 
+import argparse
 import logging
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError
 from stream_client.fleet.fleet import Fleet
 from stream_client.fleet.plan import StreamPlan, read_plans
+from stream_client.fleet.states import FRESH, IN_MEMORY, FleetStates, Wanted
 from stream_client.fleet.supervised import Complete, StreamStatus
 from stream_client.monitoring.options import MetricsOptions
 from stream_client.run_settings import Settings, run_transport
@@ -23,6 +26,8 @@ from stream_client.transport.servable import KNOWN_GRAPHS
 from stream_client.util.redact import redact
 from stream_client.util.settings import read
 from stream_client.util.table import table
+
+logger = logging.getLogger(__name__)
 
 _EPILOG = """
 example of streams.toml:
@@ -38,6 +43,7 @@ The file is read again when it changes: streams that are new start, those that a
 """
 _LOOK_SECONDS = 1.0
 _OVER = ("ended", "stopped")
+_VERBS: Mapping[str, Wanted] = {"pause": "paused", "resume": "run", "remove": "removed"}
 
 
 def build_parser() -> Parser:
@@ -45,36 +51,86 @@ def build_parser() -> Parser:
     parser = Parser("ovms-stream-client fleet", "Run many streams, each supervised.", _EPILOG)
     parser.add_argument("streams", type=Path, help="streams.toml: a run's settings under a name for each stream")
     parser.add_argument("--status_every", type=float, default=10.0, metavar="SECONDS", help="print a table so often")
+    parser.add_argument(
+        "--state",
+        type=Path,
+        metavar="FILE",
+        help="what is paused and removed (default: beside it, streams.state.sqlite)",
+    )
     add_settings(parser.add_argument, MetricsOptions, "metrics_port", "metrics_address")
     add_settings(parser.add_argument, EmbeddedOptions)
     parser.add_argument("--verbose", action="store_true", help="log what happens to streams")
+    add = parser.add_argument_group("a fleet that runs").add_argument
+    add("--status", action="store_true", help="print what its streams do")
+    add("--pause", action="append", default=[], metavar="STREAM", help="let a stream take no frame")
+    add("--resume", action="append", default=[], metavar="STREAM", help="let a paused or removed stream run again")
+    add("--remove", action="append", default=[], metavar="STREAM", help="end a stream, though it is in the file")
     return parser
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Run the streams of the file until a signal, or until all of them have ended.
+    """Run the streams of the file until a signal, or until all of them have ended; or steer a fleet that does.
 
     Raises :class:`~stream_client.errors.ConfigurationError` for a file or stream that cannot work at the start.
     """
     flags = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO if flags.verbose else logging.WARNING, format="%(levelname)s: %(message)s")
     plans = read_plans(flags.streams)
+    asked = [(name, wanted) for verb, wanted in _VERBS.items() for name in getattr(flags, verb)]
+    with _states(flags.streams, flags.state) as states:
+        if asked or flags.status:
+            _steer(states, plans, asked, show=flags.status)
+        else:
+            _run(flags, plans, states)
+
+
+def _run(flags: argparse.Namespace, plans: Sequence[StreamPlan], states: FleetStates) -> None:
     stopping = threading.Event()
     previous = {number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with ExitStack() as stack:
             complete = _server(plans, read(EmbeddedOptions, vars(flags)), stack)
             fleet = stack.enter_context(Fleet(complete))
-            problems = fleet.apply(plans)
+            problems = _apply(fleet, plans, states.wanted())
             if problems:
                 name, problem = next(iter(problems.items()))
                 raise ConfigurationError(f"stream {name!r}: {problem}")
             _serve_metrics(fleet, read(MetricsOptions, vars(flags)), stack)
-            _watch(fleet, flags.streams, plans, flags.status_every, stopping)
+            _watch(fleet, flags.streams, plans, states, flags.status_every, stopping)
             print(status_table(fleet.status()), file=sys.stderr, flush=True)
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _states(streams: Path, given: Path | None) -> FleetStates:
+    """The fleet's states: in ``given``, else beside its file if that can be."""
+    if given is not None:
+        return FleetStates(given)
+    try:
+        return FleetStates(streams.with_suffix(".state.sqlite"))
+    except ConfigurationError as error:
+        print(f"what is paused and removed is not kept: {error_line(error)}", file=sys.stderr, flush=True)
+        return FleetStates(IN_MEMORY)
+
+
+def _steer(
+    states: FleetStates, plans: Sequence[StreamPlan], asked: Sequence[tuple[str, Wanted]], *, show: bool
+) -> None:
+    names = [plan.name for plan in plans]
+    for name, _ in asked:
+        if name not in names:
+            raise ConfigurationError(f"there is no stream {name!r} in the file: {', '.join(names)}"[:500])
+    for name, wanted in asked:
+        states.want(name, wanted)
+    streams, reported = states.status()
+    runs = reported is not None and time.time() - reported < FRESH
+    if not runs:
+        print("no fleet runs with this file now", file=sys.stderr)
+    if show:
+        wanted_now = states.wanted()
+        gone = [f"{name}: removed" for name in names if wanted_now.get(name) == "removed"]
+        print("\n".join([status_table(streams if runs else ()), *gone]))
 
 
 def _server(plans: Sequence[StreamPlan], options: EmbeddedOptions, stack: ExitStack) -> Complete:
@@ -106,33 +162,52 @@ def _serve_metrics(fleet: Fleet, options: MetricsOptions, stack: ExitStack) -> N
 
 
 def _watch(
-    fleet: Fleet, path: Path, plans: Sequence[StreamPlan], status_every: float, stopping: threading.Event
+    fleet: Fleet,
+    path: Path,
+    plans: Sequence[StreamPlan],
+    states: FleetStates,
+    status_every: float,
+    stopping: threading.Event,
 ) -> None:
-    """Apply changes of the file, and print the table, until ``stopping`` or until every stream is over."""
-    seen, shown = _state(path), 0.0
+    """Apply changes of the file and of what is wanted, and print the table, until ``stopping`` or the end of all."""
+    seen, wanted, shown = _state(path), states.wanted(), 0.0
     while not stopping.wait(_LOOK_SECONDS):
         shown += _LOOK_SECONDS
-        now = _state(path)
-        if now != seen:
-            seen = now
-            _apply(fleet, path)
+        changed = _state(path) != seen
+        if changed:
+            seen = _state(path)
+            plans = _read_again(path, plans)
         status = fleet.status()
+        try:
+            states.report(status)
+            if changed:
+                states.keep_only([plan.name for plan in plans])
+            changed |= wanted != states.wanted()
+            wanted = states.wanted()
+        except ConfigurationError as error:  # a full disk, for instance: the streams go on
+            logger.warning("%s", error)
+        if changed:
+            for name, problem in _apply(fleet, plans, wanted).items():
+                print(f"stream {name!r} does not start: {redact(problem)}", file=sys.stderr, flush=True)
         if shown >= status_every:
             shown = 0.0
             print(status_table(status), file=sys.stderr, flush=True)
-        if all(each.state in _OVER for each in status):
+        if status and all(each.state in _OVER for each in status):
             return
 
 
-def _apply(fleet: Fleet, path: Path) -> None:
+def _read_again(path: Path, plans: Sequence[StreamPlan]) -> Sequence[StreamPlan]:
     """What is wrong with the file is said, and the streams go on as they are."""
     try:
-        problems = fleet.apply(read_plans(path))
+        return read_plans(path)
     except ConfigurationError as error:
         print(f"not taken: {error_line(error)}", file=sys.stderr, flush=True)
-        return
-    for name, problem in problems.items():
-        print(f"stream {name!r} does not start: {redact(problem)}", file=sys.stderr, flush=True)
+        return plans
+
+
+def _apply(fleet: Fleet, plans: Sequence[StreamPlan], wanted: Mapping[str, Wanted]) -> Mapping[str, str]:
+    paused = {name for name, state in wanted.items() if state == "paused"}
+    return fleet.apply([plan for plan in plans if wanted.get(plan.name) != "removed"], paused)
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """Many streams in one process. None harms another."""
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import TracebackType
 
 from stream_client.errors import ConfigurationError
@@ -33,10 +33,11 @@ class Fleet:
             streams, self._streams = list(self._streams.values()), {}
         _end(streams)
 
-    def apply(self, plans: Iterable[StreamPlan]) -> Mapping[str, str]:
+    def apply(self, plans: Iterable[StreamPlan], paused: Collection[str] | None = None) -> Mapping[str, str]:
         """Make these the streams: new ones start, those that are gone end, changed ones start anew, others go on.
 
-        Returns what is wrong with streams that could not start, by name.
+        ``paused`` are the names of those that take no frame; ``None``: streams that go on stay as they are. Returns
+        what is wrong with streams that could not start, by name.
         """
         wanted = {plan.name: plan for plan in plans}
         with self._lock:
@@ -47,19 +48,23 @@ class Fleet:
         for name, plan in wanted.items():
             if name not in self._streams:
                 try:
-                    self.add(plan)
+                    self.add(plan, paused=name in (paused or ()))
                 except ConfigurationError as error:
                     problems[name] = error.message
+        with self._lock:
+            for name, stream in self._streams.items():
+                if paused is not None and stream.paused != (name in paused):
+                    (stream.pause if name in paused else stream.resume)()
         return problems
 
-    def add(self, plan: StreamPlan) -> None:
+    def add(self, plan: StreamPlan, *, paused: bool = False) -> None:
         """Start a stream; raises :class:`.ConfigurationError` for one that cannot work, or whose name is taken."""
         with self._lock:
             if self._closed:
                 return
             if plan.name in self._streams:
                 raise ConfigurationError(f"there is a stream {plan.name!r} already")
-            self._streams[plan.name] = SupervisedStream(plan, self._complete)
+            self._streams[plan.name] = SupervisedStream(plan, self._complete, paused=paused)
 
     def remove(self, name: str) -> None:
         """End a stream and forget it; raises :class:`.ConfigurationError` where there is none."""

@@ -51,10 +51,10 @@ class StreamStatus:
 class SupervisedStream:
     """Starts when it is made. A live source, or a run that fails, is started again; a file that ends has ended.
 
-    Safe from any thread.
+    A ``paused`` one takes no frame before :meth:`resume`. Safe from any thread.
     """
 
-    def __init__(self, plan: StreamPlan, complete: Complete) -> None:
+    def __init__(self, plan: StreamPlan, complete: Complete, *, paused: bool = False) -> None:
         self.plan = plan
         self.statistics = NamedStatistics(plan.name)
         self._complete = complete
@@ -64,13 +64,19 @@ class SupervisedStream:
         self._wake = threading.Event()
         self._client: StreamClient | None = None
         self._state: StreamState = "starting"
-        self._paused = self._stopping = False
+        self._paused = paused
+        self._stopping = False
         self._restarts = 0
         self._problem = ""
         # Settings that cannot work are refused here, before anything of the stream runs.
         self._first: StreamClient | None = self._made()
         self._thread = OwnedThread(self._work, f"stream {plan.name}")
         self._thread.start()
+
+    @property
+    def paused(self) -> bool:
+        """Whether it takes no frame, or will take none when it runs."""
+        return self._paused
 
     def pause(self) -> None:
         """Take no frame until :meth:`resume`, also in runs that begin meanwhile."""

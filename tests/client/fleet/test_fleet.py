@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,9 @@ import pytest
 from stream_client.errors import ConfigurationError
 from stream_client.fleet.fleet import Fleet
 from stream_client.fleet.plan import StreamPlan, parse_plans, read_plans
+from stream_client.fleet.states import FleetStates
 from stream_client.fleet.supervised import StreamStatus
+from tests.support.client import run_here
 from tests.support.rtsp_server import PATTERN, RtspServer
 from tests.support.video import write_video
 from tests.support.waiting import wait_until
@@ -116,6 +120,70 @@ def test_the_command_takes_changes_of_its_file_and_ends_at_a_signal(tmp_path: Pa
     assert fleet.returncode == 0
     assert "Traceback" not in text
     assert "two" in text
+
+
+def test_what_is_paused_and_removed_stays_so_over_a_restart(tmp_path: Path, pass_through_server: str) -> None:
+    path = tmp_path / "streams.toml"
+    path.write_text(
+        f'[defaults]\ngrpc_address = "{pass_through_server}"\nmodel_name = "passThrough"\noutput_stream = "none"\n'
+        + "".join(f'[streams.{name}]\ninput_stream = "testsrc:160x120@15"\n' for name in ("one", "two", "three"))
+    )
+    with FleetStates(path.with_suffix(".state.sqlite")) as states:
+
+        def shown() -> dict[str, StreamStatus]:
+            streams, reported = states.status()
+            return {each.name: each for each in streams if reported is not None and reported > began}
+
+        began = time.time()
+        with running_fleet(path):
+            wait_until(lambda: all(each.delivered for each in shown().values()) and len(shown()) == 3)
+            done = run_here("fleet", path, "--pause", "one", "--remove", "two")
+            assert (done.returncode, done.stderr) == (0, "")
+            wait_until(lambda: set(shown()) == {"one", "three"} and shown()["one"].state == "paused")
+            text = run_here("fleet", path, "--status").stdout
+            assert "paused" in text
+            assert "two: removed" in text
+        began = time.time()
+        with running_fleet(path):
+            wait_until(lambda: len(shown()) == 2)
+            wait_until(lambda: shown()["one"].dropped > 5 and shown()["three"].delivered > 5)
+            assert set(shown()) == {"one", "three"}
+            assert shown()["one"].delivered == 0
+            run_here("fleet", path, "--resume", "one", "--resume", "two")
+            wait_until(lambda: all(each.delivered > 5 for each in shown().values()) and len(shown()) == 3)
+            os.replace(_written(tmp_path / "new.toml", path.read_text().replace("streams.two", "streams.four")), path)
+            wait_until(lambda: "four" in shown())
+            assert set(states.wanted()) == {"one"}
+
+
+def test_a_stream_that_is_not_in_the_file_cannot_be_paused(tmp_path: Path) -> None:
+    path = tmp_path / "streams.toml"
+    path.write_text("[streams.one]\ninput_stream = 0\n")
+    done = run_here("fleet", path, "--pause", "two")
+    assert done.returncode == 2
+    assert "there is no stream 'two' in the file: one" in done.stderr
+    assert "no fleet runs with this file now" in run_here("fleet", path, "--pause", "one").stderr
+
+
+def test_a_file_of_states_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "state").write_bytes(b"something else" * 100)
+    with pytest.raises(ConfigurationError, match="file is not a database"):
+        FleetStates(tmp_path / "state")
+
+
+@contextmanager
+def running_fleet(path: Path, *flags: str) -> Iterator[subprocess.Popen[str]]:
+    """The command, which ends well at Ctrl-C."""
+    command = [sys.executable, "-m", "stream_client", "fleet", str(path), *flags]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+            process.send_signal(signal.SIGINT)
+            _, text = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert process.returncode == 0, text
+    assert "Traceback" not in text
 
 
 def _written(path: Path, text: str) -> Path:
