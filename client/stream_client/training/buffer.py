@@ -4,7 +4,6 @@ The buffer keeps landmarks and, on request, small crops of frames. It writes not
 """
 
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from stream_client.classify.windows import Resampler, WindowSpec
 from stream_client.errors import ConfigurationError
 from stream_client.frames import Image, Result, StreamInfo
 from stream_client.training.augment import jittered, mirror, rotated, scaled
+from stream_client.training.newest import NewestSamples
 
 if TYPE_CHECKING:
     from stream_client.collect.strategies import Strategy
@@ -39,16 +39,6 @@ class LandmarkWindow:
     crop: Image | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BufferCounts:
-    """Counts of samples: ``added`` = ``taken`` + ``overwritten`` + ``waiting``. Each sample is taken once."""
-
-    added: int
-    taken: int
-    overwritten: int
-    waiting: int
-
-
 LandmarksOf = Callable[[Result], npt.NDArray[np.floating] | None]
 LabelOf = Callable[[Result], tuple[str, float] | None]
 CropOf = Callable[[Result], Image | None]
@@ -64,7 +54,7 @@ def label_of_result(result: Result) -> tuple[str, float] | None:
     return None if result.label is None else (result.label.name, result.label.score)
 
 
-class TrainingBuffer:
+class TrainingBuffer(NewestSamples[LandmarkWindow]):
     """A sink that keeps the newest ``capacity`` samples. The stream fills it and a training loop reads it.
 
     ``landmarks`` returns the landmarks of a result, float [33 or 75, 3]. ``label`` returns its label and confidence,
@@ -89,8 +79,7 @@ class TrainingBuffer:
         strategies: Sequence["Strategy"] = (),
         print_to: IO[str] | None = None,
     ) -> None:
-        if capacity < 1:
-            raise ConfigurationError(f"a training buffer holds at least one sample, not {capacity}")
+        super().__init__(capacity)
         self.name = "training buffer"
         self.needs_landmarks = landmarks is landmarks_of_result
         self._landmarks = landmarks
@@ -102,11 +91,6 @@ class TrainingBuffer:
         self._resampler = Resampler(self._spec.rate, self._spec.max_gap_ms, most_missing=self._spec.steps)
         self._recent: deque[Array | None] = deque(maxlen=self._spec.steps)
         self._since_sample = 0
-        self._changed = threading.Condition()
-        self._ring: deque[LandmarkWindow] = deque(maxlen=capacity)
-        self._waiting = 0  # number of newest samples in the ring that were not taken yet
-        self._added = self._taken = self._overwritten = 0
-        self._closed = False
 
     # --- called by the stream
 
@@ -137,22 +121,9 @@ class TrainingBuffer:
                     self.add(LandmarkWindow(sample.timestamp, np.stack(known), *said, crop))
         return True
 
-    def close(self) -> None:
-        """End the stream. Consumers receive the remaining samples, then the end."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
     def add(self, sample: LandmarkWindow) -> None:
         """Add a sample. A full buffer drops the oldest one."""
-        with self._changed:
-            if self._waiting == self._ring.maxlen:
-                self._overwritten += 1
-            else:
-                self._waiting += 1
-            self._ring.append(sample)
-            self._added += 1
-            self._changed.notify()
+        super().add(sample)
         if self._print_to is not None:
             shape = "x".join(str(size) for size in sample.landmarks.shape)
             print(
@@ -161,31 +132,6 @@ class TrainingBuffer:
             )
 
     # --- called by the training loop
-
-    def __len__(self) -> int:
-        with self._changed:
-            return len(self._ring)
-
-    def __iter__(self) -> Iterator[LandmarkWindow]:
-        """Each sample once, oldest first. Waits for more until the stream ends."""
-        while (sample := self.take()) is not None:
-            yield sample
-
-    def take(self, timeout: float | None = None) -> LandmarkWindow | None:
-        """The oldest sample that was not taken yet; ``None`` at the end, or after ``timeout`` seconds."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._waiting > 0 or self._closed, timeout)
-            if self._waiting == 0:
-                return None
-            sample = self._ring[len(self._ring) - self._waiting]
-            self._waiting -= 1
-            self._taken += 1
-            return sample
-
-    def snapshot(self) -> list[LandmarkWindow]:
-        """All samples in the buffer, oldest first, whether taken or not."""
-        with self._changed:
-            return list(self._ring)
 
     def sample(self, count: int, rng: np.random.Generator, *, uncertainty_weight: float = 0.0) -> list[LandmarkWindow]:
         """``count`` random samples, with replacement. Empty list while the buffer is empty.
@@ -198,12 +144,6 @@ class TrainingBuffer:
             return []
         weights = np.array([1 + uncertainty_weight * (1 - sample.confidence) for sample in kept])
         return [kept[index] for index in rng.choice(len(kept), count, p=weights / weights.sum())]
-
-    @property
-    def counts(self) -> BufferCounts:
-        """The counts so far."""
-        with self._changed:
-            return BufferCounts(self._added, self._taken, self._overwritten, self._waiting)
 
 
 def augment(sample: LandmarkWindow, rng: np.random.Generator) -> LandmarkWindow:
