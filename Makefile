@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 LOCK := $(if $(shell command -v flock),flock $(VENV).lock)
 DEMO := demo-output
 
-.PHONY: demo web test fetched containers environments lint docs wheel versions bench conformance fuzz attack degenerate soak clean
+.PHONY: demo web test fetched torch containers environments lint docs wheel versions bench conformance fuzz attack degenerate soak clean
 
 demo: $(VENV)/embedded
 	@mkdir -p $(DEMO)
@@ -27,6 +27,10 @@ test: fetched
 fetched: $(VENV)/dev
 	$(RUN) -m graph_server assets --clip
 	$(RUN) -m tests.support.face_detector
+
+# PyTorch, which the tests of `distill` need: it is not in `dev`, since its usual build takes gigabytes. This version has
+# a build for CPUs, which pip takes where it finds one.
+torch: $(VENV)/torch
 
 # Servers of others, for the tests marked `environment`; a test never makes one.
 environments: $(patsubst tests/environments/%.txt,.venvs/%/ready,$(wildcard tests/environments/*.txt))
@@ -94,6 +98,9 @@ $(VENV)/dev $(VENV)/embedded $(VENV)/web: $(VENV)/%: pyproject.toml hatch_build.
 	$(LOCK) sh -ec 'if [ ! -e $@ ] || [ -n "$$(find $^ -newer $@)" ]; then \
 	    $(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV); \
 	    $(RUN) -m pip install --quiet --disable-pip-version-check --editable ".[$*]"; touch $@; fi'
+
+$(VENV)/torch: $(VENV)/dev
+	$(LOCK) sh -ec '$(RUN) -m pip install --quiet --disable-pip-version-check torch==2.13.0 --editable ".[distill]"; touch $@'
 
 clean:
 	rm -rf $(VENV) $(VENV).lock $(DEMO) docs-output

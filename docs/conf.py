@@ -23,9 +23,11 @@ myst_heading_anchors = 3
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"stream_client\..*\._\w+"),  # private
+    (r"py:class", r"stream_client\.training\.newest\.S"),  # a type variable
     (r"py:.*", r"stream_client\.events\.(rules\.(Step|Condition)|geometry\..*)"),  # written in TOML
     (r"py:.*", r"(av|collections|fractions|numpy|os|pathlib|supervision|time|types|typing|np|npt)\..*"),
 ]
+autodoc_mock_imports = ["torch"]  # too large for what it shows
 autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True

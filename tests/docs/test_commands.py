@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from graph_server.cli.arguments import build_parser as server_parser
-from stream_client.cli import benchmark, doctor, evaluate, flags, readback, train, web
+from stream_client.cli import benchmark, distill, doctor, evaluate, flags, readback, train, web
 from tests.conftest import ROOT
 from tests.support.graph_server import graph_server_process
 
@@ -39,11 +39,13 @@ NOT_HERE = {
     "ssh -L": "goes to another machine",
     "make web": "as the command web",
     "httpx.Client": "tests/client/web asks the same of an application",
+    "distill.distill": "needs PyTorch; tests/client/distill runs the same with another teacher",
     "examples/": "tests/examples runs every example",
 }
 """What a command contains, and why it is not run here."""
 COMMANDS = {"train": train.build_parser, "evaluate": evaluate.build_parser, "readback": readback.build_parser,
-            "doctor": doctor.build_parser, "benchmark": benchmark.build_parser, "web": web.build_parser}  # fmt: skip
+            "distill": distill.build_parser, "doctor": doctor.build_parser, "benchmark": benchmark.build_parser,
+            "web": web.build_parser}  # fmt: skip
 
 
 def blocks(kind: str) -> Iterator[tuple[str, str]]:

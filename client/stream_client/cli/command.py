@@ -27,6 +27,7 @@ LEAST_ADDRESS_SPACE = 1536 << 20
 _COMMANDS = {
     "train": "stream_client.cli.train",
     "evaluate": "stream_client.cli.evaluate",
+    "distill": "stream_client.cli.distill",
     "readback": "stream_client.cli.readback",
     "doctor": "stream_client.cli.doctor",
     "benchmark": "stream_client.cli.benchmark",

@@ -63,7 +63,7 @@ class TrainingBuffer(NewestSamples[LandmarkWindow]):
     With ``print_to`` each sample is also printed there. With ``strategies`` (``stream_client.collect.strategies``)
     a window is a sample only if one of them wants the result that ends it.
 
-    A full buffer drops the oldest sample. :attr:`counts` has the number of dropped samples.
+    A full buffer drops the oldest sample. :attr:`~.NewestSamples.counts` has the number of dropped samples.
     """
 
     CROP_SIDE = 128
