@@ -21,11 +21,11 @@ from stream_client.distill.teacher import PERSONS_GRAPH, GraphTeacher, Teacher
 from stream_client.embedded import EmbeddedOptions
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.training.configuration import add_models
-from stream_client.training.wording import counted
 from stream_client.transport.options import TransportOptions
 from stream_client.transport.servable import LANDMARK_GRAPH
 from stream_client.util.extras import install_command
 from stream_client.util.settings import read
+from stream_client.util.wording import counted
 
 if TYPE_CHECKING:
     from stream_client.distill.distill import Distilled

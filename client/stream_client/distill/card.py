@@ -10,7 +10,7 @@ from stream_client.distill.options import DistillOptions
 from stream_client.distill.progress import Point
 from stream_client.distill.samples import CROP_SIDE
 from stream_client.distill.streams import Stream
-from stream_client.training.wording import counted, listed
+from stream_client.util.wording import counted, listed
 
 
 @dataclass(frozen=True, slots=True)
