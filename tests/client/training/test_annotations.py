@@ -4,13 +4,18 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from stream_client.classify.windows import WindowSpec
 from stream_client.errors import ConfigurationError
 from stream_client.training.annotations import read_annotation_file
 from stream_client.training.clips import Span
+from stream_client.training.dataset import Dataset
+from stream_client.training.load import load_dataset
 from stream_client.training.material import Material, SearchOptions, search
-from tests.client.training.movements import write_annotations
+from stream_client.training.windows import ClipOptions
+from tests.client.training.movements import waving, write_annotations
 from tests.support.video import write_video
 
 SPANS = [(0.2, 0.8, "walk"), (1.0, 1.9, "dance")]
@@ -140,6 +145,26 @@ def test_each_format_gives_the_labels_of_the_video_beside_it(write: Callable[[Pa
     assert [span.label for span in material.clips[0].spans] == ["walk", "dance"]
     for span, (start, end, _) in zip(material.clips[0].spans, SPANS, strict=True):
         assert (span.start, span.end) == (pytest.approx(start), pytest.approx(end, abs=1e-5))
+
+
+def samples(annotations: Path) -> Dataset:
+    return load_dataset(
+        annotations,
+        ClipOptions(window=WindowSpec(300, 200), vary=False),
+        find=lambda path, every: waving("left", seconds=2, rate=RATE),
+    )
+
+
+@pytest.mark.parametrize("write", FORMATS)
+def test_each_format_gives_the_samples_of_the_seeds_form(write: Callable[[Path], Path], tmp_path: Path) -> None:
+    for folder in ("seed", "other"):
+        (tmp_path / folder).mkdir()
+        write_video(tmp_path / folder / "clip.mp4", frames=20, rate=RATE)
+    expected, given = samples(stream_pose_ml(tmp_path / "seed")), samples(write(tmp_path / "other"))
+    assert given.labels == expected.labels == ("dance", "walk")
+    assert given.targets.tolist() == expected.targets.tolist()
+    assert len(expected.rows) >= 8
+    np.testing.assert_array_equal(given.rows, expected.rows)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from stream_client.training.page import Page, page_html
 from stream_client.training.strips import StripOptions, worst_mistakes
 from tests.client.training.movements import waving
 from tests.client.training.test_onnx_export import dataset
+from tests.support.browser import browser_page
 from tests.support.video import write_video
 
 EVIL = "<script>alert(1)</script>"
@@ -57,3 +58,25 @@ def test_a_mistake_is_a_strip_of_the_clips_frames_or_of_skeletons_alone(tmp_path
     clip.unlink()
     gone = worst_mistakes(data, held_out, options)
     assert [len(mistake.images) for mistake in gone] == ([0, 0] if pictures else [5, 5])
+
+
+def test_the_report_opens_in_a_browser_without_a_request(tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "clip.mp4", frames=60, rate=25)
+    data, held_out = judged(str(clip))
+    mistakes = worst_mistakes(data, held_out, StripOptions(lambda path, every: waving("left")))
+    report = tmp_path / "report.html"
+    report.write_text(page_html(Page("model", [("accuracy", "90 %")], ["a note"], "", mistakes), data, held_out))
+    with browser_page() as page:
+        asked: list[str] = []
+        refused: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: refused.append(message.text))
+        page.goto(report.as_uri())
+        shown = page.evaluate("[...document.images].map(image => image.complete && image.naturalWidth > 0)")
+        assert len(shown) >= 10
+        assert all(shown)
+        assert page.locator(".mistake").count() == 2
+        assert page.get_by_text(EVIL).count() > 0  # as text
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert [url for url in asked if not url.startswith("data:")] == [report.as_uri()]
+    assert refused == []  # what the page's own policy forbids is said there

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pyarrow import parquet
 
 from stream_client.errors import SourceCodecError, SourceNotFoundError
 from stream_client.frames import Frame, Landmarks, Result, StreamInfo
@@ -83,6 +84,10 @@ def test_labels_come_from_a_column_a_file_beside_or_an_annotation(tmp_path: Path
     first = read_labels(path)[0]
     assert (first.start, first.end, first.label) == (0.0, pytest.approx(1.52, abs=1e-5), "a")
     assert samples(path) == expected
+    columns = write_recording(tmp_path / "columns.parquet", "left", 1)
+    table = parquet.read_table(columns)
+    parquet.write_table(table.append_column("label", [[label(row) for row in table.to_pylist()]]), columns)
+    assert samples(columns) == expected
 
 
 @pytest.mark.parametrize(
