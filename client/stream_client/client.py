@@ -23,9 +23,10 @@ from stream_client.processing.options import PrivacyOptions
 from stream_client.processing.results import Detector, LandmarkClassifier, Postprocess, TrackClassifier, annotated
 from stream_client.sinks.factory import SinkLike, as_sinks
 from stream_client.sources.factory import SourceLike, as_source
+from stream_client.transport.addresses import EMBEDDED
 from stream_client.transport.base import Transport
 from stream_client.transport.function import FunctionTransport, ModelFunction
-from stream_client.transport.options import EMBEDDED, TransportOptions
+from stream_client.transport.options import TransportOptions
 from stream_client.transport.session import Session, own_session
 from stream_client.util.bounded_queue import BoundedQueue
 from stream_client.util.events import Unsubscribe

@@ -12,9 +12,10 @@ from stream_client.frames import Frame, Image, Landmarks
 from stream_client.landmarks.decoder import LandmarkDecoder
 from stream_client.pipeline.connector import Connector
 from stream_client.processing.requests import Converter, converter
+from stream_client.transport.addresses import EMBEDDED
 from stream_client.transport.base import Request
 from stream_client.transport.one_by_one import OneByOne
-from stream_client.transport.options import EMBEDDED, TransportOptions
+from stream_client.transport.options import TransportOptions
 from stream_client.transport.servable import LANDMARK_GRAPH
 
 _TIMEOUT = 30.0

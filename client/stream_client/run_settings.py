@@ -35,7 +35,8 @@ from stream_client.sinks.landmarks import LandmarksSink
 from stream_client.sources.factory import open_source
 from stream_client.sources.options import SourceOptions
 from stream_client.tracking.options import DetectionOptions
-from stream_client.transport.options import EMBEDDED, TlsOptions, TransportOptions
+from stream_client.transport.addresses import EMBEDDED
+from stream_client.transport.options import TlsOptions, TransportOptions
 from stream_client.transport.servable import LANDMARK_GRAPH
 from stream_client.util.redact import redact
 from stream_client.util.settings import Setting, read, settings

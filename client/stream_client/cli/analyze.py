@@ -29,7 +29,8 @@ from stream_client.processing.overlay import WHITE, Rgb, draw_label
 from stream_client.review.label_statistics import LabelStatistics
 from stream_client.run_settings import transport_options
 from stream_client.sinks.labels import LabelsSink
-from stream_client.transport.options import EMBEDDED, TransportOptions
+from stream_client.transport.addresses import EMBEDDED
+from stream_client.transport.options import TransportOptions
 from stream_client.transport.servable import LANDMARK_GRAPH
 from stream_client.util.settings import read
 from stream_client.util.table import table

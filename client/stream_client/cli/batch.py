@@ -20,7 +20,7 @@ from stream_client.fleet.batch.run import BatchSummary, claim, failure_of, plan,
 from stream_client.options import ClassifierOptions, RunOptions, StreamOptions
 from stream_client.run_settings import run_settings, run_transport
 from stream_client.tracking.options import DetectionOptions
-from stream_client.transport.options import EMBEDDED
+from stream_client.transport.addresses import EMBEDDED
 from stream_client.util.settings import read
 from stream_client.util.wording import counted
 

@@ -20,7 +20,8 @@ from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.options import RunOptions
 from stream_client.run_settings import transport_options
-from stream_client.transport.options import EMBEDDED, Api, TransportOptions
+from stream_client.transport.addresses import EMBEDDED
+from stream_client.transport.options import Api, TransportOptions
 from stream_client.transport.session import connect
 from stream_client.util.settings import read
 

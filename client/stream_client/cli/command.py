@@ -15,7 +15,7 @@ from stream_client.cli.parser import USAGE_ERROR
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import StreamClientError
 from stream_client.plain_text import printable
-from stream_client.transport.options import EMBEDDED
+from stream_client.transport.addresses import EMBEDDED
 from stream_client.util.extras import install_command
 from stream_client.util.redact import redact
 from stream_client.util.settings import read

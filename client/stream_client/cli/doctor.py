@@ -25,7 +25,8 @@ from stream_client.run_settings import run_transport
 from stream_client.sources.options import SourceOptions
 from stream_client.test_source.code import FrameCode
 from stream_client.test_source.pattern import TestPattern
-from stream_client.transport.options import EMBEDDED, TransportOptions
+from stream_client.transport.addresses import EMBEDDED
+from stream_client.transport.options import TransportOptions
 from stream_client.util.extras import install_command
 from stream_client.util.settings import read
 

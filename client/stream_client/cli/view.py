@@ -11,7 +11,8 @@ from stream_client.errors import ConfigurationError
 from stream_client.monitoring.progress import Progress
 from stream_client.options import RunOptions
 from stream_client.review.recording import Recording, read_recording, recorded
-from stream_client.transport.options import EMBEDDED, TransportOptions
+from stream_client.transport.addresses import EMBEDDED
+from stream_client.transport.options import TransportOptions
 from stream_client.transport.servable import LANDMARK_GRAPH
 
 _LANDMARK_FILES = (".jsonl", ".parquet")

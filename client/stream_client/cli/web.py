@@ -15,7 +15,8 @@ from stream_client.cli.setting_flags import add_settings
 from stream_client.cli.train_command import train_command
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError, StreamClientError
-from stream_client.transport.options import EMBEDDED, TlsOptions, TransportOptions
+from stream_client.transport.addresses import EMBEDDED
+from stream_client.transport.options import TlsOptions, TransportOptions
 from stream_client.util.settings import read
 from stream_client.web.application import create
 from stream_client.web.model_server import ModelServer

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from kserve_wire.pictures.jpeg import decode_image
 from stream_client.errors import ConfigurationError
 from stream_client.landmark_finder import LandmarkFinder
-from stream_client.transport.options import EMBEDDED
+from stream_client.transport.addresses import EMBEDDED
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from stream_client.processing.labels import read_label_names
 from stream_client.sources.factory import open_source
 from stream_client.sources.options import SourceOptions
 from stream_client.tracking.options import DetectionOptions
-from stream_client.transport.options import EMBEDDED
+from stream_client.transport.addresses import EMBEDDED
 from stream_client.util.events import Event, Unsubscribe
 
 logger = logging.getLogger(__name__)

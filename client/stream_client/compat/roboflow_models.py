@@ -17,10 +17,11 @@ from stream_client.processing.requests import converter
 from stream_client.tracking.layouts import arrays_of, find_layout
 from stream_client.tracking.options import DetectionOptions
 from stream_client.tracking.reader import DetectionReader, open_tracker
+from stream_client.transport.addresses import EMBEDDED
 from stream_client.transport.base import Request
 from stream_client.transport.function import FunctionTransport
 from stream_client.transport.one_by_one import OneByOne
-from stream_client.transport.options import EMBEDDED, TransportOptions
+from stream_client.transport.options import TransportOptions
 from stream_client.transport.session import own_session
 
 _WARM_UP_SIDE = 640

@@ -1,11 +1,16 @@
 """The server of a run: one that is connected to, or one that the run starts and ends itself."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stream_client.embedded import EmbeddedServer
 from stream_client.pipeline.embedded_transport import EmbeddedTransport
+from stream_client.replicas.pool import Replicas
+from stream_client.replicas.session import connect_replicas
+from stream_client.replicas.snapshot import ReplicaSnapshot
+from stream_client.replicas.watch import Watch
+from stream_client.transport.addresses import is_several
 from stream_client.transport.options import TransportOptions
 from stream_client.transport.session import Session, connect
 
@@ -27,18 +32,31 @@ class Connector:
 
     transport: TransportOptions | Session
     embedded: EmbeddedServer | None = None
+    watch: Watch | None = field(init=False, default=None)
+    """Looks after the replicas, where the address stands for several."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.transport, TransportOptions) and is_several(self.transport.address):
+            object.__setattr__(self, "watch", Watch(Replicas(self.transport)))
+
+    def replicas(self) -> Sequence[ReplicaSnapshot]:
+        """The replicas now; none where there is one server."""
+        return () if self.watch is None else self.watch.replicas.snapshot()
 
     @property
     def line(self) -> TransportOptions | None:
-        """How to reach a server at the other end of a line. ``None`` for one that the run starts, or has no address."""
-        if self.embedded is not None or isinstance(self.transport, Session):
+        """How to reach a server at the other end of a line. ``None`` for one that the run starts, or has no address,
+        and for several."""
+        if self.embedded is not None or self.watch is not None or isinstance(self.transport, Session):
             return None
         return None if self.transport.address.startswith("unix:") else self.transport
 
     def launch(self) -> None:
-        """Start the embedded server, if there is one, without waiting for it."""
+        """Start the embedded server, or look at the replicas, without waiting for them."""
         if self.embedded is not None:
             self.embedded.launch()
+        if self.watch is not None:
+            self.watch.start()
 
     def connect(self) -> Connection:
         """Wait for the embedded server, and ask the server what it serves.
@@ -47,6 +65,9 @@ class Connector:
         """
         if isinstance(self.transport, Session):
             return Connection(self.transport)
+        if self.watch is not None:
+            self.watch.start()
+            return Connection(connect_replicas(self.watch.replicas, self.transport))
         if self.embedded is None:
             return Connection(connect(self.transport))
         self.embedded.start()
@@ -55,6 +76,8 @@ class Connector:
         return Connection(replace(session, transport=transport), self.embedded.label_files)
 
     def close(self) -> None:
-        """End the embedded server."""
+        """End the embedded server, or look after the replicas no more."""
+        if self.watch is not None:
+            self.watch.close()
         if self.embedded is not None:
             self.embedded.close()

@@ -40,7 +40,7 @@ _OPTIONS: list[tuple[str, int]] = [
 ]
 
 
-_NO_ANSWER = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+NO_ANSWER = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 _PROBE_TIMEOUT = 0.5
 """Seconds for each step of finding out what is wrong with TLS."""
@@ -73,10 +73,7 @@ class Connection:
         options = self._options
         timeout = min(options.connect_timeout, within)
         deadline = time.monotonic() + timeout
-        if options.tls is None:
-            channel = grpc.insecure_channel(options.address, options=_OPTIONS)
-        else:
-            channel = grpc.secure_channel(options.address, _credentials(options.tls), options=_OPTIONS)
+        channel = make_channel(options)
         live: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method_path("ServerLive"))
         probe = live.future(b"", timeout=timeout, wait_for_ready=True)
         with self._lock:
@@ -92,7 +89,7 @@ class Connection:
         except BaseException:
             self.close()
             raise
-        if status in _NO_ANSWER:  # any other status is an answer
+        if status in NO_ANSWER:  # any other status is an answer
             self.close()
             what = f"no gRPC server answers at {options.address} ({'with' if options.tls else 'without'} TLS)"
             if not self._interrupted.is_set() and (fault := _tls_fault(options)) is not None:
@@ -130,9 +127,18 @@ class Connection:
             closer.join(self.CLOSE_TIMEOUT)
 
 
+def make_channel(options: TransportOptions) -> grpc.Channel:
+    """A channel to one server, which connects by itself; raises :class:`.ConfigurationError` for its TLS files."""
+    if options.tls is None:
+        return grpc.insecure_channel(options.address, options=_OPTIONS)
+    name = options.tls.server_name
+    named = [] if name is None else [("grpc.ssl_target_name_override", name)]
+    return grpc.secure_channel(options.address, _credentials(options.tls), options=[*_OPTIONS, *named])
+
+
 def _tls_fault(options: TransportOptions) -> tuple[str, str] | None:
     """What is wrong with TLS where something answers at all, and the option to look at: gRPC does not say it."""
-    if options.address.startswith("unix:"):
+    if options.address.startswith("unix:") or (options.tls is not None and options.tls.server_name is not None):
         return None
     host, _, port = options.address.rpartition(":")
     host = host.strip("[]")

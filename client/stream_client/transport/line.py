@@ -13,7 +13,7 @@ import grpc
 
 from kserve_wire.names import method_path
 from stream_client.errors import ConnectError
-from stream_client.transport.channel import Connection
+from stream_client.transport.channel import NO_ANSWER, Connection
 from stream_client.transport.options import TransportOptions
 
 _TIMEOUT = 2.0
@@ -21,7 +21,6 @@ _HANDSHAKE_TIMEOUT = 1.0
 """Seconds. A stop waits for it."""
 _RTT_END = 72
 """Where ``tcpi_rtt`` (µs) ends in Linux's ``struct tcp_info``. Unlike the clock here, it does not wait for a thread."""
-_NO_ANSWER = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ def _request(channel: grpc.Channel, timeout: float) -> float:
     try:
         live(b"", timeout=timeout)
     except grpc.RpcError as error:
-        if error.code() in _NO_ANSWER:  # type: ignore[attr-defined,unused-ignore]
+        if error.code() in NO_ANSWER:  # type: ignore[attr-defined,unused-ignore]
             return math.nan
     except ValueError:  # the channel is closed
         return math.nan

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from stream_client.errors import ConfigurationError
-from stream_client.util.redact import redact
+from stream_client.transport.addresses import EMBEDDED, check_address
 from stream_client.util.settings import check, setting
 
 Api = Literal["stream", "unary"]
@@ -16,13 +16,13 @@ Returned = Literal["picture", "labels,landmarks"]
 Parameter = bool | int | str
 """What KServe v2 takes as the value of a request's parameter."""
 
-EMBEDDED = "embedded"
-"""Instead of an address: the client starts a local graph server."""
-
 
 @dataclass(frozen=True, slots=True)
 class TlsOptions:
-    """TLS. ``ca`` verifies the server; ``certificate`` and ``key`` are ours. All are PEM files."""
+    """TLS. ``ca`` verifies the server; ``certificate`` and ``key`` are ours. All are PEM files.
+
+    ``server_name``: what the server's certificate is for, where that is not the host of its address.
+    """
 
     ca: Path | None = field(
         default=None,
@@ -32,6 +32,7 @@ class TlsOptions:
         default=None, metadata=setting("PEM file with the client's certificate", name="tls_cert")
     )
     key: Path | None = field(default=None, metadata=setting("PEM file with the client's key", name="tls_key"))
+    server_name: str | None = None
 
     def __post_init__(self) -> None:
         if (self.certificate is None) != (self.key is None):
@@ -43,18 +44,20 @@ class TlsOptions:
 class TransportOptions:
     """How to reach a servable. Timeouts are in seconds. ``None``: the client asks the server.
 
-    ``address`` is ``host:port``, ``unix:path`` or ``"embedded"``. Without ``model_name``, the client looks for the
-    usual graphs; unary calls prefer ``holisticTracking``, since OVMS fails a unary call when a label has no packet.
-    Frames go through shared memory where ``shared_memory`` allows it, the server is on this machine and announces
-    Triton's extension for it. ``wire`` is how frames travel. Encoded ones need a graph that takes them, by default
-    ``holisticEncoded``; its pictures come back as JPEG. ``returned`` chooses the graph where none is named: with
-    pictures, or with data alone. ``parameters`` are sent with requests: OVMS turns them into input side packets.
+    ``address`` is ``host:port``, ``unix:path`` or ``"embedded"``. Replicas, servers with the same servables, are
+    ``a:9000,b:9000``, or ``dns:///name:9000`` for every address of a name. Without ``model_name``, the client looks
+    for the usual graphs; unary calls prefer ``holisticTracking``, since OVMS fails a unary call when a label has no
+    packet. Frames go through shared memory where ``shared_memory`` allows it, the server is on this machine and
+    announces Triton's extension for it. ``wire`` is how frames travel. Encoded ones need a graph that takes them, by
+    default ``holisticEncoded``; its pictures come back as JPEG. ``returned`` chooses the graph where none is named:
+    with pictures, or with data alone. ``parameters`` are sent with requests: OVMS turns them into input side packets.
     """
 
     address: str = field(
         default=EMBEDDED,
         metadata=setting(
-            "host:port or unix:path of OVMS or another KServe v2 server; embedded: a local graph server",
+            "host:port or unix:path of OVMS or another KServe v2 server; a:9000,b:9000 or dns:///name:9000: replicas; "
+            "embedded: a local graph server",
             name="grpc_address",
             metavar="ADDRESS",
         ),
@@ -91,24 +94,6 @@ class TransportOptions:
     def __post_init__(self) -> None:
         check(self)
         if self.address != EMBEDDED:
-            _check_address(self.address)
+            check_address(self.address)
         elif self.tls is not None:
             raise ConfigurationError("the embedded server is on loopback and has no TLS: leave it out", option="tls")
-
-
-def _check_address(address: str) -> None:
-    if "@" in address or not address.isprintable() or " " in address:
-        raise ConfigurationError(
-            f"{redact(repr(address))} is not an address: it has no user, password or spaces", option="grpc_address"
-        )
-    if address.startswith("unix:"):
-        if len(address) == len("unix:"):
-            raise ConfigurationError("unix: needs a path, as in unix:/run/ovms.sock", option="grpc_address")
-        return
-    host, colon, port = address.rpartition(":")
-    is_port = port.isascii() and port.isdigit() and 0 < int(port) < 65536
-    if not colon or not host or not is_port or host.startswith(("http:", "https:")):
-        raise ConfigurationError(
-            f"{redact(repr(address))} is not an address: host:port, unix:path or embedded is expected",
-            option="grpc_address",
-        )

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from stream_client.compat.streamposeml.keypoints import Pose
 from stream_client.errors import ConfigurationError
 from stream_client.landmark_finder import LandmarkFinder
-from stream_client.transport.options import EMBEDDED
+from stream_client.transport.addresses import EMBEDDED
 
 
 class MediaPipeClient:

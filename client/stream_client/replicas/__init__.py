@@ -1,0 +1,1 @@
+"""Replicas: several servers with the same servables, used as one."""

@@ -1,0 +1,227 @@
+"""The replicas of a server list: which of them are well, what each has to do, and who takes the next request."""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+
+from stream_client.replicas import load as loads
+from stream_client.replicas.replica import Replica, make_replica
+from stream_client.replicas.snapshot import ReplicaSnapshot, ReplicaState
+from stream_client.transport.addresses import DNS, listed
+from stream_client.transport.options import TransportOptions
+from stream_client.util.events import Event
+
+logger = logging.getLogger(__name__)
+
+_SENTENCES: dict[ReplicaState, str] = {
+    "ready": "is ready",
+    "not_ready": "is not ready: it is left out until it is",
+    "away": "does not answer: it is left out until it does",
+}
+
+
+class Replicas:
+    """Shared by every session with these servers in a process; safe from any thread. Opens no connection by itself.
+
+    ``changed`` fires, from any thread and with no lock held, when a replica is well or unwell, comes or goes.
+    """
+
+    SILENT_CHECKS = 2
+    """Checks in a row without an answer, after which a replica counts as gone."""
+    JUDGE_SECONDS = 0.25
+    """Seconds between two looks for slow replicas."""
+    MOVE_SECONDS = 2.0
+    """Seconds between two moves of sessions that only even out their numbers."""
+
+    def __init__(
+        self,
+        options: TransportOptions,
+        *,
+        chance: random.Random | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.options = options
+        self.changed: Event[[]] = Event()
+        self._chance = chance or random.Random()
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._replicas: list[Replica] = []
+        self._problem = ""
+        self._judged = self._evened = -1e9
+        if not self.is_looked_up:
+            self.set_addresses(listed(options.address))
+
+    @property
+    def is_looked_up(self) -> bool:
+        """Whether a name stands for the servers."""
+        return self.options.address.startswith(DNS)
+
+    # --- who there is
+
+    def set_addresses(self, addresses: Collection[str]) -> None:
+        """These are the servers now. Those that are gone take no more requests and sessions."""
+        with self._changed:
+            known = {replica.address: replica for replica in self._replicas}
+            if set(known) == set(addresses):
+                return
+            gone = [replica for replica in self._replicas if replica.address not in addresses]
+            self._replicas = [
+                known.get(address) or make_replica(self.options, address) for address in dict.fromkeys(addresses)
+            ]
+            for replica in gone:
+                replica.state = "not_ready"
+        for replica in gone:
+            replica.channel.close()
+        self._tell()
+
+    def set_problem(self, problem: str) -> None:
+        """Why the servers' name is not known."""
+        with self._changed:
+            self._problem = problem
+            self._changed.notify_all()
+
+    @property
+    def problem(self) -> str:
+        """Why no server is known; empty where there are some."""
+        with self._changed:
+            return "" if self._replicas else self._problem
+
+    def all(self) -> Sequence[Replica]:
+        """Every replica, in the list's order."""
+        with self._changed:
+            return tuple(self._replicas)
+
+    def ready(self) -> Sequence[Replica]:
+        """Those that are well."""
+        with self._changed:
+            return tuple(replica for replica in self._replicas if replica.state == "ready")
+
+    def snapshot(self) -> Sequence[ReplicaSnapshot]:
+        """Every replica now."""
+        now = self._clock()
+        with self._changed:
+            return tuple(replica.snapshot(now) for replica in self._replicas)
+
+    def wait_for(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Wait until ``condition`` is true, which is asked at every change; ``False`` after ``timeout`` seconds."""
+        with self._changed:
+            return self._changed.wait_for(condition, max(0.0, timeout))
+
+    # --- how they are
+
+    def found(self, replica: Replica, *, ready: bool) -> None:
+        """It answered a check."""
+        with self._changed:
+            replica.silent = 0
+            changed = self._enter(replica, "ready" if ready else "not_ready")
+        if changed:
+            self._tell()
+
+    def found_silent(self, replica: Replica) -> None:
+        """A check had no answer. A server that answers frames is only busy."""
+        with self._changed:
+            busy = self._clock() - replica.heard < 2.0
+            replica.silent = 0 if busy else replica.silent + 1
+            changed = replica.silent >= self.SILENT_CHECKS and self._enter(replica, "away")
+        if changed:
+            self._tell()
+
+    def lost(self, replica: Replica) -> None:
+        """A connection with it broke, or could not be made."""
+        with self._changed:
+            changed = self._enter(replica, "away")
+        if changed:
+            self._tell()
+
+    def _enter(self, replica: Replica, state: ReplicaState) -> bool:
+        before = replica.state
+        if state == before or replica not in self._replicas:
+            return False
+        replica.state = state
+        if state == "ready":
+            replica.epoch += 1
+            if before in ("away", "unknown"):
+                replica.load.forget()
+        if (before, state) != ("unknown", "ready"):
+            logger.warning("replica %s %s", replica.address, _SENTENCES[state])
+        return True
+
+    def wake(self) -> None:
+        """Ask everybody who waits for a condition to look at it."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def _tell(self) -> None:
+        self.wake()
+        self.changed()
+
+    # --- what they have to do
+
+    def take(self, among: Collection[Replica]) -> tuple[Replica, Replica | None]:
+        """Who of ``among``, one at least, gets the next request; and who gets a copy of it, to be timed."""
+        now = self._clock()
+        with self._changed:
+            if now - self._judged >= self.JUDGE_SECONDS:
+                self._judged = now
+                loads.judge([replica.load for replica in self._replicas], now)
+            of = {replica.load: replica for replica in among}
+            chosen = loads.choose(list(of), self._chance)
+            copied = loads.to_copy(of, chosen, now)
+            chosen.in_flight += 1
+            if copied is not None:
+                copied.in_flight += 1
+            return of[chosen], None if copied is None else of[copied]
+
+    def sent(self, replica: Replica) -> None:
+        """A request goes there, in a session that lives there."""
+        with self._changed:
+            replica.load.in_flight += 1
+
+    def answered(self, replica: Replica, seconds: float) -> None:
+        """A request that was taken was answered after so long."""
+        now = self._clock()
+        with self._changed:
+            replica.load.in_flight -= 1
+            replica.load.took(seconds, now)
+            replica.heard = now
+            replica.answered += 1
+
+    def failed(self, replica: Replica) -> None:
+        """A request that was taken failed."""
+        with self._changed:
+            replica.load.in_flight -= 1
+            replica.failed += 1
+
+    def given_up(self, replica: Replica, *, moved: bool = False) -> None:
+        """A request that was taken will not be answered there; another replica gets it if it ``moved``."""
+        with self._changed:
+            replica.load.in_flight -= 1
+            replica.moved += moved
+
+    def place(self, among: Collection[Replica]) -> Replica:
+        """Where of ``among``, one at least, the next session shall live."""
+        now = self._clock()
+        with self._changed:
+            loads.judge([replica.load for replica in self._replicas], now)
+            of = {replica.load: replica for replica in among}
+            chosen = loads.place(list(of), self._chance)
+            chosen.sessions += 1
+            return of[chosen]
+
+    def left(self, replica: Replica, *, moved: bool = False) -> None:
+        """A session that was placed has ended there."""
+        with self._changed:
+            replica.load.sessions -= 1
+            replica.moved += moved
+
+    def may_move(self, replica: Replica, among: Collection[Replica]) -> bool:
+        """Whether one session shall leave ``replica``, since another has two less; counts as asked for."""
+        now = self._clock()
+        with self._changed:
+            fewest = min((other.load.sessions for other in among if not other.load.slow), default=replica.load.sessions)
+            if replica.load.sessions - fewest < 2 or now - self._evened < self.MOVE_SECONDS:
+                return False
+            self._evened = now
+            return True
