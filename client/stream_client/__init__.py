@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from stream_client.processing.options import PrivacyOptions
     from stream_client.processing.results import Detector, LandmarkClassifier, Postprocess
     from stream_client.publishing.options import SinkOptions
+    from stream_client.replicas.snapshot import ReplicaSnapshot
     from stream_client.sinks.base import CountsKept, LandmarksUser, Sink
     from stream_client.sinks.factory import SinkLike, open_sink
     from stream_client.sinks.label_changes import LabelChangesSink
@@ -132,6 +133,7 @@ __all__ = [
     "PrivacyOptions",
     "ProtocolError",
     "Reconnecting",
+    "ReplicaSnapshot",
     "Request",
     "Result",
     "RtspClearTextError",
@@ -185,6 +187,7 @@ _MODULES = (
     "frames",
     "monitoring.connections",
     "monitoring.ledger",
+    "replicas.snapshot",
     "monitoring.observer",
     "sinks.base",
     "sources.arrays",

@@ -21,6 +21,7 @@ from stream_client.pipeline.sink_worker import SinkWorker
 from stream_client.pipeline.supervisor import RunEvents, Supervisor
 from stream_client.processing.options import PrivacyOptions
 from stream_client.processing.results import Detector, LandmarkClassifier, Postprocess, TrackClassifier, annotated
+from stream_client.replicas.snapshot import ReplicaSnapshot
 from stream_client.sinks.factory import SinkLike, as_sinks
 from stream_client.sources.factory import SourceLike, as_source
 from stream_client.transport.addresses import EMBEDDED
@@ -41,9 +42,10 @@ class StreamClient:
     ``source``: a camera's number, a path, a URL, a function or an iterable of frames (RGB uint8 [height, width, 3]),
     or a :class:`~stream_client.Source`. ``sinks``: ``"screen"``, a path, a URL, a function of a
     :class:`~stream_client.Result`, a :class:`~stream_client.Sink`, or a list of these. ``transport``: ``"embedded"``
-    (a local graph server, started as ``embedded`` says, or ``embedded`` itself), a server's ``host:port``,
-    :class:`~stream_client.TransportOptions`, a model as a function from :class:`~stream_client.Request` to arrays by
-    output name, a :class:`~stream_client.Transport` or a :class:`~stream_client.Session`.
+    (a local graph server, started as ``embedded`` says, or ``embedded`` itself), a server's ``host:port``, those of
+    replicas (``"a:9000,b:9000"``), :class:`~stream_client.TransportOptions`, a model as a function from
+    :class:`~stream_client.Request` to arrays by output name, a :class:`~stream_client.Transport` or a
+    :class:`~stream_client.Session`.
 
     ``label_names`` name the scores in their order. ``output_name`` and ``label_output_name`` choose outputs of the
     server; without them the client looks for a frame and for scores. ``preprocess`` changes a frame before it is sent
@@ -175,6 +177,11 @@ class StreamClient:
     def connections(self) -> Mapping[str, ConnectionSummary]:
         """The states of source, server and publishing sinks now: connecting, live, lost or ended."""
         return self._supervisor.connections
+
+    @property
+    def replicas(self) -> Sequence[ReplicaSnapshot]:
+        """The replicas of the server now, in the order of their list; none where there is one server."""
+        return self._supervisor.replicas
 
     @property
     def opened(self) -> bool:

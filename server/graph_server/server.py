@@ -173,6 +173,10 @@ class GraphServer:
         rest.start()
         return rest
 
+    def drain(self) -> None:
+        """Say that the server is not ready, so that balancers and clients leave it, and serve on."""
+        self._live.ready = False
+
     def stop(self, grace: float = GRACE_SECONDS) -> None:
         """Refuse new calls, and give the current calls ``grace`` seconds to end."""
         self._watcher.close()

@@ -142,7 +142,10 @@ class KilledServer:
         self._server.start()
         assert self._server.address == self.address
 
+    def signal(self, number: int) -> None:
+        os.kill(self._server.pid, number)
+
     def kill(self) -> None:
         if self._server.exit_status is None:
-            os.kill(self._server.pid, signal.SIGKILL)
+            self.signal(signal.SIGKILL)
         self._server.close()

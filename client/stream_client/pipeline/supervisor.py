@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kserve_wire.malloc import keep_frame_memory
@@ -15,6 +15,7 @@ from stream_client.monitoring.summary import Summary
 from stream_client.pipeline.assembly import Callbacks, Plan, open_run
 from stream_client.pipeline.reader import Reader
 from stream_client.pipeline.run import Run
+from stream_client.replicas.snapshot import ReplicaSnapshot
 from stream_client.util.events import Event
 
 
@@ -64,6 +65,11 @@ class Supervisor:
     def connections(self) -> Mapping[str, ConnectionSummary]:
         """The states of source, server and publishing sinks now."""
         return self._connections.snapshot()
+
+    @property
+    def replicas(self) -> Sequence[ReplicaSnapshot]:
+        """The replicas of the server now; none where there is one server."""
+        return self._plan.server.replicas()
 
     @property
     def summary(self) -> Summary | None:

@@ -77,6 +77,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="how often the configuration and the models' folders are looked at for changes, 0: never (default: 1)",
     )
     how.add_argument(
+        "--drain_seconds",
+        type=_seconds,
+        default=0.0,
+        help="at SIGTERM, say that the server is not ready and serve on for so long, or until a second signal",
+    )
+    how.add_argument(
         "--idle_unload_timeout_seconds",
         type=_natural,
         default=0,

@@ -215,6 +215,11 @@ def _serve(options: argparse.Namespace) -> int:
         serving.set()  # before the line: whoever reads it may close standard input at once
         print(json.dumps(ready), flush=True)
         ended.recv(1)
+        if options.drain_seconds:
+            server.drain()
+            ended.settimeout(options.drain_seconds)
+            with suppress(TimeoutError):
+                ended.recv(1)
     except BrokenPipeError as error:
         raise ConfigError("nobody reads standard output, where the addresses are told") from error
     finally:

@@ -57,7 +57,7 @@ class LiveServables:
         self._seen = fingerprint(config)
         self.config = config
         self.ready = False
-        """Whether the first loading has ended, with or without success."""
+        """Whether the first loading has ended, with or without success, and the server is not draining."""
         self.current = Servables(ModelRepository(runtime, (), metrics), metrics=metrics)
         """The current servables: none before :meth:`load`."""
 
