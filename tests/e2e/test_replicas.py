@@ -13,10 +13,11 @@ import pytest
 
 from graph_server.config.server_config import single_servable
 from graph_server.server import GraphServer
-from stream_client import ReplicaSnapshot, Result, RunOptions, StreamClient, TransportOptions
+from stream_client import ReplicaSnapshot, Result, RunOptions, StreamClient, TlsOptions, TransportOptions
 from stream_client.errors import ConfigurationError, ConnectError
 from stream_client.replicas.watch import Watch
 from stream_client.transport.options import Api
+from tests.support.certificates import certificate_for
 from tests.support.client import run_here
 from tests.support.graph_server import KilledServer, graph_server
 from tests.support.ports import free_port
@@ -287,6 +288,28 @@ def test_a_name_is_looked_up_again(
     run = Run(f"dns:///replicas.test:{port}", api, {20: change, 59: look})
     run.run()
     assert sum(each.sessions for each in run.replicas) == 0
+
+
+def test_by_a_name_certificates_are_for_that_name(servers: Callable[..., GraphServer], tmp_path: Path) -> None:
+    _, certificate = certificate_for("DNS:localhost", tmp_path)
+    key = tmp_path / "key.pem"
+    server = servers(tls_certificate=certificate, tls_key=key)
+    port = server.address.rpartition(":")[2]
+    for address, trusted, said in (
+        (f"dns:///localhost:{port}", certificate, ""),
+        (f"127.0.0.1:{port},localhost:{port}", certificate, ""),
+        (f"127.0.0.1:{port},127.0.0.2:{port}", certificate, "tls"),
+    ):
+        transport = TransportOptions(
+            address, model_name="passThrough", tls=TlsOptions(ca=trusted), connect_timeout=3.0 if not said else 1.0
+        )
+        client = StreamClient([picture(0)], [], transport)
+        if said:
+            with pytest.raises(ConnectError) as caught:
+                client.run()
+            assert caught.value.option == "tls_ca"
+        else:
+            assert client.run().ledger.delivered == 1
 
 
 def test_a_name_that_nobody_knows_is_said() -> None:

@@ -4,7 +4,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +17,12 @@ from stream_client.cli.messages import error_line
 from stream_client.cli.parser import Parser
 from stream_client.cli.setting_flags import add_settings
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
-from stream_client.errors import ConfigurationError, StreamClientError
+from stream_client.errors import ConfigurationError, ConnectError, StreamClientError
 from stream_client.options import RunOptions
 from stream_client.run_settings import transport_options
 from stream_client.transport.addresses import EMBEDDED
 from stream_client.transport.options import Api, TransportOptions
-from stream_client.transport.session import connect
+from stream_client.transport.session import Session, connect
 from stream_client.util.settings import read
 
 _EPILOG = """
@@ -88,7 +88,16 @@ def _transport(flags: argparse.Namespace, stack: ExitStack) -> TransportOptions:
         options = replace(options, address=server.address)
     # The default servable depends on the API: unary calls can use fewer.
     api: Api = "unary" if "unary" in apis else "stream"
-    return replace(options, model_name=connect(replace(options, api=api)).servable.name)
+    return replace(options, model_name=_first(replace(options, api=api)).servable.name)
+
+
+def _first(options: TransportOptions) -> Session:
+    """A session with the first of the servers that answers."""
+    *others, last = options.singly()
+    for each in others:
+        with suppress(ConnectError):
+            return connect(each)
+    return connect(last)
 
 
 def _write(path: Path, outcomes: Sequence[Outcome]) -> None:

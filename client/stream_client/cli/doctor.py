@@ -134,9 +134,10 @@ def _embedded(
 
 
 def _server(flags: argparse.Namespace, transport: TransportOptions, image: Image) -> Iterator[Finding]:
-    yield from ServerChecks(transport, image, flags.request_timeout).run()
-    if flags.stock_client:
-        yield from StockClientChecks(transport, image, flags.request_timeout).run()
+    for each in transport.singly():
+        yield from ServerChecks(each, image, flags.request_timeout).run()
+        if flags.stock_client:
+            yield from StockClientChecks(each, image, flags.request_timeout).run()
 
 
 def _pattern() -> Image:

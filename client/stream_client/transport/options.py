@@ -1,12 +1,12 @@
 """How a servable is reached, as values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from stream_client.errors import ConfigurationError
-from stream_client.transport.addresses import EMBEDDED, check_address
+from stream_client.transport.addresses import DNS, EMBEDDED, check_address, listed
 from stream_client.util.settings import check, setting
 
 Api = Literal["stream", "unary"]
@@ -97,3 +97,8 @@ class TransportOptions:
             check_address(self.address)
         elif self.tls is not None:
             raise ConfigurationError("the embedded server is on loopback and has no TLS: leave it out", option="tls")
+
+    def singly(self) -> "tuple[TransportOptions, ...]":
+        """The options for each server of a list alone. A name of DNS stands for one."""
+        addresses = (address.removeprefix(DNS) for address in listed(self.address))
+        return tuple(replace(self, address=address) for address in addresses)

@@ -6,7 +6,7 @@ from pathlib import Path
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from stream_client.errors import StreamClientError
+from stream_client.errors import ConnectError, StreamClientError
 from stream_client.processing.labels import read_label_names
 from stream_client.transport.channel import Connection
 from stream_client.transport.options import TransportOptions
@@ -75,7 +75,15 @@ def router(state: State) -> APIRouter:
 
 
 def usual_graphs(options: TransportOptions) -> tuple[str, ...]:
-    """Those of the usual graphs that a server has. Raises :class:`.ConnectError`."""
+    """Those of the usual graphs that a server has, or the first replica that answers; raises :class:`.ConnectError`."""
+    *others, last = options.singly()
+    for each in others:
+        with suppress(ConnectError):
+            return _usual_graphs(each)
+    return _usual_graphs(last)
+
+
+def _usual_graphs(options: TransportOptions) -> tuple[str, ...]:
     connection = Connection(options)
     try:
         control = ControlPlane(connection.open(), options.address)

@@ -2,7 +2,6 @@
 
 import logging
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +19,7 @@ from stream_client.rtsp.h264 import split_access_unit
 from stream_client.rtsp.messages import interleaved
 from stream_client.sources.network import network_connection, network_source
 from stream_client.util.urls import CREDENTIALS_VARIABLE
+from tests.support.certificates import certificate_for
 from tests.support.rtsp_server import PATTERN, RtspServer
 from tests.support.scripted_rtsp import ScriptedRtsp
 from tests.support.video import write_video
@@ -28,16 +28,6 @@ MJPEG = (
     "( videotestsrc is-live=1 ! video/x-raw,format=I420,width=160,height=120,framerate=30/1 ! jpegenc "
     "! rtpjpegpay name=pay0 pt=26 )"
 )
-
-
-def certificate_for(names: str, folder: Path) -> tuple[Path, Path]:
-    """Key and certificate in one file, as the server takes them, and the certificate alone."""
-    key, certificate, both = folder / "key.pem", folder / "certificate.pem", folder / "both.pem"
-    request = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    name = ["-days", "2", "-subj", "/CN=camera", "-addext", f"subjectAltName={names}"]
-    subprocess.run([*request, *name, "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    both.write_text(key.read_text() + certificate.read_text())
-    return both, certificate
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """The server's flags, as a user types them."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from graph_server.errors import ConfigError
 from graph_server.tls import server_credentials
 from tests.conftest import ROOT
 from tests.support.calls import calling
-from tests.support.graph_server import ECHO, graph_server_process, http, request, write_onnx
+from tests.support.graph_server import ECHO, graph_server_process, http, request, unary, write_onnx
+from tests.support.waiting import wait_until
 
 OVMS_HELP = """
 help version port grpc_bind_address rest_port rest_bind_address grpc_workers grpc_max_threads grpc_memory_quota
@@ -142,6 +144,15 @@ def test_without_a_grpc_port_there_is_no_grpc() -> None:
         assert ready["grpc"] is None
         assert http(ready["rest"], "GET", "/v2/health/live")[0] == 200
         process.communicate(timeout=20)
+
+
+def test_a_server_that_drains_says_that_it_is_not_ready_and_serves_on() -> None:
+    with graph_server_process(*ECHO, "--drain_seconds", "60") as server:
+        os.kill(server.pid, signal.SIGTERM)
+        wait_until(lambda: http(server.rest_address, "GET", "/v2/health/ready")[0] == 503)
+        assert unary(server.address, request(1)).outputs
+        os.kill(server.pid, signal.SIGTERM)
+        assert wait_until(lambda: server.exit_status is not None)
 
 
 def test_rest_is_bound_to_several_addresses() -> None:
