@@ -23,6 +23,7 @@ from stream_client.sources.file import FileSource
 from tests.conftest import ROOT
 from tests.support.graph_server import graph_server_process
 from tests.support.kserve_server import ScriptedServer, slow
+from tests.support.ports import free_port
 from tests.support.prometheus import Prometheus
 from tests.support.video import write_video
 from tests.support.waiting import wait_until
@@ -87,7 +88,7 @@ class Scraped:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[Scraped]:
-    """The graph server with its metrics, a client with its own: a session, and a unary call that ends at once."""
+    """The graph server with its metrics, a client with its own: a session, and unary calls, with a replica away."""
     folder = tmp_path_factory.mktemp("prometheus")
     config = ROOT / "server_config" / "config.json"
     flags = ("--config_path", str(config), "--models_dir", str(models_dir))
@@ -100,13 +101,17 @@ def run(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[
         targets = {"stream-client": host(served.url), "ovms": str(graph_server.rest_address)}
         start = time.time()
         scraped = Scraped(stack.enter_context(Prometheus.start(folder, targets)), start)
-        runs: tuple[tuple[Literal["unary", "stream"], float], ...] = (("unary", 1.0), ("stream", 4.0))
-        for api, seconds in runs:
+        replicas = f"{graph_server.address},127.0.0.1:{free_port()}"
+        runs: tuple[tuple[Literal["unary", "stream"], str, float], ...] = (
+            ("unary", replicas, 2.5),
+            ("stream", graph_server.address, 4.0),
+        )
+        for api, address, seconds in runs:
             sinks = [open_sink(str(folder / f"{api}.mp4"), SinkOptions())]
             StreamClient(
                 FileSource(ensure_clip(), realtime=True, loop=True),
                 sinks,
-                TransportOptions(graph_server.address, api=api, model_name="holisticClassifier"),
+                TransportOptions(address, api=api, model_name="holisticClassifier"),
                 options=RunOptions(limit_stream_duration=seconds, max_side=320),
                 observers=[tally],
             ).run()

@@ -15,6 +15,8 @@ from graph_server.config.server_config import single_servable
 from graph_server.server import GraphServer
 from stream_client import ReplicaSnapshot, Result, RunOptions, StreamClient, TlsOptions, TransportOptions
 from stream_client.errors import ConfigurationError, ConnectError
+from stream_client.monitoring.prometheus.families import Metrics
+from stream_client.monitoring.statistics import Statistics
 from stream_client.replicas.watch import Watch
 from stream_client.transport.options import Api
 from tests.support.certificates import certificate_for
@@ -168,6 +170,25 @@ def test_a_slow_replica_gets_few_calls_and_is_still_timed(servers: Callable[...,
     assert slow.slow
     assert 5 <= slow.answered < 40  # before it was known to be slow, and copies since then
     assert all(other.answered > 80 for other in others)
+
+
+def test_metrics_tell_the_replicas_apart(servers: Callable[..., GraphServer]) -> None:
+    first, second = servers(), servers()
+    statistics = Statistics()
+    transport = TransportOptions(addresses(first, second), model_name="passThrough", api="unary")
+    StreamClient([picture(index) for index in range(40)], [], transport, observers=[statistics]).run()
+    registry = Metrics([statistics]).registry
+    counts = {}
+    for server in (first, second):
+        of = {"replica": server.address, "model": "passThrough", "stream": statistics.snapshot().stream}
+        counts[server.address] = registry.get_sample_value(
+            "stream_client_replica_requests_total", {**of, "outcome": "answered"}
+        )
+        state = {**of, "stream_client_replica_state": "ready"}
+        assert registry.get_sample_value("stream_client_replica_state", state) == 1
+        assert registry.get_sample_value("stream_client_replica_in_flight_requests", of) == 0
+        assert registry.get_sample_value("stream_client_replica_request_seconds", {**of, "quantile": "0.95"})
+    assert sum(count or 0 for count in counts.values()) == 40
 
 
 def test_a_list_with_a_server_of_other_servables_is_refused_by_its_name(

@@ -7,6 +7,7 @@ from typing import Literal
 from stream_client.frames import Stamps
 from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.outputs import OutputSnapshot
+from stream_client.replicas.snapshot import ReplicaSnapshot
 from stream_client.transport.line import LineSample
 
 ConnectionState = Literal["connecting", "live", "lost", "ended"]
@@ -38,6 +39,9 @@ class Observer:
 
     def outputs(self, read: Callable[[], Mapping[str, OutputSnapshot]], /) -> None:
         """A run begins: ``read`` gives the counts of its outputs, by name, at any later moment."""
+
+    def replicas(self, read: Callable[[], Sequence[ReplicaSnapshot]], /) -> None:
+        """A run begins: ``read`` gives its replicas, none where there is one server, at any later moment."""
 
     def source_read(self, seconds: float, /) -> None:
         """Seconds between taking the previous frame and receiving this one."""

@@ -15,6 +15,7 @@ from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.observer import ConnectionState, FlowSnapshot, Observer
 from stream_client.monitoring.outputs import OutputSnapshot
 from stream_client.monitoring.stages import STAGES, stage_durations
+from stream_client.replicas.snapshot import ReplicaSnapshot
 from stream_client.transport.line import LineSample
 
 BUCKETS = (
@@ -93,7 +94,7 @@ class LineSnapshot:
 class StatisticsSnapshot:
     """A run so far. Durations are in seconds.
 
-    ``ledger`` has the counts of frames, ``outputs`` those at each output.
+    ``ledger`` has the counts of frames, ``outputs`` those at each output. ``replicas`` is empty with one server.
     ``stages``, ``sink_writes`` and ``sink_waits`` map names to histograms.
     ``window_full`` is how long the window was full while a frame waited for it. ``shortest_round_trip`` is ``inf``
     before the first answer. ``camera_latency`` is from the camera's own capture time to delivery.
@@ -110,6 +111,7 @@ class StatisticsSnapshot:
     sink_waits: Mapping[str, HistogramSnapshot]
     ledger: LedgerSnapshot
     outputs: Mapping[str, OutputSnapshot]
+    replicas: Sequence[ReplicaSnapshot]
     bytes_sent: int
     bytes_received: int
     line: LineSnapshot
@@ -133,6 +135,7 @@ class Statistics(Observer):
         self._stream = self._model = ""
         self._ledger: Callable[[], LedgerSnapshot] | None = None
         self._outputs: Callable[[], Mapping[str, OutputSnapshot]] = dict
+        self._replicas: Callable[[], Sequence[ReplicaSnapshot]] = tuple
         self._stages = {stage: Histogram() for stage in STAGES}
         self._latency = Histogram()
         self._camera_latency = Histogram()
@@ -161,7 +164,7 @@ class Statistics(Observer):
         now = self._clock()
         # Asked for without our lock: the run holds its own while it calls us.
         ledger = LedgerSnapshot() if self._ledger is None else self._ledger()
-        outputs = self._outputs()
+        outputs, replicas = self._outputs(), self._replicas()
         with self._lock:
             return StatisticsSnapshot(
                 stream=self._stream,
@@ -174,6 +177,7 @@ class Statistics(Observer):
                 sink_waits={sink: histogram.snapshot() for sink, histogram in self._sink_waits.items()},
                 ledger=ledger,
                 outputs=outputs,
+                replicas=replicas,
                 bytes_sent=self._bytes_sent,
                 bytes_received=self._bytes_received,
                 line=LineSnapshot(
@@ -208,6 +212,10 @@ class Statistics(Observer):
     def outputs(self, read: Callable[[], Mapping[str, OutputSnapshot]]) -> None:
         """Note where their counts are."""
         self._outputs = read
+
+    def replicas(self, read: Callable[[], Sequence[ReplicaSnapshot]]) -> None:
+        """Note where they are."""
+        self._replicas = read
 
     def entered(self) -> None:
         """Note when the first frame came."""

@@ -152,6 +152,7 @@ def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callback
         exchange = _exchange(options, info, session.servable, observer, processing.output_name, workers)
         observer.started(info.name, session.servable.name, exchange.snapshot)
         observer.outputs(lambda: {worker.name: worker.output() for worker in workers})
+        observer.replicas(plan.server.replicas)
         for worker in workers:
             opened.callback(worker.join)
             opened.callback(worker.finish)

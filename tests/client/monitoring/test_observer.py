@@ -9,6 +9,7 @@ from stream_client.transport.line import LineSample
 CALLS: dict[str, tuple[object, ...]] = {
     "started": ("camera", "graph", LedgerSnapshot),
     "outputs": (dict,),
+    "replicas": (tuple,),
     "source_read": (0.1,),
     "entered": (),
     "delivered": (None,),

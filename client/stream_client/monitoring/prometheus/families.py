@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 from stream_client.monitoring.ledger import DROP_REASONS, FAIL_REASONS
 from stream_client.monitoring.observer import ConnectionState
 from stream_client.monitoring.outputs import OutputSnapshot
+from stream_client.monitoring.prometheus.replicas import replica_families
 from stream_client.monitoring.statistics import HistogramSnapshot, Statistics, StatisticsSnapshot
 from stream_client.util.redact import redact
 
@@ -50,6 +51,7 @@ class Metrics(Collector):
         yield from _durations(runs)
         yield from _counters(runs)
         yield from _gauges(runs)
+        yield from replica_families([(_names(run), run.replicas) for run in runs])
 
 
 def _durations(runs: Sequence[StatisticsSnapshot]) -> Iterator[Metric]:
