@@ -18,9 +18,22 @@ DOCKERFILES = sorted(DOCKER.glob("*.Dockerfile"))
 TOOLS = Path(sys.executable).parent
 
 
+COMPOSE = sorted(DOCKER.glob("compose*.yaml"))
+
+
+def services_of(path: Path) -> dict[str, Any]:
+    return dict(yaml.safe_load(path.read_text())["services"])
+
+
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
-    return dict(yaml.safe_load((DOCKER / "compose.yaml").read_text())["services"])
+    return services_of(DOCKER / "compose.yaml")
+
+
+@pytest.fixture(params=COMPOSE, ids=lambda path: path.name)
+def some_services(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Those of each compose file."""
+    return services_of(request.param)
 
 
 def substituted(words: list[str]) -> list[str]:
@@ -38,8 +51,9 @@ def test_the_dockerfiles_pass_the_linter() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_compose_file_follows_the_specification() -> None:
-    command = [str(TOOLS / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(DOCKER / "compose.yaml")]
+@pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)
+def test_a_compose_file_follows_the_specification(path: Path) -> None:
+    command = [str(TOOLS / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -58,8 +72,8 @@ def test_an_image_copies_only_what_is_there_and_does_not_run_as_root(path: Path)
     assert instructions(path, "USER")[-1] not in ("root", "0")
 
 
-def test_what_compose_mounts_and_builds_is_there(services: dict[str, Any]) -> None:
-    for service in services.values():
+def test_what_compose_mounts_and_builds_is_there(some_services: dict[str, Any]) -> None:
+    for service in some_services.values():
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
             if source.startswith("."):
@@ -69,8 +83,8 @@ def test_what_compose_mounts_and_builds_is_there(services: dict[str, Any]) -> No
             assert (context / service["build"]["dockerfile"]).exists()
 
 
-def test_ports_are_open_to_this_machine_only_unless_asked(services: dict[str, Any]) -> None:
-    for service in services.values():
+def test_ports_are_open_to_this_machine_only_unless_asked(some_services: dict[str, Any]) -> None:
+    for service in some_services.values():
         for port in substituted(service.get("ports", [])):
             assert port.startswith("127.0.0.1:"), port
 
@@ -87,21 +101,21 @@ def test_the_graph_servers_flags_are_its_own() -> None:
     assert (flags.port, flags.rest_port, flags.grpc_bind_address) == (9000, 8000, "0.0.0.0")
 
 
-def test_ovms_finds_its_configuration_its_graphs_and_its_models(services: dict[str, Any]) -> None:
-    ovms = services["ovms"]
+def test_ovms_finds_its_configuration_its_graphs_and_its_models(some_services: dict[str, Any]) -> None:
+    ovms = some_services["ovms"]
     mounts = dict(volume.split(":")[:2][::-1] for volume in ovms["volumes"])
     command = substituted(ovms["command"])
     config = Path(command[command.index("--config_path") + 1])
     assert mounts[str(config)] == "../server_config/config.json"
     assert mounts[str(config.parent / "graphs")] == "../graphs"
-    assert mounts[str(config.parent / "models")] == services["models"]["volumes"][0].split(":")[0]
+    assert mounts[str(config.parent / "models")] == some_services["models"]["volumes"][0].split(":")[0]
     # OVMS refuses --metrics_enable beside a section of its own in the file.
     assert "--metrics_enable" in command
     assert "monitoring" not in (ROOT / "server_config" / "config.json").read_text()
 
 
-def test_ovms_with_python_finds_its_configuration_and_is_a_stage_of_its_own(services: dict[str, Any]) -> None:
-    ovms = services["ovms"]
+def test_ovms_with_python_finds_its_configuration_and_is_a_stage_of_its_own(some_services: dict[str, Any]) -> None:
+    ovms = some_services["ovms"]
     mounts = dict(volume.split(":")[:2][::-1] for volume in ovms["volumes"])
     command = [word.replace("${OVMS:+_python}", "_python") for word in ovms["command"]]
     assert mounts[command[command.index("--config_path") + 1]] == "../server_config/config_python.json"
@@ -110,3 +124,16 @@ def test_ovms_with_python_finds_its_configuration_and_is_a_stage_of_its_own(serv
     assert ovms["build"]["target"] == "${OVMS:-stock}"
     folder = instructions(DOCKER / "ovms-holistic.Dockerfile", "RUN")[-1].split()[-1]
     assert f'MODELS = Path("{folder}")' in (ROOT / "graphs" / "holistic_python" / "holistic.py").read_text()
+
+
+def test_envoy_balances_between_the_replicas_that_compose_starts() -> None:
+    services = services_of(DOCKER / "compose.scale.yaml")
+    (cluster,) = yaml.safe_load((ROOT / "deploy" / "envoy" / "envoy.yaml").read_text())["static_resources"]["clusters"]
+    (replica,) = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"]
+    address = replica["endpoint"]["address"]["socket_address"]
+    command = substituted(services[address["address"]]["command"])
+    assert services[address["address"]]["scale"] == 3
+    assert "ports" not in services[address["address"]]  # three cannot have one port
+    assert command[command.index("--port") + 1] == str(address["port_value"])
+    check = replica["endpoint"]["health_check_config"]["port_value"]
+    assert command[command.index("--rest_port") + 1] == str(check)
