@@ -12,7 +12,8 @@ from stream_client.distill.joints import JointSet, Mask
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.frames import Landmarks, Result
 from stream_client.landmarks.persons import box_of
-from stream_client.transport.options import EMBEDDED, TransportOptions
+from stream_client.transport.addresses import EMBEDDED
+from stream_client.transport.options import TransportOptions
 from stream_client.transport.servable import LANDMARK_GRAPH
 
 PERSONS_GRAPH = "holisticPersons"
