@@ -27,12 +27,14 @@
      ├── PredictionError             a classifier beside the stream gives no predictions
      ├── MetricsError                metrics cannot be served or pushed
      ├── MessageRefusedError         a receiver of events will not take a message, also not later
+     ├── RtmpError                   an RTMP server refuses, or does not speak RTMP
      ├── RtspError                   an RTSP server refuses, or does not speak RTSP
      │    └── RtspClearTextError          it wants a password that everybody on the way could read
      └── LedgerError                 the counts of frames do not add up: a bug of this package
 
 Every message is one line that names the input and the remedy, without control characters, whoever wrote parts of it.
-``RtspError`` stays inside the package: the source or the sink raises a ``SourceError`` or a ``SinkError`` instead.
+``RtspError`` and ``RtmpError`` stay inside the package: the source or the sink raises a ``SourceError`` or a
+``SinkError`` instead.
 ``MisplacedError`` stays there, too: the request is sent again, in a message. So does
 ``MessageRefusedError``: the message is counted.
 """
@@ -184,6 +186,14 @@ class RtspError(StreamClientError):
 
 class RtspClearTextError(RtspError):
     """The server wants a password that everybody on the way could read."""
+
+
+class RtmpError(StreamClientError):
+    """An RTMP server answered with an error, or with something that is not RTMP. ``code`` is the server's, or empty."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class LedgerError(StreamClientError):

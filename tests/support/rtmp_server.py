@@ -1,6 +1,7 @@
 """nginx with its RTMP module, in a process of its own that can be killed and started again."""
 
 import shutil
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -8,6 +9,7 @@ from types import TracebackType
 
 from tests.support.missing import missing
 from tests.support.ports import free_port
+from tests.support.waiting import wait_until
 
 _MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
 _CONFIGURATION = """
@@ -48,6 +50,11 @@ class RtmpServer:
         self._process = subprocess.Popen(
             ["nginx", "-c", str(self._configuration)], stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
         )
+        wait_until(self._listens)
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def kill(self) -> None:
         """Cut every connection, as a power failure does."""

@@ -12,7 +12,7 @@ from stream_client.publishing.ffmpeg_encoder import FfmpegEncoder, check_ffmpeg
 from stream_client.publishing.hls import HlsWire
 from stream_client.publishing.options import SinkOptions
 from stream_client.publishing.publisher import PublishingSink
-from stream_client.publishing.rtmp import RtmpWire, check_rtmp_url
+from stream_client.publishing.rtmp import RtmpWire
 from stream_client.publishing.rtsp import RtspWire, Transport
 from stream_client.publishing.session import Bounds
 from stream_client.publishing.sharing import EncoderPool
@@ -20,6 +20,7 @@ from stream_client.publishing.srt import SrtWire, check_srt_url
 from stream_client.publishing.udp import UdpWire, check_udp_url
 from stream_client.publishing.whip import WhipWire, check_whip
 from stream_client.publishing.wire import WireFactory
+from stream_client.rtmp.address import check_rtmp_url
 from stream_client.util.redact import redact
 from stream_client.util.urls import check_url
 
@@ -80,7 +81,7 @@ def wire_factory(url: str, options: SinkOptions) -> WireFactory:
     check_url(url, "sinks")
     match scheme.lower():
         case "rtmp" | "rtmps":
-            check_rtmp_url(url)
+            check_rtmp_url(url, "sinks")
             return partial(RtmpWire, url, timeout=_TIMEOUT, insecure=options.rtsp_insecure)
         case "srt":
             check_srt_url(url)

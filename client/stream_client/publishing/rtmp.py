@@ -1,46 +1,28 @@
 """RTMP and RTMPS as a wire: nginx-rtmp, mediamtx, and the services that take a stream key."""
 
 import contextlib
-from urllib.parse import urlsplit
 
-from stream_client.errors import ConfigurationError, OutputRefusedError
-from stream_client.publishing.tcp import TcpConnection
+from stream_client.errors import OutputRefusedError, RtmpError
 from stream_client.publishing.wire import EncodedFrame, VideoTrack
+from stream_client.rtmp.address import rtmp_address
 from stream_client.rtmp.publication import Publication
 from stream_client.rtsp.h264 import parameter_sets, split_access_unit
+from stream_client.util.tcp_connection import TcpConnection
 
-_PORTS = {"rtmp": 1935, "rtmps": 443}
 _DELIMITER = 9
 _TICKS = 90
 """A millisecond in ticks of 90 kHz."""
-
-
-def check_rtmp_url(url: str) -> None:
-    """Raise :class:`.ConfigurationError` for a URL without an application, or with a login before the host."""
-    parts = urlsplit(url)
-    if "@" in parts.netloc:
-        raise ConfigurationError(
-            "RTMP has no login before the host: put it where the server reads it, as ?user=NAME&pass=WORD",
-            option="sinks",
-        )
-    if not parts.path.strip("/"):
-        raise ConfigurationError(
-            "an rtmp:// URL names an application and a stream: rtmp://host/live/KEY", option="sinks"
-        )
 
 
 class RtmpWire:
     """One connection. ``timeout`` in seconds bounds connecting, and each send."""
 
     def __init__(self, url: str, *, timeout: float, insecure: bool) -> None:
-        parts = urlsplit(url)
-        scheme, host = parts.scheme.lower(), parts.hostname or ""
-        port = parts.port or _PORTS[scheme]
-        application, _, key = parts.path.strip("/").partition("/")
-        key += f"?{parts.query}" if parts.query else ""
-        at = f"[{host}]" if ":" in host else host
-        self._connection = TcpConnection(host, port, tls=scheme == "rtmps", insecure=insecure, timeout=timeout)
-        self._publication = Publication(application, key, f"{scheme}://{at}:{port}/{application}")
+        address = rtmp_address(url)
+        self._connection = TcpConnection(
+            address.host, address.port, tls=address.tls, insecure=insecure, timeout=timeout
+        )
+        self._publication = Publication(address)
         self._start = -1
 
     def open(self, track: VideoTrack, first: EncodedFrame, within: float) -> None:
@@ -53,7 +35,7 @@ class RtmpWire:
         connection.send(publication.begin())
         try:
             while not publication.ready:
-                connection.send(publication.receive(connection.receive()))
+                connection.send(self._receive(connection.receive()))
         except ConnectionError as error:
             raise OutputRefusedError(
                 "the server closed the connection: it may not know the application, or refuse the stream key"
@@ -68,7 +50,7 @@ class RtmpWire:
         units = [unit for unit in split_access_unit(frame.data) if unit[0] & 0x1F != _DELIMITER]
         data = self._publication.frame(units, key=frame.key, time=(frame.time - self._start) // _TICKS)
         self._connection.send(data)
-        if answer := self._publication.receive(self._connection.received()):
+        if answer := self._receive(self._connection.received()):
             self._connection.send(answer)
         return len(data)
 
@@ -82,6 +64,12 @@ class RtmpWire:
             with contextlib.suppress(OSError):
                 self._connection.send(self._publication.end())
         self._connection.close()
+
+    def _receive(self, data: bytes) -> bytes:
+        try:
+            return self._publication.receive(data)
+        except RtmpError as error:
+            raise OutputRefusedError(error.message) from error
 
     def abort(self) -> None:
         """Make every waiting call fail now; called from another thread."""

@@ -1,1 +1,1 @@
-"""Publishing by RTMP (Adobe's Real-Time Messaging Protocol 1.0), without I/O."""
+"""Publishing and playing by RTMP (Adobe's Real-Time Messaging Protocol 1.0), without I/O."""

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from stream_client.errors import OutputRefusedError
+from stream_client.errors import RtmpError
 
 Value: TypeAlias = "float | bool | str | dict[str, Value] | list[Value] | None"
 
@@ -40,21 +40,21 @@ def _text(text: str) -> bytes:
 
 
 def decode(data: bytes) -> list[Value]:
-    """The values in ``data``. Raises :class:`.OutputRefusedError` for what is no AMF0."""
+    """The values in ``data``. Raises :class:`.RtmpError` for what is no AMF0."""
     values, position = [], 0
     try:
         while position < len(data):
             value, position = _decode(data, position, 0)
             values.append(value)
     except (struct.error, IndexError) as error:
-        raise OutputRefusedError("the server's answer is no RTMP") from error
+        raise RtmpError("the server's answer is no RTMP") from error
     return values
 
 
 def _decode(data: bytes, position: int, depth: int) -> tuple[Value, int]:
     kind, position = data[position], position + 1
     if depth > _DEEPEST:
-        raise OutputRefusedError("the server's answer is nested too deeply")
+        raise RtmpError("the server's answer is nested too deeply")
     if kind == _NUMBER:
         return struct.unpack_from("!d", data, position)[0], position + 8
     if kind == _BOOLEAN:
@@ -73,7 +73,7 @@ def _decode(data: bytes, position: int, depth: int) -> tuple[Value, int]:
         return items, position
     if kind in (_NULL, _UNDEFINED):
         return None, position
-    raise OutputRefusedError(f"the server's answer has a value of an unknown kind, {kind}")
+    raise RtmpError(f"the server's answer has a value of an unknown kind, {kind}")
 
 
 def _decode_object(data: bytes, position: int, depth: int) -> tuple[Value, int]:

@@ -1,15 +1,15 @@
 """Messages in chunks (RTMP 1.0, section 5.3). No I/O."""
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from stream_client.errors import OutputRefusedError
+from stream_client.errors import RtmpError
 
 SET_CHUNK_SIZE, ABORT, ACKNOWLEDGEMENT, USER_CONTROL, WINDOW_SIZE = 1, 2, 3, 4, 5
-VIDEO, DATA, COMMAND = 9, 18, 20
+AUDIO, VIDEO, DATA, COMMAND = 8, 9, 18, 20
 CHUNK_BYTES = 65_536
 """Of what this side sends."""
-_MOST_BYTES = 1 << 20
+_LARGEST_CHUNK = 1 << 20
 _MOST_STREAMS = 64
 _EXTENDED = 0xFFFFFF
 
@@ -43,13 +43,15 @@ class _ChunkStream:
     stream: int = 0
     time: int = 0
     extended: bool = False
-    payload: bytes = b""
+    payload: bytearray = field(default_factory=bytearray)
 
 
 class ChunkReader:
-    """Puts the server's messages together, at most a mebibyte each."""
+    """Puts the server's messages together. All that are not complete have ``most_bytes`` together, at most."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._held = 0
         self._received = bytearray()
         self._streams: dict[int, _ChunkStream] = {}
         self.chunk_size = 128
@@ -57,7 +59,7 @@ class ChunkReader:
         """Bytes received so far."""
 
     def feed(self, data: bytes) -> list[Message]:
-        """Take bytes; the messages that are complete now. Raises :class:`.OutputRefusedError`."""
+        """Take bytes; the messages that are complete now. Raises :class:`.RtmpError`."""
         self._received += data
         self.total += len(data)
         messages = []
@@ -66,7 +68,9 @@ class ChunkReader:
             del self._received[:used]
             if message is not None:
                 if message.kind == SET_CHUNK_SIZE and len(message.payload) >= 4:
-                    self.chunk_size = max(1, min(_MOST_BYTES, struct.unpack("!I", message.payload[:4])[0] & 0x7FFFFFFF))
+                    self.chunk_size = max(
+                        1, min(_LARGEST_CHUNK, struct.unpack("!I", message.payload[:4])[0] & 0x7FFFFFFF)
+                    )
                 messages.append(message)
         return messages
 
@@ -84,7 +88,7 @@ class ChunkReader:
         if len(data) < position + size:
             return None
         if number not in self._streams and len(self._streams) >= _MOST_STREAMS:
-            raise OutputRefusedError("the server opens too many chunk streams")
+            raise RtmpError("the server opens too many chunk streams")
         before = self._streams.get(number, _ChunkStream())
         header = bytes(data[position : position + size])
         position += size
@@ -98,12 +102,19 @@ class ChunkReader:
         length = int.from_bytes(header[3:6], "big") if form < 2 else before.length
         kind = header[6] if form < 2 else before.kind
         stream = struct.unpack("<I", header[7:11])[0] if form == 0 else before.stream
-        if length > _MOST_BYTES:
-            raise OutputRefusedError(f"the server sends a message of {length} bytes")
+        if length > self._most_bytes:
+            raise RtmpError(f"the server sends a message of {length} bytes")
         end = position + min(self.chunk_size, length - len(before.payload))
         if len(data) < end:
             return None
-        payload = before.payload + bytes(data[position:end])
+        payload = before.payload
+        payload += data[position:end]
+        self._held += end - position
         complete = len(payload) >= length
-        self._streams[number] = _ChunkStream(kind, length, stream, time, extended, b"" if complete else payload)
-        return (Message(kind, payload, stream, time) if complete else None), end
+        if complete:
+            self._held -= len(payload)
+        elif self._held > self._most_bytes:
+            raise RtmpError("the server begins too many messages")
+        rest = bytearray() if complete else payload
+        self._streams[number] = _ChunkStream(kind, length, stream, time, extended, rest)
+        return (Message(kind, bytes(payload), stream, time) if complete else None), end

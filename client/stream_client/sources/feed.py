@@ -90,8 +90,10 @@ class Feed(Protocol):
     """One connection. It is used once, by one thread. Only :meth:`abort` is for other threads."""
 
     live: LiveInput
-    properties: FeedProperties
-    """Known once the first frame is there."""
+
+    @property
+    def properties(self) -> FeedProperties:
+        """Known once the first frame is there."""
 
     def frames(self) -> Generator[FeedFrame | FeedSound, None, None]:
         """Connect, and decode until the end; raises :class:`~stream_client.errors.SourceError`.

@@ -1,11 +1,10 @@
 """Connections that FFmpeg opens: network streams and capture devices."""
 
-import contextlib
 import sys
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import replace
-from typing import cast
+from typing import Protocol, cast
 
 import av
 import av.error
@@ -14,7 +13,6 @@ from av.format import Flags
 from stream_client.errors import SourceCodecError, SourceError
 from stream_client.sources.arrivals import arrivals
 from stream_client.sources.bursts import Start
-from stream_client.sources.carrier import Carrier
 from stream_client.sources.damage import Damage
 from stream_client.sources.feed import Classify, FeedFrame, FeedProperties, FeedSound, LiveInput
 from stream_client.sources.pixel_bound import DECODER_OPTIONS, Refusals, bound
@@ -30,25 +28,29 @@ from stream_client.util.container import (
 )
 
 
+class Readable(Protocol):
+    """What FFmpeg reads from. It raises nothing: PyAV prints the traceback of a second error."""
+
+    def read(self, size: int) -> bytes:
+        """Wait for bytes, at most ``size``; empty at the end."""
+
+
 class FfmpegFeed:
-    """Everything that FFmpeg opens, or reads from ``carrier``. ``classify`` turns FFmpeg's exception into one of ours.
+    """Everything that FFmpeg opens, or reads by ``reader``. ``classify`` turns FFmpeg's exception into one of ours.
 
     FFmpeg's exception carries the whole URL, so it is never the cause of ours: a traceback would show the credentials.
     """
 
-    def __init__(self, live: LiveInput, classify: Classify, carrier: Carrier | None = None) -> None:
+    def __init__(self, live: LiveInput, classify: Classify, reader: Readable | None = None) -> None:
         self.live = live
-        self._carrier = carrier
+        self._reader = reader
         self.properties = FeedProperties()
         self._classify = classify
         self._began = 0.0
 
     def frames(self) -> Generator[FeedFrame | FeedSound, None, None]:
         """Connect, and decode until the end."""
-        with contextlib.ExitStack() as stack:
-            if self._carrier is not None:
-                stack.callback(self._carrier.close)
-            container = stack.enter_context(self._open())
+        with self._open() as container:
             try:
                 stream = self._video(container)
                 if self.properties.finite:
@@ -62,8 +64,6 @@ class FfmpegFeed:
 
     def abort(self) -> None:
         """FFmpeg cannot be woken while it waits for a silent server. Its own timeouts end the wait."""
-        if self._carrier is not None:
-            self._carrier.abort()
 
     def _live_frames(
         self, container: av.container.InputContainer, stream: av.VideoStream
@@ -109,12 +109,15 @@ class FfmpegFeed:
 
     def _open(self) -> av.container.InputContainer:
         live = self.live
+        # Few sources are HTTP, and its modules take long to load.
+        from stream_client.sources.http_passwords import url_to_open
+
         self._began = time.monotonic()
         try:
             return av.open(
-                self._input(),
+                url_to_open(live) if self._reader is None else self._reader,
                 "r",
-                format=live.format if self._carrier is None else self._carrier.container,
+                format=live.format,
                 options=live.options | DECODER_OPTIONS | JOINED,
                 timeout=(live.open_timeout, live.read_timeout),
             )
@@ -123,15 +126,6 @@ class FfmpegFeed:
             if time.monotonic() - self._began >= live.open_timeout:
                 raise live.silence(live.open_timeout) from None
             raise self._classify(live, error) from None
-
-    def _input(self) -> "str | Carrier":
-        if self._carrier is not None:
-            self._carrier.open()
-            return self._carrier
-        # Few sources are HTTP, and its modules take long to load.
-        from stream_client.sources.http_passwords import url_to_open
-
-        return url_to_open(self.live)
 
     def _video(self, container: av.container.InputContainer) -> av.VideoStream:
         stream = video_of(container)

@@ -1,4 +1,4 @@
-"""Network streams: RTSP, what HTTP carries (MJPEG, HLS, files), datagrams, and ONVIF cameras."""
+"""Network streams: RTSP, what HTTP carries (MJPEG, HLS, files), RTMP, datagrams, and ONVIF cameras."""
 
 import ssl
 from dataclasses import replace
@@ -17,12 +17,15 @@ from stream_client.errors import (
     SourceNotFoundError,
     SourceTlsError,
 )
+from stream_client.rtmp.address import check_rtmp_url
+from stream_client.sources.carrier import CarriedFeed
 from stream_client.sources.datagrams import description, ffmpeg_url, is_sdp, listening_error, place_of
 from stream_client.sources.feed import Feed, LiveInput
 from stream_client.sources.ffmpeg_feed import FfmpegFeed
 from stream_client.sources.live import LiveSource
 from stream_client.sources.options import DEFAULTS, RtspTransport
 from stream_client.sources.reconnecting import ReconnectingSource
+from stream_client.sources.rtmp import RtmpStream
 from stream_client.sources.rtp import RtpTransportStream, SdpFeed
 from stream_client.sources.rtsp import RtspFeed
 from stream_client.util.clock import SteadyClock
@@ -31,7 +34,7 @@ from stream_client.util.redact import redact
 from stream_client.util.tls import ffmpeg_tls_options, tls_context, tls_failure, tls_reason
 from stream_client.util.urls import CREDENTIALS_VARIABLE, check_url, split_credentials, with_credentials
 
-SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "rtp", "onvif")
+SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "udp", "rtp", "onvif")
 """Of the URLs that can be read."""
 _DATAGRAMS = ("udp://", "rtp://")
 _PROBE_TIMEOUT = 1.0
@@ -59,6 +62,8 @@ def check_network(spec: str) -> None:
     check_url(spec, "source")
     if spec.lower().startswith(_DATAGRAMS):
         place_of(spec)
+    elif spec.lower().startswith(("rtmp://", "rtmps://")):
+        check_rtmp_url(spec, "source")
 
 
 def network_connection(
@@ -88,6 +93,9 @@ def network_connection(
             options = {"reconnect": "1", "reconnect_delay_max": "2"}
             options |= ffmpeg_tls_options(insecure=insecure) if scheme == "https" else {}
             feed = FfmpegFeed(replace(live, options=options), network_error)
+        case "rtmp" | "rtmps":
+            stream = RtmpStream(url, timeout=timeout, insecure=insecure)
+            feed = CarriedFeed(replace(live, options=_LOW_DELAY | {"fpsprobesize": "0"}), network_error, stream)
         case _:
             feed = _datagram_feed(url, live)
     return LiveSource(feed, images, clock)
@@ -105,7 +113,7 @@ def _datagram_feed(name: str, live: LiveInput) -> Feed:
     if name.lower().startswith("udp://"):
         # FFmpeg receives in a thread of its own, which no Python holds up: MPEG-TS comes in bursts.
         return FfmpegFeed(replace(live, url=ffmpeg_url(place), format="mpegts"), network_error)
-    return FfmpegFeed(live, network_error, RtpTransportStream(live.name, place, timeout=live.read_timeout))
+    return CarriedFeed(live, network_error, RtpTransportStream(live.name, place, timeout=live.read_timeout))
 
 
 def network_source(

@@ -62,6 +62,12 @@ class TcpConnection:
             raise ConnectionResetError("the server closed the connection")
         return data
 
+    def wait(self) -> bytes:
+        """Wait for bytes, for the timeout at most; empty when the server has closed the connection."""
+        assert self._socket is not None
+        self._socket.settimeout(self._timeout)
+        return self._socket.recv(65_536)
+
     def received(self) -> bytes:
         """What has come, without waiting."""
         assert self._socket is not None
