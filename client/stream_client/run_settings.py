@@ -107,6 +107,15 @@ def make_client(
     )
 
 
+def check_settings(given: Settings) -> None:
+    """Raise :class:`.ConfigurationError` for settings that cannot work, as far as that is known before the run.
+
+    A classifier is left out: it takes long to load.
+    """
+    without = dict.fromkeys(each.name for each in settings(ClassifierOptions))
+    make_client({**given, "grpc_address": "localhost:1", **without})
+
+
 def run_transport(given: Settings) -> TransportOptions:
     """How a run reaches its servable: landmarks need the graph that gives them."""
     options = transport_options(given)

@@ -20,6 +20,7 @@ from stream_client.fleet.fleet import Fleet
 from stream_client.fleet.plan import StreamPlan, read_plans
 from stream_client.fleet.states import FRESH, IN_MEMORY, FleetStates, Wanted
 from stream_client.fleet.supervised import Complete, StreamStatus
+from stream_client.fleet.workers import WorkerFleet
 from stream_client.monitoring.options import MetricsOptions
 from stream_client.run_settings import Settings, run_transport
 from stream_client.transport.servable import KNOWN_GRAPHS
@@ -42,6 +43,7 @@ example of streams.toml:
 The file is read again when it changes: streams that are new start, those that are gone end, others go on.
 """
 _LOOK_SECONDS = 1.0
+_MOST_WORKERS = 64
 _OVER = ("ended", "stopped")
 _VERBS: Mapping[str, Wanted] = {"pause": "paused", "resume": "run", "remove": "removed"}
 
@@ -50,6 +52,9 @@ def build_parser() -> Parser:
     """The flags of ``fleet``."""
     parser = Parser("ovms-stream-client fleet", "Run many streams, each supervised.", _EPILOG)
     parser.add_argument("streams", type=Path, help="streams.toml: a run's settings under a name for each stream")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="spread the streams over N processes (default: one process)"
+    )
     parser.add_argument("--status_every", type=float, default=10.0, metavar="SECONDS", help="print a table so often")
     parser.add_argument(
         "--state",
@@ -90,7 +95,8 @@ def _run(flags: argparse.Namespace, plans: Sequence[StreamPlan], states: FleetSt
     try:
         with ExitStack() as stack:
             complete = _server(plans, read(EmbeddedOptions, vars(flags)), stack)
-            fleet = stack.enter_context(Fleet(complete))
+            fleet = _fleet(flags.workers, complete)
+            stack.enter_context(fleet)
             problems = _apply(fleet, plans, states.wanted())
             if problems:
                 name, problem = next(iter(problems.items()))
@@ -101,6 +107,14 @@ def _run(flags: argparse.Namespace, plans: Sequence[StreamPlan], states: FleetSt
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _fleet(workers: int | None, complete: Complete) -> Fleet | WorkerFleet:
+    if workers is None:
+        return Fleet(complete)
+    if not 1 <= workers <= _MOST_WORKERS:
+        raise ConfigurationError(f"{workers} is out of range: 1 to {_MOST_WORKERS}", option="workers")
+    return WorkerFleet(workers, complete)
 
 
 def _states(streams: Path, given: Path | None) -> FleetStates:
@@ -150,7 +164,7 @@ def _server(plans: Sequence[StreamPlan], options: EmbeddedOptions, stack: ExitSt
     return complete
 
 
-def _serve_metrics(fleet: Fleet, options: MetricsOptions, stack: ExitStack) -> None:
+def _serve_metrics(fleet: Fleet | WorkerFleet, options: MetricsOptions, stack: ExitStack) -> None:
     if options.metrics_port is None:
         return
     from stream_client.monitoring.prometheus.export import MetricsServer
@@ -162,7 +176,7 @@ def _serve_metrics(fleet: Fleet, options: MetricsOptions, stack: ExitStack) -> N
 
 
 def _watch(
-    fleet: Fleet,
+    fleet: Fleet | WorkerFleet,
     path: Path,
     plans: Sequence[StreamPlan],
     states: FleetStates,
@@ -205,7 +219,7 @@ def _read_again(path: Path, plans: Sequence[StreamPlan]) -> Sequence[StreamPlan]
         return plans
 
 
-def _apply(fleet: Fleet, plans: Sequence[StreamPlan], wanted: Mapping[str, Wanted]) -> Mapping[str, str]:
+def _apply(fleet: Fleet | WorkerFleet, plans: Sequence[StreamPlan], wanted: Mapping[str, Wanted]) -> Mapping[str, str]:
     paused = {name for name, state in wanted.items() if state == "paused"}
     return fleet.apply([plan for plan in plans if wanted.get(plan.name) != "removed"], paused)
 

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
+from typing import Protocol
 
 from stream_client.frames import Stamps
 from stream_client.monitoring.connections import Connections, ConnectionSummary
@@ -121,6 +122,17 @@ class StatisticsSnapshot:
     window_full: float
     shortest_round_trip: float
     elapsed: float
+
+
+class Measured(Protocol):
+    """A run whose statistics can be asked for."""
+
+    @property
+    def running(self) -> bool:
+        """Whether a run has begun, so that stream and model are known."""
+
+    def snapshot(self) -> StatisticsSnapshot:
+        """Everything now."""
 
 
 class Statistics(Observer):

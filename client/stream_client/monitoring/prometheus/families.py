@@ -23,7 +23,7 @@ from stream_client.monitoring.ledger import DROP_REASONS, FAIL_REASONS
 from stream_client.monitoring.observer import ConnectionState
 from stream_client.monitoring.outputs import OutputSnapshot
 from stream_client.monitoring.prometheus.replicas import replica_families
-from stream_client.monitoring.statistics import HistogramSnapshot, Statistics, StatisticsSnapshot
+from stream_client.monitoring.statistics import HistogramSnapshot, Measured, StatisticsSnapshot
 from stream_client.util.redact import redact
 
 _LABELS = ("stream", "model")
@@ -38,7 +38,7 @@ class Metrics(Collector):
     ``statistics`` are those of runs, or a function that gives them at each scrape.
     """
 
-    def __init__(self, statistics: Sequence[Statistics] | Callable[[], Sequence[Statistics]]) -> None:
+    def __init__(self, statistics: Sequence[Measured] | Callable[[], Sequence[Measured]]) -> None:
         self._statistics = statistics if callable(statistics) else lambda: statistics
         self.registry = CollectorRegistry(auto_describe=False)
         self.registry.register(self)

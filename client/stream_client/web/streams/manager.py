@@ -7,19 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from stream_client.errors import TooManyError
-from stream_client.options import ClassifierOptions
-from stream_client.run_settings import Settings, make_client
+from stream_client.run_settings import Settings, check_settings
 from stream_client.util.redact import redact
-from stream_client.util.settings import settings
 from stream_client.web.model_server import ModelServer
 from stream_client.web.streams.places import Places
 from stream_client.web.streams.stream import Stream
 
 MOST_KEPT = 200
 """Streams that are kept with their results, also when their runs are over."""
-
-
-_CLASSIFIER = tuple(each.name for each in settings(ClassifierOptions))
 
 
 class StreamManager:
@@ -116,11 +111,3 @@ class StreamManager:
         running = sum(not stream.over for stream in self._streams.values())
         if running >= self._max_running:
             raise TooManyError(f"{running} streams run, and no more may: stop one", option="max_streams")
-
-
-def check_settings(given: Settings) -> None:
-    """Raise :class:`.ConfigurationError` for settings that cannot work, as far as that is known before the run.
-
-    A classifier is left out: it takes long to load.
-    """
-    make_client({**given, "grpc_address": "localhost:1", **dict.fromkeys(_CLASSIFIER)})

@@ -1,0 +1,25 @@
+"""What a fleet and its worker processes say to each other."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stream_client.fleet.plan import StreamPlan
+from stream_client.fleet.supervised import StreamStatus
+from stream_client.monitoring.statistics import StatisticsSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """The streams that a worker shall run, and which of them are paused."""
+
+    plans: tuple[StreamPlan, ...] = ()
+    paused: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a worker does now. ``problems`` are of streams of its assignment that could not start, by name."""
+
+    streams: tuple[StreamStatus, ...] = ()
+    statistics: tuple[StatisticsSnapshot, ...] = ()
+    problems: Mapping[str, str] = field(default_factory=dict)
