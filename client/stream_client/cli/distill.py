@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from stream_client.cli.parser import Parser
 from stream_client.cli.setting_flags import add_settings
@@ -15,8 +15,10 @@ from stream_client.distill.collection import collect
 from stream_client.distill.joints import JOINT_SETS
 from stream_client.distill.options import DistillOptions
 from stream_client.distill.producer import Failed
+from stream_client.distill.providers.base import fetched
+from stream_client.distill.providers.factory import FetchOptions, ProviderName, open_provider
 from stream_client.distill.samples import PoseSample
-from stream_client.distill.streams import Stream, named_streams
+from stream_client.distill.streams import Pass, named_streams
 from stream_client.distill.teacher import PERSONS_GRAPH, GraphTeacher, Teacher
 from stream_client.embedded import EmbeddedOptions
 from stream_client.errors import ConfigurationError, StreamClientError
@@ -35,6 +37,7 @@ _EPILOG = """
 A source is a video, a folder, a pattern, a list (@FILE), a URL or a camera. Frames stay in memory. For instance:
 
   ovms-stream-client distill --video clips/ --out models/student --minutes 10
+  ovms-stream-client distill --fetch --queries "sports athlete" "yoga pose" --n 5 --loop
   ovms-stream-client distill --video in.mp4 --dry_run
 """
 
@@ -55,6 +58,15 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="SOURCE",
         help="what to evaluate on (default: one of five sources, or parts of a single one)",
     )
+    add(
+        "--fetch",
+        nargs="?",
+        const="pexels",
+        choices=get_args(ProviderName),
+        help="fetch videos to learn from: of Pexels, with the key in PEXELS_API_KEY or .env",
+    )
+    add("--queries", nargs="+", default=[], metavar="WORDS", help="what the fetched videos shall show")
+    add_settings(add, FetchOptions, "n", "fetch_address")
     add("--dry_run", "--dry-run", action="store_true", help="print the samples of the sources, and learn nothing")
     add_settings(add, DistillOptions)
     add("--serve", type=Path, metavar="CONFIG", help="add the student to this OVMS configuration")
@@ -82,13 +94,21 @@ def run(arguments: Sequence[str]) -> "Distilled | None":
         return _train(streams, teacher, options, flags)
 
 
-def _streams(flags: argparse.Namespace) -> Sequence[Stream]:
-    if not flags.video:
-        raise ConfigurationError("name what to learn from", option="video")
-    return named_streams(flags.video, flags.held_out)
+def _streams(flags: argparse.Namespace) -> Pass:
+    fetch = FetchOptions(flags.fetch, tuple(flags.queries), flags.n, flags.fetch_address)
+    if fetch.fetch is None:
+        if not flags.video:
+            raise ConfigurationError("name what to learn from", option="video")
+        streams = named_streams(flags.video, flags.held_out)
+        return lambda: streams
+    if flags.video or flags.held_out:
+        raise ConfigurationError("fetched videos are not mixed with others: leave one of them out", option="fetch")
+    provider = open_provider(fetch)
+    print(f"videos provided by {provider.name}: {provider.page}", flush=True)
+    return fetched(provider, fetch.queries, fetch.n)
 
 
-def _print_samples(streams: Sequence[Stream], teacher: Teacher, options: DistillOptions) -> None:
+def _print_samples(streams: Pass, teacher: Teacher, options: DistillOptions) -> None:
     names = teacher.joint_set.names
     counts = {False: 0, True: 0}
 
@@ -101,7 +121,7 @@ def _print_samples(streams: Sequence[Stream], teacher: Teacher, options: Distill
             f"{sample.visible.sum()} of {len(names)} joints visible  {names[joint]} {x:+.3f} {y:+.3f} {z:+.3f} m"
         )
 
-    with collect(lambda: streams, teacher, options, show) as collection:
+    with collect(streams, teacher, options, show) as collection:
         while not collection.producer.wait(0.5):
             pass
     if collection.producer.error is not None:
@@ -112,9 +132,7 @@ def _print_samples(streams: Sequence[Stream], teacher: Teacher, options: Distill
         raise StreamClientError("no person was seen in any source")
 
 
-def _train(
-    streams: Sequence[Stream], teacher: Teacher, options: DistillOptions, flags: argparse.Namespace
-) -> "Distilled":
+def _train(streams: Pass, teacher: Teacher, options: DistillOptions, flags: argparse.Namespace) -> "Distilled":
     try:
         import torch
 
@@ -129,7 +147,7 @@ def _train(
     def show(point: "Point") -> None:
         print(point.line(), flush=True)
 
-    done = distill(lambda: streams, teacher, options, on_point=show)
+    done = distill(streams, teacher, options, on_point=show)
     print(f"ended: {done.reason}\n{done.table}\nwritten to {done.folder}")
     _name_failures(done.failed)
     if flags.serve is not None:

@@ -26,7 +26,10 @@ from stream_client.training.versions import choose_version, new_version
 
 @dataclass(frozen=True, slots=True)
 class Distilled:
-    """A student that was trained. ``folder`` is its version, ``table`` compares it with its teacher."""
+    """A student that was trained. ``folder`` is its version, ``table`` compares it with its teacher.
+
+    ``failed`` are the streams that were skipped, and what ended the labelling before the training, if something did.
+    """
 
     folder: Path
     name: str
@@ -133,7 +136,7 @@ def _written(
         training.reason,
         comparison(rows),
         streams,
-        producer.failed,
+        [*producer.failed, *([] if producer.error is None else [Failed("the streams", producer.error.message)])],
     )
 
 

@@ -1,0 +1,1 @@
+"""Who videos to learn from are fetched from."""
