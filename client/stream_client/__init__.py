@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from stream_client.processing.options import PrivacyOptions
     from stream_client.processing.results import Detector, LandmarkClassifier, Postprocess
     from stream_client.publishing.options import SinkOptions
+    from stream_client.replicas.shared import SharedReplicas
     from stream_client.replicas.snapshot import ReplicaSnapshot
     from stream_client.sinks.base import CountsKept, LandmarksUser, Sink
     from stream_client.sinks.factory import SinkLike, open_sink
@@ -146,6 +147,7 @@ __all__ = [
     "ServerLossPolicy",
     "ServerStartError",
     "Session",
+    "SharedReplicas",
     "Sink",
     "SinkError",
     "SinkLike",
@@ -207,6 +209,7 @@ _MODULES = (
     "sinks.label_changes",
     "sinks.labels",
     "sinks.landmarks",
+    "replicas.shared",
     "sinks.factory",
     "sources.factory",
     "client",

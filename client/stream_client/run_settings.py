@@ -27,6 +27,7 @@ from stream_client.publishing.factory import publishes
 from stream_client.publishing.options import SinkOptions
 from stream_client.publishing.sharing import EncoderPool
 from stream_client.recording.options import RecordingOptions
+from stream_client.replicas.shared import SharedReplicas
 from stream_client.sinks.base import Sink
 from stream_client.sinks.factory import open_sink
 from stream_client.sinks.label_changes import LabelChangesSink
@@ -79,11 +80,12 @@ def make_client(
     observers: Sequence[Observer] = (),
     server: EmbeddedServer | None = None,
     sinks: Sequence[Sink] = (),
+    replicas: SharedReplicas | None = None,
 ) -> StreamClient:
     """The client with its source, outputs and server; nothing is opened yet.
 
-    ``sinks`` are beside the outputs that the settings name. ``server`` is a local server that the caller owns. Raises
-    :class:`.ConfigurationError` for settings that cannot work.
+    ``sinks`` are beside the outputs that the settings name. ``server`` is a local server that the caller owns, and
+    ``replicas`` are what its streams share. Raises :class:`.ConfigurationError` for settings that cannot work.
     """
     check_files(given)
     stream, run = read(StreamOptions, given), read(RunOptions, given)
@@ -95,6 +97,7 @@ def make_client(
         run_transport(given),
         options=run,
         embedded=server,
+        replicas=replicas,
         label_names=label_names,
         output_name=stream.output_name,
         label_output_name=stream.label_output_name,

@@ -2,6 +2,8 @@
 
 import signal
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -13,7 +15,15 @@ import pytest
 
 from graph_server.config.server_config import single_servable
 from graph_server.server import GraphServer
-from stream_client import ReplicaSnapshot, Result, RunOptions, StreamClient, TlsOptions, TransportOptions
+from stream_client import (
+    ReplicaSnapshot,
+    Result,
+    RunOptions,
+    SharedReplicas,
+    StreamClient,
+    TlsOptions,
+    TransportOptions,
+)
 from stream_client.errors import ConfigurationError, ConnectError
 from stream_client.monitoring.prometheus.families import Metrics
 from stream_client.monitoring.statistics import Statistics
@@ -170,6 +180,35 @@ def test_a_slow_replica_gets_few_calls_and_is_still_timed(servers: Callable[...,
     assert slow.slow
     assert 5 <= slow.answered < 40  # before it was known to be slow, and copies since then
     assert all(other.answered > 80 for other in others)
+
+
+def test_streams_of_a_process_are_spread_and_spread_again(servers: Callable[..., GraphServer]) -> None:
+    """A replica that drains gives its sessions away, and gets some back when it is ready again."""
+    two = [servers(), servers()]
+    going = threading.Event()
+    going.set()
+
+    def read() -> Any:
+        time.sleep(0.01)
+        return picture(0) if going.is_set() else None
+
+    def sessions() -> list[int]:
+        return [each.sessions for each in clients[0].replicas]
+
+    transport = TransportOptions(addresses(*two), model_name="passThrough")
+    with SharedReplicas() as shared:
+        clients = [StreamClient(read, [], transport, replicas=shared) for _ in range(4)]
+        for client in clients:
+            client.start()
+        assert sessions() == [2, 2]
+        two[0].drain()
+        wait_until(lambda: sessions() == [0, 4])
+        two[0]._live.ready = True
+        wait_until(lambda: sessions() == [2, 2])
+        going.clear()
+        ledgers = [client.wait().ledger for client in clients]
+        assert sessions() == [0, 0]
+    assert not any(ledger.failed for ledger in ledgers)
 
 
 def test_metrics_tell_the_replicas_apart(servers: Callable[..., GraphServer]) -> None:

@@ -8,6 +8,7 @@ from stream_client.embedded import EmbeddedServer
 from stream_client.pipeline.embedded_transport import EmbeddedTransport
 from stream_client.replicas.pool import Replicas
 from stream_client.replicas.session import connect_replicas
+from stream_client.replicas.shared import SharedReplicas
 from stream_client.replicas.snapshot import ReplicaSnapshot
 from stream_client.replicas.watch import Watch
 from stream_client.transport.addresses import is_several
@@ -28,16 +29,20 @@ class Connector:
     """Makes the run's session with its server.
 
     ``transport`` is a session that is ready, or how to make one; with ``embedded`` the address is that server's.
+    ``shared`` are the replicas that other runs use, too; without it, a run has its own.
     """
 
     transport: TransportOptions | Session
     embedded: EmbeddedServer | None = None
+    shared: SharedReplicas | None = None
     watch: Watch | None = field(init=False, default=None)
     """Looks after the replicas, where the address stands for several."""
 
     def __post_init__(self) -> None:
         if isinstance(self.transport, TransportOptions) and is_several(self.transport.address):
-            object.__setattr__(self, "watch", Watch(Replicas(self.transport)))
+            shared = self.shared
+            watch = Watch(Replicas(self.transport)) if shared is None else shared.watch(self.transport)
+            object.__setattr__(self, "watch", watch)
 
     def replicas(self) -> Sequence[ReplicaSnapshot]:
         """The replicas now; none where there is one server."""
@@ -76,8 +81,8 @@ class Connector:
         return Connection(replace(session, transport=transport), self.embedded.label_files)
 
     def close(self) -> None:
-        """End the embedded server, or look after the replicas no more."""
-        if self.watch is not None:
+        """End the embedded server, or look after the run's own replicas no more."""
+        if self.watch is not None and self.shared is None:
             self.watch.close()
         if self.embedded is not None:
             self.embedded.close()

@@ -38,6 +38,11 @@ class Admission:
         self._admitted: dict[Replica, tuple[int, Transport]] = {}
         self._refused: dict[Replica, float] = {}
 
+    @property
+    def connect_timeout(self) -> float:
+        """Seconds that a session waits for a replica."""
+        return self._options.connect_timeout
+
     def ready(self) -> Sequence[Replica]:
         """The replicas that are well and have not just been refused."""
         now = time.monotonic()

@@ -75,7 +75,7 @@ class BalancedCalls:
         """Connect to all that are ready; raises :class:`.ConnectError` where none can be used."""
         self._listener, self._request_timeout = listener, request_timeout
         self._work = self._finishing = self._closed = False
-        deadline = time.monotonic() + min(within, self._replicas.options.connect_timeout)
+        deadline = time.monotonic() + min(within, self._admission.connect_timeout)
         while not self._interrupted:
             self._open_missing()
             if self._lanes:

@@ -56,7 +56,7 @@ class PlacedSession:
         """Begin on the replica with the fewest sessions; raises :class:`.ConnectError` where none can be used."""
         self._listener, self._request_timeout = listener, request_timeout
         self._unsubscribe = self._replicas.changed.subscribe(self._look)
-        self._begin(min(within, self._replicas.options.connect_timeout))
+        self._begin(min(within, self._admission.connect_timeout))
 
     def encode(self, request: Request) -> bytes:
         """The request's bytes, for the replica where the session lives from now on."""
@@ -150,7 +150,7 @@ class PlacedSession:
         self._stay = None
         self._end(stay, moved=True)
         try:
-            self._begin(self._replicas.options.connect_timeout)
+            self._begin(self._admission.connect_timeout)
         except ConnectError as error:
             self._tell(Closed(error))
         return self._stay or stay
