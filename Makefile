@@ -79,13 +79,14 @@ wheel: $(VENV)/dev
 versions: fetched
 	$(RUN) -m tools.check_versions
 
-bench: $(VENV)/dev
+bench: $(VENV)/dev environments
 	$(RUN) -m graph_server assets --clip
 	$(RUN) benchmarks/client_overhead.py
 	$(RUN) benchmarks/latency_under_load.py
 	$(RUN) benchmarks/holistic_parity.py
 	$(RUN) benchmarks/holistic_speed.py
 	$(RUN) benchmarks/end_to_end.py
+	$(RUN) -m benchmarks.scale
 
 # Fifteen minutes of relaying with cuts; needs GStreamer's RTSP server (see .ci/run). Not part of CI.
 soak: $(VENV)/dev
