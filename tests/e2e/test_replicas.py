@@ -251,6 +251,17 @@ def test_a_list_with_a_server_of_other_servables_is_refused_by_its_name(
         assert "Traceback" not in done.stderr
 
 
+def test_a_replica_that_only_fails_gets_no_more_than_copies(servers: Callable[..., GraphServer]) -> None:
+    two = [servers("error=1"), servers("delay=5")]
+    transport = TransportOptions(addresses(*two), model_name="passThrough", api="unary")
+    client = StreamClient([picture(index) for index in range(200)], [], transport, options=OPTIONS)
+    ledger = client.run().ledger
+    broken, well = client.replicas
+    assert broken.slow
+    assert 5 <= broken.failed <= 60
+    assert ledger.delivered == well.answered >= 140
+
+
 @both
 def test_one_that_is_away_at_the_start_is_used_once_it_is_there(servers: Callable[..., GraphServer], api: Api) -> None:
     """A session that lives stays; new ones go to the new replica."""

@@ -5,8 +5,9 @@ one, times its recent time for a request (Mitzenmacher's power of two choices, w
 EWMA). Replicas without any request are drawn first, as in Lu et al.'s join-idle-queue, so that none stands still while
 others have queues.
 
-A replica is slow when its 95th percentile is :data:`SLOW` times that of the others. It gets no more requests while
-others are there, but copies of some: a copy's answer is only timed.
+A replica is slow when its 95th percentile is :data:`SLOW` times that of the others, or when its last
+:data:`FAILURES` requests failed and those of others did not. It gets no more requests while others are there, but
+copies of some: a copy's answer is only timed.
 """
 
 import math
@@ -24,6 +25,8 @@ LEAST_DIFFERENCE = 0.005
 RECENT_SECONDS = 10.0
 FEWEST = 5
 """Recent times without which a replica is not judged."""
+FAILURES = 5
+"""Failed requests in a row, after which a replica is as good as slow."""
 COPY_SECONDS = 1.0
 """Seconds between two copies to one slow replica."""
 _WEIGHT = 0.2
@@ -38,6 +41,7 @@ class Load:
     sessions: int = 0
     service: float = math.nan
     slow: bool = False
+    failures: int = 0
     copied: float = -math.inf
     recent: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=128))
 
@@ -45,11 +49,16 @@ class Load:
         """A request was answered after ``seconds``."""
         self.service = seconds if math.isnan(self.service) else (1 - _WEIGHT) * self.service + _WEIGHT * seconds
         self.recent.append((now, seconds))
+        self.failures = 0
+
+    def failed(self) -> None:
+        """A request failed."""
+        self.failures += 1
 
     def forget(self) -> None:
         """It was away: what it did before says nothing."""
         self.recent.clear()
-        self.service, self.slow = math.nan, False
+        self.service, self.slow, self.failures = math.nan, False, 0
 
     def times(self, now: float) -> list[float]:
         """The recent times in seconds, shortest first."""
@@ -64,7 +73,11 @@ def quantile(times: Sequence[float], share: float) -> float:
 def judge(loads: Sequence[Load], now: float) -> None:
     """Find out which replicas are slow."""
     p95 = {load: quantile(times, 0.95) for load in loads if len(times := load.times(now)) >= FEWEST}
+    answering = any(load.failures < FAILURES for load in loads)
     for load in loads:
+        if load.failures >= FAILURES:
+            load.slow = answering
+            continue
         own = p95.get(load)
         others = [seconds for other, seconds in p95.items() if other is not load]
         if own is not None and others:

@@ -192,7 +192,10 @@ class Replicas:
         """A request that was taken failed."""
         with self._changed:
             replica.load.in_flight -= 1
+            replica.load.failed()
             replica.failed += 1
+            if replica.load.failures == loads.FAILURES:  # it fails fast, and would take everything meanwhile
+                loads.judge([each.load for each in self._replicas], self._clock())
 
     def given_up(self, replica: Replica, *, moved: bool = False) -> None:
         """A request that was taken will not be answered there; another replica gets it if it ``moved``."""

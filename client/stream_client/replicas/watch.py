@@ -2,12 +2,14 @@
 
 import socket
 import threading
+from collections.abc import Sequence
 
 import grpc
 from google.protobuf.message import DecodeError
 
 from kserve_wire.messages import ServerReadyResponse
 from kserve_wire.names import method_path
+from stream_client.errors import ConfigurationError
 from stream_client.replicas.pool import Replicas
 from stream_client.replicas.replica import Replica
 from stream_client.transport.addresses import DNS, MOST_REPLICAS
@@ -87,8 +89,14 @@ class Watch:
                 self._replicas.set_problem(f"{host} is no name that can be looked up: {error.strerror}")
             else:
                 addresses = dict.fromkeys(_written(str(each[4][0]), port) for each in found)
-                self._replicas.set_addresses(list(addresses)[:MOST_REPLICAS])
+                self._take(list(addresses)[:MOST_REPLICAS])
             self._ended.wait(self.LOOKUP_SECONDS)
+
+    def _take(self, addresses: Sequence[str]) -> None:
+        try:
+            self._replicas.set_addresses(addresses)
+        except ConfigurationError as error:  # files for TLS
+            self._replicas.set_problem(error.message)
 
 
 def _says_ready(answer: bytes) -> bool:

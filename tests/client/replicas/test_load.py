@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from stream_client.replicas.load import RECENT_SECONDS, Load, choose, judge, place, to_copy
+from stream_client.replicas.load import FAILURES, RECENT_SECONDS, Load, choose, judge, place, to_copy
 
 SEED = 7
 
@@ -96,6 +96,26 @@ def test_when_nobody_knows_any_more_nobody_is_slow() -> None:
     assert loads[1].slow
     judge(loads, now=2.0 + RECENT_SECONDS)
     assert not loads[1].slow
+
+
+def test_one_whose_requests_fail_gets_copies_until_one_is_answered() -> None:
+    loads = loaded(0.02, 0.02)
+    for _ in range(FAILURES):
+        loads[1].failed()
+    judge(loads, now=1.0)
+    assert [load.slow for load in loads] == [False, True]
+    loads[1].took(0.02, 1.0)
+    judge(loads, now=1.0)
+    assert not loads[1].slow
+
+
+def test_where_every_request_fails_the_replicas_are_not_to_blame() -> None:
+    loads = loaded(0.02, 0.02)
+    for load in loads:
+        for _ in range(FAILURES):
+            load.failed()
+    judge(loads, now=1.0)
+    assert not any(load.slow for load in loads)
 
 
 def test_if_all_are_slow_they_are_used() -> None:
