@@ -23,6 +23,9 @@ def test_rules_give_events_with_snapshots_and_clips(clip: Path, tmp_path: Path, 
     done = run_client(*flags)
     assert done.returncode == 0, done.stderr
     assert done.stdout == (tmp_path / "a.jsonl").read_text()
+    assert "1 event found (later: 1)" in done.stderr
+    for output in (f"events {tmp_path / 'a.jsonl'}", "events -"):
+        assert f"{output}: 3 messages sent, 0 dropped, 0 refused, 0 not delivered" in done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     for row in rows:
         check(row)

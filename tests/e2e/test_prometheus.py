@@ -15,6 +15,9 @@ import yaml
 
 from graph_server.assets import ensure_clip
 from stream_client import RunOptions, StreamClient, TransportOptions
+from stream_client.events.outputs.factory import open_event_output
+from stream_client.events.read import parse_rules
+from stream_client.events.sink import EventsSink
 from stream_client.monitoring.prometheus import Metrics, MetricsServer
 from stream_client.monitoring.statistics import Statistics
 from stream_client.publishing.options import SinkOptions
@@ -29,6 +32,7 @@ from tests.support.video import write_video
 from tests.support.waiting import wait_until
 
 WINDOW = "6s"
+RULES = parse_rules({"rule": [{"name": "now and then", "when": "frame % 20 == 0"}]})
 LATENCY_TOO = (
     "ovms_current_graphs,ovms_requests_accepted,ovms_requests_rejected,ovms_responses,ovms_graph_error,"
     "ovms_graph_processing_time_us,ovms_graph_request_latency_us,ovms_inference_time_us,"
@@ -107,7 +111,8 @@ def run(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[
             ("stream", graph_server.address, 4.0),
         )
         for api, address, seconds in runs:
-            sinks = [open_sink(str(folder / f"{api}.mp4"), SinkOptions())]
+            events = EventsSink(RULES, [open_event_output(str(folder / "events.jsonl"))], folder=folder / "events")
+            sinks = [open_sink(str(folder / f"{api}.mp4"), SinkOptions()), events]
             StreamClient(
                 FileSource(ensure_clip(), realtime=True, loop=True),
                 sinks,

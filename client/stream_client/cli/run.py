@@ -90,6 +90,10 @@ def _print_summary(summary: Summary) -> None:
     for name, output in summary.outputs.items():
         if output.wanted_rate or output.skipped or output.repeated or output.lost:
             print(f"{name}: {output.line()}", file=sys.stderr, flush=True)
+    if summary.events.found:
+        print(summary.events.line(), file=sys.stderr, flush=True)
+    for name, messages in summary.events.messages.items():
+        print(f"{name}: {messages.line()}", file=sys.stderr, flush=True)
 
 
 def _print_last_failure(summary: Summary) -> None:

@@ -17,6 +17,7 @@ from stream_client.events.outputs.delivery import Delivery
 from stream_client.events.rules import Rule, needs_landmarks
 from stream_client.events.scene import scene_of
 from stream_client.frames import Result, StreamInfo
+from stream_client.monitoring.events import EventsSnapshot, together
 from stream_client.util.stream_names import stream_name
 
 logger = logging.getLogger(__name__)
@@ -64,8 +65,12 @@ class EventsSink:
         self._events: dict[str, _Open] = {}
         self._frame = self._time = 0
         self._snapshots_failed = False
-        self.found = 0
-        """Events so far."""
+        self._found = {rule.name: 0 for rule in rules}
+
+    def event_counts(self) -> EventsSnapshot:
+        """Events of each rule, and messages at each output, so far."""
+        outputs = (EventsSnapshot(messages={each.name: each.counts}) for each in self._deliveries)
+        return together([EventsSnapshot(dict(self._found)), *outputs])
 
     def open(self, info: StreamInfo) -> None:
         """Make the folder and open the outputs."""
@@ -105,11 +110,10 @@ class EventsSink:
             delivery.finish(_FLUSH_SECONDS)
         for delivery in self._deliveries:
             delivery.join()
-        self._deliveries = []
         self._machines = []
 
     def _begin(self, event: Event, result: Result) -> None:
-        self.found += 1
+        self._found[event.rule] += 1
         frame = result.frame
         captured = frame.capture_time
         clock = captured / 1e6 if captured is not None else time.time() - (time.monotonic() - frame.captured)

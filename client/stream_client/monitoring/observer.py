@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from stream_client.frames import Stamps
+from stream_client.monitoring.events import EventsSnapshot
 from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.outputs import OutputSnapshot
 from stream_client.replicas.snapshot import ReplicaSnapshot
@@ -42,6 +43,9 @@ class Observer:
 
     def replicas(self, read: Callable[[], Sequence[ReplicaSnapshot]], /) -> None:
         """A run begins: ``read`` gives its replicas, none where there is one server, at any later moment."""
+
+    def events(self, read: Callable[[], EventsSnapshot], /) -> None:
+        """A run begins: ``read`` gives the counts of its events at any later moment."""
 
     def source_read(self, seconds: float, /) -> None:
         """Seconds between taking the previous frame and receiving this one."""

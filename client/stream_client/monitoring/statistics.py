@@ -12,6 +12,7 @@ from typing import Protocol
 
 from stream_client.frames import Stamps
 from stream_client.monitoring.connections import Connections, ConnectionSummary
+from stream_client.monitoring.events import EventsSnapshot
 from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.observer import ConnectionState, FlowSnapshot, Observer
 from stream_client.monitoring.outputs import OutputSnapshot
@@ -95,7 +96,8 @@ class LineSnapshot:
 class StatisticsSnapshot:
     """A run so far. Durations are in seconds.
 
-    ``ledger`` has the counts of frames, ``outputs`` those at each output. ``replicas`` is empty with one server.
+    ``ledger`` has the counts of frames, ``outputs`` those at each output, ``events`` those of events. ``replicas`` is
+    empty with one server.
     ``stages``, ``sink_writes`` and ``sink_waits`` map names to histograms.
     ``window_full`` is how long the window was full while a frame waited for it. ``shortest_round_trip`` is ``inf``
     before the first answer. ``camera_latency`` is from the camera's own capture time to delivery.
@@ -113,6 +115,7 @@ class StatisticsSnapshot:
     ledger: LedgerSnapshot
     outputs: Mapping[str, OutputSnapshot]
     replicas: Sequence[ReplicaSnapshot]
+    events: EventsSnapshot
     bytes_sent: int
     bytes_received: int
     line: LineSnapshot
@@ -148,6 +151,7 @@ class Statistics(Observer):
         self._ledger: Callable[[], LedgerSnapshot] | None = None
         self._outputs: Callable[[], Mapping[str, OutputSnapshot]] = dict
         self._replicas: Callable[[], Sequence[ReplicaSnapshot]] = tuple
+        self._events: Callable[[], EventsSnapshot] = EventsSnapshot
         self._stages = {stage: Histogram() for stage in STAGES}
         self._latency = Histogram()
         self._camera_latency = Histogram()
@@ -176,7 +180,7 @@ class Statistics(Observer):
         now = self._clock()
         # Asked for without our lock: the run holds its own while it calls us.
         ledger = LedgerSnapshot() if self._ledger is None else self._ledger()
-        outputs, replicas = self._outputs(), self._replicas()
+        outputs, replicas, events = self._outputs(), self._replicas(), self._events()
         with self._lock:
             return StatisticsSnapshot(
                 stream=self._stream,
@@ -190,6 +194,7 @@ class Statistics(Observer):
                 ledger=ledger,
                 outputs=outputs,
                 replicas=replicas,
+                events=events,
                 bytes_sent=self._bytes_sent,
                 bytes_received=self._bytes_received,
                 line=LineSnapshot(
@@ -228,6 +233,10 @@ class Statistics(Observer):
     def replicas(self, read: Callable[[], Sequence[ReplicaSnapshot]]) -> None:
         """Note where they are."""
         self._replicas = read
+
+    def events(self, read: Callable[[], EventsSnapshot]) -> None:
+        """Note where their counts are."""
+        self._events = read
 
     def entered(self) -> None:
         """Note when the first frame came."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from stream_client.errors import SinkError, StreamClientError
 from stream_client.frames import StreamInfo
 from stream_client.monitoring.connections import ConnectionSummary
+from stream_client.monitoring.events import EventsSnapshot
 from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.outputs import OutputSnapshot
 from stream_client.transport.servable import Servable
@@ -17,7 +18,8 @@ class Summary:
 
     ``started`` is :func:`time.monotonic` when everything was open and frames began to flow; ``seconds`` is from
     then until every output was closed. ``upload_rate``: most bytes a second that the network took, ``None`` where the
-    transport does not know. ``outputs``: what became of the frames at each of them, by its name.
+    transport does not know. ``outputs``: what became of the frames at each of them, by its name. ``events``:
+    how many were found, and what became of their messages.
     """
 
     ledger: LedgerSnapshot
@@ -29,6 +31,7 @@ class Summary:
     connections: Mapping[str, ConnectionSummary] = field(default_factory=dict)
     upload_rate: float | None = None
     outputs: Mapping[str, OutputSnapshot] = field(default_factory=dict)
+    events: EventsSnapshot = field(default_factory=EventsSnapshot)
 
     @property
     def output_problems(self) -> Mapping[str, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.frames import Image, Result, StreamInfo
 from stream_client.landmarks.decoder import LandmarkDecoder
+from stream_client.monitoring.events import together
 from stream_client.monitoring.ledger import Ledger
 from stream_client.monitoring.observer import Observer
 from stream_client.options import DamagePolicy, DropPolicy, RunOptions
@@ -153,6 +154,7 @@ def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callback
         observer.started(info.name, session.servable.name, exchange.snapshot)
         observer.outputs(lambda: {worker.name: worker.output() for worker in workers})
         observer.replicas(plan.server.replicas)
+        observer.events(lambda: together(worker.events() for worker in workers))
         for worker in workers:
             opened.callback(worker.join)
             opened.callback(worker.finish)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from stream_client.errors import StreamClientError, as_error
 from stream_client.frames import Result
+from stream_client.monitoring.events import EventsSnapshot, together
 from stream_client.monitoring.outputs import OutputSnapshot
 from stream_client.pipeline.deliveries import Deliveries
 from stream_client.pipeline.exchange import Exchange
@@ -50,6 +51,10 @@ class Dispatcher:
     def outputs(self) -> Mapping[str, OutputSnapshot]:
         """What became of the results at each output so far."""
         return {worker.name: worker.output() for worker in self._workers}
+
+    def events(self) -> EventsSnapshot:
+        """The events that sinks have found so far."""
+        return together(worker.events() for worker in self._workers)
 
     @property
     def kept(self) -> int | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from stream_client.errors import StreamClientError
 from stream_client.frames import StreamInfo
+from stream_client.monitoring.events import EventsSnapshot
 from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.outputs import OutputSnapshot
 from stream_client.options import DamagePolicy
@@ -65,6 +66,10 @@ class Run:
     def outputs(self) -> Mapping[str, OutputSnapshot]:
         """What became of the results at each output so far."""
         return self._dispatcher.outputs()
+
+    def events(self) -> EventsSnapshot:
+        """The events that were found so far."""
+        return self._dispatcher.events()
 
     def start(self) -> None:
         """Let the frames flow."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from stream_client.errors import SinkError, StreamClientError, as_error
 from stream_client.frames import Result, StreamInfo
 from stream_client.monitoring.connections import Reconnecting, watch
+from stream_client.monitoring.events import EventsSnapshot, FindsEvents
 from stream_client.monitoring.observer import Observer
 from stream_client.monitoring.outputs import OutputSnapshot, Publishing
 from stream_client.pipeline.deliveries import Deliveries
@@ -62,6 +63,10 @@ class SinkWorker:
             return self._counts
         published = self._sink.output()
         return replace(published, lost=published.lost + self._counts.lost)
+
+    def events(self) -> EventsSnapshot:
+        """What the sink has found so far."""
+        return self._sink.event_counts() if isinstance(self._sink, FindsEvents) else EventsSnapshot()
 
     def start(self, info: StreamInfo) -> None:
         """Open the sink in its thread and wait for that; raises its :class:`SinkError`."""

@@ -9,6 +9,7 @@ from kserve_wire.malloc import keep_frame_memory
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.frames import Result, StreamInfo
 from stream_client.monitoring.connections import Connections, ConnectionSummary
+from stream_client.monitoring.events import EventsSnapshot
 from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.observer import Observers
 from stream_client.monitoring.summary import Summary
@@ -187,6 +188,7 @@ class Supervisor:
             connections=self._connections.snapshot(),
             upload_rate=run.session.transport.upload_rate if run is not None else None,
             outputs=run.outputs() if run is not None else {},
+            events=run.events() if run is not None else EventsSnapshot(),
         )
         self._stop_requested.set()
         try:

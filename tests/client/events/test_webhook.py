@@ -1,6 +1,7 @@
 """Webhooks: receivers that fail, stall, refuse and redirect."""
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +11,7 @@ import pytest
 from stream_client.events.outputs.delivery import Delivery
 from stream_client.events.outputs.factory import open_event_output
 from stream_client.events.outputs.webhook import WebhookOutput, signature
+from stream_client.monitoring.events import MessageCounts
 from stream_client.util.backoff import Backoff
 from stream_client.util.urls import CREDENTIALS_VARIABLE
 from tests.support.in_thread import InThread
@@ -116,6 +118,25 @@ def test_a_receiver_that_is_away_gets_what_waits_and_the_rest_is_counted() -> No
         end(delivery)
     assert receiver.messages() == [f"{number}-begin" for number in range(7, 12)]
     assert (delivery.counts.sent, delivery.counts.dropped) == (5, 7)
+
+
+def test_what_is_dropped_on_its_way_is_in_doubt_until_it_has_arrived() -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    def late(number: int) -> int:
+        asked.set()
+        answer.wait(10)
+        return 200
+
+    with Receiver(late) as receiver:
+        delivery = delivery_to(receiver.url, capacity=1, timeout=10.0)
+        delivery.put(event(0))
+        assert asked.wait(10)
+        delivery.put(event(1))
+        assert delivery.counts == MessageCounts(sent=0, dropped=1, waiting=1, in_doubt=1)
+        answer.set()
+        end(delivery)
+    assert delivery.counts == MessageCounts(sent=2)
 
 
 def test_what_is_not_delivered_at_the_end_is_said(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from stream_client.monitoring.events import EventsSnapshot
 from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.observer import ConnectionState, FlowSnapshot, Observer, Observers
 from stream_client.transport.line import LineSample
@@ -10,6 +11,7 @@ CALLS: dict[str, tuple[object, ...]] = {
     "started": ("camera", "graph", LedgerSnapshot),
     "outputs": (dict,),
     "replicas": (tuple,),
+    "events": (EventsSnapshot,),
     "source_read": (0.1,),
     "entered": (),
     "delivered": (None,),

@@ -3,7 +3,7 @@
 import socket
 import subprocess
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,18 @@ from prometheus_client.samples import Sample
 from stream_client import RunOptions, StreamClient, TransportOptions
 from stream_client.cli.command import main
 from stream_client.errors import ConfigurationError, MetricsError
+from stream_client.events.outputs.factory import open_event_output
+from stream_client.events.read import parse_rules
+from stream_client.events.sink import EventsSink
 from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.options import MetricsOptions
 from stream_client.monitoring.prometheus import Metrics, MetricsServer, Monitor, Pushgateway
 from stream_client.monitoring.stages import STAGES
 from stream_client.monitoring.statistics import Statistics
+from stream_client.sinks.base import Sink
 from stream_client.sinks.callable import NullSink
 from tests.support.kserve_server import ScriptedServer, answer
+from tests.support.ports import free_port
 from tests.support.prometheus import program, pushgateway
 
 OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
@@ -38,11 +43,13 @@ def scrape(url: str) -> dict[str, list[Sample]]:
     return samples
 
 
-def run(clip: Path, server: ScriptedServer, **options: Any) -> dict[str, list[Sample]]:
+def run(
+    clip: Path, server: ScriptedServer, sinks: Sequence[Sink] = (NullSink(),), **options: Any
+) -> dict[str, list[Sample]]:
     """The metrics of a real run, scraped once it is over."""
     statistics = Statistics()
     transport = TransportOptions(server.address, model_name="graph")
-    client = StreamClient(str(clip), [NullSink()], transport, options=RunOptions(**options), observers=[statistics])
+    client = StreamClient(str(clip), sinks, transport, options=RunOptions(**options), observers=[statistics])
     with MetricsServer(Metrics([statistics]), port=0) as served:
         assert "stream_client_frames_total" not in scrape(served.url)
         client.run()
@@ -86,6 +93,27 @@ def test_the_counters_are_the_ledgers(clip: Path, server: ScriptedServer) -> Non
     assert outcomes == {"delivered": 29, "dropped": 0, "failed": 1}
     assert samples["stream_client_frames_entered_total"][0].value == sum(outcomes.values())
     assert sum(values(samples["stream_client_answers_ignored_total"], "reason").values()) == 1
+
+
+def test_events_are_counted_by_rule_and_their_messages_by_output(
+    clip: Path, server: ScriptedServer, tmp_path: Path
+) -> None:
+    rules = [{"name": "even", "when": "frame % 2 == 0", "gap": 0}, {"name": "never", "when": "frame < 0"}]
+    away = f"http://127.0.0.1:{free_port()}/?token=a"
+    outputs = [open_event_output(name) for name in (str(tmp_path / "events.jsonl"), away)]
+    sink = EventsSink(parse_rules({"rule": rules}), outputs, folder=tmp_path / "found")
+    samples = run(clip, server, [sink])
+    assert values(samples["stream_client_events_total"], "rule") == {"even": 15, "never": 0}
+    counts = {
+        (sample.labels["output"].partition(" ")[0], sample.labels["outcome"]): sample.value
+        for sample in samples["stream_client_event_messages_total"]
+    }
+    file, webhook = "events", outputs[1].name
+    assert {key for key, count in counts.items() if count} == {(file, "sent")}
+    assert counts[file, "sent"] == 30  # a begin and an end each
+    assert {output for output, _ in counts} == {file, webhook}
+    waiting = {sample.labels["output"]: sample.value for sample in samples["stream_client_event_messages_waiting"]}
+    assert (waiting[outputs[0].name], waiting[webhook]) == (0, 30)
 
 
 def test_reasons_are_there_before_anything_was_dropped_so_that_rates_start_at_zero(

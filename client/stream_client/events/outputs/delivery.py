@@ -5,27 +5,17 @@ import math
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 
 from stream_client.errors import MessageRefusedError
 from stream_client.events.event import Message
 from stream_client.events.outputs.base import EventOutput
 from stream_client.events.rules import Rule
+from stream_client.monitoring.events import MessageCounts
 from stream_client.util.backoff import Backoff
 from stream_client.util.owned_thread import OwnedThread
 from stream_client.util.redact import redact
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryCounts:
-    """What became of messages: ``sent``, ``dropped`` for want of room, ``refused`` by the receiver, and ``waiting``."""
-
-    sent: int = 0
-    dropped: int = 0
-    refused: int = 0
-    waiting: int = 0
 
 
 class Delivery:
@@ -46,6 +36,8 @@ class Delivery:
         self._backoff = backoff or Backoff(first=0.2, longest=5.0)
         self._changed = threading.Condition()
         self._waiting: deque[Message] = deque()
+        self._on_its_way: Message | None = None
+        """The first one that waits, unless it was dropped meanwhile."""
         self._sent = self._dropped = self._refused = 0
         self._said = ""
         """The last refusal: the same one is said once."""
@@ -53,10 +45,12 @@ class Delivery:
         self._thread: OwnedThread | None = None
 
     @property
-    def counts(self) -> DeliveryCounts:
+    def counts(self) -> MessageCounts:
         """So far."""
         with self._changed:
-            return DeliveryCounts(self._sent, self._dropped, self._refused, len(self._waiting))
+            first = self._waiting[0] if self._waiting else None
+            in_doubt = self._on_its_way is not None and self._on_its_way is not first
+            return MessageCounts(self._sent, self._dropped, self._refused, len(self._waiting), int(in_doubt))
 
     def start(self, stream: str, rules: tuple[Rule, ...]) -> None:
         """Open the output and begin; raises its :class:`.StreamClientError`."""
@@ -107,12 +101,15 @@ class Delivery:
                 if not self._deliver(message):
                     break
         finally:
+            with self._changed:
+                self._on_its_way = None
             self._output.close()
 
     def _next(self) -> Message | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._deadline < math.inf)
-            return self._waiting[0] if self._waiting else None
+            self._on_its_way = self._waiting[0] if self._waiting else None
+            return self._on_its_way
 
     def _deliver(self, message: Message) -> bool:
         """``False``: there is no more time."""
@@ -139,6 +136,7 @@ class Delivery:
 
     def _done(self, message: Message, *, refused: bool = False) -> bool:
         with self._changed:
+            self._on_its_way = None
             if self._waiting and self._waiting[0] is message:  # else it was dropped meanwhile
                 self._waiting.popleft()
                 self._refused += refused

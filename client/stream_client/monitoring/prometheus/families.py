@@ -50,6 +50,7 @@ class Metrics(Collector):
         yield InfoMetricFamily("stream_client", "The client.", value={"version": _version()})
         yield from _durations(runs)
         yield from _counters(runs)
+        yield from _events(runs)
         yield from _gauges(runs)
         yield from replica_families([(_names(run), run.replicas) for run in runs])
 
@@ -136,6 +137,28 @@ def _counters(runs: Sequence[StatisticsSnapshot]) -> Iterator[Metric]:
     ):
         family = CounterMetricFamily(f"stream_client_{name}", help_text, labels=_LABELS, unit=unit)
         yield _filled(family, runs, value)
+
+
+def _events(runs: Sequence[StatisticsSnapshot]) -> Iterator[Metric]:
+    found = CounterMetricFamily("stream_client_events", "Events that a rule found.", labels=(*_LABELS, "rule"))
+    messages = CounterMetricFamily(
+        "stream_client_event_messages",
+        "Messages about events whose end is known.",
+        labels=(*_LABELS, "output", "outcome"),
+    )
+    waiting = GaugeMetricFamily(
+        "stream_client_event_messages_waiting", "Messages not delivered yet.", labels=(*_LABELS, "output")
+    )
+    for run in runs:
+        for rule, count in run.events.found.items():
+            found.add_metric([*_names(run), rule], count)
+        for output, counts in run.events.messages.items():
+            # A counter never falls: what is in doubt is counted when its end is known.
+            known = {"sent": counts.sent, "dropped": counts.dropped - counts.in_doubt, "refused": counts.refused}
+            for outcome, number in known.items():
+                messages.add_metric([*_names(run), output, outcome], number)
+            waiting.add_metric([*_names(run), output], counts.waiting)
+    yield from (found, messages, waiting)
 
 
 def _gauges(runs: Sequence[StatisticsSnapshot]) -> Iterator[Metric]:
