@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -22,6 +22,8 @@ from stream_client.distill.streams import Pass, named_streams
 from stream_client.distill.teacher import PERSONS_GRAPH, GraphTeacher, Teacher
 from stream_client.embedded import EmbeddedOptions
 from stream_client.errors import ConfigurationError, StreamClientError
+from stream_client.monitoring.learning import Learning
+from stream_client.monitoring.options import MetricsOptions
 from stream_client.training.configuration import add_models
 from stream_client.transport.options import TransportOptions
 from stream_client.transport.servable import LANDMARK_GRAPH
@@ -70,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--dry_run", "--dry-run", action="store_true", help="print the samples of the sources, and learn nothing")
     add_settings(add, DistillOptions)
     add("--serve", type=Path, metavar="CONFIG", help="add the student to this OVMS configuration")
+    add_settings(parser.add_argument_group("metrics").add_argument, MetricsOptions, "metrics_port", "metrics_address")
     group = parser.add_argument_group("teacher").add_argument
     add_settings(group, TransportOptions, "grpc_address")
     add_settings(group, EmbeddedOptions, "models_dir")
@@ -143,16 +146,44 @@ def _train(streams: Pass, teacher: Teacher, options: DistillOptions, flags: argp
         ) from error
 
     torch.set_num_threads(options.threads or max(1, (os.cpu_count() or 1) // 2))
+    learning = Learning()
 
     def show(point: "Point") -> None:
         print(point.line(), flush=True)
+        learning.evaluated(
+            point.step,
+            loss=point.loss,
+            error=point.mpjpe,
+            expected=point.expected,
+            mean_pose=point.mean_pose,
+            near=point.pck,
+        )
 
-    done = distill(streams, teacher, options, on_point=show)
+    with _metrics(learning, flags):
+        done = distill(
+            streams,
+            teacher,
+            options,
+            on_point=show,
+            on_sample=lambda sample, held_out: learning.add_sample(held_out=held_out),
+        )
     print(f"ended: {done.reason}\n{done.table}\nwritten to {done.folder}")
     _name_failures(done.failed)
     if flags.serve is not None:
         print(f"added to {flags.serve}: {', '.join(add_models({done.name: options.out}, flags.serve))}")
     return done
+
+
+def _metrics(learning: Learning, flags: argparse.Namespace) -> AbstractContextManager[object]:
+    """Serves the training's metrics, where that is asked for. Prints the URL to standard error."""
+    metrics = read(MetricsOptions, vars(flags))
+    if metrics.metrics_port is None:
+        return nullcontext()
+    from stream_client.monitoring.prometheus import LearningMetrics, MetricsServer
+
+    server = MetricsServer(LearningMetrics(learning), port=metrics.metrics_port, address=metrics.metrics_address)
+    print(f"metrics: {server.url}", file=sys.stderr, flush=True)
+    return server
 
 
 def _name_failures(failed: Sequence[Failed]) -> None:

@@ -2,5 +2,6 @@
 
 from stream_client.monitoring.prometheus.export import MetricsServer, Monitor, Pushgateway
 from stream_client.monitoring.prometheus.families import Metrics
+from stream_client.monitoring.prometheus.learning import LearningMetrics
 
-__all__ = ["Metrics", "MetricsServer", "Monitor", "Pushgateway"]
+__all__ = ["LearningMetrics", "Metrics", "MetricsServer", "Monitor", "Pushgateway"]

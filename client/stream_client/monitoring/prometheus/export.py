@@ -17,6 +17,7 @@ from stream_client.errors import ConfigurationError, MetricsError
 from stream_client.monitoring.bounded_server import BoundedServer
 from stream_client.monitoring.options import MetricsOptions
 from stream_client.monitoring.prometheus.families import Metrics
+from stream_client.monitoring.prometheus.learning import LearningMetrics
 from stream_client.monitoring.statistics import Statistics
 from stream_client.util.redact import redact
 from stream_client.util.urls import check_clear_text
@@ -33,7 +34,7 @@ class MetricsServer:
     taken or the address is not this machine's.
     """
 
-    def __init__(self, metrics: Metrics, *, port: int, address: str = _LOOPBACK) -> None:
+    def __init__(self, metrics: Metrics | LearningMetrics, *, port: int, address: str = _LOOPBACK) -> None:
         try:
             self._server = BoundedServer(make_wsgi_app(metrics.registry), address, port)
         except OSError as error:
