@@ -116,7 +116,7 @@ def test_a_student_of_the_graph_is_served_by_it_and_no_picture_was_written(
     ("arguments", "message"),
     [
         ((), r"error: name what to learn from \(--video\)"),
-        (("--video", "absent.mp4"), r"error: absent\.mp4 does not exist"),
+        (("--video", "absent.mp4"), r"error: absent\.mp4 does not exist \(--video\)"),
         (("--video", "testsrc", "--batch", "1"), r"error: .*2 to 4096.*\(--batch\)"),
         (("--video", "testsrc", "--joints", "17"), r"error: argument --joints: invalid choice"),
     ],

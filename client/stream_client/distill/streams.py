@@ -45,10 +45,10 @@ def named_streams(names: Sequence[str], held_out: Sequence[str] = ()) -> list[St
 
     ``held_out`` names the latter. Without it, :func:`divided` chooses. Raises :class:`.ConfigurationError`.
     """
-    streams = _found(names)
+    streams = _found(names, "video")
     if not held_out:
         return divided(streams)
-    kept = [replace(stream, use="hold_out") for stream in _found(held_out)]
+    kept = [replace(stream, use="hold_out") for stream in _found(held_out, "held_out")]
     addresses = {stream.address for stream in kept}
     rest = [stream for stream in streams if stream.address not in addresses]
     if not rest:
@@ -65,11 +65,15 @@ def divided(streams: Sequence[Stream]) -> list[Stream]:
     return [*kept, *(stream for group in groups for stream in group)]
 
 
-def _found(names: Sequence[str]) -> list[Stream]:
+def _found(names: Sequence[str], option: str) -> list[Stream]:
     found = []
     for name in names:
         if is_camera(name) or is_network(name) or is_test_pattern(name):
             found.append(Stream(name, redact(name)))
         else:
-            found += [Stream(video.address, redact(video.address)) for video in find_videos([name])]
+            try:
+                videos = find_videos([name])
+            except ConfigurationError as error:
+                raise ConfigurationError(error.message, option=option) from error
+            found += [Stream(video.address, redact(video.address)) for video in videos]
     return list({stream.address: stream for stream in found}.values())
