@@ -42,7 +42,8 @@ def model_card(facts: Facts) -> str:
         ("teacher", facts.teacher),
         (
             "learnt from",
-            f"{counted(last.samples, 'sample')} of {counted(len(facts.streams), 'stream')}, "
+            f"{counted(last.samples, 'sample')} of {counted(len(facts.streams), 'stream')}"
+            f"{f' ({facts.failed} skipped)' if facts.failed else ''}, "
             f"{'varied' if facts.options.augmentation else 'as they are'}; no picture was kept",
         ),
         (
