@@ -14,17 +14,16 @@ import sys
 import termios
 import threading
 from typing import IO
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from stream_client.errors import ConfigurationError, OutputRefusedError
 from stream_client.publishing.mpegts import DATAGRAM, TransportStream
 from stream_client.publishing.wire import EncodedFrame, VideoTrack
+from stream_client.util.srt_url import srt_parameters
 
 _NOTHING = (b"\x47\x1f\xff\x10" + bytes(184)) * 7
 """Empty packets of MPEG-TS: ffmpeg connects when the first bytes come."""
 _OPENED = "Output #0"
-_KNOWN = {"passphrase", "pbkeylen", "streamid", "latency", "mode", "connect_timeout", "transtype"}
-_PASSPHRASE = range(10, 80)
 _MEANINGS = {
     "Incorrect passphrase": "the passphrase is wrong",
     "BADSECRET": "the passphrase is wrong",
@@ -35,15 +34,7 @@ _MEANINGS = {
 
 def check_srt_url(url: str) -> None:
     """Raise :class:`.ConfigurationError` for a URL or a machine that cannot work."""
-    parts, parameters = urlsplit(url), dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
-    unknown = sorted(parameters.keys() - _KNOWN)
-    if parts.port is None or unknown:
-        what = f"unknown {', '.join(unknown)}" if unknown else "no port"
-        raise ConfigurationError(f"srt:// with {what}: srt://host:port?streamid=…&passphrase=…", option="sinks")
-    if "passphrase" in parameters and len(parameters["passphrase"]) not in _PASSPHRASE:
-        raise ConfigurationError("a passphrase of SRT has 10 to 79 characters", option="sinks")
-    if any(character in value for value in parameters.values() for character in "\r\n"):
-        raise ConfigurationError("an option of SRT is one line", option="sinks")
+    srt_parameters(url, "sinks")
     if shutil.which("ffmpeg") is None or sys.platform == "win32":
         raise ConfigurationError("srt:// output needs the program ffmpeg, which is not on the PATH", option="sinks")
 
@@ -54,7 +45,7 @@ class SrtWire:
     def __init__(self, url: str, *, timeout: float) -> None:
         parts = urlsplit(url)
         self._address = f"srt://{parts.netloc.rpartition('@')[2]}"
-        self._options = {"mode": "caller", **dict(parse_qsl(parts.query, keep_blank_values=True))}
+        self._options = {"mode": "caller", **srt_parameters(url, "sinks")}
         self._timeout = timeout
         self._process: subprocess.Popen[bytes] | None = None
         self._listener: threading.Thread | None = None

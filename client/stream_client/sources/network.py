@@ -1,4 +1,4 @@
-"""Network streams: RTSP, what HTTP carries (MJPEG, HLS, files), RTMP, datagrams, and ONVIF cameras."""
+"""Network streams: RTSP, what HTTP carries (MJPEG, HLS, files), RTMP, SRT, datagrams, and ONVIF cameras."""
 
 import ssl
 from dataclasses import replace
@@ -28,13 +28,14 @@ from stream_client.sources.reconnecting import ReconnectingSource
 from stream_client.sources.rtmp import RtmpStream
 from stream_client.sources.rtp import RtpTransportStream, SdpFeed
 from stream_client.sources.rtsp import RtspFeed
+from stream_client.sources.srt import SrtStream, check_srt_input
 from stream_client.util.clock import SteadyClock
 from stream_client.util.media import ImageOptions
 from stream_client.util.redact import redact
 from stream_client.util.tls import ffmpeg_tls_options, tls_context, tls_failure, tls_reason
 from stream_client.util.urls import CREDENTIALS_VARIABLE, check_url, split_credentials, with_credentials
 
-SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "udp", "rtp", "onvif")
+SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt", "udp", "rtp", "onvif")
 """Of the URLs that can be read."""
 _DATAGRAMS = ("udp://", "rtp://")
 _PROBE_TIMEOUT = 1.0
@@ -64,6 +65,8 @@ def check_network(spec: str) -> None:
         place_of(spec)
     elif spec.lower().startswith(("rtmp://", "rtmps://")):
         check_rtmp_url(spec, "source")
+    elif spec.lower().startswith("srt://"):
+        check_srt_input(spec)
 
 
 def network_connection(
@@ -96,6 +99,8 @@ def network_connection(
         case "rtmp" | "rtmps":
             stream = RtmpStream(url, timeout=timeout, insecure=insecure)
             feed = CarriedFeed(replace(live, options=_LOW_DELAY | {"fpsprobesize": "0"}), network_error, stream)
+        case "srt":
+            feed = CarriedFeed(replace(live, options=_LOW_DELAY), network_error, SrtStream(url, timeout=timeout))
         case _:
             feed = _datagram_feed(url, live)
     return LiveSource(feed, images, clock)
