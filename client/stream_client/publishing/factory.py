@@ -18,11 +18,12 @@ from stream_client.publishing.session import Bounds
 from stream_client.publishing.sharing import EncoderPool
 from stream_client.publishing.srt import SrtWire, check_srt_url
 from stream_client.publishing.udp import UdpWire, check_udp_url
-from stream_client.publishing.whip import WhipWire, check_whip
+from stream_client.publishing.whip import WhipWire
 from stream_client.publishing.wire import WireFactory
 from stream_client.rtmp.address import check_rtmp_url
 from stream_client.util.redact import redact
 from stream_client.util.urls import check_url
+from stream_client.webrtc.loop import check_aiortc
 
 SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "srt", "udp", "whip", "whips")
 """Of the URLs that can be published to."""
@@ -87,7 +88,7 @@ def wire_factory(url: str, options: SinkOptions) -> WireFactory:
             check_srt_url(url)
             return partial(SrtWire, url, timeout=_TIMEOUT)
         case "whip" | "whips":
-            check_whip()
+            check_aiortc(scheme.lower(), "sinks")
             return partial(WhipWire, url, timeout=_TIMEOUT, insecure=options.rtsp_insecure)
         case "udp":
             check_udp_url(url)

@@ -1,4 +1,4 @@
-"""Network streams: RTSP, what HTTP carries (MJPEG, HLS, files), RTMP, SRT, datagrams, and ONVIF cameras."""
+"""Network streams: RTSP, what HTTP carries (MJPEG, HLS, files), RTMP, SRT, WHEP, datagrams, and ONVIF cameras."""
 
 import ssl
 from dataclasses import replace
@@ -35,7 +35,7 @@ from stream_client.util.redact import redact
 from stream_client.util.tls import ffmpeg_tls_options, tls_context, tls_failure, tls_reason
 from stream_client.util.urls import CREDENTIALS_VARIABLE, check_url, split_credentials, with_credentials
 
-SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt", "udp", "rtp", "onvif")
+SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt", "whep", "wheps", "udp", "rtp", "onvif")
 """Of the URLs that can be read."""
 _DATAGRAMS = ("udp://", "rtp://")
 _PROBE_TIMEOUT = 1.0
@@ -65,6 +65,10 @@ def check_network(spec: str) -> None:
         place_of(spec)
     elif spec.lower().startswith(("rtmp://", "rtmps://")):
         check_rtmp_url(spec, "source")
+    elif spec.lower().startswith(("whep://", "wheps://")):
+        from stream_client.sources.whep import check_whep  # few streams need it
+
+        check_whep(spec)
     elif spec.lower().startswith("srt://"):
         check_srt_input(spec)
 
@@ -101,6 +105,10 @@ def network_connection(
             feed = CarriedFeed(replace(live, options=_LOW_DELAY | {"fpsprobesize": "0"}), network_error, stream)
         case "srt":
             feed = CarriedFeed(replace(live, options=_LOW_DELAY), network_error, SrtStream(url, timeout=timeout))
+        case "whep" | "wheps":
+            from stream_client.sources.whep import WhepFeed  # few streams need it
+
+            feed = WhepFeed(url, live, network_error)
         case _:
             feed = _datagram_feed(url, live)
     return LiveSource(feed, images, clock)

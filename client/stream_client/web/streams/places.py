@@ -17,7 +17,7 @@ from stream_client.util.redact import redact
 from stream_client.util.urls import split_credentials
 from stream_client.web.containers import check_video
 
-INPUT_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "onvif")
+INPUT_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "whep", "wheps", "http", "https", "onvif")
 UPLOAD = "upload:"
 """Begins the name of an uploaded file as a source, before its id."""
 _PLAIN_NAME = re.compile(r"[\w][\w .()+-]{0,99}")

@@ -1,0 +1,79 @@
+"""WHEP as an input, from aiortc's own peer in another process."""
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+if sys.version_info < (3, 11):
+    pytest.skip("aiortc begins with Python 3.11", allow_module_level=True)
+
+from stream_client.errors import ConfigurationError, SourceAuthenticationError, SourceError, SourceNotFoundError
+from stream_client.sources.factory import open_source
+from stream_client.sources.options import SourceOptions
+from stream_client.sources.reconnecting import ReconnectingSource
+from stream_client.sources.whep import TOKEN_VARIABLE
+from tests.support.numbered import Watched
+from tests.support.ports import free_port
+from tests.support.whep_server import WhepServer
+
+TOKEN, PASSWORD = "a-token-of-mine", "a-password"
+
+
+@pytest.fixture(scope="module")
+def whep() -> Iterator[WhepServer]:
+    with WhepServer("--token", TOKEN, "--login", f"me:{PASSWORD}") as server:
+        yield server
+
+
+def source(name: str, *, reconnect_timeout: float | None = None) -> ReconnectingSource:
+    made = open_source(name, SourceOptions(source_timeout=10), reconnect_timeout=reconnect_timeout)
+    assert isinstance(made, ReconnectingSource)
+    return made
+
+
+def failure(name: str) -> SourceError:
+    reader = source(name, reconnect_timeout=0)
+    with pytest.raises(SourceError) as caught:
+        reader.open()
+    reader.close()
+    return caught.value
+
+
+def test_whep_is_read_by_number_and_on_when_its_server_comes_back(
+    whep: WhepServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
+    with Watched(source(whep.url())) as watched:
+        assert (watched.info.live, watched.info.codec, watched.info.width) == (True, "h264", 320)
+        numbers = watched.read(40)
+        assert numbers == list(range(numbers[0], numbers[0] + 40))
+        whep.kill()
+        whep.start()
+        numbers = watched.read_anew(40)
+        assert numbers == list(range(numbers[0], numbers[0] + 40))
+    assert watched.states == ["connecting", "live", "lost", "connecting", "live"]
+    assert TOKEN not in caplog.text
+
+
+def test_user_and_password_of_the_url_are_a_login(whep: WhepServer) -> None:
+    with Watched(source(whep.url(login=f"me:{PASSWORD}@"))) as watched:
+        watched.read(1)
+    assert PASSWORD not in watched.info.name
+
+
+def test_refusals_are_one_line_each(whep: WhepServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(TOKEN_VARIABLE, "something-else")
+    refused = failure(whep.url())
+    assert isinstance(refused, SourceAuthenticationError)
+    assert TOKEN_VARIABLE in str(refused)
+    assert "something-else" not in str(refused)
+    monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
+    assert isinstance(failure(whep.url("none")), SourceNotFoundError)
+    assert "connection refused" in str(failure(f"whep://127.0.0.1:{free_port()}/live/whep"))
+
+
+def test_a_password_does_not_go_out_in_clear_text() -> None:
+    with pytest.raises(ConfigurationError, match="clear text") as refusal:
+        open_source("whep://me:geheim@192.0.2.1/live/whep")
+    assert "geheim" not in str(refusal.value)

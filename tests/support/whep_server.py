@@ -1,0 +1,136 @@
+"""A WHEP server of aiortc's that plays the numbered test pattern; a process of its own that can be killed."""
+
+import argparse
+import asyncio
+import base64
+import socket
+import subprocess
+import sys
+import threading
+import time
+from fractions import Fraction
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+
+import av
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
+
+from stream_client.test_source.code import FrameCode
+from stream_client.test_source.pattern import TestPattern
+from tests.conftest import ROOT
+from tests.support.ports import free_port
+from tests.support.waiting import wait_until
+
+RATE = 30
+
+
+class Pattern(MediaStreamTrack):
+    """Frames that are numbered from 0, ``RATE`` a second."""
+
+    kind = "video"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pattern = TestPattern(320, 240)
+        self._index = 0
+        self._began = time.monotonic()
+
+    async def recv(self) -> av.VideoFrame:
+        """The next frame, at its time."""
+        await asyncio.sleep(max(0.0, self._began + self._index / RATE - time.monotonic()))
+        code = FrameCode(self._index, round(1e6 * time.time()))
+        frame = av.VideoFrame.from_ndarray(self._pattern.paint(code), format="rgb24")
+        frame.pts, frame.time_base = self._index, Fraction(1, RATE)
+        self._index += 1
+        return frame
+
+
+def main() -> None:
+    """Serve ``/live/whep`` to whom has the login; nobody publishes elsewhere."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--token", default="")
+    parser.add_argument("--login", default="")
+    given = parser.parse_args()
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+    peers: list[RTCPeerConnection] = []
+    logins = [f"Bearer {given.token}"] if given.token else []
+    logins += ["Basic " + base64.b64encode(given.login.encode()).decode()] if given.login else []
+
+    async def answer(offer: str) -> str:
+        peer = RTCPeerConnection()
+        peers.append(peer)
+        await peer.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
+        peer.addTrack(Pattern())
+        await peer.setLocalDescription(await peer.createAnswer())
+        return str(peer.localDescription.sdp)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            offer = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            if logins and self.headers.get("Authorization") not in logins:
+                self.send_error(401)
+            elif self.path != "/live/whep":
+                self.send_error(404)
+            else:
+                body = asyncio.run_coroutine_threadsafe(answer(offer), loop).result(20).encode()
+                self.send_response(201)
+                self.send_header("Content-Type", "application/sdp")
+                self.send_header("Location", "/session/1")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        def do_DELETE(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    ThreadingHTTPServer(("127.0.0.1", given.port), Handler).serve_forever()
+
+
+class WhepServer:
+    """Runs :func:`main` as long as it is a context."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.port = free_port()
+        self._arguments = arguments
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def url(self, path: str = "live", login: str = "") -> str:
+        """The address of ``path``."""
+        return f"whep://{login}127.0.0.1:{self.port}/{path}/whep"
+
+    def start(self) -> None:
+        """Serve, at the same port as before."""
+        command = [sys.executable, "-m", "tests.support.whep_server", "--port", str(self.port), *self._arguments]
+        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until(self._listens)
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def kill(self) -> None:
+        """End it as a power failure does."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def __enter__(self) -> "WhepServer":
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+
+if __name__ == "__main__":
+    main()
