@@ -7,7 +7,7 @@ from stream_client.util.settings import check, setting
 
 RtspTransport = Literal["tcp", "udp"]
 RTSP_INSECURE = setting(
-    "take any certificate of an RTSP, RTMP, WHIP or WHEP server, and send passwords unencrypted by RTSP and HTTP if asked"
+    "take any certificate of an RTSP, RTMP or WebRTC server, and send passwords unencrypted by RTSP and HTTP if asked"
 )
 """Of sources and of outputs."""
 

@@ -3,10 +3,15 @@
 import asyncio
 import contextlib
 import os
+from collections.abc import Callable
+from typing import TypeVar, cast
 from urllib.parse import urljoin
 
+from stream_client.util.owned_thread import OwnedThread
 from stream_client.util.tls import tls_context
 from stream_client.util.urls import credentials_for, same_server, split_credentials
+
+Answer = TypeVar("Answer")
 
 _MOST_ANSWER_BYTES = 1 << 20
 
@@ -33,7 +38,7 @@ class Endpoint:
 
     async def offer(self, offer: str) -> str:
         """The server's answer; raises :class:`OSError`, :class:`urllib.error.HTTPError` for a refusal."""
-        answer, location = await asyncio.to_thread(self._request, "POST", self._url, offer.encode())
+        answer, location = await _apart(self._request, "POST", self._url, offer.encode())
         session = urljoin(self._url, location) if location else ""
         self._session = session if same_server(self._url, session) else ""
         return answer
@@ -42,7 +47,7 @@ class Endpoint:
         """Delete the session, where the server gave it an address."""
         if self._session:
             with contextlib.suppress(OSError):
-                await asyncio.to_thread(self._request, "DELETE", self._session, None)
+                await _apart(self._request, "DELETE", self._session, None)
 
     def _request(self, method: str, url: str, body: bytes | None) -> tuple[str, str]:
         """The answer's body and its ``Location``."""
@@ -71,3 +76,29 @@ class Endpoint:
             raise
         except URLError as error:
             raise (error.reason if isinstance(error.reason, OSError) else ConnectionError(str(error.reason))) from None
+
+
+async def _apart(function: Callable[..., Answer], *arguments: object) -> Answer:
+    """Call a function that cannot be interrupted in a thread, which the end of the process does not wait for."""
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[Answer] = loop.create_future()
+
+    def settle(answer: Answer | None, error: Exception | None) -> None:
+        if result.done():
+            return
+        if error is None:
+            result.set_result(cast(Answer, answer))
+        else:
+            result.set_exception(error)
+
+    def call() -> None:
+        answer, failure = None, None
+        try:
+            answer = function(*arguments)
+        except Exception as error:  # noqa: BLE001 - raised in the loop
+            failure = error
+        with contextlib.suppress(RuntimeError):  # nobody waits any more
+            loop.call_soon_threadsafe(settle, answer, failure)
+
+    OwnedThread(call, "WebRTC's HTTP").start()
+    return await result

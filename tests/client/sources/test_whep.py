@@ -1,5 +1,8 @@
 """WHEP as an input, from aiortc's own peer in another process."""
 
+import signal
+import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -13,6 +16,7 @@ from stream_client.sources.factory import open_source
 from stream_client.sources.options import SourceOptions
 from stream_client.sources.reconnecting import ReconnectingSource
 from stream_client.sources.whep import TOKEN_VARIABLE
+from tests.conftest import ROOT
 from tests.support.numbered import Watched
 from tests.support.ports import free_port
 from tests.support.whep_server import WhepServer
@@ -77,3 +81,16 @@ def test_a_password_does_not_go_out_in_clear_text() -> None:
     with pytest.raises(ConfigurationError, match="clear text") as refusal:
         open_source("whep://me:geheim@192.0.2.1/live/whep")
     assert "geheim" not in str(refusal.value)
+
+
+def test_a_server_that_does_not_answer_holds_up_no_end() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"whep://127.0.0.1:{silent.getsockname()[1]}/live/whep"
+        command = [sys.executable, "client.py", "--input_stream", url, "--output_stream", "none"]
+        process = subprocess.Popen(
+            [*command, "--source_timeout", "1000"], cwd=ROOT / "client", stderr=subprocess.DEVNULL
+        )
+        connection, _ = silent.accept()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(50) == 128 + signal.SIGINT
+        connection.close()
