@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from graph_server.holistic.connections import Chains
 from graph_server.holistic.crops import Bytes
-from graph_server.holistic.drawing import Color, Strokes, draw, to_pixels, to_thickness
+from kserve_wire.pictures.connections import Chains
+from kserve_wire.pictures.drawing import Color, Strokes, draw, to_pixels, to_thickness
 
 Points = npt.NDArray[np.float64]
 

@@ -37,8 +37,8 @@ from graph_server.graph.packet_types import (
     SIZE,
     vector_of,
 )
-from graph_server.holistic.drawing import WHITE, Color, canvas_for, holistic_strokes
 from graph_server.holistic.regions import Region
+from kserve_wire.pictures.drawing import WHITE, Color, canvas_for, holistic_strokes
 
 _TEXT_SHARE = 0.1
 """The height of a detection's label, as a fraction of the height of its box."""
@@ -70,7 +70,8 @@ class HolisticRenderData(Calculator):
         size, pose, region, left, right, face = (None if place is None else inputs[place] for place in self._places)
         if size is None:
             return NOTHING
-        return ([RenderData((Ready(tuple(holistic_strokes(size, pose, region, left, right, face))),))],)
+        extent = None if region is None else (region.width, region.height)
+        return ([RenderData((Ready(tuple(holistic_strokes(size, pose, extent, left, right, face))),))],)
 
 
 @REGISTRY.register("LandmarksToRenderDataCalculator")

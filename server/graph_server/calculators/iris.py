@@ -22,13 +22,13 @@ from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.messages import Color, DetectionsToRenderDataCalculatorOptions
 from graph_server.graph.node import Node
 from graph_server.graph.packet_types import DETECTION, IMAGE_FRAME, NORM_LANDMARKS, NORM_RECT, vector_of
-from graph_server.holistic.connections import FACE, Chains
-from graph_server.holistic.drawing import Color as Rgb
-from graph_server.holistic.drawing import canvas_for
 from graph_server.holistic.front_face import FrontFaceTracker
 from graph_server.holistic.iris import IrisEstimator, refined
 from graph_server.holistic.regions import ImageSize, Landmarks
 from graph_server.holistic.ssd import Found
+from kserve_wire.pictures.connections import FACE, Chains
+from kserve_wire.pictures.drawing import Color as Rgb
+from kserve_wire.pictures.drawing import canvas_for
 
 _RED: Rgb = (255, 0, 0)
 _DARK_RED: Rgb = (150, 0, 0)

@@ -13,8 +13,8 @@ from graph_server.graph.calculator import Calculator, Ports, Services
 from graph_server.graph.messages import HolisticPersonsOptions
 from graph_server.graph.node import Node
 from graph_server.graph.packet_types import IMAGE_FRAME, OV_TENSOR
-from graph_server.holistic.drawing import canvas_for, draw, holistic_strokes
 from graph_server.holistic.persons import Person, PersonsOptions, PersonsTracker
+from kserve_wire.pictures.drawing import canvas_for, draw, holistic_strokes
 
 Array = npt.NDArray[Any]
 
@@ -125,6 +125,13 @@ def _drawn(image: Array, persons: Sequence[Person]) -> Array:
     for each in persons:
         draw(
             canvas,
-            holistic_strokes(size, each.pose.landmarks, each.region, each.left_hand, each.right_hand, each.face),
+            holistic_strokes(
+                size,
+                each.pose.landmarks,
+                (each.region.width, each.region.height),
+                each.left_hand,
+                each.right_hand,
+                each.face,
+            ),
         )
     return canvas

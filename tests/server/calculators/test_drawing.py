@@ -13,8 +13,8 @@ from graph_server.calculators import REGISTRY
 from graph_server.calculators.boxes import Detection
 from graph_server.errors import ConfigError, GraphError
 from graph_server.graph.definition import parse_graph
-from graph_server.holistic.connections import FACE, HAND, POSE, Chains
 from graph_server.holistic.regions import Region
+from kserve_wire.pictures.connections import FACE, HAND, POSE, Chains
 from tests.support.graphs import run_graph
 
 SIZE = (160, 96)

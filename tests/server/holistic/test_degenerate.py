@@ -21,7 +21,6 @@ from graph_server.cli.landmarks import default_models, frames
 from graph_server.config.server_config import read_config
 from graph_server.errors import GraphError
 from graph_server.holistic.crops import WHOLE, crop, padded, projected, unpadded
-from graph_server.holistic.drawing import canvas_for, draw, holistic_strokes
 from graph_server.holistic.pose import refined
 from graph_server.holistic.regions import (
     HAND_TRACKING,
@@ -36,6 +35,7 @@ from graph_server.holistic.smoothing import LandmarkSmoother
 from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
 from graph_server.resources import cache_folder, project_file
+from kserve_wire.pictures.drawing import canvas_for, draw, holistic_strokes
 from stream_client.landmarks.decoder import coordinate_image
 from tests.support.graphs import run_graph
 
@@ -105,7 +105,8 @@ def test_any_landmarks_can_be_drawn_and_refined(
     with np.errstate(all="ignore"):
         image = frame_of(size)
         drawn = canvas_for(image)
-        draw(drawn, holistic_strokes((image.shape[1], image.shape[0]), pose, region, hand, hand, None))
+        extent = None if region is None else (region.width, region.height)
+        draw(drawn, holistic_strokes((image.shape[1], image.shape[0]), pose, extent, hand, hand, None))
         refined(raw, np.full((1, 64, 64, 39), np.nan, np.float32))
 
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from graph_server.assets import ensure_clip
 from graph_server.cli.landmarks import LandmarkExtractor, default_models, frames
 from graph_server.holistic.crops import Padding, crop, padded, projected, unpadded
-from graph_server.holistic.drawing import Strokes, canvas_for, draw, holistic_strokes
 from graph_server.holistic.frame_skipping import ABSENCE_RUNS, EVERY_FRAME, Absence, FrameSkipping, Schedule
 from graph_server.holistic.hands import LEFT, RIGHT, Hand, HandTracker
 from graph_server.holistic.pose import refined
@@ -27,6 +26,7 @@ from graph_server.holistic.regions import (
 from graph_server.holistic.smoothing import LowPassFilter
 from graph_server.holistic.ssd import FACE_DETECTOR, POSE_DETECTOR, Detector, anchor_centers
 from graph_server.models.repository import ModelRepository
+from kserve_wire.pictures.drawing import Strokes, canvas_for, draw, holistic_strokes
 
 SIZE = (640, 480)
 Indices = npt.NDArray[np.int64]

@@ -15,10 +15,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from graph_server.holistic.connections import FACE, HAND, POSE, Chains
-from graph_server.holistic.crops import Bytes
-from graph_server.holistic.regions import ImageSize, Landmarks, Region
+from kserve_wire.pictures.connections import FACE, HAND, POSE, Chains
 
+Bytes = npt.NDArray[np.uint8]
+Landmarks = npt.NDArray[np.float32]
+"""[n, 3 or more]: x and y over the image's width and height, z; visibility where it is used."""
+ImageSize = tuple[int, int]
+"""Width and height in pixels."""
 Color = tuple[int, int, int]
 
 WHITE: Color = (255, 255, 255)
@@ -48,15 +51,18 @@ class Strokes:
 def holistic_strokes(
     size: ImageSize,
     pose: Landmarks | None,
-    region: Region | None,
+    region: tuple[float, float] | None,
     left_hand: Landmarks | None,
     right_hand: Landmarks | None,
     face: Landmarks | None,
 ) -> list[Strokes]:
-    """The strokes in drawing order. The wrists of the hands replace those of the pose, so that hands and arms meet."""
+    """The strokes in drawing order. The wrists of the hands replace those of the pose, so that hands and arms meet.
+
+    ``region`` is width and height of the pose's region over those of the image, for the scale.
+    """
     scale = _SCALE
     if region is not None:
-        scale *= max(region.width * size[0], region.height * size[1])
+        scale *= max(region[0] * size[0], region[1] * size[1])
     strokes: list[Strokes] = []
     if pose is not None:
         strokes += _pose(_with_wrists(pose, left_hand, right_hand), size, scale)
