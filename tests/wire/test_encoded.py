@@ -18,7 +18,7 @@ SPS, IDR, P, B = b"\x00\x00\x00\x01\x67abc", b"\x00\x00\x01\x65abc", b"\x00\x00\
     "frame",
     [
         jpeg_frame(b"\xff\xd8..."),
-        EncodedFrame("h264", (AccessUnit(3, SPS + IDR), AccessUnit(4, b"")), 3),
+        EncodedFrame("h264", (AccessUnit(3, SPS + IDR), AccessUnit(4, b"")), 3, 2),
         EncodedFrame("h264", (), 123_456_789_012_345_678),
     ],
 )
@@ -30,12 +30,13 @@ def test_a_frame_comes_back_from_its_elements(frame: EncodedFrame) -> None:
     ("elements", "text"),
     [
         ([], "0 elements"),
-        ([b"h264", b"1", b"2"], "3 elements"),
-        ([b"hevc", b"1"], "begin with b'hevc'"),
-        ([b"h264", b"-1"], "b'-1' is not the number"),
-        ([b"h264", b"1", b"x" * 1000, b""], "is not the number"),
-        ([b"h264", b"1" * 19], "is not the number"),
-        ([b"h264", b"1", *[b"1", b""] * (MOST_UNITS + 1)], "4096 at most"),
+        ([b"h264", b"1"], "2 elements"),
+        ([b"hevc", b"1", b"0"], "begin with b'hevc'"),
+        ([b"h264", b"-1", b"0"], "b'-1' is not the number"),
+        ([b"h264", b"1", b"0", b"x" * 1000, b""], "is not the number"),
+        ([b"h264", b"1" * 19, b"0"], "is not the number"),
+        ([b"h264", b"1", b"17"], "17 pictures are not held back"),
+        ([b"h264", b"1", b"0", *[b"1", b""] * (MOST_UNITS + 1)], "4096 at most"),
     ],
 )
 def test_other_elements_are_refused(elements: list[bytes], text: str) -> None:

@@ -41,6 +41,7 @@ def stream_of(b_frames: int) -> tuple[list[AccessUnit], dict[int, Image]]:
 def requests(units: list[AccessUnit], numbers: list[int]) -> list[EncodedFrame]:
     """A request for each picture, as they are shown: with three more access units than pictures, none at the end."""
     ahead = 3
+    units = [*units, AccessUnit(len(units), b"")]
     cuts = [0, *(min(place + ahead + 1, len(units)) for place in range(len(numbers)))]
     parts = [tuple(units[start:end]) for start, end in pairwise(cuts)]
     return [EncodedFrame("h264", part, number) for part, number in zip(parts, numbers, strict=True)]
@@ -69,7 +70,7 @@ def test_a_stream_goes_on_after_its_end_and_after_damage() -> None:
     units, pictures = stream_of(0)
     decoder = PictureDecoder()
     assert decoder.picture(EncodedFrame("h264", tuple(units[:3]), 2)) is not None
-    assert decoder.picture(EncodedFrame("h264", (), 5)) is None
+    assert decoder.picture(EncodedFrame("h264", (AccessUnit(3, b""),), 5)) is None
     assert decoder.picture(EncodedFrame("h264", (units[5],), 5)) is None
     damaged = AccessUnit(7, b"\x00\x00\x01\x41" + bytes(range(200)))
     found = decoder.picture(EncodedFrame("h264", (units[8], units[9], damaged, units[16]), 16))

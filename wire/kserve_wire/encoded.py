@@ -1,11 +1,13 @@
 """Encoded frames as a tensor of BYTES, in the two forms that a graph takes at :data:`ENCODED_FRAME`.
 
 - ``[1]``: a JPEG.
-- ``[2 + 2n]``: ``h264``, the number of the picture that is wanted, and ``n`` access units of H.264 in Annex B's form,
-  each after its own number. Numbers are decimal texts. They count access units in decoding order and may have gaps.
+- ``[3 + 2n]``: ``h264``, the number of the picture that is wanted, how many pictures a decoder holds back, and ``n``
+  access units of H.264 in Annex B's form, each after its own number. Numbers are decimal texts. They count access units
+  in decoding order and may have gaps.
 
 A decoder gives pictures later than it takes access units, where a video has B-frames. So a request carries what has to
-be decoded before its picture is there: several access units at the start of a stream, none at its end.
+be decoded before its picture is there: several access units at the start of a stream, none at its end. One without data
+is the end of the stream: all pictures come out, and a key frame begins another stream.
 """
 
 import re
@@ -20,7 +22,9 @@ H264: Literal["h264"] = "h264"
 Codec = Literal["jpeg", "h264"]
 MOST_UNITS = 4096
 """Access units of a request: two minutes at 30 frames a second."""
-MOST_ELEMENTS = 2 + 2 * MOST_UNITS
+MOST_HELD = 16
+"""Pictures that H.264 can hold back."""
+MOST_ELEMENTS = 3 + 2 * MOST_UNITS
 
 _NUMBER = re.compile(rb"[0-9]{1,18}")
 _START_CODE = re.compile(rb"\x00\x00\x01(.)", re.DOTALL)
@@ -30,7 +34,7 @@ _SLICES, _KEY = range(1, 6), 5
 
 @dataclass(frozen=True, slots=True)
 class AccessUnit:
-    """The data of one encoded picture. ``number`` counts them in decoding order."""
+    """The data of one encoded picture, or none at the end of a stream. ``number`` counts them in decoding order."""
 
     number: int
     data: bytes
@@ -56,12 +60,13 @@ class AccessUnit:
 class EncodedFrame:
     """What has to be decoded for a frame. ``wanted`` is the number of the access unit with its picture.
 
-    No access units at all: the stream is over, and the picture is among those that the decoder still holds.
+    ``held`` is how many pictures a decoder holds back, for it to know from the start: not every stream says it.
     """
 
     codec: Codec
     units: tuple[AccessUnit, ...]
     wanted: int = 0
+    held: int = 0
 
 
 def jpeg_frame(data: bytes) -> EncodedFrame:
@@ -74,21 +79,23 @@ def to_elements(frame: EncodedFrame) -> list[bytes]:
     if frame.codec == JPEG:
         return [frame.units[0].data]
     units = [part for unit in frame.units for part in (b"%d" % unit.number, unit.data)]
-    return [frame.codec.encode(), b"%d" % frame.wanted, *units]
+    return [frame.codec.encode(), b"%d" % frame.wanted, b"%d" % frame.held, *units]
 
 
 def from_elements(elements: Sequence[bytes]) -> EncodedFrame:
     """The frame in a tensor; raises :class:`ValueError` for anything else."""
     if len(elements) == 1:
         return jpeg_frame(elements[0])
-    if len(elements) < 2 or len(elements) % 2 or elements[0] != H264.encode():
+    if len(elements) < 3 or len(elements) % 2 == 0 or elements[0] != H264.encode():
         codec = elements[0][:20] if elements else b""
         raise ValueError(f"{len(elements)} elements that begin with {codec!r} are no encoded frame")
     if len(elements) > MOST_ELEMENTS:
-        raise ValueError(f"{len(elements) // 2 - 1} access units: {MOST_UNITS} at most")
-    numbers = [_number(text) for text in (elements[1], *elements[2::2])]
-    units = tuple(AccessUnit(number, data) for number, data in zip(numbers[1:], elements[3::2], strict=True))
-    return EncodedFrame(H264, units, numbers[0])
+        raise ValueError(f"{(len(elements) - 3) // 2} access units: {MOST_UNITS} at most")
+    wanted, held, *numbers = (_number(text) for text in (*elements[1:3], *elements[3::2]))
+    if held > MOST_HELD:
+        raise ValueError(f"{held} pictures are not held back: {MOST_HELD} at most")
+    units = tuple(AccessUnit(number, data) for number, data in zip(numbers, elements[4::2], strict=True))
+    return EncodedFrame(H264, units, wanted, held)
 
 
 def _number(text: bytes) -> int:

@@ -43,14 +43,14 @@ def test_a_jpeg_becomes_an_image_of_an_aligned_width_and_a_jpeg_again() -> None:
 
 
 def test_h264_without_a_key_frame_has_no_image() -> None:
-    assert run_graph(GRAPH, [("frame", 3, tensor([b"h264", b"1", b"1", b"\x00\x00\x01\x41abc"]))]) == {}
+    assert run_graph(GRAPH, [("frame", 3, tensor([b"h264", b"1", b"0", b"1", b"\x00\x00\x01\x41abc"]))]) == {}
 
 
 @pytest.mark.parametrize(
     ("given", "text"),
     [
         (tensor([b"no picture"]), "not a JPEG or PNG"),
-        (tensor([b"h265", b"1"]), "no encoded frame"),
+        (tensor([b"h265", b"1", b"0"]), "no encoded frame"),
         (tensor([b"a"] * 9000), "more than"),
         (Tensor.of_bytes("frame", b"\x09\x00\x00\x00abc", (1,), "BYTES"), "cut off"),
         (Tensor.of_bytes("frame", bytes(4), (4,), "UINT8"), "not of UINT8"),
