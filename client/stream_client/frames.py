@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from kserve_wire.encoded import EncodedFrame
 from kserve_wire.pictures import UNDECLARED
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class StreamInfo:
     clock since 1970 for live sources. ``path`` is the source's file, ``None`` for other sources. ``codec`` is
     FFmpeg's name of the video codec, empty where there is none. ``sample_aspect_ratio`` is a pixel's width over its
     height. ``color`` is that of the source, or of the frames where it was tone-mapped. ``sound`` is for outputs that
-    carry it on.
+    carry it on. ``encoded``: frames are passed on as H.264, and have no pixels until they are decoded.
     """
 
     name: str
@@ -70,6 +71,7 @@ class StreamInfo:
     sample_aspect_ratio: Fraction = Fraction(1)
     color: Color = field(default_factory=Color)
     sound: "SoundTrack | None" = field(default=None, compare=False, repr=False)
+    encoded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ class Frame:
     ``captured`` is :func:`time.monotonic` when the frame was there. ``offered`` is the time when the source returned
     it; the client sets it. ``capture_time`` is when the camera captured the frame, in microseconds since 1970 by the
     camera's own clock, where it sends that: in RTCP sender reports. ``damaged``: packets of the frame, or of one that
-    it is made from, were lost or broken.
+    it is made from, were lost or broken. ``encoded`` is what has to be decoded for a frame that is passed on as it is;
+    until then ``image`` is black, and as large.
     """
 
     index: int
@@ -91,6 +94,7 @@ class Frame:
     offered: float = float("nan")
     capture_time: int | None = None
     damaged: bool = False
+    encoded: EncodedFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)

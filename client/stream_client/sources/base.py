@@ -40,3 +40,14 @@ class Holdable(Protocol):
 
     def keep_all(self) -> None:
         """Drop no frame, but wait; called before :meth:`Source.open`."""
+
+
+@runtime_checkable
+class Passable(Protocol):
+    """A source that can pass H.264 on without decoding it. Optional: others always have pixels."""
+
+    def pass_on(self) -> None:
+        """Pass frames on as they are, where they allow it; called before :meth:`Source.open`.
+
+        :attr:`.StreamInfo.encoded` says whether they do.
+        """

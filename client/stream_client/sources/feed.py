@@ -3,11 +3,12 @@
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import av
 import av.error
 
+from kserve_wire.encoded import EncodedFrame
 from stream_client.errors import SourceError, SourceTimeoutError
 from stream_client.sound import SoundTrack
 from stream_client.sources.options import DEFAULTS
@@ -68,7 +69,8 @@ class FeedFrame:
 
     Of a finite stream it is media time from 0, strictly increasing. ``capture_time`` is
     :attr:`~stream_client.frames.Frame.capture_time`, and so is ``damaged``. ``arrived``, by :func:`time.monotonic`, is
-    when the frame came, ``None`` where that is now.
+    when the frame came, ``None`` where that is now. ``encoded``: the frame is passed on, and ``frame`` is the first
+    picture of its stream, for what all of them are like.
     """
 
     frame: av.VideoFrame
@@ -76,6 +78,7 @@ class FeedFrame:
     capture_time: int | None = None
     damaged: bool = False
     arrived: float | None = None
+    encoded: EncodedFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,3 +106,11 @@ class Feed(Protocol):
 
     def abort(self) -> None:
         """Make a waiting read fail now, where that is possible. Called from another thread."""
+
+
+@runtime_checkable
+class PassableFeed(Protocol):
+    """A feed that can pass H.264 on. Optional: others always decode."""
+
+    def pass_on(self) -> None:
+        """Pass frames on as they are, where they allow it; called before :meth:`Feed.frames`."""

@@ -4,6 +4,7 @@ import logging
 import stat
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from fractions import Fraction
@@ -17,6 +18,8 @@ from stream_client.frames import Frame, StreamInfo
 from stream_client.sound import SoundTrack
 from stream_client.sources.decoding import Decoding
 from stream_client.sources.feed import FeedFrame
+from stream_client.sources.passable import can_pass
+from stream_client.sources.passing import image_of
 from stream_client.sources.pixel_bound import DECODER_OPTIONS, bound
 from stream_client.sources.recording import Recording
 from stream_client.util.clock import SteadyClock
@@ -45,7 +48,9 @@ class FileSource:
         self._loop = loop
         self._decoding = Decoding(self._name, self._frames, lambda: None)
         self._decoding.waits = True
+        self._images = images or ImageOptions()
         self._image = RgbImages(images)
+        self._passing = False
         self._aspect: Fraction | None = None
         self._info = StreamInfo(self._path.name if self._path.name != STANDARD_INPUT else self._name, 0, 0)
         self._sound: SoundTrack | None = None
@@ -53,9 +58,15 @@ class FileSource:
         self._start = 0
         self._started = 0.0
 
+    def pass_on(self) -> None:
+        """Pass H.264 on without decoding it, where that can be."""
+        self._passing = True
+
     def open(self) -> StreamInfo:
         """Open the file and decode its first frame."""
         self._check()
+        if self._passing:
+            self._passing = self._can_pass()
         self._decoding.start()
         first = self._decoding.peek(None)
         if first is None:
@@ -73,6 +84,7 @@ class FileSource:
             start=self._start,
             sample_aspect_ratio=shape.sample_aspect_ratio,
             color=shape.color,
+            encoded=self._passing,
         )
 
     @property
@@ -88,11 +100,18 @@ class FileSource:
             assert decoded.time is not None
             if self._realtime:
                 self._decoding.sleep(self._started + decoded.time / 1e6 - time.monotonic())
-            image = self._image(decoded.frame, self._aspect)
+            image = image_of(decoded, self._image, self._aspect)
             self._index += 1
             if image is not None:
                 timestamp = self._start + decoded.time
-                return Frame(self._index - 1, timestamp, image, time.monotonic(), damaged=decoded.damaged)
+                return Frame(
+                    self._index - 1,
+                    timestamp,
+                    image,
+                    time.monotonic(),
+                    damaged=decoded.damaged,
+                    encoded=decoded.encoded,
+                )
         self._check_images()
         return None
 
@@ -118,6 +137,14 @@ class FileSource:
         if self._loop and kind in (stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK):
             raise SourceError(f"{self._name} can be read once only: loop needs a file", option="loop")
 
+    def _can_pass(self) -> bool:
+        """Whether a look at the file says so; a pipe can be read once only."""
+        if self._name != str(self._path) or not self._path.is_file():
+            return False
+        with self._open_container() as container, suppress(av.error.FFmpegError):
+            return can_pass(container, self._images)
+        return False
+
     def _mode(self) -> int:
         try:
             return self._path.stat().st_mode
@@ -132,7 +159,7 @@ class FileSource:
             with self._open_container() as container:
                 recording = self._recording(container, end)
                 try:
-                    yield from recording.frames()
+                    yield from recording.passed() if self._passing else recording.frames()
                 except av.error.FFmpegError as error:
                     # The recording is cut off. Everything in it has been read.
                     logger.warning("%s is damaged after frame %d: %s", self._name, self._index, error.strerror)

@@ -11,8 +11,9 @@ from stream_client.errors import SourceError, SourceTimeoutError
 from stream_client.frames import Frame, StreamInfo
 from stream_client.sound import SoundTrack
 from stream_client.sources.decoding import Decoding
-from stream_client.sources.feed import Feed, FeedFrame, FeedSound
+from stream_client.sources.feed import Feed, FeedFrame, FeedSound, PassableFeed
 from stream_client.sources.media_clock import MediaClock
+from stream_client.sources.passing import image_of
 from stream_client.util.clock import SteadyClock
 from stream_client.util.media import ImageOptions, RgbImages
 
@@ -64,6 +65,11 @@ class LiveSource:
         """Wait for the reader rather than drop a frame. Call this before :meth:`open`."""
         self._keep_all = True
 
+    def pass_on(self) -> None:
+        """Let the feed pass H.264 on, where it can. Call this before :meth:`open`."""
+        if isinstance(self._feed, PassableFeed):
+            self._feed.pass_on()
+
     def open(self, within: float = math.inf) -> StreamInfo:
         """Connect and wait for the first frame, ``within`` seconds at most."""
         self._decoding.start()
@@ -96,6 +102,7 @@ class LiveSource:
             sample_aspect_ratio=shape.sample_aspect_ratio,
             color=shape.color,
             sound=found.sound,
+            encoded=first.fed.encoded is not None,
         )
 
     @property
@@ -109,7 +116,7 @@ class LiveSource:
             self._sound.begin()
         self._wanted.set()
         while (decoded := self._next_decoded()) is not None:
-            image = self._image(decoded.fed.frame, self._feed.properties.sample_aspect_ratio)
+            image = image_of(decoded.fed, self._image, self._feed.properties.sample_aspect_ratio)
             if image is not None:
                 return Frame(
                     decoded.number,
@@ -118,6 +125,7 @@ class LiveSource:
                     decoded.captured,
                     capture_time=decoded.fed.capture_time,
                     damaged=decoded.fed.damaged,
+                    encoded=decoded.fed.encoded,
                 )
         return None
 

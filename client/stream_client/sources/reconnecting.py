@@ -9,7 +9,7 @@ from typing import Protocol
 from stream_client.errors import SourceAuthenticationError, SourceCodecError, SourceError, SourceTlsError
 from stream_client.frames import Frame, StreamInfo
 from stream_client.monitoring.observer import ConnectionState
-from stream_client.sources.base import Holdable, Source
+from stream_client.sources.base import Holdable, Passable, Source
 from stream_client.util.backoff import Backoff
 from stream_client.util.reconnector import Reconnector
 from stream_client.util.retry_plan import RetryPlan
@@ -63,7 +63,7 @@ class ReconnectingSource:
         self._connection: Connection | None = None
         self._info: StreamInfo | None = None
         self._on_state: Callable[[ConnectionState], None] = lambda state: None
-        self._keep_all = False
+        self._keep_all = self._passing = False
         self._finite = False
         self._next_index = 0
         self._index_offset = 0
@@ -98,6 +98,10 @@ class ReconnectingSource:
     def keep_all(self) -> None:
         """Let the source wait for its reader, and drop nothing. Call this before :meth:`open`."""
         self._keep_all = True
+
+    def pass_on(self) -> None:
+        """Pass H.264 on without decoding it, where that can be. Call this before :meth:`open`."""
+        self._passing = True
 
     def open(self) -> StreamInfo:
         """Connect, and wait for the source as long as it takes."""
@@ -162,6 +166,8 @@ class ReconnectingSource:
         connection = self._connect()
         if self._keep_all and isinstance(connection, Holdable):
             connection.keep_all()
+        if self._passing and isinstance(connection, Passable):
+            connection.pass_on()
         with self._lock:
             self._connection = connection
             if self._interrupted.is_set():

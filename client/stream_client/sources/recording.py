@@ -14,6 +14,7 @@ from stream_client.errors import SourceCodecError
 from stream_client.sound import SoundTrack
 from stream_client.sources.damage import Damage
 from stream_client.sources.feed import FeedFrame
+from stream_client.sources.passing import AnnexB, Passing, held_by
 from stream_client.sources.pixel_bound import too_large
 from stream_client.sources.timeline import Continuity, MediaTimes
 from stream_client.util.container import frame_rate_of, has_flag
@@ -80,6 +81,16 @@ class Recording:
             logger.warning("%s: %d packets cannot be decoded (%s): frames are missing", self._name, damaged, problem)
         self._check_end()
 
+    def passed(self) -> Generator[FeedFrame, None, None]:
+        """Every frame, not decoded."""
+        passing, unit_of = Passing(held_by(self._stream)), AnnexB(self._stream)
+        for packet in self._packets():
+            for frame in passing.take_packet(packet, unit_of):
+                assert passing.picture is not None
+                time = self._place(frame.stamp)
+                yield FeedFrame(passing.picture, time, damaged=frame.damaged, encoded=frame.encoded)
+        self._check_end()
+
     def _packets(self) -> "Generator[av.Packet[av.VideoStream], None, None]":
         """The video's packets, shifted to the time line. Those of the sound are handed on."""
         streams: list[av.VideoStream | av.AudioStream] = [self._stream]
@@ -111,14 +122,17 @@ class Recording:
                 packet.pts += ticks
 
     def _placed(self, frame: av.VideoFrame, *, damaged: bool) -> FeedFrame:
-        stamp = frame.pts if frame.pts is not None else frame.dts
+        return FeedFrame(frame, self._place(frame.pts if frame.pts is not None else frame.dts), damaged=damaged)
+
+    def _place(self, stamp: int | None) -> int:
+        """The time of the next frame in µs; ``stamp`` is in the stream's ticks."""
         unit, scale = self._ticks[self._stream.index]
         # Rounded half up.
         microseconds = None if stamp is None else (2 * stamp * unit + scale) // (2 * scale)
         time = self._start + self._times.place(microseconds)
         self.end = time + self.period
         self._hand_on_sound()
-        return FeedFrame(frame, time, damaged=damaged)
+        return time
 
     def _hand_on_sound(self) -> None:
         """Sound has no time before the first frame has one."""

@@ -9,10 +9,12 @@ import av.error
 
 from stream_client.errors import RtspError, SourceError, SourceTimeoutError
 from stream_client.rtsp.description import PlayedTrack
+from stream_client.rtsp.formats import H264
 from stream_client.rtsp.player import Player
 from stream_client.sources.access_units import decoded
 from stream_client.sources.feed import FeedFrame, FeedProperties, FeedSound, LiveInput
 from stream_client.sources.ffmpeg_feed import FfmpegFeed
+from stream_client.sources.passing import Passing, with_parameter_sets
 from stream_client.util.urls import moved
 
 logger = logging.getLogger(__name__)
@@ -38,12 +40,22 @@ class RtspFeed:
         self._classify = classify
         self._player = Player(live.url, timeout=live.open_timeout, udp=live.udp, insecure=live.insecure)
         self._aborted = threading.Event()
+        self._passing = False
+
+    def pass_on(self) -> None:
+        """Pass H.264 on without decoding it, unless the stream has an end."""
+        self._passing = True
 
     def frames(self) -> Generator[FeedFrame | FeedSound, None, None]:
         """Connect, and decode until the end."""
         try:
             track = self._play()
-            yield from self._frames_of_ffmpeg() if track is None else self._decode(track)
+            if track is None:
+                yield from self._frames_of_ffmpeg()
+            elif self._passing and track.format is H264 and not track.finite:
+                yield from self._pass(track)
+            else:
+                yield from self._decode(track)
         except TimeoutError as error:
             if self.properties.codec or not self._player.by_udp:
                 raise self._classify(self.live, error) from error
@@ -99,6 +111,20 @@ class RtspFeed:
             except SourceError:
                 if self.properties.codec or pause == _RELEASE_PAUSES[-1] or not faulty:
                     raise
+
+    def _pass(self, track: PlayedTrack) -> Generator[FeedFrame, None, None]:
+        """Frames that are not decoded, but for the first one."""
+        passing = Passing()
+        for unit in self._player.access_units(track):
+            data = with_parameter_sets(unit.data, track.parameter_sets)
+            for frame in passing.take(data, unit.time, damaged=unit.damaged):
+                picture = passing.picture
+                assert picture is not None
+                if not self.properties.codec:
+                    self.properties = FeedProperties(codec="h264", frame_rate=track.frame_rate or None)
+                time = round(frame.stamp * 1_000_000 / track.clock_rate)
+                captured = self._player.capture_time(frame.stamp, track.clock_rate)
+                yield FeedFrame(picture, time, captured, frame.damaged, encoded=frame.encoded)
 
     def _decode(self, track: PlayedTrack) -> Generator[FeedFrame, None, None]:
         def found(properties: FeedProperties) -> None:
