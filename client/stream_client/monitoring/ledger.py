@@ -8,6 +8,7 @@ from stream_client.errors import LedgerError
 
 DROP_REASONS = {
     "replaced": "replaced by a newer one",
+    "no_key_frame": "made from frames that are missing",
     "overwritten": "decoded while the client was busy",
     "stopped": "not sent before the stop",
     "in_graph": "dropped by the graph",

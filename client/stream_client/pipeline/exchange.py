@@ -70,7 +70,7 @@ class Exchange:
             if self._phase is not RunPhase.READING:
                 self._ledger.drop("stopped")
                 return False
-            if self._queue.offer(replace(frame, offered=offered)) is not None:
+            for _ in self._queue.offer(replace(frame, offered=offered)):
                 self._ledger.drop("replaced")
             self._report()
             return True

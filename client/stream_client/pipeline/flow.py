@@ -2,18 +2,20 @@
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from stream_client.frames import Frame
 from stream_client.options import DropPolicy
+from stream_client.pipeline.references import References
 
 
 class FrameQueue(Protocol):
     """Frames between the source and the sender."""
 
-    def offer(self, frame: Frame) -> Frame | None:
-        """Take a frame; returns the frame it replaced, if any. Only call when :meth:`has_room`."""
+    def offer(self, frame: Frame) -> Sequence[Frame]:
+        """Take a frame; returns those that are dropped for it, or with it. Only call when :meth:`has_room`."""
 
     def has_room(self) -> bool:
         """Whether a frame can be offered now."""
@@ -34,10 +36,10 @@ class BlockingFrameQueue:
         self._capacity = capacity
         self._frames: deque[Frame] = deque()
 
-    def offer(self, frame: Frame) -> Frame | None:
-        """Append; never replaces."""
+    def offer(self, frame: Frame) -> Sequence[Frame]:
+        """Append; never drops."""
         self._frames.append(frame)
-        return None
+        return ()
 
     def has_room(self) -> bool:
         """Whether fewer than ``capacity`` frames wait."""
@@ -58,15 +60,25 @@ class BlockingFrameQueue:
 
 
 class LatestFrameQueue:
-    """Policy ``latest``: one place; a newer frame takes it, so what is sent is never stale."""
+    """Policy ``latest``: one place; a newer frame takes it, so what is sent is never stale.
+
+    Frames of H.264 take what they need of those that they replace.
+    """
 
     def __init__(self) -> None:
         self._frame: Frame | None = None
+        self._references = References()
 
-    def offer(self, frame: Frame) -> Frame | None:
-        """Take the place; returns the frame that had it."""
-        replaced, self._frame = self._frame, frame
-        return replaced
+    def offer(self, frame: Frame) -> Sequence[Frame]:
+        """Take the place, if the frame can be decoded."""
+        dropped = [] if self._frame is None else [self._frame]
+        for replaced in dropped:
+            self._references.dropped(replaced)
+        self._frame = frame if self._references.lead_to(frame) else None
+        if self._frame is None:
+            self._references.dropped(frame)
+            dropped.append(frame)
+        return dropped
 
     def has_room(self) -> bool:
         """Always: a live source must not wait."""
@@ -75,7 +87,7 @@ class LatestFrameQueue:
     def take(self) -> Frame | None:
         """The newest frame."""
         frame, self._frame = self._frame, None
-        return frame
+        return None if frame is None else self._references.follow(frame)
 
     def drain(self) -> list[Frame]:
         """Remove and return everything."""

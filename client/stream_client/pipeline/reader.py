@@ -11,6 +11,7 @@ from stream_client.monitoring.observer import Observer
 from stream_client.options import DamagePolicy
 from stream_client.pipeline.damaged_frames import DamagedFrames
 from stream_client.pipeline.exchange import Exchange
+from stream_client.pipeline.references import References
 from stream_client.sources.base import CountsUnreadable, Source
 from stream_client.util.owned_thread import OwnedThread
 
@@ -42,6 +43,7 @@ class Reader:
         self._exchange: Exchange | None = None
         self._damaged = DamagedFrames("pass")
         self._offering = False
+        self._references = References()
         self._thread = OwnedThread(self._run, "source")
 
     def open(self) -> StreamInfo:
@@ -120,7 +122,8 @@ class Reader:
             except SourceError:
                 gaps.book(None)
                 raise
-            gaps.book(frame)
+            if gaps.book(frame):
+                self._references.missing()
             if frame is None:
                 break
             if not self._flowing.is_set() and not info.live:
@@ -131,19 +134,26 @@ class Reader:
                 due = self._pace(frame, due, info)
             if taken is not None:
                 self._observer.source_read(time.monotonic() - taken)
-            if not self._flowing.is_set():
-                exchange.skip("paused")
-            elif self._damaged.skips(frame):
-                exchange.skip("damaged")
-            elif too_early:
-                exchange.skip("max_fps")
-            elif not self._offer(exchange, frame):
+            if reason := self._reason_to_skip(frame, too_early=too_early):
+                self._references.dropped(frame)
+                exchange.skip(reason)
+            elif (following := self._references.follow(frame)) is None:
+                exchange.skip("no_key_frame")
+            elif not self._offer(exchange, following):
                 break
             else:
                 count += 1
                 if count == self._limit_frames:
                     break
             taken = time.monotonic()
+
+    def _reason_to_skip(self, frame: Frame, *, too_early: bool) -> str:
+        """Why a frame is left out; empty where it is not."""
+        if not self._flowing.is_set():
+            return "paused"
+        if self._damaged.skips(frame):
+            return "damaged"
+        return "max_fps" if too_early else ""
 
     def _offer(self, exchange: Exchange, frame: Frame) -> bool:
         self._offering = True
@@ -168,13 +178,16 @@ class _Gaps:
         self._exchange = exchange
         self._expected = self._unreadable = 0
 
-    def book(self, frame: Frame | None) -> None:
-        """Book what is missing before ``frame``, or before the end."""
+    def book(self, frame: Frame | None) -> int:
+        """Book what is missing before ``frame``, or before the end; returns how many frames the source dropped."""
         total = self._unreadable if self._counter is None else self._counter.unreadable
         unreadable, self._unreadable = total - self._unreadable, total
         for _ in range(unreadable):
             self._exchange.skip("unreadable")
-        if frame is not None:
-            for _ in range(frame.index - self._expected - unreadable):
-                self._exchange.skip("overwritten")
-            self._expected = frame.index + 1
+        if frame is None:
+            return 0
+        overwritten = max(0, frame.index - self._expected - unreadable)
+        for _ in range(overwritten):
+            self._exchange.skip("overwritten")
+        self._expected = frame.index + 1
+        return overwritten

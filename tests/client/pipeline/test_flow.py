@@ -23,7 +23,7 @@ def test_a_blocking_queue_keeps_every_frame_in_order(offers: list[bool], capacit
     offered, taken = 0, []
     for offer in offers:
         if offer and queue.has_room():
-            assert queue.offer(_frame(offered)) is None
+            assert not queue.offer(_frame(offered))
             offered += 1
         elif not offer and (frame := queue.take()) is not None:
             taken.append(frame.index)
@@ -37,9 +37,7 @@ def test_a_latest_queue_gives_the_newest_frame_and_accounts_for_the_others(offer
     ends = []
     for index, offer in enumerate(offers):
         if offer:
-            replaced = queue.offer(_frame(index))
-            if replaced is not None:
-                ends.append(replaced.index)
+            ends += [frame.index for frame in queue.offer(_frame(index))]
         elif (frame := queue.take()) is not None:
             assert frame.index == max(i for i, was_offer in enumerate(offers[:index]) if was_offer)
             ends.append(frame.index)
