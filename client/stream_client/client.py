@@ -56,6 +56,7 @@ class StreamClient:
     ``detector`` reads detections from a model's outputs (:class:`stream_client.tracking.DetectionReader`), and
     ``track_classifier`` labels each track that has key points (:class:`stream_client.classify.TrackClassifiers`).
     ``privacy`` hides faces, persons or the background before any sink, callback or ``postprocess`` sees a frame.
+    Without ``pictures`` nobody looks at images: nothing is drawn here, and frames that are passed on stay black.
     ``on_start``, ``on_result`` and ``on_stop`` are subscribed as by the methods of these names.
 
     A client runs once. With the keyword ``postprocess_callback`` the result is a
@@ -87,6 +88,7 @@ class StreamClient:
         detector: Detector | None = None,
         track_classifier: TrackClassifier | None = None,
         privacy: PrivacyOptions | None = None,
+        pictures: bool = True,
         observers: Sequence[Observer] = (),
         on_start: Callable[[StreamInfo], object] | None = None,
         on_result: Callable[[Result], object] | None = None,
@@ -103,6 +105,7 @@ class StreamClient:
             detector=detector,
             track_classifier=track_classifier,
             privacy=privacy or PrivacyOptions(),
+            pictures=pictures,
         )
         plan = Plan(
             source=as_source(source, reconnect_timeout=options.reconnect_timeout),

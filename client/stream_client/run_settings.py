@@ -28,7 +28,7 @@ from stream_client.publishing.options import SinkOptions
 from stream_client.publishing.sharing import EncoderPool
 from stream_client.recording.options import RecordingOptions
 from stream_client.replicas.shared import SharedReplicas
-from stream_client.sinks.base import Sink
+from stream_client.sinks.base import Sink, needs_pictures
 from stream_client.sinks.factory import open_sink
 from stream_client.sinks.label_changes import LabelChangesSink
 from stream_client.sinks.labels import LabelsSink
@@ -91,9 +91,10 @@ def make_client(
     stream, run = read(StreamOptions, given), read(RunOptions, given)
     source = open_source(stream.input_stream, read(SourceOptions, given), reconnect_timeout=run.reconnect_timeout)
     label_names = read_label_names(stream.labels) if stream.labels else None
+    every_sink = [*_sinks(given, stream, run), *sinks]
     return StreamClient(
         source,
-        [*_sinks(given, stream, run), *sinks],
+        every_sink,
         run_transport(given),
         options=run,
         embedded=server,
@@ -107,6 +108,7 @@ def make_client(
         detector=_detector(given, label_names),
         track_classifier=_track_classifier(given) if _follows(given) else None,
         privacy=read(PrivacyOptions, given),
+        pictures=any(map(needs_pictures, every_sink)),
     )
 
 

@@ -23,6 +23,7 @@ from kserve_wire.names import TIMESTAMP
 from stream_client import RunOptions, StreamClient, StreamClientError, TransportOptions
 from stream_client.frames import Frame, Stamps, Tensor
 from stream_client.landmarks.decoder import OUTPUTS, LandmarkDecoder
+from stream_client.processing.pictures import Pictures
 from stream_client.processing.results import OutputFinder, ResultBuilder, annotated
 from stream_client.processing.small_frames import restorer
 from stream_client.transport.codec import decode_stream_response
@@ -121,6 +122,7 @@ def parse_and_build(number: int, seed: int) -> Counter[str]:
                 roles=OutputFinder(servable, None, None),
                 restore=restorer(ImageFormat("image"), None),
                 sent_size=ImageFormat("image").sent_size,
+                pictures=Pictures(),
                 label_names=("a", "b"),
                 start=0,
                 decoder=LandmarkDecoder(),

@@ -1,6 +1,7 @@
 """Several persons from the tensors of graphs/holistic_persons."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,11 @@ import numpy.typing as npt
 from stream_client.errors import ProtocolError
 from stream_client.frames import FACE_POINTS, HAND_POINTS, POSE_POINTS, Detections, Landmarks, Person, Points, Tensor
 
-COUNT, IDS, LANDMARKS, WORLD, SCORES = (
+COUNT, IDS, LANDMARKS, WORLD, REGIONS, SCORES = OUTPUTS = (
     *("person_count", "person_ids", "person_landmarks"),
-    *("person_world", "person_scores"),
+    *("person_world", "person_regions", "person_scores"),
 )
-"""The graph's outputs."""
-OUTPUTS = (COUNT, IDS, LANDMARKS, WORLD, SCORES)
+"""The graph's outputs. Not every graph has regions."""
 
 _POINTS = POSE_POINTS + 2 * HAND_POINTS + FACE_POINTS
 _MOST = 64
@@ -41,14 +41,13 @@ def decode_persons(outputs: Mapping[str, Tensor], sent: Size, shown: Size) -> tu
     are relative to ``shown``, the size of the whole frame. Raises :class:`.ProtocolError` for tensors that do not fit
     together.
     """
-    rows = _rows(outputs)
+    rows = rows_of(outputs)
     if rows is None:
         return ()
-    numbers, landmarks, world = rows
     unit = np.array([shown[0], shown[1], shown[0]], np.float32) * np.float32(sent[1] / shown[1])
     scale = np.array([sent[0], sent[1], sent[0]], np.float32) / unit
     persons = []
-    for number, points, metres in zip(numbers, landmarks, world, strict=True):
+    for number, points, metres in zip(rows.numbers, rows.landmarks, rows.world, strict=True):
         if number < 1 or not np.isfinite(points[:POSE_POINTS]).all() or not np.isfinite(metres).all():
             continue
         placed = points.copy()
@@ -58,9 +57,9 @@ def decode_persons(outputs: Mapping[str, Tensor], sent: Size, shown: Size) -> tu
             pose=placed[:POSE_POINTS],
             pose_world=metres,
             size=shown,
-            left_hand=_part(placed, hands[0], HAND_POINTS),
-            right_hand=_part(placed, hands[1], HAND_POINTS),
-            face=_part(placed, POSE_POINTS + 2 * HAND_POINTS, FACE_POINTS),
+            left_hand=part(placed, hands[0], HAND_POINTS),
+            right_hand=part(placed, hands[1], HAND_POINTS),
+            face=part(placed, POSE_POINTS + 2 * HAND_POINTS, FACE_POINTS),
         )
         persons.append(Person(int(number), found, box_of(found)))
     return tuple(sorted(persons, key=lambda person: person.number))
@@ -68,10 +67,10 @@ def decode_persons(outputs: Mapping[str, Tensor], sent: Size, shown: Size) -> tu
 
 def scores_of(outputs: Mapping[str, Tensor]) -> Mapping[int, npt.NDArray[Any]]:
     """The label scores of each person by number; empty where the graph gives none."""
-    rows, scores = _rows(outputs), outputs.get(SCORES)
-    if rows is None or scores is None or scores.array.ndim != 2 or len(scores.array) < len(rows[0]):
+    rows, scores = rows_of(outputs), outputs.get(SCORES)
+    if rows is None or scores is None or scores.array.ndim != 2 or len(scores.array) < len(rows.numbers):
         return {}
-    return {int(number): scores.array[row] for row, number in enumerate(rows[0])}
+    return {int(number): scores.array[row] for row, number in enumerate(rows.numbers)}
 
 
 def as_detections(persons: tuple[Person, ...]) -> Detections:
@@ -98,8 +97,22 @@ def box_of(landmarks: Landmarks) -> tuple[float, float, float, float]:
     return float(left * width), float(top * height), float(right * width), float(bottom * height)
 
 
-def _rows(outputs: Mapping[str, Tensor]) -> tuple[npt.NDArray[Any], Points, Points] | None:
-    """Numbers, landmarks and world landmarks of the persons in the frame; ``None`` where the graph gives none."""
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The graph's tensors, cut to the persons in the frame.
+
+    ``numbers`` is int32 [n], ``landmarks`` float32 [n, 543, 5], ``world`` float32 [n, 33, 3] and ``regions`` float64
+    [n, 2], NaN where the graph gives none.
+    """
+
+    numbers: npt.NDArray[Any]
+    landmarks: Points
+    world: Points
+    regions: npt.NDArray[Any]
+
+
+def rows_of(outputs: Mapping[str, Tensor]) -> Rows | None:
+    """The persons in the frame; ``None`` where the graph gives none. Raises :class:`.ProtocolError`."""
     given = [outputs.get(name) for name in (COUNT, IDS, LANDMARKS, WORLD)]
     if any(tensor is None for tensor in given):
         return None
@@ -115,9 +128,14 @@ def _rows(outputs: Mapping[str, Tensor]) -> tuple[npt.NDArray[Any], Points, Poin
     if not fits or not 0 <= (number := int(count.reshape(-1)[0])) <= min(len(ids), _MOST):
         shapes = ", ".join(f"{name} {list(outputs[name].array.shape)}" for name in (COUNT, IDS, LANDMARKS, WORLD))
         raise ProtocolError(f"the persons of an answer do not fit together: {shapes}", option="model_name")
-    return ids[:number], landmarks[:number], world[:number]
+    regions = outputs.get(REGIONS)
+    given_regions = np.full((number, 2), np.nan) if regions is None else regions.array[:number]
+    if given_regions.shape != (number, 2):
+        raise ProtocolError(f"output {REGIONS!r} of shape {list(given_regions.shape)} does not fit {number} persons")
+    return Rows(ids[:number], landmarks[:number], world[:number], given_regions)
 
 
-def _part(points: Points, start: int, count: int) -> Points | None:
+def part(points: Points, start: int, count: int) -> Points | None:
+    """Landmarks of a part, [count, 3]; ``None`` where it is not seen."""
     part = points[start : start + count, :3]
     return part if np.isfinite(part).all() else None

@@ -24,8 +24,10 @@ from stream_client.pipeline.reader import Reader
 from stream_client.pipeline.run import Run
 from stream_client.pipeline.sender import Sender
 from stream_client.pipeline.sink_worker import SinkWorker
+from stream_client.pipeline.wire_choice import WireChoice
 from stream_client.processing.labels import read_label_names
 from stream_client.processing.options import PrivacyOptions
+from stream_client.processing.pictures import pictures_for
 from stream_client.processing.privacy import Privacy
 from stream_client.processing.requests import Converter, converter
 from stream_client.processing.results import (
@@ -40,7 +42,7 @@ from stream_client.processing.results import (
 )
 from stream_client.processing.small_frames import SmallFrames, restorer
 from stream_client.sinks.base import LandmarksUser, Sink
-from stream_client.sources.base import Holdable, Source
+from stream_client.sources.base import Holdable, Passable, Source
 from stream_client.transport.image_format import ImageFormat
 from stream_client.transport.line import LineProbe
 from stream_client.transport.servable import Servable
@@ -62,6 +64,7 @@ class Processing:
     detector: Detector | None = None
     track_classifier: TrackClassifier | None = None
     privacy: PrivacyOptions = field(default_factory=PrivacyOptions)
+    pictures: bool = True
 
     def converter(self, session: Session, small_frames: SmallFrames | None) -> Converter:
         """Makes the tensors that ``session`` takes from a frame's image."""
@@ -97,6 +100,7 @@ class Processing:
             roles=OutputFinder(servable, self.output_name, self.label_output_name),
             restore=restorer(session.image_format, small_frames),
             sent_size=session.image_format.sent_size,
+            pictures=pictures_for(servable, wanted=self.pictures),
             label_names=names,
             start=start,
             decoder=LandmarkDecoder() if servable.gives_landmarks else None,
@@ -140,9 +144,15 @@ def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callback
         opened.callback(reader.stop)
         if options.drop_policy == "block" and isinstance(plan.source, Holdable):
             plan.source.keep_all()
+        # What the graph takes decides what an automatic choice asks of the source; else the source comes first.
+        connection = plan.server.connect() if plan.server.wire == "auto" else None
+        choice = WireChoice(plan.server.wire, options, processing.preprocess)
+        if isinstance(plan.source, Passable) and choice.may_pass(connection):
+            plan.source.pass_on()
         info = reader.open()
         _say_what_is_lost(info)
-        connection = plan.server.connect()
+        choice.check(info)
+        connection = connection or plan.server.connect()
         session = connection.session
         # A sink that opens empties its file. So refuse first what can be refused.
         _check_landmarks(processing, sinks, session.servable)
@@ -175,7 +185,7 @@ def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callback
         dispatcher = Dispatcher(
             exchange,
             builder,
-            processing.postprocess,
+            processing.postprocess if processing.pictures else (lambda result: result.image),
             workers,
             callbacks.on_result,
             callbacks.on_error,

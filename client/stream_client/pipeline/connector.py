@@ -12,7 +12,7 @@ from stream_client.replicas.shared import SharedReplicas
 from stream_client.replicas.snapshot import ReplicaSnapshot
 from stream_client.replicas.watch import Watch
 from stream_client.transport.addresses import is_several
-from stream_client.transport.options import TransportOptions
+from stream_client.transport.options import TransportOptions, Wire
 from stream_client.transport.session import Session, connect
 
 
@@ -55,6 +55,11 @@ class Connector:
         if self.embedded is not None or self.watch is not None or isinstance(self.transport, Session):
             return None
         return None if self.transport.address.startswith("unix:") else self.transport
+
+    @property
+    def wire(self) -> Wire:
+        """How frames shall travel."""
+        return "raw" if isinstance(self.transport, Session) else self.transport.wire
 
     def launch(self) -> None:
         """Start the embedded server, or look at the replicas, without waiting for them."""

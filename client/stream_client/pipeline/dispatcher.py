@@ -87,6 +87,7 @@ class Dispatcher:
                 for one in settled:
                     if one.outcome != "delivered":
                         self.last_failure = one.error or self.last_failure
+                        self._builder.not_delivered(one.frame)
                     elif broken:
                         self._exchange.not_dispatched()
                     else:

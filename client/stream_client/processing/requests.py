@@ -6,6 +6,7 @@ import numpy as np
 
 from stream_client.frames import Frame, Image, Tensor
 from stream_client.landmarks.decoder import coordinate_image
+from stream_client.transport.image_format import ImageFormat, encoded_tensor
 from stream_client.transport.servable import COORDINATES, FRAME_TIMESTAMP
 from stream_client.transport.session import Session
 
@@ -17,10 +18,7 @@ def converter(session: Session, steps: Sequence[Callable[[Image], Image]]) -> Co
     servable = session.servable
 
     def convert(frame: Frame) -> Sequence[Tensor]:
-        image = frame.image
-        for step in steps:
-            image = step(image)
-        tensors = [session.image_format.to_tensor(image)]
+        tensors = [_tensor(frame, session.image_format, steps)]
         if servable.gives_landmarks:
             height, width = tensors[0].array.shape[:2]
             tensors.append(Tensor(COORDINATES, "UINT8", coordinate_image(width, height)))
@@ -29,3 +27,12 @@ def converter(session: Session, steps: Sequence[Callable[[Image], Image]]) -> Co
         return tensors
 
     return convert
+
+
+def _tensor(frame: Frame, image_format: ImageFormat, steps: Sequence[Callable[[Image], Image]]) -> Tensor:
+    if frame.encoded is not None:
+        return encoded_tensor(image_format.name, frame.encoded)
+    image = frame.image
+    for step in steps:
+        image = step(image)
+    return image_format.to_tensor(image)

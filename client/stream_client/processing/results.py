@@ -17,6 +17,7 @@ from stream_client.plain_text import quoted
 from stream_client.processing.detections import draw_detections
 from stream_client.processing.labels import decode_scores
 from stream_client.processing.overlay import draw_label
+from stream_client.processing.pictures import Pictures
 from stream_client.processing.privacy import Privacy
 from stream_client.transport.image_format import is_image, is_scores
 from stream_client.transport.servable import Servable
@@ -109,10 +110,11 @@ class OutputFinder:
 class ResultBuilder:
     """Turns outputs into results. ``start`` is the timestamp, in µs, of the source's time zero.
 
-    ``sent_size`` gives width and height of the frame in an input tensor, as the server sees it. ``decoder`` makes
-    landmarks of outputs, ``detector`` detections. With ``several`` the outputs are of several persons; the tracks of a
-    detector are persons where they have COCO's 17 key points. With a ``classifier`` the label comes from it instead of
-    the server, with a ``track_classifier`` that of each person. ``privacy`` hides what nobody else may see.
+    ``sent_size`` gives width and height of the frame in an input tensor, as the server sees it. ``pictures`` decodes
+    and draws here what the server did not. ``decoder`` makes landmarks of outputs, ``detector`` detections. With
+    ``several`` the outputs are of several persons; the tracks of a detector are persons where they have COCO's 17 key
+    points. With a ``classifier`` the label comes from it instead of the server, with a ``track_classifier`` that of
+    each person. ``privacy`` hides what nobody else may see.
     """
 
     def __init__(
@@ -120,7 +122,8 @@ class ResultBuilder:
         *,
         roles: Callable[[Mapping[str, Tensor]], OutputRoles],
         restore: ImageRestorer,
-        sent_size: Callable[[Tensor], tuple[int, int]],
+        sent_size: Callable[[Tensor, Image], tuple[int, int]],
+        pictures: Pictures,
         label_names: Sequence[str],
         start: int,
         decoder: LandmarkDecoder | None = None,
@@ -133,6 +136,7 @@ class ResultBuilder:
         self._roles = roles
         self._restore = restore
         self._sent_size = sent_size
+        self._pictures = pictures
         self._label_names = tuple(label_names)
         self._start = start
         self._decoder = decoder
@@ -151,8 +155,14 @@ class ResultBuilder:
         roles = self._roles(outputs)
         drawn = outputs.get(roles.image) if roles.image else None
         scores = outputs.get(roles.scores) if roles.scores else None
-        image = frame.image if drawn is None else self._restore(drawn, frame, sent)
-        sent_size = self._sent_size(sent)
+        sent_size = self._sent_size(sent, frame.image)
+        frame = self._pictures.decoded(frame)
+        image = frame.image
+        if self._pictures.wanted:
+            if drawn is None:
+                image = self._pictures.painted(image, outputs, sent_size)
+            else:
+                image = self._restore(drawn, frame, sent)
         landmarks = None
         if self._decoder is not None:
             landmarks = self._decoder.decode(outputs, sent_size, _size(image), frame.timestamp)
@@ -180,6 +190,10 @@ class ResultBuilder:
             persons=persons,
         )
         return result if self._privacy is None else self._hidden(result, sent_size)
+
+    def not_delivered(self, frame: Frame) -> None:
+        """A frame without a result: what follows may be made from it."""
+        self._pictures.skip(frame)
 
     def _hidden(self, result: Result, sent: tuple[int, int]) -> Result:
         assert self._privacy is not None

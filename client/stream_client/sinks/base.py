@@ -36,6 +36,19 @@ class CountsKept(Protocol):
 
 
 @runtime_checkable
+class PicturesUser(Protocol):
+    """A sink that says whether it looks at images. Optional: other sinks do."""
+
+    needs_pictures: bool
+    """With ``False`` for all of a run's sinks, the command line draws and decodes nothing for them."""
+
+
+def needs_pictures(sink: Sink) -> bool:
+    """Whether a sink looks at images."""
+    return not isinstance(sink, PicturesUser) or sink.needs_pictures
+
+
+@runtime_checkable
 class LandmarksUser(Protocol):
     """A sink that says whether it can work without landmarks. Optional: other sinks can."""
 

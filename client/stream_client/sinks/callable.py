@@ -27,6 +27,7 @@ class NullSink:
     """Takes everything and keeps nothing."""
 
     name = "none"
+    needs_pictures = False
 
     def open(self, info: StreamInfo) -> None:
         """Nothing to do."""

@@ -12,6 +12,8 @@ class LabelChangesSink:
     ``{"frame": 31, "time": 1.03, "before": null, "label": "standing", "score": 0.97}``; null is no label.
     """
 
+    needs_pictures = False
+
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
         self.name = f"label changes {self._path.name}"

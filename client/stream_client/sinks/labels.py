@@ -20,6 +20,8 @@ class LabelsSink:
     ``{"person": 3, "label": "standing", "score": 0.97, "box": [left, top, right, bottom]}``.
     """
 
+    needs_pictures = False
+
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
         self.name = f"labels {self._path.name}"

@@ -27,6 +27,7 @@ class LandmarksSink:
     by one. Parquet needs pyarrow, and the file can be read only after it is closed.
     """
 
+    needs_pictures = False
     needs_landmarks = True
 
     def __init__(self, path: str | Path) -> None:

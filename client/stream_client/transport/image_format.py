@@ -90,10 +90,13 @@ class ImageFormat:
             array = np.repeat(array, 3, axis=2)
         return array[:, :, :3]
 
-    def sent_size(self, tensor: Tensor) -> tuple[int, int]:
-        """Width and height of the frame in an input tensor, as the server sees it: with padding."""
+    def sent_size(self, tensor: Tensor, image: Image) -> tuple[int, int]:
+        """Width and height of the frame in an input tensor, as the server sees it: with padding.
+
+        ``image`` is the frame's own.
+        """
         if tensor.datatype == "BYTES":
-            width, height = image_size(tensor.array[0])
+            width, height = image_size(tensor.array[0]) if len(tensor.array) == 1 else image.shape[1::-1]
             return width + -width % self.alignment, height
         shape = tensor.array.shape[-3:]
         height, width = shape[1:] if self.layout == "nchw" else shape[:2]

@@ -11,7 +11,7 @@ from stream_client.util.settings import check, setting
 
 Api = Literal["stream", "unary"]
 Layout = Literal["hwc", "nhwc", "nchw"]
-Wire = Literal["raw", "jpeg"]
+Wire = Literal["raw", "jpeg", "h264", "auto"]
 Returned = Literal["picture", "labels,landmarks"]
 Parameter = bool | int | str
 """What KServe v2 takes as the value of a request's parameter."""
@@ -49,8 +49,9 @@ class TransportOptions:
     for the usual graphs; unary calls prefer ``holisticTracking``, since OVMS fails a unary call when a label has no
     packet. Frames go through shared memory where ``shared_memory`` allows it, the server is on this machine and
     announces Triton's extension for it. ``wire`` is how frames travel. Encoded ones need a graph that takes them, by
-    default ``holisticEncoded``; its pictures come back as JPEG. ``returned`` chooses the graph where none is named:
-    with pictures, or with data alone. ``parameters`` are sent with requests: OVMS turns them into input side packets.
+    default ``holisticEncoded``; its pictures come back as JPEG. ``h264`` passes the source's own access units on.
+    ``returned`` chooses the graph where none is named: with pictures, or with data alone. ``parameters`` are sent with
+    requests: OVMS turns them into input side packets.
     """
 
     address: str = field(
@@ -72,7 +73,13 @@ class TransportOptions:
     input_dtype: str | None = field(
         default=None, metadata=setting("KServe datatype of its input, as FP32", otherwise="found out", metavar="TYPE")
     )
-    wire: Wire = field(default="raw", metadata=setting("how frames go to the server"))
+    wire: Wire = field(
+        default="raw",
+        metadata=setting(
+            "how frames go to the server: pixels, JPEG, or the H.264 that the source has; auto: what the graph takes, "
+            "and H.264 where the source has it"
+        ),
+    )
     jpeg_quality: int = field(
         default=90, metadata=setting("of frames that go as JPEG, 95 is best", minimum=1, maximum=95)
     )
@@ -93,6 +100,8 @@ class TransportOptions:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.wire == "h264" and self.api == "unary":
+            raise ConfigurationError("frames of H.264 need a session", option="api", value="stream")
         if self.address != EMBEDDED:
             check_address(self.address)
         elif self.tls is not None:

@@ -35,8 +35,6 @@ FRAME_TIMESTAMP = "frame_timestamp"
 """A graph's second input: INT64 [1], the frame's timestamp in µs. OVMS does not pass a packet's timestamp to Python
 nodes.
 """
-REGIONS = "person_regions"
-"""A graph's output: regions of persons, for the scale of a drawing."""
 PERSONS = "person_landmarks"
 """A graph's output: the landmarks of several persons. See ``landmarks.persons``."""
 LANDMARK_GRAPH = "holisticLandmarks"

@@ -10,6 +10,7 @@ from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.transport.base import Transport
 from stream_client.transport.channel import Connection
 from stream_client.transport.image_format import ImageFormat, image_format
+from stream_client.transport.key_frames import KeyFrameTransport
 from stream_client.transport.line import UNKNOWN_LINE, LineSample, resolve, sample
 from stream_client.transport.options import TransportOptions
 from stream_client.transport.servable import (
@@ -35,6 +36,8 @@ class Session:
     image_format: ImageFormat
     line: LineSample = UNKNOWN_LINE
     """The line to the server before the first frame."""
+    streams: bool = False
+    """Whether its frames go through one call, so that they may be made from each other."""
 
 
 def own_session(transport: Transport, name: str) -> Session:
@@ -64,22 +67,25 @@ def connect(options: TransportOptions, servables: Sequence[str] = ()) -> Session
     image = _image_format(servable, options)
     made: type[StreamingTransport] | type[UnaryTransport]
     made = StreamingTransport if options.api == "stream" else UnaryTransport
-    transport = made(options, servable.name, options.parameters, shared_outputs=shared)
-    return Session(transport, servable, image, line)
+    transport: Transport = made(options, servable.name, options.parameters, shared_outputs=shared)
+    if servable.takes_encoded and options.api == "stream":
+        transport = KeyFrameTransport(transport)
+    return Session(transport, servable, image, line, options.api == "stream")
 
 
 def _servable(control: ControlPlane, options: TransportOptions) -> Servable:
     if options.model_name is not None:
         return control.servable(options.model_name)
-    if options.wire != "raw":
-        return control.servable(ENCODED_GRAPH if options.returned == "picture" else ENCODED_DATA_GRAPH)
+    encoded = ENCODED_GRAPH if options.returned == "picture" else ENCODED_DATA_GRAPH
+    if options.wire in ("jpeg", "h264") or (options.wire == "auto" and control.has(encoded)):
+        return control.servable(encoded)
     if options.returned != "picture":
         return control.servable(DATA_GRAPH)
     return control.first_servable(KNOWN_GRAPHS if options.api == "stream" else tuple(reversed(KNOWN_GRAPHS)))
 
 
 def _image_format(servable: Servable, options: TransportOptions) -> ImageFormat:
-    if servable.takes_encoded != (options.wire != "raw"):
+    if options.wire != "auto" and servable.takes_encoded != (options.wire != "raw"):
         takes, wire = ("only encoded", "jpeg") if servable.takes_encoded else ("no encoded", "raw")
         raise ConfigurationError(f"{servable.name!r} takes {takes} frames", option="wire", value=wire)
     if servable.takes_encoded:

@@ -1,0 +1,35 @@
+"""Whether a source may pass H.264 on."""
+
+from collections.abc import Callable
+
+from stream_client.errors import ConfigurationError
+from stream_client.frames import Image, StreamInfo
+from stream_client.options import RunOptions
+from stream_client.pipeline.connector import Connection
+from stream_client.transport.options import Wire
+
+
+class WireChoice:
+    """What ``wire`` means for a run with these options. ``preprocess`` changes frames before they are sent."""
+
+    def __init__(self, wire: Wire, options: RunOptions, preprocess: Callable[[Image], Image] | None) -> None:
+        self._wire = wire
+        self._changes = "max_side" if options.max_side is not None else "preprocess" if preprocess is not None else ""
+
+    def may_pass(self, connection: Connection | None) -> bool:
+        """Whether to ask the source for H.264; ``connection`` is that of an automatic choice."""
+        if self._wire == "h264":
+            return not self._changes
+        if connection is None or self._changes:
+            return False
+        session = connection.session
+        return session.servable.takes_encoded and session.streams
+
+    def check(self, info: StreamInfo) -> None:
+        """Raise :class:`.ConfigurationError` where H.264 was asked for, and ``info`` says that there is none."""
+        if self._wire != "h264" or info.encoded:
+            return
+        text = f"{self._changes} changes pixels, and h264 sends none"
+        if not self._changes:
+            text = f"{info.name} has no H.264 to be passed on: a file or RTSP, upright, progressive, with timestamps"
+        raise ConfigurationError(text, option="wire", value="jpeg")
