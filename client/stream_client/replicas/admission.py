@@ -10,6 +10,7 @@ from stream_client.errors import ConfigurationError, ConnectError, StreamClientE
 from stream_client.replicas.pool import Replicas
 from stream_client.replicas.replica import Replica
 from stream_client.transport.base import Transport
+from stream_client.transport.key_frames import KeyFrames
 from stream_client.transport.options import TransportOptions
 from stream_client.transport.servable import Servable
 from stream_client.transport.session import Session, connect
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 class Admission:
     """Makes transports to single replicas, for one session; a replica is looked at again whenever it comes back.
 
-    ``options`` name the servable. Safe from any thread.
+    ``options`` name the servable. ``key_frames`` are those that the session has sent. Safe from any thread.
     """
 
     REFUSED_SECONDS = 5.0
@@ -30,10 +31,13 @@ class Admission:
     CONNECT_SECONDS = 1.0
     """Seconds that a replica which was found to be ready has to answer."""
 
-    def __init__(self, replicas: Replicas, options: TransportOptions, servable: Servable) -> None:
+    def __init__(
+        self, replicas: Replicas, options: TransportOptions, servable: Servable, key_frames: KeyFrames | None = None
+    ) -> None:
         self.replicas = replicas
         self.servable = servable
         self._options = options
+        self._key_frames = key_frames
         self._lock = threading.Lock()
         self._admitted: dict[Replica, tuple[int, Transport]] = {}
         self._refused: dict[Replica, float] = {}
@@ -68,7 +72,7 @@ class Admission:
         if transport is not None and epoch == replica.epoch:
             return transport
         try:
-            self.admit(replica, ask(replica, self._options, self.CONNECT_SECONDS))
+            self.admit(replica, ask(replica, self._options, self.CONNECT_SECONDS, self._key_frames))
         except TransportError:
             self.replicas.lost(replica)
             return None
@@ -95,11 +99,11 @@ class Admission:
         return ConnectError(f"{problem}: are they running, and is the address right?", option="grpc_address")
 
 
-def ask(replica: Replica, options: TransportOptions, within: float) -> Session:
+def ask(replica: Replica, options: TransportOptions, within: float, key_frames: KeyFrames | None = None) -> Session:
     """What ``replica`` serves; raises what :func:`~stream_client.transport.session.connect` raises."""
     own = replica.options
     timeout = min(within, options.connect_timeout)
-    return connect(replace(options, address=own.address, tls=own.tls, connect_timeout=timeout))
+    return connect(replace(options, address=own.address, tls=own.tls, connect_timeout=timeout), key_frames=key_frames)
 
 
 def _shape(servable: Servable) -> object:

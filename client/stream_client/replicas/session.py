@@ -8,6 +8,7 @@ from stream_client.replicas.admission import Admission, ask
 from stream_client.replicas.calls import BalancedCalls
 from stream_client.replicas.placed import PlacedSession
 from stream_client.replicas.pool import Replicas
+from stream_client.transport.key_frames import KeyFrames
 from stream_client.transport.options import TransportOptions
 from stream_client.transport.session import Session
 
@@ -22,19 +23,20 @@ def connect_replicas(replicas: Replicas, options: TransportOptions) -> Session:
     :class:`~stream_client.errors.ConfigurationError`, with its name, for one that serves something else.
     """
     _wait(replicas, options.connect_timeout)
+    key_frames = KeyFrames()
     admission: Admission | None = None
     first: Session | None = None
     last_error: StreamClientError | None = None
     for replica in replicas.ready():
         try:
-            session = ask(replica, options, options.connect_timeout)
+            session = ask(replica, options, options.connect_timeout, key_frames)
         except ConnectError as error:
             replicas.lost(replica)
             last_error = error
             continue
         if admission is None or first is None:
             options = replace(options, model_name=session.servable.name)
-            first, admission = session, Admission(replicas, options, session.servable)
+            first, admission = session, Admission(replicas, options, session.servable, key_frames)
         admission.admit(replica, session)
     if admission is None or first is None:
         raise last_error or _nobody(replicas, options)

@@ -10,7 +10,7 @@ from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.transport.base import Transport
 from stream_client.transport.channel import Connection
 from stream_client.transport.image_format import ImageFormat, image_format
-from stream_client.transport.key_frames import KeyFrameTransport
+from stream_client.transport.key_frames import KeyFrames, KeyFrameTransport
 from stream_client.transport.line import UNKNOWN_LINE, LineSample, resolve, sample
 from stream_client.transport.options import TransportOptions
 from stream_client.transport.servable import (
@@ -48,8 +48,10 @@ def own_session(transport: Transport, name: str) -> Session:
     return Session(transport, Servable(name, "", (frame,), ()), ImageFormat(frame.name))
 
 
-def connect(options: TransportOptions, servables: Sequence[str] = ()) -> Session:
+def connect(options: TransportOptions, servables: Sequence[str] = (), key_frames: KeyFrames | None = None) -> Session:
     """Ask the server what it serves and choose the transport; ``servables``, where known, are listed in errors.
+
+    Sessions with the same ``key_frames`` may take each other's place.
 
     Raises :class:`~stream_client.errors.ConnectError`, :class:`~stream_client.errors.UnknownServableError`,
     :class:`~stream_client.errors.BadInputError`.
@@ -69,7 +71,7 @@ def connect(options: TransportOptions, servables: Sequence[str] = ()) -> Session
     made = StreamingTransport if options.api == "stream" else UnaryTransport
     transport: Transport = made(options, servable.name, options.parameters, shared_outputs=shared)
     if servable.takes_encoded and options.api == "stream":
-        transport = KeyFrameTransport(transport)
+        transport = KeyFrameTransport(transport, key_frames or KeyFrames())
     return Session(transport, servable, image, line, options.api == "stream")
 
 

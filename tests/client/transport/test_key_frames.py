@@ -9,7 +9,7 @@ from kserve_wire.encoded import ENCODED_FRAME, H264, AccessUnit, EncodedFrame, f
 from stream_client.frames import Tensor
 from stream_client.transport.base import Answer, Closed, Event, Listener, Request
 from stream_client.transport.image_format import encoded_tensor
-from stream_client.transport.key_frames import KeyFrameTransport
+from stream_client.transport.key_frames import KeyFrames, KeyFrameTransport
 
 KEY, OTHER = b"\x00\x00\x01\x65", b"\x00\x00\x01\x41"
 
@@ -49,8 +49,15 @@ class Line:
 
     def __init__(self) -> None:
         self.session = Session()
-        self.transport = KeyFrameTransport(self.session)
+        self.sent = KeyFrames()
+        self.transport = KeyFrameTransport(self.session, self.sent)
         self.reopen()
+
+    def move(self) -> None:
+        """To another transport of the run, as from replica to replica."""
+        self.transport.close()
+        self.transport = KeyFrameTransport(self.session, self.sent)
+        self.transport.open(lambda event: None)
 
     def reopen(self) -> None:
         self.transport.close()
@@ -91,6 +98,13 @@ def test_another_session_begins_at_the_key_frame() -> None:
     assert line.stream([15]) == [[8, 9, 10, 11, 12, 13, 14, 15]]
 
 
+def test_a_session_that_moves_to_another_server_begins_at_the_key_frame() -> None:
+    line = Line()
+    line.stream(range(6))
+    line.move()
+    assert line.stream([6, 7]) == [[0, 1, 2, 3, 4, 5, 6], [7]]
+
+
 def test_unanswered_requests_are_sent_again_after_what_they_need() -> None:
     line = Line()
     line.stream(range(11))
@@ -117,7 +131,7 @@ def test_a_key_frame_that_goes_ahead_of_its_picture_does() -> None:
 
 def test_what_is_kept_is_bounded() -> None:
     line = Line()
-    line.transport.MOST_BYTES = 1000
+    line.sent.MOST_BYTES = 1000
     for number in range(200):
         line.send(number, (number, KEY if number == 0 else OTHER + bytes(96)))
         line.answer(number)
@@ -150,7 +164,7 @@ def test_jpegs_go_through() -> None:
 def test_events_come_through() -> None:
     session = Session()
     events: list[Event] = []
-    KeyFrameTransport(session).open(events.append)
+    KeyFrameTransport(session, KeyFrames()).open(events.append)
     assert session.listener is not None
     session.listener(Closed(None))
     assert events == [Closed(None)]
