@@ -21,7 +21,7 @@ class Decoding(Generic[Item]):
     """
 
     BUFFERED = 2
-    """Items that are kept for a reader that is late."""
+    """Items that are kept for a reader that is late, unless :attr:`buffered` says otherwise."""
     AHEAD = 4
     """Items that a waiting thread decodes ahead of the reader."""
     CLOSE_SECONDS = 0.5
@@ -29,6 +29,7 @@ class Decoding(Generic[Item]):
 
     def __init__(self, name: str, decode: Callable[[], Generator[Item, None, None]], abort: Callable[[], None]) -> None:
         self.waits = False
+        self.buffered = self.BUFFERED
         self.held = False
         """Whether the thread has waited for the reader since the item before."""
         self._name = name
@@ -125,7 +126,7 @@ class Decoding(Generic[Item]):
     def _put(self, item: Item) -> bool:
         """Add an item; ``False`` after :meth:`interrupt`."""
         with self._changed:
-            full = len(self._items) >= (self.AHEAD if self.waits else self.BUFFERED)
+            full = len(self._items) >= (self.AHEAD if self.waits else self.buffered)
             self.held = full and self.waits
             if self.held:
                 self._changed.wait_for(lambda: len(self._items) <= 1 or self.interrupted)

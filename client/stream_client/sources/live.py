@@ -41,6 +41,8 @@ class LiveSource:
 
     BUFFERED = Decoding.BUFFERED
     """How many decoded frames are kept for the reader."""
+    PASSED_BUFFERED = 30
+    """How many that are not decoded. They are small, and others are made from them."""
 
     def __init__(self, feed: Feed, images: ImageOptions | None = None, clock: SteadyClock | None = None) -> None:
         self._live = feed.live
@@ -69,6 +71,7 @@ class LiveSource:
         """Let the feed pass H.264 on, where it can. Call this before :meth:`open`."""
         if isinstance(self._feed, PassableFeed):
             self._feed.pass_on()
+            self._decoding.buffered = self.PASSED_BUFFERED
 
     def open(self, within: float = math.inf) -> StreamInfo:
         """Connect and wait for the first frame, ``within`` seconds at most."""

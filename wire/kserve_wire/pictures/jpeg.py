@@ -19,7 +19,7 @@ def decode_image(data: bytes | bytearray | memoryview, max_pixels: int = MAX_PIX
         with PillowImage.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
             if image.width * image.height > max_pixels:
                 raise ValueError(f"an image of {image.width}x{image.height} pixels is too large to decode")
-            return np.asarray(image.convert("RGB"))
+            return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
     except (UnidentifiedImageError, OSError, SyntaxError, PillowImage.DecompressionBombError) as error:
         raise ValueError(f"not a JPEG or PNG that can be decoded ({len(data)} bytes)") from error
 
