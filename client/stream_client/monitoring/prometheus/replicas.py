@@ -37,7 +37,7 @@ def replica_families(runs: Sequence[tuple[Sequence[str], Sequence[ReplicaSnapsho
     for name, help_text, value in (
         ("in_flight_requests", "Requests without an answer.", lambda replica: replica.in_flight),
         ("sessions", "Streaming sessions that live there.", lambda replica: replica.sessions),
-        ("slow", "1: its 95th percentile is three times the others'.", lambda replica: replica.slow),
+        ("slow", "1: it is slow, or fails, and gets copies only.", lambda replica: replica.slow),
     ):
         family = GaugeMetricFamily(f"stream_client_replica_{name}", help_text, labels=_LABELS)
         for labels, replica in each:
