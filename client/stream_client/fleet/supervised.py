@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from stream_client.client import StreamClient
+from stream_client.controlled_run import ControlledRun, State
 from stream_client.errors import StreamClientError
 from stream_client.fleet.plan import StreamPlan
 from stream_client.monitoring.statistics import NamedStatistics
@@ -21,7 +22,8 @@ from stream_client.util.redact import redact
 
 logger = logging.getLogger(__name__)
 
-StreamState = Literal["starting", "running", "paused", "waiting", "ended", "stopped"]
+StreamState = State | Literal["waiting"]
+"""That of its run; ``waiting`` between a run that failed and the next one."""
 Complete = Callable[[Settings], Settings]
 """The settings of a run, with the model server of the fleet where they name none."""
 HISTORY = 50
@@ -64,8 +66,9 @@ class SupervisedStream:
         self._history: deque[tuple[float, str]] = deque(maxlen=HISTORY)
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._client: StreamClient | None = None
-        self._state: StreamState = "starting"
+        self._run: ControlledRun | None = None
+        self._rest: StreamState = "starting"
+        """The state while there is no run."""
         self._paused = paused
         self._stopping = False
         self._restarts = 0
@@ -84,26 +87,24 @@ class SupervisedStream:
         """Take no frame until :meth:`resume`, also in runs that begin meanwhile."""
         with self._lock:
             self._paused = True
-            if self._client is not None:
-                self._client.pause()
-                self._state = "paused"
+            if self._run is not None:
+                self._run.pause()
         self._note("paused")
 
     def resume(self) -> None:
         """Go on."""
         with self._lock:
             self._paused = False
-            if self._client is not None:
-                self._client.resume()
-                self._state = "running"
+            if self._run is not None:
+                self._run.resume()
         self._note("goes on")
 
     def stop(self) -> None:
         """End it for good. Returns at once."""
         with self._lock:
             self._stopping = True
-            if self._client is not None:
-                self._client.stop()
+            if self._run is not None:
+                self._run.stop()
         self._wake.set()
         self._thread.expect_end()
 
@@ -122,7 +123,7 @@ class SupervisedStream:
         ledger = snapshot.ledger
         return StreamStatus(
             self.plan.name,
-            self._state,
+            self._state(),
             ledger.delivered,
             sum(ledger.dropped.values()),
             sum(ledger.failed.values()),
@@ -132,63 +133,52 @@ class SupervisedStream:
             self._problem,
         )
 
+    def _state(self) -> StreamState:
+        with self._lock:
+            if self._run is None:
+                return self._rest
+            # Whether a run that has just ended was the last one is known in a moment.
+            return "waiting" if self._run.state in ("ended", "failed") else self._run.state
+
     def _work(self) -> None:
         while not self._stopping:
             began = time.monotonic()
             if self._run_once():
-                self._state = "stopped" if self._stopping else "ended"
-                self._note(self._state)
+                self._rest = "stopped" if self._stopping else "ended"
+                self._note(self._rest)
                 return
             self._restarts += 1
             if time.monotonic() - began > _LASTING:
                 self._backoff.reset()
             delay = self._backoff.next()
-            self._state = "waiting"
+            self._rest = "waiting"
             self._note(f"{self._problem}; again in {delay:.0f} s")
             self._wake.wait(delay)
-        self._state = "stopped"
+        self._rest = "stopped"
 
     def _run_once(self) -> bool:
         """Whether the stream is over: stopped, or a source with an end has ended well."""
-        try:
-            client, self._first = self._first or self._made(), None
-            client.on_start(lambda info: self._began())
-            with self._lock:
-                self._client = client
-                if self._stopping:
-                    return True
-            summary = client.run()
+        with self._lock:
+            self._run = run = ControlledRun(self._next, lambda info: self._note("runs"), paused=self._paused)
             if self._stopping:
-                return True
-            loss = summary.loss
-            if loss is not None:
-                raise loss
-            if summary.info is not None and summary.info.live:
-                raise StreamClientError("the source has ended")
-        except StreamClientError as error:
-            self._problem = redact(one_line(error.message))
-            return self._stopping
-        except Exception as error:
-            logger.exception("stream %s failed", self.plan.name)
-            self._problem = f"a fault of this program: {type(error).__name__}"
-            return self._stopping
-        finally:
-            with self._lock:
-                self._client = None
-        self._problem = ""
-        return True
+                run.stop()
+        run.run()
+        with self._lock:
+            self._run = None
+            self._rest = "waiting"
+        problem = run.problem
+        if problem is None and run.state == "ended" and run.info is not None and run.info.live:
+            problem = StreamClientError("the source has ended")
+        self._problem = "" if problem is None else redact(one_line(problem.message))
+        return problem is None or self._stopping
+
+    def _next(self) -> StreamClient:
+        client, self._first = self._first or self._made(), None
+        return client
 
     def _made(self) -> StreamClient:
         self.statistics = NamedStatistics(self.plan.name)
         return make_client(self._complete(self.plan.settings), observers=(self.statistics,), replicas=self._replicas)
-
-    def _began(self) -> None:
-        with self._lock:
-            self._state = "running"
-            if self._paused and self._client is not None:
-                self._client.pause()
-                self._state = "paused"
-        self._note("runs")
 
     def _note(self, text: str) -> None:
         self._history.append((time.time(), text))

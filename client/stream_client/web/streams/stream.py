@@ -5,11 +5,12 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from stream_client.controlled_run import OVER
 from stream_client.errors import ConfigurationError
 from stream_client.run_settings import Settings
 from stream_client.web.model_server import ModelServer
 from stream_client.web.streams.journal import Log
-from stream_client.web.streams.run import OVER, Run
+from stream_client.web.streams.run import Run
 
 Resolve = Callable[[Settings, Path], Settings]
 

@@ -4,12 +4,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from stream_client.controlled_run import State
 from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.statistics import StatisticsSnapshot
 from stream_client.plain_text import one_line
 from stream_client.util.redact import redact
 from stream_client.web.streams.places import shown
-from stream_client.web.streams.run import Run, State
+from stream_client.web.streams.run import Run
 from stream_client.web.streams.stream import Stream
 
 
