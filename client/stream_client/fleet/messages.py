@@ -1,5 +1,6 @@
 """What a fleet and its worker processes say to each other."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,10 +11,11 @@ from stream_client.monitoring.statistics import StatisticsSnapshot
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """The streams that a worker shall run, and which of them are paused."""
+    """The streams that a worker shall run, which of them are paused, and the level of its log."""
 
     plans: tuple[StreamPlan, ...] = ()
     paused: frozenset[str] = frozenset()
+    log_level: int = logging.WARNING
 
 
 @dataclass(frozen=True, slots=True)

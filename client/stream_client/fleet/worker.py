@@ -6,7 +6,6 @@ SIGTERM ends it, and so does the end of the fleet's process, whatever ended that
 import logging
 import os
 import signal
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,15 +19,19 @@ REPORT_SECONDS = 0.5
 
 
 def main() -> None:
-    """The arguments are the descriptor of the connection, and the level of the log."""
-    logging.basicConfig(level=int(sys.argv[2]), format="%(levelname)s: %(message)s")
+    """The fleet is at the other end of standard input."""
+    connection: Connection[Report, Assignment] = Connection(os.dup(0))
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)  # nothing else reads from the fleet
+    os.close(null)
+    logging.basicConfig(format="%(levelname)s: %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole foreground group; the fleet decides
     asked_to_end, write = os.pipe()
     os.set_blocking(write, False)
     signal.set_wakeup_fd(write)
     signal.signal(signal.SIGTERM, lambda *_: None)  # its number is in the pipe
     with suppress(EOFError, OSError):  # the fleet has ended
-        _work(Connection(int(sys.argv[1])), asked_to_end)
+        _work(connection, asked_to_end)
     if left_behind():
         os._exit(0)  # the end of Python would wait for what they wait for
 
@@ -43,6 +46,7 @@ def _work(connection: "Connection[Report, Assignment]", asked_to_end: int) -> No
                 return
             if ready:
                 assignment = connection.recv()
+                logging.getLogger().setLevel(assignment.log_level)
                 problems = fleet.apply(assignment.plans, assignment.paused)
             running = [each.snapshot() for each in fleet.statistics() if each.running]
             connection.send(Report(tuple(fleet.status()), tuple(running), problems))

@@ -97,13 +97,10 @@ class WorkerProcess:
 
     def _start(self) -> "Connection[Assignment, Report]":
         ours, theirs = Pipe()
-        level = str(logging.getLogger().getEffectiveLevel())
-        command = (sys.executable, "-m", "stream_client.fleet.worker", str(theirs.fileno()), level)
+        command = (sys.executable, "-m", "stream_client.fleet.worker")
         with self._lock, theirs:
             # Ctrl-C reaches the whole foreground group. This child must work until its owner ends it.
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], start_new_session=True
-            )
+            self._process = subprocess.Popen(command, stdin=theirs.fileno(), start_new_session=True)
             self._connection = ours
             self._send()
             if self._stopping.is_set():

@@ -1,5 +1,6 @@
 """Many streams, spread over worker processes. None harms another, and no process the others."""
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -59,10 +60,11 @@ class WorkerFleet:
         self._plans = {name: plan for name, plan in wanted.items() if name not in problems}
         self._paused = self._paused if paused is None else frozenset(paused)
         self._spread()
+        level = logging.getLogger().getEffectiveLevel()
         for number, worker in enumerate(self._workers):
             names = [name for name, place in self._places.items() if place == number]
             assigned = [replace(self._plans[name], settings=self._settings(name)) for name in names]
-            worker.assign(Assignment(tuple(assigned), self._paused & set(names)))
+            worker.assign(Assignment(tuple(assigned), self._paused & set(names), level))
         return problems
 
     def status(self) -> list[StreamStatus]:
