@@ -72,7 +72,8 @@ class RecordingIndex:
             version = self._database.execute("PRAGMA user_version").fetchone()[0]
             if version > _VERSION:
                 raise SinkError(f"{self._path} is of a newer version of this program: use that one", option="sinks")
-            self._database.executescript(f"{_TABLES} PRAGMA user_version = {_VERSION};")
+            if version < _VERSION:  # what is there is not written again: the disk may be full
+                self._database.executescript(f"{_TABLES} PRAGMA user_version = {_VERSION};")
 
     def begin(self, stream: str, path: Path, clock: float) -> Segment:
         """A segment that is written from now on, at ``path`` in the folder."""

@@ -112,8 +112,8 @@ class RecordingSink:
             ) from error
         self._index = RecordingIndex(root)
         self._labels = LabelLog(self._index, self._stream)
+        self._remove_surplus()  # first of all: the disk may be full
         self._take_up()
-        self._remove_surplus()
         if info.sound is not None:
             self._sound = AudioFeed(info.sound, self._names.path(0.0).suffix.lower())
 
