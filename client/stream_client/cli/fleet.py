@@ -5,7 +5,6 @@ import logging
 import signal
 import sys
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,8 +16,8 @@ from stream_client.cli.status import status_of
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError
 from stream_client.fleet.fleet import Fleet
-from stream_client.fleet.plan import StreamPlan, read_plans
-from stream_client.fleet.states import FRESH, IN_MEMORY, FleetStates, Wanted
+from stream_client.fleet.plan import StreamPlan, check_stream, read_plans
+from stream_client.fleet.states import IN_MEMORY, FleetStates, Wanted, states_file
 from stream_client.fleet.supervised import Complete, StreamStatus
 from stream_client.fleet.workers import WorkerFleet
 from stream_client.monitoring.options import MetricsOptions
@@ -122,7 +121,7 @@ def _states(streams: Path, given: Path | None) -> FleetStates:
     if given is not None:
         return FleetStates(given)
     try:
-        return FleetStates(streams.with_suffix(".state.sqlite"))
+        return FleetStates(states_file(streams))
     except ConfigurationError as error:
         print(f"what is paused and removed is not kept: {error_line(error)}", file=sys.stderr, flush=True)
         return FleetStates(IN_MEMORY)
@@ -131,20 +130,17 @@ def _states(streams: Path, given: Path | None) -> FleetStates:
 def _steer(
     states: FleetStates, plans: Sequence[StreamPlan], asked: Sequence[tuple[str, Wanted]], *, show: bool
 ) -> None:
-    names = [plan.name for plan in plans]
     for name, _ in asked:
-        if name not in names:
-            raise ConfigurationError(f"there is no stream {name!r} in the file: {', '.join(names)}"[:500])
+        check_stream(name, plans)
     for name, wanted in asked:
         states.want(name, wanted)
-    streams, reported = states.status()
-    runs = reported is not None and time.time() - reported < FRESH
-    if not runs:
+    streams = states.status_now()
+    if streams is None:
         print("no fleet runs with this file now", file=sys.stderr)
     if show:
         wanted_now = states.wanted()
-        gone = [f"{name}: removed" for name in names if wanted_now.get(name) == "removed"]
-        print("\n".join([status_table(streams if runs else ()), *gone]))
+        gone = [f"{plan.name}: removed" for plan in plans if wanted_now.get(plan.name) == "removed"]
+        print("\n".join([status_table(streams or ()), *gone]))
 
 
 def _server(plans: Sequence[StreamPlan], options: EmbeddedOptions, stack: ExitStack) -> Complete:

@@ -43,6 +43,13 @@ def read_plans(path: Path) -> tuple[StreamPlan, ...]:
     return parse_plans(document, str(path))
 
 
+def check_stream(name: str, plans: Iterable[StreamPlan]) -> None:
+    """Raise :class:`.ConfigurationError` for a stream that is not among ``plans``."""
+    names = [plan.name for plan in plans]
+    if name not in names:
+        raise ConfigurationError(f"there is no stream {name!r} in the file: {', '.join(names)}"[:500])
+
+
 def parse_plans(document: Mapping[str, object], where: str) -> tuple[StreamPlan, ...]:
     """The streams of a document with the tables ``defaults`` and ``streams``."""
     for table in document:

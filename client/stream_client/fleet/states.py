@@ -27,6 +27,11 @@ CREATE TABLE IF NOT EXISTS fleet (only INTEGER PRIMARY KEY CHECK (only = 1), rep
 """
 
 
+def states_file(streams: Path) -> Path:
+    """Where the states of a fleet are, unless another file is named: beside its own file."""
+    return streams.with_suffix(".state.sqlite")
+
+
 class FleetStates:
     """The file ``path``, which is made where there is none. The fleet and those who steer it have it open at once.
 
@@ -77,6 +82,11 @@ class FleetStates:
             rows = self._database.execute(f"SELECT {', '.join(_COLUMNS)} FROM status ORDER BY name").fetchall()
             reported = self._database.execute("SELECT reported FROM fleet").fetchone()
         return [StreamStatus(*row) for row in rows], None if reported is None else float(reported[0])
+
+    def status_now(self) -> list[StreamStatus] | None:
+        """What the streams do now; ``None``: no fleet runs."""
+        streams, reported = self.status()
+        return streams if reported is not None and time.time() - reported < FRESH else None
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

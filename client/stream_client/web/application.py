@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 from stream_client.errors import ConfigurationError, SourceError, StreamClientError
 from stream_client.plain_text import one_line
 from stream_client.util.redact import redact
-from stream_client.web import catalog, health, live, login, metrics, uploads
+from stream_client.web import catalog, fleet, health, live, login, metrics, recordings, uploads
 from stream_client.web.guard import Guard
 from stream_client.web.seeds import live_signs, streamposeml
 from stream_client.web.state import State
@@ -34,7 +34,7 @@ def create(state: State) -> FastAPI:
         redoc_url=None,
         routes=[*live.routes(state), *live_signs.routes(state)],
     )
-    for part in (health, login, routes, uploads, catalog, teach, metrics):
+    for part in (health, login, routes, uploads, catalog, teach, recordings, fleet, metrics):
         app.include_router(part.router(state))
     app.include_router(watching.router())
     app.include_router(view.router())

@@ -36,6 +36,13 @@ class WebOptions:
             "folder to keep uploads and classifiers in", otherwise="a temporary one, removed at the end", metavar="DIR"
         ),
     )
+    recordings_dir: Path | None = field(
+        default=None,
+        metadata=setting("folder of recordings to search and play", otherwise="media_dir", metavar="DIR"),
+    )
+    fleet: Path | None = field(
+        default=None, metadata=setting("streams.toml of a fleet of this machine, to show and steer it", metavar="FILE")
+    )
     max_sessions: int = field(
         default=8, metadata=setting("live cameras of browsers at once", minimum=1, maximum=1000, metavar="N")
     )
@@ -63,6 +70,8 @@ class WebOptions:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.fleet is not None and not self.fleet.is_file():
+            raise ConfigurationError(f"{self.fleet} does not exist", option="fleet")
         if (self.certificate is None) != (self.key is None):
             missing = "tls_cert" if self.certificate is None else "tls_key"
             raise ConfigurationError("a certificate and its key go together", option=missing)
@@ -76,8 +85,9 @@ class WebOptions:
         for name, path in (("tls_cert", self.certificate), ("tls_key", self.key)):
             if path is not None and not path.is_file():
                 raise ConfigurationError(f"{path} does not exist", option=name)
-        if self.media_dir is not None and not self.media_dir.is_dir():
-            raise ConfigurationError(f"{self.media_dir} is no folder", option="media_dir")
+        for name, folder in (("media_dir", self.media_dir), ("recordings_dir", self.recordings_dir)):
+            if folder is not None and not folder.is_dir():
+                raise ConfigurationError(f"{folder} is no folder", option=name)
 
     @property
     def local(self) -> bool:

@@ -2,11 +2,12 @@
 import { api } from "/dom.js";
 import { LivePart } from "/live.js";
 import { logIn } from "/login.js";
+import { RecordingsPart } from "/recordings.js";
 import { StreamsPart } from "/streams.js";
 import { TeachPart } from "/teach.js";
 import { ViewPart } from "/view.js";
 
-const PARTS = { live: LivePart, teach: TeachPart, streams: StreamsPart, view: ViewPart };
+const PARTS = { live: LivePart, teach: TeachPart, streams: StreamsPart, view: ViewPart, recordings: RecordingsPart };
 const message = document.getElementById("message");
 const open = new Map();
 

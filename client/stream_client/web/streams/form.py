@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from stream_client.options import ClassifierOptions, RunOptions, StreamOptions
 from stream_client.publishing.options import SinkOptions
+from stream_client.recording.options import RecordingOptions
 from stream_client.run_settings import Settings
 from stream_client.sources.options import SourceOptions
 from stream_client.tracking.options import DetectionOptions
@@ -17,6 +18,7 @@ _GROUPS: dict[str, type] = {
     "stream": StreamOptions,
     "source": SourceOptions,
     "outputs": SinkOptions,
+    "recording": RecordingOptions,
     "classifier": ClassifierOptions,
     "detections": DetectionOptions,
     "servable": TransportOptions,
