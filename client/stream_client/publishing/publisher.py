@@ -172,7 +172,9 @@ class PublishingSink:
         except StreamClientError as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 - raised by write(), in the owner's thread
-            self._fail(SinkError(redact(f"{self.name}: {type(error).__name__}: {error}")))
+            failure = SinkError(redact(f"{self.name}: {type(error).__name__}: {error}"))
+            failure.__cause__ = error
+            self._fail(failure)
         finally:
             self._on_state("ended")
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from stream_client.publishing.bit_rate import BitRate
@@ -63,7 +63,9 @@ class Session:
         self._rate = BitRate(lowest=bounds.lowest_rate, tolerated=self.TOLERATED * bounds.latency)
         self._limit = None if bounds.rate == "auto" else bounds.rate
         self._tap = open_tap(track, self._limit)
+        self._last: RawFrame | None = None
         self._began_with: int | None = None
+        self._presented = -1
         self._known = False  # what waits on the line
         self._pausing = False
         self._blocked = 0.0
@@ -74,19 +76,21 @@ class Session:
     def begin(self, raw: RawFrame, within: float) -> None:
         """Connect and announce the stream, in ``within`` seconds. Nothing is sent yet."""
         self._wire.open(self.track, self._tap.first(raw), within)
-        self._began_with = raw.index
+        self._last, self._began_with = raw, raw.index
         self._looked = time.monotonic()
 
     def send(self, raw: RawFrame) -> list[EncodedFrame]:
         """Send ``raw`` and what else is new, if the line has room; what was sent."""
         if self._began_with not in (None, raw.index):
             self._tap.restart()  # opening took time: the stream begins with what is new now
-        self._began_with = None
+        self._last, self._began_with = raw, None
         return self._send(self._tap.encode(raw)) if self._has_room() else []
 
     def repeat(self) -> list[EncodedFrame]:
         """Send the last frame again, unless another output has just done so; what was sent."""
-        return self._send(self._tap.repeat(self.REPEAT_SECONDS)) if self._has_room() else []
+        if self._last is None or not self._has_room():
+            return []
+        return self._send(self._tap.repeat(self._last, self.REPEAT_SECONDS))
 
     def abort(self) -> None:
         """Make every waiting call fail now. Called from another thread."""
@@ -102,8 +106,10 @@ class Session:
 
     def _send(self, frames: list[EncodedFrame]) -> list[EncodedFrame]:
         for frame in frames:
+            # Another encoder begins at the frame's own time, which repetitions of the one before may have passed.
+            self._presented = max(frame.time, self._presented + 1)
             began = time.monotonic()
-            size = self._wire.send(frame)
+            size = self._wire.send(replace(frame, time=self._presented))
             now = time.monotonic()
             self._blocked = now - began
             if self._known:

@@ -1,5 +1,6 @@
 """Frames encoded once for all outputs that want the same of them."""
 
+import math
 import threading
 import time
 from collections import deque
@@ -64,9 +65,9 @@ class Tap:
         self._encoder.encode(raw, again=self.wants_key)
         return self._take()
 
-    def repeat(self, after: float) -> list[EncodedFrame]:
-        """As :meth:`encode`, with the last frame again if nothing was encoded for ``after`` seconds."""
-        self._encoder.repeat(after)
+    def repeat(self, raw: RawFrame, after: float) -> list[EncodedFrame]:
+        """As :meth:`encode`, with ``raw``, the last frame, again if nothing was encoded for ``after`` seconds."""
+        self._encoder.repeat(raw, after)
         return self._take()
 
     def restart(self) -> None:
@@ -95,7 +96,7 @@ class SharedEncoder:
         self._taps: list[Tap] = []
         self._last: RawFrame | None = None
         self._ticks = self._first_ticks = -1
-        self._encoded_at = self._next_key = 0.0
+        self._encoded_at, self._next_key = -math.inf, 0.0
         self._next_key_ticks = 0
         self._in_encoder: deque[tuple[int, RawFrame]] = deque()
 
@@ -116,18 +117,13 @@ class SharedEncoder:
     def encode(self, raw: RawFrame, *, again: bool = False) -> None:
         """Encode ``raw`` unless it has been; ``again``: in that case as a repetition."""
         with self._lock:
-            if self._last is None or raw.index > self._last.index:
-                self._last = raw
-                self._encode(raw, round(raw.time * CLOCK_RATE))
-                self._first_ticks = self._ticks
-            elif again:
-                self._encode_last()
+            self._encode_or_repeat(raw, again=again)
 
-    def repeat(self, after: float) -> None:
-        """Encode the last frame again if nothing was encoded for ``after`` seconds."""
+    def repeat(self, raw: RawFrame, after: float) -> None:
+        """Encode ``raw`` again if nothing was encoded for ``after`` seconds. A new encoder has not had it yet."""
         with self._lock:
             if time.monotonic() - self._encoded_at >= after:
-                self._encode_last()
+                self._encode_or_repeat(raw, again=True)
 
     def restart(self, tap: Tap) -> None:
         """``tap`` goes on with a key frame."""
@@ -147,13 +143,20 @@ class SharedEncoder:
         if len(self._taps) == 1:
             self._encoder.abort()
 
-    def _encode_last(self) -> None:
-        assert self._last is not None
+    def _encode_or_repeat(self, raw: RawFrame, *, again: bool) -> None:
+        if self._last is None or raw.index > self._last.index:
+            self._last = raw
+            self._encode(raw, round(raw.time * CLOCK_RATE))
+            self._first_ticks = self._ticks
+        elif again:
+            self._encode_again(self._last)
+
+    def _encode_again(self, raw: RawFrame) -> None:
         passed = max(0.0, time.monotonic() - self._encoded_at)
         ticks = self._ticks + round(passed * CLOCK_RATE)
         # A repetition has a later time: so it stands for a later moment, too.
-        moment = self._last.wall_clock + (ticks - self._first_ticks) / CLOCK_RATE
-        self._encode(replace(self._last, wall_clock=moment), ticks)
+        moment = raw.wall_clock + (ticks - self._first_ticks) / CLOCK_RATE
+        self._encode(replace(raw, wall_clock=moment), ticks)
 
     def _encode(self, raw: RawFrame, ticks: int) -> None:
         # A repetition may have passed the time of the frame after it.

@@ -88,3 +88,27 @@ def test_where_nobody_knows_what_is_on_the_way_everything_is_sent_and_nothing_is
     assert report.age < 60.0
     assert report.limited == 0.0
     session.close()
+
+
+def test_the_last_frame_is_repeated_also_where_the_bit_rate_has_changed_since() -> None:
+    way, report = Way(0), LineReport()
+    session = opened(way, report, Bounds(latency=0.5))
+    index = 0
+    while report.limit is None:  # nothing leaves the line
+        session.send(shown(index))
+        index += 1
+        time.sleep(0.01)
+    limited = report.limit
+    way.on_the_way = 0
+    while not session.repeat():
+        pass
+    while way.sent[-1].index < index:
+        session.send(shown(index))
+    while report.limit == limited:  # it rises while nothing new comes
+        session.repeat()
+        way.on_the_way = 0
+        time.sleep(0.01)
+    assert way.sent[-1].key
+    times = [frame.time for frame in way.sent]
+    assert times == sorted(set(times))
+    session.close()

@@ -95,7 +95,7 @@ def test_a_frame_whose_time_a_repetition_has_passed_still_comes_after_it() -> No
     make, pool = Maker(), EncoderPool()
     tap = pool.tap(make, "same", TRACK, None)
     tap.encode(shown(0))
-    assert [frame.index for frame in tap.repeat(after=0.0)] == [0]
+    assert [frame.index for frame in tap.repeat(shown(0), after=0.0)] == [0]
     tap.encode(shown(1, time=0.0))
     presentations = make.encoders[0].presentations
     assert presentations == sorted(set(presentations))
