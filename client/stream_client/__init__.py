@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from stream_client.sources.base import CountsUnreadable, Source
     from stream_client.sources.factory import SourceLike, open_source
     from stream_client.sources.options import SourceOptions
+    from stream_client.tracing.options import TracingOptions
     from stream_client.transport.base import Answer, Closed, Failure, Listener, Request, Transport
     from stream_client.transport.function import ModelFunction, Outputs
     from stream_client.transport.image_format import ImageFormat
@@ -170,6 +171,7 @@ __all__ = [
     "TensorSpec",
     "TlsOptions",
     "TooManyError",
+    "TracingOptions",
     "Transport",
     "TransportError",
     "TransportLike",
@@ -186,6 +188,7 @@ _MODULES = (
     "errors",
     "options",
     "processing.options",
+    "tracing.options",
     "embedded",
     "util.events",
     "frames",

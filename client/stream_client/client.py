@@ -25,6 +25,8 @@ from stream_client.replicas.shared import SharedReplicas
 from stream_client.replicas.snapshot import ReplicaSnapshot
 from stream_client.sinks.factory import SinkLike, as_sinks
 from stream_client.sources.factory import SourceLike, as_source
+from stream_client.tracing.options import TracingOptions
+from stream_client.tracing.tracer import Tracer
 from stream_client.transport.addresses import EMBEDDED
 from stream_client.transport.base import Transport
 from stream_client.transport.function import FunctionTransport, ModelFunction
@@ -57,6 +59,7 @@ class StreamClient:
     ``track_classifier`` labels each track that has key points (:class:`stream_client.classify.TrackClassifiers`).
     ``privacy`` hides faces, persons or the background before any sink, callback or ``postprocess`` sees a frame.
     Without ``pictures`` nobody looks at images: nothing is drawn here, and frames that are passed on stay black.
+    ``tracing`` sends traces of a share of the frames to an OpenTelemetry collector.
     ``on_start``, ``on_result`` and ``on_stop`` are subscribed as by the methods of these names.
 
     A client runs once. With the keyword ``postprocess_callback`` the result is a
@@ -90,6 +93,7 @@ class StreamClient:
         privacy: PrivacyOptions | None = None,
         pictures: bool = True,
         observers: Sequence[Observer] = (),
+        tracing: TracingOptions | None = None,
         on_start: Callable[[StreamInfo], object] | None = None,
         on_result: Callable[[Result], object] | None = None,
         on_stop: Callable[[Summary], object] | None = None,
@@ -114,9 +118,12 @@ class StreamClient:
             processing=self._processing,
             options=options,
             observers=observers,
+            tracer=None if tracing is None or tracing.otel_endpoint is None else Tracer(tracing),
         )
         self._events = RunEvents()
         self._supervisor = Supervisor(plan, self._events)
+        if plan.tracer is not None:
+            self.on_result(plan.tracer.resulted)
         if on_start is not None:
             self.on_start(on_start)
         if on_result is not None:

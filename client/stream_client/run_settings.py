@@ -35,6 +35,7 @@ from stream_client.sinks.labels import LabelsSink
 from stream_client.sinks.landmarks import LandmarksSink
 from stream_client.sources.factory import open_source
 from stream_client.sources.options import SourceOptions
+from stream_client.tracing.options import TracingOptions
 from stream_client.tracking.options import DetectionOptions
 from stream_client.transport.addresses import EMBEDDED
 from stream_client.transport.options import TlsOptions, TransportOptions
@@ -52,7 +53,7 @@ Settings = Mapping[str, object]
 OPTIONS: tuple[type, ...] = (
     *(StreamOptions, SourceOptions, SinkOptions, RecordingOptions, ClassifierOptions, DetectionOptions, EventOptions),
     *(PrivacyOptions, CollectOptions),
-    *(TransportOptions, TlsOptions, EmbeddedOptions, RunOptions),
+    *(TransportOptions, TlsOptions, EmbeddedOptions, RunOptions, TracingOptions),
 )
 """The options whose settings make up a run, in the order in which they are shown."""
 TLS = "tls"
@@ -109,6 +110,7 @@ def make_client(
         track_classifier=_track_classifier(given) if _follows(given) else None,
         privacy=read(PrivacyOptions, given),
         pictures=any(map(needs_pictures, every_sink)),
+        tracing=read(TracingOptions, given),
     )
 
 

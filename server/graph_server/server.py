@@ -1,6 +1,7 @@
 """The graph server: it serves a configuration on gRPC and REST."""
 
 import os
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ from graph_server.tls import server_credentials
 
 if TYPE_CHECKING:
     from graph_server.service.rest.server import RestServer
+    from kserve_wire.otlp import SpanExport
 
 DEFAULT_REST_WORKERS = 32
 UNIX = "unix:"
@@ -55,6 +57,7 @@ class ServerOptions:
     ``tfs``: TensorFlow Serving's API too, for models. ``exact_inputs``: see :class:`ServableCalls`.
     ``idle_seconds``: after how long idle servables are unloaded, 0 for never; it needs ``poll_seconds``.
     ``poll_seconds`` is the time between two checks for a changed configuration, 0 for no checks.
+    ``otel_endpoint``: the OpenTelemetry collector that gets the spans of requests that name their trace.
     """
 
     bind_address: str = "127.0.0.1"
@@ -76,6 +79,7 @@ class ServerOptions:
     exact_inputs: bool = True
     idle_seconds: float = 0.0
     poll_seconds: float = 0.0
+    otel_endpoint: str | None = None
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -117,7 +121,9 @@ class GraphServer:
             maximum_concurrent_rpcs=options.limits.calls,
         )
         self._calls = ServableCalls(self._live, Budgets(options.limits), exact_inputs=options.exact_inputs)
-        self._grpc.add_generic_rpc_handlers((InferenceService(self._calls, self._regions).handlers(),))
+        self._spans = None if options.otel_endpoint is None else _span_export(options.otel_endpoint)
+        service = InferenceService(self._calls, self._regions, None if self._spans is None else self._spans.add)
+        self._grpc.add_generic_rpc_handlers((service.handlers(),))
         if options.tfs:
             from graph_server.service.tfs.grpc_service import TensorFlowServing
 
@@ -190,6 +196,8 @@ class GraphServer:
         self._live.close()
         if self._faults is not None:
             self._faults.join()
+        if self._spans is not None:
+            self._spans.close()
 
     def _offered_regions(self) -> SharedMemoryRegions | None:
         """Shared memory, only for clients on this machine.
@@ -231,6 +239,17 @@ class GraphServer:
             if not host.startswith(UNIX):
                 port = self._port = bound
         return _target(options.hosts[0], port)
+
+
+def _span_export(endpoint: str) -> "SpanExport":
+    if re.fullmatch(r"https?://[^\s/@]+(/\S*)?", endpoint) is None:
+        raise ConfigError(f"{endpoint!r} is no collector: http://localhost:4318 is expected", option="otel_endpoint")
+    try:
+        from kserve_wire.otlp import SpanExport
+    except ImportError as missing:
+        text = "traces need OpenTelemetry: pip install 'ovms-stream-client[otel]'"
+        raise ConfigError(text, option="otel_endpoint") from missing
+    return SpanExport(endpoint, "graph-server")
 
 
 def _channel_arguments(options: ServerOptions) -> list[tuple[str, int | str]]:

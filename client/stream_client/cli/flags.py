@@ -15,6 +15,7 @@ from stream_client.processing.options import PrivacyOptions
 from stream_client.publishing.options import SinkOptions
 from stream_client.recording.options import RecordingOptions
 from stream_client.sources.options import SourceOptions
+from stream_client.tracing.options import TracingOptions
 from stream_client.tracking.options import DetectionOptions
 from stream_client.transport.options import TlsOptions, TransportOptions
 
@@ -89,6 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_settings(add, RunOptions, "limit_frames", "limit_stream_duration")
     add("--verbose", action="store_true", help="log what happens, and show tracebacks")
     add_settings(parser.add_argument_group("metrics").add_argument, MetricsOptions)
+    add_settings(parser.add_argument_group("traces").add_argument, TracingOptions)
     add = parser.add_argument_group("benchmark").add_argument
     add(
         "--benchmark",

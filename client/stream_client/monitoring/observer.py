@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from stream_client.frames import Stamps
+from stream_client.frames import Result, Stamps
 from stream_client.monitoring.events import EventsSnapshot
 from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.outputs import OutputSnapshot
@@ -67,6 +67,9 @@ class Observer:
 
     def sink_written(self, sink: str, waited: float, seconds: float, /) -> None:
         """A sink took a result in ``seconds``, which had ``waited`` seconds for it since its delivery."""
+
+    def result_written(self, sink: str, result: Result, began: float, ended: float, /) -> None:
+        """The same, with the result itself, and when the sink began and ended, by :func:`time.monotonic`."""
 
     def gauges(self, snapshot: FlowSnapshot, /) -> None:
         """Frames moved: the counts after that."""

@@ -1,5 +1,7 @@
 """How long a frame spent in each stage, from its stamps."""
 
+from itertools import pairwise
+
 from stream_client.frames import Stamps
 
 STAGES = (
@@ -28,7 +30,18 @@ def stage_durations(stamps: Stamps) -> dict[str, float]:
 
     A stage is ``nan`` where the frame did not pass one of its two ends.
     """
-    passed = (
+    passed = _passed(stamps)
+    return {stage: end - start for stage, start, end in zip(STAGES, passed, passed[1:], strict=False)}
+
+
+def stage_ends(stamps: Stamps) -> dict[str, tuple[float, float]]:
+    """Begin and end of each of :data:`STAGES`, in order; ``nan`` where the frame did not pass it."""
+    passed = _passed(stamps)
+    return dict(zip(STAGES, pairwise(passed), strict=True))
+
+
+def _passed(stamps: Stamps) -> tuple[float, ...]:
+    return (
         stamps.captured,
         stamps.offered,
         stamps.dequeued,
@@ -40,4 +53,3 @@ def stage_durations(stamps: Stamps) -> dict[str, float]:
         stamps.dispatched,
         stamps.delivered,
     )
-    return {stage: end - start for stage, start, end in zip(STAGES, passed, passed[1:], strict=False)}

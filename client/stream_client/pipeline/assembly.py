@@ -43,6 +43,7 @@ from stream_client.processing.results import (
 from stream_client.processing.small_frames import SmallFrames, restorer
 from stream_client.sinks.base import LandmarksUser, Sink
 from stream_client.sources.base import Holdable, Passable, Source
+from stream_client.tracing.tracer import Tracer
 from stream_client.transport.image_format import ImageFormat
 from stream_client.transport.line import LineProbe
 from stream_client.transport.servable import Servable
@@ -131,6 +132,7 @@ class Plan:
     processing: Processing
     options: RunOptions
     observers: Sequence[Observer] = ()
+    tracer: Tracer | None = None
 
 
 def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callbacks) -> Run:
@@ -179,6 +181,7 @@ def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callback
             on_server_loss=options.on_server_loss,
             retry_timeout=_server_timeout(options, info),
             request_timeout=options.request_timeout,
+            trace=None if plan.tracer is None else plan.tracer.parent_of,
         )
         opened.callback(sender.join)
         sender.open()

@@ -33,6 +33,7 @@ class Sender:
 
     ``convert`` makes the request's tensors from a frame. On loss of the server, policy ``retry``
     opens new sessions for ever or for ``retry_timeout`` seconds. The exchange decides about unanswered frames.
+    ``trace`` names the trace of the frame with that timestamp, empty for none.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Sender:
         on_server_loss: ServerLossPolicy,
         retry_timeout: float | None = None,
         request_timeout: float | None = None,
+        trace: Callable[[int], str] | None = None,
         backoff: Backoff | None = None,
     ) -> None:
         self._transport = transport
@@ -56,6 +58,7 @@ class Sender:
         self._policy = on_server_loss
         self._retry_timeout = retry_timeout
         self._request_timeout = request_timeout
+        self._trace = trace
         self._stopping = threading.Event()
         self._reconnector = Reconnector(
             "server",
@@ -131,7 +134,8 @@ class Sender:
 
     def _send(self, frame: Frame, dequeued: float) -> None:
         try:
-            request = Request(timestamp=frame.timestamp, inputs=self._convert(frame))
+            trace = "" if self._trace is None else self._trace(frame.timestamp)
+            request = Request(frame.timestamp, self._convert(frame), trace)
             converted = time.monotonic()
             data = self._transport.encode(request)
         except Exception:

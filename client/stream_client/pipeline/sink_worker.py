@@ -138,7 +138,9 @@ class SinkWorker:
         while (result := self._queue.get()) is not None:
             started = time.monotonic()
             wants_more = self._write(result)
-            self._observer.sink_written(self.name, started - result.stamps.delivered, time.monotonic() - started)
+            ended = time.monotonic()
+            self._observer.sink_written(self.name, started - result.stamps.delivered, ended - started)
+            self._observer.result_written(self.name, result, started, ended)
             if not wants_more:
                 return True
         return False

@@ -37,7 +37,7 @@ class Supervisor:
         self._plan = plan
         self._events = events
         self._connections = Connections()
-        self._observer = Observers([self._connections, *plan.observers])
+        self._observer = Observers([self._connections, *plan.observers, *([plan.tracer] if plan.tracer else [])])
         self._reader: Reader | None = None
         self._run: Run | None = None
         self._lock = threading.Lock()
@@ -176,6 +176,8 @@ class Supervisor:
         """Close what is left, check the ledger, wake everyone who waits."""
         run = self._run
         self._plan.server.close()
+        if self._plan.tracer is not None:
+            self._plan.tracer.close()
         self._error = self._error or error
         ledger = run.ledger if run is not None else LedgerSnapshot()
         self._summary = Summary(

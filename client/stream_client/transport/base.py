@@ -11,10 +11,14 @@ from stream_client.frames import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A frame for the server. ``timestamp`` (µs) is its key: unique and increasing in a session."""
+    """A frame for the server. ``timestamp`` (µs) is its key: unique and increasing in a session.
+
+    ``trace`` says which trace it belongs to, in W3C's form of ``traceparent``; empty: to none.
+    """
 
     timestamp: int
     inputs: Sequence[Tensor]
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

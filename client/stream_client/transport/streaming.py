@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import grpc
 
 from kserve_wire.names import TIMESTAMP, method_path
+from kserve_wire.tracing import PARAMETER as TRACE_PARENT
 from stream_client.errors import MisplacedError, ProtocolError, StreamClientError, TransportError, as_error
 from stream_client.transport.base import Answer, Closed, Event, Failure, Listener, Request
 from stream_client.transport.codec import InferResponse, decode_stream_response
@@ -88,10 +89,15 @@ class StreamingTransport:
         self._reader.start()
 
     def encode(self, request: Request) -> bytes:
-        """The request's bytes; the first of a session carries the parameters."""
-        parameters = self._parameters if self._first else {}
-        self._first = False
-        return self._link.encode(request, parameters)
+        """The request's bytes; the first of a session carries the parameters.
+
+        A trace is named in later requests only. OVMS does not look at their parameters. Those of the first one become
+        side packets, which graphs of a pool refuse.
+        """
+        if self._first:
+            self._first = False
+            return self._link.encode(request, self._parameters)
+        return self._link.encode(request, {TRACE_PARENT: request.trace} if request.trace else {})
 
     def send(self, timestamp: int, data: bytes) -> None:
         """Queue for the network."""

@@ -71,6 +71,11 @@ def build_parser() -> argparse.ArgumentParser:
     _add_switch(how, "--metrics_enable", "serve /metrics on the REST port")
     how.add_argument("--metrics_list", type=_names, metavar="NAME,...", help="which metrics (default: OVMS's default)")
     how.add_argument(
+        "--otel_endpoint",
+        metavar="URL",
+        help="send the spans of requests that name their trace to this OpenTelemetry collector (http://localhost:4318)",
+    )
+    how.add_argument(
         "--file_system_poll_wait_seconds",
         type=_seconds,
         default=1.0,

@@ -191,6 +191,7 @@ def _serve(options: argparse.Namespace) -> int:
             exact_inputs=not options.disable_input_count_validation,
             idle_seconds=options.idle_unload_timeout_seconds,
             poll_seconds=options.file_system_poll_wait_seconds,
+            otel_endpoint=options.otel_endpoint,
         ),
         read,
     )

@@ -13,7 +13,7 @@ from graph_server.errors import GraphError
 from graph_server.graph.calculator import Registry
 from graph_server.graph.definition import GraphDefinition
 from graph_server.graph.packet_types import ANY, PacketType
-from graph_server.graph.runtime import Graph, OutputListener
+from graph_server.graph.runtime import Graph, OutputListener, Watch
 
 
 class CallGraph(Protocol):
@@ -25,6 +25,9 @@ class CallGraph(Protocol):
 
     def limit_queue(self, packets: int, nbytes: int) -> None:
         """Limit the packets and bytes that wait inside. Call it before :meth:`start`."""
+
+    def watch(self, find: Watch | None) -> None:
+        """Tell about the calls of calculators. Call it before :meth:`start`."""
 
     def start(self, side_packets: Mapping[str, Any], listener: OutputListener) -> None:
         """Make the graph ready for packets."""
@@ -131,6 +134,7 @@ class PooledGraph:
         self._pool = pool
         self._started: StartedGraph | None = None
         self._limits: tuple[int, int] | None = None
+        self._watch: Watch | None = None
         self._aborted = False
         self._sound = False
         self._lock = threading.Lock()
@@ -144,6 +148,10 @@ class PooledGraph:
         """Limit the packets and bytes that wait inside. Call it before :meth:`start`."""
         self._limits = packets, nbytes
 
+    def watch(self, find: Watch | None) -> None:
+        """Tell about the calls of calculators. Call it before :meth:`start`."""
+        self._watch = find
+
     def start(self, side_packets: Mapping[str, Any], listener: OutputListener) -> None:
         """Wait for a free graph. Raises :class:`GraphError`."""
         started = self._pool.take(lambda: not self._aborted)
@@ -151,6 +159,7 @@ class PooledGraph:
             raise GraphError("the graph was cancelled", "CANCELLED")
         if self._limits is not None:
             started.graph.limit_queue(*self._limits)
+        started.graph.watch(self._watch)
         started.listener = listener
         with self._lock:
             self._started = started
@@ -186,6 +195,7 @@ class PooledGraph:
         if started is None:
             return
         started.listener = _discard
+        started.graph.watch(None)
         self._pool.put(started, sound=self._sound and started.graph.error is None)
 
     @property

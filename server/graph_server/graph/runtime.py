@@ -7,6 +7,7 @@ hands and face of this frame. The oldest timestamp runs first, so frames leave s
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,12 @@ logger = logging.getLogger(__name__)
 
 OutputListener = Callable[[str, Any, int], None]
 """Takes the name of an output stream, a packet's value and its timestamp. Calls are in order for each stream."""
+
+NodeListener = Callable[[Calculator, float, float], None]
+"""Takes a calculator that has run, and when it began and ended, in seconds of :func:`time.monotonic`."""
+
+Watch = Callable[[int], NodeListener | None]
+"""Gives the listener for the calls of a timestamp; ``None``: nobody wants to know."""
 
 _DEADLOCK_ALLOWANCE = 1_000
 
@@ -84,6 +91,7 @@ class Graph:
         self._flow = Dataflow((), self._bounds)
         self._max_timestamps = definition.max_queue_size
         self._max_bytes: int | None = None
+        self._watch: Watch | None = None
         self._running = 0
         self._sleeping = 0
         self._throttled = 0
@@ -108,6 +116,10 @@ class Graph:
     def limit_queue(self, timestamps: int, nbytes: int) -> None:
         """Let :meth:`add_packet` wait while this number of timestamps, or of bytes of input packets, is in progress."""
         self._max_timestamps, self._max_bytes = timestamps, nbytes
+
+    def watch(self, find: Watch | None) -> None:
+        """Tell the listener that ``find`` gives for a timestamp about every call of a calculator for it."""
+        self._watch = find
 
     def start(self, side_packets: Mapping[str, Any], listener: OutputListener) -> None:
         """Open every calculator. Raises :class:`GraphError` with the code ``FAILED_PRECONDITION``."""
@@ -248,7 +260,11 @@ class Graph:
         try:
             self._lock.release()
             try:
+                listener = None if self._watch is None else self._watch(timestamp)
+                began = 0.0 if listener is None else time.monotonic()
                 results = state.run(values, timestamp)
+                if listener is not None:
+                    listener(state.calculator, began, time.monotonic())
             finally:
                 self._lock.acquire()
                 self._running -= 1

@@ -15,6 +15,7 @@ from graph_server.service.session import StreamSession
 from graph_server.service.shared_memory import ClientMemory, SharedMemoryRegions
 from graph_server.service.shared_memory_calls import SharedMemoryCalls
 from graph_server.service.status import Refusal, UnmappedRefusal, final_text, plain
+from graph_server.service.traces import Export
 from kserve_wire.messages import (
     ModelMetadataRequest,
     ModelReadyRequest,
@@ -36,8 +37,11 @@ SERVER_NAME = "OpenVINO Model Server"
 class InferenceService:
     """Passes gRPC calls to :class:`ServableCalls`, and runs streaming sessions."""
 
-    def __init__(self, calls: ServableCalls, regions: SharedMemoryRegions | None = None) -> None:
-        """``regions``: offer shared memory, which is for clients on this machine only."""
+    def __init__(
+        self, calls: ServableCalls, regions: SharedMemoryRegions | None = None, export: Export | None = None
+    ) -> None:
+        """``regions``: offer shared memory, which is for clients on this machine only. ``export`` takes spans."""
+        self._export = export
         self._calls = calls
         self._regions = regions
         self._budgets = calls.budgets
@@ -134,7 +138,7 @@ class InferenceService:
 
         request = decode(first)
         budgets.enter_context(self._calls.use(request.message.model_name))
-        session = StreamSession(self._calls.current(), request, requests, self._budgets.limits, decode)
+        session = StreamSession(self._calls.current(), request, requests, self._budgets.limits, decode, self._export)
         if not context.add_callback(session.abandon):
             return None
         session.start()

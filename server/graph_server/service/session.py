@@ -4,6 +4,7 @@ Source: src/mediapipe_internal/mediapipegraphexecutor.hpp.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,6 +25,7 @@ from graph_server.service.packets import find_graph, output_message, push, side_
 from graph_server.service.responses import ResponseQueue
 from graph_server.service.shared_memory import SessionPlaces, deliver
 from graph_server.service.status import Refusal, UnmappedRefusal, execution_failed, graph_failed, precondition_failed
+from graph_server.service.traces import Export, SessionTraces
 
 _FIRST = "partial deserialization of first request"
 _SUBSEQUENT = "partial deserialization of subsequent requests"
@@ -47,8 +49,12 @@ class StreamSession:
         requests: Iterator[bytes],
         limits: Limits,
         decode: Callable[[bytes], InferRequest],
+        export: Export | None = None,
     ) -> None:
-        """``decode`` raises :class:`Refusal` for a request that is none, or for which there is no memory."""
+        """``decode`` raises :class:`Refusal` for a request that is none, or for which there is no memory.
+
+        ``export`` takes the spans of requests that name their trace.
+        """
         self._name = first.message.model_name
         self._definition = definition = find_graph(servables, self._name)
         self._first = first
@@ -62,6 +68,10 @@ class StreamSession:
         except GraphError as error:
             raise graph_failed(error) from error
         self._graph.limit_queue(min(definition.max_queue_size, limits.queued_packets), limits.session_bytes)
+        outputs = (port.name for port in definition.output_streams)
+        self._traces = None if export is None else SessionTraces(export, self._name, outputs)
+        if self._traces is not None:
+            self._graph.watch(self._traces.node_listener)
         self.responses = ResponseQueue(self.RESPONSES, self.RESPONSE_BYTES)
         self.refusal: Refusal | None = None
         """Why the call failed, if it did. Set before :attr:`responses` ends."""
@@ -94,11 +104,13 @@ class StreamSession:
             self.refusal = execution_failed(f"INTERNAL: {type(error).__name__}: {error}")
         finally:
             self._graph.cancel()
+            if self._traces is not None:
+                self._traces.close()
             self.responses.end()
 
     def _run_graph(self) -> None:
         try:
-            self._answered(self._first, _FIRST)
+            self._push(self._first, _FIRST)
             del self._first  # otherwise its frame would live as long as the session
             while self._read_one():
                 pass
@@ -122,23 +134,29 @@ class StreamSession:
             return False
         if data is None:
             return False
+        received = time.monotonic()
         try:
             request = self._decode(data)
             self._validate(request)
         except Refusal as refusal:
             self._tell(refusal, _VALIDATE)
         else:
-            self._answered(request, _SUBSEQUENT)
+            self._push(request, _SUBSEQUENT, received)
         if self._graph.error is not None:
             self._call.failed()  # and once more when the graph has ended, as OVMS counts
             return False
         return True
 
-    def _answered(self, request: InferRequest, stage: str) -> None:
+    def _push(self, request: InferRequest, stage: str, received: float | None = None) -> None:
+        """``received``: when it came, for its trace; ``None`` for the first one, which cannot have any."""
         try:
             timestamp = timestamp_of(request)
             self._places.expect(request, timestamp)
+            if self._traces is not None and received is not None:
+                self._traces.received(request, timestamp, received)
             push(self._graph, request, self._ports, timestamp)
+            if self._traces is not None:
+                self._traces.pushed(timestamp)
         except Refusal as refusal:
             self._tell(refusal, stage)
         else:
@@ -159,6 +177,8 @@ class StreamSession:
         message, raw = output_message(self._name, self._definition, {stream: value}, timestamp)
         self.responses.put(encode_stream_response(message, deliver(message, raw, self._places.of(timestamp))))
         self._call.responded(timestamp)
+        if self._traces is not None:
+            self._traces.answered(stream, timestamp)
 
 
 def infer_once(servables: Servables, request: InferRequest, interface: Interface, watch: Watch) -> bytes:

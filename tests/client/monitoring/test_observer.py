@@ -19,6 +19,7 @@ CALLS: dict[str, tuple[object, ...]] = {
     "bytes_received": (2,),
     "line_measured": (LineSample(0.1, 0.01),),
     "sink_written": ("screen", 0.1, 0.2),
+    "result_written": ("screen", None, 0.1, 0.3),
     "gauges": (FlowSnapshot(in_flight=0, window=1, queued=0),),
     "state": ("server", "live"),
 }
