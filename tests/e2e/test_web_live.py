@@ -2,11 +2,13 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,15 @@ def result(page: Page, event: str = "drawn", *, picture: bool = False) -> Any:
     return page.evaluate(NEXT, [event, picture])
 
 
+def seen(page: Page) -> bool:
+    return bool(result(page)["persons"])
+
+
+def told(page: Page, label: str) -> bool:
+    found = result(page)["label"]
+    return found is not None and bool(found[0] == label)
+
+
 def image_of(found: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
     with Image.open(io.BytesIO(b64decode(found["picture"].partition(",")[2]))) as image:
         return np.asarray(image.convert("RGB"))
@@ -173,6 +184,38 @@ def test_a_class_is_recorded_while_its_button_is_held(application: Application, 
     assert clip.frames >= 4
     page.get_by_role("button", name="Delete").click()
     wait_until(lambda: not application.state.clips.all())
+
+
+@pytest.mark.timeout(300)  # the training alone takes half a minute, and more on a busy machine
+def test_two_classes_are_shown_and_told_apart(application: Application, tmp_path: Path) -> None:
+    clips = {"dancing": "dance.webm", "signing": "sign-again.mkv"}
+    cameras = {}
+    for label, clip in clips.items():
+        (tmp_path / label).mkdir()
+        cameras[label] = camera_of(shared("clips") / clip, tmp_path / label, "-t", "5")
+    for label, camera in cameras.items():
+        with browser_page(*CAMERA, f"--use-file-for-fake-video-capture={camera}") as page:
+            page.goto(application.url)
+            page.get_by_role("link", name="Teach").click()
+            page.locator("#teach").get_by_role("button", name="Start the camera").click()
+            wait_until(partial(seen, page))
+            page.get_by_label("Class", exact=True).fill(label)
+            page.get_by_role("button", name="Hold to record").hover()
+            page.mouse.down()
+            page.wait_for_timeout(5000)  # as long as somebody holds it
+            page.mouse.up()
+            page.get_by_role("heading", name=f"{label}: 1 clip").wait_for()
+            if label == "signing":
+                page.get_by_label("Window (ms)").fill("0")  # a busy machine sees too few frames for windows
+                page.get_by_role("button", name="Train").click()
+                page.get_by_text("mine is trained").wait_for(timeout=180_000)
+                wait_until(partial(told, page, label))
+                assert "accuracy is of that recording" in page.locator("#teach pre").inner_text()
+    with browser_page(*CAMERA, f"--use-file-for-fake-video-capture={cameras['dancing']}") as page:
+        page.goto(application.url)
+        page.get_by_label(re.compile("^Classifier")).select_option("mine")
+        start(page)
+        wait_until(partial(told, page, "dancing"))
 
 
 @pytest.mark.parametrize("way", ["auto", pytest.param("webrtc", marks=needs_aiortc)])

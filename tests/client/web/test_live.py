@@ -105,6 +105,11 @@ def test_a_result_names_its_frame_and_when_that_was_captured(live: ClientConnect
         assert body == b""
 
 
+def test_a_frame_that_comes_before_the_pipeline_is_there_is_answered(live: ClientConnection) -> None:
+    live.send(frame(JPEG, 1, jpeg()))
+    assert [head["number"] for head, _ in results(live, 1)] == [1]
+
+
 def test_h264_is_decoded_from_a_key_frame_on(live: ClientConnection) -> None:
     units = h264(8)
     live.send(frame(DELTA, 0, units[1]))

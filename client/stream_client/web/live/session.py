@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from stream_client.errors import StreamClientError
-from stream_client.frames import Result
+from stream_client.frames import Image, Result
 from stream_client.util.extras import install_command
 from stream_client.util.redact import redact
 from stream_client.web.live.decoding import FrameDecoder
@@ -57,6 +57,8 @@ class LiveSession:
         self._answers: asyncio.Task[None] | None = None
         self._settings: asyncio.Task[None] | None = None
         self._recorder: Recorder | None = None
+        self._early: tuple[int, float, Image] | None = None
+        """The newest frame that came before the first pipeline was there. A browser waits for the answer to some."""
         self._newest = -1
         self._size = (1, 1)
         self._dropped = 0
@@ -135,7 +137,9 @@ class LiveSession:
         self._size = (image.shape[1], image.shape[0])
         if self._pipeline is not None:
             self._pipeline.put(frame.number, frame.captured, image)
-        elif self._settings is None:
+            return
+        self._early = (frame.number, frame.captured, image)
+        if self._settings is None:
             self._settings = asyncio.create_task(self._change(LiveSettings()))
 
     async def _take_text(self, text: str) -> None:
@@ -183,6 +187,9 @@ class LiveSession:
             return
         before, answers = self._pipeline, self._answers
         self._pipeline = pipeline
+        if self._early is not None:
+            pipeline.put(*self._early)
+            self._early = None
         self._answers = asyncio.create_task(self._answer(pipeline))
         await self._say({"settings": settings.model_dump()})
         if before is not None and answers is not None:

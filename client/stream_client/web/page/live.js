@@ -287,6 +287,7 @@ export class LivePart {
   }
 
   status(status) {
+    this.loseOld(); // the browser gives no new frames while many are held
     if (status.keyFrame) this.encoder?.restart();
     else this.server = status;
   }
