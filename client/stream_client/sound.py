@@ -67,11 +67,12 @@ class SoundTrack:
     """The first audio stream of a source. The source's thread puts packets in, and outputs listen.
 
     ``steady``: codec, rate and channels cannot change within the stream. Where they may, as in a transport stream,
-    an output should take decoded sound. Outputs listen before the first frame is read: what came before
+    an output should take decoded sound. ``decoder`` is for packets that are not of ``stream``. Outputs listen
+    before the first frame is read: what came before
     :meth:`begin` is kept for them.
     """
 
-    def __init__(self, stream: av.AudioStream, *, steady: bool) -> None:
+    def __init__(self, stream: av.AudioStream, *, steady: bool, decoder: av.AudioCodecContext | None = None) -> None:
         self._keeper = av.open(io.BytesIO(), "w", format="nut")
         # The source may be closed before an output begins; this copy of the codec's parameters stays.
         self.template: av.AudioStream = self._keeper.add_stream_from_template(stream)
@@ -84,6 +85,7 @@ class SoundTrack:
         self._listeners: list[SoundListener] = []
         self._early: deque[tuple[av.Packet[av.AudioStream], float]] | None = deque(maxlen=_MOST_EARLY)
         self._offset = 0.0
+        self._decoder = decoder
 
     def listen(self, *, decoded: bool) -> SoundListener:
         """A listener for packets, or for decoded sound."""
@@ -129,7 +131,7 @@ class SoundTrack:
         if not decoders:
             return
         try:
-            frames = packet.decode()
+            frames = packet.decode() if self._decoder is None else self._decoder.decode(packet)
         except av.error.FFmpegError:
             return  # damaged, or in a codec that this stream did not begin with
         at, begin = time, _seconds(packet)

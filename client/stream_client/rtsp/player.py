@@ -14,6 +14,7 @@ from stream_client.rtsp.messages import Packet, interleaved
 from stream_client.rtsp.reception import Reception
 from stream_client.rtsp.reorder import ReorderBuffer
 from stream_client.rtsp.reports import SenderReport, says_bye, sender_report
+from stream_client.rtsp.sound import PlayedSound, SoundBeside, SoundClock, SoundDepacketiser, sound_track
 from stream_client.rtsp.udp_receiver import UdpReceiver
 
 _CHANNELS = re.compile(r"interleaved=([0-9]{1,3})\b")
@@ -28,10 +29,11 @@ On a local network packets are out of order by less than a millisecond, over the
 
 @dataclass(frozen=True, slots=True)
 class _Datagram:
-    """A packet of RTP, or of RTCP (``report``)."""
+    """A packet of RTP, or of RTCP (``report``), of the video or of the ``sound``."""
 
     data: bytes
     report: bool = False
+    sound: bool = False
 
 
 class Player:
@@ -50,6 +52,9 @@ class Player:
         self._udp: UdpReceiver | None = None
         self._depacketiser: Depacketiser | None = None
         self._report: SenderReport | None = None
+        self.sound: PlayedSound | None = None
+        """What comes with the video, once it is played: within the connection only."""
+        self._sound_channel: int | None = None
 
     @property
     def url(self) -> str:
@@ -67,7 +72,11 @@ class Player:
         response = connection.begin("DESCRIBE", {"Accept": "application/sdp"})
         headers = response.headers
         base = headers.get("content-base") or headers.get("content-location") or connection.url
-        return video_track(response.body.decode("utf-8", "replace"), base)
+        text = response.body.decode("utf-8", "replace")
+        track = video_track(text, base)
+        if track is not None and not track.finite:
+            self.sound = sound_track(text, track.presentation)
+        return track
 
     def play(self, track: PlayedTrack) -> None:
         """Ask for ``track``'s packets."""
@@ -77,23 +86,35 @@ class Player:
             if refusal.status != _UNSUPPORTED_TRANSPORT:
                 raise
             self._set_up(track, udp=not self._wants_udp)
+        if self.sound is not None and not self._set_up_sound(self.sound):
+            self.sound = None
         self._connection.request("PLAY", track.presentation, {"Range": "npt=0.000-"})
 
-    def access_units(self, track: PlayedTrack) -> Iterator[AccessUnit]:
-        """Each access unit as soon as it is complete, until the server ends the stream."""
+    def access_units(self, track: PlayedTrack) -> Iterator[AccessUnit | SoundBeside]:
+        """Each access unit as soon as it is complete, and the sound between them, until the server ends the stream."""
         depacketiser = self._depacketiser = Depacketiser(track.payload_type, track.format)
+        beside = None if self.sound is None else _Beside(self.sound, track.clock_rate)
         reception = Reception(track.clock_rate)
         next_report = time.monotonic() + _REPORT_SECONDS
         packets = self._interleaved(reception) if self._udp is None else self._datagrams(self._udp, reception)
         for packet in packets:
             now = time.monotonic()
+            if packet.sound:
+                if beside is not None:
+                    yield from beside.take(packet, now)
+                continue
             if packet.report:
                 self._report = sender_report(packet.data) or self._report
                 reception.take_report(packet.data, now)
+                if beside is not None and self._report is not None:
+                    beside.clock.report(depacketiser.time_of(self._report.timestamp), self._report.time, sound=False)
                 if says_bye(packet.data):
                     return
             else:
-                yield from depacketiser.take(packet.data)
+                for unit in depacketiser.take(packet.data):
+                    if beside is not None:
+                        beside.clock.video(unit.time, now)
+                    yield unit
             if now >= next_report:
                 next_report = now + _REPORT_SECONDS
                 self._send_report(reception.report(now))
@@ -136,6 +157,20 @@ class Player:
             raise
         self._udp = receiver
 
+    def _set_up_sound(self, sound: PlayedSound) -> bool:
+        """Whether the server sends the sound, too. Without it the video is played alone."""
+        if self._udp is not None:
+            return False
+        first = self._channel + 2
+        transport = {"Transport": f"RTP/AVP/TCP;unicast;interleaved={first}-{first + 1}"}
+        try:
+            response = self._connection.request("SETUP", sound.control, transport)
+        except RtspError:
+            return False
+        channels = _CHANNELS.search(response.headers.get("transport", ""))
+        self._sound_channel = int(channels[1]) if channels is not None else None
+        return channels is not None
+
     def _interleaved(self, reception: Reception) -> Iterator[_Datagram]:
         """Packets of the connection."""
         while True:
@@ -144,7 +179,10 @@ class Player:
             except RtspError:  # a request of the server, or a fault of it
                 self._connection.skip_to_packet()
                 continue
-            if isinstance(message, Packet) and message.channel == self._channel:
+            sound = self._sound_channel
+            if isinstance(message, Packet) and sound is not None and message.channel in (sound, sound + 1):
+                yield _Datagram(message.data, report=message.channel == sound + 1, sound=True)
+            elif isinstance(message, Packet) and message.channel == self._channel:
                 reception.take(message.data, time.monotonic())
                 yield _Datagram(message.data)
             elif isinstance(message, Packet) and message.channel == self._channel + 1:
@@ -186,3 +224,21 @@ class Player:
             self._udp.send_report(report)
         else:
             self._connection.send(interleaved(self._channel + 1, report))
+
+
+class _Beside:
+    """Puts the sound's packets together and beside the video."""
+
+    def __init__(self, track: PlayedSound, video_rate: int) -> None:
+        self.clock = SoundClock(video_rate, track.rate)
+        self._depacketiser = SoundDepacketiser(track)
+
+    def take(self, packet: _Datagram, now: float) -> Iterator[SoundBeside]:
+        """The sound that ends with the next packet, where it has a place."""
+        if packet.report:
+            if report := sender_report(packet.data):
+                self.clock.report(self._depacketiser.time_of(report.timestamp), report.time, sound=True)
+            return
+        for sound in self._depacketiser.take(packet.data):
+            if placed := self.clock.place(sound, now):
+                yield placed

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Generator, Iterator
 from fractions import Fraction
-from typing import Protocol
+from typing import Protocol, cast
 
 import av
 import av.error
 
 from stream_client.rtsp.depacketiser import AccessUnit
 from stream_client.rtsp.description import PlayedTrack
+from stream_client.rtsp.sound import PlayedSound, SoundBeside
+from stream_client.sound import SoundTrack
 from stream_client.sources.damage import Damage
-from stream_client.sources.feed import FeedFrame, FeedProperties
+from stream_client.sources.described_sound import described_track
+from stream_client.sources.feed import FeedFrame, FeedProperties, FeedSound
 from stream_client.sources.pixel_bound import Refusals, bound
 from stream_client.sources.timeline import MediaTimes
 from stream_client.util.container import microseconds
@@ -21,7 +24,7 @@ _NOMINAL_RATE = Fraction(30)
 class PlaysTrack(Protocol):
     """What the access units come from."""
 
-    def access_units(self, track: PlayedTrack) -> Iterator[AccessUnit]:
+    def access_units(self, track: PlayedTrack) -> Iterator[AccessUnit | SoundBeside]:
         """Each access unit as soon as it is complete, until the stream ends."""
 
     def capture_time(self, time: int, clock_rate: int) -> int | None:
@@ -29,11 +32,16 @@ class PlaysTrack(Protocol):
 
 
 def decoded(
-    name: str, track: PlayedTrack, player: PlaysTrack, found: Callable[[FeedProperties], None]
-) -> Generator[FeedFrame, None, None]:
+    name: str,
+    track: PlayedTrack,
+    player: PlaysTrack,
+    found: Callable[[FeedProperties], None],
+    sound: PlayedSound | None = None,
+) -> Generator[FeedFrame | FeedSound, None, None]:
     """Decode what ``player`` plays; ``found`` learns the stream's properties with the first frame.
 
-    ``name`` is for messages. Raises :class:`.SourceCodecError`, and what ``player`` raises.
+    ``sound`` is what comes between the access units. ``name`` is for messages. Raises :class:`.SourceCodecError`, and
+    what ``player`` raises.
     """
     decoder = av.CodecContext.create(track.format.codec, "r")
     assert isinstance(decoder, av.VideoCodecContext)
@@ -50,6 +58,9 @@ def decoded(
         return FeedFrame(frame, time if times is None else times.place(time), captured, damage.shows(frame))
 
     for unit in player.access_units(track):
+        if isinstance(unit, SoundBeside):
+            yield sound_of(unit)
+            continue
         if unit.begins:
             damage.lost()
         if unit.damaged:
@@ -70,7 +81,21 @@ def decoded(
                     frame_rate=track.frame_rate or decoder.framerate or None,
                     finite=track.finite,
                     sample_aspect_ratio=decoder.sample_aspect_ratio,
+                    sound=track_of(sound),
                 )
             )
         yield from map(timed, frames)
     yield from map(timed, decoder.decode(None))
+
+
+def track_of(sound: PlayedSound | None) -> SoundTrack | None:
+    """The track that outputs listen to."""
+    return None if sound is None else described_track(sound.codec, sound.rate, sound.channels, sound.parameters)
+
+
+def sound_of(beside: SoundBeside) -> FeedSound:
+    """The sound as a feed gives it."""
+    packet = cast("av.Packet[av.AudioStream]", av.Packet(beside.sound.data))
+    packet.pts = packet.dts = beside.sound.time
+    packet.time_base, packet.is_keyframe = Fraction(1, beside.rate), True
+    return FeedSound(packet, beside.microseconds)

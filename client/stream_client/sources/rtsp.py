@@ -11,7 +11,8 @@ from stream_client.errors import RtspError, SourceError, SourceTimeoutError
 from stream_client.rtsp.description import PlayedTrack
 from stream_client.rtsp.formats import H264
 from stream_client.rtsp.player import Player
-from stream_client.sources.access_units import decoded
+from stream_client.rtsp.sound import SoundBeside
+from stream_client.sources.access_units import decoded, sound_of, track_of
 from stream_client.sources.feed import FeedFrame, FeedProperties, FeedSound, LiveInput
 from stream_client.sources.ffmpeg_feed import FfmpegFeed
 from stream_client.sources.passing import Passing, with_parameter_sets
@@ -112,25 +113,30 @@ class RtspFeed:
                 if self.properties.codec or pause == _RELEASE_PAUSES[-1] or not faulty:
                     raise
 
-    def _pass(self, track: PlayedTrack) -> Generator[FeedFrame, None, None]:
+    def _pass(self, track: PlayedTrack) -> Generator[FeedFrame | FeedSound, None, None]:
         """Frames that are not decoded, but for the first one."""
         passing = Passing()
         for unit in self._player.access_units(track):
+            if isinstance(unit, SoundBeside):
+                yield sound_of(unit)
+                continue
             data = with_parameter_sets(unit.data, track.parameter_sets)
             for frame in passing.take(data, unit.time, damaged=unit.damaged):
                 picture = passing.picture
                 assert picture is not None
                 if not self.properties.codec:
-                    self.properties = FeedProperties(codec="h264", frame_rate=track.frame_rate or None)
+                    self.properties = FeedProperties(
+                        codec="h264", frame_rate=track.frame_rate or None, sound=track_of(self._player.sound)
+                    )
                 time = round(frame.stamp * 1_000_000 / track.clock_rate)
                 captured = self._player.capture_time(frame.stamp, track.clock_rate)
                 yield FeedFrame(picture, time, captured, frame.damaged, encoded=frame.encoded)
 
-    def _decode(self, track: PlayedTrack) -> Generator[FeedFrame, None, None]:
+    def _decode(self, track: PlayedTrack) -> Generator[FeedFrame | FeedSound, None, None]:
         def found(properties: FeedProperties) -> None:
             self.properties = properties
 
-        return decoded(self.live.name, track, self._player, found)
+        return decoded(self.live.name, track, self._player, found, self._player.sound)
 
 
 def _is_clear(refusal: RtspError) -> bool:
