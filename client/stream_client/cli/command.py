@@ -40,7 +40,7 @@ _COMMANDS = {
     "find": "stream_client.cli.find",
 }
 """Commands with flags of their own."""
-_EXTRAS = {"train": "train", "evaluate": "train", "web": "web", "batch": "parquet"}
+_EXTRAS = {"train": "train", "evaluate": "train", "distill": "distill", "web": "web", "batch": "parquet"}
 """The extras that commands need."""
 
 

@@ -2,12 +2,14 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from stream_client.cli.last_resort import end_now
 from stream_client.cli.parser import Parser
 from stream_client.cli.setting_flags import add_settings
 from stream_client.cli.status import status_of
@@ -199,4 +201,4 @@ def main(arguments: Sequence[str]) -> int:
         return status_of(run, arguments)
     except KeyboardInterrupt:
         print("interrupted: --resume goes on from the last evaluation", file=sys.stderr)
-        raise
+        end_now(128 + signal.SIGINT)  # everything is closed; Python would take seconds to free PyTorch

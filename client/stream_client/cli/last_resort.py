@@ -4,6 +4,7 @@ import os
 import select
 import signal
 import threading
+from typing import NoReturn
 
 SECONDS = 1.8
 _STOPPING = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
@@ -42,7 +43,7 @@ class LastResort:
                 return
 
 
-def end_now(status: int, text: str = "") -> None:
+def end_now(status: int, text: str = "") -> NoReturn:
     """End the process without waiting for anything. ``text`` goes to standard error if that takes it."""
     if text and select.select([], [2], [], 0)[1]:
         os.write(2, f"error: {text}\n".encode())
