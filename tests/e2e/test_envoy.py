@@ -100,18 +100,20 @@ def test_a_file_loses_nothing_when_a_server_behind_envoy_goes(
 def test_sessions_are_spread_and_those_of_a_drained_server_move(
     servers: Callable[..., GraphServer], tmp_path: Path
 ) -> None:
+    """Not always evenly: a light call that is open when a session begins counts as much as a session."""
     three = [servers() for _ in range(3)]
 
-    def active() -> list[int]:
-        return sorted(of["rq_active"] for of in envoy.hosts().values())
+    def spread(count: int) -> bool:
+        active = [of["rq_active"] for of in envoy.hosts().values()]
+        return len(active) == count and min(active) > 0 and sum(active) == 6
 
     with Envoy(tmp_path, addresses(*three)) as envoy:
         envoy.wait_for(3)
         streams = Streams(envoy.address, 6)
         try:
-            wait_until(lambda: active() == [2, 2, 2])
+            wait_until(lambda: spread(3))
             three[0].drain()
-            wait_until(lambda: active() == [3, 3])
+            wait_until(lambda: spread(2))
         finally:
             streams.finish()
 
