@@ -32,8 +32,8 @@ class SpanExport:
     TIMEOUT = 2.0
     """Seconds for a batch, with further tries."""
 
-    FINISH = 0.8
-    """Seconds at the end for what waits; what is on its way then is given up soon."""
+    FINISH = 0.4
+    """Seconds at the end for what waits, and as long again for what is on its way. Ctrl-C ends a run within 2 s."""
 
     def __init__(self, endpoint: str, service: str) -> None:
         # They tell every failure; the exporter below tells the first one.

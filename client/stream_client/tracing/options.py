@@ -27,9 +27,9 @@ class TracingOptions:
         url = self.otel_endpoint
         if url is None:
             return
-        check_url(url, "otel_endpoint")
         if not url.startswith(("http://", "https://")) or split_credentials(url)[1] is not None:
             raise ConfigurationError(
                 f"{redact(url)}: http://host:4318 or https:// is expected; tokens go into OTEL_EXPORTER_OTLP_HEADERS",
                 option="otel_endpoint",
             )
+        check_url(url, "otel_endpoint")
