@@ -65,10 +65,10 @@ def tipped(
     """The frames, turned about the hips after :data:`STANDS` seconds; the hips sink to the floor meanwhile."""
     for index, image in enumerate(frames):
         share = min(1.0, max(0.0, (index / rate - STANDS) / seconds))
-        grey = tuple(int(value) for value in image[:20].mean(axis=(0, 1)))
+        gray = tuple(int(value) for value in image[:20].mean(axis=(0, 1)))
         sink = round(0.25 * image.shape[0] * share)
         turned = PillowImage.fromarray(image).rotate(
-            -90 * side * share, PillowImage.Resampling.BILINEAR, center=hips, translate=(0, sink), fillcolor=grey
+            -90 * side * share, PillowImage.Resampling.BILINEAR, center=hips, translate=(0, sink), fillcolor=gray
         )
         yield np.asarray(turned)
 

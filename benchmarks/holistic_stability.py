@@ -3,7 +3,7 @@
     python benchmarks/holistic_stability.py [CLIP or VIDEO …] [--seeds 1 2] [--rate 0.0001] [--frames N] [--json FILE]
 
 MediaPipe 0.10.21's `solutions.holistic` (its own virtual environment, made at first use) against its own landmarks, a
-share `--rate` of the bytes of every frame changed by one grey level; then ours against the same, the frames as they
+share `--rate` of the bytes of every frame changed by one gray level; then ours against the same, the frames as they
 are. Clips of ../shared (default: all) have golden landmarks; of a video file MediaPipe makes them first. The columns
 are those of holistic_parity.py. Ratios are our presence over MediaPipe's own.
 """

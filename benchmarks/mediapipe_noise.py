@@ -3,7 +3,7 @@
     python benchmarks/mediapipe_noise.py     # 20 minutes on two cores
 
 MediaPipe 0.10.21 finds landmarks in the shared clips 16 times, each time with another byte in ten thousand of each
-frame changed by one grey level, and they are compared with its golden landmarks (holistic_stability.py): in all frames
+frame changed by one gray level, and they are compared with its golden landmarks (holistic_stability.py): in all frames
 of a clip, and in its first.
 """
 

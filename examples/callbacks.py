@@ -16,7 +16,7 @@ def started(info: StreamInfo) -> None:
     print(f"{info.width}x{info.height} at {float(info.frame_rate or 0):.0f} frames/s")
 
 
-def labelled(result: Result) -> None:
+def labeled(result: Result) -> None:
     counts[result.label.name if result.label else "nobody"] += 1
 
 
@@ -27,4 +27,4 @@ def stopped(summary: Summary) -> None:
 
 
 video = sys.argv[1] if len(sys.argv) > 1 else ensure_clip()
-StreamClient(video, on_start=started, on_result=labelled, on_stop=stopped).run()
+StreamClient(video, on_start=started, on_result=labeled, on_stop=stopped).run()

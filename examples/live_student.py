@@ -4,7 +4,7 @@
 
 The graph gives landmarks and, by its own pose classifier, the teacher, labels; the training buffer turns them into
 windows; a small network learns in a thread of its own, from each new window and, to forget nothing, from some
-older ones out of the buffer. Each window is judged before it is learnt from; in the first pass that is the loss of
+older ones out of the buffer. Each window is judged before it is learned from; in the first pass that is the loss of
 windows never seen before. The teacher may be wrong: the student learns to agree with it, no more. ``--dry-run``
 prints the windows instead.
 """
@@ -27,7 +27,7 @@ from stream_client.training.buffer import LandmarkWindow, TrainingBuffer, augmen
 SCHEMA = FeatureSchema()
 WINDOW = WindowSpec(length_ms=300, overlap_ms=267, rate=30)
 REPLAYED = 4
-"""Older windows that are learnt from again with each new one."""
+"""Older windows that are learned from again with each new one."""
 Array = npt.NDArray[np.float64]
 
 
@@ -125,7 +125,7 @@ def draw(losses: list[float], path: Path, block: int = 20) -> None:
     pen = ImageDraw.Draw(picture)
     top = max(means)
     points = [(50 + 570 * i / max(1, len(means) - 1), 280 - 250 * mean / top) for i, mean in enumerate(means)]
-    pen.line([(50, 20), (50, 280), (620, 280)], "grey")
+    pen.line([(50, 20), (50, 280), (620, 280)], "gray")
     pen.line(points, "steelblue", 3)
     pen.text((6, 24), f"{top:.2f}", "black")
     pen.text((6, 272), "0", "black")

@@ -2,7 +2,7 @@
 
     python examples/own_postprocessing.py [VIDEO] [--out annotated.mp4]
 
-Here: a bar for the label's score, and everything grey while nobody is seen.
+Here: a bar for the label's score, and everything gray while nobody is seen.
 """
 
 import argparse

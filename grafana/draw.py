@@ -130,7 +130,7 @@ def draw_lines(axes: Axes, panel: dict[str, Any], data: Data) -> None:
 
 
 def draw_heat(axes: Axes, panel: dict[str, Any], data: Data) -> None:
-    """Buckets over time; Prometheus's buckets hold the smaller ones too, so neighbours are subtracted."""
+    """Buckets over time; Prometheus's buckets hold the smaller ones too, so neighbors are subtracted."""
     series = sorted(data.series(panel["targets"][0]), key=lambda one: float(one[0]))
     grid = np.zeros((len(series), math.ceil(data.end - data.start)))
     for row, (_, at, values) in enumerate(series):

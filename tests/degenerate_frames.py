@@ -3,7 +3,7 @@
     python -m tests.degenerate_frames [--frames 1000] [--seed 1]
 
 Frames of a person alternate with frames of one pixel, one row, one column, 10,000 by 10 pixels, more pixels in a row
-than OpenCV takes, all black, all white, noise, grey, with alpha, and with the person cut, folded into a line or far too
+than OpenCV takes, all black, all white, noise, gray, with alpha, and with the person cut, folded into a line or far too
 large: so regions of one frame are looked at in another in which they make no sense. They go through one streaming
 session; each kind goes through a unary call as well.
 
@@ -73,7 +73,7 @@ def kinds(person: Frame, random: np.random.Generator) -> dict[str, Frame]:
         "black": np.zeros_like(person),
         "white": np.full_like(person, 255),
         "noise": random.integers(0, 256, person.shape, np.uint8),
-        "grey": cv2.cvtColor(person, cv2.COLOR_RGB2GRAY)[..., None],
+        "gray": cv2.cvtColor(person, cv2.COLOR_RGB2GRAY)[..., None],
         "alpha": cv2.cvtColor(person, cv2.COLOR_RGB2RGBA),
         "cut": person[top : top + height // 2, left : left + width // 2],
         "folded": cv2.resize(person, (width, 4)),

@@ -44,7 +44,7 @@ def _join(parts: list[str], output: str) -> list[onnx.NodeProto]:
 def pose_points() -> onnx.ModelProto:
     """x and y of the pose's landmarks refined by the heat map, as MediaPipe does; the rest is passed on.
 
-    Source: mediapipe/calculators/util/refine_landmarks_from_heatmap_calculator.cc: the centre of mass of a 7x7
+    Source: mediapipe/calculators/util/refine_landmarks_from_heatmap_calculator.cc: the center of mass of a 7x7
     window around each landmark, where the heat map is confident there (0.5). The window comes by a mask.
     """
     float32, int64 = np.float32, np.int64

@@ -1,4 +1,4 @@
-"""The values that flow from a source to the sinks: frozen, slotted, without behaviour.
+"""The values that flow from a source to the sinks: frozen, slotted, without behavior.
 
 Arrays in them are views where possible. Whoever receives one may read it and must not write to it;
 a stage that changes pixels makes its own array.
@@ -128,7 +128,7 @@ class Landmarks:
     """MediaPipe's landmarks of one person, float32, in its order of points.
 
     ``pose`` is [33, 5]: x and y over the image's width and height, z on the scale of x, visibility and presence in 0…1.
-    ``pose_world`` is [33, 3]: metres, the middle of the hips is the origin. ``left_hand`` and ``right_hand`` are [21,
+    ``pose_world`` is [33, 3]: meters, the middle of the hips is the origin. ``left_hand`` and ``right_hand`` are [21,
     3] and ``face`` is [468, 3], as the first three columns of ``pose``; ``None`` where they are not seen. ``size`` is
     the image's width and height in pixels. Points may lie outside of it.
     """
@@ -155,7 +155,7 @@ class Landmarks:
         return points
 
     def world(self) -> npt.NDArray[np.float64]:
-        """Body in metres, float64 [75, 3], laid out as :meth:`pixels`; hands are NaN."""
+        """Body in meters, float64 [75, 3], laid out as :meth:`pixels`; hands are NaN."""
         points = np.full((POSE_POINTS + 2 * HAND_POINTS, 3), np.nan)
         points[:POSE_POINTS] = self.pose_world
         return points

@@ -20,7 +20,7 @@ __all__ = ["FakeTransport", "ModelFunction", "Outputs", "echo", "frames"]
 
 
 def frames(count: int, width: int = 64, height: int = 48) -> Iterator[Image]:
-    """``count`` different frames, RGB uint8 [height, width, 3]: frame ``i`` is grey, of level ``i`` modulo 256."""
+    """``count`` different frames, RGB uint8 [height, width, 3]: frame ``i`` is gray, of level ``i`` modulo 256."""
     for index in range(count):
         yield np.full((height, width, 3), index % 256, np.uint8)
 

@@ -1,4 +1,4 @@
-"""A local replacement for OpenVINO Model Server: same files, same models, same behaviour on the wire."""
+"""A local replacement for OpenVINO Model Server: same files, same models, same behavior on the wire."""
 
 import sys
 from importlib.metadata import version

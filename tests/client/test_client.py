@@ -108,9 +108,9 @@ def test_a_missing_label_does_not_hold_its_picture_for_ever(clip: Path, server: 
     results: list[Result] = []
     _run(str(clip), results.append, server.address, join_timeout=0.05)
     assert [result.frame.index for result in results] == list(range(30))
-    labelled = [result.frame.index for result in results if result.label is not None]
-    assert labelled
-    assert all(index % 3 for index in labelled)
+    labeled = [result.frame.index for result in results if result.label is not None]
+    assert labeled
+    assert all(index % 3 for index in labeled)
 
 
 @pytest.mark.parametrize("window", [1, 4])

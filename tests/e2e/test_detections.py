@@ -42,7 +42,7 @@ def test_a_detector_is_read_and_followed(model: Path, clip: Path, tmp_path: Path
         assert len(rows) == 30
         for row in rows:
             assert [(one["class"], one["track"]) for one in row["detections"]] == [("person", 1), ("bicycle", 2)]
-            # 64x48 on 64x64: 8 pixels of grey above.
+            # 64x48 on 64x64: 8 pixels of gray above.
             assert row["detections"][0]["box"] == [8, 8, 24, 32]
         refused = run_client(*flags, "--detections", "ssd")
     assert refused.returncode != 0

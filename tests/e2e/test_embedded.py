@@ -58,11 +58,9 @@ def test_a_video_comes_back_with_landmarks_and_labels(person: Path, tmp_path: Pa
     assert "40 frames: 40 delivered, 0 dropped, 0 failed" in done.stderr
     lines = [json.loads(line) for line in (tmp_path / "labels.jsonl").read_text().splitlines()]
     assert [line["frame"] for line in lines] == list(range(40))
-    labelled = [line for line in lines if line["label"] is not None]
-    assert len(labelled) > 30
-    assert {tuple(sorted(line["scores"])) for line in labelled} == {
-        ("plank", "push-up bottom", "squatting", "standing")
-    }
+    labeled = [line for line in lines if line["label"] is not None]
+    assert len(labeled) > 30
+    assert {tuple(sorted(line["scores"])) for line in labeled} == {("plank", "push-up bottom", "squatting", "standing")}
     drawn, plain = read_back(tmp_path / "out.mp4"), read_back(person)
     assert len(drawn) == 40
     changed = np.abs(drawn[30][1].astype(int) - plain[30][1]).max(axis=2) > 60

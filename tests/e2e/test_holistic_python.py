@@ -54,7 +54,7 @@ def demo() -> Path:
     return ensure_clip()
 
 
-def labelled(clip: Path, transport: TransportOptions, *, frames: int = FRAMES) -> list[Result]:
+def labeled(clip: Path, transport: TransportOptions, *, frames: int = FRAMES) -> list[Result]:
     with StreamClient(clip, transport=transport, options=RunOptions(limit_frames=frames)) as client:
         return list(client)
 
@@ -67,8 +67,8 @@ def scores(result: Result) -> list[float]:
 def test_the_outputs_are_those_of_the_native_graph(
     native: TransportOptions, python: TransportOptions, demo: Path
 ) -> None:
-    expected = labelled(demo, native)
-    found = labelled(demo, python)
+    expected = labeled(demo, native)
+    found = labeled(demo, python)
     assert [result.frame.index for result in found] == list(range(FRAMES))
     assert any(result.label is not None for result in expected)
     for ours, theirs in zip(found, expected, strict=True):
@@ -78,16 +78,16 @@ def test_the_outputs_are_those_of_the_native_graph(
 
 
 def test_unary_calls_are_served_too(native: TransportOptions, python: TransportOptions, demo: Path) -> None:
-    expected = labelled(demo, replace(native, api="unary"), frames=8)
-    found = labelled(demo, replace(python, api="unary"), frames=8)
+    expected = labeled(demo, replace(native, api="unary"), frames=8)
+    found = labeled(demo, replace(python, api="unary"), frames=8)
     assert any(result.label is not None for result in expected)
     assert [scores(result) for result in found] == [pytest.approx(scores(result), abs=1e-3) for result in expected]
 
 
 def test_sessions_have_a_tracking_of_their_own(python: TransportOptions, demo: Path) -> None:
-    alone = labelled(demo, python, frames=20)
+    alone = labeled(demo, python, frames=20)
     together: list[list[Result]] = []
-    threads = [threading.Thread(target=lambda: together.append(labelled(demo, python, frames=20))) for _ in range(2)]
+    threads = [threading.Thread(target=lambda: together.append(labeled(demo, python, frames=20))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -112,4 +112,4 @@ def test_what_is_no_frame_fails_the_call_and_leaves_the_server(
     with pytest.raises(grpc.RpcError) as refused:
         unary(python.address, made)
     assert "Error occurred during graph execution" in str(refused.value.details())
-    assert len(labelled(demo, python, frames=2)) == 2
+    assert len(labeled(demo, python, frames=2)) == 2

@@ -19,7 +19,7 @@ from tools.attacks.server_requests import INFER, post
 
 
 def png_of(width: int, height: int, said_height: int | None = None) -> bytes:
-    """A grey image without content, of a few kilobytes; it may say another height than it has."""
+    """A gray image without content, of a few kilobytes; it may say another height than it has."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

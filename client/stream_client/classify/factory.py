@@ -55,7 +55,7 @@ def open_track_classifier(options: ClassifierOptions) -> TrackClassifiers:
     """A classifier for each track, of one model directory; raises :class:`.ConfigurationError`."""
     if options.classifier is None or options.classifier.startswith(("http://", "https://")):
         raise ConfigurationError(
-            "tracks are labelled by a model directory, not by a scoring server", option="classifier"
+            "tracks are labeled by a model directory, not by a scoring server", option="classifier"
         )
     first = open_classifier(options)
     check_fits_key_points(first)
@@ -63,11 +63,11 @@ def open_track_classifier(options: ClassifierOptions) -> TrackClassifiers:
 
 
 def check_fits_key_points(classifier: PoseClassifier) -> None:
-    """Raise :class:`.ConfigurationError` for a model that needs more than a detector's key points: hands, or metres."""
+    """Raise :class:`.ConfigurationError` for a model that needs more than a detector's key points: hands, or meters."""
     schema = classifier.schema
     if getattr(schema, "space", "world") == "world" or getattr(schema, "hands", ()):
         raise ConfigurationError(
-            "the model takes hands or landmarks in metres, which a detector's key points are not: "
+            "the model takes hands or landmarks in meters, which a detector's key points are not: "
             "train it on features in the frame, without hands",
             option="classifier",
         )

@@ -2,7 +2,7 @@
 
 All features are invariant to where the person stands and how large they appear: lengths are divided by the torso's
 length and by the hips' width, positions are taken relative to the body. Landmarks must have one unit on all axes:
-pixels, or metres; normalised image coordinates have to be multiplied by width and height first.
+pixels, or meters; normalised image coordinates have to be multiplied by width and height first.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""The pose network's own output as features, for models that bring their normalisation with them."""
+"""The pose network's own output as features, for models that bring their normalization with them."""
 
 import hashlib
 from collections.abc import Mapping

@@ -48,13 +48,13 @@ def build_parser() -> argparse.ArgumentParser:
     """The flags of ``analyze``."""
     parser = Parser(
         "ovms-stream-client analyze",
-        "Label videos: how many frames each label has, when, and for how long; and the labelled videos.",
+        "Label videos: how many frames each label has, when, and for how long; and the labeled videos.",
         "example: ovms-stream-client analyze dance.mp4 --classifier models/dance --out analyzed/ "
         "--label_colors correct=green,incorrect=red",
     )
     add = parser.add_argument
     add("video", nargs="+", type=Path, help="the videos")
-    add("--out", type=Path, metavar="DIR", help="folder for labelled videos and labels (VIDEO.mp4, VIDEO.labels.jsonl)")
+    add("--out", type=Path, metavar="DIR", help="folder for labeled videos and labels (VIDEO.mp4, VIDEO.labels.jsonl)")
     add("--json", type=Path, metavar="FILE", help="write the figures to this file")
     add("--label_colors", default="", metavar="LABEL=COLOR,…", help="colors of labels on the frame, by name or #rrggbb")
     add_settings(parser.add_argument_group("classifier in the client").add_argument, ClassifierOptions)

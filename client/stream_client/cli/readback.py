@@ -34,7 +34,7 @@ Start it while a run with --input_stream testsrc publishes, for instance:
   ovms-stream-client --input_stream testsrc:1280x720@30 --output_stream rtsp://host:8554/live
   ovms-stream-client readback rtsp://host:8554/live --limit_stream_duration 30
 
-Latency is the difference of two wall clocks: on two machines, keep them synchronised (NTP, PTP).
+Latency is the difference of two wall clocks: on two machines, keep them synchronized (NTP, PTP).
 """
 
 

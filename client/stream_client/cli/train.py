@@ -35,7 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The flags of ``train``."""
     parser = Parser(
         "ovms-stream-client train",
-        "Train a classifier of poses or movements on labelled clips or landmark tables.",
+        "Train a classifier of poses or movements on labeled clips or landmark tables.",
         "example: ovms-stream-client train --data clips/ --out models/exercises --window_ms 1000",
     )
     parser.add_argument(
@@ -61,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--no_background",
         action="store_true",
-        help="leave out the unlabelled time of annotated clips, which is learnt as `unknown` otherwise",
+        help="leave out the unlabeled time of annotated clips, which is learned as `unknown` otherwise",
     )
     parser.add_argument(
         "--no_unknown", action="store_true", help="no guard: what was never shown gets one of the labels, too"

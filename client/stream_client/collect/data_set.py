@@ -54,7 +54,7 @@ class Annotations(Protocol):
 class DataSet:
     """Frames in ``folder/images/LABEL/NAME.jpg``, as ``train --data folder/images`` takes them, and annotations beside.
 
-    Frames without a label are in ``unlabelled``. What an earlier run left there is kept, its annotations too.
+    Frames without a label are in ``unlabeled``. What an earlier run left there is kept, its annotations too.
     """
 
     def __init__(self, folder: Path, kind: DataFormat) -> None:
@@ -64,7 +64,7 @@ class DataSet:
 
     def add(self, sample: Sample) -> None:
         """Write a frame; raises :class:`OSError`."""
-        label = "unlabelled" if sample.label is None else _file_name(sample.label)
+        label = "unlabeled" if sample.label is None else _file_name(sample.label)
         path = Path("images") / label / f"{sample.name}.jpg"
         (self._folder / path).parent.mkdir(parents=True, exist_ok=True)
         PillowImage.fromarray(sample.image).save(self._folder / path, quality=_QUALITY)

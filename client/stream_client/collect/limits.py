@@ -68,8 +68,8 @@ def _around(image: Image, boxes: Sequence[Box]) -> Image:
 
 
 def difference_hash(image: Image) -> int:
-    """64 bits: whether each of 8 x 8 places is brighter than its left neighbour (dHash, Neal Krawetz, 2013)."""
+    """64 bits: whether each of 8 x 8 places is brighter than its left neighbor (dHash, Neal Krawetz, 2013)."""
     small = PillowImage.fromarray(image).convert("L").resize((9, 8), PillowImage.Resampling.BOX)
-    grey = np.asarray(small, np.int16)
-    bits = (np.diff(grey, axis=1) > 0).ravel()
+    gray = np.asarray(small, np.int16)
+    bits = (np.diff(gray, axis=1) > 0).ravel()
     return int("".join("1" if bit else "0" for bit in bits), 2)

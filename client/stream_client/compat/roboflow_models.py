@@ -84,7 +84,7 @@ class ServableModel:
         self.processing = Processing(detector=reader)
 
     def predictions(self, result: Result) -> Mapping[str, Any]:
-        """Boxes by their centres, as Roboflow gives them, or the label with the scores of all."""
+        """Boxes by their centers, as Roboflow gives them, or the label with the scores of all."""
         if result.detections is not None:
             return {"predictions": _boxes(result.detections)}
         if result.label is None:

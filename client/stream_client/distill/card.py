@@ -41,7 +41,7 @@ def model_card(facts: Facts) -> str:
         ("output", f"`{ERRORS}`, FP32 [n, {joints}]: the error that the student expects, in meters"),
         ("teacher", facts.teacher),
         (
-            "learnt from",
+            "learned from",
             f"{counted(last.samples, 'sample')} of {counted(len(facts.streams), 'stream')}"
             f"{f' ({facts.failed} skipped)' if facts.failed else ''}, "
             f"{'varied' if facts.options.augmentation else 'as they are'}; no picture was kept",
@@ -59,7 +59,7 @@ def model_card(facts: Facts) -> str:
 {chr(10).join(f"| {name} | {text} |" for name, text in table)}
 
 On samples that were held out, the student is {1000 * best.mpjpe:.0f} mm from its teacher on average, and
-{best.pck:.1%} of the joints are within 150 mm. The mean pose of what was learnt from is
+{best.pck:.1%} of the joints are within 150 mm. The mean pose of what was learned from is
 {1000 * best.mean_pose:.0f} mm away. `curves.png` shows how it came to that.
 
 ```
@@ -73,7 +73,7 @@ elsewhere than in PyTorch.
 **Limits.** The errors are against the teacher, which errs itself, not against measured poses.
 {_held_out_note(facts)}
 The step was chosen on the held-out samples, which makes their figures a little too good. Persons, clothes and places
-that were not in the streams may look different to it. Check the licences of the videos and of the teacher before you
+that were not in the streams may look different to it. Check the licenses of the videos and of the teacher before you
 pass the model on.
 {_credits(facts)}"""
 

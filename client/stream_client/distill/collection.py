@@ -1,4 +1,4 @@
-"""The samples of a training: labelled in the background, the newest, older ones, and those that are held out."""
+"""The samples of a training: labeled in the background, the newest, older ones, and those that are held out."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ _TICK = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """What is there so far. ``held_out`` grows while streams are labelled."""
+    """What is there so far. ``held_out`` grows while streams are labeled."""
 
     producer: Producer
     memory: Memory

@@ -22,7 +22,7 @@ def draw(points: Sequence[Point], path: Path) -> None:
     above.set_ylabel("held out: distance to the teacher (mm)")
     above.set_ylim(bottom=0)
     above.legend()
-    below.plot(steps, [point.loss for point in points], color="grey")
+    below.plot(steps, [point.loss for point in points], color="gray")
     below.set_ylabel("loss")
     below.set_xlabel("steps")
     for axes in (above, below):

@@ -28,7 +28,7 @@ from stream_client.training.versions import choose_version, new_version
 class Distilled:
     """A student that was trained. ``folder`` is its version, ``table`` compares it with its teacher.
 
-    ``failed`` are the streams that were skipped, and what ended the labelling before the training, if something did.
+    ``failed`` are the streams that were skipped, and what ended the labeling before the training, if something did.
     """
 
     folder: Path

@@ -30,7 +30,7 @@ class Failed:
 class Producer:
     """Goes through the streams of a pass, and with ``loop`` through those of further passes, and puts their samples.
 
-    Streams to hold out are labelled in the first pass only. A stream that fails is skipped and counted; whatever else
+    Streams to hold out are labeled in the first pass only. A stream that fails is skipped and counted; whatever else
     goes wrong ends the work, and :attr:`error` has it. A context manager, which ends the work and its thread.
     """
 
@@ -83,7 +83,7 @@ class Producer:
 
     @property
     def held_out_done(self) -> bool:
-        """Whether all streams that are held out have been labelled; of parts of a single one, the stream itself."""
+        """Whether all streams that are held out have been labeled; of parts of a single one, the stream itself."""
         return self._held_out.is_set()
 
     def wait(self, seconds: float) -> bool:

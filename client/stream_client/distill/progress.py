@@ -9,7 +9,7 @@ class Point:
     """An evaluation after ``step`` steps and ``seconds`` of training. ``samples`` is how many had come by then.
 
     ``loss`` is the mean since the point before; ``mpjpe``, ``pck`` and ``expected`` are :class:`.Scores` on held-out
-    samples, ``mean_pose`` is the ``mpjpe`` of the mean pose of what was learnt from.
+    samples, ``mean_pose`` is the ``mpjpe`` of the mean pose of what was learned from.
     """
 
     step: int

@@ -43,7 +43,7 @@ class Student(nn.Module):  # type: ignore[misc]
         nn.init.zeros_(last.bias)
 
     def begin_with(self, mean_pose: Array) -> None:
-        """Answer with ``mean_pose`` [joints, 3] until something is learnt."""
+        """Answer with ``mean_pose`` [joints, 3] until something is learned."""
         with torch.no_grad():
             self.head[-1].bias.view(self.joints, 4)[:, :3] = torch.from_numpy(mean_pose)
 

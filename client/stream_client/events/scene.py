@@ -25,7 +25,7 @@ class Subject:
 
     ``track`` is its track, ``None`` where it has none. ``box`` is left, top, right, bottom in pixels, ``place`` the
     middle of the box's lower edge, where a person stands, as fractions of the frame. ``label`` is its own, where things
-    are labelled one by one, ``landmarks`` a person's.
+    are labeled one by one, ``landmarks`` a person's.
     """
 
     kind: str
@@ -142,10 +142,10 @@ def _points(rows: list[list[float]], axes: tuple[str, ...]) -> dict[str, Value]:
 
 
 def body_measures(landmarks: Landmarks) -> dict[str, Value]:
-    """Posture in numbers, from the landmarks in metres.
+    """Posture in numbers, from the landmarks in meters.
 
     ``torso_angle``: between the line from the hips' middle to the shoulders' and the vertical, in degrees, 0 upright,
-    180 head down. ``height``: from the lowest point to the highest, in metres. ``visibility``: the mean of shoulders
+    180 head down. ``height``: from the lowest point to the highest, in meters. ``visibility``: the mean of shoulders
     and hips, 0…1.
     """
     world = landmarks.pose_world

@@ -47,15 +47,15 @@ def decode_persons(outputs: Mapping[str, Tensor], sent: Size, shown: Size) -> tu
     unit = np.array([shown[0], shown[1], shown[0]], np.float32) * np.float32(sent[1] / shown[1])
     scale = np.array([sent[0], sent[1], sent[0]], np.float32) / unit
     persons = []
-    for number, points, metres in zip(rows.numbers, rows.landmarks, rows.world, strict=True):
-        if number < 1 or not np.isfinite(points[:POSE_POINTS]).all() or not np.isfinite(metres).all():
+    for number, points, meters in zip(rows.numbers, rows.landmarks, rows.world, strict=True):
+        if number < 1 or not np.isfinite(points[:POSE_POINTS]).all() or not np.isfinite(meters).all():
             continue
         placed = points.copy()
         placed[:, :3] *= scale
         hands = POSE_POINTS, POSE_POINTS + HAND_POINTS
         found = Landmarks(
             pose=placed[:POSE_POINTS],
-            pose_world=metres,
+            pose_world=meters,
             size=shown,
             left_hand=part(placed, hands[0], HAND_POINTS),
             right_hand=part(placed, hands[1], HAND_POINTS),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class LearningSnapshot:
-    """A training so far. ``samples`` were labelled to learn from, ``held_out`` to evaluate on.
+    """A training so far. ``samples`` were labeled to learn from, ``held_out`` to evaluate on.
 
     The rest is of the last evaluation, NaN before it: ``loss``; mean distances of joints to the teacher's in meters, of
     the student (``error``), as it expects them (``expected``) and of the mean pose; ``near`` is the share of joints

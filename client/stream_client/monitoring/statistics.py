@@ -26,7 +26,7 @@ BUCKETS = (
     *(0.1, 0.15, 0.2, 0.3, 0.5, 0.75),
     *(1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0),
 )
-"""Upper bounds in seconds, six a decade: neighbours differ by 5/3 at most, which bounds a quantile's error."""
+"""Upper bounds in seconds, six a decade: neighbors differ by 5/3 at most, which bounds a quantile's error."""
 CREDIBLE_CAMERA_LATENCY = 60.0
 """Seconds. A camera that is later, or whose frames come from the future, has a clock that is wrong."""
 

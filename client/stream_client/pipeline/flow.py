@@ -141,7 +141,7 @@ class AdaptiveWindow:
     With W frames in flight, a round trip R and the shortest round trip B seen lately, W·(1 - B/R) frames
     are waiting rather than being worked on. With fewer than ``waiting[0]`` the server could do more: the
     window grows by one. With more than ``waiting[1]`` only latency is gained: it shrinks. In between it stays.
-    :data:`SHORT_QUEUE` favours latency, :data:`LONG_QUEUE` (Linux's constants) throughput. One step
+    :data:`SHORT_QUEUE` favors latency, :data:`LONG_QUEUE` (Linux's constants) throughput. One step
     is taken for each window of answers. B is the minimum of ``BASE_SECONDS``; when it runs out, the
     window drops to 1 for some answers, so that the next minimum is measured without a queue (as BBR's
     PROBE_RTT does). With ``latency_target`` (seconds, capture to delivery) it also shrinks while the

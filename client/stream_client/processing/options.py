@@ -17,7 +17,7 @@ class PrivacyOptions:
         default=None, metadata=setting("hide this on every frame, before any output sees it", otherwise="nothing")
     )
     blur_style: Style = field(
-        default="pixelate", metadata=setting("how it is hidden: coarse squares (a face is one), or grey")
+        default="pixelate", metadata=setting("how it is hidden: coarse squares (a face is one), or gray")
     )
 
     def __post_init__(self) -> None:

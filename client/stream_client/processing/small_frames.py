@@ -73,7 +73,7 @@ def enlarged(image: Image, width: int, height: int) -> Image:
 
 
 def _grown(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """``mask`` with the neighbours of each true pixel. Otherwise a thin diagonal line would break into dots when
+    """``mask`` with the neighbors of each true pixel. Otherwise a thin diagonal line would break into dots when
     enlarged.
     """
     rows = mask.copy()

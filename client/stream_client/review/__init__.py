@@ -1,1 +1,1 @@
-"""Looking at a run afterwards: what was labelled for how long, and landmarks over the video."""
+"""Looking at a run afterwards: what was labeled for how long, and landmarks over the video."""

@@ -41,7 +41,7 @@ class _Pieces(list[bytes]):
         self.size = 0
 
 
-class Depacketiser:
+class Depacketizer:
     """Gives an access unit as soon as its last packet is there, the one with RTP's marker.
 
     FFmpeg's parser ignores the marker: it ends a frame when the next one begins, one frame period later. A server

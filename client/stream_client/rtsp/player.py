@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from stream_client.errors import RtspError
 from stream_client.rtsp.connection import RtspConnection
-from stream_client.rtsp.depacketiser import AccessUnit, Depacketiser
+from stream_client.rtsp.depacketizer import AccessUnit, Depacketizer
 from stream_client.rtsp.description import PlayedTrack, video_track
 from stream_client.rtsp.messages import Packet, interleaved
 from stream_client.rtsp.reception import Reception
 from stream_client.rtsp.reorder import ReorderBuffer
 from stream_client.rtsp.reports import SenderReport, says_bye, sender_report
-from stream_client.rtsp.sound import PlayedSound, SoundBeside, SoundClock, SoundDepacketiser, sound_track
+from stream_client.rtsp.sound import PlayedSound, SoundBeside, SoundClock, SoundDepacketizer, sound_track
 from stream_client.rtsp.udp_receiver import UdpReceiver
 
 _CHANNELS = re.compile(r"interleaved=([0-9]{1,3})\b")
@@ -50,7 +50,7 @@ class Player:
         self._wants_udp = udp
         self._channel = 0
         self._udp: UdpReceiver | None = None
-        self._depacketiser: Depacketiser | None = None
+        self._depacketizer: Depacketizer | None = None
         self._report: SenderReport | None = None
         self.sound: PlayedSound | None = None
         """What comes with the video, once it is played: within the connection only."""
@@ -92,7 +92,7 @@ class Player:
 
     def access_units(self, track: PlayedTrack) -> Iterator[AccessUnit | SoundBeside]:
         """Each access unit as soon as it is complete, and the sound between them, until the server ends the stream."""
-        depacketiser = self._depacketiser = Depacketiser(track.payload_type, track.format)
+        depacketizer = self._depacketizer = Depacketizer(track.payload_type, track.format)
         beside = None if self.sound is None else _Beside(self.sound, track.clock_rate)
         reception = Reception(track.clock_rate)
         next_report = time.monotonic() + _REPORT_SECONDS
@@ -107,11 +107,11 @@ class Player:
                 self._report = sender_report(packet.data) or self._report
                 reception.take_report(packet.data, now)
                 if beside is not None and self._report is not None:
-                    beside.clock.report(depacketiser.time_of(self._report.timestamp), self._report.time, sound=False)
+                    beside.clock.report(depacketizer.time_of(self._report.timestamp), self._report.time, sound=False)
                 if says_bye(packet.data):
                     return
             else:
-                for unit in depacketiser.take(packet.data):
+                for unit in depacketizer.take(packet.data):
                     if beside is not None:
                         beside.clock.video(unit.time, now)
                     yield unit
@@ -124,9 +124,9 @@ class Player:
 
         The server says it in its sender reports, the first of which may come seconds after the first frame.
         """
-        if self._report is None or self._depacketiser is None:
+        if self._report is None or self._depacketizer is None:
             return None
-        return self._report.at(time - self._depacketiser.time_of(self._report.timestamp), clock_rate)
+        return self._report.at(time - self._depacketizer.time_of(self._report.timestamp), clock_rate)
 
     def close(self) -> None:
         """End the session where possible, and close the connection."""
@@ -231,14 +231,14 @@ class _Beside:
 
     def __init__(self, track: PlayedSound, video_rate: int) -> None:
         self.clock = SoundClock(video_rate, track.rate)
-        self._depacketiser = SoundDepacketiser(track)
+        self._depacketizer = SoundDepacketizer(track)
 
     def take(self, packet: _Datagram, now: float) -> Iterator[SoundBeside]:
         """The sound that ends with the next packet, where it has a place."""
         if packet.report:
             if report := sender_report(packet.data):
-                self.clock.report(self._depacketiser.time_of(report.timestamp), report.time, sound=True)
+                self.clock.report(self._depacketizer.time_of(report.timestamp), report.time, sound=True)
             return
-        for sound in self._depacketiser.take(packet.data):
+        for sound in self._depacketizer.take(packet.data):
             if placed := self.clock.place(sound, now):
                 yield placed

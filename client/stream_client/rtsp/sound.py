@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from stream_client.rtsp.depacketiser import payload_of
+from stream_client.rtsp.depacketizer import payload_of
 
 _HEADER_BYTES = 12
 _MOST_BYTES = 64 << 10
@@ -132,7 +132,7 @@ def _microseconds(ticks: int, rate: int) -> int:
     return round(1_000_000 * ticks / rate)
 
 
-class SoundDepacketiser:
+class SoundDepacketizer:
     """Takes packets in order. Of an access unit in several packets, a lost one loses it."""
 
     def __init__(self, track: PlayedSound) -> None:

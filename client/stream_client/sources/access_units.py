@@ -7,7 +7,7 @@ from typing import Protocol, cast
 import av
 import av.error
 
-from stream_client.rtsp.depacketiser import AccessUnit
+from stream_client.rtsp.depacketizer import AccessUnit
 from stream_client.rtsp.description import PlayedTrack
 from stream_client.rtsp.sound import PlayedSound, SoundBeside
 from stream_client.sound import SoundTrack

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 
 from stream_client.errors import SourceCodecError
-from stream_client.rtsp.depacketiser import AccessUnit, Depacketiser, payload_of
+from stream_client.rtsp.depacketizer import AccessUnit, Depacketizer, payload_of
 from stream_client.rtsp.description import PlayedTrack, video_track
 from stream_client.rtsp.listener import Datagram, Place, RtpListener
 from stream_client.rtsp.reports import SenderReport, sender_report
@@ -113,7 +113,7 @@ class _ListeningPlayer:
 
     def __init__(self, place: Place, *, timeout: float) -> None:
         self.listener = RtpListener(place, timeout=timeout)
-        self._depacketiser: Depacketiser | None = None
+        self._depacketizer: Depacketizer | None = None
         self._report: SenderReport | None = None
 
     def access_units(self, track: PlayedTrack) -> Iterator[AccessUnit]:
@@ -122,17 +122,17 @@ class _ListeningPlayer:
         for datagram in self.listener.datagrams():
             if datagram.source != source:
                 begins, source, self._report = source is not None, datagram.source, None
-                self._depacketiser = Depacketiser(track.payload_type, track.format)
-            assert self._depacketiser is not None
+                self._depacketizer = Depacketizer(track.payload_type, track.format)
+            assert self._depacketizer is not None
             if datagram.report:
                 self._report = sender_report(datagram.data) or self._report
                 continue
-            for unit in self._depacketiser.take(datagram.data):
+            for unit in self._depacketizer.take(datagram.data):
                 yield replace(unit, begins=begins)
                 begins = False
 
     def capture_time(self, time: int, clock_rate: int) -> int | None:
         """By the sender's clock, once it has said it."""
-        if self._report is None or self._depacketiser is None:
+        if self._report is None or self._depacketizer is None:
             return None
-        return self._report.at(time - self._depacketiser.time_of(self._report.timestamp), clock_rate)
+        return self._report.at(time - self._depacketizer.time_of(self._report.timestamp), clock_rate)

@@ -28,7 +28,7 @@ class Candidates:
 
 
 def from_centres(boxes: Array) -> Array:
-    """Left, top, right, bottom of boxes [n, 4] that are centre x, centre y, width, height."""
+    """Left, top, right, bottom of boxes [n, 4] that are center x, center y, width, height."""
     half = boxes[:, 2:4] / 2
     return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)
 

@@ -5,9 +5,9 @@
 | ssd | [1, 1, n, 7]: image, class, score, left, top, right, bottom over the sides (OpenVINO's DetectionOutput) |
 | boxes | boxes [n, 5]: left, top, right, bottom in pixels, score; labels [n] (OpenVINO's ATSS, Geti) |
 | scores | boxes [1, n, 4] and scores [1, n, classes], 0…1 |
-| detr | boxes [1, n, 4]: centre and size over the sides; logits [1, n, classes + 1], the last: nothing |
-| yolov5 | [1, n, 5 + classes]: centre and size in pixels, objectness, scores (v5, v7) |
-| yolov8 | [1, 4 + classes (+ 3 a key point), n]: centre and size in pixels, scores (v8, v9, v11) |
+| detr | boxes [1, n, 4]: center and size over the sides; logits [1, n, classes + 1], the last: nothing |
+| yolov5 | [1, n, 5 + classes]: center and size in pixels, objectness, scores (v5, v7) |
+| yolov8 | [1, 4 + classes (+ 3 a key point), n]: center and size in pixels, scores (v8, v9, v11) |
 | yolov10 | [1, n, 6]: left, top, right, bottom in pixels, score, class; no overlaps (v10) |
 | rtmo | dets [1, n, 5], keypoints [1, n, k, 3], in pixels |
 | movenet | [1, n, 56]: 17 key points (y, x, score), top, left, bottom, right, score, over the sides (MultiPose) |

@@ -15,7 +15,7 @@ _Vector = npt.NDArray[np.float64]
 
 
 class Motion:
-    """A Kalman filter of constant velocity for the centre and the size of a box, each number by itself."""
+    """A Kalman filter of constant velocity for the center and the size of a box, each number by itself."""
 
     def __init__(self, box: Array) -> None:
         self._place = _numbers(box)
@@ -28,8 +28,8 @@ class Motion:
     @property
     def box(self) -> Array:
         """Left, top, right, bottom, float32 [4]."""
-        centre, size = self._place[:2], np.maximum(self._place[2:], 1e-3)
-        return np.concatenate([centre - size / 2, centre + size / 2]).astype(np.float32)
+        center, size = self._place[:2], np.maximum(self._place[2:], 1e-3)
+        return np.concatenate([center - size / 2, center + size / 2]).astype(np.float32)
 
     def predict(self, seconds: float) -> None:
         """Go on for so long."""
@@ -59,6 +59,6 @@ class Motion:
 
 
 def _numbers(box: Array) -> _Vector:
-    """Centre x, centre y, width, height."""
+    """Center x, center y, width, height."""
     left, top, right, bottom = (float(value) for value in box)
     return np.array([(left + right) / 2, (top + bottom) / 2, right - left, bottom - top])

@@ -15,7 +15,7 @@ class DetectionOptions:
     """Thresholds of detections, and how a model's tensors are read.
 
     ``max_candidates`` bounds what enters the suppression of overlapping boxes, ``max_detections`` what leaves it.
-    ``fit`` is how a frame gets the size of a model that takes one size only: with its aspect, on grey, or stretched.
+    ``fit`` is how a frame gets the size of a model that takes one size only: with its aspect, on gray, or stretched.
     """
 
     detections: LayoutName | None = field(

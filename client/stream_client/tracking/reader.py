@@ -42,7 +42,7 @@ class DetectionReader:
         """Whether frames are brought to the one size of the model."""
 
     def fit(self, image: Image, width: int, height: int) -> Image:
-        """``image``, RGB uint8, in the size that a model takes: with its aspect on grey, or stretched."""
+        """``image``, RGB uint8, in the size that a model takes: with its aspect on gray, or stretched."""
         self._fits = True
         if image.shape[:2] == (height, width):
             return image

@@ -1,1 +1,1 @@
-"""From labelled clips and tables to a served classifier. Needs the extra ``train``."""
+"""From labeled clips and tables to a served classifier. Needs the extra ``train``."""

@@ -1,4 +1,4 @@
-"""A training set that lives in memory: the newest labelled landmark windows of a running stream.
+"""A training set that lives in memory: the newest labeled landmark windows of a running stream.
 
 The buffer keeps landmarks and, on request, small crops of frames. It writes nothing to disk.
 """

@@ -17,7 +17,7 @@ Array = npt.NDArray[np.float64]
 class Track:
     """The landmarks of a clip.
 
-    ``landmarks`` is [frames, 75, 3] in pixels (``image``) or metres (``world``, without hands). Missing
+    ``landmarks`` is [frames, 75, 3] in pixels (``image``) or meters (``world``, without hands). Missing
     landmarks are NaN. ``timestamps`` [frames] is in µs.
     """
 
@@ -51,7 +51,7 @@ class LabelledClip:
     path: Path
     spans: tuple[Span, ...]
     whole: bool
-    """Whether the whole clip has one label. If not, its time without a label can be learnt as background."""
+    """Whether the whole clip has one label. If not, its time without a label can be learned as background."""
     group: str = ""
     """The person or session, if the data name it."""
 

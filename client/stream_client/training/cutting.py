@@ -63,7 +63,7 @@ def span_at(spans: Sequence[Span], start: int, end: int) -> Span | None:
     return None
 
 
-def unlabelled(spans: Sequence[Span], end: float, shortest: float, label: str) -> tuple[Span, ...]:
+def unlabeled(spans: Sequence[Span], end: float, shortest: float, label: str) -> tuple[Span, ...]:
     """The time from 0 to ``end`` seconds outside ``spans``, in pieces of one to four times ``shortest``."""
     found = []
     at = 0.0

@@ -35,11 +35,11 @@ def near_duplicates(rows: npt.NDArray[np.float32], origins: Sequence[Origin]) ->
     starts = np.array([origin.start for origin in origins[:_MOST_ROWS]])
     points = StandardScaler().fit_transform(rows[: len(numbers)])
     search = NearestNeighbors(n_neighbors=min(len(points), _NEIGHBOURS)).fit(points)
-    distances, neighbours = search.kneighbors(points)
-    foreign = np.where(numbers[neighbours] != numbers[:, None], distances, np.inf)
+    distances, neighbors = search.kneighbors(points)
+    foreign = np.where(numbers[neighbors] != numbers[:, None], distances, np.inf)
     place = foreign.argmin(axis=1)
     every = np.arange(len(points))
-    distance, twin = foreign[every, place], neighbours[every, place]
+    distance, twin = foreign[every, place], neighbors[every, place]
     known = np.isfinite(distance)
     if not known.any():
         return []

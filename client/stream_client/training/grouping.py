@@ -1,4 +1,4 @@
-"""Groups of rows that no fold splits: persons, clips, labelled spans, or blocks of time."""
+"""Groups of rows that no fold splits: persons, clips, labeled spans, or blocks of time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _MOST_BLOCKS = 5
 class Origin:
     """Where a row comes from.
 
-    ``group`` is its clip, photo, source video or person. ``span`` is the start of the labelled span in seconds.
+    ``group`` is its clip, photo, source video or person. ``span`` is the start of the labeled span in seconds.
     ``start`` and ``end`` are in µs of the clip, or positions in a table. ``path`` is the clip, empty for tables.
     """
 
@@ -48,7 +48,7 @@ def grouped(
 ) -> Groups:
     """The groups of rows that have a label and an origin each.
 
-    A label in several groups is split by group, of ``kind``. A label in one group only is split by its labelled spans,
+    A label in several groups is split by group, of ``kind``. A label in one group only is split by its labeled spans,
     and a label in one span only by blocks of time. Between blocks there is a gap as long as a row, and at least
     ``shortest_gap``.
     """
@@ -65,9 +65,9 @@ def grouped(
             keys: list[str | None] = [origin.group for origin in here]
         elif len({origin.span for origin in here}) > 1:
             keys = [f"{origin.group}, from {origin.span:g} s" for origin in here]
-            kinds.append("labelled span")
+            kinds.append("labeled span")
             notes.append(
-                f"{label!r} is in one {kind} only ({groups[0]}): its labelled spans are held out, "
+                f"{label!r} is in one {kind} only ({groups[0]}): its labeled spans are held out, "
                 "with the same person and room, so its accuracy is of that recording"
             )
         else:
@@ -82,7 +82,7 @@ def grouped(
             elif here:
                 keys = [groups[0]] * len(here)
                 notes.append(
-                    f"{label!r} is in one {kind} only ({groups[0]}), too short to be divided: it is learnt, "
+                    f"{label!r} is in one {kind} only ({groups[0]}), too short to be divided: it is learned, "
                     "and its accuracy cannot be measured"
                 )
         for row, key in zip(rows, keys, strict=True):

@@ -23,7 +23,7 @@ from stream_client.training.windows import ClipOptions, clips_dataset
 def evaluation_html(
     model: TrainedModel, clips: Sequence[LabelledClip], find: FindLandmarks, title: str, *, pictures: bool = True
 ) -> str:
-    """The report of a model on labelled clips. Raises :class:`~stream_client.errors.StreamClientError`."""
+    """The report of a model on labeled clips. Raises :class:`~stream_client.errors.StreamClientError`."""
     dataset = _dataset(model, clips, find)
     judged = _judged(model, dataset)
     right = float(np.mean(judged.probabilities.argmax(axis=1) == judged.targets))

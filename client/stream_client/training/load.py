@@ -76,7 +76,7 @@ def _poses_or_windows(clips: Sequence[LabelledClip], options: ClipOptions) -> tu
     if still and options.poses_of_photos:
         have = "has" if len(still) == 1 else "have"
         note = (
-            f"{listed([repr(label) for label in still])} {have} photos only, so single poses are learnt, not movements"
+            f"{listed([repr(label) for label in still])} {have} photos only, so single poses are learned, not movements"
         )
         return replace(options, window=None), [note]
     if still and options.strict:

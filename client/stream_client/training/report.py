@@ -83,7 +83,7 @@ def model_card(training: Training, dataset: Dataset, data: str) -> str:
     best, careless, steadiness = training.best, training.careless, training.steadiness
     held_out = training.held_out
     takes = (
-        "`pose_landmarks`, FP32 [1, 195]: the raw output of MediaPipe's pose landmark network; the normalisation "
+        "`pose_landmarks`, FP32 [1, 195]: the raw output of MediaPipe's pose landmark network; the normalization "
         "is part of the model, so a graph on OVMS needs no node for it"
         if dataset.frame
         else f"rows of {dataset.rows.shape[1]} features (see schema.json), FP32 [rows, {dataset.rows.shape[1]}]"
@@ -127,7 +127,7 @@ Compared on the same folds, with the standard error:
 
 **Unknown.** {_unknown(training)}
 
-**Limits.** Check the licence of the data before you pass the model on.{notes}
+**Limits.** Check the license of the data before you pass the model on.{notes}
 """
 
 

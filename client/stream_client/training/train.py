@@ -1,4 +1,4 @@
-"""Trains a model from labelled clips or tables and writes a version of the model directory."""
+"""Trains a model from labeled clips or tables and writes a version of the model directory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

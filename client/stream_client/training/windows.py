@@ -1,4 +1,4 @@
-"""From labelled clips to a dataset. One clip is in memory at a time."""
+"""From labeled clips to a dataset. One clip is in memory at a time."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,7 @@ from stream_client.classify.windows import Window, WindowSpec
 from stream_client.errors import ConfigurationError, SourceError
 from stream_client.training.augment import mirrored_target
 from stream_client.training.clips import FindLandmarks, LabelledClip, Span, Track, chosen
-from stream_client.training.cutting import cut, span_at, streams_of, unlabelled, varied
+from stream_client.training.cutting import cut, span_at, streams_of, unlabeled, varied
 from stream_client.training.dataset import Dataset, Rows, check_labels, group_of
 from stream_client.training.duplicates import duplicate_notes, near_duplicates, together
 from stream_client.training.grouping import BETWEEN, Groups, Origin, grouped
@@ -38,7 +38,7 @@ class ClipOptions:
     """How clips become samples.
 
     ``window`` of ``None`` makes single poses, and ``poses_of_photos`` does so where a class has photos only.
-    ``labels`` are the only ones, in this order. ``background`` names a class for the unlabelled time of annotated
+    ``labels`` are the only ones, in this order. ``background`` names a class for the unlabeled time of annotated
     clips. ``group_by`` finds the person or session in ``FOLDER/FILE`` of a clip (:func:`.group_of`). With ``strict``,
     the first file that cannot be used raises. ``vary`` adds varied rows, which are for training only.
     """
@@ -55,7 +55,7 @@ class ClipOptions:
 
 
 def clips_dataset(clips: Sequence[LabelledClip], find: FindLandmarks, options: ClipOptions) -> Dataset:
-    """The windows, or single poses, that lie within one labelled span.
+    """The windows, or single poses, that lie within one labeled span.
 
     A clip that cannot be read is skipped with a note, or raises with ``strict``.
     Raises :class:`~stream_client.errors.StreamClientError`.
@@ -119,7 +119,7 @@ class _Collected:
             raise SourceError(f"{clip.path} has no frame")
         if options.background is not None and not clip.whole:
             shortest = options.window.length_ms / 1000 if options.window else 0.2
-            spans = (*spans, *unlabelled(spans, float(track.timestamps[-1]) / 1e6, shortest, options.background))
+            spans = (*spans, *unlabeled(spans, float(track.timestamps[-1]) / 1e6, shortest, options.background))
         before = len(self._rows)
         self._count_seconds(track, spans)
         if options.window is None:

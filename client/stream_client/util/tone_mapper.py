@@ -15,7 +15,7 @@ Values = npt.NDArray[np.float64]
 
 PQ, HLG = 16, 18
 _WHITE, _PEAK = 203.0, 1000.0
-"""Candela per square metre: white of SDR in HDR (ITU-R BT.2408, 2.2), and the brightest light of most HDR video."""
+"""Candela per square meter: white of SDR in HDR (ITU-R BT.2408, 2.2), and the brightest light of most HDR video."""
 _SIZE = 33
 """Entries a side of the table; FFmpeg interpolates between them."""
 _BT2020_TO_BT709 = np.array(
@@ -84,19 +84,19 @@ def to_sdr(values: Values, transfer: int) -> Values:
 
 
 def _pq_light(values: Values) -> Values:
-    """Candela per square metre of PQ's values."""
+    """Candela per square meter of PQ's values."""
     power = np.clip(values, 0.0, 1.0) ** (1 / _M2)
     return np.asarray(10_000 * (np.maximum(power - _C1, 0.0) / (_C2 - _C3 * power)) ** (1 / _M1))
 
 
 def _pq_values(light: Values | float) -> Values:
-    """PQ's values, 0…1, of candela per square metre."""
+    """PQ's values, 0…1, of candela per square meter."""
     power = (np.asarray(light) / 10_000) ** _M1
     return np.asarray(((_C1 + _C2 * power) / (1 + _C3 * power)) ** _M2)
 
 
 def _hlg_light(values: Values) -> Values:
-    """Candela per square metre of HLG's values on a display of 1000. Source: ITU-R BT.2100, table 5."""
+    """Candela per square meter of HLG's values on a display of 1000. Source: ITU-R BT.2100, table 5."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     scene = np.where(values <= 0.5, values**2 / 3, (np.exp((values - c) / a) + b) / 12)
     luminance = scene @ np.array([0.2627, 0.6780, 0.0593])

@@ -19,7 +19,7 @@ from graph_server.graph.node import Node
 
 @REGISTRY.register("SsdAnchorsCalculator")
 class SsdAnchors(Calculator):
-    """Gives a side packet with anchors, float32 [n, 4]: x and y of the centre, width, height, relative to the input."""
+    """Gives a side packet with anchors, float32 [n, 4]: x and y of the center, width, height, relative to the input."""
 
     inputs = Ports()
     outputs = Ports()

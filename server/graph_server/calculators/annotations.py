@@ -173,7 +173,7 @@ def _pixels(points: Points, relative: bool, canvas: Bytes) -> npt.NDArray[np.int
 
 
 def _steps(start: Sequence[int], end: Sequence[int]) -> list[tuple[int, int]]:
-    """The pixels of a line, as OpenCV's ``LineIterator`` gives them. Neighbours share a side."""
+    """The pixels of a line, as OpenCV's ``LineIterator`` gives them. Neighbors share a side."""
     (x, y), (dx, dy) = start, (abs(end[0] - start[0]), abs(end[1] - start[1]))
     along = (1 if end[0] >= start[0] else -1, 0)
     across = (0, 1 if end[1] >= start[1] else -1)

@@ -189,7 +189,7 @@ class HandRecrop(_Regional):
 
     @override
     def process_region(self, image: Any, region: Region) -> Region:
-        """The region from the hand's centre and edge, which the network gives."""
+        """The region from the hand's center and edge, which the network gives."""
         size = (image.shape[1], image.shape[0])
         crop(image, padded(region, size, (_RECROP_SIDE, _RECROP_SIDE))[0], self._network.pixels)
         (points,) = self._network.run()

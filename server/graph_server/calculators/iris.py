@@ -214,7 +214,7 @@ def _eyelids(eye: Landmarks | None) -> Iterator[Annotation]:
 
 
 def _iris(iris: Landmarks, size: ImageSize) -> Iterator[Annotation]:
-    """An oval of the iris's mean diameter, and its points: centre, right, top, left, bottom."""
+    """An oval of the iris's mean diameter, and its points: center, right, top, left, bottom."""
     if len(iris) != _IRIS_POINTS:
         raise GraphError("Wrong number of iris landmarks")
     points = _places(iris)

@@ -35,7 +35,7 @@ class HolisticPersons(Calculator):
     - ``IDS``: int32 [m], their numbers, -1 in other rows
     - ``LANDMARKS``: float32 [m, 543, 5] (x, y and z over the image's width and height, visibility, presence), NaN
       where a part is not seen
-    - ``WORLD``: float32 [m, 33, 3] in metres
+    - ``WORLD``: float32 [m, 33, 3] in meters
     - ``REGIONS``: float64 [m, 2], width and height of the region that a drawing takes for its scale, NaN in other rows
     - ``SCORES``: float32 [m, labels] of the model ``pose_classifier``, zeros in other rows
     """

@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m graph_server",
         usage="%(prog)s [flag ...]",
         allow_abbrev=False,
-        description="A local stand-in for OpenVINO Model Server: same files, same behaviour on the wire.",
+        description="A local stand-in for OpenVINO Model Server: same files, same behavior on the wire.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -2,7 +2,7 @@
 
 Source: calculators/tensor/image_to_tensor_{utils,converter_opencv}.cc. MediaPipe first warps the bytes and then
 converts them to floating point, so a crop of bytes loses nothing. MediaPipe's OpenCV 3.4 samples at positions rounded
-to 1/32 pixel. The warps of OpenCV 5 do not round, and differences of one grey level move hands and small faces over
+to 1/32 pixel. The warps of OpenCV 5 do not round, and differences of one gray level move hands and small faces over
 their thresholds. So this module computes the sampling positions itself and gives them to :func:`cv2.remap` in
 fixed-point form. This form has not changed.
 """
@@ -56,7 +56,7 @@ def padded(region: Region, size: ImageSize, crop: ImageSize) -> tuple[Region, Pa
 def crop(image: Bytes, region: Region, out: Bytes, *, border: int = cv2.BORDER_REPLICATE) -> None:
     """Warp ``region`` of ``image`` into ``out`` (uint8 [height, width, 3]) with bilinear sampling.
 
-    ``region`` is not empty. ``image`` is uint8 [h, w, 1, 3 or 4]: grey becomes RGB, alpha is left out. Raises
+    ``region`` is not empty. ``image`` is uint8 [h, w, 1, 3 or 4]: gray becomes RGB, alpha is left out. Raises
     :class:`GraphError` for other datatypes, as MediaPipe does.
     """
     if image.dtype != np.uint8:

@@ -43,7 +43,7 @@ FACE_POINTS_OF_EYES = np.array([
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Eye:
-    """An eye: ``contour`` float32 [71, 5] (eyelids first), ``iris`` float32 [5, 5] (centre first), and its region."""
+    """An eye: ``contour`` float32 [71, 5] (eyelids first), ``iris`` float32 [5, 5] (center first), and its region."""
 
     contour: Landmarks
     iris: Landmarks

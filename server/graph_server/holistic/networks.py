@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float32]
 
 
 def scaled(pixels: npt.NDArray[Any], low: float, high: float, out: Floats | None = None) -> Floats:
-    """Map grey levels 0…255 to ``low``…``high``. Returns float32 of the same shape, in ``out`` if it is given."""
+    """Map gray levels 0…255 to ``low``…``high``. Returns float32 of the same shape, in ``out`` if it is given."""
     # The network could do this too, but it would convert the bytes to its own layout in three passes.
     if out is None:
         out = np.empty(pixels.shape, np.float32)

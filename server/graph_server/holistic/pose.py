@@ -51,7 +51,7 @@ class PoseDetector:
 
 
 def region_of(points: Array, size: ImageSize) -> Region:
-    """The region of a person, from two points: the hip centre, and a point on the circle around the body.
+    """The region of a person, from two points: the hip center, and a point on the circle around the body.
 
     The points are a detection's keypoints or, for the next frame, the auxiliary landmarks. The person is upright in
     the region.
@@ -78,7 +78,7 @@ def landmarks_of_tensor(tensor: Array) -> Landmarks:
 
 
 def refined(landmarks: Landmarks, heatmap: Array, *, kernel: int = 7, confidence: float = 0.5) -> Landmarks:
-    """Landmarks with x and y moved to the centre of mass of the heat map around them, if the heat map is confident.
+    """Landmarks with x and y moved to the center of mass of the heat map around them, if the heat map is confident.
 
     ``heatmap`` holds logits, [1, rows, columns, n].
     """
@@ -109,7 +109,7 @@ def _limited(positions: Array, count: int) -> Array:
 
 
 def world_landmarks(tensor: Array, visibility_from: Landmarks, region: Region) -> Landmarks:
-    """World landmarks of the body [33, 5], in metres, from the raw tensor [1, 117], rotated like the region."""
+    """World landmarks of the body [33, 5], in meters, from the raw tensor [1, 117], rotated like the region."""
     result = np.empty((BODY, 5), np.float32)
     result[:, :3] = turned(tensor.reshape(-1, 3)[:BODY], region.rotation)
     result[:, 3:] = visibility_from[:BODY, 3:]

@@ -20,7 +20,7 @@ _PALM = np.array([0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18])  # wrist, base of th
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A rotated rectangle. Centre and size are relative to the image, the rotation is in radians, clockwise."""
+    """A rotated rectangle. Center and size are relative to the image, the rotation is in radians, clockwise."""
 
     x_center: float
     y_center: float

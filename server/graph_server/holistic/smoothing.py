@@ -59,7 +59,7 @@ class LandmarkSmoother:
 
 
 class WorldSmoother:
-    """Smooths world landmarks. They are in metres, so the object's size plays no role."""
+    """Smooths world landmarks. They are in meters, so the object's size plays no role."""
 
     def __init__(self) -> None:
         self._visibility = LowPassFilter(0.1)

@@ -41,9 +41,9 @@ FACE_DETECTOR = DetectorOptions(side=128, strides=(8, 16, 16, 16), keypoints=6)
 
 
 def anchor_centers(side: int, strides: Sequence[int]) -> Array:
-    """Centres of the anchors, float32 [n, 2], 0…1. Each layer has two in each cell, and equal strides share cells.
+    """Centers of the anchors, float32 [n, 2], 0…1. Each layer has two in each cell, and equal strides share cells.
 
-    Anchors have a fixed size, so only the centres matter.
+    Anchors have a fixed size, so only the centers matter.
     """
     centers = []
     layer = 0

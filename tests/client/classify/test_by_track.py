@@ -114,6 +114,6 @@ def test_key_points_become_landmarks_of_the_same_side() -> None:
 def test_a_model_of_hands_or_metres_cannot_label_key_points() -> None:
     check_fits_key_points(make())
     world = TrainedModel.from_callable(hand_up, ["a", "b"], FeatureSchema(space="world"), WINDOW)
-    with pytest.raises(ConfigurationError, match="landmarks in metres"):
+    with pytest.raises(ConfigurationError, match="landmarks in meters"):
         check_fits_key_points(PoseClassifier(world))
     assert SCHEMA.space == "image"

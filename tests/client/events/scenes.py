@@ -20,7 +20,7 @@ def at(track: int | None, x: float, y: float, kind: str = "person") -> Subject:
     return Subject(kind, 0.9, (0, 0, 1, 1), (x, y), track)
 
 
-def labelled(names: Sequence[str | None]) -> list[Scene]:
+def labeled(names: Sequence[str | None]) -> list[Scene]:
     """A frame for each label."""
     return [
         Scene(index * STEP, None if name is None else label(name), (), {"label": name})

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_client.frames import Label
-from tests.client.events.scenes import STEP, events, labelled, spans
+from tests.client.events.scenes import STEP, events, labeled, spans
 
 WALK, FALL, LIE = "walking", "falling", "lying"
 FALLEN = {"sequence": [{"label": FALL, "for": 0.5}, {"label": LIE, "for": 1.0, "within": 0.3}], "gap": 0}
@@ -24,7 +24,7 @@ def test_a_label_that_is_held_begins_and_ends_where_its_runs_do(names: list[str 
             if position + length < len(names):
                 truth.append(("end", position + held, position + length))
         position += length
-    found = events({"label": LIE, "for": held * STEP / 1e6, "gap": 0}, labelled(names))
+    found = events({"label": LIE, "for": held * STEP / 1e6, "gap": 0}, labeled(names))
     assert spans(found) == truth
 
 
@@ -36,8 +36,8 @@ def test_an_interruption_shorter_than_the_gap_does_not_count(active: list[bool],
         where = list(run)
         if name == WALK and where[0] > 0 and where[-1] < len(names) - 1 and len(where) <= gap:
             closed[where[0] : where[-1] + 1] = [LIE] * len(where)
-    with_gap = spans(events({"label": LIE, "gap": gap * STEP / 1e6}, labelled(names), finish=True))
-    without = spans(events({"label": LIE, "gap": 0}, labelled(closed), finish=True))
+    with_gap = spans(events({"label": LIE, "gap": gap * STEP / 1e6}, labeled(names), finish=True))
+    without = spans(events({"label": LIE, "gap": 0}, labeled(closed), finish=True))
     assert [each for each in with_gap if each[0] == "begin"] == [each for each in without if each[0] == "begin"]
     ends = [(each[1], each[2]) for each in with_gap if each[0] == "end"]
     assert len(ends) == len([each for each in without if each[0] == "end"])
@@ -45,13 +45,13 @@ def test_an_interruption_shorter_than_the_gap_does_not_count(active: list[bool],
 
 def test_a_label_is_entered_only_after_another_and_left_once() -> None:
     names = [LIE] * 3 + [WALK] * 3 + [LIE] * 3 + [None] * 2
-    assert spans(events({"label": LIE, "on": "enter", "gap": 0}, labelled(names))) == [("moment", 6, 6)]
-    left = spans(events({"label": LIE, "on": "leave", "gap": 0}, labelled(names)))
+    assert spans(events({"label": LIE, "on": "enter", "gap": 0}, labeled(names))) == [("moment", 6, 6)]
+    left = spans(events({"label": LIE, "on": "leave", "gap": 0}, labeled(names)))
     assert left == [("moment", 3, 3), ("moment", 9, 9)]
 
 
 def test_a_label_needs_its_score() -> None:
-    scenes = labelled([LIE] * 4)
+    scenes = labeled([LIE] * 4)
     assert not events({"label": LIE, "score": 0.95}, scenes)
     assert events({"label": LIE, "score": 0.9}, scenes)[0].label == Label(LIE, 0.9, {LIE: 0.9})
 
@@ -69,11 +69,11 @@ def test_a_label_needs_its_score() -> None:
     ],
 )
 def test_a_sequence_is_found_where_its_steps_follow_in_time(names: list[str], begins: list[float]) -> None:
-    found = events(FALLEN, labelled(names))
+    found = events(FALLEN, labeled(names))
     assert [event.begin / STEP for event in found if event.phase == "begin"] == begins
 
 
 def test_an_event_that_lasts_ends_with_the_stream() -> None:
-    begin, end = events({"label": LIE}, labelled([WALK, LIE, LIE]), finish=True)
+    begin, end = events({"label": LIE}, labeled([WALK, LIE, LIE]), finish=True)
     assert (begin.phase, begin.end, end.phase, end.end) == ("begin", None, "end", 2 * STEP)
     assert begin.id == end.id

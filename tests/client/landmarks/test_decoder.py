@@ -155,12 +155,12 @@ def test_smoothing_is_that_of_the_graph_server() -> None:
         expected = theirs.apply(ServerPose(points[:33], points[33:], world), SIZE, frame * 40_000)
         size = 2 * float(np.hypot(*((points[34, :2] - points[33, :2]) * SIZE)))
         given_points, given_world = points[:33].astype(np.float64), world[:, :3].astype(np.float64)
-        pixels, visibility, metres = ours.apply(
+        pixels, visibility, meters = ours.apply(
             given_points[:, :3] * unit, given_points[:, 3], given_world, size, frame * 40_000
         )
         np.testing.assert_allclose(pixels / unit, expected.landmarks[:, :3], atol=2e-6)
         np.testing.assert_allclose(visibility, expected.landmarks[:, 3], atol=1e-6)
-        np.testing.assert_allclose(metres, expected.world[:, :3], atol=1e-5)
+        np.testing.assert_allclose(meters, expected.world[:, :3], atol=1e-5)
 
 
 def test_world_landmarks_have_the_layout_of_pixels() -> None:

@@ -61,14 +61,14 @@ class StuckSource:
         """Nothing to do."""
 
 
-def grey() -> Image:
+def gray() -> Image:
     return np.zeros((48, 64, 3), np.uint8)
 
 
 @pytest.mark.parametrize("frames", [0, 3])
 def test_a_stop_leaves_a_sink_that_is_stuck(frames: int) -> None:
     sink = StuckSink(frames)
-    client = StreamClient(grey, sink, lambda request: {})
+    client = StreamClient(gray, sink, lambda request: {})
     with client:
         client.start()
         assert sink.is_stuck.wait(20)
@@ -99,7 +99,7 @@ def test_a_callback_that_is_stuck_does_not_hold_up_a_stop() -> None:
         is_stuck.set()
         release.wait(30)
 
-    with StreamClient(grey, (), lambda request: {}, on_result=wait) as client:
+    with StreamClient(gray, (), lambda request: {}, on_result=wait) as client:
         client.start()
         assert is_stuck.wait(20)
         client.stop()

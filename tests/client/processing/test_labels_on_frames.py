@@ -14,11 +14,11 @@ from stream_client.frames import Label
 from stream_client.processing.overlay import draw_label
 from tests.support.missing import missing
 
-GREY = np.full((60, 400, 3), 128, np.uint8)
+GRAY = np.full((60, 400, 3), 128, np.uint8)
 
 
 def drawn(name: str) -> bytes:
-    return draw_label(GREY, Label(name, 0.9, {name: 0.9})).tobytes()
+    return draw_label(GRAY, Label(name, 0.9, {name: 0.9})).tobytes()
 
 
 @pytest.fixture(autouse=True)

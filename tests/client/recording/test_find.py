@@ -26,7 +26,7 @@ from tests.support.client import run_here
 from tests.support.video import read_back
 
 
-def labelled(*parts: tuple[str | None, int], first: int = 0) -> Iterator[Result]:
+def labeled(*parts: tuple[str | None, int], first: int = 0) -> Iterator[Result]:
     """Frames with a label each; a part is a label and a number of frames."""
     names = [name for name, count in parts for _ in range(count)]
     for result, name in zip(frames(len(names), first), names, strict=True):
@@ -36,7 +36,7 @@ def labelled(*parts: tuple[str | None, int], first: int = 0) -> Iterator[Result]
 @pytest.fixture
 def recordings(tmp_path: Path) -> Path:
     """Three seconds from noon on in three files; somebody falls from 1.5 s to 2.5 s."""
-    record(recording(tmp_path), labelled(("standing", 45), ("falling", 30), (None, 15)))
+    record(recording(tmp_path), labeled(("standing", 45), ("falling", 30), (None, 15)))
     return tmp_path
 
 
@@ -60,7 +60,7 @@ def test_a_span_that_began_before_is_found_where_the_time_asked_for_begins(recor
 
 
 def test_a_label_that_flickers_is_one_span(tmp_path: Path) -> None:
-    record(recording(tmp_path), labelled(*[("falling", 1), ("standing", 1)] * 45))
+    record(recording(tmp_path), labeled(*[("falling", 1), ("standing", 1)] * 45))
     assert len(find(tmp_path, Query(label="falling"))) == 1
     assert len(find(tmp_path, Query(label="standing"))) == 1
 
@@ -81,7 +81,7 @@ def test_streams_side_by_side_are_found_together_by_time(tmp_path: Path) -> None
         options = RecordingOptions("1s")
         pattern = tmp_path / "{stream}" / "%Y-%m-%d-%H-%M-%S.mp4"
         sink = RecordingSink(pattern, options, stream=stream, wall=partial(float, begin))
-        record(sink, labelled(("falling", 10)))
+        record(sink, labeled(("falling", 10)))
     assert [each.stream for each in find(tmp_path, Query(label="falling"))] == ["door", "hall"]
     assert [each.stream for each in find(tmp_path, Query(label="falling", limit=1))] == ["hall"]
     assert [each.kind for each in find(tmp_path, Query(stream="hall"))] == ["file"]
@@ -90,7 +90,7 @@ def test_streams_side_by_side_are_found_together_by_time(tmp_path: Path) -> None
 def test_what_is_being_written_plays_and_is_said_to_be_so(tmp_path: Path) -> None:
     sink = recording(tmp_path)
     sink.open(INFO)
-    for result in labelled(("falling", 20)):
+    for result in labeled(("falling", 20)):
         sink.write(result)
     (found,) = find(tmp_path, Query(label="falling"))
     assert not found.complete
@@ -106,7 +106,7 @@ def test_events_are_found_by_the_recordings_clock(tmp_path: Path) -> None:
     sink = recording(tmp_path)
     rules = parse_rules({"rule": [{"name": "fall", "label": "falling"}]})
     events = EventsSink(rules, [IndexOutput(sink)], folder=tmp_path / "events")
-    results = list(labelled(("standing", 40), ("falling", 20), ("standing", 30)))
+    results = list(labeled(("standing", 40), ("falling", 20), ("standing", 30)))
     sink.open(INFO)
     events.open(INFO)
     for result in results:
@@ -122,7 +122,7 @@ def test_events_are_found_by_the_recordings_clock(tmp_path: Path) -> None:
 
 def test_labels_go_with_the_files_that_had_them(recordings: Path) -> None:
     sink = recording(recordings, lambda: NOON + 86_400, keep_for="1h")
-    record(sink, labelled(("plank", 10)))
+    record(sink, labeled(("plank", 10)))
     assert find(recordings, Query(label="falling")) == []
     assert len(find(recordings, Query(label="plank"))) == 1
 
@@ -173,7 +173,7 @@ def test_a_folder_without_recordings_is_named(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_has_enough_is_no_error(recordings: Path) -> None:
-    record(recording(recordings, lambda: NOON + 60), labelled(*[("falling", 1), (None, 31)] * 100))
+    record(recording(recordings, lambda: NOON + 60), labeled(*[("falling", 1), (None, 31)] * 100))
     command = [sys.executable, "-m", "stream_client", "find", str(recordings), "--label", "falling", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None

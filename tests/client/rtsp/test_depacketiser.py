@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_client.rtsp.depacketiser import AccessUnit, Depacketiser
+from stream_client.rtsp.depacketizer import AccessUnit, Depacketizer
 from stream_client.rtsp.h264 import PAYLOAD_TYPE, RtpPacketiser, split_access_unit
 
 PICTURES = st.lists(
@@ -27,8 +27,8 @@ def packet(payload: bytes, *, sequence: int, time: int = 0, marker: bool = False
 
 
 def taken(packets: list[bytes]) -> list[AccessUnit]:
-    depacketiser = Depacketiser(PAYLOAD_TYPE)
-    return [unit for data in packets for unit in depacketiser.take(data)]
+    depacketizer = Depacketizer(PAYLOAD_TYPE)
+    return [unit for data in packets for unit in depacketizer.take(data)]
 
 
 def units(*data: bytes) -> bytes:
@@ -37,11 +37,11 @@ def units(*data: bytes) -> bytes:
 
 @given(PICTURES)
 def test_every_picture_is_there_with_its_own_last_packet(pictures: list[list[bytes]]) -> None:
-    packetiser, depacketiser = RtpPacketiser(), Depacketiser(PAYLOAD_TYPE)
+    packetiser, depacketizer = RtpPacketiser(), Depacketizer(PAYLOAD_TYPE)
     for number, picture in enumerate(pictures):
         *before, last = packetiser.packets(picture, 3000 * number)
-        assert not any(depacketiser.take(data) for data in before)
-        (unit,) = depacketiser.take(last)
+        assert not any(depacketizer.take(data) for data in before)
+        (unit,) = depacketizer.take(last)
         assert split_access_unit(unit.data) == picture
         assert unit.time == 3000 * number
 
@@ -54,18 +54,18 @@ def test_a_picture_without_end_is_left_out_and_takes_bounded_memory(
 ) -> None:
     """Units, fragments, and many units in a packet."""
     bound = 1 << 20
-    monkeypatch.setattr("stream_client.rtsp.depacketiser.MAX_BYTES", bound)
-    depacketiser = Depacketiser(PAYLOAD_TYPE)
-    depacketiser.take(packet(b"\x7c\x85" + bytes(60_000), sequence=0, time=5))
+    monkeypatch.setattr("stream_client.rtsp.depacketizer.MAX_BYTES", bound)
+    depacketizer = Depacketizer(PAYLOAD_TYPE)
+    depacketizer.take(packet(b"\x7c\x85" + bytes(60_000), sequence=0, time=5))
     tracemalloc.start()
     try:
         for sequence in range(1, 1000):
-            assert not depacketiser.take(packet(payload, sequence=sequence, time=5))
+            assert not depacketizer.take(packet(payload, sequence=sequence, time=5))
         assert tracemalloc.get_traced_memory()[1] < 2 * bound
     finally:
         tracemalloc.stop()
-    assert not depacketiser.take(packet(b"\x41a", sequence=1000, time=5, marker=True))
-    (unit,) = depacketiser.take(packet(b"\x41b", sequence=1001, time=6, marker=True))
+    assert not depacketizer.take(packet(b"\x41a", sequence=1000, time=5, marker=True))
+    (unit,) = depacketizer.take(packet(b"\x41b", sequence=1001, time=6, marker=True))
     assert unit.data == units(b"\x41b")
 
 

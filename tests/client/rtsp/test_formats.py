@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_client.rtsp.depacketiser import Depacketiser
+from stream_client.rtsp.depacketizer import Depacketizer
 from stream_client.rtsp.formats import H264, H265, PayloadFormat
 
 UNITS = {"h264": b"\x65\x88\x84\x00\x10rest of it", "hevc": b"\x26\x01\xaf\x09\x40rest of it"}
@@ -36,7 +36,7 @@ def test_several_units_come_in_one_payload(payload_format: PayloadFormat) -> Non
 
 
 @given(st.sampled_from([H264, H265]), st.lists(st.binary(max_size=60), max_size=20))
-def test_nothing_that_comes_breaks_the_depacketiser(payload_format: PayloadFormat, payloads: list[bytes]) -> None:
-    depacketiser = Depacketiser(96, payload_format)
+def test_nothing_that_comes_breaks_the_depacketizer(payload_format: PayloadFormat, payloads: list[bytes]) -> None:
+    depacketizer = Depacketizer(96, payload_format)
     for number, payload in enumerate(payloads):
-        depacketiser.take(b"\x80\x60" + number.to_bytes(2, "big") + bytes(8) + payload)
+        depacketizer.take(b"\x80\x60" + number.to_bytes(2, "big") + bytes(8) + payload)

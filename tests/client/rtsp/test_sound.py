@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stream_client.rtsp.listener import Place, RtpListener
-from stream_client.rtsp.sound import EncodedSound, SoundDepacketiser, sound_track
+from stream_client.rtsp.sound import EncodedSound, SoundDepacketizer, sound_track
 from tests.support.ports import free_port
 
 SECONDS = 2
@@ -38,12 +38,12 @@ def test_sound_comes_out_of_rtp_in_its_time(
     track = sound_track(sdp.read_text(), "rtsp://host")
     assert track is not None
     assert (track.codec, track.rate, track.channels) == (codec, rate, channels)
-    depacketiser = SoundDepacketiser(track)
-    pieces: list[EncodedSound] = depacketiser.take(first.data)
+    depacketizer = SoundDepacketizer(track)
+    pieces: list[EncodedSound] = depacketizer.take(first.data)
     while pieces[-1].time < (SECONDS - 0.3) * rate:
         datagram = next(packets)
         if not datagram.report:
-            pieces += depacketiser.take(datagram.data)
+            pieces += depacketizer.take(datagram.data)
     sender.kill()
     sender.wait()
     listener.close()

@@ -22,7 +22,7 @@ WIDTH, HEIGHT = 8208, 4352
 
 @pytest.fixture(scope="module")
 def huge(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two frames of one grey, a few kilobytes."""
+    """Two frames of one gray, a few kilobytes."""
     path = tmp_path_factory.mktemp("huge") / "huge.ts"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=5)

@@ -303,7 +303,7 @@ def test_video_in_an_unknown_codec_is_told_from_no_video() -> None:
 
 
 class Recording:
-    """A description and the packets of some pictures, 160x120, each of another grey."""
+    """A description and the packets of some pictures, 160x120, each of another gray."""
 
     def __init__(self, pictures: int) -> None:
         encoder, packetiser = PyavEncoder(TRACK), RtpPacketiser()

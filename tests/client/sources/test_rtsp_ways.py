@@ -224,7 +224,7 @@ def test_h265_is_read_by_ourselves() -> None:
 
 
 def h265(pictures: int) -> tuple[str, list[bytes]]:
-    """A description without parameter sets, and the packets of grey pictures, in fragments of 100 bytes."""
+    """A description without parameter sets, and the packets of gray pictures, in fragments of 100 bytes."""
     encoder = av.CodecContext.create("libx265", "w")
     assert isinstance(encoder, av.VideoCodecContext)
     encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = 160, 128, "yuv420p", Fraction(1, 30)

@@ -15,7 +15,7 @@ from stream_client.tracking.options import LayoutName
 SIZE = (640, 480)
 """Of the model's input and of the frame."""
 BOXES = np.array([[64.0, 48.0, 192.0, 240.0], [320.0, 96.0, 480.0, 432.0]], np.float32)
-CENTRES = np.concatenate([(BOXES[:, :2] + BOXES[:, 2:]) / 2, BOXES[:, 2:] - BOXES[:, :2]], axis=1)
+CENTERS = np.concatenate([(BOXES[:, :2] + BOXES[:, 2:]) / 2, BOXES[:, 2:] - BOXES[:, :2]], axis=1)
 SIDES = np.array([640, 480, 640, 480], np.float32)
 SCORES, CLASSES = np.array([0.9, 0.75], np.float32), np.array([2, 1])
 KEYPOINTS = np.random.default_rng(5).uniform(50, 400, (2, 17, 3)).astype(np.float32)
@@ -50,19 +50,19 @@ def detr() -> Arrays:
     nothing = np.full((98, 5), -9.0, np.float32)
     nothing[:, 4] = 9
     logits = np.concatenate([np.log(np.maximum(chances, 1e-6)), nothing])[None].astype(np.float32)
-    return {"pred_boxes": padded(CENTRES / SIDES), "logits": logits}
+    return {"pred_boxes": padded(CENTERS / SIDES), "logits": logits}
 
 
 def yolov5() -> Arrays:
-    return {"output": padded(np.concatenate([CENTRES, np.ones((2, 1), np.float32), BY_CLASS], axis=1))}
+    return {"output": padded(np.concatenate([CENTERS, np.ones((2, 1), np.float32), BY_CLASS], axis=1))}
 
 
 def yolov8() -> Arrays:
-    return {"output0": padded(np.concatenate([CENTRES, BY_CLASS], axis=1)).transpose(0, 2, 1)}
+    return {"output0": padded(np.concatenate([CENTERS, BY_CLASS], axis=1)).transpose(0, 2, 1)}
 
 
 def yolov8_pose() -> Arrays:
-    table = np.concatenate([CENTRES, SCORES[:, None], KEYPOINTS.reshape(2, -1)], axis=1)
+    table = np.concatenate([CENTERS, SCORES[:, None], KEYPOINTS.reshape(2, -1)], axis=1)
     return {"output0": padded(table).transpose(0, 2, 1)}
 
 
@@ -134,7 +134,7 @@ def test_outputs_without_a_known_layout_are_named(arrays: Arrays) -> None:
 
 
 def test_known_names_separate_classes_from_key_points() -> None:
-    rows = np.concatenate([CENTRES, BY_CLASS, KEYPOINTS[:, :5].reshape(2, -1)], axis=1)
+    rows = np.concatenate([CENTERS, BY_CLASS, KEYPOINTS[:, :5].reshape(2, -1)], axis=1)
     found = DetectionReader(class_names=("a", "b", "c", "d")).read(
         tensors({"output0": padded(rows).transpose(0, 2, 1)}), SIZE, SIZE, 0
     )

@@ -30,7 +30,7 @@ def yolov5(*rows: tuple[float, ...]) -> dict[str, Tensor]:
 
 
 def test_a_box_on_the_letterbox_comes_back_to_its_place_on_the_frame() -> None:
-    # 1280x720 on 640x640: half the size, 140 pixels of grey above.
+    # 1280x720 on 640x640: half the size, 140 pixels of gray above.
     reader = DetectionReader()
     reader.fit(np.zeros((720, 1280, 3), np.uint8), 640, 640)
     found = reader.read(yolov10((100, 190, 200, 290, 0.9, 0)), (640, 640), (1280, 720), 0)

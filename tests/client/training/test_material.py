@@ -136,7 +136,7 @@ def test_a_table_is_trained_on_alone(tmp_path: Path) -> None:
 
 def test_no_data_names_what_can_be_brought(tmp_path: Path) -> None:
     touch(tmp_path, "data/notes.txt")
-    with pytest.raises(ConfigurationError, match=r"holds no labelled data: name a folder .* other file skipped: notes"):
+    with pytest.raises(ConfigurationError, match=r"holds no labeled data: name a folder .* other file skipped: notes"):
         found(tmp_path, str(tmp_path / "data"))
     with pytest.raises(ConfigurationError, match=r"does not exist \(data\)"):
         found(tmp_path, str(tmp_path / "absent"))

@@ -49,16 +49,16 @@ def find(models_dir: Path) -> Iterator[FindLandmarks]:
 
 
 @pytest.fixture(scope="module")
-def learnt(models_dir: Path) -> Iterator[FindLandmarks]:
+def learned(models_dir: Path) -> Iterator[FindLandmarks]:
     with GraphServerLandmarks(models_dir=models_dir, rate=LEARNT_RATE) as finder:
         yield finder
 
 
 @pytest.fixture(scope="module")
-def steps(learnt: FindLandmarks, tmp_path_factory: pytest.TempPathFactory) -> Training:
+def steps(learned: FindLandmarks, tmp_path_factory: pytest.TempPathFactory) -> Training:
     data = shared("clips/dance.annotations.json")
     dataset = load_dataset(
-        data, ClipOptions(window=WindowSpec(500, 400), labels=tuple(LABELS), background=UNKNOWN), find=learnt
+        data, ClipOptions(window=WindowSpec(500, 400), labels=tuple(LABELS), background=UNKNOWN), find=learned
     )
     models = ("logistic regression", "small MLP")  # the quickest of those that `train` compares
     return train(dataset, tmp_path_factory.mktemp("models") / "steps", data="dance", options=TrainOptions(models))

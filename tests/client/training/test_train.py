@@ -257,7 +257,7 @@ def test_augmentation_can_be_left_out(tmp_path: Path, capsys: pytest.CaptureFixt
     ("arguments", "message"),
     [
         (["--data", "absent"], "absent does not exist (--data)"),
-        (["--data", "."], "holds no labelled data"),
+        (["--data", "."], "holds no labeled data"),
         (["--data", ".", "--window_ms", "-5"], "window: length"),
         (["--data", ".", "--rename", "x"], "--rename takes OLD=NEW"),
     ],
@@ -320,7 +320,7 @@ def test_annotated_clips_are_not_split_where_each_label_is_in_several(tmp_path: 
     assert len(set(several.groups.tolist())) == 3
     assert not [warning for warning in several.warnings if "recording" in warning]
     one = dataset(1)
-    assert "too short to be divided: it is learnt, and its accuracy cannot be measured" in one.warnings[0]
+    assert "too short to be divided: it is learned, and its accuracy cannot be measured" in one.warnings[0]
     with pytest.raises(ConfigurationError, match="nothing to hold out"):
         train(one, tmp_path / "m", data="x")
 
@@ -409,7 +409,7 @@ def test_photos_alone_teach_poses_and_beside_clips_they_are_skipped(clips: Path,
     assert dataset.window is None
     assert dataset.rows.shape == (10, 99)
     assert dataset.split == "clip"
-    assert "'standing', 'waving left' have photos only, so single poses are learnt" in dataset.warnings[0]
+    assert "'standing', 'waving left' have photos only, so single poses are learned" in dataset.warnings[0]
 
     def both(path: Path, every: int) -> Track:
         return still(path, every) if path.suffix == ".jpg" else find(path, every)

@@ -124,12 +124,12 @@ def test_declared_matrices_go_before_the_size(width: int, height: int, space: in
 
 
 def test_full_range_is_read(tmp_path: Path) -> None:
-    grey = av.VideoFrame.from_ndarray(np.full((72, 64), 250, np.uint8), format="gray").reformat(format="yuv420p")
-    for plane in grey.planes:
+    gray = av.VideoFrame.from_ndarray(np.full((72, 64), 250, np.uint8), format="gray").reformat(format="yuv420p")
+    for plane in gray.planes:
         level = 250 if plane.width == 64 else 128
         plane.update(bytes([level]) * plane.buffer_size)
-    _, limited = first_frame(write_frames(tmp_path / "limited.mp4", [grey], color_range=1))
-    _, full = first_frame(write_frames(tmp_path / "full.mp4", [grey], color_range=2))
+    _, limited = first_frame(write_frames(tmp_path / "limited.mp4", [gray], color_range=1))
+    _, full = first_frame(write_frames(tmp_path / "full.mp4", [gray], color_range=2))
     assert color_difference(limited.image, (255, 255, 255)) < 2
     assert color_difference(full.image, (250, 250, 250)) < 2
 

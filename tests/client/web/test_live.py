@@ -59,9 +59,9 @@ def frame(kind: int, number: int, data: bytes, captured: float = 1.7e12) -> byte
     return struct.pack("<BxxxId", kind, number, captured) + data
 
 
-def jpeg(width: int = 160, height: int = 120, grey: int = 90) -> bytes:
+def jpeg(width: int = 160, height: int = 120, gray: int = 90) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(np.full((height, width, 3), grey, np.uint8)).save(file, "JPEG")
+    Image.fromarray(np.full((height, width, 3), gray, np.uint8)).save(file, "JPEG")
     return file.getvalue()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stream_client.web.options import WebOptions
-from tests.client.recording.test_find import labelled
+from tests.client.recording.test_find import labeled
 from tests.client.recording.test_recording import record, recording
 from tests.support.browser import browser_page
 from tests.support.waiting import wait_until
@@ -17,7 +17,7 @@ from tests.support.web_application import Application, web_application
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three seconds from noon on in three files of the stream door; somebody falls from 1.5 s to 2.5 s."""
     folder = tmp_path_factory.mktemp("recordings")
-    record(recording(folder), labelled(("standing", 45), ("falling", 30), (None, 15)))
+    record(recording(folder), labeled(("standing", 45), ("falling", 30), (None, 15)))
     (folder / "secret.txt").write_text("not for browsers")
     return folder
 

@@ -114,7 +114,7 @@ def run_demo(text: str, models: ModelRepository, image: Any) -> Any:
 def test_the_demo_graph_draws_the_detections_of_its_model(detector: ModelRepository) -> None:
     black = np.zeros((48, 64, 3), np.uint8)
     expected = np.zeros((32, 32, 3), np.uint8)
-    # The third anchor is the centre of the lower left quarter. The box is half as large as the image.
+    # The third anchor is the center of the lower left quarter. The box is half as large as the image.
     cv2.putText(expected, "dog,1,", (0, round((0.5 + 0.05) * 32)), 0, (round(0.045 * 32) - 1) / 21, (255, 0, 0), 1)
     cv2.rectangle(expected, (0, 16, 16, 16), (255, 0, 0), 1)
     assert np.array_equal(run_demo(DEMO, detector, black), expected)

@@ -111,8 +111,8 @@ def test_side_packets_make_the_graph_detect_the_pose_in_every_frame(
 
 
 def test_frames_without_a_person_have_zeros_for_every_part(models: ModelRepository) -> None:
-    grey = np.full((96, 128, 3), 100, np.uint8)
-    found = run(models, [(grey, index * 40_000) for index in range(3)])
+    gray = np.full((96, 128, 3), 100, np.uint8)
+    found = run(models, [(gray, index * 40_000) for index in range(3)])
     assert len(found) == 3
     for outputs in found.values():
         assert outputs.keys() == {"output", "label_scores", *SIZES}

@@ -96,7 +96,7 @@ def test_one_person_has_the_landmarks_of_the_holistic_graph(models: ModelReposit
 
 
 def test_persons_side_by_side_have_their_own_landmarks(models: ModelRepository, dancer: Clip) -> None:
-    # The margins keep a person's region out of the neighbour's image.
+    # The margins keep a person's region out of the neighbor's image.
     one = [widened(image, 200) for image in dancer[:30]]
     other = [np.ascontiguousarray(image[:, ::-1]) for image in one]
     images = side_by_side(one, other)
@@ -114,7 +114,7 @@ def test_persons_side_by_side_have_their_own_landmarks(models: ModelRepository, 
 
 
 def widened(image: Image, margin: int) -> Image:
-    """The image with grey on both sides."""
+    """The image with gray on both sides."""
     wide = np.full((image.shape[0], image.shape[1] + 2 * margin, 3), 128, np.uint8)
     wide[:, margin:-margin] = image
     return wide

@@ -116,7 +116,7 @@ def _draw_dots(canvas: Bytes, points: npt.NDArray[np.int32], color: Color, radiu
 
 @lru_cache(maxsize=32)
 def _disc(radius: int) -> npt.NDArray[np.int32]:
-    """The pixels of OpenCV's filled circle, int32 [n, 2]: x and y from its centre."""
+    """The pixels of OpenCV's filled circle, int32 [n, 2]: x and y from its center."""
     square = np.zeros((2 * radius + 1, 2 * radius + 1), np.uint8)
     cv2.circle(square, (radius, radius), radius, 1, cv2.FILLED)
     return (np.argwhere(square)[:, ::-1] - radius).astype(np.int32)

@@ -1,7 +1,7 @@
 """StreamPoseML's own columns, number for number, for models that were trained with it.
 
 Names and formulas: StreamPoseML 0.3.1, blaze_pose/openpose_mediapipe_transformer.py, geometry/angle.py and
-geometry/distance.py. Two of its formulas are odd and kept, since its models learnt from them: the vector
+geometry/distance.py. Two of its formulas are odd and kept, since its models learned from them: the vector
 ``right_elbow_right_wrist`` runs from the left elbow to the left wrist, and a line's midpoint is (x1 + x2 / 2,
 y1 + y2 / 2, (z1 + z2) / 2).
 """

@@ -1,4 +1,4 @@
-"""One video of a batch: read, labelled, and its results put into place."""
+"""One video of a batch: read, labeled, and its results put into place."""
 
 import shutil
 import time

@@ -23,7 +23,7 @@ class LearningMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every metric; those of evaluations are NaN before the first one."""
         now = self._learning.snapshot()
-        samples = CounterMetricFamily(f"{_PREFIX}_samples", "Samples that the teacher labelled.", labels=("use",))
+        samples = CounterMetricFamily(f"{_PREFIX}_samples", "Samples that the teacher labeled.", labels=("use",))
         samples.add_metric(["train"], now.samples)
         samples.add_metric(["held_out"], now.held_out)
         yield samples

@@ -38,7 +38,7 @@ def read(root: Element, tier: str | None) -> list[Annotation]:
 
 
 def _times(root: Element) -> dict[str, float]:
-    """The seconds of each time slot. A slot without a time stands evenly between its neighbours."""
+    """The seconds of each time slot. A slot without a time stands evenly between its neighbors."""
     slots = [(slot.get("TIME_SLOT_ID", ""), slot.get("TIME_VALUE")) for slot in root.iter("TIME_SLOT")]
     known = [position for position, (_, value) in enumerate(slots) if value is not None]
     values = [float(slots[position][1] or 0) / 1000 for position in known]

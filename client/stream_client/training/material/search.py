@@ -1,4 +1,4 @@
-"""Finds labelled clips, photos, landmarks and tables in what a user names."""
+"""Finds labeled clips, photos, landmarks and tables in what a user names."""
 
 import glob
 from collections.abc import Iterator, Sequence
@@ -51,7 +51,7 @@ def search(names: Sequence[str], options: SearchOptions) -> Material:
     found = searcher.finished()
     if not found.clips and not found.tables:
         why = f" ({'; '.join(found.notes[:5])})" if found.notes else ""
-        raise ConfigurationError(f"{' '.join(names)} holds no labelled data: {_FORMS}{why}", option="data")
+        raise ConfigurationError(f"{' '.join(names)} holds no labeled data: {_FORMS}{why}", option="data")
     if found.tables and (found.clips or len(found.tables) > 1):
         tables = listed([str(table) for table in found.tables])
         raise ConfigurationError(f"a table is trained on alone, not {tables} with other data", option="data")

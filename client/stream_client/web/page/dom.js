@@ -12,7 +12,7 @@ export function element(name, properties = {}, ...children) {
   return made;
 }
 
-/** A labelled choice. `options` are [value, text] pairs. */
+/** A labeled choice. `options` are [value, text] pairs. */
 export function choice(text, options, onchange) {
   const select = element("select", { onchange });
   fill(select, options);
