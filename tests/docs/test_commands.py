@@ -21,7 +21,7 @@ PROGRAMS = Path(sys.executable).parent
 NOT_HERE = {
     "pip install": "environments are made by `make wheel` and the Makefile",
     "docker ": "no container engine",
-    "kubectl ": "tests/test_kubernetes.py renders what deploy/kubernetes has",
+    "kubectl ": "tests/deploy renders what deploy/kubernetes has",
     "apt-get": "changes the machine",
     "ffmpeg ": "tests/e2e/test_relay.py publishes and watches with ffmpeg",
     "/usr/bin/python3 tests/support": "tests/e2e/test_relay.py runs this server",
