@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_client.cli.command import _Formatter
 from stream_client.errors import ServerError
 from stream_client.plain_text import MESSAGE_LENGTH, QUOTE_LENGTH, one_line, quoted
 from stream_client.util.redact import redact
+from stream_client.util.safe_log import SafeFormatter
 from stream_client.util.table import table
 
 LONG = 3_000_000
@@ -46,9 +46,9 @@ def test_a_quoted_text_leaves_room_for_the_remedy() -> None:
 
 def test_a_record_of_the_log_is_printable_and_bounded() -> None:
     record = logging.LogRecord("x", logging.WARNING, "", 0, "the server says %s", ("\x1b[2J" + "e" * LONG,), None)
-    line = _Formatter("%(levelname)s: %(message)s").format(record)
+    line = SafeFormatter().format(record)
     assert line.startswith("WARNING: the server says ee")
-    assert len(line) <= _Formatter.LONGEST
+    assert len(line) <= SafeFormatter.LONGEST
 
 
 def test_a_cell_of_a_table_is_one_line() -> None:

@@ -10,14 +10,11 @@ import sys
 from collections.abc import Sequence
 
 from stream_client.cli.flags import build_parser
-from stream_client.cli.messages import error_line
+from stream_client.cli.messages import log
 from stream_client.cli.parser import USAGE_ERROR
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
-from stream_client.errors import StreamClientError
-from stream_client.plain_text import printable
 from stream_client.transport.addresses import EMBEDDED
 from stream_client.util.extras import install_command
-from stream_client.util.redact import redact
 from stream_client.util.settings import read
 
 logger = logging.getLogger(__name__)
@@ -53,6 +50,8 @@ def _command(name: str, arguments: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return USAGE_ERROR
+    except KeyboardInterrupt:  # its modules load for a second
+        return 128 + signal.SIGINT
     try:
         status = int(module.main(arguments))
         sys.stdout.flush()
@@ -64,22 +63,6 @@ def _command(name: str, arguments: Sequence[str]) -> int:
         return 128 + signal.SIGINT
 
 
-class _Formatter(logging.Formatter):
-    """Prints our errors with their flags. Removes credentials and control characters: tracebacks may contain URLs, and
-    texts of a server.
-    """
-
-    LONGEST = 20_000
-    """The most characters of a record, its traceback included."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The record's text."""
-        shown = logging.makeLogRecord(record.__dict__)
-        if isinstance(shown.args, tuple):
-            shown.args = tuple(error_line(arg) if isinstance(arg, StreamClientError) else arg for arg in shown.args)
-        return redact(printable(super().format(shown)[: self.LONGEST]))
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; 0 at the end of the source, a limit or q; 1 when the run failed; 2 for arguments that cannot work."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -89,9 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = parser.parse_args(given)
     if flags.input_stream is None:
         parser.error("name a source with --input_stream")
-    log = logging.StreamHandler(sys.stderr)
-    log.setFormatter(_Formatter("%(levelname)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO if flags.verbose else logging.WARNING, handlers=[log])
+    log(flags.verbose)
     _warn_of_little_memory()
     server = _embedded_server(flags)
     try:

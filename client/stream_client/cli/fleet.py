@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from stream_client.cli.messages import error_line
+from stream_client.cli.messages import error_line, log
 from stream_client.cli.parser import Parser
 from stream_client.cli.setting_flags import add_settings
 from stream_client.cli.status import status_of
@@ -78,7 +78,7 @@ def run(arguments: Sequence[str]) -> None:
     Raises :class:`~stream_client.errors.ConfigurationError` for a file or stream that cannot work at the start.
     """
     flags = build_parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO if flags.verbose else logging.WARNING, format="%(levelname)s: %(message)s")
+    log(flags.verbose)
     plans = read_plans(flags.streams)
     asked = [(name, wanted) for verb, wanted in _VERBS.items() for name in getattr(flags, verb)]
     with _states(flags.streams, flags.state) as states:

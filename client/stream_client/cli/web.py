@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from stream_client.cli.messages import error_line
+from stream_client.cli.messages import error_line, log
 from stream_client.cli.parser import RUN_ERROR, USAGE_ERROR, Parser
 from stream_client.cli.setting_flags import add_settings
 from stream_client.cli.train_command import train_command
@@ -57,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     """Serve until Ctrl-C or SIGTERM: 128 and the signal; 2 for flags that cannot work, 1 where serving failed."""
     flags = build_parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO if flags.verbose else logging.WARNING, format="%(levelname)s: %(message)s")
+    log(flags.verbose)
     _allow_many_connections()
     stopped_by: list[int] = []
 

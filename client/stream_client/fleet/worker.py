@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from stream_client.fleet.fleet import Fleet
 from stream_client.fleet.messages import Assignment, Report
 from stream_client.util.owned_thread import left_behind
+from stream_client.util.safe_log import SafeFormatter, log_to_standard_error
 
 REPORT_SECONDS = 0.5
 
@@ -24,7 +25,7 @@ def main() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)  # nothing else reads from the fleet
     os.close(null)
-    logging.basicConfig(format="%(levelname)s: %(message)s")
+    log_to_standard_error(logging.WARNING, SafeFormatter())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole foreground group; the fleet decides
     asked_to_end, write = os.pipe()
     os.set_blocking(write, False)

@@ -2,6 +2,8 @@
 
 import pickle
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,27 @@ def test_only_the_command_line_names_flags(path: Path) -> None:
         return
     strings = re.findall(r'"[^"\n]*(?<![\w-])--[a-z]+_[a-z_]+[^"\n]*"', path.read_text("utf-8"))
     assert not strings
+
+
+_LOGS = "import logging; logging.getLogger('x').warning('\\x1b[31mrtsp://me:secret@camera/')"
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        "from stream_client.cli.command import main; main(['--input_stream', 'none.mp4', '--grpc_address', 'a:1'])",
+        "from stream_client.cli.fleet import main; main(['none.toml'])",
+        "from stream_client.fleet.worker import main; main()",
+    ],
+    ids=["run", "fleet", "worker"],
+)
+def test_no_process_logs_a_password(begun: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", f"{begun}; {_LOGS}"],
+        check=False,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+    )
+    assert ended.stderr.splitlines()[-1] == "WARNING: rtsp://***@camera/", ended.stderr
