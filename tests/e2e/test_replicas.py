@@ -396,6 +396,7 @@ def test_a_name_that_nobody_knows_is_said() -> None:
         ("a:1,embedded", "no part of a list"),
         ("a:1,dns:///b:2", "no part of a list"),
         ("a:1,,b:2", "is not an address"),
+        (",,", "'' is not an address"),
         ("a:1,b", "is not an address"),
         ("dns:///b", "is not an address"),
         ("dns://server/b:1", "is not an address"),

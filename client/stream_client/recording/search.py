@@ -65,7 +65,7 @@ def find(folder: Path, query: Query) -> list[Found]:
             with closing(_opened(path)) as database:
                 found += _search(database, path.parent, query)
         except sqlite3.Error as error:
-            raise ConfigurationError(f"cannot read {path}: {error}") from error
+            raise ConfigurationError(f"cannot read {path}: {error}; move it away, the recordings stay") from error
     return sorted(found, key=lambda each: each.begin)[-query.limit :]
 
 

@@ -61,7 +61,5 @@ def _nobody(replicas: Replicas, options: TransportOptions) -> StreamClientError:
             if isinstance(error, ConfigurationError) or error.option != "grpc_address":
                 return error
     problem = replicas.problem or f"none of the replicas {options.address} is ready"
-    return ConnectError(
-        f"{problem} within {options.connect_timeout:g} s: are they running, and is the address right?",
-        option="grpc_address",
-    )
+    remedy = "is the name right?" if replicas.problem else "are they running, and is the address right?"
+    return ConnectError(f"{problem} within {options.connect_timeout:g} s: {remedy}", option="grpc_address")

@@ -40,5 +40,5 @@ def check_rtmp_url(url: str, option: str) -> None:
         )
     if not parts.path.strip("/"):
         raise ConfigurationError(
-            "an rtmp:// URL names an application and a stream: rtmp://host/live/KEY", option=option
+            "an rtmp:// URL names an application and a stream: /live/KEY after the host, for instance", option=option
         )

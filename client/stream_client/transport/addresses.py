@@ -27,7 +27,7 @@ def check_address(address: str) -> None:
     if len(servers) > MOST_REPLICAS:
         raise ConfigurationError(f"{len(servers)} replicas are named: {MOST_REPLICAS} at most", option=_OPTION)
     for server in servers:
-        if servers.count(server) > 1:
+        if server and servers.count(server) > 1:
             raise ConfigurationError(f"{redact(server)} is named twice", option=_OPTION)
         if len(servers) > 1 and (server == EMBEDDED or server.startswith(DNS)):
             raise ConfigurationError(f"{redact(server)} is no part of a list of servers", option=_OPTION)

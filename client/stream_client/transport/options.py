@@ -85,7 +85,11 @@ class TransportOptions:
     )
     returned: Returned = field(
         default="picture",
-        metadata=setting("what comes back: frames with landmarks, or only data, to draw here", name="return"),
+        metadata=setting(
+            "what comes back: picture, with landmarks drawn; labels,landmarks: only these, to draw here",
+            name="return",
+            metavar="WHAT",
+        ),
     )
     tls: TlsOptions | None = None
     connect_timeout: float = field(default=5.0, metadata=setting("how long to wait for the server", unit="s", above=0))

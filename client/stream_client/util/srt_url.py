@@ -15,7 +15,9 @@ def srt_parameters(url: str, option: str) -> dict[str, str]:
     unknown = sorted(given.keys() - _KNOWN)
     if parts.port is None or unknown:
         what = f"unknown {', '.join(unknown)}" if unknown else "no port"
-        raise ConfigurationError(f"srt:// with {what}: srt://host:port?streamid=…&passphrase=…", option=option)
+        raise ConfigurationError(
+            f"srt:// with {what}: srt://host:port, and after it ?streamid=…&passphrase=… if need be", option=option
+        )
     if "passphrase" in given and len(given["passphrase"]) not in _PASSPHRASE:
         raise ConfigurationError("a passphrase of SRT has 10 to 79 characters", option=option)
     if any(character in value for value in given.values() for character in "\r\n"):

@@ -55,7 +55,8 @@ def check_url(url: str, option: str | None = None) -> None:
         )
     authority = re.split(r"[/?#]", split_credentials(url)[0].partition("://")[2], maxsplit=1)[0]
     if not _HOST.fullmatch(authority) or not _has_port(authority):
-        raise ConfigurationError(f"{redact(url)} is no URL: rtsp://host:port/path, for instance", option=option)
+        scheme = url.partition("://")[0]
+        raise ConfigurationError(f"{redact(url)} is no URL: it begins with {scheme}://host:port", option=option)
 
 
 def check_slashes(text: str, option: str) -> None:

@@ -164,3 +164,26 @@ def test_a_client_with_too_little_memory_says_so_and_can_be_stopped(
     done = shell(f"ulimit -v {kilobytes}; timeout --kill-after 10 5 CLIENT", pass_through_server, *flags)
     assert "the address space is limited" in done.stderr
     assert done.returncode not in (0, 128 + signal.SIGKILL)
+
+
+INTERRUPTED = """
+import os, signal, sys
+
+class Interrupts:
+    def find_spec(self, name, path=None, target=None):
+        if name == "stream_client.cli." + sys.argv[1]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupts())
+from stream_client.cli import main
+sys.exit(main())
+"""
+"""The command line; Ctrl-C comes while the modules of its command load."""
+
+
+@pytest.mark.parametrize("command", ["fleet", "find"])
+def test_a_command_that_loads_ends_without_a_traceback(command: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, command], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGINT, "")
