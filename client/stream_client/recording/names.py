@@ -1,5 +1,6 @@
 """When segments begin, and what their files are called."""
 
+import re
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from stream_client.errors import ConfigurationError
 from stream_client.util.stream_names import stream_name
 
 STREAM = "{stream}"
+_FIELD = re.compile(r"\{[^{}/]*\}")
 _DAY = 86_400
 _MOST_CHECKED = 1500
 _EXAMPLE = "%Y-%m-%d/%H-%M-%S"
@@ -19,7 +21,7 @@ class SegmentNames:
     """The names of segments of ``seconds`` by a pattern with the fields of :meth:`datetime.datetime.strftime`.
 
     Segments begin at multiples of their length after midnight, by the local clock. Raises :class:`.ConfigurationError`
-    for a pattern that gives two segments one name.
+    for a pattern that gives two segments one name, or has a field in braces that is not ``{stream}``.
     """
 
     def __init__(self, pattern: str, seconds: float) -> None:
@@ -59,6 +61,11 @@ class SegmentNames:
         return self._pattern.replace(STREAM, self.stream)
 
     def _check(self) -> None:
+        for field in _FIELD.findall(self._pattern):
+            if field != STREAM:
+                raise ConfigurationError(
+                    f"{self._pattern}: {field} is no field: {STREAM} is the only one", option="sinks"
+                )
         if "%" not in self._pattern:
             raise ConfigurationError(
                 f"{self._pattern} has no time fields, so that its segments have one name: add some, as {_EXAMPLE}",

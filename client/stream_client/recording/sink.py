@@ -107,8 +107,8 @@ class RecordingSink:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise SinkError(
-                f"{root}: the stream {self._stream!r} is being recorded by another run: put {{stream}} into the name",
-                option="sinks",
+                f"{root}: the stream {self._stream!r} is being recorded by another run: give this one another name",
+                option="stream_name",
             ) from error
         self._index = RecordingIndex(root)
         self._labels = LabelLog(self._index, self._stream)

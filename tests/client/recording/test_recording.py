@@ -231,7 +231,7 @@ def test_a_full_disk_is_an_error_and_what_was_written_is_kept(tmp_path: Path) ->
 def test_a_stream_is_recorded_by_one_run_at_a_time(tmp_path: Path) -> None:
     first, second = recording(tmp_path), recording(tmp_path)
     first.open(INFO)
-    with pytest.raises(SinkError, match="'door' is being recorded by another run"):
+    with pytest.raises(SinkError, match=r"'door' is being recorded by another run.*\(stream_name\)"):
         second.open(INFO)
     second.close()
     first.close()
@@ -258,6 +258,7 @@ def test_an_index_that_is_none_is_named(tmp_path: Path) -> None:
         ("%Y-%m-%d/%I-%M.mp4", {"segment": "10m"}, "both have the name"),
         ("%Y-%m-%d/%M.mp4", {"segment": "7m"}, "both have the name"),
         ("%Y-%m-%d/%H-%M-%S.avi", {}, "unknown extension"),
+        ("{strem}/%Y-%m-%d/%H-%M-%S.mp4", {}, r"\{strem\} is no field: \{stream\} is the only one"),
         (PATTERN, {"segment": "2d"}, "out of range: 1s to 1d"),
         (PATTERN, {"segment": "0s"}, "no duration"),
         (PATTERN, {"segment": "ten"}, "no duration"),
