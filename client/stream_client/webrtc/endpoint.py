@@ -51,6 +51,7 @@ class Endpoint:
 
     def _request(self, method: str, url: str, body: bytes | None) -> tuple[str, str]:
         """The answer's body and its ``Location``."""
+        from http.client import HTTPException
         from urllib.error import HTTPError, URLError
         from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
@@ -76,6 +77,8 @@ class Endpoint:
             raise
         except URLError as error:
             raise (error.reason if isinstance(error.reason, OSError) else ConnectionError(str(error.reason))) from None
+        except HTTPException:  # its text is what the server sent
+            raise ConnectionError("the server does not speak HTTP") from None
 
 
 async def _apart(function: Callable[..., Answer], *arguments: object) -> Answer:
