@@ -74,6 +74,7 @@ def test_a_name_that_is_no_folder_is_refused(tmp_path: Path, label: str) -> None
         Clips(tmp_path).record(label)
 
 
+@pytest.mark.timeout(180)  # it trains
 def test_two_classes_become_a_classifier(tmp_path: Path) -> None:
     clips = Clips(tmp_path / "shown")
     for label, raised in (("up", True), ("down", False)):
