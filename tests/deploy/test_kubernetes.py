@@ -16,7 +16,7 @@ from tests.support.kubernetes import FOLDER, Resource, containers, pods, problem
 
 pytestmark = pytest.mark.environment
 NAMES = sorted(path.parent.name for path in FOLDER.glob("*/kustomization.yaml"))
-WITH_PODS = ("servers", "own-balancing", "envoy", "fleet")
+WITH_PODS = ("servers", "own-balancing", "envoy", "fleet", "autoscaling")
 TYPOS = {
     "Deployment": ("readinessProbe:", "readinesProbe:"),
     "Service": ("clusterIP:", "clusterIp:"),
@@ -25,6 +25,7 @@ TYPOS = {
     "PodDisruptionBudget": ("maxUnavailable:", "maxUnavailible:"),
     "PersistentVolumeClaim": ("accessModes:", "accessMode:"),
     "PrometheusRule": ("expr:", "exp:"),
+    "ScaledObject": ("scaleTargetRef:", "scaleTargetref:"),
     "ServiceMonitor": ("endpoints:", "endpoint:"),
 }
 """For each kind a word that its resources have, and a slip of the pen."""
