@@ -8,32 +8,15 @@ wait for a connection.
 import math
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from stream_client.errors import ConnectError, ConnectionLostError, StreamClientError, TransportError
 from stream_client.replicas.admission import Admission
+from stream_client.replicas.lane import Lane, close_lanes
 from stream_client.replicas.replica import Replica
-from stream_client.transport.base import Answer, Closed, Event, Listener, Request, Transport
+from stream_client.transport.base import Answer, Closed, Event, Listener, Request
 from stream_client.util.events import Unsubscribe
 from stream_client.util.owned_thread import OwnedThread
-
-
-@dataclass(slots=True, eq=False)
-class _Lane:
-    """Calls to one replica. ``copies``: when copies without an answer were sent, by timestamp."""
-
-    replica: Replica
-    transport: Transport
-    copies: dict[int, float] = field(default_factory=dict)
-    encoding: threading.Lock = field(default_factory=threading.Lock)
-    ended: bool = False
-
-    def send(self, request: Request) -> None:
-        """Encode and send in one; safe from any thread."""
-        with self.encoding:
-            data = self.transport.encode(request)
-        self.transport.send(request.timestamp, data)
 
 
 @dataclass(slots=True, eq=False)
@@ -41,8 +24,8 @@ class _Asked:
     """A request without an answer, and who has it: ``None``, nobody yet. ``sent`` is 0 until it is sent."""
 
     request: Request
-    lane: _Lane | None = None
-    copied: _Lane | None = None
+    lane: Lane | None = None
+    copied: Lane | None = None
     sent: float = 0.0
 
 
@@ -57,7 +40,7 @@ class BalancedCalls:
         self._replicas = admission.replicas
         self._changed = threading.Condition()
         self._telling = threading.Lock()  # one event at a time
-        self._lanes: dict[Replica, _Lane] = {}
+        self._lanes: dict[Replica, Lane] = {}
         self._asked: dict[int, _Asked] = {}
         self._listener: Listener | None = None
         self._request_timeout: float | None = None
@@ -149,7 +132,7 @@ class BalancedCalls:
         for one in asked:
             if one.lane is not None:
                 self._replicas.given_up(one.lane.replica)
-        _close(lanes)
+        close_lanes(lanes)
         for lane in lanes:
             self._drop_copies(lane)
 
@@ -167,7 +150,7 @@ class BalancedCalls:
         asked.lane = open_ones[chosen]
         asked.copied = None if copied is None else open_ones[copied]
 
-    def _drop_copies(self, lane: _Lane) -> None:
+    def _drop_copies(self, lane: Lane) -> None:
         with self._changed:
             copies, lane.copies = lane.copies, {}
         for _ in copies:
@@ -189,14 +172,14 @@ class BalancedCalls:
                 self._work = False
             dead = self._take_out()
             self._send_orphans()
-            _close(dead)
+            close_lanes(dead)
             for lane in dead:
                 self._drop_copies(lane)
             self._open_missing()
             if not self._send_orphans():
                 self._close_session(ConnectionLostError("every replica is lost"))
 
-    def _take_out(self) -> list[_Lane]:
+    def _take_out(self) -> list[Lane]:
         """The lanes that have ended, or are no longer used; their requests are nobody's."""
         with self._changed:
             needed = {asked.lane for asked in self._asked.values()}
@@ -242,7 +225,7 @@ class BalancedCalls:
             transport = self._admission.transport(replica)
             if transport is None:
                 continue
-            lane = _Lane(replica, transport)
+            lane = Lane(replica, transport)
             within = self._admission.CONNECT_SECONDS
             try:
                 transport.open(self._listener_of(lane), within=within, request_timeout=self._request_timeout)
@@ -255,10 +238,10 @@ class BalancedCalls:
 
     # --- what is heard
 
-    def _listener_of(self, lane: _Lane) -> Listener:
+    def _listener_of(self, lane: Lane) -> Listener:
         return lambda event: self._heard(lane, event)
 
-    def _heard(self, lane: _Lane, event: Event) -> None:
+    def _heard(self, lane: Lane, event: Event) -> None:
         if isinstance(event, Closed):
             self._lane_ended(lane, event.error)
             return
@@ -283,7 +266,7 @@ class BalancedCalls:
             if ended:
                 self._close_session(None)
 
-    def _lane_ended(self, lane: _Lane, error: StreamClientError | None) -> None:
+    def _lane_ended(self, lane: Lane, error: StreamClientError | None) -> None:
         if error is not None and not isinstance(error, TransportError):
             self._close_session(error)
             return
@@ -304,12 +287,3 @@ class BalancedCalls:
         assert self._listener is not None
         with self._telling:
             self._listener(event)
-
-
-def _close(lanes: Sequence[_Lane]) -> None:
-    """All at once: a server that has stopped reading takes its time."""
-    threads = [threading.Thread(target=lane.transport.close, name="replica closer", daemon=True) for lane in lanes]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
