@@ -31,5 +31,5 @@ class WireChoice:
             return
         text = f"{self._changes} changes pixels, and h264 sends none"
         if not self._changes:
-            text = f"{info.name} has no H.264 to be passed on: a file or live RTSP, upright, progressive, with times"
+            text = f"{info.name} has no H.264 to be passed on: that has to be upright, progressive, by file or RTSP"
         raise ConfigurationError(text, option="wire", value="jpeg")
