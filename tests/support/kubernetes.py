@@ -15,7 +15,6 @@ from tests.support.environments import interpreter_of
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 SCHEMAS = ROOT / "tests" / "deploy" / "schemas"
-KSERVE = "serving.kserve.io/"
 Resource = dict[str, Any]
 
 
@@ -49,15 +48,11 @@ def problems(text: str, folder: Path) -> list[str]:
     """What is wrong with rendered resources; a kind that nothing here knows is wrong, too."""
     found = list(yaml.safe_load_all(text))
     own = [each for each in found if (SCHEMAS / f"{each['kind']}.json").exists()]
-    kserve = [each for each in found if each["apiVersion"].startswith(KSERVE)]
-    rest = [each for each in found if each not in own and each not in kserve]
+    rest = [each for each in found if each not in own]
     wrong = _by_program([_program("kubernetes-validate"), "--strict"], rest, folder / "kubernetes.yaml")
     for each in own:
         schema = json.loads((SCHEMAS / f"{each['kind']}.json").read_text())
         wrong += [error.message for error in jsonschema.Draft7Validator(schema).iter_errors(each)]
-    if kserve:
-        script = ROOT / "tests" / "deploy" / "kserve_models.py"
-        wrong += _by_program([str(interpreter_of("clients")), str(script)], kserve, folder / "kserve.yaml")
     return wrong
 
 
