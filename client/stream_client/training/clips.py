@@ -1,4 +1,4 @@
-"""Labelled clips and their landmarks."""
+"""Labeled clips and their landmarks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Labelled rows of features. Each row belongs to a group that no fold splits."""
+"""Labeled rows of features. Each row belongs to a group that no fold splits."""
 
 import re
 from dataclasses import dataclass
