@@ -22,7 +22,7 @@ class Engine:
     def __init__(self, folder: Path) -> None:
         for program in _PROGRAMS:
             if shutil.which(program) is None:
-                missing(program, "apt-get install podman buildah runc netavark aardvark-dns debootstrap")
+                missing(program, "apt-get install podman buildah runc netavark iptables aardvark-dns debootstrap")
         if os.geteuid() != 0:
             missing("root's rights, which debootstrap and these containers need", "sudo make containers")
         self._folder = folder
