@@ -13,7 +13,7 @@ from tests.support.missing import missing
 
 BASE = "docker.io/library/python:3.12-slim-bookworm"
 """What the Dockerfiles begin with; here it is Debian's own Python under that name."""
-_PROGRAMS = ("podman", "runc", "debootstrap")
+_PROGRAMS = ("podman", "runc", "iptables", "debootstrap")
 
 
 class Engine:
