@@ -10,6 +10,8 @@ import av
 
 from stream_client.frames import Frame
 from stream_client.monitoring.observer import ConnectionState
+from stream_client.sources.factory import open_source
+from stream_client.sources.options import SourceOptions
 from stream_client.sources.reconnecting import ReconnectingSource
 from stream_client.test_source.code import FrameCode, read_code
 from stream_client.test_source.pattern import TestPattern
@@ -64,6 +66,13 @@ class Sender:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
+
+
+def open_reconnecting(name: str, *, timeout: float = 20, reconnect_timeout: float | None = None) -> ReconnectingSource:
+    """The source of an address; one that comes back."""
+    made = open_source(name, SourceOptions(source_timeout=timeout), reconnect_timeout=reconnect_timeout)
+    assert isinstance(made, ReconnectingSource)
+    return made
 
 
 class Watched:

@@ -16,9 +16,7 @@ from stream_client.errors import (
     SourceTimeoutError,
 )
 from stream_client.sources.factory import open_source
-from stream_client.sources.options import SourceOptions
-from stream_client.sources.reconnecting import ReconnectingSource
-from tests.support.numbered import Sender, Watched, follows, numbered_video
+from tests.support.numbered import Sender, Watched, follows, numbered_video, open_reconnecting
 from tests.support.ports import free_port
 
 GROUP = "239.255.77.1"
@@ -27,12 +25,6 @@ GROUP = "239.255.77.1"
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return numbered_video(tmp_path_factory.mktemp("numbered") / "video.ts")
-
-
-def source(name: str, *, timeout: float = 20, reconnect_timeout: float | None = None) -> ReconnectingSource:
-    made = open_source(name, SourceOptions(source_timeout=timeout), reconnect_timeout=reconnect_timeout)
-    assert isinstance(made, ReconnectingSource)
-    return made
 
 
 def description(path: Path, port: int, address: str = "127.0.0.1", codec: str = "H264") -> Path:
@@ -57,7 +49,7 @@ def test_a_stream_is_read_by_number_and_goes_on_when_its_sender_comes_back(
             ("-f", "rtp", f"rtp://127.0.0.1:{port}"),
         ),
     }[way]
-    with Sender(video, *output) as sender, Watched(source(name)) as watched:
+    with Sender(video, *output) as sender, Watched(open_reconnecting(name)) as watched:
         assert (watched.info.live, watched.info.width) == (True, 320)
         assert follows(watched.read(20))
         sender.kill()
@@ -71,7 +63,7 @@ def test_a_sender_that_stays_away_is_a_loss(video: Path) -> None:
     port = free_port()
     with (
         Sender(video, "-f", "mpegts", f"udp://127.0.0.1:{port}") as sender,
-        Watched(source(f"udp://127.0.0.1:{port}", timeout=1)) as watched,
+        Watched(open_reconnecting(f"udp://127.0.0.1:{port}", timeout=1)) as watched,
     ):
         watched.read(5)
         sender.kill()
@@ -86,12 +78,12 @@ def test_another_program_at_the_port_and_silence_are_one_line_each() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", free_port()))
         name = f"udp://127.0.0.1:{taken.getsockname()[1]}"
-        first = source(name, reconnect_timeout=0)
+        first = open_reconnecting(name, reconnect_timeout=0)
         with pytest.raises(SourceError, match="another program of this machine listens there"):
             first.open()
         first.close()
     for scheme in ("udp", "rtp"):
-        silent = source(f"{scheme}://127.0.0.1:{free_port()}", timeout=0.3, reconnect_timeout=0)
+        silent = open_reconnecting(f"{scheme}://127.0.0.1:{free_port()}", timeout=0.3, reconnect_timeout=0)
         with pytest.raises(SourceTimeoutError, match=r"got nothing within 0\.3 s"):
             silent.open()
         silent.close()
@@ -100,7 +92,7 @@ def test_another_program_at_the_port_and_silence_are_one_line_each() -> None:
 def test_rtp_of_another_kind_asks_for_its_description(video: Path) -> None:
     port = free_port()
     with Sender(video, "-f", "rtp", f"rtp://127.0.0.1:{port}"):
-        reader = source(f"rtp://127.0.0.1:{port}")
+        reader = open_reconnecting(f"rtp://127.0.0.1:{port}")
         with pytest.raises(SourceCodecError, match=r"RTP of type 96.*\.sdp file"):
             reader.open()
         reader.close()
@@ -143,7 +135,7 @@ def test_a_description_that_cannot_work_ends_the_run_at_once(
     path = tmp_path / "camera.sdp"
     if text is not None:
         path.write_text(text)
-    reader = source(str(path))
+    reader = open_reconnecting(str(path))
     with pytest.raises(kind, match=re.escape(words)):
         reader.open()
     reader.close()

@@ -16,9 +16,7 @@ from stream_client.errors import (
     SourceTlsError,
 )
 from stream_client.sources.factory import open_source
-from stream_client.sources.options import SourceOptions
-from stream_client.sources.reconnecting import ReconnectingSource
-from tests.support.numbered import Sender, Watched, follows, numbered_video
+from tests.support.numbered import Sender, Watched, follows, numbered_video, open_reconnecting
 from tests.support.rtmp_server import RtmpServer
 
 KEY = "a-secret-key"
@@ -29,14 +27,8 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return numbered_video(tmp_path_factory.mktemp("numbered") / "video.mp4", audio="aac")
 
 
-def source(name: str, *, timeout: float = 20, reconnect_timeout: float | None = None) -> ReconnectingSource:
-    made = open_source(name, SourceOptions(source_timeout=timeout), reconnect_timeout=reconnect_timeout)
-    assert isinstance(made, ReconnectingSource)
-    return made
-
-
 def failure(name: str) -> SourceError:
-    reader = source(name, timeout=1, reconnect_timeout=0)
+    reader = open_reconnecting(name, timeout=1, reconnect_timeout=0)
     with pytest.raises(SourceError) as caught:
         reader.open()
     reader.close()
@@ -50,7 +42,7 @@ def test_rtmp_is_read_by_number_with_its_sound_and_on_when_server_and_publisher_
 ) -> None:
     with RtmpServer(tmp_path) as server:
         url = server.url(f"live/{KEY}")
-        with Sender(video, "-f", "flv", url) as sender, Watched(source(url)) as watched:
+        with Sender(video, "-f", "flv", url) as sender, Watched(open_reconnecting(url)) as watched:
             assert (watched.info.live, watched.info.frame_rate) == (True, 30)
             assert watched.info.sound is not None
             assert watched.info.sound.codec == "aac"

@@ -8,10 +8,8 @@ import pytest
 from stream_client.errors import ConfigurationError, SourceAuthenticationError, SourceError, SourceTimeoutError
 from stream_client.sources.factory import open_source
 from stream_client.sources.libsrt import has_srt
-from stream_client.sources.options import SourceOptions
-from stream_client.sources.reconnecting import ReconnectingSource
 from tests.support.missing import missing
-from tests.support.numbered import Sender, Watched, follows, numbered_video
+from tests.support.numbered import Sender, Watched, follows, numbered_video, open_reconnecting
 from tests.support.ports import free_port
 
 SECRET = "a-secret-of-mine"
@@ -28,18 +26,12 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return numbered_video(tmp_path_factory.mktemp("numbered") / "video.ts")
 
 
-def source(name: str, *, timeout: float = 20, reconnect_timeout: float | None = None) -> ReconnectingSource:
-    made = open_source(name, SourceOptions(source_timeout=timeout), reconnect_timeout=reconnect_timeout)
-    assert isinstance(made, ReconnectingSource)
-    return made
-
-
 @pytest.mark.parametrize(("theirs", "ours"), [("&mode=listener", ""), ("", "&mode=listener")])
 def test_srt_is_read_by_number_and_on_when_the_other_side_comes_back(
     video: Path, theirs: str, ours: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = f"srt://127.0.0.1:{free_port()}?passphrase={SECRET}"
-    with Sender(video, "-f", "mpegts", url + theirs) as sender, Watched(source(url + ours)) as watched:
+    with Sender(video, "-f", "mpegts", url + theirs) as sender, Watched(open_reconnecting(url + ours)) as watched:
         assert watched.info.live
         assert follows(watched.read(20))
         sender.kill()
@@ -56,7 +48,7 @@ def test_a_passphrase_that_does_not_fit_ends_the_run_in_one_line(video: Path, ou
     address = f"srt://127.0.0.1:{free_port()}"
     with Sender(video, "-f", "mpegts", f"{address}?mode=listener&passphrase={SECRET}"):
         for _ in range(100):
-            reader = source(address + ours, timeout=2, reconnect_timeout=0)
+            reader = open_reconnecting(address + ours, timeout=2, reconnect_timeout=0)
             with pytest.raises(SourceError) as caught:
                 reader.open()
             reader.close()
@@ -71,7 +63,7 @@ def test_nobody_at_the_address_and_no_caller_are_one_line_each() -> None:
         ("", SourceError, "nobody answers there"),
         ("?mode=listener", SourceTimeoutError, "nobody called"),
     ):
-        reader = source(f"srt://127.0.0.1:{free_port()}{ours}", timeout=0.5, reconnect_timeout=0)
+        reader = open_reconnecting(f"srt://127.0.0.1:{free_port()}{ours}", timeout=0.5, reconnect_timeout=0)
         with pytest.raises(kind, match=words):
             reader.open()
         reader.close()

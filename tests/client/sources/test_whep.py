@@ -13,11 +13,9 @@ if sys.version_info < (3, 11):
 
 from stream_client.errors import ConfigurationError, SourceAuthenticationError, SourceError, SourceNotFoundError
 from stream_client.sources.factory import open_source
-from stream_client.sources.options import SourceOptions
-from stream_client.sources.reconnecting import ReconnectingSource
 from stream_client.sources.whep import TOKEN_VARIABLE
 from tests.conftest import ROOT
-from tests.support.numbered import Watched
+from tests.support.numbered import Watched, open_reconnecting
 from tests.support.ports import free_port
 from tests.support.whep_server import WhepServer
 
@@ -30,14 +28,8 @@ def whep() -> Iterator[WhepServer]:
         yield server
 
 
-def source(name: str, *, reconnect_timeout: float | None = None) -> ReconnectingSource:
-    made = open_source(name, SourceOptions(source_timeout=10), reconnect_timeout=reconnect_timeout)
-    assert isinstance(made, ReconnectingSource)
-    return made
-
-
 def failure(name: str) -> SourceError:
-    reader = source(name, reconnect_timeout=0)
+    reader = open_reconnecting(name, reconnect_timeout=0, timeout=10)
     with pytest.raises(SourceError) as caught:
         reader.open()
     reader.close()
@@ -48,7 +40,7 @@ def test_whep_is_read_by_number_and_on_when_its_server_comes_back(
     whep: WhepServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
-    with Watched(source(whep.url())) as watched:
+    with Watched(open_reconnecting(whep.url(), timeout=10)) as watched:
         assert (watched.info.live, watched.info.codec, watched.info.width) == (True, "h264", 320)
         numbers = watched.read(40)
         assert numbers == list(range(numbers[0], numbers[0] + 40))
@@ -61,7 +53,7 @@ def test_whep_is_read_by_number_and_on_when_its_server_comes_back(
 
 
 def test_user_and_password_of_the_url_are_a_login(whep: WhepServer) -> None:
-    with Watched(source(whep.url(login=f"me:{PASSWORD}@"))) as watched:
+    with Watched(open_reconnecting(whep.url(login=f"me:{PASSWORD}@"), timeout=10)) as watched:
         watched.read(1)
     assert PASSWORD not in watched.info.name
 
