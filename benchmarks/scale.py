@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from stream_client import ArraySource, RunOptions, SharedReplicas, StreamClient, TransportOptions
+from stream_client import ArraySource, RunOptions, SharedServers, StreamClient, TransportOptions
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.transport.options import Api
 from tests.conftest import ROOT
@@ -108,9 +108,9 @@ def throughput(address: str, api: Api, streams: int, seconds: float) -> float:
             yield image
 
     options = TransportOptions(address, model_name="waiting", api=api)
-    with SharedReplicas() as shared:
+    with SharedServers() as shared:
         clients = [
-            StreamClient(ArraySource(frames()), rate.add, options, options=RunOptions(), replicas=shared)
+            StreamClient(ArraySource(frames()), rate.add, options, options=RunOptions(), servers=shared)
             for _ in range(streams)
         ]
         try:

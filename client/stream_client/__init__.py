@@ -62,10 +62,10 @@ if TYPE_CHECKING:
     from stream_client.monitoring.observer import ConnectionState, FlowSnapshot, Observer
     from stream_client.monitoring.summary import Summary
     from stream_client.options import DropPolicy, RunOptions, ServerLossPolicy
+    from stream_client.pipeline.shared_servers import SharedServers
     from stream_client.processing.options import PrivacyOptions
     from stream_client.processing.results import Detector, LandmarkClassifier, Postprocess
     from stream_client.publishing.options import SinkOptions
-    from stream_client.replicas.shared import SharedReplicas
     from stream_client.replicas.snapshot import ReplicaSnapshot
     from stream_client.sinks.base import CountsKept, LandmarksUser, Sink
     from stream_client.sinks.factory import SinkLike, open_sink
@@ -148,7 +148,7 @@ __all__ = [
     "ServerLossPolicy",
     "ServerStartError",
     "Session",
-    "SharedReplicas",
+    "SharedServers",
     "Sink",
     "SinkError",
     "SinkLike",
@@ -212,7 +212,7 @@ _MODULES = (
     "sinks.label_changes",
     "sinks.labels",
     "sinks.landmarks",
-    "replicas.shared",
+    "pipeline.shared_servers",
     "sinks.factory",
     "sources.factory",
     "client",

@@ -17,11 +17,11 @@ from stream_client.monitoring.summary import Summary
 from stream_client.options import RunOptions
 from stream_client.pipeline.assembly import Plan, Processing
 from stream_client.pipeline.connector import Connector
+from stream_client.pipeline.shared_servers import SharedServers
 from stream_client.pipeline.sink_worker import SinkWorker
 from stream_client.pipeline.supervisor import RunEvents, Supervisor
 from stream_client.processing.options import PrivacyOptions
 from stream_client.processing.results import Detector, LandmarkClassifier, Postprocess, TrackClassifier, annotated
-from stream_client.replicas.shared import SharedReplicas
 from stream_client.replicas.snapshot import ReplicaSnapshot
 from stream_client.sinks.factory import SinkLike, as_sinks
 from stream_client.sources.factory import SourceLike, as_source
@@ -50,7 +50,8 @@ class StreamClient:
     :class:`~stream_client.Request` to arrays by output name, a :class:`~stream_client.Transport` or a
     :class:`~stream_client.Session`.
 
-    ``replicas`` are shared with other clients in this process, so that each knows the load of all.
+    ``servers`` is shared with other clients in this process: they use the same channels, and each knows the load of
+    all.
     ``label_names`` name the scores in their order. ``output_name`` and ``label_output_name`` choose outputs of the
     server; without them the client looks for a frame and for scores. ``preprocess`` changes a frame before it is sent
     (RGB uint8 in and out); ``postprocess`` makes the frame to show of a result (default: the server's, with the label
@@ -81,7 +82,7 @@ class StreamClient:
         *,
         options: RunOptions | None = None,
         embedded: EmbeddedOptions | EmbeddedServer | None = None,
-        replicas: SharedReplicas | None = None,
+        servers: SharedServers | None = None,
         label_names: Sequence[str] | None = None,
         output_name: str | None = None,
         label_output_name: str | None = None,
@@ -114,7 +115,7 @@ class StreamClient:
         plan = Plan(
             source=as_source(source, reconnect_timeout=options.reconnect_timeout),
             sinks=as_sinks(sinks, reconnect_timeout=options.reconnect_timeout),
-            server=_connector(transport, embedded, replicas),
+            server=_connector(transport, embedded, servers),
             processing=self._processing,
             options=options,
             observers=observers,
@@ -237,7 +238,7 @@ class StreamClient:
 
 
 def _connector(
-    transport: TransportLike, embedded: EmbeddedOptions | EmbeddedServer | None, replicas: SharedReplicas | None
+    transport: TransportLike, embedded: EmbeddedOptions | EmbeddedServer | None, servers: SharedServers | None
 ) -> Connector:
     if isinstance(transport, str):
         transport = TransportOptions(transport)
@@ -246,7 +247,7 @@ def _connector(
     if embedded is not None:
         raise ConfigurationError("embedded is for the transport 'embedded' only: leave one of them out")
     if isinstance(transport, TransportOptions | Session):
-        return Connector(transport, shared=replicas)
+        return Connector(transport, shared=servers)
     if isinstance(transport, type):
         raise ConfigurationError(f"{transport.__name__} is a class: give an object of it as the transport")
     if isinstance(transport, Transport):

@@ -19,6 +19,7 @@ from stream_client.frames import StreamInfo
 from stream_client.monitoring.observer import Observer
 from stream_client.monitoring.verdict import Conditions
 from stream_client.options import ClassifierOptions, RunOptions, StreamOptions
+from stream_client.pipeline.shared_servers import SharedServers
 from stream_client.processing.labels import read_label_names
 from stream_client.processing.options import PrivacyOptions
 from stream_client.processing.results import Detector, LandmarkClassifier, TrackClassifier, annotated
@@ -27,7 +28,6 @@ from stream_client.publishing.factory import publishes
 from stream_client.publishing.options import SinkOptions
 from stream_client.publishing.sharing import EncoderPool
 from stream_client.recording.options import RecordingOptions
-from stream_client.replicas.shared import SharedReplicas
 from stream_client.sinks.base import Sink, needs_pictures
 from stream_client.sinks.factory import open_sink
 from stream_client.sinks.label_changes import LabelChangesSink
@@ -81,12 +81,12 @@ def make_client(
     observers: Sequence[Observer] = (),
     server: EmbeddedServer | None = None,
     sinks: Sequence[Sink] = (),
-    replicas: SharedReplicas | None = None,
+    servers: SharedServers | None = None,
 ) -> StreamClient:
     """The client with its source, outputs and server; nothing is opened yet.
 
     ``sinks`` are beside the outputs that the settings name. ``server`` is a local server that the caller owns, and
-    ``replicas`` are what its streams share. Raises :class:`.ConfigurationError` for settings that cannot work.
+    ``servers`` is what its streams share. Raises :class:`.ConfigurationError` for settings that cannot work.
     """
     check_files(given)
     stream, run = read(StreamOptions, given), read(RunOptions, given)
@@ -99,7 +99,7 @@ def make_client(
         run_transport(given),
         options=run,
         embedded=server,
-        replicas=replicas,
+        servers=servers,
         label_names=label_names,
         output_name=stream.output_name,
         label_output_name=stream.label_output_name,

@@ -19,7 +19,7 @@ from stream_client import (
     ReplicaSnapshot,
     Result,
     RunOptions,
-    SharedReplicas,
+    SharedServers,
     StreamClient,
     TlsOptions,
     TransportOptions,
@@ -196,8 +196,8 @@ def test_streams_of_a_process_are_spread_and_spread_again(servers: Callable[...,
         return [each.sessions for each in clients[0].replicas]
 
     transport = TransportOptions(addresses(*two), model_name="passThrough")
-    with SharedReplicas() as shared:
-        clients = [StreamClient(read, [], transport, replicas=shared) for _ in range(4)]
+    with SharedServers() as shared:
+        clients = [StreamClient(read, [], transport, servers=shared) for _ in range(4)]
         for client in clients:
             client.start()
         assert sessions() == [2, 2]

@@ -19,7 +19,7 @@ from stream_client.errors import (
     UnknownServableError,
 )
 from stream_client.frames import Image, Tensor
-from stream_client.transport.channel import Connection
+from stream_client.transport.connection import Connection
 from stream_client.transport.line import sample
 from stream_client.transport.options import Api, TransportOptions
 from stream_client.transport.ovms_versions import capabilities

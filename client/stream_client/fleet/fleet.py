@@ -8,7 +8,7 @@ from stream_client.errors import ConfigurationError
 from stream_client.fleet.plan import StreamPlan
 from stream_client.fleet.supervised import Complete, StreamStatus, SupervisedStream
 from stream_client.monitoring.statistics import Statistics
-from stream_client.replicas.shared import SharedReplicas
+from stream_client.pipeline.shared_servers import SharedServers
 
 
 class Fleet:
@@ -19,7 +19,7 @@ class Fleet:
 
     def __init__(self, complete: Complete = lambda settings: settings) -> None:
         self._complete = complete
-        self._replicas = SharedReplicas()
+        self._servers = SharedServers()
         self._lock = threading.Lock()
         self._streams: dict[str, SupervisedStream] = {}
         self._closed = False
@@ -34,7 +34,7 @@ class Fleet:
             self._closed = True
             streams, self._streams = list(self._streams.values()), {}
         _end(streams)
-        self._replicas.close()
+        self._servers.close()
 
     def apply(self, plans: Iterable[StreamPlan], paused: Collection[str] | None = None) -> Mapping[str, str]:
         """Make these the streams: new ones start, those that are gone end, changed ones start anew, others go on.
@@ -67,7 +67,7 @@ class Fleet:
                 return
             if plan.name in self._streams:
                 raise ConfigurationError(f"there is a stream {plan.name!r} already")
-            self._streams[plan.name] = SupervisedStream(plan, self._complete, self._replicas, paused=paused)
+            self._streams[plan.name] = SupervisedStream(plan, self._complete, self._servers, paused=paused)
 
     def remove(self, name: str) -> None:
         """End a stream and forget it; raises :class:`.ConfigurationError` where there is none."""

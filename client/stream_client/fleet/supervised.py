@@ -13,8 +13,8 @@ from stream_client.controlled_run import ControlledRun, State
 from stream_client.errors import StreamClientError
 from stream_client.fleet.plan import StreamPlan
 from stream_client.monitoring.statistics import NamedStatistics
+from stream_client.pipeline.shared_servers import SharedServers
 from stream_client.plain_text import one_line
-from stream_client.replicas.shared import SharedReplicas
 from stream_client.run_settings import Settings, make_client
 from stream_client.util.backoff import Backoff
 from stream_client.util.owned_thread import OwnedThread
@@ -57,9 +57,9 @@ class SupervisedStream:
     A ``paused`` one takes no frame before :meth:`resume`. Safe from any thread.
     """
 
-    def __init__(self, plan: StreamPlan, complete: Complete, replicas: SharedReplicas, *, paused: bool = False) -> None:
+    def __init__(self, plan: StreamPlan, complete: Complete, servers: SharedServers, *, paused: bool = False) -> None:
         self.plan = plan
-        self._replicas = replicas
+        self._servers = servers
         self.statistics = NamedStatistics(plan.name)
         self._complete = complete
         self._backoff = Backoff(1.0, 60.0)
@@ -178,7 +178,7 @@ class SupervisedStream:
 
     def _made(self) -> StreamClient:
         self.statistics = NamedStatistics(self.plan.name)
-        return make_client(self._complete(self.plan.settings), observers=(self.statistics,), replicas=self._replicas)
+        return make_client(self._complete(self.plan.settings), observers=(self.statistics,), servers=self._servers)
 
     def _note(self, text: str) -> None:
         self._history.append((time.time(), text))

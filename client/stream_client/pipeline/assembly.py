@@ -45,7 +45,6 @@ from stream_client.sinks.base import LandmarksUser, Sink
 from stream_client.sources.base import Holdable, Passable, Source
 from stream_client.tracing.tracer import Tracer
 from stream_client.transport.image_format import ImageFormat
-from stream_client.transport.line import LineProbe
 from stream_client.transport.servable import Servable
 from stream_client.transport.session import Session
 
@@ -205,7 +204,7 @@ def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callback
         time_limit=options.limit_stream_duration,
         stop_timeout=options.stop_timeout,
         damaged=damage_policy(options, info),
-        probe=None if plan.server.line is None else LineProbe(plan.server.line, observer.line_measured),
+        probe=plan.server.line_probe(observer.line_measured),
     )
 
 

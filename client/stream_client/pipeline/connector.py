@@ -1,17 +1,19 @@
 """The server of a run: one that is connected to, or one that the run starts and ends itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stream_client.embedded import EmbeddedServer
 from stream_client.pipeline.embedded_transport import EmbeddedTransport
+from stream_client.pipeline.shared_servers import SharedServers
 from stream_client.replicas.pool import Replicas
 from stream_client.replicas.session import connect_replicas
-from stream_client.replicas.shared import SharedReplicas
 from stream_client.replicas.snapshot import ReplicaSnapshot
 from stream_client.replicas.watch import Watch
 from stream_client.transport.addresses import is_several
+from stream_client.transport.channels import OWN_CHANNELS, Channels
+from stream_client.transport.line import LineProbe, LineSample
 from stream_client.transport.options import TransportOptions, Wire
 from stream_client.transport.session import Session, connect
 
@@ -29,12 +31,12 @@ class Connector:
     """Makes the run's session with its server.
 
     ``transport`` is a session that is ready, or how to make one; with ``embedded`` the address is that server's.
-    ``shared`` are the replicas that other runs use, too; without it, a run has its own.
+    ``shared`` is what other runs use, too; without it, a run has its own channels and replicas.
     """
 
     transport: TransportOptions | Session
     embedded: EmbeddedServer | None = None
-    shared: SharedReplicas | None = None
+    shared: SharedServers | None = None
     watch: Watch | None = field(init=False, default=None)
     """Looks after the replicas, where the address stands for several."""
 
@@ -49,12 +51,18 @@ class Connector:
         return () if self.watch is None else self.watch.replicas.snapshot()
 
     @property
-    def line(self) -> TransportOptions | None:
-        """How to reach a server at the other end of a line. ``None`` for one that the run starts, or has no address,
-        and for several."""
+    def _channels(self) -> Channels:
+        return OWN_CHANNELS if self.shared is None else self.shared.channels
+
+    def line_probe(self, report: Callable[[LineSample], None]) -> LineProbe | None:
+        """Measures the line to a server at its other end. ``None`` for one that the run starts, or has no address, and
+        for several.
+        """
         if self.embedded is not None or self.watch is not None or isinstance(self.transport, Session):
             return None
-        return None if self.transport.address.startswith("unix:") else self.transport
+        if self.transport.address.startswith("unix:"):
+            return None
+        return LineProbe(self.transport, report, OWN_CHANNELS if self.shared is None else self.shared.probes)
 
     @property
     def wire(self) -> Wire:
@@ -79,7 +87,7 @@ class Connector:
             self.watch.start()
             return Connection(connect_replicas(self.watch.replicas, self.transport))
         if self.embedded is None:
-            return Connection(connect(self.transport))
+            return Connection(connect(self.transport, channels=self._channels))
         self.embedded.start()
         session = connect(replace(self.transport, address=self.embedded.address), self.embedded.servables)
         transport = EmbeddedTransport(session.transport, self.embedded)

@@ -72,7 +72,7 @@ class Admission:
         if transport is not None and epoch == replica.epoch:
             return transport
         try:
-            self.admit(replica, ask(replica, self._options, self.CONNECT_SECONDS, self._key_frames))
+            self.admit(replica, ask(self.replicas, replica, self._options, self.CONNECT_SECONDS, self._key_frames))
         except TransportError:
             self.replicas.lost(replica)
             return None
@@ -99,11 +99,18 @@ class Admission:
         return ConnectError(f"{problem}: are they running, and is the address right?", option="grpc_address")
 
 
-def ask(replica: Replica, options: TransportOptions, within: float, key_frames: KeyFrames | None = None) -> Session:
-    """What ``replica`` serves; raises what :func:`~stream_client.transport.session.connect` raises."""
+def ask(
+    replicas: Replicas,
+    replica: Replica,
+    options: TransportOptions,
+    within: float,
+    key_frames: KeyFrames | None = None,
+) -> Session:
+    """What one of ``replicas`` serves; raises what :func:`~stream_client.transport.session.connect` raises."""
     own = replica.options
     timeout = min(within, options.connect_timeout)
-    return connect(replace(options, address=own.address, tls=own.tls, connect_timeout=timeout), key_frames=key_frames)
+    alone = replace(options, address=own.address, tls=own.tls, connect_timeout=timeout)
+    return connect(alone, key_frames=key_frames, channels=replicas.channels)
 
 
 def _shape(servable: Servable) -> object:

@@ -10,6 +10,7 @@ from stream_client.replicas import load as loads
 from stream_client.replicas.replica import Replica, make_replica
 from stream_client.replicas.snapshot import ReplicaSnapshot, ReplicaState
 from stream_client.transport.addresses import DNS, listed
+from stream_client.transport.channels import OWN_CHANNELS, Channels
 from stream_client.transport.options import TransportOptions
 from stream_client.util.events import Event
 
@@ -25,7 +26,8 @@ _SENTENCES: dict[ReplicaState, str] = {
 class Replicas:
     """Shared by every session with these servers in a process; safe from any thread. Opens no connection by itself.
 
-    ``changed`` fires, from any thread and with no lock held, when a replica is well or unwell, comes or goes.
+    Sessions take their channels to single replicas from ``channels``. ``changed`` fires, from any thread and with no
+    lock held, when a replica is well or unwell, comes or goes.
     """
 
     SILENT_CHECKS = 2
@@ -39,10 +41,12 @@ class Replicas:
         self,
         options: TransportOptions,
         *,
+        channels: Channels = OWN_CHANNELS,
         chance: random.Random | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.options = options
+        self.channels = channels
         self.changed: Event[[]] = Event()
         self._chance = chance or random.Random()
         self._clock = clock

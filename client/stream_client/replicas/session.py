@@ -29,7 +29,7 @@ def connect_replicas(replicas: Replicas, options: TransportOptions) -> Session:
     last_error: StreamClientError | None = None
     for replica in replicas.ready():
         try:
-            session = ask(replica, options, options.connect_timeout, key_frames)
+            session = ask(replicas, replica, options, options.connect_timeout, key_frames)
         except ConnectError as error:
             replicas.lost(replica)
             last_error = error
@@ -56,7 +56,7 @@ def _nobody(replicas: Replicas, options: TransportOptions) -> StreamClientError:
     """Why no replica can be used: what the first one's connection says of TLS, where it is about that."""
     for replica in replicas.all()[:1]:
         try:
-            ask(replica, options, 0.5)
+            ask(replicas, replica, options, 0.5)
         except StreamClientError as error:
             if isinstance(error, ConfigurationError) or error.option != "grpc_address":
                 return error

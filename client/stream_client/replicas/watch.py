@@ -13,7 +13,7 @@ from stream_client.errors import ConfigurationError
 from stream_client.replicas.pool import Replicas
 from stream_client.replicas.replica import Replica
 from stream_client.transport.addresses import DNS, MOST_REPLICAS
-from stream_client.transport.channel import NO_ANSWER
+from stream_client.transport.connection import NO_ANSWER
 from stream_client.util.owned_thread import OwnedThread
 
 

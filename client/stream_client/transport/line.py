@@ -13,7 +13,8 @@ import grpc
 
 from kserve_wire.names import method_path
 from stream_client.errors import ConnectError
-from stream_client.transport.channel import NO_ANSWER, Connection
+from stream_client.transport.channels import OWN_CHANNELS, Channels
+from stream_client.transport.connection import NO_ANSWER, Connection
 from stream_client.transport.options import TransportOptions
 
 _TIMEOUT = 2.0
@@ -63,15 +64,17 @@ def sample(channel: grpc.Channel, endpoint: Endpoint | None, timeout: float) -> 
 class LineProbe:
     """Measures the line to a server once a second, from a thread of its own, and reports it.
 
-    It has its own connection, so that it does not wait behind frames inside gRPC.
+    Its connection carries no frames, so that it does not wait behind them inside gRPC.
     """
 
     INTERVAL = 1.0
     """Seconds between two measurements."""
 
-    def __init__(self, options: TransportOptions, report: Callable[[LineSample], None]) -> None:
+    def __init__(
+        self, options: TransportOptions, report: Callable[[LineSample], None], channels: Channels = OWN_CHANNELS
+    ) -> None:
         self._address = options.address
-        self._connection = Connection(options)
+        self._connection = Connection(options, channels)
         self._report = report
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="line probe", daemon=True)

@@ -8,8 +8,9 @@ import grpc
 from kserve_wire.names import TIMESTAMP
 from stream_client.plain_text import one_line
 from stream_client.transport.base import Request
-from stream_client.transport.channel import Connection
+from stream_client.transport.channels import OWN_CHANNELS, Channels
 from stream_client.transport.codec import Shared, encode_request, nowhere
+from stream_client.transport.connection import Connection
 from stream_client.transport.options import Parameter, TransportOptions
 from stream_client.transport.shared_memory import SharedMemory
 
@@ -17,18 +18,24 @@ logger = logging.getLogger(__name__)
 
 
 class ServableLink:
-    """A link to one servable; may be opened again once closed.
+    """A link to one servable, over a channel of ``channels``; may be opened again once closed.
 
     With the names of the servable's outputs in ``shared_outputs``, frames go through shared memory where the server
     takes that.
     """
 
-    def __init__(self, options: TransportOptions, model_name: str, shared_outputs: Sequence[str]) -> None:
+    def __init__(
+        self,
+        options: TransportOptions,
+        model_name: str,
+        shared_outputs: Sequence[str],
+        channels: Channels = OWN_CHANNELS,
+    ) -> None:
         self.address = options.address
         self.model_name = model_name
         self.memory: SharedMemory | None = None
         """Shared memory of the open link, if there is any."""
-        self._connection = Connection(options)
+        self._connection = Connection(options, channels)
         self._shared_outputs = tuple(shared_outputs)
 
     @property

@@ -8,7 +8,8 @@ from kserve_wire.pictures import ROW_ALIGNMENT
 from kserve_wire.shared_memory import EXTENSION
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.transport.base import Transport
-from stream_client.transport.channel import Connection
+from stream_client.transport.channels import OWN_CHANNELS, Channels
+from stream_client.transport.connection import Connection
 from stream_client.transport.image_format import ImageFormat, image_format
 from stream_client.transport.key_frames import KeyFrames, KeyFrameTransport
 from stream_client.transport.line import UNKNOWN_LINE, LineSample, resolve, sample
@@ -48,15 +49,20 @@ def own_session(transport: Transport, name: str) -> Session:
     return Session(transport, Servable(name, "", (frame,), ()), ImageFormat(frame.name))
 
 
-def connect(options: TransportOptions, servables: Sequence[str] = (), key_frames: KeyFrames | None = None) -> Session:
+def connect(
+    options: TransportOptions,
+    servables: Sequence[str] = (),
+    key_frames: KeyFrames | None = None,
+    channels: Channels = OWN_CHANNELS,
+) -> Session:
     """Ask the server what it serves and choose the transport; ``servables``, where known, are listed in errors.
 
-    Sessions with the same ``key_frames`` may take each other's place.
+    Sessions with the same ``key_frames`` may take each other's place. Their channel is one of ``channels``.
 
     Raises :class:`~stream_client.errors.ConnectError`, :class:`~stream_client.errors.UnknownServableError`,
     :class:`~stream_client.errors.BadInputError`.
     """
-    connection = Connection(options)
+    connection = Connection(options, channels)
     try:
         channel = connection.open()
         control = ControlPlane(channel, options.address, servables)
@@ -69,7 +75,7 @@ def connect(options: TransportOptions, servables: Sequence[str] = (), key_frames
     image = _image_format(servable, options)
     made: type[StreamingTransport] | type[UnaryTransport]
     made = StreamingTransport if options.api == "stream" else UnaryTransport
-    transport: Transport = made(options, servable.name, options.parameters, shared_outputs=shared)
+    transport: Transport = made(options, servable.name, options.parameters, shared_outputs=shared, channels=channels)
     if servable.takes_encoded and options.api == "stream":
         transport = KeyFrameTransport(transport, key_frames or KeyFrames())
     return Session(transport, servable, image, line, options.api == "stream")

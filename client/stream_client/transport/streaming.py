@@ -17,6 +17,7 @@ from kserve_wire.names import TIMESTAMP, method_path
 from kserve_wire.tracing import PARAMETER as TRACE_PARENT
 from stream_client.errors import MisplacedError, ProtocolError, StreamClientError, TransportError, as_error
 from stream_client.transport.base import Answer, Closed, Event, Failure, Listener, Request
+from stream_client.transport.channels import OWN_CHANNELS, Channels
 from stream_client.transport.codec import InferResponse, decode_stream_response
 from stream_client.transport.link import ServableLink
 from stream_client.transport.options import Parameter, TransportOptions
@@ -54,8 +55,9 @@ class StreamingTransport:
         parameters: Mapping[str, Parameter] | None = None,
         *,
         shared_outputs: Sequence[str] = (),
+        channels: Channels = OWN_CHANNELS,
     ) -> None:
-        self._link = ServableLink(options, model_name, shared_outputs)
+        self._link = ServableLink(options, model_name, shared_outputs, channels)
         self._parameters = dict(parameters or {})
         self._start: grpc.StreamStreamMultiCallable[bytes, bytes] | None = None
         self._call: grpc.Call | None = None

@@ -17,6 +17,7 @@ from stream_client.errors import (
     as_error,
 )
 from stream_client.transport.base import Answer, Closed, Failure, Listener, Request
+from stream_client.transport.channels import OWN_CHANNELS, Channels
 from stream_client.transport.codec import decode_response
 from stream_client.transport.link import ServableLink
 from stream_client.transport.options import Parameter, TransportOptions
@@ -37,8 +38,9 @@ class UnaryTransport:
         parameters: Mapping[str, Parameter] | None = None,
         *,
         shared_outputs: Sequence[str] = (),
+        channels: Channels = OWN_CHANNELS,
     ) -> None:
-        self._link = ServableLink(options, model_name, shared_outputs)
+        self._link = ServableLink(options, model_name, shared_outputs, channels)
         self._parameters = dict(parameters or {})
         self._request_timeout: float | None = None
         self._listener: Listener | None = None

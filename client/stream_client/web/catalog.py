@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from stream_client.errors import ConnectError, StreamClientError
 from stream_client.processing.labels import read_label_names
-from stream_client.transport.channel import Connection
+from stream_client.transport.connection import Connection
 from stream_client.transport.options import TransportOptions
 from stream_client.transport.servable import KNOWN_GRAPHS, LANDMARK_GRAPH, PERSON_GRAPH, ControlPlane
 from stream_client.web.state import State

@@ -14,7 +14,7 @@ from kserve_wire.messages import ServerReadyResponse
 from kserve_wire.names import SERVICE
 from stream_client import StreamClient, TransportOptions
 from stream_client.errors import ConfigurationError, ConnectError
-from stream_client.transport.channel import Connection
+from stream_client.transport.connection import Connection
 from stream_client.transport.options import TlsOptions
 from stream_client.transport.streaming import StreamingTransport
 from tests.support.kserve_server import ScriptedServer
