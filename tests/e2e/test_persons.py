@@ -12,7 +12,7 @@ from graph_server.config.server_config import read_config
 from graph_server.resources import project_file
 from graph_server.server import GraphServer, ServerOptions
 from stream_client import Result, RunOptions, StreamClient, TransportOptions
-from stream_client.classify import PoseClassifier, TrainedModel
+from stream_client.classify import FeatureSchema, PoseClassifier, TrainedModel, WindowSpec
 from stream_client.sinks.labels import label_row
 from tests.conftest import ROOT
 
@@ -64,6 +64,25 @@ def test_each_person_has_landmarks_a_label_and_a_box(found: list[Result]) -> Non
     assert roof.box[3] < street.box[3]
     assert last.landmarks is last.persons[0].landmarks
     assert not np.array_equal(last.image, last.frame.image)
+
+
+@pytest.mark.parametrize("persons", ["config.json"], indirect=True)
+def test_somebody_hidden_for_a_second_keeps_number_and_window(tmp_path: Path, persons: TransportOptions) -> None:
+    path = tmp_path / "hidden.mp4"
+    gone = "drawbox=x=0:y=230:w=640:h=266:color=gray:t=fill:enable=between(n\\,8\\,16)"
+    size = ("-vf", f"fps=10,scale=884:-2,{gone}", "-frames:v", "22")
+    subprocess.run(["ffmpeg", "-v", "error", "-ss", "3", "-i", ensure_clip(), *size, path], check=True)
+    window = WindowSpec(length_ms=400, overlap_ms=300, rate=20, pooling=("mean",))
+    schema = FeatureSchema((), (), (), (), (), coordinates=("left_wrist",))
+    model = TrainedModel.from_callable(lambda rows: np.ones((len(rows), 1)), ["walks"], schema, window)
+    with StreamClient(path, transport=persons, classifier=PoseClassifier(model)) as client:
+        labels = [{each.number: each.label.name for each in result.persons if each.label} for result in client]
+    assert labels[7][1] == "walks"
+    assert all(1 not in found for found in labels[8:17])
+    assert any(labels[8:17])  # the other person is seen all the time
+    back = [found[1] for found in labels[17:] if 1 in found]
+    assert len(back) >= 3
+    assert set(back) == {"walks"}
 
 
 def test_persons_are_detections_with_tracks_and_stand_in_the_labels(found: list[Result]) -> None:

@@ -116,6 +116,14 @@ class PoseClassifier:
         repetitions = None if self.counter is None else self.counter.count
         return Label(state.label, state.confidence, state.scores, repetitions)
 
+    def hide(self, timestamp: int) -> None:
+        """The person is hidden in this frame, but may come back: the label stays, and the window waits.
+
+        ``timestamp`` is in µs.
+        """
+        if self._buffer is not None:
+            self._buffer.hide(timestamp)
+
     def run_keypoint_pipeline(self, keypoints: Landmarks | None, timestamp: int) -> LabelState:
         """Classify the landmarks of a frame; ``None`` without a person. ``timestamp`` is in µs."""
         begin = time.perf_counter()

@@ -1,8 +1,9 @@
 """Windows over landmarks, in milliseconds.
 
 Landmarks come at whatever rate the stream has; they are resampled to a fixed one, so that a model trained on
-30 frames a second stays valid at 12. What is missing is never invented: a window that touches a gap or a
-time without a person has no features.
+30 frames a second stays valid at 12. What is missing is not invented: a window that touches a gap or a
+time without a person has no features. Only somebody who is known to be hidden, and comes back, is taken to have
+moved straight on meanwhile.
 """
 
 import hashlib
@@ -114,13 +115,20 @@ class Resampler:
         self._most_missing = most_missing
         self._origin: int | None = None
         self._next = 0
-        self._last_time = 0
-        self._last: Array | None = None
+        self._frame_time = 0  # of the last frame
+        self._seen_time = 0  # of the last landmarks
+        self._seen: Array | None = None  # no longer, if what comes next cannot be joined to them
 
     def reset(self) -> None:
         """Forget everything: the next frame begins a new grid."""
         self._origin = None
-        self._last = None
+        self._seen = None
+
+    def hide(self, timestamp: int) -> None:
+        """A frame in which the person is hidden: its samples wait for the next landmarks, which are joined to the last
+        ones.
+        """
+        self._go_on(timestamp)
 
     def add(self, timestamp: int, landmarks: npt.NDArray[np.floating] | None) -> list[Sample]:
         """The samples that a frame completes; ``timestamp`` in µs. Time that runs back begins a new grid.
@@ -128,24 +136,33 @@ class Resampler:
         Of a long gap no more than ``most_missing`` samples are given: enough to empty a window.
         """
         points = None if landmarks is None else np.asarray(landmarks, dtype=np.float64)
-        if self._origin is None or timestamp <= self._last_time:
-            self._origin, self._next, self._last = timestamp, 0, None
-        last_time, last = self._last_time, self._last
-        self._last_time, self._last = timestamp, points
-        end = int((timestamp - self._origin) / self._period + 1e-6)
-        self._next = max(self._next, end + 1 - self._most_missing)
+        origin = self._go_on(timestamp)
+        joined = points is not None and self._seen is not None
+        end = int((timestamp - origin) / self._period + 1e-6)
+        if not joined:
+            self._next = max(self._next, end + 1 - self._most_missing)
         samples = []
         for step in range(self._next, end + 1):
-            time = self._origin + round(step * self._period)
+            time = origin + round(step * self._period)
             value = None
             if points is not None and time >= timestamp:
                 value = points
-            elif points is not None and last is not None and timestamp - last_time <= self._max_gap:
-                share = (time - last_time) / (timestamp - last_time)
-                value = last + (points - last) * share
+            elif points is not None and self._seen is not None:
+                share = (time - self._seen_time) / (timestamp - self._seen_time)
+                value = self._seen + (points - self._seen) * share
             samples.append(Sample(step, time, value))
         self._next = end + 1
+        self._seen_time, self._seen = timestamp, points
         return samples
+
+    def _go_on(self, timestamp: int) -> int:
+        """Take a frame's time. Returns the time of the grid's first sample."""
+        if self._origin is None or timestamp <= self._frame_time:
+            self._origin, self._next, self._seen = timestamp, 0, None
+        elif timestamp - self._frame_time > self._max_gap:
+            self._seen = None
+        self._frame_time = timestamp
+        return self._origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +200,13 @@ class WindowBuffer:
     def add(self, timestamp: int, landmarks: npt.NDArray[np.floating] | None) -> list[Window]:
         """The windows that a frame completes. ``landmarks`` is [33 or 75, 3], ``None`` without a person."""
         return self._windows(self._resampler.add(timestamp, landmarks))
+
+    def hide(self, timestamp: int) -> None:
+        """A frame in which the person is hidden, but may come back: windows wait for the next landmarks.
+
+        Then they go on as if the person had moved straight on meanwhile. :meth:`add` with ``None`` ends the wait.
+        """
+        self._resampler.hide(timestamp)
 
     def add_all(self, timestamps: Iterable[int], landmarks: Iterable[npt.NDArray[np.floating] | None]) -> list[Window]:
         """The same windows as :meth:`add` gives for each frame. Features of many frames are computed at once."""

@@ -94,6 +94,23 @@ def test_a_person_who_is_hidden_keeps_the_window() -> None:
     assert label_after(2_000_000) == "unknown"
 
 
+def test_a_window_goes_on_after_a_hidden_second_and_not_after_a_longer_time() -> None:
+    def labels_after(hidden: int) -> tuple[str, str]:
+        """After the last frame without the person, and with the first one."""
+        first = make()
+        classifiers = iter([first, make()])
+        tracks = TrackClassifiers(lambda: next(classifiers))
+        for index in range(30):
+            tracks.classify({7: landmarks(-0.4)}, index * 33_333)
+        for index in range(30, 30 + hidden):
+            assert 7 not in tracks.classify({8: landmarks(0)}, index * 33_333)
+        waited = first.current_classification
+        return waited, tracks.classify({7: landmarks(-0.4)}, (30 + hidden) * 33_333)[7].name
+
+    assert labels_after(30) == ("up", "up")
+    assert labels_after(45) == ("unknown", "unknown")
+
+
 def test_key_points_become_landmarks_of_the_same_side() -> None:
     from stream_client.classify.joints import JOINT
     from stream_client.frames import Detections

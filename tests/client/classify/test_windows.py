@@ -74,6 +74,36 @@ def test_a_window_with_a_moment_without_a_person_is_unknown() -> None:
         assert (window.row is None) == (window.start < 1_533_000 and window.end > 1_466_000)
 
 
+def windows_around_a_hidden_second(rate: float, *, wait: bool = True) -> list[Window]:
+    """A person who does nothing but walk is hidden from 2 s to 3 s, of 6."""
+    buffer = WindowBuffer(SCHEMA, SPEC)
+    windows = []
+    for index in range(int(6 * rate)):
+        time = round(index * 1e6 / rate)
+        if not 2 < index / rate < 3:
+            windows += buffer.add(time, pose(0) + np.array([20 * index / rate, 0, 0]))
+        elif wait:
+            buffer.hide(time)
+        else:
+            windows += buffer.add(time, None)
+    return windows
+
+
+def test_windows_go_on_when_somebody_who_was_hidden_comes_back() -> None:
+    windows = windows_around_a_hidden_second(30)
+    assert [b.start - a.start for a, b in pairwise(windows)] == [500_000] * (len(windows) - 1)
+    rows = [window.row for window in windows if window.row is not None]
+    assert len(rows) == len(windows)
+    for row in rows[2:]:  # the first one begins at rest
+        np.testing.assert_allclose(row, rows[1], atol=1e-6)
+    unknown = [window for window in windows_around_a_hidden_second(30, wait=False) if window.row is None]
+    assert len(unknown) == 3
+
+
+def test_nobody_is_taken_to_be_hidden_where_there_were_no_frames() -> None:
+    assert all(window.row is None for window in windows_around_a_hidden_second(3))
+
+
 def test_a_pause_of_an_hour_yields_no_flood_of_windows() -> None:
     buffer = WindowBuffer(SCHEMA, SPEC)
     for index in range(31):
