@@ -189,7 +189,8 @@ def _watch(
             plans = _read_again(path, plans)
         status = fleet.status()
         try:
-            states.report(status)
+            fleet.look(states.looked())
+            states.report(status, fleet.pictures())
             if changed:
                 states.keep_only([plan.name for plan in plans])
             changed |= wanted != states.wanted()

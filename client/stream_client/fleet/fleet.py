@@ -86,6 +86,19 @@ class Fleet:
         with self._lock:
             self._find(name).resume()
 
+    def look(self, names: Collection[str]) -> None:
+        """Have pictures of these streams, and of no others."""
+        with self._lock:
+            for name, stream in self._streams.items():
+                stream.look(name in names)
+
+    def pictures(self) -> Mapping[str, bytes]:
+        """The newest image of each stream that is looked at, as JPEG, by name. Takes some milliseconds for each."""
+        with self._lock:
+            streams = list(self._streams.values())
+        found = ((stream.plan.name, stream.jpeg()) for stream in streams)
+        return {name: jpeg for name, jpeg in found if jpeg is not None}
+
     def status(self) -> list[StreamStatus]:
         """Every stream now, by name."""
         with self._lock:

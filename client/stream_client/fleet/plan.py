@@ -29,6 +29,11 @@ class StreamPlan:
 
 def read_plans(path: Path) -> tuple[StreamPlan, ...]:
     """The streams of a file; raises :class:`.ConfigurationError` with the stream and the setting."""
+    return plans_of(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """The text of a file; raises :class:`.ConfigurationError`."""
     try:
         with path.open("rb") as file:
             text = file.read(_LARGEST + 1)
@@ -37,10 +42,18 @@ def read_plans(path: Path) -> tuple[StreamPlan, ...]:
     if len(text) > _LARGEST:
         raise ConfigurationError(f"{path} is larger than {_LARGEST >> 20} MiB")
     try:
-        document = parse_toml(text.decode("utf-8-sig"), "fleet")
-    except ValueError as error:  # no UTF-8, or no TOML
+        return text.decode("utf-8-sig")
+    except UnicodeError as error:
         raise ConfigurationError(f"{path} is no TOML: {error}") from error
-    return parse_plans(document, str(path))
+
+
+def plans_of(text: str, where: str) -> tuple[StreamPlan, ...]:
+    """The streams of a file's text; raises as :func:`read_plans`."""
+    try:
+        document = parse_toml(text, "fleet")
+    except ValueError as error:
+        raise ConfigurationError(f"{where} is no TOML: {error}") from error
+    return parse_plans(document, where)
 
 
 def check_stream(name: str, plans: Iterable[StreamPlan]) -> None:

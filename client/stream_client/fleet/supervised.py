@@ -11,6 +11,7 @@ from typing import Literal
 from stream_client.client import StreamClient
 from stream_client.controlled_run import ControlledRun, State
 from stream_client.errors import StreamClientError
+from stream_client.fleet.newest import Newest
 from stream_client.fleet.plan import StreamPlan
 from stream_client.monitoring.statistics import NamedStatistics
 from stream_client.pipeline.shared_servers import SharedServers
@@ -37,7 +38,8 @@ class StreamStatus:
     """A stream now. Counts of frames are those of its newest run.
 
     ``rate`` is of delivered frames a second, ``latency`` the median in seconds, ``None`` before the first frame.
-    ``restarts`` counts failed runs, ``problem`` says why the last one failed.
+    ``restarts`` counts failed runs, ``problem`` says why the last one failed. ``label`` is that of the newest frame
+    that has one, ``score`` its score in 0…1; ``None`` before.
     """
 
     name: str
@@ -49,6 +51,8 @@ class StreamStatus:
     latency: float | None
     restarts: int
     problem: str
+    label: str | None = None
+    score: float | None = None
 
 
 class SupervisedStream:
@@ -61,6 +65,8 @@ class SupervisedStream:
         self.plan = plan
         self._servers = servers
         self.statistics = NamedStatistics(plan.name)
+        self._newest = Newest()
+        self._looked_at = False
         self._complete = complete
         self._backoff = Backoff(1.0, 60.0)
         self._history: deque[tuple[float, str]] = deque(maxlen=HISTORY)
@@ -99,6 +105,16 @@ class SupervisedStream:
                 self._run.resume()
         self._note("goes on")
 
+    def look(self, yes: bool) -> None:
+        """Have a picture for :meth:`jpeg` from the next frame on, or no longer."""
+        with self._lock:
+            self._looked_at = yes
+            self._newest.look(yes)
+
+    def jpeg(self) -> bytes | None:
+        """The newest image; ``None``: there is none, or nobody looks. Takes some milliseconds."""
+        return self._newest.jpeg()
+
     def stop(self) -> None:
         """End it for good. Returns at once."""
         with self._lock:
@@ -120,7 +136,7 @@ class SupervisedStream:
     def status(self) -> StreamStatus:
         """The stream now."""
         snapshot = self.statistics.snapshot()
-        ledger = snapshot.ledger
+        ledger, label = snapshot.ledger, self._newest.label
         return StreamStatus(
             self.plan.name,
             self._state(),
@@ -131,6 +147,8 @@ class SupervisedStream:
             snapshot.latency.quantile(0.5),
             self._restarts,
             self._problem,
+            None if label is None else label.name,
+            None if label is None else label.score,
         )
 
     def _state(self) -> StreamState:
@@ -178,7 +196,12 @@ class SupervisedStream:
 
     def _made(self) -> StreamClient:
         self.statistics = NamedStatistics(self.plan.name)
-        return make_client(self._complete(self.plan.settings), observers=(self.statistics,), servers=self._servers)
+        newest = Newest()
+        with self._lock:
+            newest.look(self._looked_at)
+            self._newest = newest
+        observers = (self.statistics, newest)
+        return make_client(self._complete(self.plan.settings), observers=observers, servers=self._servers)
 
     def _note(self, text: str) -> None:
         self._history.append((time.time(), text))

@@ -49,8 +49,9 @@ def _work(connection: "Connection[Report, Assignment]", asked_to_end: int) -> No
                 assignment = connection.recv()
                 logging.getLogger().setLevel(assignment.log_level)
                 problems = fleet.apply(assignment.plans, assignment.paused)
+                fleet.look(assignment.looked)
             running = [each.snapshot() for each in fleet.statistics() if each.running]
-            connection.send(Report(tuple(fleet.status()), tuple(running), problems))
+            connection.send(Report(tuple(fleet.status()), tuple(running), problems, fleet.pictures()))
             due = time.monotonic() + REPORT_SECONDS
 
 

@@ -27,6 +27,7 @@ class WorkerFleet:
         self._plans: dict[str, StreamPlan] = {}
         self._places: dict[str, int] = {}
         self._paused: frozenset[str] = frozenset()
+        self._looked: frozenset[str] = frozenset()
         self._workers = [WorkerProcess(number) for number in range(count)]
 
     def __enter__(self) -> "WorkerFleet":
@@ -60,12 +61,26 @@ class WorkerFleet:
         self._plans = {name: plan for name, plan in wanted.items() if name not in problems}
         self._paused = self._paused if paused is None else frozenset(paused)
         self._spread()
+        self._assign()
+        return problems
+
+    def look(self, names: Collection[str]) -> None:
+        """As :meth:`.Fleet.look`."""
+        self._looked = frozenset(names)
+        self._assign()
+
+    def pictures(self) -> Mapping[str, bytes]:
+        """As :meth:`.Fleet.pictures`, half a second old at most."""
+        reports = [worker.report for worker in self._workers]
+        return {name: jpeg for report in reports for name, jpeg in report.pictures.items() if name in self._looked}
+
+    def _assign(self) -> None:
         level = logging.getLogger().getEffectiveLevel()
         for number, worker in enumerate(self._workers):
             names = [name for name, place in self._places.items() if place == number]
             assigned = [replace(self._plans[name], settings=self._settings(name)) for name in names]
-            worker.assign(Assignment(tuple(assigned), self._paused & set(names), level))
-        return problems
+            mine = set(names)
+            worker.assign(Assignment(tuple(assigned), self._paused & mine, self._looked & mine, level))
 
     def status(self) -> list[StreamStatus]:
         """Every stream now, by name."""

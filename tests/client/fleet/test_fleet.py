@@ -1,5 +1,6 @@
 """Many streams in one process, with a real graph server and a real RTSP server."""
 
+import io
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from stream_client.errors import ConfigurationError
 from stream_client.fleet.fleet import Fleet
@@ -17,6 +19,7 @@ from stream_client.fleet.plan import StreamPlan, parse_plans, read_plans
 from stream_client.fleet.states import FleetStates
 from stream_client.fleet.supervised import StreamStatus
 from tests.support.client import run_here
+from tests.support.kserve_server import ScriptedServer, image_and_label
 from tests.support.rtsp_server import PATTERN, RtspServer
 from tests.support.video import write_video
 from tests.support.waiting import wait_until
@@ -93,6 +96,21 @@ def test_a_paused_stream_takes_no_frame(rtsp: RtspServer, pass_through_server: s
         assert status(fleet, "a").delivered <= before.delivered + 4
         fleet.resume("a")
         wait_until(lambda: status(fleet, "a").delivered > before.delivered + 10)
+
+
+def test_the_newest_label_is_known_and_pictures_are_made_while_somebody_looks(server: ScriptedServer) -> None:
+    server.outputs, server.script = ["output", "label_scores"], image_and_label
+    with Fleet() as fleet:
+        fleet.add(plan("a", "testsrc:1280x720@15", server.address, model_name="graph"))
+        wait_until(lambda: status(fleet, "a").label)
+        assert status(fleet, "a").score == 0.75
+        assert fleet.pictures() == {}
+        fleet.look({"a"})
+        wait_until(lambda: "a" in fleet.pictures())
+        with Image.open(io.BytesIO(fleet.pictures()["a"])) as picture:
+            assert picture.size == (640, 360)
+        fleet.look(())
+        assert fleet.pictures() == {}
 
 
 def test_the_command_takes_changes_of_its_file_and_ends_at_a_signal(tmp_path: Path, pass_through_server: str) -> None:

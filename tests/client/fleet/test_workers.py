@@ -82,6 +82,10 @@ def test_statistics_go_to_another_process_whole(fleet: WorkerFleet, pass_through
     snapshot = measured.snapshot()
     assert (snapshot.stream, snapshot.model) == ("a", "passThrough")
     assert pickle.loads(pickle.dumps(snapshot)) == snapshot
+    fleet.look({"a"})
+    wait_until(lambda: fleet.pictures().get("a", b"").startswith(b"\xff\xd8"))
+    fleet.look(())
+    assert fleet.pictures() == {}
 
 
 def written(path: Path, address: str, *names: str) -> Path:

@@ -12,6 +12,18 @@ export function element(name, properties = {}, ...children) {
   return made;
 }
 
+/** The rows of a list of facts (`dl`): name and value of each. */
+export function facts(rows) {
+  return Object.entries(rows).flatMap(([name, value]) => [
+    element("dt", { textContent: name }), element("dd", { textContent: value }),
+  ]);
+}
+
+/** A label with its score in percent. */
+export function scored({ name, score }) {
+  return `${name} ${Math.round(100 * score)} %`;
+}
+
 /** A labeled choice. `options` are [value, text] pairs. */
 export function choice(text, options, onchange) {
   const select = element("select", { onchange });

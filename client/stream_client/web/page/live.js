@@ -1,6 +1,6 @@
 // The Live part: the browser's camera, its landmarks and labels on the frame that they belong to.
 import { Camera } from "/camera.js";
-import { api, choice, element, fill } from "/dom.js";
+import { api, choice, element, facts, fill } from "/dom.js";
 import { ENCODERS } from "/encoders.js";
 import { frameMessage } from "/messages.js";
 import { drawPersons } from "/overlay.js";
@@ -303,11 +303,7 @@ export class LivePart {
       "Model server": this.running ? (server?.server ?? "connecting") : "-",
       Verdict: server?.verdict || "-",
     };
-    this.facts.replaceChildren(
-      ...Object.entries(rows).flatMap(([name, value]) => [
-        element("dt", { textContent: name }), element("dd", { textContent: value }),
-      ]),
-    );
+    this.facts.replaceChildren(...facts(rows));
     plot.draw();
   }
 }

@@ -1,5 +1,6 @@
 // Exchanges the token in the URL's fragment for a cookie, then shows the part that the fragment names.
 import { api } from "/dom.js";
+import { FleetPart } from "/fleet.js";
 import { LivePart } from "/live.js";
 import { logIn } from "/login.js";
 import { RecordingsPart } from "/recordings.js";
@@ -7,7 +8,9 @@ import { StreamsPart } from "/streams.js";
 import { TeachPart } from "/teach.js";
 import { ViewPart } from "/view.js";
 
-const PARTS = { live: LivePart, teach: TeachPart, streams: StreamsPart, view: ViewPart, recordings: RecordingsPart };
+const PARTS = {
+  live: LivePart, teach: TeachPart, streams: StreamsPart, fleet: FleetPart, view: ViewPart, recordings: RecordingsPart,
+};
 const message = document.getElementById("message");
 const open = new Map();
 

@@ -40,8 +40,8 @@ class Places:
     classifiers: Path
     this_machine: bool
 
-    def resolve(self, given: Settings, results: Path) -> dict[str, object]:
-        """The settings with real paths. Plain names of outputs are files of ``results``.
+    def resolve(self, given: Settings, results: Path | None) -> dict[str, object]:
+        """The settings with real paths. Plain names of outputs are files of ``results``, else below ``media``.
 
         Raises :class:`.ConfigurationError` or :class:`.SourceCodecError` for what may not be read or written.
         """
@@ -95,7 +95,7 @@ class Places:
         check_video(path, name[:100])
         return str(path)
 
-    def _output(self, name: str, option: str, results: Path) -> str:
+    def _output(self, name: str, option: str, results: Path | None) -> str:
         if name == "none":
             return name
         if "://" in name and option == "output_stream":
@@ -104,7 +104,7 @@ class Places:
             endings = ", ".join(_ENDINGS[option])
             also = ", none, or a URL to publish to" if option == "output_stream" else ""
             raise ConfigurationError(f"{redact(name[:100])!r} is no output: a file ({endings}){also}", option=option)
-        if "/" in name or "\\" in name:
+        if results is None or "/" in name or "\\" in name:
             return str(self.file(name, option))
         if not _PLAIN_NAME.fullmatch(name):
             raise ConfigurationError(f"{name[:100]!r} is no file name", option=option)
