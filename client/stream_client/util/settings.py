@@ -164,7 +164,8 @@ def read(options: type[T], given: Mapping[str, object], **others: object) -> T:
 
 
 def _is_given(each: Setting, given: Mapping[str, object]) -> bool:
-    return given.get(each.name) is not None
+    value = given.get(each.name)
+    return bool(value) if each.repeated else value is not None  # a flag that was not repeated once is an empty list
 
 
 def _completed(declared: Setting, field: "dataclasses.Field[Any]", hint: Any) -> Setting:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,6 +12,7 @@ import pytest
 from stream_client.cli.batch import main
 from stream_client.errors import ConfigurationError
 from stream_client.fleet.batch.inputs import Video, find_videos
+from stream_client.fleet.batch.job import Batch
 from stream_client.fleet.batch.manifest import Record, ResultFolder, settings_hash
 from stream_client.fleet.batch.options import BatchOptions
 from stream_client.fleet.batch.pool import WorkerPool
@@ -45,7 +47,11 @@ def start(
         if callable(on_start):
             on_start(pools[0], len(records))
 
-    return run_batch(options, given, planned, on_record, pools.append)
+    def make_pool(batch: Batch, videos: Sequence[Video], count: int | None) -> WorkerPool:
+        pools.append(WorkerPool(batch, videos, count))
+        return pools[0]
+
+    return run_batch(options, given, planned, on_record, make_pool)
 
 
 def labels(output: Path) -> dict[str, list[int]]:
@@ -194,6 +200,7 @@ def test_the_command_says_what_it_did(
     arguments = [str(archive), "--output", str(tmp_path / "out"), "--grpc_address", pass_through_server]
     arguments += ["--model_name", "passThrough", "--workers", "1"]
     assert main(arguments) == 0
+    assert set(map(tuple, labels(tmp_path / "out").values())) == {tuple(range(FRAMES))}  # what is written by default
     assert main(arguments) == 0
     (archive / "broken.mp4").write_bytes(b"nothing")
     assert main(arguments) == 1
