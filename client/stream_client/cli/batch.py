@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from tqdm import tqdm
@@ -13,10 +14,13 @@ from stream_client.cli.parser import Parser
 from stream_client.cli.setting_flags import add_settings
 from stream_client.cli.status import status_of
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
+from stream_client.errors import ConfigurationError
 from stream_client.fleet.batch.inputs import find_videos
 from stream_client.fleet.batch.manifest import Record
 from stream_client.fleet.batch.options import BatchOptions
-from stream_client.fleet.batch.run import BatchSummary, claim, failure_of, plan, run_batch
+from stream_client.fleet.batch.pool import WorkerPool
+from stream_client.fleet.batch.run import BatchSummary, MakePool, claim, failure_of, plan, run_batch
+from stream_client.fleet.engine import EngineOptions
 from stream_client.options import ClassifierOptions, RunOptions, StreamOptions
 from stream_client.run_settings import run_settings, run_transport
 from stream_client.tracking.options import DetectionOptions
@@ -30,6 +34,7 @@ cloud). Run it again, and only what is missing, changed or failed is done. For i
 
   ovms-stream-client batch archive/ --output results/ --results labels --results landmarks
   ovms-stream-client batch 's3://bucket/2026/*.mp4' --output results/ --grpc_address host:9000
+  ovms-stream-client batch /shared/archive --output /shared/results --grpc_address host:9000 --engine ray
 """
 
 
@@ -42,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("input", nargs="+", help="videos, folders, patterns, lists, URLs")
     add_settings(parser.add_argument, BatchOptions)
+    add_settings(parser.add_argument, EngineOptions)
     add_settings(parser.add_argument_group("classifier in the client").add_argument, ClassifierOptions)
     add_settings(parser.add_argument_group("detections").add_argument, DetectionOptions)
     add = add_server_flags(parser)
@@ -57,12 +63,17 @@ def run(arguments: Sequence[str]) -> BatchSummary:
     """
     flags = build_parser().parse_args(arguments)
     given = vars(flags)
-    options = read(BatchOptions, given)
+    options, engine = read(BatchOptions, given), read(EngineOptions, given)
     names = {"tls", *run_settings()}
     settings = {name: _plain(value) for name, value in given.items() if name in names and value is not None}
     transport = run_transport({**settings, "landmarks_output": "landmarks" in options.results})
     if transport.model_name is not None:
         settings["model_name"] = transport.model_name
+    if engine.engine == "ray" and transport.address == EMBEDDED:
+        raise ConfigurationError(
+            "an embedded server serves only this machine: name one that every node of the cluster reaches",
+            option="grpc_address",
+        )
     settings["drop_policy"] = "block"  # a result for every frame
     videos = find_videos(flags.input)
     with ExitStack() as stack:
@@ -73,13 +84,23 @@ def run(arguments: Sequence[str]) -> BatchSummary:
         if planned.missing and transport.address == EMBEDDED:
             server = stack.enter_context(EmbeddedServer(read(EmbeddedOptions, given)))
             settings |= _of_server(settings, server)
+        make_pool = _pool(engine, stack) if planned.missing else WorkerPool
         with tqdm(total=len(planned.missing), unit="video", disable=not sys.stderr.isatty()) as bar:
-            summary = run_batch(options, settings, planned, lambda record: _show(record, bar))
+            summary = run_batch(options, settings, planned, lambda record: _show(record, bar), make_pool)
     _print(summary)
     failure = failure_of(summary)
     if failure is not None:
         raise failure
     return summary
+
+
+def _pool(engine: EngineOptions, stack: ExitStack) -> MakePool:
+    if engine.engine == "local":
+        return WorkerPool
+    from stream_client.fleet.cluster.batch_pool import RayPool
+    from stream_client.fleet.cluster.connection import connected
+
+    return partial(RayPool, stack.enter_context(connected(engine.cluster)))
 
 
 def _of_server(settings: dict[str, Any], server: EmbeddedServer) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Labels as JSON Lines."""
 
 import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from stream_client.frames import Detections, Person, Result, StreamInfo
@@ -22,8 +23,9 @@ class LabelsSink:
 
     needs_pictures = False
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, row: Callable[[Result], Mapping[str, object]] | None = None) -> None:
         self._path = Path(path)
+        self._row = row or label_row
         self.name = f"labels {self._path.name}"
         self._lines: JsonLines | None = None
 
@@ -34,7 +36,7 @@ class LabelsSink:
     def write(self, result: Result) -> bool:
         """Append a line."""
         assert self._lines is not None
-        self._lines.write(label_row(result))
+        self._lines.write(self._row(result))
         return True
 
     def close(self) -> None:

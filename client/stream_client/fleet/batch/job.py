@@ -1,17 +1,21 @@
 """One video of a batch: read, labeled, and its results put into place."""
 
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from stream_client.client import StreamClient
 from stream_client.errors import SourceError, StreamClientError
+from stream_client.fleet.batch.attempt import Attempt
 from stream_client.fleet.batch.inputs import Video, checksum, fetch
 from stream_client.fleet.batch.manifest import Record, ResultFolder, state_of
 from stream_client.fleet.batch.options import Kind
+from stream_client.frames import Result
 from stream_client.plain_text import one_line
 from stream_client.run_settings import make_client
+from stream_client.sinks.base import Sink
+from stream_client.sinks.labels import LabelsSink, label_row
 from stream_client.util.redact import redact
 
 
@@ -28,44 +32,56 @@ class Batch:
 def run_job(batch: Batch, video: Video) -> Record:
     """Make the results of a video, and its record, which says what went wrong where something did."""
     folder = ResultFolder(batch.output)
-    work = folder.work(video.key)
     started = time.monotonic()
-    shutil.rmtree(work, ignore_errors=True)
     record = Record(video.key, redact(video.address), "failed", batch.settings_hash)
-    try:
-        work.mkdir(parents=True)
-        path = str(fetch(video, work)) if video.remote else video.address
-        size, modified = state_of(path)
-        if not modified:
-            raise SourceError("the video does not exist")
-        record = replace(record, size=size, modified=0 if video.remote else modified)
-        settings = {**batch.settings, **_outputs(folder, batch.results, video.key), "input_stream": path}
-        summary = make_client(settings).run()
-        ledger = summary.ledger
-        record = replace(record, frames=ledger.entered, delivered=ledger.delivered)
-        if summary.loss is not None:
-            raise summary.loss
-        if ledger.delivered < ledger.entered:
-            raise StreamClientError(f"{ledger.entered - ledger.delivered} of its frames have no result")
-        if state_of(path) != (size, modified):
-            raise SourceError("it was changed while it was read")
-        record = replace(record, status="done", checksum=checksum(Path(path)), seconds=time.monotonic() - started)
-        folder.publish(record, batch.results)
-    except (StreamClientError, OSError) as error:
-        record = replace(record, error=_reason(error, video), seconds=time.monotonic() - started)
-        folder.write(record)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    with Attempt(folder, video.key) as attempt:
+        try:
+            path = str(fetch(video, attempt.path)) if video.remote else video.address
+            size, modified = state_of(path)
+            if not modified:
+                raise SourceError("the video does not exist")
+            record = replace(record, size=size, modified=0 if video.remote else modified)
+            summary = _client(batch, attempt, path).run()
+            ledger = summary.ledger
+            record = replace(record, frames=ledger.entered, delivered=ledger.delivered)
+            if summary.loss is not None:
+                raise summary.loss
+            if ledger.delivered < ledger.entered:
+                raise StreamClientError(f"{ledger.entered - ledger.delivered} of its frames have no result")
+            if state_of(path) != (size, modified):
+                raise SourceError("it was changed while it was read")
+            record = replace(record, status="done", checksum=checksum(Path(path)), seconds=time.monotonic() - started)
+            attempt.publish(record, batch.results)
+        except (StreamClientError, OSError) as error:
+            record = replace(record, status="failed", error=_reason(error, video), seconds=time.monotonic() - started)
+            attempt.give_up(record)
     return record
 
 
-def _outputs(folder: ResultFolder, kinds: tuple[Kind, ...], key: str) -> dict[str, object]:
-    names: Mapping[Kind, str] = {
-        "labels": "labels_output",
-        "landmarks": "landmarks_output",
-        "video": "output_stream",
-    }
-    return {names[kind]: str(folder.draft(kind, key)) for kind in kinds}
+def abandoned(batch: Batch, video: Video, reason: str) -> Record:
+    """The record of a video whose workers came to nothing; it is stored."""
+    record = Record(video.key, redact(video.address), "failed", batch.settings_hash, error=reason)
+    ResultFolder(batch.output).write(record)
+    return record
+
+
+def _client(batch: Batch, attempt: Attempt, path: str) -> StreamClient:
+    settings: dict[str, object] = {**batch.settings, "input_stream": path}
+    sinks: list[Sink] = []
+    for kind in batch.results:
+        draft = attempt.draft(kind)
+        if kind == "labels":
+            sinks.append(LabelsSink(draft, _row))
+        elif kind == "landmarks":
+            settings["landmarks_output"] = str(draft)
+        else:
+            settings["output_stream"] = str(draft)
+    return make_client(settings, sinks=sinks)
+
+
+def _row(result: Result) -> dict[str, object]:
+    """Without the latency: the labels of a video are the same to the byte, whoever makes them."""
+    return {name: value for name, value in label_row(result).items() if name != "latency_ms"}
 
 
 def _reason(error: StreamClientError | OSError, video: Video) -> str:

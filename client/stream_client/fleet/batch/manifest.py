@@ -6,6 +6,7 @@ A record is written after its results are in place, so a record that is there is
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -17,7 +18,7 @@ from stream_client.fleet.batch.options import Kind
 from stream_client.util.arrow import arrow
 
 Status = Literal["done", "failed"]
-_SUFFIXES: Mapping[Kind, str] = {"labels": ".jsonl", "landmarks": ".parquet", "video": ".mp4"}
+SUFFIXES: Mapping[Kind, str] = {"labels": ".jsonl", "landmarks": ".parquet", "video": ".mp4"}
 _UNIMPORTANT = frozenset(
     (
         *("grpc_address", "tls", "tls_ca", "tls_cert", "tls_key", "connect_timeout", "shared_memory"),
@@ -81,34 +82,16 @@ class ResultFolder:
         """Where a result belongs. Landmarks are partitioned by video, as Arrow and DuckDB read them."""
         if kind == "landmarks":
             return self.path / kind / f"video={key}" / "part.parquet"
-        return self.path / kind / f"{key}{_SUFFIXES[kind]}"
+        return self.path / kind / f"{key}{SUFFIXES[kind]}"
 
-    def work(self, key: str) -> Path:
-        """Where a video's results are written before they are complete."""
-        return self.path / ".work" / key
-
-    def draft(self, kind: Kind, key: str) -> Path:
-        """The file of a result that is not complete yet."""
-        return self.work(key) / f"{kind}{_SUFFIXES[kind]}"
-
-    def publish(self, record: Record, kinds: Iterable[Kind]) -> None:
-        """Move the results of a video into place, then its record."""
-        for kind in kinds:
-            place = self.place(kind, record.key)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(self.draft(kind, record.key), place)
-        self.write(record)
+    @property
+    def work(self) -> Path:
+        """Where results are written before they are complete: a folder for each video."""
+        return self.path / ".work"
 
     def write(self, record: Record) -> None:
         """Store a record, whole or not at all."""
-        place = self._record(record.key)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        draft = place.with_suffix(".draft")
-        with draft.open("w", encoding="utf-8") as file:
-            json.dump(asdict(record), file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, place)
+        write_whole(self._record(record.key), json.dumps(asdict(record)))
 
     def read(self, key: str) -> Record | None:
         """The record of a video; ``None`` where there is none, or none that can be read."""
@@ -145,6 +128,17 @@ class ResultFolder:
 
     def _record(self, key: str) -> Path:
         return self.path / "manifest" / f"{key}.json"
+
+
+def write_whole(place: Path, text: str) -> None:
+    """Write a file so that it is whole or not there, also after a loss of power."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    draft = place.with_name(f"{place.name}.{secrets.token_hex(4)}")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, place)
 
 
 def state_of(address: str) -> tuple[int, int]:

@@ -1,6 +1,5 @@
 """What a batch writes, and where."""
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -14,7 +13,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 @dataclass(frozen=True, slots=True)
 class BatchOptions:
-    """``output`` is a folder; ``results`` are what it gets of each video. ``workers`` are processes."""
+    """``output`` is a folder; ``results`` are what it gets of each video. ``workers`` are processes, or tasks."""
 
     output: Path = field(metadata=setting("folder for the results and the manifest", metavar="DIR"))
     results: tuple[Kind, ...] = field(
@@ -33,8 +32,3 @@ class BatchOptions:
         for kind in self.results:
             if kind not in KINDS:
                 raise ConfigurationError(f"{kind!r} is none of {', '.join(KINDS)}", option="results")
-
-    @property
-    def worker_count(self) -> int:
-        """How many processes there are."""
-        return self.workers or len(os.sched_getaffinity(0))

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import queue
 import subprocess
 import sys
@@ -11,8 +12,8 @@ from contextlib import suppress
 from dataclasses import asdict
 
 from stream_client.fleet.batch.inputs import Video
-from stream_client.fleet.batch.job import Batch
-from stream_client.fleet.batch.manifest import Record, ResultFolder
+from stream_client.fleet.batch.job import Batch, abandoned
+from stream_client.fleet.batch.manifest import Record
 from stream_client.util.owned_thread import OwnedThread
 from stream_client.util.redact import redact
 
@@ -23,12 +24,13 @@ ATTEMPTS = 3
 
 
 class WorkerPool:
-    """Runs ``count`` workers over ``videos``. A context manager: at its end every worker has ended.
+    """Runs ``count`` workers over ``videos``, by default one for each core. At its end every worker has ended.
 
     A worker that dies is replaced, and its video is tried again.
     """
 
-    def __init__(self, batch: Batch, videos: Sequence[Video], count: int) -> None:
+    def __init__(self, batch: Batch, videos: Sequence[Video], count: int | None = None) -> None:
+        count = count or len(os.sched_getaffinity(0))
         self._batch = batch
         self._videos: queue.SimpleQueue[Video] = queue.SimpleQueue()
         for video in videos:
@@ -100,12 +102,7 @@ class WorkerPool:
             process = None
             if not self._stopping.is_set():
                 logger.warning("%s: its worker ended with status %d; it is tried again", redact(video.address), status)
-        record = Record(
-            *(video.key, redact(video.address), "failed", self._batch.settings_hash),
-            error=f"its worker ended {ATTEMPTS} times",
-        )
-        ResultFolder(self._batch.output).write(record)
-        return process, record
+        return process, abandoned(self._batch, video, f"its worker ended {ATTEMPTS} times")
 
     def _start(self) -> subprocess.Popen[str]:
         command = (sys.executable, "-m", "stream_client.fleet.batch.worker")

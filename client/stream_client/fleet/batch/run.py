@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.fleet.batch.inputs import Video
@@ -16,6 +17,21 @@ from stream_client.fleet.batch.manifest import Record, ResultFolder, settings_ha
 from stream_client.fleet.batch.options import BatchOptions
 from stream_client.fleet.batch.pool import WorkerPool
 from stream_client.util.wording import counted
+
+
+class Pool(Protocol):
+    """Does the work of a batch. A context manager: at its end nothing of it runs."""
+
+    def __enter__(self) -> "Pool": ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+    def records(self) -> Iterator[Record]:
+        """The record of each video as soon as it is there."""
+
+
+MakePool = Callable[[Batch, Sequence[Video], int | None], Pool]
+"""Makes a pool for the videos of a batch, which works on so many of them at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +82,12 @@ def run_batch(
     settings: Mapping[str, object],
     planned: BatchPlan,
     on_record: Callable[[Record], None] = lambda record: None,
-    on_start: Callable[[WorkerPool], None] = lambda pool: None,
+    make_pool: MakePool = WorkerPool,
 ) -> BatchSummary:
     """Do what is missing. ``settings`` are a run's, with what is known about the server that all workers use.
 
     ``on_record`` is called for each video as it ends. After more than ``max_failures`` failed videos no further one is
-    begun. The table is written at the end, also of a run that is interrupted.
+    begun. The table is written at the end, also of a run that is interrupted. ``make_pool`` makes what does the work.
     """
     folder = ResultFolder(options.output)
     batch = Batch(
@@ -83,8 +99,7 @@ def run_batch(
     done = failed = frames = 0
     causes: Counter[str] = Counter()
     try:
-        with WorkerPool(batch, planned.missing, options.worker_count) as pool:
-            on_start(pool)
+        with make_pool(batch, planned.missing, options.workers) as pool:
             for record in pool.records():
                 on_record(record)
                 if record.status == "done":
@@ -95,7 +110,7 @@ def run_batch(
                 if options.max_failures is not None and failed > options.max_failures:
                     break
     finally:
-        shutil.rmtree(options.output / ".work", ignore_errors=True)
+        shutil.rmtree(folder.work, ignore_errors=True)
         manifest = folder.write_table(planned.videos)
     left = len(planned.missing) - done - failed
     return BatchSummary(done, failed, left, planned.current, frames, causes, manifest)

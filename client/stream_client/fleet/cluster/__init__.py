@@ -1,0 +1,1 @@
+"""Fleets and batches on a Ray cluster (extra ``cluster``)."""
