@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,6 +12,7 @@ import pytest
 
 from stream_client.cli.batch import main
 from stream_client.errors import ConfigurationError
+from stream_client.fleet.batch.attempt import Attempt
 from stream_client.fleet.batch.inputs import Video, find_videos
 from stream_client.fleet.batch.job import Batch
 from stream_client.fleet.batch.manifest import Record, ResultFolder, settings_hash
@@ -185,6 +187,19 @@ def test_a_record_that_is_half_written_is_none(tmp_path: Path) -> None:
     assert folder.read("a") == Record("a", "/a.mp4", "done", "1")
     (tmp_path / "manifest" / "b.json").write_text('{"key": "b", "addr')
     assert folder.read("b") is None
+
+
+def test_an_older_attempt_leaves_the_results_of_a_newer_one_alone(tmp_path: Path) -> None:
+    folder, record = ResultFolder(tmp_path), Record("a", "/a.mp4", "done", "1")
+    with Attempt(folder, "a") as older, Attempt(folder, "a") as newer:
+        older.draft("labels").write_text("older")
+        newer.draft("labels").write_text("newer")
+        newer.publish(record, ("labels",))
+        older.publish(replace(record, settings="0"), ("labels",))
+        older.give_up(replace(record, status="failed"))
+    assert folder.read("a") == record
+    assert folder.place("labels", "a").read_text() == "newer"
+    assert not list(folder.work.glob("*/*/*"))
 
 
 def test_only_settings_that_change_results_count() -> None:
