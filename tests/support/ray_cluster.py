@@ -30,7 +30,7 @@ class RayCluster:
             missing("Ray", "pip install -e '.[cluster]'")
         self._folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # paths of sockets are short
         head = {"num_cpus": 0, "no_monitor": True, "_system_config": _QUICK, "temp_dir": str(self._folder)}
-        self._cluster = Cluster()
+        self._cluster: Any = Cluster()
         self._start(**head)
 
     def __enter__(self) -> "RayCluster":
