@@ -8,6 +8,7 @@ import sys
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from stream_client import LandmarkFinder
 from tests.conftest import shared
 from tests.support.browser import browser_page
 from tests.support.graph_server import graph_server_process
+from tests.support.panned import HEIGHT, WIDTH, number_in, offset, panned_clip
 from tests.support.waiting import wait_until
 from tests.support.web_application import Application, web_application
 
@@ -40,6 +42,24 @@ NEXT = """
 }, { once: true }))
 """
 """The next result that the page draws: ``frame`` comes before the landmarks are drawn, ``drawn`` after."""
+BOTH = """
+() => new Promise((resolve) => {
+    const live = document.getElementById("live"), pictures = [];
+    const keep = () => pictures.push(document.querySelector(".stage canvas").toDataURL("image/png"));
+    live.addEventListener("frame", keep, { once: true });
+    live.addEventListener("drawn", ({ detail }) => {
+        if (!pictures.length) return;
+        keep();
+        resolve({ pictures, pose: Array.from(detail.persons[0]?.parts.pose ?? []) });
+    });
+})
+"""
+"""A frame that the page draws, without and with its landmarks."""
+PICTURE = """
+() => new Promise((resolve) => document.getElementById("live").addEventListener("picture", () =>
+    resolve({ picture: document.querySelector(".stage canvas").toDataURL("image/png") }), { once: true }))
+"""
+"""The next frame of the server's video."""
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +119,38 @@ def result(page: Page, event: str = "drawn", *, picture: bool = False) -> Any:
     return page.evaluate(NEXT, [event, picture])
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A frame with a number, before and after its landmarks were drawn. ``pose`` is [33, 2], in pixels."""
+
+    number: int
+    frame: np.ndarray[Any, np.dtype[np.uint8]]
+    drawn: np.ndarray[Any, np.dtype[np.uint8]]
+    pose: np.ndarray[Any, np.dtype[np.float64]] | None
+
+    def distances(self, first: np.ndarray[Any, np.dtype[np.floating]]) -> tuple[float, float]:
+        """From ``first``, the landmarks of frame 0, moved as this frame is, and as the next one is: in diagonals."""
+        assert self.pose is not None
+        moved = [first - (offset(number), 0) for number in (self.number, self.number + 1)]
+        this, following = (float(np.median(np.hypot(*(self.pose - each).T))) for each in moved)
+        return this / np.hypot(WIDTH, HEIGHT), following / np.hypot(WIDTH, HEIGHT)
+
+    def is_drawn(self) -> bool:
+        """Whether there is a new white dot at most of the joints."""
+        assert self.pose is not None
+        new = (self.drawn.min(axis=2) > 230) & (np.abs(self.drawn.astype(int) - self.frame).max(axis=2) > 20)
+        joints = self.pose[[13, 14, 15, 16, 23, 24, 25, 26]].round().astype(int)
+        return bool(np.mean([new[y - 2 : y + 3, x - 2 : x + 3].any() for x, y in joints]) > 0.5)
+
+
+def both_pictures(page: Page) -> Seen:
+    """The next frame that the page draws."""
+    found = page.evaluate(BOTH)
+    frame, drawn = (image_of({"picture": picture}) for picture in found["pictures"])
+    pose = np.array(found["pose"]).reshape(-1, 3)[:, :2] * (WIDTH, HEIGHT)
+    return Seen(number_in(frame), frame, drawn, pose if len(pose) else None)
+
+
 def seen(page: Page) -> bool:
     return bool(result(page)["persons"])
 
@@ -126,24 +178,23 @@ def test_landmarks_lie_on_the_very_frame_that_they_belong_to(
 ) -> None:
     if way == "webrtc":
         monkeypatch.setattr("aioice.ice.get_host_addresses", loopback)
-    camera = camera_of(shared("clips") / "sign-again.mkv", tmp_path)
-    with browser_page(*CAMERA, f"--use-file-for-fake-video-capture={camera}") as page, LandmarkFinder(server) as finder:
+    camera = tmp_path / "camera.mjpeg"
+    with LandmarkFinder(server) as finder:
+        found = finder.find(panned_clip(shared("clips") / "dance.webm", 2.5, camera))
+    assert found is not None
+    pose = found.pose[:, :2] * (WIDTH, HEIGHT)
+    with browser_page(*CAMERA, f"--use-file-for-fake-video-capture={camera}") as page:
         page.goto(application.url)
         start(page, way)
         page.locator("dd").get_by_text(name).wait_for()
-        distances: list[float] = []
-        while len(distances) < 5:
-            found = result(page, "frame", picture=True)
-            image = image_of(found)
-            expected = finder.find(image)
-            if expected is None or not found["persons"]:
-                continue
-            drawn = np.array(found["persons"][0]["pose"]).reshape(33, 3)[:, :2]
-            pixels = (drawn - expected.pose[:, :2]) * (image.shape[1], image.shape[0])
-            distances.append(float(np.median(np.hypot(*pixels.T)) / np.hypot(*image.shape[:2])))
-        assert np.median(distances) < 0.02
+        frames = [each for each in (both_pictures(page) for _ in range(12)) if each.pose is not None]
+        assert len(frames) > 5
         (session,) = application.state.sessions.all()
         assert session.kind == name
+    of_this, of_the_next = zip(*(each.distances(pose) for each in frames), strict=True)
+    assert np.median(of_this) < 0.02 < np.median(of_the_next)
+    # What is drawn are these landmarks: elbows, wrists, hips and knees.
+    assert all(each.is_drawn() for each in frames)
 
 
 def test_a_browser_without_webrtc_says_so_and_takes_the_websocket(page: Page) -> None:
@@ -153,16 +204,27 @@ def test_a_browser_without_webrtc_says_so_and_takes_the_websocket(page: Page) ->
     page.get_by_text("this browser has no WebRTC").wait_for()
     result(page)
     page.locator("dd").get_by_text("websocket, H.264").wait_for()
-
-
-def test_the_servers_drawing_comes_back_instead_and_another_graph_takes_over(page: Page) -> None:
-    start(page)
-    first = result(page)
-    assert not first["drawn"]
     page.get_by_label("What comes back").select_option("video")
+    page.get_by_text("This browser has no WebRTC. The websocket is used. The drawing comes as JPEG.").wait_for()
     wait_until(lambda: result(page)["drawn"])
     assert image_of(result(page, picture=True)).shape == (480, 640, 3)
+
+
+@needs_aiortc
+def test_the_servers_drawing_comes_back_as_video_and_another_graph_takes_over(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aioice.ice.get_host_addresses", loopback)
+    start(page)
+    assert not result(page)["drawn"]
+    page.get_by_label("What comes back").select_option("video")
+    page.locator("dd").get_by_text("WebRTC, H.264").wait_for()
+    page.locator("dd").get_by_text("websocket, H.264").wait_for()
+    image = image_of(page.evaluate(PICTURE))
+    assert image.shape == (480, 640, 3)
+    assert image.std() > 20
     page.get_by_label("What comes back").select_option("overlay")
+    page.locator("dd").get_by_text("landmarks").wait_for()
     page.get_by_label("Graph").first.select_option("holisticPersons")
     wait_until(lambda: any(each["person"] for each in result(page)["persons"]))
     assert page.locator("#live .problem").inner_text() == ""

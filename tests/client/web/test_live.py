@@ -137,8 +137,10 @@ def test_after_a_lost_frame_of_h264_a_key_frame_is_wanted(live: ClientConnection
 @pytest.mark.parametrize(
     ("offer", "reason"),
     [
-        ("v=0", "one data channel and no media"),
-        ("m=application 9\r\nm=video 9", "one data channel and no media"),
+        ("v=0", "one data channel, one video to receive, or both"),
+        ("m=application 9\r\nm=audio 9", "one data channel, one video to receive, or both"),
+        ("m=video 9\r\nm=video 9", "one data channel, one video to receive, or both"),
+        ("m=application 9\r\nm=video 9", "cannot be read"),
         ("m=application 9 nothing\r\na=fingerprint:x", "cannot be read"),
     ],
 )

@@ -43,9 +43,10 @@ class SentFrame:
         return cls(kind, number, captured, memoryview(message)[HEAD.size :])
 
 
-def result_message(result: Result, number: int, captured: float, jpeg: bytes | None) -> bytes:
-    """A result: its landmarks to draw, or the drawn frame as a JPEG. ``number`` and
-    ``captured`` are those of its :class:`SentFrame`.
+def result_message(result: Result, number: int, captured: float, drawn: bytes | None) -> bytes:
+    """A result: its landmarks to draw, or the ``drawn`` frame as a JPEG, empty where it goes by a video track.
+
+    ``number`` and ``captured`` are those of its :class:`SentFrame`.
     """
     height, width = result.image.shape[:2]
     persons = result.persons or _one(result)
@@ -60,10 +61,12 @@ def result_message(result: Result, number: int, captured: float, jpeg: bytes | N
             for name, seconds in stage_durations(result.stamps).items()
             if math.isfinite(seconds)
         },
-        "jpeg": jpeg is not None,
+        "jpeg": bool(drawn),
+        "video": drawn == b"",
+        "persons": [],
     }
-    if jpeg is not None:
-        return _packed(head, jpeg)
+    if drawn is not None:
+        return _packed(head, drawn)
     blocks: list[npt.NDArray[np.float32]] = []
     rows = []
     for person in persons:

@@ -7,7 +7,6 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from kserve_wire.pictures.jpeg import encode_jpeg
 from stream_client.aio import AsyncStreamClient
 from stream_client.classify.factory import open_classifier
 from stream_client.frames import Image, Result
@@ -21,6 +20,8 @@ from stream_client.web.live.camera import BrowserCamera
 from stream_client.web.live.messages import result_message
 from stream_client.web.state import State
 
+Draw = Callable[[Image, float], bytes]
+"""Takes a drawn frame and when it was captured, in ms since 1970. What it returns goes with the frame's result."""
 _Name = Annotated[str, Field(max_length=200)]
 
 
@@ -41,14 +42,15 @@ class LiveSettings(BaseModel):
 class LivePipeline:
     """A client whose source is a browser's camera. Made in a thread, since it reads files and waits for the server.
 
-    ``on_result`` is called for each result, in a thread.
+    ``on_result`` is called for each result, and ``draw`` for each frame where ``video`` is wanted, in a thread.
 
     Raises :class:`~stream_client.errors.StreamClientError`.
     """
 
-    def __init__(self, state: State, settings: LiveSettings, on_result: Callable[[Result], None]) -> None:
+    def __init__(self, state: State, settings: LiveSettings, on_result: Callable[[Result], None], draw: Draw) -> None:
         self.settings = settings
         self._on_result = on_result
+        self._draw = draw
         self.camera = BrowserCamera("camera of a browser")
         self.statistics = Statistics()
         self._lock = threading.Lock()
@@ -67,6 +69,7 @@ class LivePipeline:
             label_names=None if labels is None or classifier is not None else read_label_names(labels),
             postprocess=annotated if settings.video else _as_it_is,
             observers=(self.statistics,),
+            pictures=settings.video,  # else nothing is drawn or decoded for show
         )
 
     def put(self, number: int, captured: float, image: Image) -> None:
@@ -111,7 +114,8 @@ class LivePipeline:
             # Frames before this one were dropped: results come in frame order.
             self._captured = {each: when for each, when in self._captured.items() if each > number}
         self._on_result(result)
-        return result_message(result, number, captured, encode_jpeg(result.image) if self.settings.video else None)
+        drawn = self._draw(result.image, captured) if self.settings.video else None
+        return result_message(result, number, captured, drawn)
 
 
 def _as_it_is(result: Result) -> Image:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pydantic import ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from kserve_wire.pictures.jpeg import encode_jpeg
 from stream_client.errors import StreamClientError
 from stream_client.frames import Image, Result
 from stream_client.util.extras import install_command
@@ -17,7 +18,7 @@ from stream_client.util.redact import redact
 from stream_client.web.live.decoding import FrameDecoder
 from stream_client.web.live.messages import JPEG, SentFrame
 from stream_client.web.live.pipeline import LivePipeline, LiveSettings
-from stream_client.web.live.webrtc import RtcChannel, ice_servers
+from stream_client.web.live.webrtc import RtcPeer, ice_servers
 from stream_client.web.rate_limit import RateLimit
 from stream_client.web.sessions import Session
 from stream_client.web.sockets import refuse
@@ -40,7 +41,7 @@ class LiveSession:
     """Serves one websocket until the other side closes. What it starts has ended when :meth:`serve` returns.
 
     The websocket carries the settings, and the offer of WebRTC. Frames and results go over a data channel while there
-    is one, else over the websocket.
+    is one, else over the websocket; drawn frames over a video track, else as JPEG with their results.
     """
 
     def __init__(self, state: State, websocket: WebSocket, session: Session) -> None:
@@ -51,7 +52,7 @@ class LiveSession:
         self._decoding = asyncio.Lock()
         self._limit = RateLimit(MESSAGES_A_SECOND)
         self._ice_servers = ice_servers(state.options.ice_server)
-        self._channel: RtcChannel | None = None
+        self._peer: RtcPeer | None = None
         self._sending = asyncio.Lock()
         self._pipeline: LivePipeline | None = None
         self._answers: asyncio.Task[None] | None = None
@@ -73,8 +74,7 @@ class LiveSession:
             await self._refuse(f"the browser has said nothing for {SILENCE_SECONDS:g} s")
         finally:
             await _cancel(status, self._settings, self._answers)
-            if self._channel is not None:
-                await self._channel.close()
+            await self._disconnect()
             if self._pipeline is not None:
                 await self._pipeline.close()
             if self._recorder is not None:
@@ -99,17 +99,22 @@ class LiveSession:
                 await self._take_text(text)
 
     async def _connect(self, offer: object) -> None:
-        """Answer an offer of WebRTC; a new one ends the channel before."""
+        """Answer an offer of WebRTC; a new one ends the connection before."""
         if self._ice_servers is None:
-            await self._say({"refused": f"WebRTC needs aiortc at the application: {install_command('webrtc')}"})
+            reason = f"WebRTC needs aiortc at the application: {install_command('webrtc')}"
+            await self._say({"refused": reason, "webrtc_refused": True})
             return
-        if self._channel is not None:
-            await self._channel.close()
-        self._channel = RtcChannel(self._ice_servers, self._take_from_channel)
+        await self._disconnect()
+        self._peer = peer = RtcPeer(self._ice_servers, self._take_from_channel)
         try:
-            await self._say({"answer": await self._channel.answer(str(offer))})
+            await self._say({"answer": await peer.answer(str(offer))})
         except ValueError as error:
-            await self._say({"refused": str(error)})
+            await self._say({"refused": str(error), "webrtc_refused": True})
+
+    async def _disconnect(self) -> None:
+        peer, self._peer = self._peer, None
+        if peer is not None:
+            await peer.close()
 
     async def _take_from_channel(self, data: bytes) -> None:
         if self._limit.allows(time.monotonic()):
@@ -143,10 +148,17 @@ class LiveSession:
             self._settings = asyncio.create_task(self._change(LiveSettings()))
 
     async def _take_text(self, text: str) -> None:
-        """Other settings, a class to record, an offer of WebRTC, or a sign of life."""
+        """Other settings, a class to record, an offer of WebRTC or its end, a lost key frame, a sign of life."""
         try:
             value = json.loads(text) if len(text) <= _MOST_TEXT else None
             if value == "alive":
+                return
+            if value == "no_webrtc":
+                await self._disconnect()
+                return
+            if value == "key_frame":
+                if self._peer is not None:
+                    self._peer.restart_video()
                 return
             if isinstance(value, dict) and "record" in value:
                 await self._change_recording(value["record"])
@@ -178,10 +190,15 @@ class LiveSession:
         if recorder is not None:
             recorder.add(result)
 
+    def _draw(self, image: Image, captured: float) -> bytes:
+        """Send a drawn frame by the video track. Where there is none it goes with its result, as JPEG."""
+        peer = self._peer
+        return b"" if peer is not None and peer.show(image, captured) else encode_jpeg(image)
+
     async def _change(self, settings: LiveSettings) -> None:
         """Take over with a new pipeline once it is there: the old one goes on until then."""
         try:
-            pipeline = await asyncio.to_thread(LivePipeline, self._state, settings, self._record)
+            pipeline = await asyncio.to_thread(LivePipeline, self._state, settings, self._record, self._draw)
         except StreamClientError as error:
             await self._say({"refused": redact(error.message)})
             return
@@ -203,7 +220,7 @@ class LiveSession:
         try:
             async for message in pipeline.messages():
                 self._count("answered")
-                if self._channel is not None and self._channel.send(message):
+                if self._peer is not None and self._peer.send(message):
                     continue
                 async with self._sending:
                     await self._websocket.send_bytes(message)

@@ -1,55 +1,33 @@
 // The Live part: the browser's camera, its landmarks and labels on the frame that they belong to.
 import { Camera } from "/camera.js";
-import { api, choice, element, facts, fill } from "/dom.js";
-import { ENCODERS } from "/encoders.js";
-import { frameMessage } from "/messages.js";
-import { drawPersons } from "/overlay.js";
+import { element, facts } from "/dom.js";
+import { LiveControls } from "/live_controls.js";
 import { LatencyPlot } from "/plot.js";
+import { FrameSender } from "/sender.js";
 import { LiveSocket } from "/socket.js";
-
-const MOST_UNANSWERED = 4;
-const LOST_AFTER = 3000;
-const SIZES = [["640x480", "640 x 480"], ["1280x720", "1280 x 720"], ["320x240", "320 x 240"]];
-const WAYS = [
-  ["auto", "automatic"], ["h264", "websocket, H.264"], ["jpeg", "websocket, JPEG"], ["webrtc", "WebRTC"],
-];
-const SMOOTHINGS = [["", "as usual"], ["0", "none"], ["0.1", "0.1 s"], ["1", "1 s"]];
-const GRAPH = "holisticLandmarks";
+import { Stage } from "/stage.js";
 
 export class LivePart {
   constructor(section) {
-    this.camera = new Camera();
-    this.pending = new Map();
-    this.number = 0;
-    this.counts = { captured: 0, sent: 0, skipped: 0, drawn: 0 };
-    this.build(section);
-  }
-
-  build(section) {
     this.section = section;
-    const changed = () => this.changeSettings();
-    this.model = choice("Graph", [[GRAPH, GRAPH]], changed);
-    this.classifier = choice("Classifier", [["", "the graph's own"]], changed);
-    this.smoothing = choice("Smoothing", SMOOTHINGS, changed);
-    this.back = choice("What comes back", [["overlay", "landmarks, drawn here"], ["video", "the server's drawing"]], changed);
-    this.way = choice("Way in", WAYS, () => this.wayChanged());
-    this.size = choice("Size", SIZES, () => this.running && this.start());
-    this.mirror = element("input", { type: "checkbox", checked: true, onchange: () => this.mirrorChanged() });
+    this.camera = new Camera();
+    this.stage = new Stage();
+    this.sender = new FrameSender((text) => this.say(text));
+    this.controls = new LiveControls({
+      settings: () => this.changeSettings(),
+      way: () => this.wayChanged(),
+      size: () => this.running && this.start(),
+      mirror: () => this.mirrorChanged(),
+    });
     this.button = element("button", { className: "main", textContent: "Start the camera", onclick: () => this.toggle() });
-    this.canvas = element("canvas", { width: 640, height: 480 });
-    this.context = this.canvas.getContext("2d", { alpha: false });
-    this.label = element("div", { className: "label" });
-    this.stage = element("div", { className: "stage" }, this.canvas, this.label);
-    this.home = element("div", {}, this.stage);
     this.twin = element("button", { textContent: "Start the camera", onclick: () => this.toggle() });
+    this.home = element("div", {}, this.stage.element);
     this.problem = element("p", { className: "problem", role: "status" });
     this.facts = element("dl");
     const plot = element("canvas", { className: "plot" });
     this.plot = new LatencyPlot(plot);
-    const choices = [this.model, this.classifier, this.smoothing, this.back, this.way, this.size].map(({ label }) => label);
     section.append(
-      element("div", { className: "controls" }, this.button, ...choices,
-        element("label", { className: "check" }, this.mirror, "Mirror")),
+      element("div", { className: "controls" }, this.button, ...this.controls.elements),
       this.problem,
       element("div", { className: "columns" },
         this.home,
@@ -59,7 +37,7 @@ export class LivePart {
   }
 
   show() {
-    this.offer();
+    this.controls.offer().catch((error) => this.say(error.message));
     this.ticking ??= setInterval(() => this.tick(), 250);
   }
 
@@ -71,18 +49,8 @@ export class LivePart {
     this.ticking = null;
   }
 
-  /** Fill the choices with what the model server has. */
-  async offer() {
-    try {
-      const [servables, classifiers] = await Promise.all([api("/api/servables"), api("/api/classifiers")]);
-      const names = servables.map(({ name }) => name).filter((name) => /holistic|iris|passThrough/i.test(name));
-      if (names.length) fill(this.model.select, names.map((name) => [name, name]));
-      if (!this.model.chosen && names.includes(GRAPH)) this.model.select.value = GRAPH;
-      this.model.chosen = true;
-      fill(this.classifier.select, [["", "the graph's own"], ...classifiers.map(({ name }) => [name, name])]);
-    } catch (error) {
-      this.problem.textContent = error.message;
-    }
+  say(text) {
+    this.problem.textContent = text;
   }
 
   get running() {
@@ -96,25 +64,25 @@ export class LivePart {
 
   async start() {
     this.stop();
-    this.problem.textContent = "";
-    const [width, height] = this.size.select.value.split("x").map(Number);
+    this.say("");
     try {
-      await this.camera.start(width, height, (video, captured) => this.captured(video, captured), (reason) => {
+      await this.camera.start(...this.controls.size, (video, captured) => this.sender.take(video, captured), (reason) => {
         this.stop();
-        this.problem.textContent = reason;
+        this.say(reason);
       });
     } catch (error) {
       this.stop();
-      this.problem.textContent = error.message;
+      this.say(error.message);
       return;
     }
     this.button.textContent = this.twin.textContent = "Stop the camera";
     this.socket = new LiveSocket({
       open: () => this.connected(),
       result: (result) => this.answered(result),
+      picture: (video) => this.pictureCame(video),
       status: (status) => this.status(status),
       recorded: (clip) => this.section.dispatchEvent(new CustomEvent("recorded", { detail: clip })),
-      problem: (text) => (this.problem.textContent = text),
+      problem: (text) => this.say(text),
     });
     this.wayChanged();
     this.changeSettings();
@@ -124,28 +92,28 @@ export class LivePart {
     this.camera.stop();
     this.socket?.close();
     this.socket = null;
-    this.resetEncoder();
-    this.forget();
+    this.sender.use(null, "");
+    this.sender.forget();
     this.button.textContent = this.twin.textContent = "Start the camera";
   }
 
   connected() {
-    this.problem.textContent = "";
-    this.resetEncoder();
-    this.forget();
+    this.say("");
+    this.sender.resetEncoder();
+    this.sender.forget();
   }
 
   /** Show the picture elsewhere. */
   lend(place) {
     this.show();
-    this.model.select.value = GRAPH;
-    this.back.select.value = "overlay";
+    this.controls.forTeaching();
     this.changeSettings();
-    place.append(this.stage);
+    this.wayChanged();
+    place.append(this.stage.element);
   }
 
   takeBack() {
-    this.home.append(this.stage);
+    this.home.append(this.stage.element);
   }
 
   /** Record a clip of a class, or end it with null. */
@@ -153,153 +121,71 @@ export class LivePart {
     this.socket?.send(JSON.stringify({ record: label }));
   }
 
-  /** The frame that is shown, small. */
-  snapshot() {
-    const small = element("canvas", { width: 160, height: Math.round((160 * this.canvas.height) / this.canvas.width) });
-    small.getContext("2d").drawImage(this.canvas, 0, 0, small.width, small.height);
-    return small.toDataURL("image/jpeg", 0.7);
-  }
-
   /** Label by a classifier from now on. */
   async useClassifier(name) {
-    await this.offer();
-    this.classifier.select.value = name;
+    await this.controls.offer();
+    this.controls.classifier.select.value = name;
     this.changeSettings();
   }
 
   changeSettings() {
-    this.socket?.change({
-      model_name: this.model.select.value,
-      classifier: this.classifier.select.value || null,
-      smoothing: this.smoothing.select.value === "" ? null : Number(this.smoothing.select.value),
-      video: this.back.select.value === "video",
-    });
+    this.socket?.change(this.controls.settings);
   }
 
   wayChanged() {
-    this.problem.textContent = "";
-    this.socket?.useRtc(this.way.select.value === "webrtc");
-    this.resetEncoder();
+    this.say("");
+    const { way, video } = this.controls;
+    this.socket?.useRtc({ frames: way === "webrtc", video });
+    this.sender.use(this.socket, way);
   }
 
   mirrorChanged() {
-    this.canvas.classList.toggle("mirrored", this.mirror.checked);
+    this.stage.mirrored = this.controls.mirror.checked;
   }
-
-  // --- out
-
-  resetEncoder() {
-    this.encoder?.close();
-    this.encoder = null;
-  }
-
-  /** The encoder for frames of that size: the one that the user forces, or the best that works here. */
-  async chooseEncoder(width, height) {
-    const wanted = this.way.select.value;
-    const order = wanted in ENCODERS ? [wanted] : Object.keys(ENCODERS);
-    for (const name of order) {
-      if (!(await ENCODERS[name].works(width, height))) continue;
-      return new ENCODERS[name](width, height, (...frame) => this.encoded(...frame), (error) => {
-        this.problem.textContent = `encoding failed: ${error.message}`;
-        this.resetEncoder();
-      });
-    }
-    throw new Error(`this browser cannot encode by ${order.join(" or ")}: choose another way in`);
-  }
-
-  async captured(video, captured) {
-    const { videoWidth: width, videoHeight: height } = video;
-    this.counts.captured++;
-    if (!this.socket?.open || !width || this.choosing) return;
-    if (this.encoder?.width !== width || this.encoder?.height !== height) {
-      this.choosing = true;
-      this.resetEncoder();
-      try {
-        this.encoder = await this.chooseEncoder(width, height);
-      } catch (error) {
-        this.problem.textContent = error.message;
-      }
-      this.choosing = false;
-      return;
-    }
-    this.loseOld();
-    if (this.pending.size >= MOST_UNANSWERED || this.encoder.busy || this.socket.waiting > 1e6) {
-      this.counts.skipped++;
-      return;
-    }
-    const number = this.number++;
-    const frame = new VideoFrame(video, { timestamp: Math.round(1000 * performance.now()) });
-    this.pending.set(number, { frame, captured, since: performance.now() });
-    this.encoder.encode(frame, number, captured);
-  }
-
-  encoded(kind, number, captured, data) {
-    this.counts.sent++;
-    this.socket?.sendFrame(frameMessage(kind, number, captured, data));
-  }
-
-  /** Frames that were not answered for long will not be. */
-  loseOld() {
-    const old = performance.now() - LOST_AFTER;
-    if ([...this.pending.values()].some(({ since }) => since < old)) {
-      this.forget();
-      this.encoder?.restart();
-    }
-  }
-
-  forget() {
-    for (const { frame } of this.pending.values()) frame.close();
-    this.pending.clear();
-  }
-
-  // --- back
 
   async answered(result) {
-    const sent = this.pending.get(result.number);
-    for (const [number, { frame }] of this.pending) {
-      if (number >= result.number) break;
-      frame.close(); // left out by the pipeline: results come in the order of frames
-      this.pending.delete(number);
-    }
+    const sent = this.sender.answered(result.number);
     if (!sent) return;
-    this.pending.delete(result.number);
-    const picture = result.jpeg ? await createImageBitmap(result.jpeg) : sent.frame;
-    this.draw(result, picture);
-    picture.close();
+    if (result.jpeg) {
+      const picture = await createImageBitmap(result.jpeg);
+      this.stage.drawPicture(picture, picture.width, picture.height);
+      picture.close();
+    } else if (!result.video) {
+      this.stage.drawOverlay(sent.frame, result, () => this.tell("frame", result));
+    }
     sent.frame.close();
     const stages = Object.values(result.stages).reduce((sum, value) => sum + value, 0);
     this.plot.add(performance.timeOrigin + performance.now() - sent.captured, stages);
+    this.tell("drawn", result);
   }
 
-  draw(result, picture) {
-    const [width, height] = [picture.displayWidth ?? picture.width, picture.displayHeight ?? picture.height];
-    if (this.canvas.width !== width || this.canvas.height !== height) {
-      [this.canvas.width, this.canvas.height] = [width, height];
-    }
-    this.context.drawImage(picture, 0, 0, width, height);
-    this.section.dispatchEvent(new CustomEvent("frame", { detail: result }));
-    if (!result.jpeg) drawPersons(this.context, result.persons, this.mirror.checked);
-    const several = result.persons.some(({ person }) => person);
-    const [name, score] = several ? [] : (result.label ?? []);
-    this.label.textContent = name && !result.jpeg ? `${name} ${Math.round(100 * score)} %` : "";
-    this.counts.drawn++;
-    this.section.dispatchEvent(new CustomEvent("drawn", { detail: result }));
+  /** A frame of the server's video. */
+  pictureCame(video) {
+    this.stage.drawPicture(video, video.videoWidth, video.videoHeight);
+    this.tell("picture", null);
+  }
+
+  tell(name, detail) {
+    this.section.dispatchEvent(new CustomEvent(name, { detail }));
   }
 
   status(status) {
-    this.loseOld(); // the browser gives no new frames while many are held
-    if (status.keyFrame) this.encoder?.restart();
+    this.sender.loseOld(); // the browser gives no new frames while many are held
+    if (status.keyFrame) this.sender.restart();
     else this.server = status;
   }
 
   tick() {
-    const { counts, server, plot } = this;
+    const { server, plot, socket } = this;
+    const { captured, skipped } = this.sender.counts;
     const milliseconds = (value) => (Number.isFinite(value) ? `${Math.round(value)} ms` : "-");
     const rows = {
-      "Way in": this.encoder && this.socket ? `${this.socket.way}, ${this.encoder.constructor.label}` : "-",
-      "Camera to page": `${milliseconds(plot.quantile(0.5))}, p95 ${milliseconds(plot.quantile(0.95))}`,
-      Drawn: `${counts.drawn} of ${counts.captured} frames`,
-      "Left out": `${counts.skipped} here, ${server?.counts.dropped ?? 0} at the server`,
+      "Way in": this.sender.encoding && socket ? `${socket.way}, ${this.sender.encoding}` : "-",
+      "Way back": socket ? (this.controls.video ? (socket.video ? "WebRTC, H.264" : "JPEG") : "landmarks") : "-",
+      [socket?.video ? "Camera to answer" : "Camera to page"]:
+        `${milliseconds(plot.quantile(0.5))}, p95 ${milliseconds(plot.quantile(0.95))}`,
+      Drawn: `${this.stage.drawn} of ${captured} frames`,
+      "Left out": `${skipped} here, ${server?.counts.dropped ?? 0} at the server`,
       "Model server": this.running ? (server?.server ?? "connecting") : "-",
       Verdict: server?.verdict || "-",
     };

@@ -14,14 +14,14 @@ export function frameMessage(kind, number, captured, data) {
   return message;
 }
 
-/** A result. `persons[i].parts` are Float32Arrays: x, y and visibility of each point. `jpeg` is a Blob or null. */
+/** A result. `persons[i].parts` are Float32Arrays: x, y and visibility of each point. `jpeg` is a Blob or null; `video`:
+ * what the server drew comes by the video track. */
 export function parseResult(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
   const result = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
   let place = 4 + Math.ceil(length / 4) * 4;
   if (result.jpeg) {
     result.jpeg = new Blob([new Uint8Array(buffer, place)], { type: "image/jpeg" });
-    result.persons = [];
     return result;
   }
   result.jpeg = null;

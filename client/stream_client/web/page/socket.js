@@ -1,16 +1,17 @@
 // A live session: frames out, results in. It reconnects by itself.
 import { parseResult } from "/messages.js";
-import { RtcChannel } from "/rtc.js";
+import { RtcPeer } from "/rtc.js";
 
 const ALIVE_EVERY = 5000;
 const LONGEST_WAIT = 5000;
+const NOTHING = { frames: false, video: false };
 
 export class LiveSocket {
-  /** `on` has the listeners `open`, `result`, `status`, `recorded` and `problem`. */
+  /** `on` has the listeners `open`, `result`, `picture`, `status`, `recorded` and `problem`. */
   constructor(on) {
     this.on = on;
     this.settings = {};
-    this.wantsRtc = false;
+    this.wanted = NOTHING;
     this.rtc = null;
     this.wait = 250;
     this.connect();
@@ -31,28 +32,48 @@ export class LiveSocket {
     return this.rtc?.open ? "WebRTC" : "websocket";
   }
 
-  /** Send frames by WebRTC as soon as it is connected, or by the websocket. */
+  /** Whether the server's drawing comes as a video track. */
+  get video() {
+    return this.rtc?.shows ?? false;
+  }
+
+  /** Send `frames` by WebRTC, and take the server's drawing as its `video`, as soon as that is connected. */
   useRtc(wanted) {
-    this.wantsRtc = wanted;
-    this.rtc?.close();
-    this.rtc = null;
-    if (!wanted || !this.open || this.iceServers === undefined) return;
+    this.wanted = wanted;
+    this.closeRtc();
+    if (!(wanted.frames || wanted.video) || !this.open || this.iceServers === undefined) return;
     if (!("RTCPeerConnection" in globalThis)) {
-      this.on.problem("this browser has no WebRTC: the websocket is used");
+      this.lostRtc("This browser has no WebRTC.");
     } else if (this.iceServers === null) {
-      this.on.problem("WebRTC needs the extra webrtc at the application: the websocket is used");
+      this.lostRtc("WebRTC needs the extra webrtc at the application.");
     } else {
-      this.rtc = new RtcChannel(this.iceServers, {
+      this.rtc = new RtcPeer(this.iceServers, wanted, {
         offer: (offer) => this.send(JSON.stringify({ offer })),
         open: () => this.on.status({ keyFrame: true }),
         message: (data) => this.on.result(parseResult(data)),
+        picture: (video) => this.on.picture(video),
+        keyFrame: () => this.send('"key_frame"'),
         lost: (reason) => {
           this.rtc = null;
+          this.send('"no_webrtc"');
           this.on.status({ keyFrame: true });
-          this.on.problem(reason);
+          this.lostRtc(reason);
         },
       });
     }
+  }
+
+  /** Say what is used instead. */
+  lostRtc(reason) {
+    const instead = [];
+    if (this.wanted.frames) instead.push("The websocket is used.");
+    if (this.wanted.video) instead.push("The drawing comes as JPEG.");
+    this.on.problem([reason, ...instead].join(" "));
+  }
+
+  closeRtc() {
+    if (this.rtc?.close()) this.send('"no_webrtc"');
+    this.rtc = null;
   }
 
   sendFrame(message) {
@@ -87,9 +108,13 @@ export class LiveSocket {
     if (message.key_frame) this.on.status({ keyFrame: true });
     if ("webrtc" in message) {
       this.iceServers = message.webrtc;
-      this.useRtc(this.wantsRtc);
+      this.useRtc(this.wanted);
     }
     if (message.answer) this.rtc?.answered(message.answer);
+    if (message.webrtc_refused) {
+      this.rtc?.lose(`${message.refused}.`);
+      return;
+    }
     if ("recorded" in message) this.on.recorded(message.recorded);
     const problem = message.error ?? message.problem ?? message.refused;
     if (problem) this.on.problem(problem);

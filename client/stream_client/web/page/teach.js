@@ -55,7 +55,7 @@ export class TeachPart {
     this.problem.textContent = "";
     event.target.setPointerCapture(event.pointerId);
     this.recording = true;
-    this.picture = this.live.snapshot();
+    this.picture = this.live.stage.snapshot();
     this.hold.textContent = "Recording …";
     this.live.record(this.name.value.trim());
   }
