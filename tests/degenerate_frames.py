@@ -42,7 +42,7 @@ GRAPHS: dict[Path, tuple[str, ...]] = {
     NATIVE: (
         *("holisticClassifier", "holisticClassifierSparse", "holisticLandmarks", "holisticPersons"),
         *("holisticTracking", "holisticTrackingFast", "irisTracking", "passThrough"),
-        "holisticEncoded",
+        *("holisticPose", "holisticEncoded"),
     ),
     PYTHON: ("holisticClassifier", "holisticPersons", "holisticEncoded"),
 }
@@ -107,7 +107,7 @@ def request(config: Path, graph: str, frame: Frame, timestamp: int) -> ModelInfe
     made = ModelInferRequest(model_name=graph)
     made.parameters[TIMESTAMP].int64_param = timestamp
     inputs = {"image" if graph == "passThrough" else "first_input_video": frame}
-    if graph == "holisticLandmarks":
+    if graph in ("holisticLandmarks", "holisticPose"):
         inputs["coordinates"] = coordinate_image(frame.shape[1], frame.shape[0])
     if graph.startswith("holisticEncoded"):
         inputs = {}

@@ -66,9 +66,10 @@ def run(arguments: Sequence[str], *, find: FindLandmarks | None = None) -> dict[
     own = options.enter is None and options.exit is None
     decision = read(DecisionOptions, vars(options), labels=model.thresholds if own else {})
     space = getattr(model.schema, "space", "image")
+    hands = bool(getattr(model.schema, "hands", ()))
     with (
         tempfile.TemporaryDirectory(prefix="ovms-stream-client-") as scratch,
-        GraphServerLandmarks(space=space, models_dir=options.models_dir) as server,
+        GraphServerLandmarks(space=space, models_dir=options.models_dir, hands=hands) as server,
     ):
         finder = with_recordings(find or server, space)
         clips, notes = _clips(options, model, Path(scratch))

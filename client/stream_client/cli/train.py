@@ -16,8 +16,7 @@ from stream_client.cli.status import status_of
 from stream_client.embedded import EmbeddedOptions
 from stream_client.errors import ConfigurationError
 from stream_client.training.estimators import CANDIDATES
-from stream_client.training.landmarks import LEARNT_RATE, GraphServerLandmarks
-from stream_client.training.load import load_dataset, with_recordings
+from stream_client.training.load import landmarks_for, load_dataset, with_recordings
 from stream_client.training.report import class_table, comparison_table, confusion_table
 from stream_client.training.result import Training
 from stream_client.training.serve import add_to_configuration
@@ -111,7 +110,7 @@ def run(arguments: Sequence[str]) -> Training:
     clip_options = _clip_options(options)
     with (
         tempfile.TemporaryDirectory(prefix="ovms-stream-client-") as scratch,
-        GraphServerLandmarks(space=options.space, models_dir=options.models_dir, rate=LEARNT_RATE) as server,
+        landmarks_for(clip_options, options.models_dir) as server,
     ):
         dataset = load_dataset(
             options.data,

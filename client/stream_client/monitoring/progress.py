@@ -14,11 +14,15 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Follows a run by its callbacks; a context manager that leaves the terminal clean."""
+    """Follows a run by its callbacks; a context manager that leaves the terminal clean.
+
+    ``name`` tells the lines of several runs apart.
+    """
 
     LINE_SECONDS = 5.0
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self._prefix = f"{name}: " if name else ""
         self._bar: tqdm[Never] | None = None
         self._count = 0
         self._started = time.monotonic()
@@ -43,7 +47,9 @@ class Progress:
             self._next_line = time.monotonic() + self.LINE_SECONDS
             rate = self._count / (time.monotonic() - self._started)
             of = f" of {self._total}" if self._total else ""
-            line = f"{self._count}{of} frames, {rate:.1f} frames/s, latency {1000 * result.latency:.0f} ms"
+            line = (
+                f"{self._prefix}{self._count}{of} frames, {rate:.1f} frames/s, latency {1000 * result.latency:.0f} ms"
+            )
             print(line, file=sys.stderr, flush=True)
 
     def __enter__(self) -> "Progress":

@@ -33,6 +33,9 @@ class Track:
 
 FindLandmarks = Callable[[Path, int], Track]
 """Takes a clip and N. Returns the landmarks of every N-th frame."""
+Prepare = Callable[[Sequence[Path], Callable[[Track], Sequence[int]], bool], None]
+"""Finds the landmarks of clips before they are asked for. Takes the clips, what says of which every-N-th frames they
+are needed besides, and whether a clip that cannot be read raises."""
 
 
 @dataclass(frozen=True, slots=True)

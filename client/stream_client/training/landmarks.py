@@ -3,7 +3,9 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
@@ -11,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+from tqdm import tqdm
 
 from stream_client.client import StreamClient
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
@@ -22,7 +25,7 @@ from stream_client.sources.file import FileSource
 from stream_client.training.clips import Track
 from stream_client.training.photos import PhotoSource
 from stream_client.transport.options import TransportOptions
-from stream_client.transport.servable import LANDMARK_GRAPH
+from stream_client.transport.servable import LANDMARK_GRAPH, POSE_GRAPH
 from stream_client.util.file_kinds import is_photo
 
 LEARNT_RATE = 15.0
@@ -31,6 +34,8 @@ labels at 30, 15, 12 and 10 frames a second as one of every frame."""
 
 _RESPONSE_TIMEOUT = 60.0
 """Seconds to wait for a frame's landmarks. They arrive late on a busy machine."""
+_MOST_AT_ONCE = 4
+"""Clips that are read at once, on a machine with as many processors. A graph follows a person on about one of them."""
 
 
 class GraphServerLandmarks:
@@ -38,13 +43,26 @@ class GraphServerLandmarks:
 
     The server starts with the first clip that is not in the cache. ``space`` is ``image`` or ``world``;
     ``models_dir`` is the server's model repository. ``None`` means the user's cache. ``rate`` is in frames a second: of
-    a clip with more, every n-th frame is taken, so that it has about as many.
+    a clip with more, every n-th frame is taken, so that it has about as many. Without ``hands``, which take most of the
+    time, theirs are NaN. May be called from any thread.
     """
 
-    def __init__(self, *, space: str = "image", models_dir: Path | None = None, rate: float | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        space: str = "image",
+        models_dir: Path | None = None,
+        rate: float | None = None,
+        hands: bool = False,
+    ) -> None:
         self._space = space
         self._rate = rate
+        self._graph = LANDMARK_GRAPH if hands else POSE_GRAPH
         self._server = EmbeddedServer(EmbeddedOptions(models_dir=models_dir))
+        self._starting = threading.Lock()
+        self._lock = threading.Lock()
+        self._running: set[StreamClient] = set()
+        self._ended = False
 
     def __enter__(self) -> "GraphServerLandmarks":
         return self
@@ -59,7 +77,7 @@ class GraphServerLandmarks:
         if not path.is_file():
             raise SourceNotFoundError(f"{path} does not exist")
         every *= self._stride(path)
-        target = _cache_file(path, every)
+        target = _cache_file(path, self._graph, every)
         if not target.is_file():
             results = self._stream(path, every)
             try:
@@ -68,6 +86,44 @@ class GraphServerLandmarks:
                 raise StreamClientError(f"cannot keep landmarks in {target.parent}: {error.strerror}") from error
         with np.load(target) as arrays:
             return Track(path.name, arrays["timestamps"], arrays[self._space].astype(np.float64))
+
+    def prepare(self, paths: Sequence[Path], slower: Callable[[Track], Sequence[int]], strict: bool = False) -> None:
+        """Find the landmarks of clips, several at once, so that later calls have them from the cache.
+
+        ``slower`` says of which every-N-th frames they are needed besides. A clip that cannot be read is left for later
+        calls to tell, or raises with ``strict``. Other errors raise.
+        """
+
+        def first(path: Path) -> Sequence[int]:
+            try:
+                return slower(self(path))
+            except SourceError:
+                if strict:
+                    raise
+                return ()
+
+        def further(path: Path, every: int) -> None:
+            self(path, every)
+
+        with ThreadPoolExecutor(min(_MOST_AT_ONCE, os.cpu_count() or 1), "clip") as pool:
+            try:
+                begun = [(path, pool.submit(first, path)) for path in paths]
+                bar = tqdm(begun, desc="landmarks", unit="clip", disable=None)
+                others = [pool.submit(further, path, every) for path, found in bar for every in found.result()]
+                for other in others:
+                    other.result()
+            except BaseException:  # Ctrl-C, too
+                self._interrupt()
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def _interrupt(self) -> None:
+        with self._lock:
+            self._ended = True
+            running = tuple(self._running)
+        self._server.interrupt()
+        for client in running:
+            client.stop()
 
     def _stride(self, path: Path) -> int:
         if self._rate is None or is_photo(path):
@@ -81,28 +137,48 @@ class GraphServerLandmarks:
         return max(1, round((own or 0) / self._rate))
 
     def _stream(self, path: Path, every: int) -> list[Result]:
-        if not self._server.address:
-            self._server.start()
-        transport = TransportOptions(self._server.address, model_name=LANDMARK_GRAPH)
         client = StreamClient(
             PhotoSource(path) if is_photo(path) else _EveryNth(FileSource(path), every),
             (),
-            transport,
+            TransportOptions(self._address(), model_name=self._graph),
             options=RunOptions(request_timeout=_RESPONSE_TIMEOUT, join_timeout=_RESPONSE_TIMEOUT),
-            postprocess=lambda result: result.image,
+            pictures=False,
         )
         results = []
-        with _no_option(), Progress() as progress, client:
+
+        def keep(result: Result) -> None:
+            # Frames are large and not needed any more.
+            frame = replace(result.frame, image=_NO_IMAGE)
+            results.append(replace(result, frame=frame, image=_NO_IMAGE, outputs={}))
+
+        with _no_option(), Progress(path.name) as progress, client, self._listed(client):
             client.on_start(progress.start)
             client.on_result(progress.result)
-            for result in client:
-                # Frames are large and not needed any more.
-                frame = replace(result.frame, image=_NO_IMAGE)
-                results.append(replace(result, frame=frame, image=_NO_IMAGE, outputs={}))
+            client.on_result(keep)
+            client.run()
         assert client.summary is not None
-        if client.summary.ledger.delivered < client.summary.ledger.entered:
-            raise StreamClientError(f"no landmarks of {path}: {client.summary.last_failure}")
+        if client.summary.ledger.delivered < client.summary.ledger.entered or self._ended:
+            raise StreamClientError(f"no landmarks of {path}: {client.summary.last_failure or 'interrupted'}")
         return results
+
+    def _address(self) -> str:
+        with self._starting:
+            if not self._server.address:
+                self._server.start()
+            return self._server.address
+
+    @contextmanager
+    def _listed(self, client: StreamClient) -> Iterator[None]:
+        """What :meth:`_interrupt` stops."""
+        with self._lock:
+            if self._ended:
+                raise StreamClientError("interrupted")
+            self._running.add(client)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running.discard(client)
 
 
 _NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
@@ -142,7 +218,7 @@ class _EveryNth:
         self._source.close()
 
 
-def _cache_file(path: Path, every: int) -> Path:
+def _cache_file(path: Path, graph: str, every: int) -> Path:
     base = os.environ.get("XDG_CACHE_HOME")
     folder = (Path(base) if base else Path.home() / ".cache") / "ovms-stream-client" / "landmarks"
     digest = hashlib.sha256()
@@ -150,7 +226,7 @@ def _cache_file(path: Path, every: int) -> Path:
         while block := file.read(1 << 20):
             digest.update(block)
     # Another version or precision of the graph server may give other landmarks.
-    return folder / f"{digest.hexdigest()}-{version('ovms-stream-client')}-f32-{every}.npz"
+    return folder / f"{digest.hexdigest()}-{version('ovms-stream-client')}-{graph}-f32-{every}.npz"
 
 
 def _keep(results: list[Result], target: Path) -> None:

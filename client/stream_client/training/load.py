@@ -37,7 +37,7 @@ def load_dataset(
     given = [str(data)] if isinstance(data, str | Path) else [str(item) for item in data]
     with (
         tempfile.TemporaryDirectory(prefix="ovms-stream-client-") as own,
-        GraphServerLandmarks(space=options.schema.space, models_dir=models_dir, rate=LEARNT_RATE) as server,
+        landmarks_for(options, models_dir) as server,
     ):
         material = search(given, SearchOptions(scratch or Path(own), tier, options.strict))
         if material.tables:
@@ -48,8 +48,16 @@ def load_dataset(
             material.notes += notes
             if options.window is not None:
                 clips = [clip for clip in clips if not is_photo(clip.path)]
-            dataset = clips_dataset(clips, with_recordings(find or server, options.schema.space), options)
+            finder = find or server
+            prepare = finder.prepare if isinstance(finder, GraphServerLandmarks) else None
+            dataset = clips_dataset(clips, with_recordings(finder, options.schema.space), options, prepare)
         return replace(dataset, warnings=(*material.notes, *dataset.warnings))
+
+
+def landmarks_for(options: ClipOptions, models_dir: Path | None) -> GraphServerLandmarks:
+    """What finds the landmarks that ``options`` learn from."""
+    schema = options.schema
+    return GraphServerLandmarks(space=schema.space, models_dir=models_dir, rate=LEARNT_RATE, hands=bool(schema.hands))
 
 
 def with_recordings(find: FindLandmarks, space: str) -> FindLandmarks:

@@ -103,29 +103,30 @@ def _of_clip(origin: Origin, options: StripOptions) -> list[str]:
         track = options.find(clip, 1)
         wanted = np.unique(np.linspace(origin.start, origin.end, _FRAMES).round().astype(np.int64))
         indices = np.unique([int(np.abs(track.timestamps - time).argmin()) for time in wanted]).tolist()
-        frames = _frames(clip, indices) if options.pictures else {}
+        frames = _frames(clip, track.timestamps[indices].tolist()) if options.pictures else {}
     except StreamClientError:
         return []
     images = []
     for index in indices:
         person = track.person(index)
-        frame = frames.get(index)
+        frame = frames.get(int(track.timestamps[index]))
         images.append(data_uri(alone(person) if frame is None else on_frame(frame, person)))
     return images
 
 
-def _frames(clip: Path, indices: Sequence[int]) -> dict[int, Image]:
+def _frames(clip: Path, timestamps: Sequence[int]) -> dict[int, Image]:
+    """The frames at ``timestamps``, in µs and in order. A track may have some of a clip's frames only."""
     if is_recording(clip):
         return {}
     if is_photo(clip):
-        return {0: read_photo(clip)}
+        return dict.fromkeys(timestamps, read_photo(clip))
     source = FileSource(clip)
     frames = {}
     try:
         source.open()
-        while (frame := source.read()) is not None and frame.index <= indices[-1]:
-            if frame.index in indices:
-                frames[frame.index] = frame.image.copy()
+        while (frame := source.read()) is not None and frame.timestamp <= timestamps[-1]:
+            if frame.timestamp in timestamps:
+                frames[frame.timestamp] = frame.image.copy()
     finally:
         source.close()
     return frames

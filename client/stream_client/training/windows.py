@@ -11,12 +11,13 @@ from stream_client.classify.features import FeatureSchema
 from stream_client.classify.windows import Window, WindowSpec
 from stream_client.errors import ConfigurationError, SourceError
 from stream_client.training.augment import mirrored_target
-from stream_client.training.clips import FindLandmarks, LabelledClip, Span, Track, chosen
+from stream_client.training.clips import FindLandmarks, LabelledClip, Prepare, Span, Track, chosen
 from stream_client.training.cutting import cut, span_at, streams_of, unlabeled, varied
 from stream_client.training.dataset import Dataset, Rows, check_labels, group_of
 from stream_client.training.duplicates import duplicate_notes, near_duplicates, together
 from stream_client.training.grouping import BETWEEN, Groups, Origin, grouped
 from stream_client.training.tables import poses_to_dataset, torso_aligned
+from stream_client.util.file_kinds import is_recording
 from stream_client.util.wording import counted, listed
 
 Array = npt.NDArray[np.float64]
@@ -54,17 +55,22 @@ class ClipOptions:
     fewest_labels: int = 2
 
 
-def clips_dataset(clips: Sequence[LabelledClip], find: FindLandmarks, options: ClipOptions) -> Dataset:
+def clips_dataset(
+    clips: Sequence[LabelledClip], find: FindLandmarks, options: ClipOptions, prepare: Prepare | None = None
+) -> Dataset:
     """The windows, or single poses, that lie within one labeled span.
 
-    A clip that cannot be read is skipped with a note, or raises with ``strict``.
-    Raises :class:`~stream_client.errors.StreamClientError`.
+    ``prepare`` may find landmarks beforehand, of several clips at once. A clip that cannot be read is skipped with a
+    note, or raises with ``strict``. Raises :class:`~stream_client.errors.StreamClientError`.
     """
     spans = [chosen(clip.spans, options.labels or None, clip.path) for clip in clips]
     names = options.labels or tuple(sorted({span.label for of_clip in spans for span in of_clip}))
     _check_labels(names, clips)
     groups = [_group(clip, options.group_by) for clip in clips]
     variants = max(1, _VARIANTS * _MANY_CLIPS // max(_MANY_CLIPS, len(clips))) if options.vary else 0
+    if prepare is not None:
+        videos = [clip.path for clip in clips if not is_recording(clip.path)]
+        prepare(videos, lambda track: slower_streams(track, options), options.strict)
     collected = _Collected(options, _kind(clips, options.group_by), variants)
     for clip, of_clip, group in zip(tqdm(clips, unit="clip", disable=None), spans, groups, strict=True):
         try:
@@ -74,6 +80,15 @@ def clips_dataset(clips: Sequence[LabelledClip], find: FindLandmarks, options: C
                 raise
             collected.skipped.append(f"skipped: {error.message}")
     return collected.dataset(names, clips)
+
+
+def slower_streams(track: Track, options: ClipOptions) -> tuple[int, ...]:
+    """Of which every-N-th frames of a clip landmarks are learned from, besides those of all frames."""
+    if options.window is None or not options.vary or not len(track.timestamps):
+        return ()
+    # Even at half this rate there must be no gap.
+    period = float(track.timestamps[-1] - track.timestamps[0]) / max(1, len(track.timestamps) - 1) / 1000
+    return tuple(every for every in _SLOWER if 2 * every * period <= options.window.max_gap_ms)
 
 
 def _check_labels(names: Sequence[str], clips: Sequence[LabelledClip]) -> None:
@@ -141,10 +156,7 @@ class _Collected:
         window: WindowSpec,
     ) -> None:
         schema = self._options.schema
-        # Even at half this rate there must be no gap.
-        period = float(track.timestamps[-1] - track.timestamps[0]) / max(1, len(track.timestamps) - 1) / 1000
-        slower = _SLOWER if self._options.vary else ()
-        tracks = [track, *(find(clip.path, every) for every in slower if 2 * every * period <= window.max_gap_ms)]
+        tracks = [track, *(find(clip.path, every) for every in slower_streams(track, self._options))]
         if len(tracks) > 1 and len(self._streams) < _STREAMS:
             self._streams.append(streams_of(tracks, schema, window, self._rng))
         for found in cut(track.timestamps, track.landmarks, schema, window):

@@ -1,5 +1,9 @@
 """Landmarks for training, found by a real graph server."""
 
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,6 +61,46 @@ def test_what_is_no_video_is_said_to_be_none(finder: GraphServerLandmarks, tmp_p
     path.write_text("{}")
     with pytest.raises(SourceCodecError, match=r"is not a video that can be read: [^()]*$"):
         finder(path)
+
+
+def test_without_hands_a_person_has_a_pose_alone(finder: GraphServerLandmarks, person: Path) -> None:
+    track = finder(person, 4)
+    assert not np.isnan(track.landmarks[:, :33]).all()
+    assert np.isnan(track.landmarks[:, 33:]).all()
+
+
+def test_clips_are_prepared_several_at_once_and_a_broken_one_is_left_for_later(
+    finder: GraphServerLandmarks, clip: Path, cache: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_text("no video")
+    clips = [write_video(tmp_path / f"{size}.mp4", frames=6, width=size) for size in (48, 64, 80)]
+    finder.prepare([broken, *clips], lambda track: (len(track.timestamps) // 2,))
+    assert len(list(cache.rglob("*.npz"))) == 6  # all frames, and every third, of each that can be read
+    with GraphServerLandmarks(models_dir=Path("nowhere")) as no_server:
+        assert [len(no_server(path, every).timestamps) for path in clips for every in (1, 3)] == [6, 2] * 3
+    with pytest.raises(SourceCodecError):
+        finder.prepare([broken], lambda track: (), strict=True)
+
+
+def test_an_interrupt_ends_what_is_prepared(models_dir: Path, tmp_path: Path, cache: Path) -> None:
+    clips = [write_video(tmp_path / f"{size}.mp4", frames=2000, width=size) for size in (48, 64)]
+
+    def interrupted() -> None:
+        while sum(thread.name == "sender" for thread in threading.enumerate()) < min(2, os.cpu_count() or 1):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = threading.active_count()
+    killer = threading.Thread(target=interrupted)
+    with GraphServerLandmarks(models_dir=models_dir) as landmarks:
+        killer.start()
+        with pytest.raises(KeyboardInterrupt):
+            landmarks.prepare(clips, lambda track: ())
+        killer.join()
+        assert not any("clip_" in thread.name for thread in threading.enumerate())
+    assert threading.active_count() == before
+    assert not list(cache.rglob("*.npz"))
 
 
 def test_a_server_that_does_not_start_is_quoted_in_one_line(clip: Path, tmp_path: Path) -> None:

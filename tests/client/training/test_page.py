@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stream_client.sources.file import FileSource
 from stream_client.training.dataset import Dataset
 from stream_client.training.estimators import scores_of
 from stream_client.training.grouping import Origin
 from stream_client.training.held_out import HeldOut
 from stream_client.training.page import Page, page_html
+from stream_client.training.skeletons import data_uri, on_frame
 from stream_client.training.strips import StripOptions, worst_mistakes
 from tests.client.training.movements import waving
 from tests.client.training.test_onnx_export import dataset
@@ -58,6 +60,21 @@ def test_a_mistake_is_a_strip_of_the_clips_frames_or_of_skeletons_alone(tmp_path
     clip.unlink()
     gone = worst_mistakes(data, held_out, options)
     assert [len(mistake.images) for mistake in gone] == ([0, 0] if pictures else [5, 5])
+
+
+def test_a_skeleton_stands_on_the_frame_of_its_time_where_landmarks_are_of_every_second_frame(tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "clip.mp4", frames=60, rate=25)
+    data, held_out = judged(str(clip))
+    track = replace(waving("left"), timestamps=np.arange(250) * 80_000)
+    source = FileSource(clip)
+    source.open()
+    frames = {frame.timestamp: frame.image for frame in iter(source.read, None)}
+    source.close()
+    mistakes = worst_mistakes(data, held_out, StripOptions(lambda path, every: track))
+    assert mistakes[1].where == f"{clip}, 1.00 to 1.50 s"
+    times = [960_000, 1_120_000, 1_280_000, 1_360_000, 1_520_000]  # those nearest to five equal steps
+    expected = [data_uri(on_frame(frames[time], track.person(time // 80_000))) for time in times]
+    assert list(mistakes[1].images) == expected
 
 
 def test_the_report_opens_in_a_browser_without_a_request(tmp_path: Path) -> None:

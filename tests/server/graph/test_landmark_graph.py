@@ -36,8 +36,8 @@ def frames(path: Path, start: int, count: int) -> list[tuple[Any, int]]:
         return found
 
 
-def run(models: ModelRepository, inputs: list[tuple[Any, int]]) -> Values:
-    text = project_file("graphs/holistic_landmarks/graph.pbtxt").read_text()
+def run(models: ModelRepository, inputs: list[tuple[Any, int]], name: str = "holistic_landmarks") -> Values:
+    text = project_file(f"graphs/{name}/graph.pbtxt").read_text()
     graph = Graph(parse_graph(text, source="landmarks", registry=REGISTRY), REGISTRY, models)
     found: Values = {}
     graph.start({}, lambda name, value, timestamp: found.setdefault(timestamp, {}).__setitem__(name, value))
@@ -119,6 +119,18 @@ def test_frames_without_a_person_have_zeros_for_every_part(models: ModelReposito
         for part, width in SIZES.items():
             assert outputs[part].shape == (1, width)
             assert not outputs[part].any()
+
+
+def test_the_graph_of_the_pose_alone_gives_the_same_pose_to_the_last_bit(models: ModelRepository) -> None:
+    inputs = frames(ensure_clip(), 90, 10)  # nobody at first
+    gray = np.full_like(inputs[0][0], 100)
+    inputs[5:5] = [(gray, inputs[4][1] + 10_000)]
+    whole, alone = run(models, inputs), run(models, inputs, "holistic_pose")
+    assert alone.keys() == whole.keys() == {timestamp for _, timestamp in inputs}
+    assert sum(bool(found["pose"].any()) for found in alone.values()) >= 5
+    for timestamp, found in alone.items():
+        assert found.keys() == {"pose"}
+        np.testing.assert_array_equal(found["pose"], whole[timestamp]["pose"])
 
 
 def test_the_model_refines_the_pose_by_the_heat_map_like_the_calculator() -> None:
