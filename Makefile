@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 LOCK := $(if $(shell command -v flock),flock $(VENV).lock)
 DEMO := demo-output
 
-.PHONY: demo web test fetched torch containers environments lint docs wheel versions bench conformance fuzz attack degenerate soak clean
+.PHONY: demo web test fetched torch containers environments lint docs wheel versions bench bench-short bench-nightly conformance fuzz attack degenerate soak clean
 
 demo: $(VENV)/embedded
 	@mkdir -p $(DEMO)
@@ -79,14 +79,11 @@ wheel: $(VENV)/dev
 versions: fetched
 	$(RUN) -m tools.check_versions
 
-bench: $(VENV)/dev environments
+# One table of all ratios, and a line more in benchmarks/history.jsonl. Alone on two cores a quarter of an hour,
+# two minutes, or more than an hour.
+bench bench-short bench-nightly: $(VENV)/dev environments
 	$(RUN) -m graph_server assets --clip
-	$(RUN) benchmarks/client_overhead.py
-	$(RUN) benchmarks/latency_under_load.py
-	$(RUN) benchmarks/holistic_parity.py
-	$(RUN) benchmarks/holistic_speed.py
-	$(RUN) benchmarks/end_to_end.py
-	$(RUN) -m benchmarks.scale
+	$(RUN) benchmarks/bench.py --size $(or $(patsubst bench-%,%,$(filter bench-%,$@)),full)
 
 # Fifteen minutes of relaying with cuts; needs GStreamer's RTSP server (see .ci/run). Not part of CI.
 soak: $(VENV)/dev

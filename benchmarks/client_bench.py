@@ -5,8 +5,10 @@ import platform
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -68,10 +70,16 @@ class HostPause:
         self._thread.join()
 
 
-def report_ratios(ratios: Mapping[str, float], path: Path | None, **details: object) -> None:
-    """Print ours over the peer's by name, and write them with ``details`` as JSON where there is a ``path``."""
+def report_ratios(
+    ratios: Mapping[str, float], path: Path | None, *, ours: Mapping[str, float] | None = None, **details: Any
+) -> None:
+    """Print ours over the peer's by name, and write them with ``details`` as JSON where there is a ``path``.
+
+    ``ours`` are our own figures, for compare.py: in a name that ends in ``per_second`` more is better, else less.
+    """
     for name, ratio in ratios.items():
         print(f"{name}: {ratio:.3f}")
     if path is not None:
         environment = {"python": platform.python_version(), "machine": platform.processor() or platform.machine()}
-        path.write_text(json.dumps({"ratios": ratios, "environment": environment, **details}, indent=2))
+        report = {"ratios": ratios, "ours": ours or {}, "environment": environment, **details}
+        path.write_text(json.dumps(report, indent=2, default=asdict))

@@ -145,7 +145,13 @@ def main() -> None:
         for number, name in enumerate(("metrics_throughput", "metrics_cpu")):
             pairs = zip(rows["ours, metrics"], rows["ours"], strict=True)
             ratios[name] = statistics.median(on[number] / off[number] for on, off in pairs)
-    report_ratios(ratios, options.json, rounds=rows)
+    ours = {
+        f"{name}, {what}": value
+        for name, values in middle.items()
+        if name.startswith("ours")
+        for what, value in zip(("frames_per_second", "CPU seconds a frame", "peak kB"), values, strict=True)
+    }
+    report_ratios(ratios, options.json, ours=ours, rounds=rows)
 
 
 if __name__ == "__main__":

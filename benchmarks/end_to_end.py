@@ -1,16 +1,14 @@
 """From file to file: our client with its embedded server, and a plain script with OpenCV and MediaPipe 0.10.21.
 
-    python benchmarks/end_to_end.py [--rounds 3] [--clip dance] [--model_name holisticTracking] [--json FILE]
+    python benchmarks/end_to_end.py [--rounds 3] [--clip dance] [--model_name holisticTracking]
+        [--clients ours] [--json FILE]
 
 Both read the same clip, find pose, hands and face, draw them and write a video; each is one command, run in
 alternation, with its start. The plain script is `draw` in mediapipe_peer.py. The ratio `end_to_end` is the median over
-the rounds of the script's time over ours in the same round.
+the rounds of the script's time over ours in the same round. `--clients ours` leaves the script out.
 """
 
 import argparse
-import json
-import os
-import platform
 import resource
 import subprocess
 import sys
@@ -22,6 +20,7 @@ from typing import Any
 
 import av
 import mediapipe_peer
+from client_bench import report_ratios
 from parity import CLIPS, SHARED
 
 CLIENT = Path(__file__).resolve().parents[1] / "client" / "client.py"
@@ -51,12 +50,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clip", choices=sorted(CLIPS), default="dance")
     parser.add_argument("--model_name", default="holisticTracking", help="our servable")
+    parser.add_argument("--clients", choices=("ours", "peer"), nargs="+", default=["ours", "peer"])
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if not SHARED.is_dir():
         sys.exit(f"{SHARED} is not here: the clips are needed")
     clip = SHARED / "clips" / CLIPS[options.clip]
-    peer = [str(mediapipe_peer.python()), str(Path(mediapipe_peer.__file__)), "draw"]
+    peer = []
+    if "peer" in options.clients:
+        peer = [str(mediapipe_peer.python()), str(Path(mediapipe_peer.__file__)), "draw"]
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         ours_file, peer_file = Path(folder) / "ours.mp4", Path(folder) / "peer.mp4"
@@ -66,18 +68,19 @@ def main() -> None:
         print(f"{options.clip}, {expected} frames: seconds, processor seconds")
         for _ in range(options.rounds):
             mine = timed(ours, ours_file, expected)
+            if not peer:
+                rows.append({"ours": mine})
+                print(f"ours {mine[0]:6.1f} {mine[1]:6.1f}")
+                continue
             theirs = timed([*peer, str(clip), str(peer_file)], peer_file, expected)
             rows.append({"ours": mine, "peer": theirs, "ratio": theirs[0] / mine[0]})
             print(
                 f"ours {mine[0]:6.1f} {mine[1]:6.1f}   script {theirs[0]:6.1f} {theirs[1]:6.1f}   "
                 f"ratio {theirs[0] / mine[0]:.2f}, of processor time {theirs[1] / mine[1]:.2f}"
             )
-    ratio = median(theirs["ratio"] for theirs in rows)
-    print(f"end_to_end: {ratio:.2f}")
-    if options.json:
-        environment = {"python": platform.python_version(), "machine": platform.machine(), "cpus": os.cpu_count()}
-        report = {"ratios": {"end_to_end": ratio}, "environment": environment, "rounds": rows}
-        options.json.write_text(json.dumps(report, indent=2))
+    ratios = {"end_to_end": median(row["ratio"] for row in rows)} if peer else {}
+    ours_of = {name: median(row["ours"][at] for row in rows) for at, name in enumerate(("seconds", "CPU seconds"))}
+    report_ratios(ratios, options.json, ours=ours_of, rounds=rows)
 
 
 if __name__ == "__main__":

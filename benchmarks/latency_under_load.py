@@ -100,7 +100,8 @@ def main() -> None:
     parser.add_argument("--clients", choices=("ours", "peer"), nargs="+", default=["ours", "peer"])
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    ratios, rows = {}, []
+    ratios: dict[str, float] = {}
+    rows: list[dict[str, Any]] = []
     headings = "".join(f"{f'{name} ms':>9}" for name in ("p50", "p95", "p99", "max", "host"))
     print(f"{'speed':>6} {'':5}{headings}{'delivered':>11}  dropped")
     with tempfile.TemporaryDirectory() as scratch:
@@ -119,7 +120,13 @@ def main() -> None:
                 print(f"{speed:6g} {name:5}{columns}{got['delivered']:11}  {sum(got['dropped'].values())}", flush=True)
             for point in ("p50", "p95", "p99") if len(found) == 2 else ():
                 ratios[f"latency_{point}_at_{speed:g}x"] = found["ours"][point] / found["peer"][point]
-    report_ratios(ratios, options.json, rows=rows)
+    ours = {
+        f"{point} at {row['speed']:g}x": row[point]
+        for row in rows
+        if row["client"] == "ours"
+        for point in ("p50", "p95", "p99")
+    }
+    report_ratios(ratios, options.json, ours=ours, rows=rows)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,6 @@ The peer is a limit: 3 s with OpenVINO's cache warm, 600 MB with 4 sessions. Rat
 """
 
 import argparse
-import json
-import platform
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +13,9 @@ from typing import Any
 import av
 import numpy as np
 import tritonclient.grpc as triton
+from client_bench import report_ratios
 
+from graph_server.assets import ensure_clip
 from stream_client.embedded import EmbeddedServer
 
 START_SECONDS, MEMORY_MB = 3.0, 600.0
@@ -24,12 +24,12 @@ WINDOW = 4
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("clip", type=Path, help="a video file")
+    parser.add_argument("clip", type=Path, nargs="?", help="a video file (default: the demo's clip)")
     parser.add_argument("--sessions", type=int, default=4)
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    with av.open(str(options.clip)) as video:
+    with av.open(str(options.clip or ensure_clip())) as video:
         decoded = (frame.to_ndarray(format="rgb24") for frame in video.decode(video=0))
         frames = [frame for frame, _ in zip(decoded, range(options.frames), strict=False)]
     started()  # fills OpenVINO's cache
@@ -40,12 +40,8 @@ def main() -> None:
     for sessions, peak in peaks.items():
         print(f"{sessions:>8}  {peak:7.0f}")
     ratios = {"server_start": seconds / START_SECONDS, "server_memory": peaks[options.sessions] / MEMORY_MB}
-    for name, ratio in ratios.items():
-        print(f"{name}: {ratio:.2f}")
-    if options.json:
-        environment = {"python": platform.python_version(), "machine": platform.platform()}
-        found = {"ratios": ratios, "environment": environment, "start_seconds": seconds, "peak_mb": peaks}
-        options.json.write_text(json.dumps(found, indent=2))
+    ours = {"start, seconds": seconds} | {f"{sessions} sessions, peak MB": peak for sessions, peak in peaks.items()}
+    report_ratios(ratios, options.json, ours=ours, start_seconds=seconds, peak_mb=peaks)
 
 
 def peak_mb(server: EmbeddedServer) -> float:

@@ -251,7 +251,13 @@ def main() -> None:
             ratios[f"bytes_{key}"] = total[us] / total[them] if total[them] else float("nan")
             for what in ("cpu_a_frame", "p50", "p95"):
                 ratios[f"{what}_{key}"] = found[us][what] / found[them][what]
-    report_ratios(ratios, options.json, rows=found)
+    ours = {
+        f"{name}, {what}": row[what]
+        for name, row in found.items()
+        if name != "peer"
+        for what in ("sent_a_frame", "received_a_frame", "cpu_a_frame", "p50", "p95")
+    }
+    report_ratios(ratios, options.json, ours=ours, rows=found)
 
 
 if __name__ == "__main__":
