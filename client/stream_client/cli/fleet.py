@@ -9,23 +9,26 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from stream_client.cli.fleet_tables import cluster_table, status_table
 from stream_client.cli.messages import error_line, log
 from stream_client.cli.parser import Parser
 from stream_client.cli.setting_flags import add_settings
 from stream_client.cli.status import status_of
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError
+from stream_client.fleet.cluster.connection import connected
+from stream_client.fleet.cluster.fleet import ClusterFleet
+from stream_client.fleet.engine import EngineOptions
 from stream_client.fleet.fleet import Fleet
 from stream_client.fleet.plan import StreamPlan, check_stream, read_plans
 from stream_client.fleet.states import IN_MEMORY, FleetStates, Wanted, states_file
-from stream_client.fleet.supervised import Complete, StreamStatus
+from stream_client.fleet.supervised import Complete
 from stream_client.fleet.workers import WorkerFleet
 from stream_client.monitoring.options import MetricsOptions
 from stream_client.run_settings import Settings, run_transport
 from stream_client.transport.servable import KNOWN_GRAPHS
 from stream_client.util.redact import redact
 from stream_client.util.settings import read
-from stream_client.util.table import table
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +44,7 @@ example of streams.toml:
 
 The file is read again when it changes: streams that are new start, those that are gone end, others go on.
 """
+AnyFleet = Fleet | WorkerFleet | ClusterFleet
 _LOOK_SECONDS = 1.0
 _MOST_WORKERS = 64
 _OVER = ("ended", "stopped")
@@ -61,6 +65,7 @@ def build_parser() -> Parser:
         metavar="FILE",
         help="what is paused and removed (default: beside it, streams.state.sqlite)",
     )
+    add_settings(parser.add_argument, EngineOptions)
     add_settings(parser.add_argument, MetricsOptions, "metrics_port", "metrics_address")
     add_settings(parser.add_argument, EmbeddedOptions)
     parser.add_argument("--verbose", action="store_true", help="log what happens to streams")
@@ -69,6 +74,8 @@ def build_parser() -> Parser:
     add("--pause", action="append", default=[], metavar="STREAM", help="let a stream take no frame")
     add("--resume", action="append", default=[], metavar="STREAM", help="let a paused or removed stream run again")
     add("--remove", action="append", default=[], metavar="STREAM", help="end a stream, though it is in the file")
+    add("--drain", metavar="NODE", help="move the streams of a node of the cluster to others, and none to it")
+    add("--stop", action="store_true", help="end a fleet of a cluster: it outlives the command that started it")
     return parser
 
 
@@ -81,8 +88,13 @@ def run(arguments: Sequence[str]) -> None:
     log(flags.verbose)
     plans = read_plans(flags.streams)
     asked = [(name, wanted) for verb, wanted in _VERBS.items() for name in getattr(flags, verb)]
-    with _states(flags.streams, flags.state) as states:
-        if asked or flags.status:
+    engine = read(EngineOptions, vars(flags))
+    with _states(flags.streams, flags.state) as states, ExitStack() as stack:
+        if engine.engine == "ray" and not asked and (flags.status or flags.drain or flags.stop):
+            _steer_cluster(_cluster(engine, flags.streams, stack), flags)
+        elif flags.drain or flags.stop:
+            raise ConfigurationError("only fleets of a cluster are drained and stopped", option="engine", value="ray")
+        elif asked or flags.status:
             _steer(states, plans, asked, show=flags.status)
         else:
             _run(flags, plans, states)
@@ -93,8 +105,7 @@ def _run(flags: argparse.Namespace, plans: Sequence[StreamPlan], states: FleetSt
     previous = {number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with ExitStack() as stack:
-            complete = _server(plans, read(EmbeddedOptions, vars(flags)), stack)
-            fleet = _fleet(flags.workers, complete)
+            fleet = _fleet(flags, plans, stack)
             stack.enter_context(fleet)
             problems = _apply(fleet, plans, states.wanted())
             if problems:
@@ -102,18 +113,40 @@ def _run(flags: argparse.Namespace, plans: Sequence[StreamPlan], states: FleetSt
                 raise ConfigurationError(f"stream {name!r}: {problem}")
             _serve_metrics(fleet, read(MetricsOptions, vars(flags)), stack)
             _watch(fleet, flags.streams, plans, states, flags.status_every, stopping)
-            print(status_table(fleet.status()), file=sys.stderr, flush=True)
+            print(_shown(fleet), file=sys.stderr, flush=True)
+            if isinstance(fleet, ClusterFleet):
+                print("the streams go on in the cluster: --stop ends them", file=sys.stderr, flush=True)
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
 
 
-def _fleet(workers: int | None, complete: Complete) -> Fleet | WorkerFleet:
-    if workers is None:
+def _fleet(flags: argparse.Namespace, plans: Sequence[StreamPlan], stack: ExitStack) -> AnyFleet:
+    engine = read(EngineOptions, vars(flags))
+    if engine.engine == "ray":
+        if flags.workers is not None:
+            raise ConfigurationError("a cluster has a process for each stream", option="workers")
+        return _cluster(engine, flags.streams, stack)
+    complete = _server(plans, read(EmbeddedOptions, vars(flags)), stack)
+    if flags.workers is None:
         return Fleet(complete)
-    if not 1 <= workers <= _MOST_WORKERS:
-        raise ConfigurationError(f"{workers} is out of range: 1 to {_MOST_WORKERS}", option="workers")
-    return WorkerFleet(workers, complete)
+    if not 1 <= flags.workers <= _MOST_WORKERS:
+        raise ConfigurationError(f"{flags.workers} is out of range: 1 to {_MOST_WORKERS}", option="workers")
+    return WorkerFleet(flags.workers, complete)
+
+
+def _cluster(engine: EngineOptions, streams: Path, stack: ExitStack) -> ClusterFleet:
+    """The fleet of a file has its name in the cluster."""
+    return ClusterFleet(stack.enter_context(connected(engine.cluster)), streams.stem)
+
+
+def _steer_cluster(fleet: ClusterFleet, flags: argparse.Namespace) -> None:
+    if flags.drain:
+        fleet.drain(flags.drain)
+    if flags.stop:
+        fleet.stop()
+    if flags.status:
+        print(_shown(fleet))
 
 
 def _states(streams: Path, given: Path | None) -> FleetStates:
@@ -160,7 +193,7 @@ def _server(plans: Sequence[StreamPlan], options: EmbeddedOptions, stack: ExitSt
     return complete
 
 
-def _serve_metrics(fleet: Fleet | WorkerFleet, options: MetricsOptions, stack: ExitStack) -> None:
+def _serve_metrics(fleet: AnyFleet, options: MetricsOptions, stack: ExitStack) -> None:
     if options.metrics_port is None:
         return
     from stream_client.monitoring.prometheus.export import MetricsServer
@@ -172,7 +205,7 @@ def _serve_metrics(fleet: Fleet | WorkerFleet, options: MetricsOptions, stack: E
 
 
 def _watch(
-    fleet: Fleet | WorkerFleet,
+    fleet: AnyFleet,
     path: Path,
     plans: Sequence[StreamPlan],
     states: FleetStates,
@@ -202,7 +235,7 @@ def _watch(
                 print(f"stream {name!r} does not start: {redact(problem)}", file=sys.stderr, flush=True)
         if shown >= status_every:
             shown = 0.0
-            print(status_table(status), file=sys.stderr, flush=True)
+            print(_shown(fleet), file=sys.stderr, flush=True)
         if status and all(each.state in _OVER for each in status):
             return
 
@@ -216,7 +249,7 @@ def _read_again(path: Path, plans: Sequence[StreamPlan]) -> Sequence[StreamPlan]
         return plans
 
 
-def _apply(fleet: Fleet | WorkerFleet, plans: Sequence[StreamPlan], wanted: Mapping[str, Wanted]) -> Mapping[str, str]:
+def _apply(fleet: AnyFleet, plans: Sequence[StreamPlan], wanted: Mapping[str, Wanted]) -> Mapping[str, str]:
     paused = {name for name, state in wanted.items() if state == "paused"}
     return fleet.apply([plan for plan in plans if wanted.get(plan.name) != "removed"], paused)
 
@@ -229,19 +262,10 @@ def _state(path: Path) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
-def status_table(streams: Sequence[StreamStatus]) -> str:
-    """A row for each stream."""
-    header = ("stream", "state", "frames/s", "latency ms", "delivered", "dropped", "failed", "restarts", "problem")
-    rows = [
-        (
-            *(each.name, each.state, f"{each.rate:.1f}"),
-            "-" if each.latency is None else f"{1000 * each.latency:.0f}",
-            *(str(number) for number in (each.delivered, each.dropped, each.failed, each.restarts)),
-            each.problem[:80],
-        )
-        for each in streams
-    ]
-    return table(header, rows)
+def _shown(fleet: AnyFleet) -> str:
+    if isinstance(fleet, ClusterFleet):
+        return cluster_table(fleet.placed())
+    return status_table(fleet.status())
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -6,7 +6,7 @@ from types import TracebackType
 
 from stream_client.errors import ConfigurationError
 from stream_client.fleet.plan import StreamPlan
-from stream_client.fleet.supervised import Complete, StreamStatus, SupervisedStream
+from stream_client.fleet.supervised import Complete, OnResult, StreamStatus, SupervisedStream
 from stream_client.monitoring.statistics import Statistics
 from stream_client.pipeline.shared_servers import SharedServers
 
@@ -14,11 +14,13 @@ from stream_client.pipeline.shared_servers import SharedServers
 class Fleet:
     """Runs streams until it is closed. A context manager. Safe from any thread.
 
-    ``complete`` adds where a model server is to the settings of streams that name none.
+    ``complete`` adds where a model server is to the settings of streams that name none. ``on_result`` is called with
+    each result of every stream before an output gets it.
     """
 
-    def __init__(self, complete: Complete = lambda settings: settings) -> None:
+    def __init__(self, complete: Complete = lambda settings: settings, on_result: OnResult | None = None) -> None:
         self._complete = complete
+        self._on_result = on_result
         self._servers = SharedServers()
         self._lock = threading.Lock()
         self._streams: dict[str, SupervisedStream] = {}
@@ -67,7 +69,9 @@ class Fleet:
                 return
             if plan.name in self._streams:
                 raise ConfigurationError(f"there is a stream {plan.name!r} already")
-            self._streams[plan.name] = SupervisedStream(plan, self._complete, self._servers, paused=paused)
+            self._streams[plan.name] = SupervisedStream(
+                plan, self._complete, self._servers, paused=paused, on_result=self._on_result
+            )
 
     def remove(self, name: str) -> None:
         """End a stream and forget it; raises :class:`.ConfigurationError` where there is none."""

@@ -29,3 +29,15 @@ class Report:
     statistics: tuple[StatisticsSnapshot, ...] = ()
     problems: Mapping[str, str] = field(default_factory=dict)
     pictures: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The statistics of a run in another process, as they were reported."""
+
+    known: StatisticsSnapshot
+    running: bool = True
+
+    def snapshot(self) -> StatisticsSnapshot:
+        """The known ones."""
+        return self.known

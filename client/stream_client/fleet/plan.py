@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -17,14 +17,18 @@ from stream_client.util.urls import split_credentials
 _NAME = re.compile(r"[\w][\w .-]{0,63}")
 _LARGEST = 1 << 20
 _TABLES = ("defaults", "streams")
+_ON = "on"
+"""The one key of a stream that is no setting of its run."""
+_LABEL = re.compile(r"[A-Za-z0-9](?:[\w./-]{0,61}[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
 class StreamPlan:
-    """A stream: its name, and the settings of its run, with the defaults."""
+    """A stream: its name, and the settings of its run, with the defaults. ``on`` are labels that its node must have."""
 
     name: str
     settings: Settings
+    on: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_plans(path: Path) -> tuple[StreamPlan, ...]:
@@ -74,15 +78,17 @@ def parse_plans(document: Mapping[str, object], where: str) -> tuple[StreamPlan,
     streams = _table(document.get("streams", {}), f"{where}: [streams]")
     if not streams:
         raise ConfigurationError(f"{where} has no stream: add [streams.NAME] with an input_stream")
-    _checked(defaults, f"{where}: [defaults]")
+    labels = _labels(defaults, f"{where}: [defaults]")
+    _checked(_settings(defaults), f"{where}: [defaults]")
     plans = []
     for name, given in streams.items():
         place = f"{where}: stream {name!r}"
         if not _NAME.fullmatch(name):
             raise ConfigurationError(f"{place}: a name has up to 64 letters, digits, spaces, dots and dashes")
-        settings = {**defaults, **_table(given, place)}
+        own = _table(given, place)
+        settings = {**_settings(defaults), **_settings(own)}
         _checked(settings, place)
-        plans.append(StreamPlan(name, _filled(settings, name)))
+        plans.append(StreamPlan(name, _filled(settings, name), {**labels, **_labels(own, place)}))
     _check_outputs(plans)
     return tuple(plans)
 
@@ -91,6 +97,18 @@ def _table(value: object, where: str) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
         raise ConfigurationError(f"{where} is no table")
     return value
+
+
+def _settings(given: Mapping[str, object]) -> Settings:
+    return {name: value for name, value in given.items() if name != _ON}
+
+
+def _labels(given: Mapping[str, object], where: str) -> Mapping[str, str]:
+    labels = _table(given.get(_ON, {}), f"{where}: {_ON}")
+    for name, value in labels.items():
+        if not isinstance(value, str) or not _LABEL.fullmatch(value) or not _LABEL.fullmatch(name):
+            raise ConfigurationError(f'{where}: {_ON} has labels of nodes and their values, as {{site = "north"}}')
+    return {name: str(value) for name, value in labels.items()}
 
 
 def _checked(settings: Settings, where: str) -> None:

@@ -13,6 +13,7 @@ from stream_client.controlled_run import ControlledRun, State
 from stream_client.errors import StreamClientError
 from stream_client.fleet.newest import Newest
 from stream_client.fleet.plan import StreamPlan
+from stream_client.frames import Result
 from stream_client.monitoring.statistics import NamedStatistics
 from stream_client.pipeline.shared_servers import SharedServers
 from stream_client.plain_text import one_line
@@ -27,6 +28,7 @@ StreamState = State | Literal["waiting"]
 """That of its run; ``waiting`` between a run that failed and the next one."""
 Complete = Callable[[Settings], Settings]
 """The settings of a run, with the model server of the fleet where they name none."""
+OnResult = Callable[[Result], object]
 HISTORY = 50
 """Lines that are kept of a stream."""
 _LASTING = 30.0
@@ -58,13 +60,23 @@ class StreamStatus:
 class SupervisedStream:
     """Starts when it is made. A live source, or a run that fails, is started again; a file that ends has ended.
 
-    A ``paused`` one takes no frame before :meth:`resume`. Safe from any thread.
+    A ``paused`` one takes no frame before :meth:`resume`. ``on_result`` is called with each result before an output
+    gets it. Safe from any thread.
     """
 
-    def __init__(self, plan: StreamPlan, complete: Complete, servers: SharedServers, *, paused: bool = False) -> None:
+    def __init__(
+        self,
+        plan: StreamPlan,
+        complete: Complete,
+        servers: SharedServers,
+        *,
+        paused: bool = False,
+        on_result: OnResult | None = None,
+    ) -> None:
         self.plan = plan
         self._servers = servers
         self.statistics = NamedStatistics(plan.name)
+        self._on_result = on_result
         self._newest = Newest()
         self._looked_at = False
         self._complete = complete
@@ -201,7 +213,10 @@ class SupervisedStream:
             newest.look(self._looked_at)
             self._newest = newest
         observers = (self.statistics, newest)
-        return make_client(self._complete(self.plan.settings), observers=observers, servers=self._servers)
+        client = make_client(self._complete(self.plan.settings), observers=observers, servers=self._servers)
+        if self._on_result is not None:
+            client.on_result(self._on_result)
+        return client
 
     def _note(self, text: str) -> None:
         self._history.append((time.time(), text))

@@ -4,14 +4,14 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from stream_client.errors import ConfigurationError
-from stream_client.fleet.messages import Assignment
+from stream_client.fleet.messages import Assignment, Reported
 from stream_client.fleet.plan import StreamPlan
 from stream_client.fleet.supervised import Complete, StreamStatus
 from stream_client.fleet.worker_process import WorkerProcess
-from stream_client.monitoring.statistics import Measured, StatisticsSnapshot
+from stream_client.monitoring.statistics import Measured
 from stream_client.run_settings import check_settings
 
 
@@ -91,7 +91,7 @@ class WorkerFleet:
 
     def statistics(self) -> Sequence[Measured]:
         """Those of every stream, for its metrics, half a second old at most."""
-        return [_Reported(each) for worker in self._workers for each in worker.report.statistics]
+        return [Reported(each) for worker in self._workers for each in worker.report.statistics]
 
     def _settings(self, name: str) -> Mapping[str, object]:
         return self._complete(self._plans[name].settings)
@@ -102,15 +102,6 @@ class WorkerFleet:
             if name not in self._places:
                 load = Counter(self._places.values())
                 self._places[name] = min(range(len(self._workers)), key=lambda number: load[number])
-
-
-@dataclass(frozen=True, slots=True)
-class _Reported:
-    _snapshot: StatisticsSnapshot
-    running: bool = True
-
-    def snapshot(self) -> StatisticsSnapshot:
-        return self._snapshot
 
 
 def _without_run(name: str, problem: str | None) -> StreamStatus:

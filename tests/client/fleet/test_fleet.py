@@ -222,6 +222,8 @@ STREAM = {"input_stream": "0"}
         ({"streams": {"a": {**STREAM, "outputstream": "x"}}}, "did you mean output_stream"),
         ({"defaults": {"modelname": "x"}, "streams": {"a": STREAM}}, r"\[defaults\]: modelname is no setting"),
         ({"streams": {"a/b": STREAM}}, "a name has up to 64"),
+        ({"streams": {"a": {**STREAM, "on": "north"}}}, "'a': on is no table"),
+        ({"streams": {"a": {**STREAM, "on": {"site": "a b"}}}}, "'a': on has labels of nodes"),
         (
             {"defaults": {"labels_output": "l.jsonl"}, "streams": {"a": STREAM, "b": {"input_stream": "1"}}},
             r"'a' and 'b' both write .*put \{stream\}",
@@ -248,6 +250,13 @@ def test_defaults_are_filled_with_the_streams_name(tmp_path: Path) -> None:
     assert door.settings == filled
     filled = {"stream_name": "hall", "input_stream": "1", "output_stream": ["hall.mp4"], "max_side": 320}
     assert hall.settings == filled
+
+
+def test_labels_of_nodes_are_added_to_those_of_the_defaults() -> None:
+    document = {"defaults": {"on": {"site": "a", "gpu": "no"}}, "streams": {"a": {**STREAM, "on": {"site": "b"}}}}
+    (plan,) = parse_plans(document, "streams.toml")
+    assert plan.on == {"site": "b", "gpu": "no"}
+    assert "on" not in plan.settings
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"[streams", b"a = "])

@@ -28,7 +28,7 @@ def connected(address: str) -> Iterator[ModuleType]:
     Raises :class:`.ConfigurationError` for what is no address, or where Ray is not installed, and
     :class:`.ConnectError` where no cluster answers.
     """
-    ray = _ray()
+    ray = import_ray()
     found = _found() if address == AUTO else address
     _check(found)
     try:
@@ -41,7 +41,8 @@ def connected(address: str) -> Iterator[ModuleType]:
         ray.shutdown()
 
 
-def _ray() -> ModuleType:
+def import_ray() -> ModuleType:
+    """The module ``ray``; raises :class:`.ConfigurationError` where it is not installed."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
     try:
         import ray

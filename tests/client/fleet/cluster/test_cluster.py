@@ -1,6 +1,8 @@
-"""Batches on a Ray cluster whose nodes are killed, with a real graph server."""
+"""Batches and fleets on a Ray cluster whose nodes are killed, with a real graph server."""
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -101,6 +103,69 @@ def test_a_batch_whose_nodes_and_driver_are_killed_equals_one_without(
     assert not (hit / ".work").exists()
 
 
+def fleet_file(folder: Path, server: str) -> Path:
+    """Streams for nodes of two sites, one for any node, and one for a site that is not there."""
+    path = folder / "cameras.toml"
+    path.write_text(
+        f'[defaults]\ngrpc_address = "{server}"\nmodel_name = "passThrough"\ninput_stream = "testsrc:160x120@10"\n'
+        f'labels_output = "{folder}/{{stream}}.{{epoch}}.jsonl"\n'
+        + "".join(f'[streams.{site}]\non = {{site = "{site}"}}\n' for site in ("north", "south", "west"))
+        + "[streams.any]\n"
+    )
+    return path
+
+
+def frames(path: Path) -> list[int]:
+    """The frames in a stream's labels; none where there is no file."""
+    return [json.loads(line)["frame"] for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def status(path: Path, cluster: RayCluster) -> dict[str, list[str]]:
+    """The columns of each stream in the table of the fleet, by its name."""
+    said = run_here("fleet", path, "--engine", "ray", "--address", cluster.address, "--status")
+    assert said.returncode == 0, said.stderr
+    rows = [re.split(r"  +", line) for line in said.stdout.splitlines()[1:]]
+    return {row[1]: row for row in rows}
+
+
+def test_a_fleet_goes_on_whatever_is_killed_and_no_frame_is_twice_in_an_output(
+    cluster: RayCluster, tmp_path: Path, pass_through_server: str
+) -> None:
+    path = fleet_file(tmp_path, pass_through_server)
+    ray = ("--engine", "ray", "--address", cluster.address)
+    labels = {name: tmp_path / f"{name}.1.jsonl" for name in ("north", "south", "any")}
+    south = cluster.add(site="south")
+    with start(["fleet", str(path), *ray]) as driver:
+        wait_until(lambda: lives(driver) and all(len(frames(each)) > 5 for each in labels.values()), seconds=120)
+        assert "no node has the label site=west" in status(path, cluster)["west"][-1]
+        driver.send_signal(signal.SIGKILL)
+    (supervisor,) = cluster.actors("Supervisor")
+    os.kill(supervisor, signal.SIGKILL)
+    before = {name: len(frames(each)) for name, each in labels.items()}
+    wait_until(lambda: all(len(frames(each)) > before[name] + 10 for name, each in labels.items()))
+    wait_until(lambda: status(path, cluster)["north"][2] == "running", seconds=120)
+    assert {row[7] for row in status(path, cluster).values()} == {"1"}  # all of them are where they were
+
+    cluster.add(site="south")
+    cluster.kill(south)
+    second = tmp_path / "south.2.jsonl"
+    wait_until(lambda: len(frames(second)) > 5, seconds=120)
+    written = frames(labels["south"])
+    wait_until(lambda: status(path, cluster)["south"][2] == "running", seconds=120)
+    assert frames(labels["south"]) == written  # its first placement has written nothing since
+    for each in (*labels.values(), second):
+        assert frames(each) == sorted(set(frames(each)))
+
+    node = status(path, cluster)["north"][0].split()[1]
+    drained = run_here("fleet", path, *ray, "--drain", node)
+    assert drained.returncode == 0, drained.stderr
+    assert node not in {row[0].split()[-1] for row in status(path, cluster).values()}
+    assert "no node has the label site=north" in wait_until(lambda: status(path, cluster)["north"][-1], seconds=60)
+
+    assert run_here("fleet", path, *ray, "--stop").returncode == 0
+    wait_until(lambda: not cluster.actors("StreamHost") and not cluster.actors("Supervisor"))
+
+
 @pytest.mark.parametrize(
     ("more", "status", "text"),
     [
@@ -108,6 +173,7 @@ def test_a_batch_whose_nodes_and_driver_are_killed_equals_one_without(
         (("--engine", "ray", "--address", "nowhere", "--grpc_address", "a:1"), 2, "'nowhere' is no address of a Ray"),
         (("--engine", "ray", "--address", "127.0.0.1:1", "--grpc_address", "a:1"), 1, "no Ray cluster at 127.0.0.1:1"),
         (("--engine", "ray", "--grpc_address", "a:1"), 1, "no Ray cluster runs on this machine"),
+        (("--engine", "ray", "--grpc_address", "a:1", "--address", "x"), 2, "'x' is no address of a Ray"),
         (("--address", "auto"), 2, "an address is that of a Ray cluster (--engine ray)"),
     ],
 )

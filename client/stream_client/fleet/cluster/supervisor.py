@@ -1,0 +1,130 @@
+"""What a fleet shall be, and the actor that makes it so. It outlives the command that began the fleet."""
+
+import logging
+import threading
+import time
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from stream_client.errors import ConfigurationError
+from stream_client.fleet.cluster.connection import import_ray
+from stream_client.fleet.cluster.placed import Host, PlacedStream
+from stream_client.fleet.cluster.placement import Node, read_nodes
+from stream_client.fleet.cluster.store import Kept, Store
+from stream_client.fleet.plan import StreamPlan
+from stream_client.fleet.supervised import StreamStatus
+from stream_client.monitoring.statistics import StatisticsSnapshot
+
+logger = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedStatus:
+    """A stream of the cluster now. ``node`` is the id of its node and ``address`` where it is; empty without one.
+
+    ``epoch`` counts its placements, ``cores`` is the processor time that it takes, in seconds a second.
+    """
+
+    status: StreamStatus
+    node: str
+    address: str
+    epoch: int
+    cores: float | None
+    statistics: StatisticsSnapshot | None
+    picture: bytes | None
+
+
+class Supervisor:
+    """Places streams, and places them again when their process or node is lost. An actor, restarted by Ray itself.
+
+    All it knows is in the cluster's :class:`.Store`: one that is restarted finds its streams running.
+    """
+
+    def __init__(self, fleet: str, folder: str) -> None:
+        self._fleet = fleet
+        self._folder = folder
+        self._store = Store(fleet)
+        self._lock = threading.Lock()
+        self._draining = self._store.draining()
+        self._nodes: list[Node] = []
+        self._streams = {kept.plan.name: self._placed(kept) for kept in self._store.streams()}
+        threading.Thread(target=self._look, name="supervisor", daemon=True).start()
+
+    def apply(self, plans: Iterable[StreamPlan], paused: Collection[str]) -> None:
+        """Make these the streams: others end, changed ones start anew."""
+        wanted = {plan.name: plan for plan in plans}
+        with self._lock:
+            for name, stream in self._streams.items():
+                if name not in wanted:
+                    stream.remove()
+            for name, plan in wanted.items():
+                if name in self._streams:
+                    self._streams[name].want(plan, paused=name in paused)
+                else:
+                    kept = Kept(plan, name in paused, self._store.epoch(name))
+                    self._store.keep(kept)
+                    self._streams[name] = self._placed(kept)
+
+    def drain(self, node: str) -> str:
+        """Let the streams of a node go to others, and none come. ``node`` begins its id, or is its address.
+
+        Returns the id of the node; raises :class:`.ConfigurationError` where it is none, or not one.
+        """
+        with self._lock:
+            found = [each for each in self._nodes if each.id.startswith(node) or each.address == node]
+            if len(found) != 1:
+                known = ", ".join(f"{each.id[:12]} ({each.address})" for each in self._nodes)
+                raise ConfigurationError(f"{node!r} is {len(found)} nodes of the cluster, which has {known}")
+            self._draining |= {found[0].id}
+            self._store.drain(self._draining)
+        return found[0].id
+
+    def status(self, looked: Collection[str]) -> list[PlacedStatus]:
+        """Every stream now, by name; from now on with pictures of those that are ``looked`` at."""
+        with self._lock:
+            for name, stream in self._streams.items():
+                stream.looked_at = name in looked
+            addresses = {node.id: node.address for node in self._nodes}
+            streams = sorted(self._streams.values(), key=lambda stream: stream.name)
+            return [_status(stream, addresses) for stream in streams]
+
+    def _placed(self, kept: Kept) -> PlacedStream:
+        return PlacedStream(Host(self._fleet, self._folder), self._store, kept)
+
+    def _look(self) -> None:
+        ray = import_ray()
+        nodes_due = 0.0
+        while True:
+            try:
+                if time.monotonic() >= nodes_due:
+                    nodes = read_nodes(ray.nodes())
+                    nodes_due = time.monotonic() + 1.0
+                with self._lock:
+                    self._nodes = nodes
+                    streams = list(self._streams.values())
+                pending = {stream.pending: stream for stream in streams if stream.pending is not None}
+                ended = ray.wait(list(pending), num_returns=len(pending), timeout=0)[0] if pending else []
+                with self._lock:
+                    for reference in ended:
+                        pending[reference].answered(ray, reference)
+                    for stream in streams:
+                        stream.go_on(ray, self._nodes, self._draining)
+                    self._streams = {name: each for name, each in self._streams.items() if not each.gone}
+            except Exception:
+                logger.exception("the supervisor goes on after a fault")
+            time.sleep(_LOOK_SECONDS)
+
+
+def _status(stream: PlacedStream, addresses: Mapping[str, str]) -> PlacedStatus:
+    report = stream.report
+    status = report.status if report is not None else None
+    problem = stream.problem
+    if status is None:
+        status = StreamStatus(stream.name, "stopped" if problem and report else "waiting", 0, 0, 0, 0.0, None, 0, "")
+    status = replace(status, restarts=status.restarts + stream.moves, problem=problem or status.problem)
+    if report is None:
+        return PlacedStatus(status, "", "", stream.epoch, None, None, None)
+    address = addresses.get(report.node, "")
+    return PlacedStatus(status, report.node, address, stream.epoch, report.cores, report.statistics, report.picture)
