@@ -32,7 +32,7 @@ class ClusterFleet:
 
     def __init__(self, ray: ModuleType, name: str) -> None:
         self._ray = ray
-        self._known: list[PlacedStatus] = []
+        self._known: list[PlacedStatus] | None = None
         self._looked: frozenset[str] = frozenset()
         actor = ray.remote(Supervisor).options(
             name=f"{name}: supervisor",
@@ -67,13 +67,12 @@ class ClusterFleet:
 
     def placed(self) -> list[PlacedStatus]:
         """Every stream now, by name; what was known last, while the supervisor is restarted."""
-        try:
-            self._known = self._ray.get(self._supervisor.status.remote(self._looked), timeout=_LOOK_SECONDS)
-        except self._ray.exceptions.GetTimeoutError:
-            pass
-        except self._ray.exceptions.RayError as error:
-            raise StreamClientError(_said(error)) from error
-        return self._known
+        asked = self._supervisor.status.remote(self._looked)
+        if self._known is None:
+            self._known = self._ask(asked, _ANSWER_SECONDS)
+        elif self._ray.wait([asked], timeout=_LOOK_SECONDS)[0]:
+            self._known = self._ask(asked, _LOOK_SECONDS)
+        return self._known or []
 
     def status(self) -> list[StreamStatus]:
         """Every stream now, by name."""
@@ -89,7 +88,7 @@ class ClusterFleet:
 
     def pictures(self) -> Mapping[str, bytes]:
         """The newest images of the streams that are looked at, as JPEG; those that were asked for last."""
-        return {each.status.name: each.picture for each in self._known if each.picture is not None}
+        return {each.status.name: each.picture for each in self._known or () if each.picture is not None}
 
     def drain(self, node: str) -> None:
         """Move the streams of a node, and wait until it has none. Raises :class:`.StreamClientError`."""

@@ -15,6 +15,7 @@ from stream_client.fleet.supervised import StreamStatus
 from stream_client.monitoring.statistics import StatisticsSnapshot
 from stream_client.run_settings import Settings
 from stream_client.util.owned_thread import OwnedThread
+from stream_client.util.redact import redact
 
 _MEASURED_SECONDS = 5.0
 """The cost of a stream is that of the last such time."""
@@ -88,7 +89,7 @@ class StreamHost:
             try:
                 self._fleet.add(self._plan, paused=self._paused)
             except ConfigurationError as error:
-                self._problem = error.message
+                self._problem = redact(error.message)
 
 
 class Cost:

@@ -160,7 +160,7 @@ def test_a_fleet_goes_on_whatever_is_killed_and_no_frame_is_twice_in_an_output(
     drained = run_here("fleet", path, *ray, "--drain", node)
     assert drained.returncode == 0, drained.stderr
     assert node not in {row[0].split()[-1] for row in status(path, cluster).values()}
-    assert "no node has the label site=north" in wait_until(lambda: status(path, cluster)["north"][-1], seconds=60)
+    wait_until(lambda: "no node has the label site=north" in status(path, cluster)["north"][-1], seconds=120)
 
     assert run_here("fleet", path, *ray, "--stop").returncode == 0
     wait_until(lambda: not cluster.actors("StreamHost") and not cluster.actors("Supervisor"))
