@@ -17,7 +17,7 @@ from stream_client.cli.status import status_of
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError
 from stream_client.fleet.cluster.connection import connected
-from stream_client.fleet.cluster.fleet import ClusterFleet
+from stream_client.fleet.cluster.fleet import ClusterFleet, check_plan
 from stream_client.fleet.engine import EngineOptions
 from stream_client.fleet.fleet import Fleet
 from stream_client.fleet.plan import StreamPlan, check_stream, read_plans
@@ -91,7 +91,8 @@ def run(arguments: Sequence[str]) -> None:
     engine = read(EngineOptions, vars(flags))
     with _states(flags.streams, flags.state) as states, ExitStack() as stack:
         if engine.engine == "ray" and not asked and (flags.status or flags.drain or flags.stop):
-            _steer_cluster(_cluster(engine, flags.streams, stack), flags)
+            ray = stack.enter_context(connected(engine.cluster))
+            _steer_cluster(ClusterFleet(ray, flags.streams.stem), flags)
         elif flags.drain or flags.stop:
             raise ConfigurationError("only fleets of a cluster are drained and stopped", option="engine", value="ray")
         elif asked or flags.status:
@@ -105,7 +106,7 @@ def _run(flags: argparse.Namespace, plans: Sequence[StreamPlan], states: FleetSt
     previous = {number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with ExitStack() as stack:
-            fleet = _fleet(flags, plans, stack)
+            fleet = _fleet(flags, plans, stack, stopping)
             stack.enter_context(fleet)
             problems = _apply(fleet, plans, states.wanted())
             if problems:
@@ -121,23 +122,25 @@ def _run(flags: argparse.Namespace, plans: Sequence[StreamPlan], states: FleetSt
             signal.signal(number, handler)
 
 
-def _fleet(flags: argparse.Namespace, plans: Sequence[StreamPlan], stack: ExitStack) -> AnyFleet:
+def _fleet(
+    flags: argparse.Namespace, plans: Sequence[StreamPlan], stack: ExitStack, stopping: threading.Event
+) -> AnyFleet:
     engine = read(EngineOptions, vars(flags))
     if engine.engine == "ray":
         if flags.workers is not None:
             raise ConfigurationError("a cluster has a process for each stream", option="workers")
-        return _cluster(engine, flags.streams, stack)
+        for plan in plans:  # before anything of them runs somewhere
+            try:
+                check_plan(plan)
+            except ConfigurationError as error:
+                raise ConfigurationError(f"stream {plan.name!r}: {error.message}", option=error.option) from error
+        return ClusterFleet(stack.enter_context(connected(engine.cluster)), flags.streams.stem, stopping.is_set)
     complete = _server(plans, read(EmbeddedOptions, vars(flags)), stack)
     if flags.workers is None:
         return Fleet(complete)
     if not 1 <= flags.workers <= _MOST_WORKERS:
         raise ConfigurationError(f"{flags.workers} is out of range: 1 to {_MOST_WORKERS}", option="workers")
     return WorkerFleet(flags.workers, complete)
-
-
-def _cluster(engine: EngineOptions, streams: Path, stack: ExitStack) -> ClusterFleet:
-    """The fleet of a file has its name in the cluster."""
-    return ClusterFleet(stack.enter_context(connected(engine.cluster)), streams.stem)
 
 
 def _steer_cluster(fleet: ClusterFleet, flags: argparse.Namespace) -> None:

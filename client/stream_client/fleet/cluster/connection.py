@@ -3,8 +3,10 @@
 import logging
 import os
 import re
+import signal
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,10 +33,13 @@ def connected(address: str) -> Iterator[ModuleType]:
     ray = import_ray()
     found = _found() if address == AUTO else address
     _check(found)
+    handler = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
     try:
         ray.init(found, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # other versions, a wrong token, a server that is not Ray's: each has errors of its own
         raise ConnectError(f"the Ray cluster at {found} takes no program: {error}", option="address") from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)  # Ray's own would end this process in the midst of its work
     try:
         yield ray
     finally:

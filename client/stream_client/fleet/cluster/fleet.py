@@ -24,14 +24,25 @@ _END_SECONDS = 60.0
 _PAUSE_SECONDS = 0.2
 
 
+def check_plan(plan: StreamPlan) -> None:
+    """Raise :class:`.ConfigurationError` for a stream that no node could run, as far as this process sees that."""
+    if plan.settings.get("grpc_address") in (None, EMBEDDED):
+        raise ConfigurationError(
+            "an embedded server serves only one machine: name one that the nodes reach", option="grpc_address"
+        )
+    check_settings(plan.settings)
+
+
 class ClusterFleet:
     """As a :class:`~stream_client.fleet.fleet.Fleet`, but its streams outlive it: :meth:`stop` ends them.
 
-    ``ray`` is connected; ``name`` is the fleet's in the cluster. A context manager. For one thread.
+    ``ray`` is connected; ``name`` is the fleet's in the cluster. Waiting ends with :class:`.StreamClientError` when
+    ``stopped`` says so. A context manager. For one thread.
     """
 
-    def __init__(self, ray: ModuleType, name: str) -> None:
+    def __init__(self, ray: ModuleType, name: str, stopped: Callable[[], bool] = lambda: False) -> None:
         self._ray = ray
+        self._stopped = stopped
         self._known: list[PlacedStatus] | None = None
         self._looked: frozenset[str] = frozenset()
         actor = ray.remote(Supervisor).options(
@@ -56,9 +67,7 @@ class ClusterFleet:
         problems, good = {}, []
         for plan in plans:
             try:
-                if plan.settings.get("grpc_address") in (None, EMBEDDED):
-                    raise ConfigurationError("the streams of a cluster have no embedded server: grpc_address is needed")
-                check_settings(plan.settings)
+                check_plan(plan)
                 good.append(plan)
             except ConfigurationError as error:
                 problems[plan.name] = error.message
@@ -102,24 +111,27 @@ class ClusterFleet:
         self._ray.kill(self._supervisor)
 
     def _ask(self, reference: Any, timeout: float) -> Any:
+        self._wait(
+            lambda: bool(self._ray.wait([reference], timeout=_PAUSE_SECONDS)[0]),
+            "the fleet's supervisor does not answer",
+            timeout,
+        )
         try:
-            return self._ray.get(reference, timeout=timeout)
+            return self._ray.get(reference)
         except self._ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, ConfigurationError):
                 raise error.cause from None
             raise StreamClientError(_said(error)) from error
-        except self._ray.exceptions.GetTimeoutError as error:
-            raise StreamClientError(
-                f"the fleet's supervisor did not answer within {timeout:.0f} s: is a node of the cluster alive?"
-            ) from error
         except self._ray.exceptions.RayError as error:
             raise StreamClientError(_said(error)) from error
 
-    def _wait(self, over: Callable[[], bool], otherwise: str) -> None:
-        until = time.monotonic() + _END_SECONDS
+    def _wait(self, over: Callable[[], bool], otherwise: str, timeout: float = _END_SECONDS) -> None:
+        until = time.monotonic() + timeout
         while not over():
+            if self._stopped():
+                raise StreamClientError(f"stopped while {otherwise}")
             if time.monotonic() > until:
-                raise StreamClientError(f"{otherwise} after {_END_SECONDS:.0f} s")
+                raise StreamClientError(f"{otherwise} after {timeout:.0f} s: do the cluster's nodes live?")
             time.sleep(_PAUSE_SECONDS)
 
 

@@ -30,6 +30,8 @@ class HostReport:
     """
 
     node: str
+    plan: StreamPlan
+    paused: bool
     status: StreamStatus | None
     statistics: StatisticsSnapshot | None
     cores: float | None
@@ -47,6 +49,7 @@ class StreamHost:
         os.chdir(folder)
         store = Store(fleet)
         self._node = str(ray.get_runtime_context().get_node_id())
+        self._given = plan
         self._plan = StreamPlan(plan.name, _filled(plan.settings, epoch), plan.on)
         self._paused = paused
         self._problem = ""
@@ -66,7 +69,11 @@ class StreamHost:
         cores = self._cost.cores() if status is not None and status.delivered else None
         snapshot = statistics.snapshot() if statistics is not None and statistics.running else None
         picture = self._fleet.pictures().get(self._plan.name)
-        return HostReport(self._node, status, snapshot, cores, _memory(), self._problem, picture)
+        return HostReport(
+            *(self._node, self._given, self._paused, status, snapshot, cores, _memory()),
+            problem=self._problem,
+            picture=picture,
+        )
 
     def pause(self, paused: bool) -> None:
         """Let it take no frame, or let it go on."""

@@ -2,14 +2,13 @@
 
 import logging
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
 from stream_client.fleet.cluster.connection import NAMESPACE
 from stream_client.fleet.cluster.host import HostReport, StreamHost
-from stream_client.fleet.cluster.placement import Node, lacking, need_of, selector
+from stream_client.fleet.cluster.placement import ClusterState, lacking, need_of, selector
 from stream_client.fleet.cluster.store import Kept, Store
 from stream_client.fleet.plan import StreamPlan
 from stream_client.util.backoff import Backoff
@@ -73,7 +72,7 @@ class PlacedStream:
         self._store = store
         self._kept = kept
         self._hosted: StreamPlan | None = None
-        """What its actor runs."""
+        """What its actor runs, as far as that is known."""
         self._actor: Any = None
         self._adopted = kept.epoch == 0
         self._at_once = kept.epoch == 0  # nothing was before
@@ -98,8 +97,6 @@ class PlacedStream:
         """Run ``plan`` from now on."""
         self._removed = False
         if (plan, paused) != (self._kept.plan, self._kept.paused):
-            if paused != self._kept.paused and self._actor is not None:
-                self._actor.pause.remote(paused)
             self._keep(replace(self._kept, plan=plan, paused=paused))
 
     def remove(self) -> None:
@@ -123,22 +120,24 @@ class PlacedStream:
         if self._leaving:
             self._end(ray, at_once=True)
         else:
-            self.report, self.problem = answer, answer.problem
+            self.report, self.problem, self._hosted = answer, answer.problem, answer.plan
+            if answer.paused != self._kept.paused:
+                self._actor.pause.remote(self._kept.paused)
             if answer.cores is not None:
                 self._kept = replace(self._kept, cores=answer.cores, memory=answer.memory)
 
-    def go_on(self, ray: ModuleType, nodes: Iterable[Node], draining: frozenset[str]) -> None:
+    def go_on(self, ray: ModuleType, cluster: ClusterState) -> None:
         """The next step to what is wanted."""
         now = time.monotonic()
         if not self._adopted:
-            self._adopted, self._actor, self._hosted = True, self._host.find(ray, self._kept), self._kept.plan
+            self._adopted, self._actor = True, self._host.find(ray, self._kept)
         if self._actor is None:
             if self._removed:
                 self._store.forget(self.name)
                 self.gone = True
             elif now >= self._due:
-                self._place(ray, now, draining)
-        elif self._leaving or self._shall_leave(draining):
+                self._place(ray, now, cluster.draining)
+        elif self._leaving or self._shall_leave(cluster.draining):
             if self.pending is None or not self._leaving:
                 self._leave(ray)
         elif self.pending is None and now >= self._asked + _REPORT_SECONDS:
@@ -146,13 +145,13 @@ class PlacedStream:
             self.pending = self._actor.report.remote(self.looked_at)
         elif self.report is None and now >= self._placed + _SCHEDULED_SECONDS:
             need = need_of(self._kept)
-            self.problem = lacking(need, nodes, draining, ray.available_resources())
+            self.problem = lacking(need, cluster)
             if not self.problem and now >= self._placed + _STARTED_SECONDS:
                 self.problem = f"no node that it may run on has {need.cores:g} cores and {need.memory >> 20} MiB free"
 
     def _shall_leave(self, draining: frozenset[str]) -> bool:
         on_drained = self.report is not None and self.report.node in draining
-        return self._removed or self._kept.plan != self._hosted or on_drained
+        return self._removed or self._hosted not in (None, self._kept.plan) or on_drained
 
     def _place(self, ray: ModuleType, now: float, draining: frozenset[str]) -> None:
         self._keep(replace(self._kept, epoch=self._kept.epoch + 1))

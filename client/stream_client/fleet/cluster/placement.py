@@ -1,7 +1,7 @@
 """What a stream needs of a node, and what the cluster lacks for it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stream_client.fleet.cluster.store import Kept
 
@@ -34,6 +34,15 @@ class Node:
     labels: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class ClusterState:
+    """The nodes that are alive, the ids of those that get no stream, and what all of them together have left."""
+
+    nodes: tuple[Node, ...] = ()
+    draining: frozenset[str] = frozenset()
+    free: Mapping[str, float] = field(default_factory=dict)
+
+
 def need_of(kept: Kept) -> Need:
     """What a stream took when it ran last, with some to spare; a guess before that."""
     cores = _GUESSED_CORES if kept.cores is None else max(_LEAST_CORES, round(_SPARE * kept.cores, 2))
@@ -41,7 +50,7 @@ def need_of(kept: Kept) -> Need:
     return Need(cores, memory, kept.plan.on)
 
 
-def read_nodes(nodes: Iterable[Mapping[str, object]]) -> list[Node]:
+def read_nodes(nodes: Iterable[Mapping[str, object]]) -> tuple[Node, ...]:
     """Those that are alive, from ``ray.nodes()``."""
     found = []
     for each in nodes:
@@ -56,7 +65,7 @@ def read_nodes(nodes: Iterable[Mapping[str, object]]) -> list[Node]:
                     dict(labels),
                 )
             )
-    return found
+    return tuple(found)
 
 
 def selector(need: Need, draining: frozenset[str]) -> dict[str, str]:
@@ -65,9 +74,10 @@ def selector(need: Need, draining: frozenset[str]) -> dict[str, str]:
     return {**need.labels, **without}
 
 
-def lacking(need: Need, nodes: Iterable[Node], draining: frozenset[str], free: Mapping[str, float]) -> str:
-    """Why no node takes a stream; empty where that does not show. ``free`` is what all nodes together have left."""
-    fit = [node for node in nodes if node.id not in draining]
+def lacking(need: Need, cluster: ClusterState) -> str:
+    """Why no node takes a stream; empty where that does not show."""
+    fit = [node for node in cluster.nodes if node.id not in cluster.draining]
+    free = cluster.free
     if not fit:
         return "no node is there that is not being drained"
     for name, value in need.labels.items():

@@ -5,19 +5,23 @@ import threading
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import ModuleType
 
 from stream_client.errors import ConfigurationError
 from stream_client.fleet.cluster.connection import import_ray
 from stream_client.fleet.cluster.placed import Host, PlacedStream
-from stream_client.fleet.cluster.placement import Node, read_nodes
+from stream_client.fleet.cluster.placement import ClusterState, read_nodes
 from stream_client.fleet.cluster.store import Kept, Store
 from stream_client.fleet.plan import StreamPlan
 from stream_client.fleet.supervised import StreamStatus
 from stream_client.monitoring.statistics import StatisticsSnapshot
+from stream_client.plain_text import one_line
+from stream_client.util.redact import redact
 
 logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.2
+_CLUSTER_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +51,7 @@ class Supervisor:
         self._folder = folder
         self._store = Store(fleet)
         self._lock = threading.Lock()
-        self._draining = self._store.draining()
-        self._nodes: list[Node] = []
+        self._cluster = ClusterState(draining=self._store.draining())
         self._streams = {kept.plan.name: self._placed(kept) for kept in self._store.streams()}
         threading.Thread(target=self._look, name="supervisor", daemon=True).start()
 
@@ -73,12 +76,14 @@ class Supervisor:
         Returns the id of the node; raises :class:`.ConfigurationError` where it is none, or not one.
         """
         with self._lock:
-            found = [each for each in self._nodes if each.id.startswith(node) or each.address == node]
+            nodes = self._cluster.nodes
+            found = [each for each in nodes if each.id.startswith(node) or each.address == node]
             if len(found) != 1:
-                known = ", ".join(f"{each.id[:12]} ({each.address})" for each in self._nodes)
+                known = ", ".join(f"{each.id[:12]} ({each.address})" for each in nodes)
                 raise ConfigurationError(f"{node!r} is {len(found)} nodes of the cluster, which has {known}")
-            self._draining |= {found[0].id}
-            self._store.drain(self._draining)
+            draining = self._cluster.draining | {found[0].id}
+            self._store.drain(draining)
+            self._cluster = replace(self._cluster, draining=draining)
         return found[0].id
 
     def status(self, looked: Collection[str]) -> list[PlacedStatus]:
@@ -86,7 +91,7 @@ class Supervisor:
         with self._lock:
             for name, stream in self._streams.items():
                 stream.looked_at = name in looked
-            addresses = {node.id: node.address for node in self._nodes}
+            addresses = {node.id: node.address for node in self._cluster.nodes}
             streams = sorted(self._streams.values(), key=lambda stream: stream.name)
             return [_status(stream, addresses) for stream in streams]
 
@@ -95,26 +100,37 @@ class Supervisor:
 
     def _look(self) -> None:
         ray = import_ray()
-        nodes_due = 0.0
+        due = 0.0
         while True:
             try:
-                if time.monotonic() >= nodes_due:
-                    nodes = read_nodes(ray.nodes())
-                    nodes_due = time.monotonic() + 1.0
-                with self._lock:
-                    self._nodes = nodes
-                    streams = list(self._streams.values())
-                pending = {stream.pending: stream for stream in streams if stream.pending is not None}
-                ended = ray.wait(list(pending), num_returns=len(pending), timeout=0)[0] if pending else []
-                with self._lock:
-                    for reference in ended:
-                        pending[reference].answered(ray, reference)
-                    for stream in streams:
-                        stream.go_on(ray, self._nodes, self._draining)
-                    self._streams = {name: each for name, each in self._streams.items() if not each.gone}
+                if time.monotonic() >= due:
+                    self._look_at_cluster(ray)
+                    due = time.monotonic() + _CLUSTER_SECONDS
+                self._step(ray)
             except Exception:
                 logger.exception("the supervisor goes on after a fault")
             time.sleep(_LOOK_SECONDS)
+
+    def _look_at_cluster(self, ray: ModuleType) -> None:
+        nodes, free = read_nodes(ray.nodes()), ray.available_resources()
+        with self._lock:
+            self._cluster = replace(self._cluster, nodes=nodes, free=free)
+
+    def _step(self, ray: ModuleType) -> None:
+        with self._lock:
+            streams = list(self._streams.values())
+        pending = {stream.pending: stream for stream in streams if stream.pending is not None}
+        ended = ray.wait(list(pending), num_returns=len(pending), timeout=0)[0] if pending else []
+        with self._lock:
+            for reference in ended:
+                pending[reference].answered(ray, reference)
+            for stream in streams:
+                try:
+                    stream.go_on(ray, self._cluster)
+                except Exception as error:  # one stream harms no other
+                    logger.exception("%s", stream.name)
+                    stream.problem = f"it is not placed: {redact(one_line(str(error)))}"
+            self._streams = {name: each for name, each in self._streams.items() if not each.gone}
 
 
 def _status(stream: PlacedStream, addresses: Mapping[str, str]) -> PlacedStatus:

@@ -185,3 +185,25 @@ def test_a_cluster_that_cannot_be_is_refused(
     refused = run_here("batch", archive, "--output", tmp_path / "out", *more)
     assert text in refused.stderr
     assert refused.returncode == status
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "text"),
+    [
+        ((), 2, "stream 'a': an embedded server serves only one machine"),
+        (("--workers", "2"), 2, "a cluster has a process for each stream (--workers)"),
+        (("--status", "--address", "127.0.0.1:1"), 1, "no Ray cluster at 127.0.0.1:1"),
+    ],
+)
+def test_a_fleet_that_no_cluster_runs_is_refused(tmp_path: Path, more: tuple[str, ...], status: int, text: str) -> None:
+    path = tmp_path / "streams.toml"
+    path.write_text('[streams.a]\ninput_stream = "testsrc"\n')
+    refused = run_here("fleet", path, "--engine", "ray", *more)
+    assert text in refused.stderr
+    assert refused.returncode == status
+
+
+def test_only_a_fleet_of_a_cluster_is_drained(tmp_path: Path) -> None:
+    path = tmp_path / "streams.toml"
+    path.write_text('[streams.a]\ninput_stream = "testsrc"\n')
+    assert "only fleets of a cluster are drained" in run_here("fleet", path, "--drain", "a").stderr

@@ -4,14 +4,14 @@ import re
 
 import pytest
 
-from stream_client.fleet.cluster.placement import Need, Node, lacking, need_of, selector
+from stream_client.fleet.cluster.placement import ClusterState, Need, Node, lacking, need_of, selector
 from stream_client.fleet.cluster.store import Kept
 from stream_client.fleet.plan import StreamPlan
 
-NODES = [
+NODES = (
     Node("a1", "10.0.0.1", 4, 8 << 30, {"site": "north"}),
     Node("b2", "10.0.0.2", 2, 4 << 30, {"site": "south"}),
-]
+)
 FREE = {"CPU": 6.0, "memory": float(12 << 30)}
 
 
@@ -36,7 +36,7 @@ def test_a_stream_needs_what_it_took_and_some_more() -> None:
     ],
 )
 def test_what_is_lacking_is_named(need: Need, draining: str, free: dict[str, float], text: str) -> None:
-    found = lacking(need, NODES, frozenset(draining.split()), free)
+    found = lacking(need, ClusterState(NODES, frozenset(draining.split()), free))
     assert re.match(text, found) if text else found == ""
 
 
