@@ -19,7 +19,7 @@ from tests.support.ray_cluster import RayCluster
 from tests.support.video import write_video
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(240)  # Ray's processes start slowly on a machine that is busy
+pytestmark = pytest.mark.timeout(600)  # Ray's processes start slowly on a machine that is busy
 FRAMES = 24
 VIDEOS = 10
 
