@@ -18,7 +18,7 @@ from stream_client.run_settings import check_settings
 from stream_client.transport.addresses import EMBEDDED
 from stream_client.util.redact import redact
 
-_ANSWER_SECONDS = 30.0
+_ANSWER_SECONDS = 120.0
 _LOOK_SECONDS = 1.0
 _END_SECONDS = 60.0
 _PAUSE_SECONDS = 0.2
@@ -105,9 +105,10 @@ class ClusterFleet:
         self._wait(lambda: not any(each.node == found for each in self.placed()), f"node {node} still has streams")
 
     def stop(self) -> None:
-        """End every stream, and the fleet. Raises :class:`.StreamClientError` where one does not end in time."""
+        """End every stream, and forget the fleet. Raises :class:`.StreamClientError` where one does not end in time."""
         self._ask(self._supervisor.apply.remote([], frozenset()), _ANSWER_SECONDS)
         self._wait(lambda: not self.placed(), "streams are still there")
+        self._ask(self._supervisor.use_all_nodes.remote(), _ANSWER_SECONDS)
         self._ray.kill(self._supervisor)
 
     def _ask(self, reference: Any, timeout: float) -> Any:

@@ -86,6 +86,12 @@ class Supervisor:
             self._cluster = replace(self._cluster, draining=draining)
         return found[0].id
 
+    def use_all_nodes(self) -> None:
+        """Forget which nodes were drained."""
+        with self._lock:
+            self._store.drain(frozenset())
+            self._cluster = replace(self._cluster, draining=frozenset())
+
     def status(self, looked: Collection[str]) -> list[PlacedStatus]:
         """Every stream now, by name; from now on with pictures of those that are ``looked`` at."""
         with self._lock:
