@@ -290,4 +290,4 @@ def _detector(given: Settings, label_names: Sequence[str] | None) -> Detector | 
         return None
     from stream_client.tracking.reader import DetectionReader, open_tracker
 
-    return DetectionReader(options, class_names=label_names or (), tracker=open_tracker(options.tracker))
+    return DetectionReader(options, class_names=label_names or (), tracker=open_tracker(options))

@@ -32,6 +32,7 @@ _COMMITTED = (
     "hand_points",
     "face_points",
     "no_landmarks",
+    "movenet_multipose",
 )
 
 

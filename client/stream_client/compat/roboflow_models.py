@@ -64,7 +64,7 @@ class ServableModel:
         if not session.servable.is_graph:  # OVMS streams to graphs only
             self.server = replace(self.server, transport=replace(self._transport, api="unary"))
             session = self.server.connect().session
-        reader = DetectionReader(self._options, class_names=self._names, tracker=open_tracker(self._options.tracker))
+        reader = DetectionReader(self._options, class_names=self._names, tracker=open_tracker(self._options))
         image = np.zeros((_WARM_UP_SIDE, _WARM_UP_SIDE, 3), np.uint8)
         width, height = session.image_format.width, session.image_format.height
         if width is not None and height is not None:

@@ -5,23 +5,29 @@ import numpy.typing as npt
 
 from stream_client.tracking.candidates import Array
 
-_POSITION, _VELOCITY = 1 / 20, 1 / 160
-"""Standard deviations over the box's height: of a position, and of a velocity's change from one frame to the next.
+_MEASURED, _PLACE, _VELOCITY = 1 / 20, 1 / 40, 1 / 80
+"""Standard deviations over the box's height: of a detection, of a place beyond what the velocity explains, and of a
+velocity's change, the latter two over a frame of 1/30 s.
 
-Those of SORT's successors (deep_sort/kalman_filter.py), for frames of 1/30 s.
+SORT's successors have 1/20, 1/20 and 1/160 (deep_sort/kalman_filter.py): too slow for somebody who turns round while
+frames are dropped.
 """
 _FRAMES = 30.0
 _Vector = npt.NDArray[np.float64]
 
 
 class Motion:
-    """A Kalman filter of constant velocity for the center and the size of a box, each number by itself."""
+    """A Kalman filter for the center and the size of a box, each number by itself.
+
+    The velocity drifts as white noise of the acceleration makes it (Bar-Shalom, Li and Kirubarajan, "Estimation with
+    Applications to Tracking and Navigation", 6.2.2), so that many short steps and a long one are alike.
+    """
 
     def __init__(self, box: Array) -> None:
         self._place = _numbers(box)
         self._speed = np.zeros(4)  # a frame of 1/30 s
         spread = self._place[3]
-        self._variance: _Vector = np.full(4, (2 * _POSITION * spread) ** 2)
+        self._variance: _Vector = np.full(4, (2 * _MEASURED * spread) ** 2)
         self._speed_variance: _Vector = np.full(4, (10 * _VELOCITY * spread) ** 2)
         self._shared: _Vector = np.zeros(4)  # covariance of place and speed
 
@@ -35,20 +41,22 @@ class Motion:
         """Go on for so long."""
         frames = seconds * _FRAMES
         spread = max(self._place[3], 1e-3)
+        drift, wander = (_VELOCITY * spread) ** 2, (_PLACE * spread) ** 2
         self._place = self._place + self._speed * frames
         self._variance = (
             self._variance
             + 2 * frames * self._shared
             + frames**2 * self._speed_variance
-            + frames * (_POSITION * spread) ** 2
+            + frames**3 / 3 * drift
+            + frames * wander
         )
-        self._shared = self._shared + frames * self._speed_variance
-        self._speed_variance = self._speed_variance + frames * (_VELOCITY * spread) ** 2
+        self._shared = self._shared + frames * self._speed_variance + frames**2 / 2 * drift
+        self._speed_variance = self._speed_variance + frames * drift
 
     def correct(self, box: Array) -> None:
         """Take a detection."""
         measured = _numbers(box)
-        total = self._variance + (_POSITION * max(self._place[3], 1e-3)) ** 2
+        total = self._variance + (_MEASURED * max(self._place[3], 1e-3)) ** 2
         gain, speed_gain = self._variance / total, self._shared / total
         error = measured - self._place
         self._place = self._place + gain * error

@@ -10,7 +10,7 @@ from stream_client.frames import Detections, Image, Tensor
 from stream_client.tracking.bytetrack import ByteTrack
 from stream_client.tracking.candidates import Array, Candidates, suppress
 from stream_client.tracking.layouts import arrays_of, find_layout, read_layout
-from stream_client.tracking.options import DetectionOptions, LayoutName, TrackerName
+from stream_client.tracking.options import DetectionOptions, LayoutName
 from stream_client.tracking.tracker import Tracker
 
 Size = tuple[int, int]
@@ -109,9 +109,14 @@ class DetectionReader:
         return np.full(2, 1 / shrunk, np.float32), np.array([round(left), round(top)], np.float32)
 
 
-def open_tracker(name: TrackerName) -> Tracker | None:
-    """The tracker of that name; raises :class:`.ConfigurationError` where its package is missing."""
-    return ByteTrack() if name == "bytetrack" else None
+def open_tracker(options: DetectionOptions) -> Tracker | None:
+    """The tracker of ``options``; raises :class:`.ConfigurationError` where its package is missing.
+
+    Where weak detections are asked for, since the model is never surer, tracks begin with them, too.
+    """
+    if options.tracker == "none":
+        return None
+    return ByteTrack(strong=min(0.5, options.confidence + 0.1), begin=min(0.6, options.confidence + 0.2))
 
 
 def _letterbox(image: Size, canvas: Size) -> tuple[float, float, float]:

@@ -1,6 +1,6 @@
 """Several persons in one image, as tensors with an axis of persons."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from graph_server.graph.calculator import Calculator, Ports, Services
 from graph_server.graph.messages import HolisticPersonsOptions
 from graph_server.graph.node import Node
 from graph_server.graph.packet_types import IMAGE_FRAME, OV_TENSOR
+from graph_server.holistic.person_looks import DetectorName
 from graph_server.holistic.persons import Person, PersonsOptions, PersonsTracker
 from kserve_wire.pictures.drawing import canvas_for, draw, holistic_strokes
 
@@ -22,6 +23,11 @@ PARTS = (33, 21, 21, 468)
 """Landmarks of pose, left hand, right hand and face, in this order."""
 _MOST = 32
 _CLASSIFIER = "pose_classifier"
+_DETECTORS: Mapping[int, DetectorName] = {
+    HolisticPersonsOptions.POSE: "pose",
+    HolisticPersonsOptions.MOVENET: "movenet",
+    HolisticPersonsOptions.AUTO: "auto",
+}
 
 
 @REGISTRY.register("HolisticPersonsCalculator")
@@ -69,7 +75,9 @@ class HolisticPersons(Calculator):
         self._most = options.max_persons
         self._tags = {port.tag for port in node.outputs}
         self._classifier = services.models.get(_CLASSIFIER) if "SCORES" in self._tags else None
-        rules = PersonsOptions(options.max_persons, options.look_every, options.hidden_ms / 1000)
+        rules = PersonsOptions(
+            options.max_persons, options.look_every, options.hidden_ms / 1000, _DETECTORS[options.detector]
+        )
         self._tracker = PersonsTracker(services.models, rules)
 
     @override

@@ -12,10 +12,10 @@ from itertools import combinations
 from typing import TypeVar
 
 from graph_server.holistic.crops import Bytes
+from graph_server.holistic.person_looks import DetectorName, Detectors, Look, Points
 from graph_server.holistic.person_motion import Motion
 from graph_server.holistic.person_track import Identity, Parts, Track, settle
-from graph_server.holistic.person_views import square, views_of
-from graph_server.holistic.pose import Pose, PoseDetector, region_of
+from graph_server.holistic.pose import Pose, region_of
 from graph_server.holistic.regions import ImageSize, Landmarks, Region
 from graph_server.models.copies import PROCESSORS
 from graph_server.models.repository import Models
@@ -42,6 +42,7 @@ class PersonsOptions:
     most: int = 4
     look_every: int = 3
     hidden: float = 2.0
+    detector: DetectorName = "pose"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class PersonsTracker:
     def __init__(self, models: Models, options: PersonsOptions) -> None:
         self._models = models
         self._options = options
-        self._detector = PoseDetector(models.get("pose_detection"))
+        self._detectors = Detectors.open(models, options.detector)
         self._spare = [Parts(models)]
         self._begin()
 
@@ -101,26 +102,29 @@ class PersonsTracker:
         """The regions of the persons that the detector finds, where it has a reason to run."""
         seen, most = len(self._seen), self._options.most
         if not seen:
-            found = self._detector.detect_all(image, most)
-            found = found or self._detector.detect_all(image, most, self._next_view(size))
+            found = self._find(image, self._detectors.looks(size)[0]) or self._find(image, self._next_look(size))
         elif seen < most and len(self._tracks) > seen and self._frame % 2:
-            found = self._detector.detect_all(image, most, self._view_of_hidden(size, timestamp))
+            found = self._find(image, self._look_for_hidden(size, timestamp))
         elif seen < most and self._frame % self._options.look_every == 0:
-            found = self._detector.detect_all(image, most, self._next_view(size))
+            found = self._find(image, self._next_look(size))
         else:
             found = []
         return [region_of(points, size) for points in found]
 
-    def _next_view(self, size: ImageSize) -> Region:
-        views = views_of(size)
-        self._view = (self._view + 1) % len(views)
-        return views[self._view]
+    def _find(self, image: Bytes, look: Look) -> list[Points]:
+        detector, view = look
+        return detector.detect_all(image, self._options.most, view)
 
-    def _view_of_hidden(self, size: ImageSize, timestamp: int) -> Region:
+    def _next_look(self, size: ImageSize) -> Look:
+        looks = self._detectors.looks(size)
+        self._view = (self._view + 1) % len(looks)
+        return looks[self._view]
+
+    def _look_for_hidden(self, size: ImageSize, timestamp: int) -> Look:
         """Where somebody who is hidden may be now; each of them in turn."""
         hidden = [track for track in self._tracks if track.region is None]
         motion = hidden[self._frame // 2 % len(hidden)].identity.motion
-        return square(*motion.at(timestamp), size)
+        return self._detectors.look_at(*motion.at(timestamp), motion.scale, size)
 
     def _follow(self, image: Bytes, size: ImageSize, timestamp: int) -> None:
         """The poses of those who were seen in the last image. Two tracks with one pose are one person's from now on."""

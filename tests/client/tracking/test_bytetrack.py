@@ -7,6 +7,7 @@ import pytest
 from stream_client.errors import ConfigurationError
 from stream_client.frames import Detections
 from stream_client.tracking import ByteTrack
+from stream_client.tracking.motion import Motion
 
 FRAME = 33_333
 
@@ -51,6 +52,27 @@ def test_dropped_frames_do_not_break_a_track() -> None:
     for frame in (*range(20), *range(20, 60, 8)):
         numbers = tracker.update(seen(np.array([box(8.0 * frame)])), frame * FRAME)
     assert numbers.tolist() == [1]
+
+
+def test_somebody_who_turns_round_while_frames_are_dropped_keeps_the_number() -> None:
+    tracker = ByteTrack()
+    for frame in (*range(61), 62, 64, 74):
+        turned = 5.0 * min(frame, 120 - frame)
+        numbers = tracker.update(seen(np.array([box(turned, width=70, height=175)])), frame * FRAME)
+    assert numbers.tolist() == [1]
+
+
+def test_many_short_steps_and_a_long_one_are_alike() -> None:
+    short, long = (Motion(np.array(box(0), np.float32)) for _ in range(2))
+    for motion in (short, long):
+        motion.predict(1 / 30)
+        motion.correct(np.array(box(8), np.float32))
+    for _ in range(10):
+        short.predict(1 / 30)
+    long.predict(10 / 30)
+    for motion in (short, long):
+        motion.correct(np.array(box(120), np.float32))
+    np.testing.assert_allclose(short.box, long.box, rtol=1e-5)
 
 
 def test_a_weak_detection_goes_on_with_a_track_and_begins_none() -> None:

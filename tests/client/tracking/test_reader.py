@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_client.frames import Tensor
+from stream_client.frames import Detections, Tensor
 from stream_client.tracking import DetectionOptions, DetectionReader, to_coco
 from stream_client.tracking.candidates import overlaps, suppress
 from stream_client.tracking.options import Fit
+from stream_client.tracking.reader import open_tracker
 
 
 def yolov10(*rows: tuple[float, ...]) -> dict[str, Tensor]:
@@ -89,6 +90,15 @@ def test_scores_and_boxes_that_are_no_numbers_are_no_detections() -> None:
     assert found.scores.tolist() == [0.5]
 
 
+def test_tracks_begin_with_weak_detections_where_those_are_asked_for() -> None:
+    weak = Detections(np.array([[0, 0, 10, 20]], np.float32), np.array([0.42], np.float32), np.zeros(1, np.int64))
+    for confidence, number in ((0.2, 1), (0.4, -1)):
+        tracker = open_tracker(DetectionOptions(confidence=confidence, tracker="bytetrack"))
+        assert tracker is not None
+        assert tracker.update(weak, 0).tolist() == [number]
+
+
+@settings(deadline=None)
 @given(st.lists(st.tuples(*[st.integers(0, 50)] * 4, st.floats(0, 1)), max_size=15), st.floats(0.1, 0.9))
 def test_no_two_survivors_overlap_and_each_victim_has_a_stronger_rival(
     rows: list[tuple[int, int, int, int, float]], threshold: float

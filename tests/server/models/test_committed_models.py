@@ -25,6 +25,13 @@ def test_a_committed_model_has_the_names_and_shapes_that_the_graph_expects(
     assert list(answer.shape) == [1, len(LABELS)]
 
 
+def test_movenet_takes_an_image_and_gives_six_persons() -> None:
+    model = ov.Core().read_model(str(project_file("models/movenet_multipose/1/movenet_multipose.xml")))
+    (given,), (answer,) = model.inputs, model.outputs
+    assert (given.any_name, list(given.shape)) == ("image", [1, 256, 256, 3])
+    assert (answer.any_name, list(answer.shape)) == ("poses", [1, 6, 56])
+
+
 def test_the_labels_are_the_four_postures() -> None:
     assert LABELS == ["standing", "squatting", "plank", "push-up bottom"]
 
