@@ -3,8 +3,8 @@
     python benchmarks/web_latency.py [--size 640x480] [--seconds 15] [--json FILE]
 
 The camera is a canvas that paints the time as a code, 30 times a second. Each way goes through the application and a
-graph that gives the frame back (`overlay`: the page draws what it has kept; `video`: the server's frame as JPEG). The
-peer is streamlit-webrtc with a callback that gives the frame back: it has no model server to wait for. Browser and
+graph that gives the frame back (`overlay`: the page draws what it has kept; `video`: the server's frame in a video track
+of WebRTC). The peer is streamlit-webrtc with a callback that gives the frame back: it has no model server to wait for. Browser and
 servers share the machine. CPU is that of the application's process (the peer's: Streamlit's) for a drawn frame.
 
 `latency_of_WAY` is p50 over the peer's, `cpu_of_overlay` is H.264 with `overlay` over H.264 with `video`.
@@ -87,7 +87,7 @@ CAMERA = """
 })();
 """
 WATCH_OURS = """
-() => document.getElementById("live").addEventListener("drawn", () => {
+(event) => document.getElementById("live").addEventListener(event, () => {
   const now = clock(), canvas = document.querySelector(".stage canvas");
   shown = [canvas.width, canvas.height];
   ages.push(ageOf(canvas, ...shown, now));
@@ -170,7 +170,9 @@ def ours(browser: Browser, camera: str, size: str, way: str, seconds: float) -> 
             page.get_by_role("button", name="Start the camera").click()
             if sent == "webrtc":
                 page.locator("dd").get_by_text("WebRTC").wait_for()
-            page.evaluate(WATCH_OURS)
+            if back == "video":
+                page.locator("dd").get_by_text("WebRTC, H.264").wait_for()
+            page.evaluate(WATCH_OURS, "picture" if back == "video" else "drawn")
             row = measure(page, process, seconds)
         page.close()
     return row

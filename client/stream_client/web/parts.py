@@ -13,6 +13,7 @@ from stream_client.web.state import State
 from stream_client.web.streams.manager import StreamManager
 from stream_client.web.streams.places import Places
 from stream_client.web.teach.clips import Clips
+from stream_client.web.teach.reader import ClipReader
 from stream_client.web.teach.trainer import TrainCommand, Trainer
 
 
@@ -31,6 +32,7 @@ def open_state(options: WebOptions, port: int, server: ModelServer, train: Train
         sessions, clips = Sessions(options.max_sessions), Clips(folders.shown)
         with (
             StreamManager(places, server, folders.results, max_running=options.max_streams) as streams,
+            ClipReader(clips, server) as reader,
             Trainer(folders.shown, folders.classifiers, train) as trainer,
         ):
-            yield State(options, access, server, folders, places, streams, sessions, clips, trainer)
+            yield State(options, access, server, folders, places, streams, sessions, clips, reader, trainer)

@@ -10,6 +10,7 @@ from stream_client.web.sessions import Sessions
 from stream_client.web.streams.manager import StreamManager
 from stream_client.web.streams.places import Places
 from stream_client.web.teach.clips import Clips
+from stream_client.web.teach.reader import ClipReader
 from stream_client.web.teach.trainer import Trainer
 
 
@@ -27,4 +28,5 @@ class State:
     streams: StreamManager
     sessions: Sessions
     clips: Clips
+    reader: ClipReader
     trainer: Trainer

@@ -12,8 +12,10 @@ from stream_client.errors import ConfigurationError
 from stream_client.frames import Frame, Landmarks, Result
 from stream_client.web.options import WebOptions
 from stream_client.web.teach.clips import MOST_FRAMES, Clip, Clips
+from tests.support.kserve_server import ScriptedServer
+from tests.support.video import write_video
 from tests.support.waiting import wait_until
-from tests.support.web_application import web_application
+from tests.support.web_application import Application, web_application
 
 
 def result(index: int, *, raised: bool, seen: bool = True) -> Result:
@@ -109,6 +111,32 @@ def test_one_class_is_not_enough_and_a_clip_can_be_deleted(tmp_path: Path) -> No
         assert "two classes are the fewest" in refused.json()["detail"]
         assert application.http.delete(f"/api/teach/clips/{clip.id}").status_code == 204
         assert application.http.delete(f"/api/teach/clips/{clip.id}").status_code == 404
+
+
+def test_a_file_that_becomes_no_clip_says_why_and_is_deleted(tmp_path: Path, server: ScriptedServer) -> None:
+    with web_application(server.address) as application:
+        http, upload = application.http, uploaded(application, tmp_path)
+        for label, id, reason in (("up", "0" * 16, "no such upload"), ("../up", upload, "name of a class")):
+            answer = http.post("/api/teach/clips", json={"label": label, "upload": id})
+            assert (answer.status_code, reason in answer.json()["detail"]) == (400, True)
+        assert http.post("/api/teach/clips", json={"label": "up", "upload": upload}).status_code == 202
+        wait_until(lambda: not state_of(http)["reading"])
+        assert "no model or graph named 'holisticLandmarks'" in state_of(http)["problem"]
+        assert (state_of(http)["clips"], http.get("/api/uploads").json()) == ([], [])
+
+
+def test_the_end_of_the_application_ends_the_reading_of_a_file(tmp_path: Path) -> None:
+    with web_application() as application:
+        upload = uploaded(application, tmp_path)
+        assert application.http.post("/api/teach/clips", json={"label": "up", "upload": upload}).status_code == 202
+        second = application.http.post("/api/teach/clips", json={"label": "up", "upload": upload})
+        assert (second.status_code, "another file" in second.json()["detail"]) == (400, True)
+    wait_until(lambda: not application.state.reader.reads)  # a call that connects is bounded, not interrupted
+
+
+def uploaded(application: Application, tmp_path: Path) -> str:
+    with write_video(tmp_path / "clip.mp4", frames=3).open("rb") as file:
+        return str(application.http.post("/api/uploads", files={"file": ("clip.mp4", file)}).json()["id"])
 
 
 def test_the_end_of_the_application_ends_a_training(tmp_path: Path) -> None:

@@ -53,6 +53,13 @@ export async function api(path, options = {}) {
   throw new Error(first ?? `the application answers ${answer.status}`);
 }
 
+/** Upload a video file. Its `input_stream` names it in the settings of a stream. */
+export function upload(file) {
+  const body = new FormData();
+  body.append("file", file);
+  return api("/api/uploads", { method: "POST", body });
+}
+
 /** POST a value as JSON. */
 export function post(path, value) {
   return api(path, {

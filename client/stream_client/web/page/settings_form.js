@@ -1,5 +1,5 @@
 // A form of a run's settings, made from their JSON Schema.
-import { api, element } from "/dom.js";
+import { api, element, upload } from "/dom.js";
 
 const FIRST = ["name", "input_stream", "output_stream", "model_name", "labels_output", "landmarks_output"];
 
@@ -9,9 +9,11 @@ export class SettingsForm {
     this.submit = submit;
     this.problem = element("p", { className: "problem", role: "status" });
     this.fields = element("div");
+    this.file = element("input", { type: "file", accept: "video/*", onchange: () => this.take(this.file.files[0]) });
     this.element = element("form", { onsubmit: (event) => this.send(event) },
       element("h2", { textContent: title }), this.fields,
-      element("div", { className: "controls" }, element("button", { className: "main", textContent: button })),
+      element("div", { className: "controls" }, element("button", { className: "main", textContent: button }),
+        element("label", {}, "or read a file of yours", this.file)),
       this.problem);
     this.build();
   }
@@ -36,6 +38,19 @@ export class SettingsForm {
       element("details", {}, element("summary", { textContent: group }),
         element("div", { className: "settings" }, ...fields)));
     this.fields.append(first, ...rest);
+  }
+
+  /** Upload a file, and name it as the input. */
+  async take(file) {
+    if (!file) return;
+    this.problem.textContent = `${file.name} is uploaded …`;
+    try {
+      const { input_stream: name } = await upload(file);
+      this.fields.querySelector("[name=input_stream]").value = name;
+      this.problem.textContent = "";
+    } catch (error) {
+      this.problem.textContent = error.message;
+    }
   }
 
   async send(event) {

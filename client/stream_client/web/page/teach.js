@@ -1,5 +1,5 @@
 // The Teach part: name a class, hold the button, move. Then train, and the classifier labels the live picture.
-import { api, element, post } from "/dom.js";
+import { api, element, post, upload } from "/dom.js";
 
 export class TeachPart {
   constructor(section, live) {
@@ -14,7 +14,9 @@ export class TeachPart {
       onpointerup: () => this.end(),
       onpointercancel: () => this.end(),
     });
+    this.file = element("input", { type: "file", accept: "video/*", onchange: () => this.take(this.file.files[0]) });
     this.problem = element("p", { className: "problem", role: "status" });
+    this.reading = element("p");
     this.place = element("div");
     this.clips = element("div", { className: "clips" });
     this.classifier = element("input", { value: "mine", maxLength: 40 });
@@ -24,8 +26,9 @@ export class TeachPart {
     this.text = element("pre");
     section.append(
       element("p", { textContent: "Start the camera, name a class, and hold the button while you show it. Two classes are the fewest; a class wants some clips of a few seconds each. Frames stay in memory: landmarks alone are kept." }),
-      element("div", { className: "controls" }, live.twin, element("label", {}, "Class", this.name), this.hold),
-      this.problem,
+      element("div", { className: "controls" }, live.twin, element("label", {}, "Class", this.name), this.hold,
+        element("label", {}, "or a video of it", this.file)),
+      this.problem, this.reading,
       element("div", { className: "columns" }, this.place, this.clips),
       element("div", { className: "controls" },
         element("label", {}, "Classifier", this.classifier),
@@ -67,6 +70,35 @@ export class TeachPart {
     this.live.record(null);
   }
 
+  /** Make a clip of a video file. */
+  async take(file) {
+    if (!file) return;
+    this.problem.textContent = "";
+    this.reading.textContent = `${file.name} is uploaded …`;
+    try {
+      const picture = firstPicture(file);
+      const id = await this.sendClip(file);
+      this.wasReading = true;
+      this.thumbnails.set(id, await picture);
+    } catch (error) {
+      this.problem.textContent = error.message;
+      this.reading.textContent = "";
+    }
+    this.file.value = "";
+    this.refresh();
+  }
+
+  /** The id of the clip that the file becomes. A file that becomes none is not kept. */
+  async sendClip(file) {
+    const uploaded = await upload(file);
+    try {
+      return (await post("/api/teach/clips", { label: this.name.value.trim(), upload: uploaded.id })).id;
+    } catch (error) {
+      await api(`/api/uploads/${uploaded.id}`, { method: "DELETE" });
+      throw error;
+    }
+  }
+
   recorded(clip) {
     if (clip === null) this.problem.textContent = "nobody was seen: step into the picture, and hold the button for longer";
     else this.thumbnails.set(clip.id, this.picture);
@@ -97,6 +129,9 @@ export class TeachPart {
       this.showClips(state.clips);
     }
     this.button.disabled = state.training === "running";
+    if (this.wasReading && !state.reading && state.problem) this.problem.textContent = state.problem;
+    if (state.reading || this.wasReading) this.reading.textContent = state.reading ? "Landmarks of the video are looked for …" : "";
+    this.wasReading = state.reading;
     const links = state.training === "done" ? [link("/api/teach/model", "ONNX"), " ", link("/api/teach/report", "report")] : [];
     const said = { none: "", running: "Training …", done: `${state.classifier} is trained: `, failed: "The training failed:" };
     this.state.replaceChildren(said[state.training], ...links);
@@ -131,6 +166,24 @@ export class TeachPart {
       this.problem.textContent = error.message;
     }
     this.refresh();
+  }
+}
+
+/** The first picture of a video file, small; undefined where this browser cannot play it. */
+async function firstPicture(file) {
+  const video = element("video", { muted: true, src: URL.createObjectURL(file) });
+  try {
+    await new Promise((resolve, reject) => {
+      video.onloadeddata = resolve;
+      video.onerror = reject;
+    });
+    const canvas = element("canvas", { width: 160, height: Math.round((160 * video.videoHeight) / video.videoWidth) });
+    canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
+    return canvas.toDataURL("image/jpeg", 0.7);
+  } catch {
+    return undefined;
+  } finally {
+    URL.revokeObjectURL(video.src);
   }
 }
 

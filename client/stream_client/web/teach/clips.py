@@ -76,8 +76,9 @@ class Recorder:
     def __init__(self, clips: Clips, label: str) -> None:
         self._clips = clips
         self._label = label
-        self._id = secrets.token_hex(6)
-        self._sink = LandmarksSink(clips.root / label / f"{self._id}.jsonl")
+        self.id = secrets.token_hex(6)
+        """That of the clip which it becomes."""
+        self._sink = LandmarksSink(clips.root / label / f"{self.id}.jsonl")
         self._lock = threading.Lock()
         self._open = False
         self._ended = False
@@ -102,9 +103,9 @@ class Recorder:
         with self._lock:
             self._ended = True
             self._sink.close()
-        clip = Clip(self._id, self._label, self._seen, self._total)
+        clip = Clip(self.id, self._label, self._seen, self._total)
         if not self._seen:
-            (self._clips.root / self._label / f"{self._id}.jsonl").unlink(missing_ok=True)
+            (self._clips.root / self._label / f"{self.id}.jsonl").unlink(missing_ok=True)
             return None
         self._clips.keep(clip)
         return clip

@@ -24,13 +24,33 @@ class ClipValue(BaseModel):
 
 
 class TeachState(BaseModel):
-    """The clips, the folder that keeps their landmarks, and the training: its classifier and what it says."""
+    """The clips, the folder that keeps their landmarks, and the training: its classifier and what it says.
+
+    ``reading``: a file becomes a clip now. ``problem`` says why the last one became none.
+    """
 
     folder: str
     clips: list[ClipValue]
+    reading: bool
+    problem: str
     training: TrainingState
     classifier: str
     text: str
+
+
+class ClipRequest(BaseModel):
+    """A class, and the id of an upload that shows it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    label: Annotated[str, Field(max_length=100)]
+    upload: Annotated[str, Field(max_length=16)]
+
+
+class CreatedClip(BaseModel):
+    """The id of a clip that will be there."""
+
+    id: str
 
 
 class TrainingRequest(BaseModel):
@@ -45,7 +65,7 @@ class TrainingRequest(BaseModel):
 def router(state: State) -> APIRouter:
     """The routes."""
     made = APIRouter(prefix="/api/teach", tags=["teach"])
-    clips, trainer = state.clips, state.trainer
+    clips, reader, trainer = state.clips, state.reader, state.trainer
 
     @made.get("")
     def teach() -> TeachState:
@@ -55,10 +75,19 @@ def router(state: State) -> APIRouter:
             clips=[
                 ClipValue(id=each.id, label=each.label, frames=each.frames, total=each.total) for each in clips.all()
             ],
+            reading=reader.reads,
+            problem=reader.problem,
             training=trainer.state,
             classifier=trainer.name,
             text=trainer.text(),
         )
+
+    @made.post(
+        "/clips", status_code=202, responses={400: {"description": "no such upload, no name of a class, or not now"}}
+    )
+    def clip(request: ClipRequest) -> CreatedClip:
+        """Make a clip of an uploaded video, of up to 3000 frames. The file is deleted once it is read."""
+        return CreatedClip(id=reader.start(request.label, state.places.upload(request.upload)))
 
     @made.delete("/clips/{id}", status_code=204, responses={404: {"description": "there is no such clip"}})
     def delete(id: _Id) -> None:
