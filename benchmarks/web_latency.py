@@ -3,9 +3,10 @@
     python benchmarks/web_latency.py [--size 640x480] [--seconds 15] [--json FILE]
 
 The camera is a canvas that paints the time as a code, 30 times a second. Each way goes through the application and a
-graph that gives the frame back (`overlay`: the page draws what it has kept; `video`: the server's frame in a video track
-of WebRTC). The peer is streamlit-webrtc with a callback that gives the frame back: it has no model server to wait for. Browser and
-servers share the machine. CPU is that of the application's process (the peer's: Streamlit's) for a drawn frame.
+graph that gives the frame back (`overlay`: the page draws what it has kept; `video`: the server's frame in a video
+track of WebRTC). The peer is streamlit-webrtc with a callback that gives the frame back: it has no model server to wait
+for. Browser and servers share the machine. CPU is that of the application's process (the peer's: Streamlit's) for a
+drawn frame.
 
 `latency_of_WAY` is p50 over the peer's, `cpu_of_overlay` is H.264 with `overlay` over H.264 with `video`.
 """
