@@ -44,7 +44,7 @@ _KEEPALIVE = {
     "grpc.keepalive_timeout_ms": 10_000,
     "grpc.http2.max_pings_without_data": 0,
 }
-# gRPC unpacks messages before anybody sees them: 250 KB become 256 MiB, for which all others wait a second.
+# gRPC unpacks messages before anybody sees them: 125 KB become 128 MiB, for which all others wait half a second.
 _ONLY_PLAIN = {"grpc.compression_enabled_algorithms_bitset": 1}
 
 

@@ -56,7 +56,7 @@ def json_bodies(short: bool) -> Sequence[Figure]:
 
 def json_answers(short: bool) -> Sequence[Figure]:
     """A frame in binary whose answer is asked for as JSON."""
-    size = (24 if short else 240) * MIB // 3 * 3
+    size = (24 if short else 120) * MIB // 3 * 3
     head = json.dumps(
         {
             "inputs": [{"name": "image", "datatype": "UINT8", "shape": [1, size // 3, 3]}],
@@ -91,7 +91,7 @@ def large_frames(short: bool) -> Sequence[Figure]:
 
 def headers(short: bool) -> Sequence[Figure]:
     """Messages of many empty fields, each of which becomes an object."""
-    sizes = (8, 15) if short else (8, 15, 60, 240)
+    sizes = (8, 15) if short else (8, 15, 60, 120)
     contents = delimited_tag(ModelInferRequest.InferInputTensor.CONTENTS_FIELD_NUMBER)
     inputs = delimited_tag(ModelInferRequest.INPUTS_FIELD_NUMBER)
     start = ModelInferRequest(model_name="passThrough").SerializeToString()
@@ -106,7 +106,7 @@ def headers(short: bool) -> Sequence[Figure]:
 
 def compressed(short: bool) -> Sequence[Figure]:
     """Messages of a few hundred kilobytes that gRPC unpacks to the largest that is allowed."""
-    size, number = (30, 8) if short else (250, 24)
+    size, number = (30, 8) if short else (120, 24)
     data = infer(size=size * MIB // 3 * 3).SerializeToString()
     with attacked_server("--grpc_memory_quota", str(256 * MIB)) as server:
         in_parallel(number, lambda _: call(server.grpc, data, compression=grpc.Compression.Gzip))

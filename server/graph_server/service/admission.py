@@ -24,8 +24,8 @@ class Limits:
     """Calls at once, each of which holds a thread."""
     sessions: int = 32
     """Sessions at once, each of which holds a graph."""
-    message_bytes: int = 256 << 20
-    """The largest message, in bytes. Two RGBA frames of 8K would not fit."""
+    message_bytes: int = 128 << 20
+    """The largest message, in bytes: an RGBA frame of 8K fits."""
     memory_bytes: int = 2 << 30
     """Bytes of frames in graphs and of unary requests: OVMS's default quota."""
     queued_packets: int = 100
