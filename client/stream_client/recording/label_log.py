@@ -9,7 +9,7 @@ from stream_client.recording.index import RecordingIndex
 
 @dataclass(slots=True)
 class _Span:
-    row: int
+    begin: float
     last: float
     score: float
 
@@ -30,22 +30,22 @@ class LabelLog:
     def update(self, clock: float, result: Result) -> None:
         """Take the labels of a frame; ``clock`` in seconds since 1970."""
         for name in [name for name, span in self._spans.items() if abs(clock - span.last) > self.GAP]:
-            self._save(self._spans.pop(name))
+            self._save(name, self._spans.pop(name))
         for label in _labels(result):
             span = self._spans.get(label.name)
             if span is None:
-                row = self._index.label_begins(self._stream, label.name, clock, label.score)
-                self._spans[label.name] = _Span(row, clock, label.score)
+                span = self._spans[label.name] = _Span(clock, clock, label.score)
+                self._save(label.name, span)
             else:
                 span.last, span.score = clock, max(span.score, label.score)
 
     def save(self) -> None:
         """Write down how long the spans that last have lasted so far."""
-        for span in self._spans.values():
-            self._save(span)
+        for name, span in self._spans.items():
+            self._save(name, span)
 
-    def _save(self, span: _Span) -> None:
-        self._index.label_lasts(span.row, span.last, span.score)
+    def _save(self, name: str, span: _Span) -> None:
+        self._index.label(self._stream, name, span.begin, span.last, span.score)
 
 
 def _labels(result: Result) -> Iterator[Label]:

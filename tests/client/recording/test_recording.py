@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timezone
 from fractions import Fraction
 from pathlib import Path
@@ -17,9 +18,9 @@ import numpy as np
 import pytest
 
 from stream_client.errors import ConfigurationError, SinkError
-from stream_client.frames import Frame, Result, StreamInfo
+from stream_client.frames import Frame, Label, Result, StreamInfo
 from stream_client.publishing.options import SinkOptions
-from stream_client.recording.index import FILE
+from stream_client.recording.index import FILE, RecordingIndex
 from stream_client.recording.options import RecordingOptions
 from stream_client.recording.sink import RecordingSink
 from stream_client.sources.file import FileSource
@@ -57,6 +58,10 @@ def record(sink: RecordingSink, results: Iterator[Result], info: StreamInfo = IN
             assert sink.write(result)
     finally:
         sink.close()
+
+
+def labeled(result: Result, name: str) -> Result:
+    return replace(result, label=Label(name, 0.9, {}))
 
 
 def files(folder: Path) -> list[str]:
@@ -237,6 +242,44 @@ def test_a_stream_is_recorded_by_one_run_at_a_time(tmp_path: Path) -> None:
     first.close()
     second.open(INFO)
     second.close()
+
+
+def test_an_index_that_is_removed_is_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The segment that is open, and the labels that last, are in the new one, beside those of another stream."""
+    sink, other = recording(tmp_path, pattern="%Y-%m-%d/%H-%M-%S.mp4"), RecordingIndex(tmp_path)
+    sink.open(INFO)
+    for result in frames(20):
+        sink.write(labeled(result, "falling"))
+    (tmp_path / FILE).unlink()
+    other.label("hall", "standing", NOON, NOON + 1, 0.5)
+    other.finish(other.begin("hall", tmp_path / "hall.mp4", NOON), NOON + 1, 30, 1000)
+    for result in frames(20, 20):
+        sink.write(labeled(result, "falling"))
+    sink.close()
+    other.close()
+    assert [(path, frames) for path, _, _, frames, _ in rows(tmp_path)] == [
+        ("hall.mp4", 30),
+        ("2026-03-03/12-00-00.mp4", 30),
+        ("2026-03-03/12-00-01.mp4", 10),
+    ]
+    with closing(sqlite3.connect(tmp_path / FILE)) as database:
+        spans = list(database.execute("SELECT stream, label, end > begin FROM labels ORDER BY stream"))
+    assert spans == [("door", "falling", 1), ("hall", "standing", 1)]
+    said = [record.getMessage() for record in caplog.records if "was removed: it is made again" in record.getMessage()]
+    assert len(said) == 2  # once by each that had it open
+
+
+def test_a_full_disk_is_said_with_a_remedy(tmp_path: Path) -> None:
+    index = RecordingIndex(tmp_path)
+    index._database.execute("PRAGMA max_page_count = 1")
+
+    def fill() -> None:
+        for number in range(1000):
+            index.label("door", "falling" * 100, NOON + number, NOON + number, 1.0)
+
+    with pytest.raises(SinkError, match=r"index\.sqlite: database or disk is full: make room there.*keep_size"):
+        fill()
+    index.close()
 
 
 def test_an_index_that_is_none_is_named(tmp_path: Path) -> None:
