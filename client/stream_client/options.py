@@ -69,6 +69,14 @@ class RunOptions:
         default=0.0, metadata=setting("end after so long", unit="s", minimum=0, otherwise="no limit")
     )
     enforce_fps: float | None = field(default=None, metadata=setting("limit on the frames a second", above=0))
+    weight: float = field(
+        default=1.0,
+        metadata=setting(
+            "share of a full server among the streams of a fleet: twice the weight is twice the server's time",
+            minimum=0.01,
+            maximum=100,
+        ),
+    )
     on_server_loss: ServerLossPolicy = field(default="retry", metadata=setting("reconnect, or end the run"))
     reconnect_timeout: float | None = field(
         default=None,

@@ -15,7 +15,7 @@ from stream_client.cli.parser import Parser
 from stream_client.cli.setting_flags import add_settings
 from stream_client.cli.status import status_of
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
-from stream_client.errors import ConfigurationError
+from stream_client.errors import ConfigurationError, ConnectError, ServerStartError
 from stream_client.fleet.cluster.connection import connected
 from stream_client.fleet.cluster.fleet import ClusterFleet, check_plan
 from stream_client.fleet.engine import EngineOptions
@@ -87,7 +87,7 @@ def run(arguments: Sequence[str]) -> None:
     flags = build_parser().parse_args(arguments)
     log(flags.verbose)
     plans = read_plans(flags.streams)
-    asked = [(name, wanted) for verb, wanted in _VERBS.items() for name in getattr(flags, verb)]
+    asked = _asked(flags, plans)
     engine = read(EngineOptions, vars(flags))
     with _states(flags.streams, flags.state) as states, ExitStack() as stack:
         if engine.engine == "ray" and not asked and (flags.status or flags.drain or flags.stop):
@@ -101,19 +101,34 @@ def run(arguments: Sequence[str]) -> None:
             _run(flags, plans, states)
 
 
+def _asked(flags: argparse.Namespace, plans: Sequence[StreamPlan]) -> Mapping[str, Wanted]:
+    """What is asked of each stream."""
+    verbs: dict[str, str] = {}
+    for verb in _VERBS:
+        for name in getattr(flags, verb):
+            check_stream(name, plans, verb)
+            if verbs.setdefault(name, verb) != verb:
+                raise ConfigurationError(f"stream {name!r} is also to {verbs[name]}: ask for one of them", option=verb)
+    return {name: _VERBS[verb] for name, verb in verbs.items()}
+
+
 def _run(flags: argparse.Namespace, plans: Sequence[StreamPlan], states: FleetStates) -> None:
     stopping = threading.Event()
     previous = {number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with ExitStack() as stack:
-            fleet = _fleet(flags, plans, stack, stopping)
+            server = _server(flags, plans, stack)
+            fleet = _fleet(flags, plans, server, stack, stopping)  # its processes start meanwhile
             stack.enter_context(fleet)
+            if server is not None:
+                print("waiting for the embedded graph server", file=sys.stderr, flush=True)
+                server.start()
             problems = _apply(fleet, plans, states.wanted())
             if problems:
                 name, problem = next(iter(problems.items()))
                 raise ConfigurationError(f"stream {name!r}: {problem}")
             _serve_metrics(fleet, read(MetricsOptions, vars(flags)), stack)
-            _watch(fleet, flags.streams, plans, states, flags.status_every, stopping)
+            _watch(fleet, server, flags.streams, plans, states, flags.status_every, stopping)
             print(_shown(fleet), file=sys.stderr, flush=True)
             if isinstance(fleet, ClusterFleet):
                 print("the streams go on in the cluster: --stop ends them", file=sys.stderr, flush=True)
@@ -123,7 +138,11 @@ def _run(flags: argparse.Namespace, plans: Sequence[StreamPlan], states: FleetSt
 
 
 def _fleet(
-    flags: argparse.Namespace, plans: Sequence[StreamPlan], stack: ExitStack, stopping: threading.Event
+    flags: argparse.Namespace,
+    plans: Sequence[StreamPlan],
+    server: EmbeddedServer | None,
+    stack: ExitStack,
+    stopping: threading.Event,
 ) -> AnyFleet:
     engine = read(EngineOptions, vars(flags))
     if engine.engine == "ray":
@@ -135,7 +154,7 @@ def _fleet(
             except ConfigurationError as error:
                 raise ConfigurationError(f"stream {plan.name!r}: {error.message}", option=error.option) from error
         return ClusterFleet(stack.enter_context(connected(engine.cluster)), flags.streams.stem, stopping.is_set)
-    complete = _server(plans, read(EmbeddedOptions, vars(flags)), stack)
+    complete = _completing(server)
     if flags.workers is None:
         return Fleet(complete)
     if not 1 <= flags.workers <= _MOST_WORKERS:
@@ -163,12 +182,8 @@ def _states(streams: Path, given: Path | None) -> FleetStates:
         return FleetStates(IN_MEMORY)
 
 
-def _steer(
-    states: FleetStates, plans: Sequence[StreamPlan], asked: Sequence[tuple[str, Wanted]], *, show: bool
-) -> None:
-    for name, _ in asked:
-        check_stream(name, plans)
-    for name, wanted in asked:
+def _steer(states: FleetStates, plans: Sequence[StreamPlan], asked: Mapping[str, Wanted], *, show: bool) -> None:
+    for name, wanted in asked.items():
         states.want(name, wanted)
     streams = states.status_now()
     if streams is None:
@@ -179,14 +194,19 @@ def _steer(
         print("\n".join([status_table(streams or ()), *gone]))
 
 
-def _server(plans: Sequence[StreamPlan], options: EmbeddedOptions, stack: ExitStack) -> Complete:
-    """One embedded server for all streams that name no other, if there are such."""
-    if all(plan.settings.get("grpc_address") for plan in plans):
-        return lambda settings: settings
-    server = stack.enter_context(EmbeddedServer(options))
+def _server(flags: argparse.Namespace, plans: Sequence[StreamPlan], stack: ExitStack) -> EmbeddedServer | None:
+    """One embedded server for all streams that name no other, if there are such. It starts, and is not waited for."""
+    if flags.engine == "ray" or all(plan.settings.get("grpc_address") for plan in plans):
+        return None
+    server = EmbeddedServer(read(EmbeddedOptions, vars(flags)))
+    stack.callback(server.close)
+    server.launch()
+    return server
 
+
+def _completing(server: EmbeddedServer | None) -> Complete:
     def complete(settings: Settings) -> Settings:
-        if settings.get("grpc_address"):
+        if settings.get("grpc_address") or server is None:
             return settings
         model = run_transport(settings).model_name or KNOWN_GRAPHS[0]
         labels = server.label_files.get(model)
@@ -209,6 +229,7 @@ def _serve_metrics(fleet: AnyFleet, options: MetricsOptions, stack: ExitStack) -
 
 def _watch(
     fleet: AnyFleet,
+    server: EmbeddedServer | None,
     path: Path,
     plans: Sequence[StreamPlan],
     states: FleetStates,
@@ -219,6 +240,8 @@ def _watch(
     seen, wanted, shown = _state(path), states.wanted(), 0.0
     while not stopping.wait(_LOOK_SECONDS):
         shown += _LOOK_SECONDS
+        if server is not None:
+            _keep_alive(server)
         changed = _state(path) != seen
         if changed:
             seen = _state(path)
@@ -241,6 +264,16 @@ def _watch(
             print(_shown(fleet), file=sys.stderr, flush=True)
         if status and all(each.state in _OVER for each in status):
             return
+
+
+def _keep_alive(server: EmbeddedServer) -> None:
+    """Start a server again that has ended; streams find it at the same address."""
+    try:
+        server.revive(_LOOK_SECONDS)
+    except ConnectError:  # it starts still
+        pass
+    except ServerStartError as error:
+        logger.warning("%s", error)
 
 
 def _read_again(path: Path, plans: Sequence[StreamPlan]) -> Sequence[StreamPlan]:

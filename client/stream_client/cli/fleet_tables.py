@@ -25,7 +25,7 @@ def cluster_table(streams: Sequence[PlacedStatus]) -> str:
     for each in sorted(streams, key=lambda each: (each.node, each.status.name)):
         status = each.status
         row = (
-            *(f"{each.address} {each.node[:8]}" if each.node else "-", status.name, status.state),
+            *(f"{each.address} {each.node[:8]}" if each.node else "-", status.name, state_of(status)),
             f"{status.rate:.1f}",
             "-" if status.latency is None else f"{1000 * status.latency:.0f}",
             "-" if each.cores is None else f"{each.cores:.2f}",
@@ -37,15 +37,25 @@ def cluster_table(streams: Sequence[PlacedStatus]) -> str:
 
 
 def status_table(streams: Sequence[StreamStatus]) -> str:
-    """A row for each stream."""
-    header = ("stream", "state", "frames/s", "latency ms", "delivered", "dropped", "failed", "restarts", "problem")
+    """A row for each stream. ``share`` is of the server's recent time for all streams of a process."""
+    header = (
+        *("stream", "state", "frames/s", "latency ms", "delivered", "dropped", "failed", "share", "restarts"),
+        "problem",
+    )
     rows = [
         (
-            *(each.name, each.state, f"{each.rate:.1f}"),
+            *(each.name, state_of(each), f"{each.rate:.1f}"),
             "-" if each.latency is None else f"{1000 * each.latency:.0f}",
-            *(str(number) for number in (each.delivered, each.dropped, each.failed, each.restarts)),
+            *(str(number) for number in (each.delivered, each.dropped, each.failed)),
+            "-" if each.share is None else f"{each.share:.0%}",
+            str(each.restarts),
             each.problem[:80],
         )
         for each in streams
     ]
     return table(header, rows)
+
+
+def state_of(stream: StreamStatus) -> str:
+    """What it does, and what it waits for."""
+    return f"{stream.state}, waits for {stream.waits_for}" if stream.waits_for else stream.state

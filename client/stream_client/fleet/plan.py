@@ -60,11 +60,13 @@ def plans_of(text: str, where: str) -> tuple[StreamPlan, ...]:
     return parse_plans(document, where)
 
 
-def check_stream(name: str, plans: Iterable[StreamPlan]) -> None:
-    """Raise :class:`.ConfigurationError` for a stream that is not among ``plans``."""
+def check_stream(name: str, plans: Iterable[StreamPlan], option: str | None = None) -> None:
+    """Raise :class:`.ConfigurationError` for a stream that is not among ``plans``; ``option`` is where it was named."""
     names = [plan.name for plan in plans]
     if name not in names:
-        raise ConfigurationError(f"there is no stream {name!r} in the file: {', '.join(names)}"[:500])
+        near = get_close_matches(name, names, 1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+        raise ConfigurationError(f"there is no stream {name!r} in the file; {hint}"[:500], option=option)
 
 
 def parse_plans(document: Mapping[str, object], where: str) -> tuple[StreamPlan, ...]:

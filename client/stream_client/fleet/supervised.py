@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +14,7 @@ from stream_client.errors import StreamClientError
 from stream_client.fleet.newest import Newest
 from stream_client.fleet.plan import StreamPlan
 from stream_client.frames import Result
+from stream_client.monitoring.connections import ConnectionSummary
 from stream_client.monitoring.statistics import NamedStatistics
 from stream_client.pipeline.shared_servers import SharedServers
 from stream_client.plain_text import one_line
@@ -42,6 +43,9 @@ class StreamStatus:
     ``rate`` is of delivered frames a second, ``latency`` the median in seconds, ``None`` before the first frame.
     ``restarts`` counts failed runs, ``problem`` says why the last one failed. ``label`` is that of the newest frame
     that has one, ``score`` its score in 0…1; ``None`` before.
+    ``share`` is its part of its server's recent time for all streams of the process, 0…1, ``None`` if unknown.
+    ``waits_for`` is what has not answered yet, or was lost: ``the source``, ``the server``, an output's name; empty if
+    nothing.
     """
 
     name: str
@@ -55,6 +59,8 @@ class StreamStatus:
     problem: str
     label: str | None = None
     score: float | None = None
+    share: float | None = None
+    waits_for: str = ""
 
 
 class SupervisedStream:
@@ -149,9 +155,10 @@ class SupervisedStream:
         """The stream now."""
         snapshot = self.statistics.snapshot()
         ledger, label = snapshot.ledger, self._newest.label
+        state = self._state()
         return StreamStatus(
             self.plan.name,
-            self._state(),
+            state,
             ledger.delivered,
             sum(ledger.dropped.values()),
             sum(ledger.failed.values()),
@@ -161,6 +168,8 @@ class SupervisedStream:
             self._problem,
             None if label is None else label.name,
             None if label is None else label.score,
+            snapshot.share,
+            _waits_for(state, snapshot.connections),
         )
 
     def _state(self) -> StreamState:
@@ -221,3 +230,12 @@ class SupervisedStream:
     def _note(self, text: str) -> None:
         self._history.append((time.time(), text))
         logger.info("%s: %s", self.plan.name, text)
+
+
+def _waits_for(state: StreamState, connections: Mapping[str, ConnectionSummary]) -> str:
+    if state not in ("starting", "running", "paused"):
+        return ""
+    away = [name for name, connection in connections.items() if connection.state in ("connecting", "lost")]
+    if not away and state == "starting" and "source" in connections:
+        away = ["server"]  # the source is open, and the server is asked what it serves
+    return ", ".join(f"the {name}" if name in ("source", "server") else redact(name) for name in away)

@@ -44,6 +44,9 @@ class Observer:
     def replicas(self, read: Callable[[], Sequence[ReplicaSnapshot]], /) -> None:
         """A run begins: ``read`` gives its replicas, none where there is one server, at any later moment."""
 
+    def share(self, read: Callable[[], float | None], /) -> None:
+        """A run with others at its server begins: ``read`` gives its part of the server's recent time, 0…1."""
+
     def events(self, read: Callable[[], EventsSnapshot], /) -> None:
         """A run begins: ``read`` gives the counts of its events at any later moment."""
 

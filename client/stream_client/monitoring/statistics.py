@@ -97,7 +97,7 @@ class StatisticsSnapshot:
     """A run so far. Durations are in seconds.
 
     ``ledger`` has the counts of frames, ``outputs`` those at each output, ``events`` those of events. ``replicas`` is
-    empty with one server.
+    empty with one server. ``share`` is the part of the server's recent time, 0…1, where streams share one.
     ``stages``, ``sink_writes`` and ``sink_waits`` map names to histograms.
     ``window_full`` is how long the window was full while a frame waited for it. ``shortest_round_trip`` is ``inf``
     before the first answer. ``camera_latency`` is from the camera's own capture time to delivery.
@@ -115,6 +115,7 @@ class StatisticsSnapshot:
     ledger: LedgerSnapshot
     outputs: Mapping[str, OutputSnapshot]
     replicas: Sequence[ReplicaSnapshot]
+    share: float | None
     events: EventsSnapshot
     bytes_sent: int
     bytes_received: int
@@ -151,6 +152,7 @@ class Statistics(Observer):
         self._ledger: Callable[[], LedgerSnapshot] | None = None
         self._outputs: Callable[[], Mapping[str, OutputSnapshot]] = dict
         self._replicas: Callable[[], Sequence[ReplicaSnapshot]] = tuple
+        self._share: Callable[[], float | None] = lambda: None
         self._events: Callable[[], EventsSnapshot] = EventsSnapshot
         self._stages = {stage: Histogram() for stage in STAGES}
         self._latency = Histogram()
@@ -181,6 +183,7 @@ class Statistics(Observer):
         # Asked for without our lock: the run holds its own while it calls us.
         ledger = LedgerSnapshot() if self._ledger is None else self._ledger()
         outputs, replicas, events = self._outputs(), self._replicas(), self._events()
+        share = self._share()
         with self._lock:
             return StatisticsSnapshot(
                 stream=self._stream,
@@ -194,6 +197,7 @@ class Statistics(Observer):
                 ledger=ledger,
                 outputs=outputs,
                 replicas=replicas,
+                share=share,
                 events=events,
                 bytes_sent=self._bytes_sent,
                 bytes_received=self._bytes_received,
@@ -233,6 +237,10 @@ class Statistics(Observer):
     def replicas(self, read: Callable[[], Sequence[ReplicaSnapshot]]) -> None:
         """Note where they are."""
         self._replicas = read
+
+    def share(self, read: Callable[[], float | None]) -> None:
+        """Note where it is."""
+        self._share = read
 
     def events(self, read: Callable[[], EventsSnapshot]) -> None:
         """Note where their counts are."""

@@ -16,6 +16,7 @@ from stream_client.monitoring.ledger import Ledger
 from stream_client.monitoring.observer import Observer
 from stream_client.options import DamagePolicy, DropPolicy, RunOptions
 from stream_client.pipeline.connector import Connector
+from stream_client.pipeline.credits import OwnCredits, StreamCredits
 from stream_client.pipeline.dispatcher import Dispatcher
 from stream_client.pipeline.exchange import Exchange
 from stream_client.pipeline.flow import LONG_QUEUE, SHORT_QUEUE, AdaptiveWindow, FixedWindow, Window, frame_queue
@@ -161,7 +162,12 @@ def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callback
         convert = processing.converter(session, small_frames)
         builder = processing.builder(session, small_frames, info.start, connection.label_files)
         workers = [SinkWorker(sink, observer, callbacks.on_sink_ended) for sink in sinks]
-        exchange = _exchange(options, info, session.servable, observer, processing.output_name, workers)
+        credits = plan.server.credits(options.weight)
+        exchange = _exchange(options, info, session.servable, observer, processing.output_name, workers, credits)
+        if credits is not None:
+            opened.callback(credits.leave)
+            credits.on_wake(exchange.wake)
+            observer.share(credits.share)
         observer.started(info.name, session.servable.name, exchange.snapshot)
         observer.outputs(lambda: {worker.name: worker.output() for worker in workers})
         observer.replicas(plan.server.replicas)
@@ -237,6 +243,7 @@ def _exchange(
     observer: Observer,
     image_output: str | None,
     workers: Sequence[SinkWorker],
+    credits: StreamCredits | None,
 ) -> Exchange:
     policy = options.drop_policy or ("latest" if info.live else "block")
     joiner = Joiner(
@@ -248,21 +255,24 @@ def _exchange(
     )
     return Exchange(
         frame_queue(policy),
-        _window(options, policy),
+        _window(options, policy, credits),
         joiner,
         Ledger(),
         observer,
+        credits=credits or OwnCredits(),
         resend=not info.live and options.on_server_loss == "retry",
         sink_queues=lambda: {worker.name: worker.depth for worker in workers},
     )
 
 
-def _window(options: RunOptions, policy: DropPolicy) -> Window:
+def _window(options: RunOptions, policy: DropPolicy, credits: StreamCredits | None) -> Window:
     """Under ``latest`` latency counts, under ``block`` throughput."""
     if options.max_inflight == "auto":
         waiting = SHORT_QUEUE if policy == "latest" else LONG_QUEUE
-        return AdaptiveWindow(waiting=waiting, latency_target=options.latency_target)
-    return FixedWindow(options.max_inflight)
+        adaptive = AdaptiveWindow(waiting=waiting, latency_target=options.latency_target)
+        return adaptive if credits is None else credits.widen(adaptive)
+    fixed = FixedWindow(options.max_inflight)
+    return fixed if credits is None else credits.heard_by(fixed)
 
 
 def _check_landmarks(processing: Processing, sinks: Sequence[Sink], servable: Servable) -> None:

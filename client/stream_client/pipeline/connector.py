@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stream_client.embedded import EmbeddedServer
+from stream_client.pipeline.credits import StreamCredits
 from stream_client.pipeline.embedded_transport import EmbeddedTransport
 from stream_client.pipeline.shared_servers import SharedServers
 from stream_client.replicas.pool import Replicas
@@ -63,6 +64,12 @@ class Connector:
         if self.transport.address.startswith("unix:"):
             return None
         return LineProbe(self.transport, report, OWN_CHANNELS if self.shared is None else self.shared.probes)
+
+    def credits(self, weight: float) -> StreamCredits | None:
+        """Credits for a stream of ``weight``; ``None`` where it shares its server with no other."""
+        if self.shared is None or isinstance(self.transport, Session):
+            return None
+        return self.shared.credits(self.transport).join(weight)
 
     @property
     def wire(self) -> Wire:

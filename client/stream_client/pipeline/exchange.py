@@ -11,6 +11,7 @@ from stream_client.frames import Frame, Stamps
 from stream_client.monitoring.ledger import Ledger, LedgerSnapshot
 from stream_client.monitoring.observer import FlowSnapshot, Observer
 from stream_client.pipeline.answers import Answers
+from stream_client.pipeline.credits import Credits, OwnCredits
 from stream_client.pipeline.flow import FrameQueue, Window
 from stream_client.pipeline.joiner import Joiner
 from stream_client.pipeline.outgoing import Outgoing
@@ -26,7 +27,7 @@ class Exchange:
     """A monitor: every method is atomic, those that wait say so. Owns no thread.
 
     With ``resend`` a frame that is not answered in time does not fail: the server counts as lost, and the sender may
-    carry the frame over to a new session.
+    carry the frame over to a new session. ``credits`` are what the stream has of those that it shares with others.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Exchange:
         ledger: Ledger,
         observer: Observer,
         *,
+        credits: Credits = OwnCredits(),  # noqa: B008 - without state
         resend: bool = False,
         sink_queues: Callable[[], Mapping[str, int]] = dict,
         clock: Callable[[], float] = time.monotonic,
@@ -48,9 +50,10 @@ class Exchange:
         self._observer = observer
         self._sink_queues = sink_queues
         self._clock = clock
+        self._credits = credits
         self._changed = threading.Condition()
         self._session = SessionState()
-        self._outgoing = Outgoing(queue, window, joiner, self._session)
+        self._outgoing = Outgoing(queue, window, joiner, self._session, credits)
         self._answers = Answers(joiner, window, ledger, self._session, resend=resend)
         self._phase = RunPhase.READING
         self._dispatching = 0  # frames in the dispatcher's hands
@@ -105,11 +108,10 @@ class Exchange:
     def next_step(self) -> Step:
         """Wait for what the sender has to do."""
         with self._changed:
-            while True:
-                step = self._step()
-                if step is not None:
-                    return step
-                self._changed.wait()
+            while (step := self._step()) is None:
+                self._changed.wait(self._credits.look_seconds if self._outgoing.kept_back else None)
+        self._credits.wake_others()
+        return step
 
     def _step(self) -> Step | None:
         now = self._clock()
@@ -154,7 +156,7 @@ class Exchange:
                 return
             self._outgoing.converted()
             self._ledger.fail(reason)
-            self._changed.notify_all()
+            self._report()
 
     def server_lost(self, error: StreamClientError) -> None:
         """What was sent and not answered waits for a new session, however long that takes, or has failed."""
@@ -190,6 +192,7 @@ class Exchange:
             if isinstance(event, Answer):
                 self._observer.bytes_received(event.size)
             self._report()
+        self._credits.wake_others()
         if wrong is not None:
             logger.warning("%s; such answers are ignored", wrong)
 
@@ -200,12 +203,18 @@ class Exchange:
 
         Delivered ones count once :meth:`dispatched` is called for them, the others at once.
         """
+        ready = self._wait_settled()
+        self._credits.wake_others()
+        return ready
+
+    def _wait_settled(self) -> list[Settled] | None:
         with self._changed:
             while True:
                 now = self._clock()
                 if self._answers.server_overdue(now):
                     self._changed.notify_all()
                 ready = self._answers.settled(now)
+                self._credits.hold(self._outgoing.in_flight)
                 if ready:
                     self._dispatching += sum(settled.outcome == "delivered" for settled in ready)
                     self._report()
@@ -254,6 +263,8 @@ class Exchange:
 
         ``kept``: as many of the results that outputs took can be read again; ``None``: all of them.
         """
+        self._credits.leave()
+        self._credits.wake_others()
         with self._changed:
             if self._phase is RunPhase.CLOSED:
                 return
@@ -298,6 +309,11 @@ class Exchange:
         """Whether the server has answered any frame of the newest session."""
         return self._session.has_answered
 
+    def wake(self) -> None:
+        """Look again whether a frame may be sent."""
+        with self._changed:
+            self._changed.notify_all()
+
     def show(self) -> None:
         """Report the counts to the observer as they are now."""
         with self._changed:
@@ -326,4 +342,5 @@ class Exchange:
             sink_queues=self._sink_queues(),
         )
         self._observer.gauges(counts)
+        self._credits.hold(self._outgoing.in_flight)
         self._changed.notify_all()

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 
+from stream_client.pipeline.credits import Credits
 from stream_client.pipeline.flow import FrameQueue, Window
 from stream_client.pipeline.joiner import Joiner
 from stream_client.pipeline.phases import RunPhase, SessionPhase, SessionState
@@ -17,16 +18,28 @@ class Outgoing:
     a slow sink, so that the transport's thread never has to wait.
     """
 
-    def __init__(self, queue: FrameQueue, window: Window, joiner: Joiner, session: SessionState) -> None:
+    def __init__(
+        self, queue: FrameQueue, window: Window, joiner: Joiner, session: SessionState, credits: Credits
+    ) -> None:
+        self.kept_back = False
+        """Whether a frame waits for a credit."""
         self._queue = queue
         self._window = window
         self._joiner = joiner
         self._session = session
+        self._credits = credits
         self._resends: deque[Request] = deque()
         self._converting = 0  # frames in the sender's hands: neither in the queue nor in the joiner
 
     def next_step(self, phase: RunPhase, dispatching: int, now: float) -> Step | None:
         """The next step, or ``None`` while there is none; ``dispatching`` frames are on their way to the sinks."""
+        self.kept_back = False
+        step = self._next_step(phase, dispatching, now)
+        if not (self.kept_back or isinstance(step, SendFrame)):
+            self._credits.withdraw()
+        return step
+
+    def _next_step(self, phase: RunPhase, dispatching: int, now: float) -> Step | None:
         session = self._session
         all_sent = phase is not RunPhase.READING and not len(self._queue) and not self._resends
         all_settled = all_sent and not self._joiner.unsettled
@@ -38,14 +51,21 @@ class Outgoing:
             return Lost(session.loss)
         if self._resends:
             return Resend(self._resends.popleft())
-        frame = self._queue.take() if self._may_send(dispatching) else None
-        if frame is not None:
-            self._converting += 1
-            return SendFrame(frame, now)
+        if len(self._queue) and self._may_send(dispatching):
+            frame = self._queue.take() if self._credits.take() else None
+            if frame is not None:
+                self._converting += 1
+                return SendFrame(frame, now)
+            self.kept_back = True
         if all_sent and session.phase is SessionPhase.OPEN:
             session.finish()
             return Finish()
         return None
+
+    @property
+    def in_flight(self) -> int:
+        """Frames that have a credit: in the sender's hands, or unanswered in a session that is not lost."""
+        return self._converting + (0 if self._session.loss else self._joiner.in_flight)
 
     def converted(self) -> None:
         """A frame has left the sender's hands: it became a request, or could not."""

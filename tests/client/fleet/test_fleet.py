@@ -3,16 +3,20 @@
 import io
 import os
 import signal
+import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from stream_client.cli.fleet import main as fleet_command
+from stream_client.cli.fleet_tables import status_table
 from stream_client.errors import ConfigurationError
 from stream_client.fleet.fleet import Fleet
 from stream_client.fleet.plan import StreamPlan, parse_plans, read_plans
@@ -20,6 +24,7 @@ from stream_client.fleet.states import FleetStates
 from stream_client.fleet.supervised import StreamStatus
 from tests.support.client import run_here
 from tests.support.kserve_server import ScriptedServer, image_and_label
+from tests.support.ports import free_port
 from tests.support.rtsp_server import PATTERN, RtspServer
 from tests.support.video import write_video
 from tests.support.waiting import wait_until
@@ -174,13 +179,53 @@ def test_what_is_paused_and_removed_stays_so_over_a_restart(tmp_path: Path, pass
             assert set(states.wanted()) == {"one"}
 
 
-def test_a_stream_that_is_not_in_the_file_cannot_be_paused(tmp_path: Path) -> None:
+def test_what_cannot_be_asked_of_a_fleet_is_refused_with_the_flag(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "streams.toml"
-    path.write_text("[streams.one]\ninput_stream = 0\n")
-    done = run_here("fleet", path, "--pause", "two")
-    assert done.returncode == 2
-    assert "there is no stream 'two' in the file: one" in done.stderr
-    assert "no fleet runs with this file now" in run_here("fleet", path, "--pause", "one").stderr
+    path.write_text("[streams.door]\ninput_stream = 0\n[streams.hall]\ninput_stream = 1\n")
+    for asked, problem in (
+        (("--pause", "cellar"), "there is no stream 'cellar' in the file; there are door, hall (--pause)"),
+        (("--remove", "dor"), "there is no stream 'dor' in the file; did you mean door? (--remove)"),
+        (
+            ("--pause", "hall", "--resume", "hall"),
+            "stream 'hall' is also to pause: ask for one of them (--resume)",
+        ),
+    ):
+        assert fleet_command([str(path), *asked]) == 2
+        assert problem in capsys.readouterr().err
+    with FleetStates(path.with_suffix(".state.sqlite")) as states:
+        assert states.wanted() == {}
+    assert fleet_command([str(path), "--pause", "door"]) == 0
+    assert "no fleet runs with this file now" in capsys.readouterr().err
+
+
+def test_the_table_says_what_a_stream_waits_for(rtsp: RtspServer, pass_through_server: str) -> None:
+    silent = socket.create_server(("127.0.0.1", 0))  # it takes connections and says nothing
+    away = f"127.0.0.1:{free_port()}"
+    with silent, Fleet() as fleet:
+        fleet.add(plan("silent", f"rtsp://127.0.0.1:{silent.getsockname()[1]}/a", pass_through_server))
+        fleet.add(plan("no server", rtsp.url("a"), away, connect_timeout=3))
+        fleet.add(plan("good", rtsp.url("b"), pass_through_server))
+        wait_until(lambda: status(fleet, "good").delivered)
+        wait_until(lambda: status(fleet, "no server").waits_for == "the server")
+        assert status(fleet, "silent").waits_for == "the source"
+        assert status(fleet, "good").waits_for == ""
+        text = status_table(fleet.status())
+    assert "starting, waits for the source" in text
+
+
+def test_states_of_another_version_are_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite"
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(
+            "CREATE TABLE wanted (name TEXT PRIMARY KEY, state TEXT NOT NULL);"
+            "INSERT INTO wanted VALUES ('door', 'paused'); CREATE TABLE status (name, state, PRIMARY KEY (name));"
+        )
+    with FleetStates(path) as states:
+        states.report([StreamStatus("door", "paused", 1, 2, 3, 0.0, None, 0, "", share=0.5)], {})
+        assert states.wanted() == {"door": "paused"}
+        assert states.status_now() == [StreamStatus("door", "paused", 1, 2, 3, 0.0, None, 0, "", share=0.5)]
 
 
 def test_a_file_of_states_that_is_none_is_named(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ CALLS: dict[str, tuple[object, ...]] = {
     "outputs": (dict,),
     "replicas": (tuple,),
     "events": (EventsSnapshot,),
+    "share": (lambda: 0.5,),
     "source_read": (0.1,),
     "entered": (),
     "delivered": (None,),

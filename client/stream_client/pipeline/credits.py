@@ -1,0 +1,203 @@
+"""Credits: each is leave to have one frame in flight. The streams of a process that use the same servers share them."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from stream_client.pipeline.flow import Window
+from stream_client.pipeline.shares import LOOK_SECONDS, Member, Shares
+
+
+class Credits(Protocol):
+    """Those of one stream. Safe from any thread."""
+
+    @property
+    def look_seconds(self) -> float | None:
+        """How long to wait for a credit before asking again; ``None``: until something changes."""
+
+    def take(self) -> bool:
+        """Whether a frame may be sent, which then has a credit. Else ``wake`` is called when it may."""
+
+    def withdraw(self) -> None:
+        """There is nothing to send now."""
+
+    def hold(self, in_flight: int) -> None:
+        """So many frames have a credit."""
+
+    def wake_others(self) -> None:
+        """Let those go on who have got a credit meanwhile. Call it with no lock held."""
+
+    def leave(self) -> None:
+        """Give everything back, at the end. Safe twice."""
+
+
+class OwnCredits:
+    """For a stream that shares with no other: its window alone decides."""
+
+    @property
+    def look_seconds(self) -> float | None:
+        """No frame waits."""
+        return None
+
+    def take(self) -> bool:
+        """Always."""
+        return True
+
+    def withdraw(self) -> None:
+        """Nothing to do."""
+
+    def hold(self, in_flight: int) -> None:
+        """Nothing to do."""
+
+    def wake_others(self) -> None:
+        """There are none."""
+
+    def leave(self) -> None:
+        """Nothing to do."""
+
+
+class SharedCredits:
+    """Those of all streams that use the same servers. Safe from any thread."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._shares = Shares()
+        self._wakes: dict[Member, Callable[[], object]] = {}
+
+    def join(self, weight: float) -> "StreamCredits":
+        """The credits of a new stream."""
+        with self._lock:
+            return StreamCredits(self, self._shares.join(weight))
+
+    # --- for StreamCredits
+
+    def take(self, member: Member) -> bool:
+        """See :meth:`Credits.take`."""
+        with self._lock:
+            return self._shares.ask(member, self._clock())
+
+    def withdraw(self, member: Member) -> None:
+        """See :meth:`Credits.withdraw`."""
+        with self._lock:
+            self._shares.withdraw(member)
+
+    def hold(self, member: Member, in_flight: int) -> None:
+        """See :meth:`Credits.hold`."""
+        with self._lock:
+            self._shares.hold(member, in_flight, self._clock())
+
+    def answered(self, member: Member, round_trip: float) -> None:
+        """See :meth:`.Shares.answered`."""
+        with self._lock:
+            self._shares.answered(member, round_trip, self._clock())
+
+    def allowance(self, member: Member) -> int:
+        """See :meth:`.Shares.allowance`."""
+        with self._lock:
+            return self._shares.allowance(member, self._clock())
+
+    def share(self, member: Member) -> float | None:
+        """See :meth:`.Shares.share`."""
+        with self._lock:
+            return self._shares.share(member, self._clock())
+
+    def wake(self) -> None:
+        """See :meth:`Credits.wake_others`."""
+        with self._lock:
+            wakes = [self._wakes[member] for member in self._shares.next(self._clock()) if member in self._wakes]
+        for wake in wakes:
+            wake()
+
+    def on_wake(self, member: Member, wake: Callable[[], object]) -> None:
+        """Call ``wake`` when ``member``, which waits, may send."""
+        with self._lock:
+            self._wakes[member] = wake
+
+    def leave(self, member: Member) -> None:
+        """See :meth:`Credits.leave`."""
+        with self._lock:
+            self._wakes.pop(member, None)
+            self._shares.leave(member, self._clock())
+
+
+class StreamCredits:
+    """Implements :class:`Credits`."""
+
+    def __init__(self, shared: SharedCredits, member: Member) -> None:
+        self._shared = shared
+        self._member = member
+
+    @property
+    def look_seconds(self) -> float | None:
+        """Others may have fallen silent meanwhile."""
+        return LOOK_SECONDS
+
+    def on_wake(self, wake: Callable[[], object]) -> None:
+        """Call ``wake``, from any thread and with no lock held, when a frame that had to wait may be sent."""
+        self._shared.on_wake(self._member, wake)
+
+    def take(self) -> bool:
+        """In turn with the other streams."""
+        return self._shared.take(self._member)
+
+    def withdraw(self) -> None:
+        """Leave the turn to others."""
+        self._shared.withdraw(self._member)
+
+    def hold(self, in_flight: int) -> None:
+        """What is held beyond is given back."""
+        self._shared.hold(self._member, in_flight)
+
+    def wake_others(self) -> None:
+        """Call what they gave to :meth:`on_wake`."""
+        self._shared.wake()
+
+    def leave(self) -> None:
+        """Out of turn for ever."""
+        self._shared.leave(self._member)
+
+    def share(self) -> float | None:
+        """The stream's part of the servers' recent time, 0…1; ``None`` before the first answer to any stream."""
+        return self._shared.share(self._member)
+
+    def heard_by(self, window: Window) -> Window:
+        """The same window; answers tell what the stream's frames cost."""
+        return HeardWindow(window, self._shared, self._member)
+
+    def widen(self, window: Window) -> Window:
+        """The same, but turns decide instead of the window while other streams have frames in flight."""
+        return WidenedWindow(window, self._shared, self._member)
+
+
+class HeardWindow:
+    """Implements :class:`~stream_client.pipeline.flow.Window`."""
+
+    def __init__(self, window: Window, shared: SharedCredits, member: Member) -> None:
+        self._window = window
+        self._shared = shared
+        self._member = member
+
+    @property
+    def limit(self) -> int:
+        """The window's own."""
+        return self._window.limit
+
+    def answered(self, round_trip: float, in_flight: int, now: float) -> None:
+        """Both learn from it."""
+        self._window.answered(round_trip, in_flight, now)
+        self._shared.answered(self._member, round_trip)
+
+    def delivered(self, latency: float) -> None:
+        """For the window."""
+        self._window.delivered(latency)
+
+
+class WidenedWindow(HeardWindow):
+    """Implements :class:`~stream_client.pipeline.flow.Window`."""
+
+    @property
+    def limit(self) -> int:
+        """The window's own, or what the stream is allowed beside others."""
+        return max(self._window.limit, self._shared.allowance(self._member))
