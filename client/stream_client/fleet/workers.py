@@ -2,13 +2,13 @@
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from stream_client.errors import ConfigurationError
 from stream_client.fleet.messages import Assignment, Reported
 from stream_client.fleet.plan import StreamPlan
+from stream_client.fleet.spread import spread
 from stream_client.fleet.supervised import Complete, StreamStatus
 from stream_client.fleet.worker_process import WorkerProcess
 from stream_client.monitoring.statistics import Measured
@@ -60,7 +60,7 @@ class WorkerFleet:
                     problems[name] = error.message
         self._plans = {name: plan for name, plan in wanted.items() if name not in problems}
         self._paused = self._paused if paused is None else frozenset(paused)
-        self._spread()
+        self._places = spread(self._places, self._plans, len(self._workers))
         self._assign()
         return problems
 
@@ -96,14 +96,9 @@ class WorkerFleet:
     def _settings(self, name: str) -> Mapping[str, object]:
         return self._complete(self._plans[name].settings)
 
-    def _spread(self) -> None:
-        self._places = {name: place for name, place in self._places.items() if name in self._plans}
-        for name in self._plans:
-            if name not in self._places:
-                load = Counter(self._places.values())
-                self._places[name] = min(range(len(self._workers)), key=lambda number: load[number])
-
 
 def _without_run(name: str, problem: str | None) -> StreamStatus:
     """A stream that its worker does not know yet, or could not start."""
-    return StreamStatus(name, "starting" if problem is None else "stopped", 0, 0, 0, 0.0, None, 0, problem or "")
+    if problem is not None:
+        return StreamStatus(name, "stopped", 0, 0, 0, 0.0, None, 0, problem)
+    return StreamStatus(name, "starting", 0, 0, 0, 0.0, None, 0, "", waits_for="its process")

@@ -35,18 +35,21 @@ class Replicas:
     JUDGE_SECONDS = 0.25
     """Seconds between two looks for slow replicas."""
     MOVE_SECONDS = 2.0
-    """Seconds between two moves of sessions that only even out their numbers."""
+    """Seconds between two moves of sessions that only even out their numbers, where one is enough; where N are needed,
+    an Nth of that."""
 
     def __init__(
         self,
         options: TransportOptions,
         *,
         channels: Channels = OWN_CHANNELS,
+        make: Callable[[TransportOptions, str], Replica] = make_replica,
         chance: random.Random | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.options = options
         self.channels = channels
+        self._make = make
         self.changed: Event[[]] = Event()
         self._chance = chance or random.Random()
         self._clock = clock
@@ -72,7 +75,7 @@ class Replicas:
                 return
             gone = [replica for replica in self._replicas if replica.address not in addresses]
             self._replicas = [
-                known.get(address) or make_replica(self.options, address) for address in dict.fromkeys(addresses)
+                known.get(address) or self._make(self.options, address) for address in dict.fromkeys(addresses)
             ]
             for replica in gone:
                 replica.state = "not_ready"
@@ -228,7 +231,8 @@ class Replicas:
         now = self._clock()
         with self._changed:
             fewest = min((other.load.sessions for other in among if not other.load.slow), default=replica.load.sessions)
-            if replica.load.sessions - fewest < 2 or now - self._evened < self.MOVE_SECONDS:
+            needed = (replica.load.sessions - fewest) // 2
+            if needed < 1 or now - self._evened < self.MOVE_SECONDS / needed:
                 return False
             self._evened = now
             return True

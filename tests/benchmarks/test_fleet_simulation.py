@@ -1,0 +1,29 @@
+"""The fleet in simulated time, in a short form."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+
+def test_every_frame_of_a_simulated_fleet_has_its_end(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    sizes = ("--cameras", "96", "--servers", "16", "--cells", "4", "--processes", "1", "--fps", "2", "--seconds", "24")
+    command = [sys.executable, str(ROOT / "benchmarks" / "fleet_simulation.py"), *sizes, "--json", str(report)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "processor time of the client's components" in done.stdout
+    quarter, whole = json.loads(report.read_text())
+    assert (quarter["cameras"], whole["cameras"]) == (24, 96)
+    for run in (quarter, whole):
+        phases = {each["phase"]: each for each in run["phases"]}
+        ended = sum(each["frames"] for each in run["phases"])
+        assert ended == run["frames"] - run["unended"]
+        assert run["unended"] <= 2 * run["cameras"]  # one that waits, and one in flight
+        assert run["updated"] > 0
+        assert phases["calm"]["dropped"] < 0.1
+        assert phases["killed"]["failed"] > 0
+        assert sum(each["failed"] for name, each in phases.items() if name not in ("killed", "update")) == 0
+        assert set(run["work_us"]) == {"balancing", "flow control", "placement", "watch"}
