@@ -223,8 +223,10 @@ def test_the_servers_drawing_comes_back_as_video_and_another_graph_takes_over(
     image = image_of(page.evaluate(PICTURE))
     assert image.shape == (480, 640, 3)
     assert image.std() > 20
+    assert page.locator(".stage canvas.mirrored").count() == 0  # the label in it can be read
     page.get_by_label("What comes back").select_option("overlay")
     page.locator("dd").get_by_text("landmarks").wait_for()
+    page.locator(".stage canvas.mirrored").wait_for()
     page.get_by_label("Graph").first.select_option("holisticPersons")
     wait_until(lambda: any(each["person"] for each in result(page)["persons"]))
     assert page.locator("#live .problem").inner_text() == ""

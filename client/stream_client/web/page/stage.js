@@ -9,19 +9,13 @@ export class Stage {
     this.label = element("div", { className: "label" });
     this.element = element("div", { className: "stage" }, this.canvas, this.label);
     this.drawn = 0;
-  }
-
-  /** Show it in a mirror. */
-  set mirrored(yes) {
-    this.canvas.classList.toggle("mirrored", yes);
-  }
-
-  get mirrored() {
-    return this.canvas.classList.contains("mirrored");
+    /** Show frames in a mirror. */
+    this.mirrored = false;
   }
 
   /** A frame, and after `painted()` the persons and the label of its result. */
   drawOverlay(frame, result, painted) {
+    this.canvas.classList.toggle("mirrored", this.mirrored);
     this.paint(frame, frame.displayWidth, frame.displayHeight);
     painted();
     drawPersons(this.context, result.persons, this.mirrored);
@@ -30,8 +24,9 @@ export class Stage {
     this.label.textContent = name ? scored({ name, score }) : "";
   }
 
-  /** A picture that the server drew: an ImageBitmap, or a video's present frame. */
+  /** A picture that the server drew: an ImageBitmap, or a video's present frame. It has text, so it is not mirrored. */
   drawPicture(picture, width, height) {
+    this.canvas.classList.remove("mirrored");
     this.paint(picture, width, height);
     this.label.textContent = "";
   }
