@@ -192,13 +192,15 @@ class Person:
     """A person who is followed over frames. ``number`` is theirs for the whole stream, from 1.
 
     ``box`` is left, top, right and bottom of the landmarks of their body, in pixels of the result's image. ``label`` is
-    ``None`` where nothing labels persons.
+    ``None`` where nothing labels persons. ``carried``: the server had no time to look at them in this frame, and moved
+    the landmarks of its last look on.
     """
 
     number: int
     landmarks: Landmarks
     box: tuple[float, float, float, float]
     label: Label | None = None
+    carried: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ import numpy.typing as npt
 from stream_client.errors import ProtocolError
 from stream_client.frames import FACE_POINTS, HAND_POINTS, POSE_POINTS, Detections, Landmarks, Person, Points, Tensor
 
-COUNT, IDS, LANDMARKS, WORLD, REGIONS, SCORES = OUTPUTS = (
-    *("person_count", "person_ids", "person_landmarks"),
-    *("person_world", "person_regions", "person_scores"),
+COUNT, IDS, LANDMARKS, WORLD, REGIONS, CARRIED, SCORES = OUTPUTS = (
+    *("person_count", "person_ids", "person_landmarks", "person_world"),
+    *("person_regions", "person_carried", "person_scores"),
 )
-"""The graph's outputs. Not every graph has regions."""
+"""The graph's outputs. Not every graph has regions, and says who is carried."""
 
 _POINTS = POSE_POINTS + 2 * HAND_POINTS + FACE_POINTS
 _MOST = 64
@@ -47,7 +47,8 @@ def decode_persons(outputs: Mapping[str, Tensor], sent: Size, shown: Size) -> tu
     unit = np.array([shown[0], shown[1], shown[0]], np.float32) * np.float32(sent[1] / shown[1])
     scale = np.array([sent[0], sent[1], sent[0]], np.float32) / unit
     persons = []
-    for number, points, meters in zip(rows.numbers, rows.landmarks, rows.world, strict=True):
+    carried = carried_of(outputs, len(rows.numbers))
+    for number, points, meters, moved in zip(rows.numbers, rows.landmarks, rows.world, carried, strict=True):
         if number < 1 or not np.isfinite(points[:POSE_POINTS]).all() or not np.isfinite(meters).all():
             continue
         placed = points.copy()
@@ -61,8 +62,18 @@ def decode_persons(outputs: Mapping[str, Tensor], sent: Size, shown: Size) -> tu
             right_hand=part(placed, hands[1], HAND_POINTS),
             face=part(placed, POSE_POINTS + 2 * HAND_POINTS, FACE_POINTS),
         )
-        persons.append(Person(int(number), found, box_of(found)))
+        persons.append(Person(int(number), found, box_of(found), carried=moved))
     return tuple(sorted(persons, key=lambda person: person.number))
+
+
+def carried_of(outputs: Mapping[str, Tensor], count: int) -> list[bool]:
+    """For each of ``count`` persons in the frame whether nobody looked at them; raises :class:`.ProtocolError`."""
+    tensor = outputs.get(CARRIED)
+    if tensor is None:
+        return [False] * count
+    if tensor.array.dtype != np.int32 or tensor.array.ndim != 1 or len(tensor.array) < count:
+        raise ProtocolError(f"output {CARRIED!r} of shape {list(tensor.array.shape)} does not fit {count} persons")
+    return [bool(value) for value in tensor.array[:count]]
 
 
 def scores_of(outputs: Mapping[str, Tensor]) -> Mapping[int, npt.NDArray[Any]]:

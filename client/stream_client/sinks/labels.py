@@ -18,7 +18,8 @@ class LabelsSink:
     ``detections``, where they are read, is a list of ``{"class": "person", "score": 0.9, "box":
     [left, top, right, bottom], "track": 3}``: pixels of the shown frame; ``track`` is null without one. ``keypoints``
     is there where the model gives them: [x, y, score] each. ``persons``, where several are seen, is a list of
-    ``{"person": 3, "label": "standing", "score": 0.97, "box": [left, top, right, bottom]}``.
+    ``{"person": 3, "label": "standing", "score": 0.97, "box": [left, top, right, bottom]}``; ``carried`` is there, and
+    true, where the server did not look at them in this frame.
     """
 
     needs_pictures = False
@@ -81,6 +82,8 @@ def _person_row(person: Person) -> dict[str, object]:
     }
     if label is not None and label.repetitions is not None:
         row["repetitions"] = label.repetitions
+    if person.carried:
+        row["carried"] = True
     return row
 
 

@@ -14,7 +14,8 @@ from graph_server.graph.messages import HolisticPersonsOptions
 from graph_server.graph.node import Node
 from graph_server.graph.packet_types import IMAGE_FRAME, OV_TENSOR
 from graph_server.holistic.person_looks import DetectorName
-from graph_server.holistic.persons import Person, PersonsOptions, PersonsTracker
+from graph_server.holistic.person_track import Person
+from graph_server.holistic.persons import PersonsOptions, PersonsTracker
 from kserve_wire.pictures.drawing import canvas_for, draw, holistic_strokes
 
 Array = npt.NDArray[Any]
@@ -43,6 +44,7 @@ class HolisticPersons(Calculator):
       where a part is not seen
     - ``WORLD``: float32 [m, 33, 3] in meters
     - ``REGIONS``: float64 [m, 2], width and height of the region that a drawing takes for its scale, NaN in other rows
+    - ``CARRIED``: int32 [m], 1 where nobody was looked at in this image, and the landmarks were moved on; else 0
     - ``SCORES``: float32 [m, labels] of the model ``pose_classifier``, zeros in other rows
     """
 
@@ -56,6 +58,7 @@ class HolisticPersons(Calculator):
             "LANDMARKS": OV_TENSOR,
             "WORLD": OV_TENSOR,
             "REGIONS": OV_TENSOR,
+            "CARRIED": OV_TENSOR,
             "SCORES": OV_TENSOR,
         }
     )
@@ -68,6 +71,8 @@ class HolisticPersons(Calculator):
             raise ConfigError(f"{node.where()}: max_persons is {options.max_persons}: 1 to {_MOST}")
         if options.look_every < 1 or options.hidden_ms < 0:
             raise ConfigError(f"{node.where()}: look_every is at least 1, and hidden_ms is not below 0")
+        if options.budget_ms < 0 or options.follow_every < 1:
+            raise ConfigError(f"{node.where()}: budget_ms is not below 0, and follow_every is at least 1")
 
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
@@ -76,7 +81,12 @@ class HolisticPersons(Calculator):
         self._tags = {port.tag for port in node.outputs}
         self._classifier = services.models.get(_CLASSIFIER) if "SCORES" in self._tags else None
         rules = PersonsOptions(
-            options.max_persons, options.look_every, options.hidden_ms / 1000, _DETECTORS[options.detector]
+            options.max_persons,
+            options.look_every,
+            options.hidden_ms / 1000,
+            _DETECTORS[options.detector],
+            options.budget_ms / 1000,
+            options.follow_every,
         )
         self._tracker = PersonsTracker(services.models, rules)
 
@@ -100,6 +110,7 @@ class HolisticPersons(Calculator):
         landmarks = np.full((self._most, sum(PARTS), 5), np.nan, np.float32)
         world = np.full((self._most, PARTS[0], 3), np.nan, np.float32)
         regions = np.full((self._most, 2), np.nan, np.float64)
+        carried = np.zeros(self._most, np.int32)
         for row, person in enumerate(persons):
             ids[row] = person.number
             start = 0
@@ -110,8 +121,16 @@ class HolisticPersons(Calculator):
                 start += points
             world[row] = person.pose.world[:, :3]
             regions[row] = person.region.width, person.region.height
+            carried[row] = person.carried
         count = np.array([len(persons)], np.int32)
-        return {"COUNT": count, "IDS": ids, "LANDMARKS": landmarks, "WORLD": world, "REGIONS": regions}
+        return {
+            "COUNT": count,
+            "IDS": ids,
+            "LANDMARKS": landmarks,
+            "WORLD": world,
+            "REGIONS": regions,
+            "CARRIED": carried,
+        }
 
     def _scores(self, persons: Sequence[Person]) -> Array:
         assert self._classifier is not None

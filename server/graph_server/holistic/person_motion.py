@@ -49,6 +49,11 @@ class Motion:
         seconds = min(max(0.0, (time - self.time) / 1e6), _LONGEST_STEP)
         return self.x + self.speed_x * seconds, self.y + self.speed_y * seconds
 
+    @property
+    def pace(self) -> float:
+        """The speed in sizes of the person a second."""
+        return math.hypot(self.speed_x, self.speed_y) / max(self.scale, 1.0)
+
     def distance(self, other: "Motion") -> float:
         """How far the person, who moves on, is from ``other`` at its time, in sizes of the larger of the two."""
         x, y = self.at(other.time)

@@ -4,6 +4,7 @@ MediaPipe's holistic graph sees one person. Here its pose detector gives several
 own region with their own smoothing. With one person in the image the landmarks are those of the holistic graph.
 """
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ from itertools import combinations
 from typing import TypeVar
 
 from graph_server.holistic.crops import Bytes
+from graph_server.holistic.person_budget import LookBudget, Waiting
 from graph_server.holistic.person_looks import DetectorName, Detectors, Look, Points
 from graph_server.holistic.person_motion import Motion
-from graph_server.holistic.person_track import Identity, Parts, Track, settle
+from graph_server.holistic.person_track import Identity, Parts, Person, Track, settle
 from graph_server.holistic.pose import Pose, region_of
 from graph_server.holistic.regions import ImageSize, Landmarks, Region
 from graph_server.models.copies import PROCESSORS
@@ -36,29 +38,16 @@ for each second of it."""
 class PersonsOptions:
     """``most`` persons are followed. The detector looks for further ones in every ``look_every``-th frame.
 
-    After ``hidden`` seconds somebody who comes back is somebody new.
+    After ``hidden`` seconds somebody who comes back is somebody new. Looking at persons takes about ``budget`` seconds
+    a frame, 0: as long as it takes. Each is looked at in every ``follow_every``-th frame at least.
     """
 
     most: int = 4
     look_every: int = 3
     hidden: float = 2.0
     detector: DetectorName = "pose"
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """A person in an image. ``number`` is their own for the whole stream, from 1.
-
-    Landmarks are those of :class:`~graph_server.holistic.pose.Pose` and of the trackers of hands and face. ``region``
-    is that of the next frame, which drawings take for their scale.
-    """
-
-    number: int
-    pose: Pose
-    region: Region
-    left_hand: Landmarks | None
-    right_hand: Landmarks | None
-    face: Landmarks | None
+    budget: float = 0.0
+    follow_every: int = 5
 
 
 class PersonsTracker:
@@ -79,6 +68,7 @@ class PersonsTracker:
     def _begin(self) -> None:
         self._tracks: list[Track] = []
         self._last_number = 0
+        self._budget = LookBudget(self._options.budget, self._options.follow_every)
         self._frame = self._view = 0
         self._executor = ThreadPoolExecutor(max(2, PROCESSORS), thread_name_prefix="persons")
 
@@ -87,10 +77,14 @@ class PersonsTracker:
         size = (image.shape[1], image.shape[0])
         regions = self._look(image, size, timestamp)
         self._frame += 1
+        began = time.perf_counter()
+        self._choose()
         self._follow(image, size, timestamp)
         self._add(image, regions, size, timestamp)
         self._forget(timestamp)
-        return self._persons(image, size, timestamp)
+        persons = self._persons(image, size, timestamp)
+        self._budget.spent(sum(not person.carried for person in persons), time.perf_counter() - began)
+        return persons
 
     # --- poses
 
@@ -126,9 +120,17 @@ class PersonsTracker:
         motion = hidden[self._frame // 2 % len(hidden)].identity.motion
         return self._detectors.look_at(*motion.at(timestamp), motion.scale, size)
 
+    def _choose(self) -> None:
+        """Decide who is looked at in this image."""
+        seen = self._seen
+        chosen = self._budget.choose([Waiting(track.waited, track.identity.motion.pace) for track in seen])
+        for index, track in enumerate(seen):
+            track.looked = index in chosen
+            track.waited = 1 if track.looked else track.waited + 1
+
     def _follow(self, image: Bytes, size: ImageSize, timestamp: int) -> None:
         """The poses of those who were seen in the last image. Two tracks with one pose are one person's from now on."""
-        seen = self._seen
+        seen = [track for track in self._seen if track.looked]
         poses = self._each(lambda track: track.parts.estimator.estimate(image, _region(track)), seen)
         for track, pose in zip(seen, poses, strict=True):
             track.pose = pose
@@ -168,7 +170,7 @@ class PersonsTracker:
                 if hidden is None:
                     self._spare.append(track.parts)
                 continue
-            track.pose = pose
+            track.pose, track.looked, track.waited = pose, True, 1
             if hidden is None:
                 self._make_room()
                 self._last_number += 1
@@ -221,22 +223,27 @@ class PersonsTracker:
 
     def _persons(self, image: Bytes, size: ImageSize, timestamp: int) -> list[Person]:
         smooth: dict[int, Pose] = {}
-        for track in self._tracks:
+        looked = [track for track in self._tracks if track.looked]
+        for track in looked:
             if track.pose is not None:
                 pose = track.smoother.apply(track.pose, size, timestamp)
                 smooth[id(track)], track.region = pose, region_of(pose.auxiliary, size)
         calls: list[Callable[[], Landmarks | None]] = []
-        for track in self._tracks:
+        for track in looked:
             found = smooth.get(id(track))
             landmarks = None if found is None else found.landmarks
             for tracker in (track.parts.left_hand, track.parts.right_hand, track.parts.face):
                 calls.append(partial(tracker.process, image, landmarks))
         results = iter(self._each(lambda call: call(), calls))
         persons = []
-        for track in self._tracks:
+        for track in looked:
             left, right, face = next(results), next(results), next(results)
             if track.region is not None and id(track) in smooth:
-                person = Person(track.identity.number, smooth[id(track)], track.region, left, right, face)
+                track.last = Person(track.identity.number, smooth[id(track)], track.region, left, right, face)
+                persons.append(track.last)
+        for track in self._tracks:
+            if not track.looked and (person := track.carried(size, timestamp)) is not None:
+                track.region = person.region
                 persons.append(person)
         return sorted(persons, key=lambda person: person.number)
 

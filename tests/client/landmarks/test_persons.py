@@ -45,6 +45,18 @@ def test_persons_come_by_number_with_the_parts_that_are_seen() -> None:
     assert first.box == pytest.approx((40, 14, 40, 86))
 
 
+def test_whoever_nobody_looked_at_is_marked() -> None:
+    given = tensors(5, 2)
+    assert [person.carried for person in decode_persons(given, SIZE, SIZE)] == [False, False]
+    given["person_carried"] = Tensor("person_carried", "INT32", np.array([1, 0, 0, 0], np.int32))
+    first, second = decode_persons(given, SIZE, SIZE)
+    assert (first.number, first.carried) == (2, False)
+    assert (second.number, second.carried) == (5, True)
+    given["person_carried"] = Tensor("person_carried", "INT32", np.array([1], np.int32))
+    with pytest.raises(ProtocolError, match="does not fit 2 persons"):
+        decode_persons(given, SIZE, SIZE)
+
+
 def test_landmarks_are_relative_to_the_whole_frame() -> None:
     # A frame of 400x200 was sent as 200x100, padded on its right to 208.
     (person,) = decode_persons(tensors(5), (208, 100), (400, 200))

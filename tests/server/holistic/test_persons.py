@@ -13,8 +13,9 @@ import pytest
 from graph_server.cli.landmarks import LandmarkExtractor, default_models, frames
 from graph_server.holistic.parity import BOUNDS
 from graph_server.holistic.person_motion import Motion
+from graph_server.holistic.person_track import Person
 from graph_server.holistic.person_views import views_of
-from graph_server.holistic.persons import Person, PersonsOptions, PersonsTracker
+from graph_server.holistic.persons import PersonsOptions, PersonsTracker
 from graph_server.holistic.pose import PoseDetector
 from graph_server.holistic.regions import Region
 from graph_server.models.repository import ModelRepository
