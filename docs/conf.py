@@ -37,6 +37,7 @@ autodoc_type_aliases = {
     "TransportLike": "stream_client.client.TransportLike",
     "Postprocess": "stream_client.processing.results.Postprocess",
     "Image": "stream_client.frames.Image",
+    "PlaneFormat": "stream_client.frames.PlaneFormat",
 }
 if version_info < (9,):  # Sphinx for Python 3.10 shows these names without a link
     nitpick_ignore_regex.append((r"py:class", "|".join(autodoc_type_aliases)))

@@ -7,7 +7,7 @@ a stage that changes pixels makes its own array.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Image = npt.NDArray[np.uint8]
 """uint8 [height, width, 3], red, green, blue."""
 Points = npt.NDArray[np.float32]
+PlaneFormat = Literal["nv12", "i420"]
+"""How the two planes of color follow that of brightness: sample by sample, or one after the other."""
 
 POSE_POINTS, HAND_POINTS, FACE_POINTS = 33, 21, 468
 
@@ -75,6 +77,19 @@ class StreamInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Planes:
+    """A frame as video codes it: YUV 4:2:0 of 8 bits in limited range, of an even size.
+
+    ``array`` is uint8 [height * 3 / 2, width]: the rows of brightness, then those of color as ``format`` says.
+    ``matrix`` as in :class:`Color`; never undeclared.
+    """
+
+    format: PlaneFormat
+    array: npt.NDArray[np.uint8]
+    matrix: int
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """One image of the source.
 
@@ -84,7 +99,7 @@ class Frame:
     it; the client sets it. ``capture_time`` is when the camera captured the frame, in microseconds since 1970 by the
     camera's own clock, where it sends that: in RTCP sender reports. ``damaged``: packets of the frame, or of one that
     it is made from, were lost or broken. ``encoded`` is what has to be decoded for a frame that is passed on as it is;
-    until then ``image`` is black, and as large.
+    until then ``image`` is black, and as large. So it is where there are ``planes``, until somebody looks at it.
     """
 
     index: int
@@ -95,6 +110,7 @@ class Frame:
     capture_time: int | None = None
     damaged: bool = False
     encoded: EncodedFrame | None = None
+    planes: Planes | None = None
 
 
 @dataclass(frozen=True, slots=True)

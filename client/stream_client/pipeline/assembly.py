@@ -43,9 +43,10 @@ from stream_client.processing.results import (
 )
 from stream_client.processing.small_frames import SmallFrames, restorer
 from stream_client.sinks.base import LandmarksUser, Sink
-from stream_client.sources.base import Holdable, Passable, Source
+from stream_client.sources.base import GivesPlanes, Holdable, Passable, Source
 from stream_client.tracing.tracer import Tracer
 from stream_client.transport.image_format import ImageFormat
+from stream_client.transport.options import PLANE_WIRES
 from stream_client.transport.servable import Servable
 from stream_client.transport.session import Session
 
@@ -151,6 +152,8 @@ def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callback
         choice = WireChoice(plan.server.wire, options, processing.preprocess)
         if isinstance(plan.source, Passable) and choice.may_pass(connection):
             plan.source.pass_on()
+        if isinstance(plan.source, GivesPlanes) and (planes := PLANE_WIRES.get(plan.server.wire)) is not None:
+            plan.source.give_planes(planes)
         info = reader.open()
         _say_what_is_lost(info)
         choice.check(info)

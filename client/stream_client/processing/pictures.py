@@ -9,6 +9,7 @@ from stream_client.frames import Frame, Image, Tensor
 from stream_client.landmarks.persons import OUTPUTS
 from stream_client.transport.servable import Servable
 from stream_client.util.extras import install_command
+from stream_client.util.planes import PlaneImages
 
 Size = tuple[int, int]
 """Width and height in pixels."""
@@ -24,10 +25,13 @@ class Pictures:
 
     def __init__(self, paint: Painter | None = None) -> None:
         self._decoder = PictureDecoder()
+        self._image = PlaneImages()
         self._paint = paint
 
     def decoded(self, frame: Frame) -> Frame:
         """The frame with pixels. It stays black where they cannot be decoded."""
+        if frame.planes is not None:
+            return replace(frame, image=self._image(frame.planes))
         if frame.encoded is None:
             return frame
         try:

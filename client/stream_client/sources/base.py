@@ -2,7 +2,7 @@
 
 from typing import Protocol, runtime_checkable
 
-from stream_client.frames import Frame, StreamInfo
+from stream_client.frames import Frame, PlaneFormat, StreamInfo
 
 
 @runtime_checkable
@@ -51,3 +51,11 @@ class Passable(Protocol):
 
         :attr:`.StreamInfo.encoded` says whether they do.
         """
+
+
+@runtime_checkable
+class GivesPlanes(Protocol):
+    """A source that can give planes as they were decoded. Optional: others give RGB, of which planes are made."""
+
+    def give_planes(self, wanted: PlaneFormat) -> None:
+        """Give :attr:`.Frame.planes`, where frames allow it; called before :meth:`Source.open`."""

@@ -14,17 +14,17 @@ import av
 import av.error
 
 from stream_client.errors import SourceCodecError, SourceError, SourceNotFoundError
-from stream_client.frames import Frame, StreamInfo
+from stream_client.frames import Frame, PlaneFormat, StreamInfo
 from stream_client.sound import SoundTrack
 from stream_client.sources.decoding import Decoding
 from stream_client.sources.feed import FeedFrame
 from stream_client.sources.passable import can_pass
-from stream_client.sources.passing import image_of
 from stream_client.sources.pixel_bound import DECODER_OPTIONS, bound
+from stream_client.sources.pixels import PixelMaker
 from stream_client.sources.recording import Recording
 from stream_client.util.clock import SteadyClock
 from stream_client.util.container import JOINED, frame_count_of, frame_rate_of, sound_of, video_of
-from stream_client.util.media import ImageOptions, RgbImages
+from stream_client.util.media import ImageOptions
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class FileSource:
         self._decoding = Decoding(self._name, self._frames, lambda: None)
         self._decoding.waits = True
         self._images = images or ImageOptions()
-        self._image = RgbImages(images)
+        self._pixels = PixelMaker(images)
         self._passing = False
         self._aspect: Fraction | None = None
         self._info = StreamInfo(self._path.name if self._path.name != STANDARD_INPUT else self._name, 0, 0)
@@ -61,6 +61,10 @@ class FileSource:
     def pass_on(self) -> None:
         """Pass H.264 on without decoding it, where that can be."""
         self._passing = True
+
+    def give_planes(self, wanted: PlaneFormat) -> None:
+        """Give planes as they were decoded, where that can be."""
+        self._pixels.give_planes(wanted)
 
     def open(self) -> StreamInfo:
         """Open the file and decode its first frame."""
@@ -74,7 +78,7 @@ class FileSource:
                 raise SourceError(f"{self._name}: stopped before the first frame")
             hint = "" if self._path.is_file() else "; an mp4 needs its index at the start: -movflags faststart"
             raise SourceCodecError(f"{self._name} has no frame that can be decoded{hint}", option="source")
-        shape = self._image.shape(first.frame, self._aspect)
+        shape = self._pixels.rgb.shape(first.frame, self._aspect)
         self._started = time.monotonic()
         self._start = SteadyClock().now() if self._realtime else 0
         return replace(
@@ -90,7 +94,7 @@ class FileSource:
     @property
     def unreadable(self) -> int:
         """Frames so far that cannot be converted."""
-        return self._image.skipped
+        return self._pixels.rgb.skipped
 
     def read(self) -> Frame | None:
         """The next frame that can be converted. Raises :class:`.SourceCodecError` at the end where none can."""
@@ -100,17 +104,18 @@ class FileSource:
             assert decoded.time is not None
             if self._realtime:
                 self._decoding.sleep(self._started + decoded.time / 1e6 - time.monotonic())
-            image = image_of(decoded, self._image, self._aspect)
+            pixels = self._pixels(decoded, self._aspect)
             self._index += 1
-            if image is not None:
+            if pixels is not None:
                 timestamp = self._start + decoded.time
                 return Frame(
                     self._index - 1,
                     timestamp,
-                    image,
+                    pixels.image,
                     time.monotonic(),
                     damaged=decoded.damaged,
                     encoded=decoded.encoded,
+                    planes=pixels.planes,
                 )
         self._check_images()
         return None
@@ -124,9 +129,10 @@ class FileSource:
         self._decoding.close()
 
     def _check_images(self) -> None:
-        if 0 < self._index == self._image.skipped and not self._decoding.interrupted:
+        images = self._pixels.rgb
+        if 0 < self._index == images.skipped and not self._decoding.interrupted:
             raise SourceCodecError(
-                f"none of the {self._index} frames of {self._name} can be converted: {self._image.last_error}",
+                f"none of the {self._index} frames of {self._name} can be converted: {images.last_error}",
                 option="source",
             )
 

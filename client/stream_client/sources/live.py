@@ -8,14 +8,14 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 from stream_client.errors import SourceError, SourceTimeoutError
-from stream_client.frames import Frame, StreamInfo
+from stream_client.frames import Frame, PlaneFormat, StreamInfo
 from stream_client.sound import SoundTrack
 from stream_client.sources.decoding import Decoding
 from stream_client.sources.feed import Feed, FeedFrame, FeedSound, PassableFeed
 from stream_client.sources.media_clock import MediaClock
-from stream_client.sources.passing import image_of
+from stream_client.sources.pixels import PixelMaker
 from stream_client.util.clock import SteadyClock
-from stream_client.util.media import ImageOptions, RgbImages
+from stream_client.util.media import ImageOptions
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class LiveSource:
         self._keep_all = False
         self._media_clock = MediaClock()
         self._decoding = Decoding(feed.live.name, self._frames, feed.abort)
-        self._image = RgbImages(images)
+        self._pixels = PixelMaker(images)
         self._last = -1
         self._start = 0
         self._sound: SoundTrack | None = None
@@ -73,6 +73,10 @@ class LiveSource:
             self._feed.pass_on()
             self._decoding.buffered = self.PASSED_BUFFERED
 
+    def give_planes(self, wanted: PlaneFormat) -> None:
+        """Give planes as they were decoded, where that can be. Call this before :meth:`open`."""
+        self._pixels.give_planes(wanted)
+
     def open(self, within: float = math.inf) -> StreamInfo:
         """Connect and wait for the first frame, ``within`` seconds at most."""
         self._decoding.start()
@@ -92,7 +96,7 @@ class LiveSource:
             raise SourceError(f"{self._live.name} ended before the first frame", option="source")
         found = self._feed.properties
         self._sound = found.sound
-        shape = self._image.shape(first.fed.frame, found.sample_aspect_ratio)
+        shape = self._pixels.rgb.shape(first.fed.frame, found.sample_aspect_ratio)
         return StreamInfo(
             self._live.name,
             shape.width,
@@ -111,7 +115,7 @@ class LiveSource:
     @property
     def unreadable(self) -> int:
         """Frames so far that cannot be converted."""
-        return self._image.skipped
+        return self._pixels.rgb.skipped
 
     def read(self) -> Frame | None:
         """Wait for a frame that can be converted. Returns the oldest one kept."""
@@ -119,16 +123,17 @@ class LiveSource:
             self._sound.begin()
         self._wanted.set()
         while (decoded := self._next_decoded()) is not None:
-            image = image_of(decoded.fed, self._image, self._feed.properties.sample_aspect_ratio)
-            if image is not None:
+            pixels = self._pixels(decoded.fed, self._feed.properties.sample_aspect_ratio)
+            if pixels is not None:
                 return Frame(
                     decoded.number,
                     decoded.timestamp,
-                    image,
+                    pixels.image,
                     decoded.captured,
                     capture_time=decoded.fed.capture_time,
                     damaged=decoded.fed.damaged,
                     encoded=decoded.fed.encoded,
+                    planes=pixels.planes,
                 )
         return None
 

@@ -5,23 +5,17 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 import av
 import av.bitstream
 import av.error
-import numpy as np
 
 from kserve_wire.encoded import H264, MOST_HELD, AccessUnit, EncodedFrame
 from kserve_wire.pictures import MAX_PIXELS
 from kserve_wire.pictures.decoder import new_decoder
-from stream_client.frames import Image
-from stream_client.sources.feed import FeedFrame
-from stream_client.util.media import RgbImages
 
 _SEQUENCE_SET = re.compile(rb"\x00\x00\x01[\x07\x27\x47\x67]")
-_BLACK = np.zeros((1, 1, 3), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +130,3 @@ def with_parameter_sets(data: bytes, parameter_sets: bytes) -> bytes:
     """An access unit; a key frame that has no parameter sets of its own gets these."""
     missing = parameter_sets and AccessUnit(0, data).is_key and not _SEQUENCE_SET.search(data)
     return parameter_sets + data if missing else data
-
-
-def image_of(fed: FeedFrame, convert: RgbImages, sample_aspect_ratio: Fraction | None) -> Image | None:
-    """The image of a decoded frame; of one that is passed on, a black one that takes no memory."""
-    if fed.encoded is None:
-        return convert(fed.frame, sample_aspect_ratio)
-    return np.broadcast_to(_BLACK, (fed.frame.height, fed.frame.width, 3))

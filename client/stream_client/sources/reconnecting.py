@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Protocol
 
 from stream_client.errors import SourceAuthenticationError, SourceCodecError, SourceError, SourceTlsError
-from stream_client.frames import Frame, StreamInfo
+from stream_client.frames import Frame, PlaneFormat, StreamInfo
 from stream_client.monitoring.observer import ConnectionState
-from stream_client.sources.base import Holdable, Passable, Source
+from stream_client.sources.base import GivesPlanes, Holdable, Passable, Source
 from stream_client.util.backoff import Backoff
 from stream_client.util.reconnector import Reconnector
 from stream_client.util.retry_plan import RetryPlan
@@ -64,6 +64,7 @@ class ReconnectingSource:
         self._info: StreamInfo | None = None
         self._on_state: Callable[[ConnectionState], None] = lambda state: None
         self._keep_all = self._passing = False
+        self._planes: PlaneFormat | None = None
         self._finite = False
         self._next_index = 0
         self._index_offset = 0
@@ -102,6 +103,10 @@ class ReconnectingSource:
     def pass_on(self) -> None:
         """Pass H.264 on without decoding it, where that can be. Call this before :meth:`open`."""
         self._passing = True
+
+    def give_planes(self, wanted: PlaneFormat) -> None:
+        """Give planes as they were decoded, where that can be. Call this before :meth:`open`."""
+        self._planes = wanted
 
     def open(self) -> StreamInfo:
         """Connect, and wait for the source as long as it takes."""
@@ -168,6 +173,8 @@ class ReconnectingSource:
             connection.keep_all()
         if self._passing and isinstance(connection, Passable):
             connection.pass_on()
+        if self._planes is not None and isinstance(connection, GivesPlanes):
+            connection.give_planes(self._planes)
         with self._lock:
             self._connection = connection
             if self._interrupted.is_set():

@@ -11,10 +11,11 @@ from kserve_wire.pictures import MAX_PIXELS, ROW_ALIGNMENT
 from kserve_wire.pictures.jpeg import decode_image, encode_jpeg, image_size
 from kserve_wire.pictures.rgb import aligned
 from stream_client.errors import BadInputError, ConfigurationError, ProtocolError
-from stream_client.frames import Frame, Image, Tensor
+from stream_client.frames import Frame, Image, PlaneFormat, Planes, Tensor
 from stream_client.transport.datatypes import DATATYPES, dtype_of
 from stream_client.transport.options import Layout
 from stream_client.transport.servable import Servable, TensorSpec
+from stream_client.util.planes import planes_of
 
 _CHANNELS = (1, 3, 4)
 _JPEG_START = b"\xff\xd8"
@@ -27,7 +28,8 @@ class ImageFormat:
     """How a servable takes frames: the input's name, layout, datatype and alignment of the width.
 
     ``height`` and ``width`` are the model's fixed size, or ``None``. Frames for ``BYTES`` are JPEGs of ``quality``, 1
-    to 95; the server aligns the width of what it decodes.
+    to 95; the server aligns the width of what it decodes. With ``planes`` the tensor is uint8 [1, height * 3 / 2,
+    width, 1]; ``height`` is still that of the frame.
     """
 
     name: str
@@ -37,6 +39,7 @@ class ImageFormat:
     height: int | None = None
     width: int | None = None
     quality: int = 90
+    planes: PlaneFormat | None = None
 
     def to_tensor(self, image: Image) -> Tensor:
         """The input tensor for an RGB image: a view where nothing has to change, else one copy.
@@ -45,11 +48,11 @@ class ImageFormat:
         does not take.
         """
         height, width = image.shape[:2]
-        if (self.height or height) != height or (self.width or width) != width:
-            raise BadInputError(
-                f"the model's input {self.name!r} takes images of {self.width or 'any'}x{self.height or 'any'}, "
-                f"the source gives {width}x{height}: convert the source, or take a model with free dimensions"
-            )
+        self._check_size(width, height)
+        if self.planes is not None:
+            if width % 2 or height % 2:
+                raise BadInputError(f"frames of {width}x{height} have no planes of YUV 4:2:0: sizes have to be even")
+            return self._of_planes(planes_of(image, self.planes))
         if self.datatype == "BYTES":
             return encoded_tensor(self.name, jpeg_frame(encode_jpeg(image, self.quality)))
         array: npt.NDArray[Any] = aligned(image, self.alignment)
@@ -58,6 +61,22 @@ class ImageFormat:
         if self.layout != "hwc":
             array = array[None]
         return Tensor(self.name, self.datatype, np.ascontiguousarray(array, dtype=dtype_of(self.datatype)))
+
+    def planes_tensor(self, planes: Planes) -> Tensor:
+        """The input tensor of a frame's planes: a view. Raises :class:`.BadInputError` as :meth:`to_tensor` does."""
+        rows, width = planes.array.shape
+        self._check_size(width, rows * 2 // 3)
+        return self._of_planes(planes.array)
+
+    def _of_planes(self, array: npt.NDArray[np.uint8]) -> Tensor:
+        return Tensor(self.name, "UINT8", array[None, :, :, None])
+
+    def _check_size(self, width: int, height: int) -> None:
+        if (self.height or height) != height or (self.width or width) != width:
+            raise BadInputError(
+                f"the model's input {self.name!r} takes images of {self.width or 'any'}x{self.height or 'any'}, "
+                f"the source gives {width}x{height}: convert the source, or take a model with free dimensions"
+            )
 
     def to_image(self, tensor: Tensor, frame: Frame) -> Image:
         """The RGB image in an output tensor, without the columns that were added as padding.
@@ -100,7 +119,7 @@ class ImageFormat:
             return width + -width % self.alignment, height
         shape = tensor.array.shape[-3:]
         height, width = shape[1:] if self.layout == "nchw" else shape[:2]
-        return width, height
+        return width, height if self.planes is None else height * 2 // 3
 
 
 def encoded_tensor(name: str, frame: EncodedFrame) -> Tensor:
@@ -170,10 +189,42 @@ def image_format(
         )
     if servable.is_graph:
         return ImageFormat(spec.name, layout or "hwc", datatype or "UINT8", alignment=ROW_ALIGNMENT)
+    if spec.datatype == "UINT8" and len(spec.shape) == 4 and spec.shape[3] == 1:
+        raise BadInputError(
+            f"the input {spec.name!r} of {servable.name!r} takes one channel: planes, where the server's color_format "
+            "says NV12 or I420, and else no frames",
+            option="wire",
+            value="nv12",
+        )
     known = spec.datatype if spec.datatype in DATATYPES else "UINT8"
     chosen = layout or _layout(spec)
     height, width = _fixed_size(spec, chosen)
     return ImageFormat(spec.name, chosen, datatype or known, height=height, width=width)
+
+
+def plane_format(servable: Servable, planes: PlaneFormat, *, input_name: str | None) -> ImageFormat:
+    """How a model takes planes. Its metadata says whether it takes any, but not in which order.
+
+    Raises :class:`.BadInputError` for one that takes none, and what :func:`image_format` raises.
+    """
+    spec = _input(servable, input_name)
+    free = not spec.shape and not servable.is_graph
+    if not free and (spec.datatype != "UINT8" or len(spec.shape) != 4 or spec.shape[3] != 1):
+        form = "images of RGB" if servable.is_graph else f"{spec.datatype} {list(spec.shape)}"
+        raise BadInputError(
+            f"the input {spec.name!r} of {servable.name!r} takes {form} and no planes: serve a model with color_format "
+            f"RGB:{planes.upper()}, layout NHWC:NCHW and precision uint8:fp32, or send raw frames",
+            option="wire",
+            value="raw",
+        )
+    rows, width = spec.shape[1:3] if spec.shape else (-1, -1)
+    return ImageFormat(
+        spec.name,
+        "nhwc",
+        height=rows * 2 // 3 if rows > 0 else None,
+        width=width if width > 0 else None,
+        planes=planes,
+    )
 
 
 def _input(servable: Servable, name: str | None) -> TensorSpec:

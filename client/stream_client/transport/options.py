@@ -3,15 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from stream_client.errors import ConfigurationError
 from stream_client.transport.addresses import DNS, EMBEDDED, check_address, listed
 from stream_client.util.settings import check, setting
 
+if TYPE_CHECKING:
+    from stream_client.frames import PlaneFormat  # brings NumPy, which takes long to load
+
 Api = Literal["stream", "unary"]
 Layout = Literal["hwc", "nhwc", "nchw"]
-Wire = Literal["raw", "jpeg", "h264", "auto"]
+Wire = Literal["raw", "nv12", "i420", "jpeg", "h264", "auto"]
+PLANE_WIRES: "dict[Wire, PlaneFormat]" = {"nv12": "nv12", "i420": "i420"}
+ENCODED_WIRES: tuple[Wire, ...] = ("jpeg", "h264")
 Returned = Literal["picture", "labels,landmarks"]
 Parameter = bool | int | str
 """What KServe v2 takes as the value of a request's parameter."""
@@ -50,6 +55,7 @@ class TransportOptions:
     packet. Frames go through shared memory where ``shared_memory`` allows it, the server is on this machine and
     announces Triton's extension for it. ``wire`` is how frames travel. Encoded ones need a graph that takes them, by
     default ``holisticEncoded``; its pictures come back as JPEG. ``h264`` passes the source's own access units on.
+    ``nv12`` and ``i420`` are for models that take planes.
     ``returned`` chooses the graph where none is named: with pictures, or with data alone. ``parameters`` are sent with
     requests: OVMS turns them into input side packets.
     """
@@ -76,8 +82,8 @@ class TransportOptions:
     wire: Wire = field(
         default="raw",
         metadata=setting(
-            "how frames go to the server: pixels, JPEG, or the H.264 that the source has; auto: what the graph takes, "
-            "and H.264 where the source has it"
+            "how frames go to the server: pixels, NV12 or I420 for a model that takes it, JPEG, or the H.264 that the "
+            "source has; auto: what the graph takes, and H.264 where the source has it"
         ),
     )
     jpeg_quality: int = field(

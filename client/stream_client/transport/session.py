@@ -10,10 +10,10 @@ from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.transport.base import Transport
 from stream_client.transport.channels import OWN_CHANNELS, Channels
 from stream_client.transport.connection import Connection
-from stream_client.transport.image_format import ImageFormat, image_format
+from stream_client.transport.image_format import ImageFormat, image_format, plane_format
 from stream_client.transport.key_frames import KeyFrames, KeyFrameTransport
 from stream_client.transport.line import UNKNOWN_LINE, LineSample, resolve, sample
-from stream_client.transport.options import TransportOptions
+from stream_client.transport.options import ENCODED_WIRES, PLANE_WIRES, TransportOptions
 from stream_client.transport.servable import (
     DATA_GRAPH,
     ENCODED_DATA_GRAPH,
@@ -85,7 +85,7 @@ def _servable(control: ControlPlane, options: TransportOptions) -> Servable:
     if options.model_name is not None:
         return control.servable(options.model_name)
     encoded = ENCODED_GRAPH if options.returned == "picture" else ENCODED_DATA_GRAPH
-    if options.wire in ("jpeg", "h264") or (options.wire == "auto" and control.has(encoded)):
+    if options.wire in ENCODED_WIRES or (options.wire == "auto" and control.has(encoded)):
         return control.servable(encoded)
     if options.returned != "picture":
         return control.servable(DATA_GRAPH)
@@ -93,12 +93,14 @@ def _servable(control: ControlPlane, options: TransportOptions) -> Servable:
 
 
 def _image_format(servable: Servable, options: TransportOptions) -> ImageFormat:
-    if options.wire != "auto" and servable.takes_encoded != (options.wire != "raw"):
+    if options.wire != "auto" and servable.takes_encoded != (options.wire in ENCODED_WIRES):
         takes, wire = ("only encoded", "jpeg") if servable.takes_encoded else ("no encoded", "raw")
         raise ConfigurationError(f"{servable.name!r} takes {takes} frames", option="wire", value=wire)
     if servable.takes_encoded:
         return ImageFormat(ENCODED_FRAME, datatype="BYTES", alignment=ROW_ALIGNMENT, quality=options.jpeg_quality)
     datatype = None if options.input_dtype is None else options.input_dtype.upper()
+    if (planes := PLANE_WIRES.get(options.wire)) is not None:
+        return plane_format(servable, planes, input_name=options.input_name)
     return image_format(servable, input_name=options.input_name, layout=options.input_layout, datatype=datatype)
 
 

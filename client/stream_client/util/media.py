@@ -12,7 +12,7 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from kserve_wire.pictures.rgb import CONVERTER_MATRICES, RgbConverter, threads_for
 from stream_client.frames import Color, Image, StreamInfo
 from stream_client.util.color import SDR, color_of, written_color
-from stream_client.util.orientation import orientation
+from stream_client.util.orientation import Orientation, orientation
 from stream_client.util.tone_mapper import ToneMapper
 
 logger = logging.getLogger(__name__)
@@ -84,6 +84,11 @@ class RgbImages:
                 )
             return None
         return orientation(frame).upright(image)
+
+    def changes(self, frame: av.VideoFrame, sample_aspect_ratio: Fraction | None = None) -> bool:
+        """Whether the image is more than the frame in RGB: turned, of another width, or tone-mapped."""
+        mapped = self._options.tone_map and bool(color_of(frame).hdr)
+        return mapped or orientation(frame) != Orientation() or self._width(frame, sample_aspect_ratio) != frame.width
 
     def _rgb(self, frame: av.VideoFrame, width: int) -> Image:
         if self._options.tone_map and color_of(frame).hdr:
