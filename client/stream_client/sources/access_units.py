@@ -7,6 +7,7 @@ from typing import Protocol, cast
 import av
 import av.error
 
+from stream_client.options import Decoder
 from stream_client.rtsp.depacketizer import AccessUnit
 from stream_client.rtsp.description import PlayedTrack
 from stream_client.rtsp.sound import PlayedSound, SoundBeside
@@ -17,6 +18,7 @@ from stream_client.sources.feed import FeedFrame, FeedProperties, FeedSound
 from stream_client.sources.pixel_bound import Refusals, bound
 from stream_client.sources.timeline import MediaTimes
 from stream_client.util.container import microseconds
+from stream_client.util.hardware import acceleration, say_what_decodes
 
 _NOMINAL_RATE = Fraction(30)
 
@@ -37,17 +39,21 @@ def decoded(
     player: PlaysTrack,
     found: Callable[[FeedProperties], None],
     sound: PlayedSound | None = None,
+    *,
+    decoder: Decoder = "software",
 ) -> Generator[FeedFrame | FeedSound, None, None]:
     """Decode what ``player`` plays; ``found`` learns the stream's properties with the first frame.
 
     ``sound`` is what comes between the access units. ``name`` is for messages. Raises :class:`.SourceCodecError`, and
     what ``player`` raises.
     """
-    decoder = av.CodecContext.create(track.format.codec, "r")
-    assert isinstance(decoder, av.VideoCodecContext)
-    decoder.thread_type = "SLICE"  # frame threads would hold back a frame a thread
-    decoder.extradata = track.parameter_sets or None
-    bound(decoder, name)
+    hardware = acceleration(decoder)
+    context = av.CodecContext.create(track.format.codec, "r", hwaccel=hardware)
+    assert isinstance(context, av.VideoCodecContext)
+    context.thread_type = "SLICE"  # frame threads would hold back a frame a thread
+    context.extradata = track.parameter_sets or None
+    bound(context, name)
+    say_what_decodes(context, hardware, name)
     refusals, damage = Refusals(name), Damage()
     times = MediaTimes(round(1_000_000 / (track.frame_rate or _NOMINAL_RATE))) if track.finite else None
     known = False
@@ -68,24 +74,24 @@ def decoded(
         packet = av.Packet(unit.data)
         packet.pts, packet.time_base = unit.time, Fraction(1, track.clock_rate)
         try:
-            frames = decoder.decode(packet)
+            frames = context.decode(packet)
         except av.error.InvalidDataError:  # damaged in transit, or before the first key frame: the stream goes on
-            refusals.damaged(decoder)
+            refusals.damaged(context)
             damage.lost()
             continue
         if frames and not known:
             known = True
             found(
                 FeedProperties(
-                    codec=decoder.name,
-                    frame_rate=track.frame_rate or decoder.framerate or None,
+                    codec=context.name,
+                    frame_rate=track.frame_rate or context.framerate or None,
                     finite=track.finite,
-                    sample_aspect_ratio=decoder.sample_aspect_ratio,
+                    sample_aspect_ratio=context.sample_aspect_ratio,
                     sound=track_of(sound),
                 )
             )
         yield from map(timed, frames)
-    yield from map(timed, decoder.decode(None))
+    yield from map(timed, context.decode(None))
 
 
 def track_of(sound: PlayedSound | None) -> SoundTrack | None:

@@ -11,6 +11,7 @@ from stream_client.sources.file import FileSource
 from stream_client.sources.network import SCHEMES, check_network, is_network, network_source
 from stream_client.sources.options import SourceOptions
 from stream_client.test_source.pattern import TestPatternSource, is_test_pattern, pattern_options
+from stream_client.util.hardware import acceleration
 from stream_client.util.media import ImageOptions
 from stream_client.util.urls import check_slashes
 
@@ -30,7 +31,8 @@ def open_source(
     options that cannot work.
     """
     options = options or SourceOptions()
-    images = ImageOptions(square_pixels=options.square_pixels, tone_map=options.tone_map)
+    images = ImageOptions(options.square_pixels, options.tone_map, options.decoder)
+    acceleration(options.decoder)  # a device that is named has to be there
     spec = _text(name)
     if not spec:
         raise ConfigurationError("no source named", option="source")

@@ -10,6 +10,7 @@ import av.error
 
 from kserve_wire.encoded import EncodedFrame
 from stream_client.errors import SourceError, SourceTimeoutError
+from stream_client.options import Decoder
 from stream_client.sound import SoundTrack
 from stream_client.sources.options import DEFAULTS
 
@@ -19,7 +20,7 @@ class LiveInput:
     """What is opened: ``url``, an input ``format`` (``"v4l2"``) and FFmpeg's ``options``. Timeouts are in seconds.
 
     ``udp``: ask an RTSP server for UDP. ``insecure``: take any certificate, and send passwords unencrypted.
-    ``sent_here``: nobody is asked for the stream, it is sent to this machine.
+    ``decoder``: what decodes. ``sent_here``: nobody is asked for the stream, it is sent to this machine.
     """
 
     name: str
@@ -29,6 +30,7 @@ class LiveInput:
     udp: bool = False
     insecure: bool = False
     sent_here: bool = False
+    decoder: Decoder = "software"
     open_timeout: float = DEFAULTS.source_timeout
     read_timeout: float = DEFAULTS.source_timeout
 

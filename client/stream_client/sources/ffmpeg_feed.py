@@ -26,6 +26,7 @@ from stream_client.util.container import (
     sound_of,
     video_of,
 )
+from stream_client.util.hardware import acceleration, say_what_decodes
 
 
 class Readable(Protocol):
@@ -47,6 +48,7 @@ class FfmpegFeed:
         self.properties = FeedProperties()
         self._classify = classify
         self._began = 0.0
+        self._hardware = acceleration(live.decoder)
 
     def frames(self) -> Generator[FeedFrame | FeedSound, None, None]:
         """Connect, and decode until the end."""
@@ -120,6 +122,7 @@ class FfmpegFeed:
                 format=live.format,
                 options=live.options | DECODER_OPTIONS | JOINED,
                 timeout=(live.open_timeout, live.read_timeout),
+                hwaccel=self._hardware,
             )
         except (OSError, av.error.FFmpegError) as error:  # most of FFmpeg's errors are not an OSError
             # An interrupted handshake ends with any error, "invalid data" for instance.
@@ -135,6 +138,7 @@ class FfmpegFeed:
         if stream.codec_context is None:
             raise SourceCodecError(f"{self.live.name} has video in a codec that FFmpeg cannot decode", option="source")
         bound(stream.codec_context, self.live.name)
+        say_what_decodes(stream.codec_context, self._hardware, self.live.name)
         segmented = container.format.name.split(",")[0] in ("hls", "dash")
         finite = _has_an_end(container, segmented)
         made_up = has_flag(container.format, Flags.no_timestamps)

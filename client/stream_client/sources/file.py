@@ -24,6 +24,7 @@ from stream_client.sources.pixels import PixelMaker
 from stream_client.sources.recording import Recording
 from stream_client.util.clock import SteadyClock
 from stream_client.util.container import JOINED, frame_count_of, frame_rate_of, sound_of, video_of
+from stream_client.util.hardware import acceleration, say_what_decodes
 from stream_client.util.media import ImageOptions
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class FileSource:
         self._decoding.waits = True
         self._images = images or ImageOptions()
         self._pixels = PixelMaker(images)
+        self._hardware = acceleration(self._images.decoder)
         self._passing = False
         self._aspect: Fraction | None = None
         self._info = StreamInfo(self._path.name if self._path.name != STANDARD_INPUT else self._name, 0, 0)
@@ -180,6 +182,8 @@ class FileSource:
         if stream.codec_context is None:
             raise SourceCodecError(f"{self._name} has video in a codec that cannot be decoded", option="source")
         bound(stream.codec_context, self._name)
+        if not self._index:
+            say_what_decodes(stream.codec_context, self._hardware, self._name)
         stream.thread_type = "AUTO"
         self._aspect = stream.sample_aspect_ratio
         if not self._loop:
@@ -199,7 +203,7 @@ class FileSource:
         # FFmpeg would take the a of a:b.mp4 for a protocol.
         url = "pipe:0" if self._name != str(self._path) else f"file:{self._path}"
         try:
-            return av.open(url, options=DECODER_OPTIONS | JOINED)
+            return av.open(url, options=DECODER_OPTIONS | JOINED, hwaccel=self._hardware)
         except av.error.FFmpegError as error:
             raise SourceCodecError(
                 f"{self._name} is not a video that can be read: {error.strerror}", option="source"

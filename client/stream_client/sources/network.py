@@ -87,7 +87,14 @@ def network_connection(
     ``timeout``, in seconds, limits opening and each read. ``insecure``: an RTSP server may have any certificate, and
     see a password without encryption; an HTTP server the latter.
     """
-    live = LiveInput(redact(url), with_credentials(url), insecure=insecure, open_timeout=timeout, read_timeout=timeout)
+    live = LiveInput(
+        redact(url),
+        with_credentials(url),
+        insecure=insecure,
+        open_timeout=timeout,
+        read_timeout=timeout,
+        decoder="software" if images is None else images.decoder,
+    )
     match url.partition("://")[0].lower():
         case "rtsp" | "rtsps" as scheme:
             options = _LOW_DELAY | {"rtsp_transport": rtsp_transport, "max_delay": "0"}

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from stream_client.options import Decoder
 from stream_client.util.settings import check, setting
 
 RtspTransport = Literal["tcp", "udp"]
@@ -30,6 +31,10 @@ class SourceOptions:
         default=False, metadata=setting("make square pixels of wide or narrow ones, by changing the frame's width")
     )
     tone_map: bool = field(default=False, metadata=setting("make SDR (BT.709) of HDR video (PQ, HLG)"))
+    decoder: Decoder = field(
+        default="software",
+        metadata=setting("what decodes files and network streams; auto: hardware where there is some"),
+    )
     rtsp_insecure: bool = field(default=False, metadata=RTSP_INSECURE)
     source_timeout: float = field(
         default=10.0, metadata=setting("how long to wait for a live source", unit="s", above=0)

@@ -84,7 +84,7 @@ class SdpFeed:
                 yield from self._frames_of_ffmpeg()
                 return
             self._player.listener.open()
-            yield from decoded(self.live.name, self._track, self._player, self._found)
+            yield from decoded(self.live.name, self._track, self._player, self._found, decoder=self.live.decoder)
         except TimeoutError:
             raise self.live.silence(self.live.read_timeout) from None
         except OSError as error:

@@ -136,7 +136,7 @@ class RtspFeed:
         def found(properties: FeedProperties) -> None:
             self.properties = properties
 
-        return decoded(self.live.name, track, self._player, found, self._player.sound)
+        return decoded(self.live.name, track, self._player, found, self._player.sound, decoder=self.live.decoder)
 
 
 def _is_clear(refusal: RtspError) -> bool:

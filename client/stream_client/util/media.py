@@ -11,6 +11,7 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from kserve_wire.pictures.rgb import CONVERTER_MATRICES, RgbConverter, threads_for
 from stream_client.frames import Color, Image, StreamInfo
+from stream_client.options import Decoder
 from stream_client.util.color import SDR, color_of, written_color
 from stream_client.util.orientation import Orientation, orientation
 from stream_client.util.tone_mapper import ToneMapper
@@ -23,13 +24,14 @@ _WIDEST_PIXEL = Fraction(8)
 
 @dataclass(frozen=True, slots=True)
 class ImageOptions:
-    """How decoded frames become images. ``square_pixels``: wide or narrow pixels are made square by changing the width.
+    """How video becomes images. ``square_pixels``: wide or narrow pixels are made square by changing the width.
 
-    ``tone_map``: HDR becomes SDR.
+    ``tone_map``: HDR becomes SDR. ``decoder``: what decodes, see :mod:`.hardware`.
     """
 
     square_pixels: bool = False
     tone_map: bool = False
+    decoder: Decoder = "software"
 
 
 @dataclass(frozen=True, slots=True)
