@@ -3,6 +3,7 @@
 | layout | tensors |
 |---|---|
 | ssd | [1, 1, n, 7]: image, class, score, left, top, right, bottom over the sides (OpenVINO's DetectionOutput) |
+| anchors | encodings [1, n, 4]: center y, x, height, width at anchors; scores [1, n, classes], the first: nothing |
 | boxes | boxes [n, 5]: left, top, right, bottom in pixels, score; labels [n] (OpenVINO's ATSS, Geti) |
 | scores | boxes [1, n, 4] and scores [1, n, classes], 0…1 |
 | detr | boxes [1, n, 4]: center and size over the sides; logits [1, n, classes + 1], the last: nothing |
@@ -14,10 +15,12 @@
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
+from kserve_wire.anchors import SsdAnchorOptions, ssd_anchors
 from stream_client.errors import ConfigurationError
 from stream_client.frames import Tensor
 from stream_client.tracking.candidates import Array, Candidates, from_centres
@@ -27,6 +30,10 @@ Arrays = Mapping[str, Array]
 """A model's outputs by name, as float32."""
 _MOVENET_WIDTH = 17 * 3 + 5
 _BODY_POINTS = 17  # of COCO, which YOLO's pose models have
+_ANCHORED: Mapping[int, int] = {1917: 300, 2034: 320}
+"""How many anchors an SSD MobileNet has, and the side of its input in pixels."""
+_ENCODED = np.array([10, 10, 5, 5], np.float32)
+"""What its encodings are multiplied by: center y, x, height, width (mediapipe/graphs/object_detection)."""
 
 
 def arrays_of(outputs: Mapping[str, Tensor]) -> dict[str, Array]:
@@ -50,6 +57,8 @@ def find_layout(arrays: Arrays) -> LayoutName:
     boxes = _one(arrays, 3, last=4)
     if boxes is not None and len(arrays) > 1:
         scores = _beside(arrays, boxes)
+        if boxes.shape[1] in _ANCHORED and (boxes[..., 2:] < boxes[..., :2]).any():  # so they are no corners
+            return "anchors"
         return "scores" if scores.min(initial=0) >= 0 and scores.max(initial=0) <= 1 else "detr"
     if len(arrays) == 1:
         (shape,) = shapes.values()
@@ -87,6 +96,27 @@ def _ssd(arrays: Arrays, classes: int) -> Candidates:
     ends = np.flatnonzero(table[:, 0] < 0)
     table = table[: ends[0]] if len(ends) else table
     return Candidates(table[:, 3:7], table[:, 2], table[:, 1].astype(np.int64), relative=True)
+
+
+def _anchors(arrays: Arrays, classes: int) -> Candidates:
+    encodings = _needed(_one(arrays, 3, last=4))
+    if encodings.shape[1] not in _ANCHORED:
+        raise ValueError("1917 or 2034 boxes are needed")
+    y, x, height, width = (encodings[0] / _ENCODED).T
+    anchors = _anchors_of(_ANCHORED[encodings.shape[1]])
+    with np.errstate(over="ignore"):
+        sides = np.exp(np.stack([width, height], axis=1)) * anchors[:, 2:]
+    centers = np.stack([x, y], axis=1) * anchors[:, 2:] + anchors[:, :2]
+    scores = _beside(arrays, encodings)[0]
+    if scores.min(initial=0) < 0 or scores.max(initial=0) > 1:
+        scores = 1 / (1 + np.exp(-np.clip(scores, -80, 80)))
+    best, ids = _best(scores[:, 1:])
+    return Candidates(from_centres(np.concatenate([centers, sides], axis=1)), best, ids + 1, relative=True)
+
+
+@lru_cache(maxsize=len(_ANCHORED))
+def _anchors_of(side: int) -> Array:
+    return ssd_anchors(SsdAnchorOptions(side, side))
 
 
 def _boxes(arrays: Arrays, classes: int) -> Candidates:
@@ -159,6 +189,7 @@ def _movenet(arrays: Arrays, classes: int) -> Candidates:
 
 _READERS: Mapping[LayoutName, Callable[[Arrays, int], Candidates]] = {
     "ssd": _ssd,
+    "anchors": _anchors,
     "boxes": _boxes,
     "scores": _scores,
     "detr": _detr,

@@ -5,7 +5,9 @@ from typing import Literal
 
 from stream_client.util.settings import check, setting
 
-LayoutName = Literal["auto", "ssd", "boxes", "scores", "yolov5", "yolov8", "yolov10", "detr", "rtmo", "movenet"]
+LayoutName = Literal[
+    "auto", "ssd", "anchors", "boxes", "scores", "yolov5", "yolov8", "yolov10", "detr", "rtmo", "movenet"
+]
 Fit = Literal["letterbox", "stretch"]
 TrackerName = Literal["bytetrack", "none"]
 

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from kserve_wire.anchors import SsdAnchorOptions, ssd_anchors
 from stream_client.errors import ConfigurationError
 from stream_client.frames import Tensor
 from stream_client.tracking import DetectionOptions, DetectionReader
@@ -43,6 +44,19 @@ def boxes() -> Arrays:
 
 def scores() -> Arrays:
     return {"boxes": padded(BOXES / SIDES), "scores": padded(BY_CLASS)}
+
+
+def anchors() -> Arrays:
+    anchors = ssd_anchors(SsdAnchorOptions(320, 320))
+    targets = np.tile(CENTERS[:1] / SIDES, (len(anchors), 1))
+    targets[::2] = CENTERS[1] / SIDES
+    places = (targets[:, :2] - anchors[:, :2]) / anchors[:, 2:] * 10
+    sides = np.log(targets[:, 2:] / anchors[:, 2:]) * 5
+    logits = np.full((len(anchors), 4), -9, np.float32)
+    logits[:, 0] = 9
+    logits[[1001, 200]] = np.log(BY_CLASS / (1 - BY_CLASS))
+    encodings = np.concatenate([places[:, ::-1], sides[:, ::-1]], axis=1).astype(np.float32)
+    return {"raw_outputs/box_encodings": encodings[None], "raw_outputs/class_predictions": logits[None]}
 
 
 def detr() -> Arrays:
@@ -86,6 +100,7 @@ LAYOUTS: dict[Callable[[], Arrays], LayoutName] = {
     ssd: "ssd",
     boxes: "boxes",
     scores: "scores",
+    anchors: "anchors",
     detr: "detr",
     yolov5: "yolov5",
     yolov8: "yolov8",
