@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 LOCK := $(if $(shell command -v flock),flock $(VENV).lock)
 DEMO := demo-output
 
-.PHONY: demo web test fetched torch containers environments lint docs wheel versions bench bench-short bench-nightly conformance fuzz attack degenerate soak clean
+.PHONY: demo web test fetched torch containers environments lint docs wheel versions bench bench-short bench-nightly conformance fuzz attack degenerate soak web-soak clean
 
 demo: $(VENV)/embedded
 	@mkdir -p $(DEMO)
@@ -88,6 +88,10 @@ bench bench-short bench-nightly: $(VENV)/dev environments
 # Fifteen minutes of relaying with cuts; needs GStreamer's RTSP server (see .ci/run). Not part of CI.
 soak: $(VENV)/dev
 	$(RUN) -m tests.soak
+
+# Many browsers, and many tabs opened and closed; needs Chromium. Not part of CI.
+web-soak: $(VENV)/dev
+	$(RUN) -m tests.web_soak
 
 # The marker files say which extras are installed and from which pyproject.toml. Two targets may be made at once in one
 # checkout: the second waits for the first, also for the demo's outputs. An environment that was left half made has no

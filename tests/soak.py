@@ -52,7 +52,7 @@ STEPS = (-3600, 3600, -30, 4)
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The client's process at one moment."""
+    """A process at one moment."""
 
     seconds: float
     resident_mb: float
@@ -60,14 +60,15 @@ class Sample:
     descriptors: int
 
 
-def sample(started: float) -> Sample:
-    """This process now, in seconds since ``started``."""
-    resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+def sample(started: float, process: int | None = None) -> Sample:
+    """A process now, this one by default, in seconds since ``started``."""
+    place = Path("/proc") / ("self" if process is None else str(process))
+    resident = int((place / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
     return Sample(
         time.monotonic() - started,
         resident,
-        len(os.listdir("/proc/self/task")),
-        len(os.listdir("/proc/self/fd")),
+        len(os.listdir(place / "task")),
+        len(os.listdir(place / "fd")),
     )
 
 

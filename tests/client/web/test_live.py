@@ -6,6 +6,7 @@ import struct
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from fractions import Fraction
 from typing import Any
 
@@ -217,6 +218,21 @@ def test_more_sessions_than_allowed_are_refused_with_the_reason(application: App
         with pytest.raises(ConnectionClosed):
             third.recv(10)
     wait_until(lambda: not application.state.sessions.all())
+
+
+def test_of_many_sessions_none_is_starved(pass_through_server: str) -> None:
+    with web_application(pass_through_server, WebOptions(port=0, max_sessions=8)) as application, ExitStack() as stack:
+        sockets = [stack.enter_context(open_session(application)) for _ in range(8)]
+        for socket in sockets:
+            socket.send(json.dumps(PASS_THROUGH))
+            texts(socket, "settings")
+        for number in range(5):  # all of them wait for each other's frames
+            for socket in sockets:
+                socket.send(frame(JPEG, number, jpeg()))
+            for socket in sockets:
+                assert results(socket, number)
+        counts = [session.counts["answered"] for session in application.state.sessions.all()]
+        assert counts == [5] * 8
 
 
 def test_a_number_that_came_before_is_left_out(live: ClientConnection) -> None:
