@@ -33,6 +33,7 @@ from stream_client.sinks.factory import open_sink
 from stream_client.sinks.label_changes import LabelChangesSink
 from stream_client.sinks.labels import LabelsSink
 from stream_client.sinks.landmarks import LandmarksSink
+from stream_client.sources.base import Source
 from stream_client.sources.factory import open_source
 from stream_client.sources.options import SourceOptions
 from stream_client.tracing.options import TracingOptions
@@ -80,17 +81,20 @@ def make_client(
     *,
     observers: Sequence[Observer] = (),
     server: EmbeddedServer | None = None,
+    source: Source | None = None,
     sinks: Sequence[Sink] = (),
     servers: SharedServers | None = None,
 ) -> StreamClient:
     """The client with its source, outputs and server; nothing is opened yet.
 
-    ``sinks`` are beside the outputs that the settings name. ``server`` is a local server that the caller owns, and
-    ``servers`` is what its streams share. Raises :class:`.ConfigurationError` for settings that cannot work.
+    ``source`` is in place of the input that the settings name, ``sinks`` are beside their outputs. ``server`` is a
+    local server that the caller owns, and ``servers`` is what its streams share. Raises
+    :class:`.ConfigurationError` for settings that cannot work.
     """
     check_files(given)
     stream, run = read(StreamOptions, given), read(RunOptions, given)
-    source = open_source(stream.input_stream, read(SourceOptions, given), reconnect_timeout=run.reconnect_timeout)
+    if source is None:
+        source = open_source(stream.input_stream, read(SourceOptions, given), reconnect_timeout=run.reconnect_timeout)
     label_names = read_label_names(stream.labels) if stream.labels else None
     every_sink = [*_sinks(given, stream, run), *sinks]
     return StreamClient(

@@ -28,15 +28,19 @@ def write_video(
     times: Sequence[float] | None = None,
     audio: str | None = None,
     audio_start: float = 0.0,
+    key_frames: int | None = None,
 ) -> Path:
     """H.264 in the container of ``path``'s extension; ``times`` (seconds) makes the frame rate variable.
 
-    ``audio`` names a codec for a hum that begins at ``audio_start`` seconds.
+    ``audio`` names a codec for a hum that begins at ``audio_start`` seconds. Every n-th frame is a key frame where
+    ``key_frames`` says so.
     """
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=rate)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = Fraction(1, 90_000)
+        if key_frames is not None:
+            stream.codec_context.gop_size = key_frames
         sound = container.add_stream(audio, rate=48_000, layout="mono") if audio else None
         for index in range(frames):
             frame = av.VideoFrame.from_ndarray(picture(index, width, height), format="rgb24")

@@ -33,7 +33,7 @@ An input is a video, a folder, a pattern ('clips/**/*.mp4'), a list (@FILE), a U
 cloud). Run it again, and only what is missing, changed or failed is done. For instance:
 
   ovms-stream-client batch archive/ --output results/ --results labels --results landmarks
-  ovms-stream-client batch 's3://bucket/2026/*.mp4' --output results/ --grpc_address host:9000
+  ovms-stream-client batch 's3://bucket/2026/*.mp4' --output results/ --grpc_address host:9000 --split 10m
   ovms-stream-client batch /shared/archive --output /shared/results --grpc_address host:9000 --engine ray
 """
 

@@ -8,8 +8,8 @@ from stream_client.plain_text import one_line
 from stream_client.util.redact import redact
 from stream_client.util.safe_log import SafeFormatter, log_to_standard_error
 
-_FLAGS = {"postprocess": "--no_label_text", "source": "--input_stream", "sinks": "--output_stream"}
-"""Flags that do not have their option's name."""
+_FLAGS = {"postprocess": "--no_label_text", "source": "--input_stream", "sinks": "--output_stream", "input": "input"}
+"""Flags that do not have their option's name, and arguments that have no flag."""
 
 
 def with_flag(text: str, option: str | None, value: object = None, *, flags: Mapping[str, str] = _FLAGS) -> str:

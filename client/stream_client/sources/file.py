@@ -22,6 +22,7 @@ from stream_client.sources.passable import can_pass
 from stream_client.sources.pixel_bound import DECODER_OPTIONS, bound
 from stream_client.sources.pixels import PixelMaker
 from stream_client.sources.recording import Recording
+from stream_client.sources.span import Span
 from stream_client.util.clock import SteadyClock
 from stream_client.util.container import JOINED, frame_count_of, frame_rate_of, sound_of, video_of
 from stream_client.util.hardware import acceleration, say_what_decodes
@@ -37,16 +38,24 @@ class FileSource:
 
     ``path`` may be a pipe, and ``-`` is standard input: it is opened once, and the sound comes from there too.
     Timestamps are media time in microseconds from 0, strictly increasing, also across loops and joints of a recording.
-    Frames of a real-time file are live: their timestamps are wall clock.
+    Frames of a real-time file are live: their timestamps are wall clock. With a ``span`` only that part is read,
+    without sound; its frames are counted from 0, and have the times that they have in the file.
     """
 
     def __init__(
-        self, path: str | Path, *, realtime: bool = False, loop: bool = False, images: ImageOptions | None = None
+        self,
+        path: str | Path,
+        *,
+        realtime: bool = False,
+        loop: bool = False,
+        images: ImageOptions | None = None,
+        span: Span | None = None,
     ) -> None:
         self._path = Path(path)
         self._name = "standard input" if str(path) == STANDARD_INPUT else str(self._path)
         self._realtime = realtime
         self._loop = loop
+        self._span = span
         self._decoding = Decoding(self._name, self._frames, lambda: None)
         self._decoding.waits = True
         self._images = images or ImageOptions()
@@ -166,8 +175,9 @@ class FileSource:
         while True:
             with self._open_container() as container:
                 recording = self._recording(container, end)
+                frames = recording.passed() if self._passing else recording.frames()
                 try:
-                    yield from recording.passed() if self._passing else recording.frames()
+                    yield from frames if self._span is None else self._span.cut(frames)
                 except av.error.FFmpegError as error:
                     # The recording is cut off. Everything in it has been read.
                     logger.warning("%s is damaged after frame %d: %s", self._name, self._index, error.strerror)
@@ -186,7 +196,9 @@ class FileSource:
             say_what_decodes(stream.codec_context, self._hardware, self._name)
         stream.thread_type = "AUTO"
         self._aspect = stream.sample_aspect_ratio
-        if not self._loop:
+        if self._span is not None:
+            self._span.seek(container, stream)
+        elif not self._loop:
             self._sound = sound_of(container)
         self._info = replace(
             self._info,
@@ -197,7 +209,8 @@ class FileSource:
             codec=stream.codec_context.name,
             sound=self._sound,
         )
-        return Recording(container, stream, self._name, start=start, sound=self._sound)
+        zero = None if self._span is None else self._span.zero
+        return Recording(container, stream, self._name, start=start, zero=zero, sound=self._sound)
 
     def _open_container(self) -> av.container.InputContainer:
         # FFmpeg would take the a of a:b.mp4 for a protocol.

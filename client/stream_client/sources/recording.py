@@ -26,11 +26,17 @@ _NOMINAL_RATE = Fraction(30)
 _MISSING_SECONDS, _MISSING_SHARE = 0.5, 0.05
 
 
+def rounded(stamp: int, unit: int, scale: int) -> int:
+    """``stamp`` in µs, rounded half up; its tick is unit/scale µs."""
+    return (2 * stamp * unit + scale) // (2 * scale)
+
+
 class Recording:
     """Decodes a video stream of ``container``, which stays the caller's.
 
     Frames whose timestamps are missing, begin anew or jump are put on one time line from 0, see :mod:`.timeline`; the
-    first audio stream is on the same. Times begin at ``start``, in microseconds. ``name`` is for messages.
+    first audio stream is on the same. Times begin at ``start``, in microseconds. ``zero`` is the container's timestamp
+    there, where it is not that of the first frame. ``name`` is for messages.
     """
 
     def __init__(
@@ -40,6 +46,7 @@ class Recording:
         name: str,
         *,
         start: int = 0,
+        zero: int | None = None,
         sound: SoundTrack | None = None,
     ) -> None:
         self._container = container
@@ -51,7 +58,7 @@ class Recording:
         self._continuity = Continuity(jumps=has_flag(container.format, Flags.ts_discont))
         self.period = round(1_000_000 / (frame_rate_of(self._stream) or _NOMINAL_RATE))
         """The usual time between two frames in µs."""
-        self._times = MediaTimes(self.period)
+        self._times = MediaTimes(self.period, zero)
         bases = {stream.index: stream.time_base or Fraction(1) for stream in container.streams}
         # A tick is unit/scale µs; whole numbers, since fractions take as long as decoding a small frame.
         self._ticks = {index: (1_000_000 * base.numerator, base.denominator) for index, base in bases.items()}
@@ -63,7 +70,7 @@ class Recording:
         damaged = 0
         problem = ""
         damage = Damage()
-        for packet in self._packets():
+        for packet in self.packets():
             if packet.is_corrupt and packet.pts is not None:
                 damage.packet(packet.pts)
             try:
@@ -84,14 +91,14 @@ class Recording:
     def passed(self) -> Generator[FeedFrame, None, None]:
         """Every frame, not decoded."""
         passing, unit_of = Passing(held_by(self._stream)), AnnexB(self._stream)
-        for packet in self._packets():
+        for packet in self.packets():
             for frame in passing.take_packet(packet, unit_of):
                 assert passing.picture is not None
                 time = self._place(frame.stamp)
                 yield FeedFrame(passing.picture, time, damaged=frame.damaged, encoded=frame.encoded)
         self._check_end()
 
-    def _packets(self) -> "Generator[av.Packet[av.VideoStream], None, None]":
+    def packets(self) -> "Generator[av.Packet[av.VideoStream], None, None]":
         """The video's packets, shifted to the time line. Those of the sound are handed on."""
         streams: list[av.VideoStream | av.AudioStream] = [self._stream]
         if self._sound is not None:
@@ -127,9 +134,7 @@ class Recording:
     def _place(self, stamp: int | None) -> int:
         """The time of the next frame in µs; ``stamp`` is in the stream's ticks."""
         unit, scale = self._ticks[self._stream.index]
-        # Rounded half up.
-        microseconds = None if stamp is None else (2 * stamp * unit + scale) // (2 * scale)
-        time = self._start + self._times.place(microseconds)
+        time = self._start + self._times.place(None if stamp is None else rounded(stamp, unit, scale))
         self.end = time + self.period
         self._hand_on_sound()
         return time

@@ -59,12 +59,13 @@ class MediaTimes:
     """Times of a recording's frames in microseconds: from 0, strictly increasing, whatever the timestamps.
 
     ``period`` is the usual time between two frames. Frames without a timestamp follow the one before by
-    it; so frames at the start that have none move the zero of all the others.
+    it; so frames at the start that have none move the zero of all the others. ``zero`` is the timestamp of time 0 where
+    that is known before.
     """
 
-    def __init__(self, period: int) -> None:
-        self.zero: int | None = None
-        """The timestamp of time 0, once a frame with a timestamp has come."""
+    def __init__(self, period: int, zero: int | None = None) -> None:
+        self.zero = zero
+        """The timestamp of time 0, once it is known: by the first frame with a timestamp."""
         self._period = period
         self._last: int | None = None
 

@@ -1,5 +1,6 @@
 """The kinds of files, by their extension."""
 
+import posixpath
 from pathlib import Path
 
 VIDEO = frozenset(
@@ -9,6 +10,11 @@ PHOTO = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 RECORDING = frozenset({".jsonl", ".parquet"})
 """Landmarks as a run writes them."""
 ARCHIVE = frozenset({".zip"})
+
+
+def is_video(name: str) -> bool:
+    """Whether a file is a video, by its path or address."""
+    return posixpath.splitext(name)[1].lower() in VIDEO
 
 
 def is_photo(path: Path) -> bool:

@@ -4,19 +4,15 @@ import hashlib
 import os
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from stream_client.errors import ConfigurationError, SourceError
-from stream_client.util.extras import install_command
-from stream_client.util.file_kinds import VIDEO
+from stream_client.errors import ConfigurationError
+from stream_client.fleet.batch.stores import in_store
+from stream_client.util.file_kinds import is_video
 from stream_client.util.redact import redact
-
-if TYPE_CHECKING:
-    from fsspec import AbstractFileSystem
 
 _KEY_LETTERS = 60
 _CHUNK = 1 << 20
@@ -64,7 +60,7 @@ def _addresses(name: str) -> Iterator[str]:
             if line.strip() and not line.startswith("#"):
                 yield from _addresses(line.strip())
     elif "://" in name:
-        yield from _remote(name)
+        yield from in_store(name)
     elif os.path.isdir(name):
         yield from _videos_in(name)
     elif os.path.exists(name):
@@ -83,62 +79,8 @@ def _videos_in(folder: str) -> Iterator[str]:
     for root, folders, files in os.walk(folder):
         folders.sort()
         for each in sorted(files):
-            if _is_video(each):
+            if is_video(each):
                 yield os.path.abspath(os.path.join(root, each))
-
-
-def _is_video(name: str) -> bool:
-    return posixpath.splitext(name)[1].lower() in VIDEO
-
-
-def _remote(url: str) -> Iterator[str]:
-    if url.startswith(("http://", "https://")):  # these have neither folders nor patterns
-        yield url
-        return
-    with _store_errors(url):
-        system, path = _file_system(url)
-        if has_magic(path):
-            paths: Iterable[str] = [match for match in sorted(system.glob(path)) if _is_video(match)]
-        elif system.isdir(path):
-            paths = [match for match in sorted(system.find(path)) if _is_video(match)]
-        else:
-            paths = [path]
-        for match in paths:
-            yield system.unstrip_protocol(match)
-
-
-def _file_system(url: str) -> "tuple[AbstractFileSystem, str]":
-    try:
-        from fsspec.core import url_to_fs
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(f"{redact(url)} needs fsspec: {install_command('cloud')}", option="input") from error
-    system, path = url_to_fs(url)
-    return system, str(path)
-
-
-def fetch(video: Video, folder: Path) -> Path:
-    """A copy of a remote video in ``folder``. Raises :class:`.SourceError`."""
-    copy = folder / f"source{posixpath.splitext(video.address.partition('?')[0])[1][:8]}"
-    with _store_errors(video.address):
-        system, path = _file_system(video.address)
-        system.get_file(path, str(copy))
-    return copy
-
-
-class _store_errors:
-    """Makes one line of whatever an object store raises: its libraries have exceptions of their own."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if error is None or isinstance(error, ConfigurationError) or not isinstance(error, Exception):
-            return
-        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {redact(str(error))}"
-        raise SourceError(f"{redact(self._url)} {reason}", option="input") from error
 
 
 def checksum(path: Path) -> str:

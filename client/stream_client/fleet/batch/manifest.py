@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from stream_client.errors import SinkError
 from stream_client.fleet.batch.inputs import Video
-from stream_client.fleet.batch.options import Kind
+from stream_client.fleet.batch.options import BatchOptions, Kind
+from stream_client.fleet.batch.stores import suffix_of
 from stream_client.util.arrow import arrow
 
 Status = Literal["done", "failed"]
@@ -50,14 +51,16 @@ class Record:
     error: str = ""
 
 
-def settings_hash(settings: Mapping[str, object], results: Iterable[Kind]) -> str:
+def settings_hash(settings: Mapping[str, object], options: BatchOptions) -> str:
     """What results depend on, as 16 hexadecimal digits; a classifier counts by its files."""
     relevant: dict[str, object] = {
         name: _plain(value)
         for name, value in settings.items()
         if value not in (None, (), []) and name not in _UNIMPORTANT
     }
-    relevant["results"] = sorted(results)
+    relevant["results"] = sorted(options.results)
+    if options.split_seconds is not None:
+        relevant["split"] = [options.split_seconds, options.overlap_seconds]
     classifier = settings.get("classifier")
     if isinstance(classifier, str) and Path(classifier).is_dir():
         relevant["classifier"] = [
@@ -88,6 +91,19 @@ class ResultFolder:
     def work(self) -> Path:
         """Where results are written before they are complete: a folder for each video."""
         return self.path / ".work"
+
+    @property
+    def copies(self) -> Path:
+        """Where remote videos are while they are read."""
+        return self.path / ".copies"
+
+    def copy(self, video: Video) -> Path:
+        """Where a remote video is while it is read."""
+        return self.copies / f"{video.key}{suffix_of(video.address)}"
+
+    def parts(self, key: str) -> "ResultFolder":
+        """Where the results of a video's parts are until they are joined."""
+        return ResultFolder(self.path / ".parts" / key)
 
     def write(self, record: Record) -> None:
         """Store a record, whole or not at all."""
@@ -141,7 +157,7 @@ def write_whole(place: Path, text: str) -> None:
     os.replace(draft, place)
 
 
-def state_of(address: str) -> tuple[int, int]:
+def state_of(address: str | Path) -> tuple[int, int]:
     """Size in bytes and time of change in nanoseconds; zeros for a file that is not there."""
     try:
         status = os.stat(address)

@@ -1,4 +1,4 @@
-"""The worker processes of a batch. Each has a thread that gives it videos and takes its records."""
+"""The worker processes of a batch. Each has a thread that gives it tasks and takes its answers."""
 
 import json
 import logging
@@ -10,37 +10,38 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from typing import Any
 
 from stream_client.fleet.batch.inputs import Video
 from stream_client.fleet.batch.job import Batch, abandoned
 from stream_client.fleet.batch.manifest import Record
+from stream_client.fleet.batch.tasks import Answer, Parts, Task, Work
 from stream_client.util.owned_thread import OwnedThread
 from stream_client.util.redact import redact
 
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 3
-"""How often a video may end its worker before it counts as failed."""
+"""How often a task may end its worker before its video counts as failed."""
 
 
 class WorkerPool:
     """Runs ``count`` workers over ``videos``, by default one for each core. At its end every worker has ended.
 
-    A worker that dies is replaced, and its video is tried again.
+    A worker that dies is replaced, and its task is tried again.
     """
 
     def __init__(self, batch: Batch, videos: Sequence[Video], count: int | None = None) -> None:
         count = count or len(os.sched_getaffinity(0))
         self._batch = batch
-        self._videos: queue.SimpleQueue[Video] = queue.SimpleQueue()
-        for video in videos:
-            self._videos.put(video)
+        self._tasks = Work(videos)
         self._left = len(videos)
         self._records: queue.SimpleQueue[Record | BaseException] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._processes: set[subprocess.Popen[str]] = set()
-        self._threads = [OwnedThread(self._serve, f"batch worker {number}") for number in range(min(count, self._left))]
+        most = count if batch.split is not None else min(count, self._left)
+        self._threads = [OwnedThread(self._serve, f"batch worker {number}") for number in range(most)]
 
     def __enter__(self) -> "WorkerPool":
         for thread in self._threads:
@@ -49,6 +50,7 @@ class WorkerPool:
 
     def __exit__(self, *exception: object) -> None:
         self._stopping.set()
+        self._tasks.stop()
         with self._lock:
             for process in self._processes:
                 process.kill()
@@ -74,12 +76,9 @@ class WorkerPool:
     def _serve(self) -> None:
         try:
             process: subprocess.Popen[str] | None = None
-            while not self._stopping.is_set():
-                try:
-                    video = self._videos.get_nowait()
-                except queue.Empty:
-                    break
-                process, record = self._work_on(video, process)
+            while (task := self._tasks.take()) is not None:
+                process, answer = self._work_on(task, process)
+                record = None if answer is None else self._tasks.answer(task, answer)
                 if record is not None:
                     self._records.put(record)
             if process is not None:
@@ -88,16 +87,17 @@ class WorkerPool:
             self._records.put(error)
 
     def _work_on(
-        self, video: Video, process: subprocess.Popen[str] | None
-    ) -> tuple[subprocess.Popen[str] | None, Record | None]:
-        """The worker that may take the next video, and the record; none when the pool is stopping."""
+        self, task: Task, process: subprocess.Popen[str] | None
+    ) -> tuple[subprocess.Popen[str] | None, Answer | None]:
+        """The worker that may take the next task, and the answer; none when the pool is stopping."""
+        video = task.video
         for _ in range(ATTEMPTS):
             if self._stopping.is_set():
                 return process, None
             process = process or self._start()
-            line = _ask(process, video)
+            line = _ask(process, task)
             if line:
-                return process, Record(**json.loads(line))
+                return process, _answer(json.loads(line))
             status = self._end(process)
             process = None
             if not self._stopping.is_set():
@@ -122,11 +122,15 @@ class WorkerPool:
         return process.wait()
 
 
-def _ask(process: subprocess.Popen[str], video: Video) -> str:
-    """The line of a video's record; empty where the worker has ended."""
-    _write(process, video.address)
+def _ask(process: subprocess.Popen[str], task: Task) -> str:
+    """The line of a task's answer; empty where the worker has ended."""
+    _write(process, (task.video.address, task.step))
     assert process.stdout is not None
     return process.stdout.readline()
+
+
+def _answer(given: dict[str, Any]) -> Answer:
+    return Parts(tuple(given["missing"])) if "missing" in given else Record(**given)
 
 
 def _write(process: subprocess.Popen[str], value: object) -> None:

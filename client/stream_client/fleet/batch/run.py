@@ -5,7 +5,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -66,8 +66,13 @@ class BatchSummary:
 
 
 def plan(options: BatchOptions, settings: Mapping[str, object], videos: Sequence[Video]) -> BatchPlan:
-    """Compare the videos with the records of earlier runs."""
-    folder, wanted = ResultFolder(options.output), settings_hash(settings, options.results)
+    """Compare the videos with the records of earlier runs.
+
+    Raises :class:`.ConfigurationError` for settings whose results cannot be joined from parts.
+    """
+    if options.split is not None:
+        _check_settings_of_parts(settings)
+    folder, wanted = ResultFolder(options.output), settings_hash(settings, options)
     missing, others = [], 0
     for video in videos:
         record = folder.read(video.key)
@@ -95,7 +100,10 @@ def run_batch(
         results=options.results,
         settings=settings,
         settings_hash=planned.settings_hash,
+        split=options.split_seconds,
+        overlap=options.overlap_seconds,
     )
+    _remove_others(options.output / ".parts", planned.missing)
     done = failed = frames = 0
     causes: Counter[str] = Counter()
     try:
@@ -110,10 +118,28 @@ def run_batch(
                 if options.max_failures is not None and failed > options.max_failures:
                     break
     finally:
-        shutil.rmtree(folder.work, ignore_errors=True)
+        for temporary in (folder.work, folder.copies):
+            shutil.rmtree(temporary, ignore_errors=True)
+        with suppress(OSError):  # parts that are done are kept for the next run
+            (options.output / ".parts").rmdir()
         manifest = folder.write_table(planned.videos)
     left = len(planned.missing) - done - failed
     return BatchSummary(done, failed, left, planned.current, frames, causes, manifest)
+
+
+def _check_settings_of_parts(settings: Mapping[str, object]) -> None:
+    counted_over_all = {"count_repetitions": "repetitions are counted", "tracker": "tracks are numbered"}
+    for name, what in counted_over_all.items():
+        if settings.get(name) not in (None, "none"):
+            raise ConfigurationError(f"{what} over a whole video ({name}), which is cut here", option="split")
+
+
+def _remove_others(parts: Path, videos: Sequence[Video]) -> None:
+    """Remove the parts of videos that are not to be done: nobody will join them."""
+    wanted = {video.key for video in videos}
+    for folder in parts.glob("*"):
+        if folder.name not in wanted:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

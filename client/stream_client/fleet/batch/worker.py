@@ -1,4 +1,4 @@
-"""A worker process of a batch: a video's address on standard input, its record on standard output, line by line."""
+"""A worker process of a batch: tasks on standard input, their answers on standard output, line by line."""
 
 import json
 import os
@@ -10,28 +10,30 @@ from dataclasses import asdict
 from pathlib import Path
 
 from stream_client.fleet.batch.inputs import Video
-from stream_client.fleet.batch.job import Batch, run_job
+from stream_client.fleet.batch.job import Batch
+from stream_client.fleet.batch.steps import run_task
+from stream_client.fleet.batch.tasks import Task
 
 
 def main() -> None:
     """Work until standard input ends, and end with it. The first line is the batch."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole foreground group; the owner decides
-    records = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever prints, records stay alone on their line
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever prints, answers stay alone on their line
     given = json.loads(sys.stdin.readline())
     batch = Batch(**{**given, "output": Path(given["output"]), "results": tuple(given["results"])})
     jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(jobs,), name="jobs", daemon=True).start()
     while True:
-        record = run_job(batch, Video(json.loads(jobs.get())))
-        records.write(json.dumps(asdict(record)) + "\n")
-        records.flush()
+        address, step = json.loads(jobs.get())
+        answers.write(json.dumps(asdict(run_task(batch, Task(Video(address), step)))) + "\n")
+        answers.flush()
 
 
 def _receive(jobs: "queue.SimpleQueue[str]") -> None:
     for line in sys.stdin:
         jobs.put(line)
-    os._exit(0)  # the owner has all records, or has died: results that are not complete are left
+    os._exit(0)  # the owner has all answers, or has died: results that are not complete are left
 
 
 if __name__ == "__main__":

@@ -2,16 +2,18 @@
 
 import logging
 import os
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from stream_client.fleet.batch.inputs import Video
-from stream_client.fleet.batch.job import Batch, abandoned, run_job
+from stream_client.fleet.batch.job import Batch, abandoned
 from stream_client.fleet.batch.manifest import Record
 from stream_client.fleet.batch.pool import ATTEMPTS
+from stream_client.fleet.batch.steps import run_task
+from stream_client.fleet.batch.tasks import Answer, Task, Work
 from stream_client.plain_text import one_line
 from stream_client.util.redact import redact
 
@@ -37,13 +39,13 @@ class RayPool:
         self._ray = ray
         self._batch = batch
         self._count = count
-        self._waiting = deque(videos)
-        self._running: dict[ObjectRef[Record], Video] = {}
-        self._lost: Counter[Video] = Counter()
+        self._work = Work(videos)
+        self._running: dict[ObjectRef[Answer], Task] = {}
+        self._lost: Counter[Task] = Counter()
         self._warned = False
         self._folder = os.getcwd()
         # Tried again by this class: Ray's own retries tell nobody.
-        self._task = ray.remote(num_cpus=1, max_retries=0, scheduling_strategy="SPREAD")(_work)
+        self._remote = ray.remote(num_cpus=1, max_retries=0, scheduling_strategy="SPREAD")(_work)
 
     def __enter__(self) -> "RayPool":
         return self
@@ -55,13 +57,13 @@ class RayPool:
 
     def records(self) -> Iterator[Record]:
         """The record of each video as soon as it is there."""
-        while self._waiting or self._running:
+        while self._work.left:
             self._fill()
             if not self._running:
                 continue
             ended, _ = self._ray.wait(list(self._running), num_returns=1, timeout=_LOOK_SECONDS)
             for reference in ended:
-                record = self._record(reference, self._running.pop(reference))
+                record = self._ended(reference, self._running.pop(reference))
                 if record is not None:
                     yield record
 
@@ -71,32 +73,33 @@ class RayPool:
             self._warned = True
             logger.warning("no node of the cluster has a free CPU: the videos wait for one")
         most = self._count or max(1, round(_QUEUED * cores))
-        while self._waiting and len(self._running) < most:
-            video = self._waiting.popleft()
-            task = self._task.options(name=f"batch {video.key}")
-            self._running[task.remote(self._batch, video, self._folder)] = video
+        while len(self._running) < most and (task := self._work.take(wait=False)) is not None:
+            remote = self._remote.options(name=f"batch {task.video.key} {task.step}")
+            self._running[remote.remote(self._batch, task, self._folder)] = task
 
-    def _record(self, reference: "ObjectRef[Record]", video: Video) -> Record | None:
-        """That of a task that has ended; ``None`` where the video is tried again."""
+    def _ended(self, reference: "ObjectRef[Answer]", task: Task) -> Record | None:
+        """The record of a video that a task has ended; ``None`` where more is to be done, or the task again."""
+        video = task.video
         errors = self._ray.exceptions
         try:
-            record: Record = self._ray.get(reference)
+            answer: Answer = self._ray.get(reference)
         except errors.RayTaskError as error:  # nothing that another attempt would mend
-            return abandoned(self._batch, video, f"the node cannot work: {redact(one_line(_cause(error)))}")
+            answer = abandoned(self._batch, video, f"the node cannot work: {redact(one_line(_cause(error)))}")
         except errors.RayError as error:
-            self._lost[video] += 1
-            if self._lost[video] >= ATTEMPTS:
-                return abandoned(self._batch, video, f"its worker ended {ATTEMPTS} times")
-            logger.warning("%s: its task was lost (%s); it is tried again", redact(video.address), type(error).__name__)
-            self._waiting.appendleft(video)
-            return None
-        return record
+            self._lost[task] += 1
+            if self._lost[task] < ATTEMPTS:
+                name = type(error).__name__
+                logger.warning("%s: its task was lost (%s); it is tried again", redact(video.address), name)
+                self._work.give_back(task)
+                return None
+            answer = abandoned(self._batch, video, f"its worker ended {ATTEMPTS} times")
+        return self._work.answer(task, answer)
 
 
-def _work(batch: Batch, video: Video, folder: str) -> Record:
+def _work(batch: Batch, task: Task, folder: str) -> Answer:
     """The body of a task. Relative names are those of the process that began the batch."""
     os.chdir(folder)
-    return run_job(batch, video)
+    return run_task(batch, task)
 
 
 def _cause(error: Exception) -> str:

@@ -203,10 +203,12 @@ def test_an_older_attempt_leaves_the_results_of_a_newer_one_alone(tmp_path: Path
 
 
 def test_only_settings_that_change_results_count() -> None:
-    base = settings_hash({"model_name": "a", "grpc_address": "x:1"}, ("labels",))
-    assert base == settings_hash({"model_name": "a", "grpc_address": "y:2", "max_side": None}, ("labels",))
-    assert base != settings_hash({"model_name": "b"}, ("labels",))
-    assert base != settings_hash({"model_name": "a"}, ("labels", "video"))
+    labels = BatchOptions(output=Path())
+    base = settings_hash({"model_name": "a", "grpc_address": "x:1"}, labels)
+    assert base == settings_hash({"model_name": "a", "grpc_address": "y:2", "max_side": None}, labels)
+    assert base != settings_hash({"model_name": "b"}, labels)
+    assert base != settings_hash({"model_name": "a"}, BatchOptions(output=Path(), results=("labels", "video")))
+    assert base != settings_hash({"model_name": "a"}, BatchOptions(output=Path(), split="1m"))
 
 
 def test_the_command_says_what_it_did(
