@@ -40,7 +40,7 @@ class BatchOptions:
         ),
     )
     overlap: str = field(
-        default="10s",
+        default="20s",
         metadata=setting("how much earlier a part begins to be read, for tracking and smoothing", metavar="LENGTH"),
     )
 
