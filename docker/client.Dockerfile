@@ -1,5 +1,6 @@
 # The client alone: no inference runtime, no OpenCV, no display. Build it from the repository's root:
 #   docker build -f docker/client.Dockerfile -t ovms-stream-client .
+#   docker build -f docker/client.Dockerfile -t ovms-stream-client --build-arg EXTRAS=[cluster] .      with Ray
 FROM python:3.12-slim-bookworm AS build
 WORKDIR /source
 COPY pyproject.toml hatch_build.py README.md LICENSE ./
@@ -10,7 +11,8 @@ COPY wire wire
 COPY graphs graphs
 COPY models models
 COPY server_config server_config
-RUN python -m venv /opt/client && /opt/client/bin/pip install --no-cache-dir .
+ARG EXTRAS=""
+RUN python -m venv /opt/client && /opt/client/bin/pip install --no-cache-dir ".${EXTRAS}"
 
 FROM python:3.12-slim-bookworm
 RUN useradd --uid 10001 --create-home client

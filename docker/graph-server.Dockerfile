@@ -18,6 +18,9 @@ FROM python:3.12-slim-bookworm
 RUN useradd --uid 10001 --create-home server
 COPY --from=build /opt/server /opt/server
 COPY --from=build --chown=10001:10001 /models /models
+# What OVMS needs beside the models: deploy/kubernetes/ovms.
+COPY graphs /graphs
+COPY server_config/config.json /config.json
 ENV PATH=/opt/server/bin:$PATH PYTHONUNBUFFERED=1
 USER 10001
 WORKDIR /home/server

@@ -1,5 +1,6 @@
 """What can be said of deploy/kubernetes without a cluster: kustomize renders it, schemas take it, and its parts fit."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,20 +13,23 @@ from stream_client.fleet.plan import read_plans
 from stream_client.run_settings import files_written
 from tests.conftest import ROOT
 from tests.support.envoy import CONFIGURATION
-from tests.support.kubernetes import FOLDER, Resource, containers, pods, problems, rendered, resources
+from tests.support.kubernetes import FOLDER, Resource, containers, nodes, pods, problems, rendered, resources
 
 pytestmark = pytest.mark.environment
 NAMES = sorted(path.parent.name for path in FOLDER.glob("*/kustomization.yaml"))
-WITH_PODS = ("servers", "own-balancing", "envoy", "fleet", "autoscaling")
+WITH_PODS = ("servers", "ovms", "own-balancing", "envoy", "fleet", "autoscaling")
 TYPOS = {
     "Deployment": ("readinessProbe:", "readinesProbe:"),
     "Service": ("clusterIP:", "clusterIp:"),
     "ConfigMap": ("data:", "datas:"),
+    "InferenceService": ("minReplicas:", "minReplica:"),
     "NetworkPolicy": ("podSelector:", "podSelektor:"),
     "PodDisruptionBudget": ("maxUnavailable:", "maxUnavailible:"),
     "PersistentVolumeClaim": ("accessModes:", "accessMode:"),
     "PrometheusRule": ("expr:", "exp:"),
+    "RayCluster": ("rayStartParams:", "rayStartParam:"),
     "ScaledObject": ("scaleTargetRef:", "scaleTargetref:"),
+    "ServingRuntime": ("containerPort:", "containerport:"),
     "ServiceMonitor": ("endpoints:", "endpoint:"),
 }
 """For each kind a word that its resources have, and a slip of the pen."""
@@ -83,8 +87,18 @@ def test_flags_and_ports_fit_together(name: str) -> None:
     assert {port["name"]: port["port"] for port in service["ports"]} == ports
 
 
+def test_a_typo_in_a_pod_of_the_ray_cluster_is_caught(tmp_path: Path) -> None:
+    text = rendered("ray")
+    assert problems(text.replace("readinessProbe:", "readinesProbe:"), tmp_path)
+    assert problems(text.replace("name: ray-worker", "naem: ray-worker"), tmp_path)
+
+
 def allowed_to_servers(found: dict[tuple[str, str], Resource], client: str) -> bool:
-    labels = found["Deployment", client]["spec"]["template"]["metadata"]["labels"]
+    return allowed(found, found["Deployment", client]["spec"]["template"])
+
+
+def allowed(found: dict[tuple[str, str], Resource], pod: Resource) -> bool:
+    labels = pod["metadata"]["labels"]
     rule = found["NetworkPolicy", "ovms"]["spec"]["ingress"][0]["from"][0]["podSelector"]["matchLabels"]
     return bool(rule.items() <= labels.items())
 
@@ -118,6 +132,64 @@ def test_the_fleet_finds_its_streams_and_the_servers(tmp_path: Path) -> None:
     assert all(path.is_relative_to("/data") for path in (flags.state, *written))
     assert container["ports"] == [{"name": "metrics", "containerPort": flags.metrics_port}]
     assert allowed_to_servers(found, "fleet")
+
+
+def test_kserve_serves_what_ovms_does_where_clients_look_for_it() -> None:
+    found, usual = resources("kserve"), resources("ovms")
+    (runtime,) = found["ServingRuntime", "ovms-graphs"]["spec"]["containers"]
+    model = found["InferenceService", "holistic"]["spec"]["predictor"]["model"]
+    formats = [each["name"] for each in found["ServingRuntime", "ovms-graphs"]["spec"]["supportedModelFormats"]]
+    assert (model["runtime"], [model["modelFormat"]["name"]]) == ("ovms-graphs", formats)
+    served = containers(usual)["server"]
+    assert runtime["image"] == served["image"]
+    assert [*runtime["args"][:1], *runtime["args"][2:]] == [*served["args"][:1], *served["args"][2:]]
+    flags = server_parser().parse_args(runtime["args"])
+    assert flags.config_path == Path("/mnt/models/config.json")
+    assert flags.metrics_enable
+    annotations = found["ServingRuntime", "ovms-graphs"]["spec"]["annotations"]
+    assert annotations["prometheus.kserve.io/port"] == str(flags.rest_port)
+    ports = [(port["name"], port["containerPort"]) for port in runtime["ports"]]
+    assert ports == [("http", flags.rest_port), ("grpc", flags.port)]  # KServe's service has port 80 for the first
+    service, headless = found["Service", "ovms"]["spec"], usual["Service", "ovms"]["spec"]
+    assert [each["port"] for each in service["ports"]] == [each["port"] for each in headless["ports"]]
+    assert service["clusterIP"] == "None"
+    assert runtime["securityContext"]["readOnlyRootFilesystem"]
+
+
+def test_ovms_finds_its_repository() -> None:
+    pod = pods(resources("ovms"))["ovms"]
+    (filling,) = pod["initContainers"]
+    server = containers(resources("ovms"))["server"]
+    (target,) = (each["mountPath"] for each in filling["volumeMounts"] if each["name"] == "repository")
+    assert filling["command"][-1] == target
+    copied = {Path(each).name for each in filling["command"][2:-1]}
+    config = Path(server_parser().parse_args(server["args"]).config_path)
+    assert config.parent == Path(target)
+    assert config.name in copied
+    listed = json.loads((ROOT / "server_config" / "config.json").read_text())["model_config_list"]
+    assert {Path(each["config"]["base_path"]).parts[0] for each in listed} <= copied
+    dockerfile = (ROOT / "docker" / "graph-server.Dockerfile").read_text()
+    assert all(f" {each}\n" in dockerfile for each in filling["command"][2:-1])
+
+
+def test_nodes_of_ray_are_of_one_image_see_one_folder_and_reach_the_servers() -> None:
+    found = resources("ray")
+    head, *workers = nodes(found["RayCluster", "streams"])
+    assert workers
+    for node in (head, *workers):
+        (container,) = node["spec"]["containers"]
+        assert container["image"] == "ovms-stream-client"
+        assert "/data" in {each["mountPath"] for each in container["volumeMounts"]}
+        assert container["securityContext"] == head["spec"]["containers"][0]["securityContext"]
+        assert node["spec"]["securityContext"]["runAsNonRoot"]
+        assert allowed(found, node)
+        rule = found["NetworkPolicy", "ray"]["spec"]
+        assert rule["podSelector"]["matchLabels"].items() <= node["metadata"]["labels"].items()
+    assert found["PersistentVolumeClaim", "shared"]["spec"]["accessModes"] == ["ReadWriteMany"]
+    groups = [found["RayCluster", "streams"]["spec"]["headGroupSpec"]]
+    groups += found["RayCluster", "streams"]["spec"]["workerGroupSpecs"]
+    probes = {group["template"]["spec"]["containers"][0]["readinessProbe"]["tcpSocket"]["port"] for group in groups}
+    assert {int(group["rayStartParams"]["node-manager-port"]) for group in groups} == probes
 
 
 def test_the_operators_alerts_are_those_of_the_file() -> None:

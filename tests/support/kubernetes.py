@@ -48,12 +48,30 @@ def problems(text: str, folder: Path) -> list[str]:
     """What is wrong with rendered resources; a kind that nothing here knows is wrong, too."""
     found = list(yaml.safe_load_all(text))
     own = [each for each in found if (SCHEMAS / f"{each['kind']}.json").exists()]
-    rest = [each for each in found if each not in own]
+    served = [each for each in found if str(each["apiVersion"]).startswith("serving.kserve.io/")]
+    rest = [each for each in found if each not in own and each not in served]
+    rest += [template for each in own if each["kind"] == "RayCluster" for template in _templates(each)]
     wrong = _by_program([_program("kubernetes-validate"), "--strict"], rest, folder / "kubernetes.yaml")
+    if served:
+        models = [str(interpreter_of("clients")), str(ROOT / "tests" / "deploy" / "kserve_models.py")]
+        wrong += _by_program(models, served, folder / "kserve.yaml")
     for each in own:
         schema = json.loads((SCHEMAS / f"{each['kind']}.json").read_text())
         wrong += [error.message for error in jsonschema.Draft7Validator(schema).iter_errors(each)]
     return wrong
+
+
+def nodes(cluster: Resource) -> list[Resource]:
+    """The pods of a Ray cluster, its head first."""
+    spec = cluster["spec"]
+    groups = [spec.get("headGroupSpec", {}), *spec.get("workerGroupSpecs", [])]
+    return [group["template"] for group in groups if "template" in group]
+
+
+def _templates(cluster: Resource) -> list[Resource]:
+    """The same for a checker: the schema of the cluster leaves them open."""
+    own = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": cluster["metadata"]["name"]}}
+    return [{**own, "template": template} for template in nodes(cluster)]
 
 
 def _by_program(command: list[str], found: list[Resource], path: Path) -> list[str]:
