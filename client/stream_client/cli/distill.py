@@ -28,7 +28,6 @@ from stream_client.monitoring.learning import Learning
 from stream_client.monitoring.options import MetricsOptions
 from stream_client.training.configuration import add_models
 from stream_client.transport.options import TransportOptions
-from stream_client.transport.servable import LANDMARK_GRAPH
 from stream_client.util.extras import install_command
 from stream_client.util.settings import read
 from stream_client.util.wording import counted
@@ -89,7 +88,7 @@ def run(arguments: Sequence[str]) -> "Distilled | None":
     teacher = GraphTeacher(
         JOINT_SETS[options.joints],
         grpc_address=flags.grpc_address,
-        graph=PERSONS_GRAPH if options.persons else LANDMARK_GRAPH,
+        graph=PERSONS_GRAPH if options.persons else None,
         embedded=read(EmbeddedOptions, vars(flags)),
     )
     with closing(teacher):

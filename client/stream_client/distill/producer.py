@@ -160,7 +160,7 @@ class Producer:
         )
         source = open_source(stream.address, reconnect_timeout=_RECONNECT_TIMEOUT)
         transport = self._teacher.transport
-        client = StreamClient(source, sink, transport, options=options, postprocess=lambda result: result.image)
+        client = StreamClient(source, sink, transport, options=options, pictures=False)
         with self._lock:
             if self._stopped:
                 return None

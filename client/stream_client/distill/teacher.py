@@ -14,10 +14,10 @@ from stream_client.frames import Landmarks, Result
 from stream_client.landmarks.persons import box_of
 from stream_client.transport.addresses import EMBEDDED
 from stream_client.transport.options import TransportOptions
-from stream_client.transport.servable import LANDMARK_GRAPH
+from stream_client.transport.servable import LANDMARK_GRAPH, POSE_GRAPH
 
 PERSONS_GRAPH = "holisticPersons"
-"""The graph of several persons; holisticLandmarks has one."""
+"""The graph of several persons; the others have one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +62,7 @@ class GraphTeacher:
     """The landmarks in meters of a graph server: of one person, or with ``graph="holisticPersons"`` of several.
 
     ``grpc_address`` is a server's; by default a local one starts with the first stream. It ends with :meth:`close`.
+    ``graph`` of ``None`` is ``holisticPose``, and ``holisticLandmarks`` of a server that is not ours to set up.
     """
 
     def __init__(
@@ -69,13 +70,13 @@ class GraphTeacher:
         joint_set: JointSet,
         *,
         grpc_address: str = EMBEDDED,
-        graph: str = LANDMARK_GRAPH,
+        graph: str | None = None,
         embedded: EmbeddedOptions | None = None,
     ) -> None:
         self.joint_set = joint_set
-        self.name = f"graph {graph}"
         self._address = grpc_address
-        self._graph = graph
+        self._graph = graph or (POSE_GRAPH if grpc_address == EMBEDDED else LANDMARK_GRAPH)
+        self.name = f"graph {self._graph}"
         self._server = EmbeddedServer(embedded) if grpc_address == EMBEDDED else None
 
     @property

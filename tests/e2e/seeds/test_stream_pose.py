@@ -105,7 +105,7 @@ def test_videos_are_fetched_and_learnt_from_without_a_file_and_the_student_is_se
     assert "https://www.pexels.com/video/one.mp4/: Ruvim on Pexels" in card
     assert KEY not in card + said
     document = json.loads((out / "1" / "training.json").read_text())
-    assert document["teacher"] == "graph holisticLandmarks"
+    assert document["teacher"] == "graph holisticPose"
     assert document["comparison"][0]["seconds"] > 0
 
     crops = [crop_of(np.full((200, 100, 3), level, np.uint8), (0, 0, 100, 200)) for level in (0, 128, 255)]
