@@ -1,6 +1,7 @@
 """How many frames a server shall have at once from the streams of a process. No I/O; time is an argument."""
 
 import math
+from collections.abc import Sequence
 
 
 class RecentMinimum:
@@ -27,12 +28,12 @@ class RecentMinimum:
 class Capacity:
     """Finds the number as :class:`~stream_client.pipeline.flow.AdaptiveWindow` does, for streams of different frames.
 
-    The stretch of a round trip says how many times as long it took as the shortest recent one of its stream. With N
-    frames in flight and a stretch of S, N·(1 - 1/S) frames are waiting rather than being worked on. More than
-    ``MOST_WAITING`` that are also half of all only grow old in the server: the number shrinks. While it keeps frames
-    back, and fewer than ``FEW_WAITING`` wait or they are less than a third of all, it grows. One step is taken for each
-    round of answers. When streams waited all the time, the number is a third for a moment of every ``PERIOD``, so that
-    the shortest round trips are measured without a queue.
+    The stretch says how many times as long round trips take as the shortest recent ones of their streams. It is
+    measured, too, while the number is a third, for a moment of every ``PERIOD`` in which streams waited all the time:
+    what is left of it then is no queue, but a line or a machine with times that vary. With N frames in flight and S
+    times that stretch, N·(1 - 1/S) frames are waiting rather than being worked on. More than ``MOST_WAITING`` that are
+    also half of all only grow old in the server: the number shrinks. While it keeps frames back, and fewer than
+    ``FEW_WAITING`` wait or they are less than a third of all, it grows. One step is taken for each round of answers.
     """
 
     LEAST = 2
@@ -49,12 +50,14 @@ class Capacity:
 
     def __init__(self) -> None:
         self._limit = self.LEAST
-        self._round: list[tuple[float, int]] = []
+        self._round: list[tuple[float, float, int]] = []
+        self._measured: list[tuple[float, float]] = []
+        self._free = 1.0  # the stretch without a queue
         self._kept_back = False
         self._answers = self._while_waiting = 0
         self._next_probe = math.nan
         self._periods = 0
-        self._probing_until = -math.inf
+        self._probing_until = self._drained = -math.inf
 
     def limit(self, now: float) -> int:
         """Frames in flight allowed now, at least 1."""
@@ -72,19 +75,26 @@ class Capacity:
         """Whether the number is a third now."""
         return now < self._probing_until
 
-    def answered(self, stretch: float, round_trip: float, in_flight: int, now: float, *, waiting: bool) -> bool:
-        """An answer came after ``round_trip`` seconds, with ``in_flight`` frames of all streams still out; ``waiting``:
-        streams wait to send. Returns whether the number is a third from now on.
+    def answered(self, shortest: float, round_trip: float, in_flight: int, now: float, *, waiting: bool) -> bool:
+        """An answer came after ``round_trip`` seconds, where ``shortest`` is the shortest of its stream, with
+        ``in_flight`` frames of all streams still out; ``waiting``: streams wait to send. Returns whether the number is
+        a third from now on.
         """
         if self.is_measuring(now):
+            if now > self._drained:
+                self._measured.append((shortest, round_trip))
             return False
+        if self._measured:
+            self._free = _stretch(self._measured)
+            self._measured.clear()
         if math.isnan(self._next_probe):
             self._next_probe = now + self.SETTLING
         if now >= self._next_probe:
             measures = self._while_waiting > self.ALL_THE_TIME * self._answers
             if measures:
-                shortest, longest = self.PROBE_SECONDS
-                self._probing_until = now + min(max(shortest, 2 * round_trip), longest)
+                least, most = self.PROBE_SECONDS
+                seconds = min(max(least, 2 * round_trip), most)
+                self._drained, self._probing_until = now + seconds / 2, now + seconds
             self._periods += 1
             self._next_probe = now + (self.SETTLING if self._periods < self.FIRST_PERIODS else self.PERIOD)
             self._answers = self._while_waiting = 0
@@ -92,7 +102,7 @@ class Capacity:
             return measures
         self._answers += 1
         self._while_waiting += waiting
-        self._round.append((stretch, in_flight + 1))
+        self._round.append((shortest, round_trip, in_flight + 1))
         if len(self._round) > in_flight:
             self._step()
             self._round.clear()
@@ -100,12 +110,16 @@ class Capacity:
         return False
 
     def _step(self) -> None:
-        count = len(self._round)
-        stretch = sum(stretch for stretch, _ in self._round) / count
-        in_flight = sum(number for _, number in self._round) / count
+        stretch = max(1.0, _stretch([(shortest, seconds) for shortest, seconds, _ in self._round]) / self._free)
+        in_flight = sum(number for *_, number in self._round) / len(self._round)
         waiting = in_flight * (1.0 - 1.0 / stretch)
         if waiting > self.MOST_WAITING and stretch > self.SHRINKING:
             used = min(self._limit, math.ceil(in_flight))
             self._limit = max(self.LEAST, used - max(1, used // 8))
         elif self._kept_back and (waiting < self.FEW_WAITING or stretch < self.GROWING):
             self._limit += max(1, self._limit // 8)
+
+
+def _stretch(answers: Sequence[tuple[float, float]]) -> float:
+    """Of shortest round trips and those that were."""
+    return sum(seconds for _, seconds in answers) / sum(shortest for shortest, _ in answers)

@@ -167,7 +167,7 @@ class Shares:
         if self._capacity.is_measuring(now):
             member.measured = now
         waiting = bool(self._waiting)
-        if cost > 0 and self._capacity.answered(round_trip / cost, round_trip, self._counted, now, waiting=waiting):
+        if cost > 0 and self._capacity.answered(cost, round_trip, self._counted, now, waiting=waiting):
             self._give_everybody_a_turn()
 
     def _give_everybody_a_turn(self) -> None:
