@@ -73,7 +73,7 @@ def test_a_mirrored_person_has_left_and_right_exchanged() -> None:
     assert changed.visible[0, 11]
 
 
-def test_color_noise_and_occlusion_change_pixels_and_no_joint() -> None:
+def test_color_noise_occlusion_size_and_place_change_pixels_and_no_joint() -> None:
     import torch
 
     from stream_client.distill.batches import Variation, batch_of, varied
@@ -83,9 +83,13 @@ def test_color_noise_and_occlusion_change_pixels_and_no_joint() -> None:
     hidden = varied(batch, MEDIAPIPE, only, torch.Generator().manual_seed(0))
     share = (hidden.images != batch.images).any(dim=-1).float().mean(dim=(1, 2))
     assert 0.005 < float(share.min()) < float(share.max()) < 0.26  # a tenth to a half of the sides
+    moved = varied(
+        batch, MEDIAPIPE, replace(only, occlusion=0.0, scale=0.3, shift=0.1), torch.Generator().manual_seed(0)
+    )
+    assert float((moved.images != batch.images).any(dim=-1).float().mean()) > 0.02
     recolored = varied(batch, MEDIAPIPE, replace(only, occlusion=0.0, color=0.3), torch.Generator().manual_seed(0))
     assert float((recolored.images != batch.images).float().mean()) > 0.8
-    for changed in (hidden, recolored):
+    for changed in (hidden, recolored, moved):
         torch.testing.assert_close(changed.joints, batch.joints)
 
 
