@@ -16,7 +16,7 @@ from kserve_wire.encoded import EncodedFrame
 from kserve_wire.pictures import UNDECLARED
 
 if TYPE_CHECKING:
-    from stream_client.sound import SoundTrack
+    from stream_client.sound.track import SoundTrack
 
 Image = npt.NDArray[np.uint8]
 """uint8 [height, width, 3], red, green, blue."""

@@ -18,9 +18,10 @@ from stream_client.recording.names import SegmentNames, Slot
 from stream_client.recording.options import RecordingOptions
 from stream_client.recording.quota import Quota
 from stream_client.recording.segment_file import complete, free_path, hidden, take_up
-from stream_client.sinks.audio import AudioFeed
+from stream_client.sinks.audio import RULES
 from stream_client.sinks.output_file import sink_errors
 from stream_client.sinks.video_file import FileSink
+from stream_client.sound.packets import SoundFeed
 from stream_client.util.stream_names import stream_name
 
 logger = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class RecordingSink:
         self._wall = wall
         self._zero = 0.0
         self._info: StreamInfo | None = None
-        self._sound: AudioFeed | None = None
+        self._sound: SoundFeed | None = None
         self._lock: int | None = None
         self._index: RecordingIndex | None = None
         self._open: _Open | None = None
@@ -115,7 +116,7 @@ class RecordingSink:
         self._remove_surplus()  # first of all: the disk may be full
         self._take_up()
         if info.sound is not None:
-            self._sound = AudioFeed(info.sound, self._names.path(0.0).suffix.lower())
+            self._sound = SoundFeed(info.sound, RULES[self._names.path(0.0).suffix.lower()])
 
     def write(self, result: Result) -> bool:
         """Write a frame, into a new file where the clock says so."""

@@ -12,8 +12,9 @@ from kserve_wire.pictures.rgb import threads_for
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Image, Result, StreamInfo
 from stream_client.publishing.options import DEFAULTS
-from stream_client.sinks.audio import AudioFeed, AudioWriter
+from stream_client.sinks.audio import RULES, AudioWriter
 from stream_client.sinks.output_file import OutputFile, sink_errors
+from stream_client.sound.packets import SoundFeed
 from stream_client.util.media import YuvFrames, declare, even, written_shape
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class FileSink:
         quality: int = DEFAULTS.quality,
         fragmented: bool = False,
         zero: float = 0.0,
-        sound: AudioFeed | None = None,
+        sound: SoundFeed | None = None,
     ) -> None:
         self._path = Path(path)
         self._zero = zero
@@ -85,9 +86,9 @@ class FileSink:
             target = self._pipe or f"file:{self._output.written_to}"
             self._container = av.open(target, "w", format=container, options=options)
         if self._sound is None and info.sound is not None:
-            self._sound = AudioFeed(info.sound, suffix)
+            self._sound = SoundFeed(info.sound, RULES[suffix])
         if self._sound is not None:
-            self._audio = AudioWriter(self._sound, suffix, self._zero)
+            self._audio = AudioWriter(self._sound, self._zero)
 
     def write(self, result: Result) -> bool:
         """Encode the result's image at the frame's own time."""

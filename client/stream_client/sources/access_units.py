@@ -11,7 +11,7 @@ from stream_client.options import Decoder
 from stream_client.rtsp.depacketizer import AccessUnit
 from stream_client.rtsp.description import PlayedTrack
 from stream_client.rtsp.sound import PlayedSound, SoundBeside
-from stream_client.sound import SoundTrack
+from stream_client.sound.track import SoundTrack
 from stream_client.sources.damage import Damage
 from stream_client.sources.described_sound import described_track
 from stream_client.sources.feed import FeedFrame, FeedProperties, FeedSound

@@ -11,7 +11,7 @@ import av
 import av.error
 import numpy as np
 
-from stream_client.sound import SoundTrack
+from stream_client.sound.track import SoundTrack
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ import av.error
 
 from stream_client.errors import SourceCodecError, SourceError, SourceNotFoundError
 from stream_client.frames import Frame, PlaneFormat, StreamInfo
-from stream_client.sound import SoundTrack
+from stream_client.sound.track import SoundTrack
 from stream_client.sources.decoding import Decoding
 from stream_client.sources.feed import FeedFrame
 from stream_client.sources.passable import can_pass

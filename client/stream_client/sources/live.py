@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from stream_client.errors import SourceError, SourceTimeoutError
 from stream_client.frames import Frame, PlaneFormat, StreamInfo
-from stream_client.sound import SoundTrack
+from stream_client.sound.track import SoundTrack
 from stream_client.sources.decoding import Decoding
 from stream_client.sources.feed import Feed, FeedFrame, FeedSound, PassableFeed
 from stream_client.sources.media_clock import MediaClock

@@ -11,7 +11,7 @@ import av.error
 from av.format import Flags
 
 from stream_client.errors import SourceCodecError
-from stream_client.sound import SoundTrack
+from stream_client.sound.track import SoundTrack
 from stream_client.sources.damage import Damage
 from stream_client.sources.feed import FeedFrame
 from stream_client.sources.passing import AnnexB, Passing, held_by

@@ -7,7 +7,7 @@ import av
 from av.format import ContainerFormat, Flags
 from av.stream import Disposition
 
-from stream_client.sound import SoundTrack
+from stream_client.sound.track import SoundTrack
 
 _MAX_PLAUSIBLE_RATE = 1000
 JOINED = {"merge_pmt_versions": "1"}

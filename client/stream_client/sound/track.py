@@ -4,7 +4,7 @@ import io
 import logging
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import av
@@ -15,6 +15,33 @@ logger = logging.getLogger(__name__)
 
 _MOST_EARLY = 5000
 """Packets that are kept until a run begins, of a live source: a minute and more."""
+
+
+@dataclass(frozen=True, slots=True)
+class SoundFormat:
+    """How sound is encoded. ``codec`` is FFmpeg's name, ``rate`` in samples a second.
+
+    ``parameters`` are what a decoder has to know, as AAC's AudioSpecificConfig. ``template`` says the same to FFmpeg.
+    """
+
+    codec: str
+    rate: int
+    channels: int
+    parameters: bytes
+    template: av.AudioStream = field(compare=False, repr=False)
+
+
+def format_of(stream: av.AudioStream) -> SoundFormat:
+    """The format of a container's stream. Its ``template`` stays when that container is closed."""
+    keeper = av.open(io.BytesIO(), "w", format="nut")
+    context = stream.codec_context
+    return SoundFormat(
+        context.codec.canonical_name,
+        context.sample_rate,
+        context.layout.nb_channels,
+        bytes(context.extradata or b""),
+        keeper.add_stream_from_template(stream),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +90,40 @@ class SoundListener:
         return taken
 
 
+class _Outputs:
+    """Who listens to a track, and to those that follow it after a loss."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._listeners: list[SoundListener] = []
+
+    def add(self, listener: SoundListener) -> None:
+        with self._lock:
+            self._listeners.append(listener)
+
+    def remove(self, listener: SoundListener) -> None:
+        with self._lock:
+            self._listeners.remove(listener)
+
+    def current(self) -> list[SoundListener]:
+        with self._lock:
+            return list(self._listeners)
+
+
 class SoundTrack:
     """The first audio stream of a source. The source's thread puts packets in, and outputs listen.
 
     ``steady``: codec, rate and channels cannot change within the stream. Where they may, as in a transport stream,
-    an output should take decoded sound. ``decoder`` is for packets that are not of ``stream``. Outputs listen
-    before the first frame is read: what came before
-    :meth:`begin` is kept for them.
+    an output should take decoded sound. ``decoder`` is for packets that are not of ``stream``. Outputs that listen
+    before the first frame is read get all of it: what came before :meth:`begin` is kept for them.
     """
 
     def __init__(self, stream: av.AudioStream, *, steady: bool, decoder: av.AudioCodecContext | None = None) -> None:
-        self._keeper = av.open(io.BytesIO(), "w", format="nut")
-        # The source may be closed before an output begins; this copy of the codec's parameters stays.
-        self.template: av.AudioStream = self._keeper.add_stream_from_template(stream)
-        self._parameters = bytes(stream.codec_context.extradata or b"")
-        self.codec = stream.codec_context.codec.canonical_name
-        self.rate = stream.codec_context.sample_rate
-        self.channels = stream.codec_context.layout.nb_channels
+        self.format = format_of(stream)
         self.steady = steady
         self._lock = threading.Lock()
-        self._listeners: list[SoundListener] = []
+        self._outputs = _Outputs()
+        self._copied = self.format  # what those get that copy packets, also in later tracks
         self._early: deque[tuple[av.Packet[av.AudioStream], float]] | None = deque(maxlen=_MOST_EARLY)
         self._offset = 0.0
         self._decoder = decoder
@@ -90,9 +131,12 @@ class SoundTrack:
     def listen(self, *, decoded: bool) -> SoundListener:
         """A listener for packets, or for decoded sound."""
         listener = SoundListener(decoded=decoded)
-        with self._lock:
-            self._listeners.append(listener)
+        self._outputs.add(listener)
         return listener
+
+    def forget(self, listener: SoundListener) -> None:
+        """Put nothing more into ``listener``."""
+        self._outputs.remove(listener)
 
     def begin(self) -> None:
         """All outputs listen: hand them what came until now."""
@@ -106,13 +150,11 @@ class SoundTrack:
 
         Outputs that copy packets get none in another codec or with other parameters.
         """
-        mine, theirs = ((each.codec, each.rate, each.channels, each._parameters) for each in (self, lost))
-        with lost._lock:
-            listeners = [listener for listener in lost._listeners if listener.decoded or mine == theirs]
-            first_offset = lost._offset
         with self._lock:
-            self._listeners = listeners
-            self._offset = first_offset + offset
+            self._outputs, self._copied = lost._outputs, lost._copied
+            self._offset = lost._offset + offset
+        if self.format != self._copied and any(not listener.decoded for listener in self._outputs.current()):
+            logger.warning("the sound has changed: outputs that take it unchanged go on without it")
 
     def put(self, packet: "av.Packet[av.AudioStream]", time: float) -> None:
         """Hand on a packet, which begins at ``time``. The caller must not use it afterwards."""
@@ -124,10 +166,11 @@ class SoundTrack:
 
     def _hand_on(self, packet: "av.Packet[av.AudioStream]", time: float) -> None:
         time += self._offset
-        for listener in self._listeners:
+        listeners = self._outputs.current()
+        for listener in listeners if self.format == self._copied else ():
             if not listener.decoded:
                 listener.put(Sound(time, packet=_copy(packet)), packet.size)
-        decoders = [listener for listener in self._listeners if listener.decoded]
+        decoders = [listener for listener in listeners if listener.decoded]
         if not decoders:
             return
         try:
