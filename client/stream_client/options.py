@@ -99,6 +99,10 @@ class RunOptions:
         ),
     )
 
+    audio: bool = field(
+        default=True, metadata=setting("carry the source's sound", off="leave the source's sound out of every output")
+    )
+
     def __post_init__(self) -> None:
         check(self)
         if self.latency_target is not None and self.max_inflight != "auto":

@@ -71,6 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_settings(add, StreamOptions, *outputs)
     add_settings(add, SinkOptions)
+    add_settings(add, RunOptions, "audio")
     add_settings(parser.add_argument_group("recording").add_argument, RecordingOptions)
     add = parser.add_argument_group("classifier in the client").add_argument
     add_settings(add, ClassifierOptions)

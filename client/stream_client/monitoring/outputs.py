@@ -18,7 +18,7 @@ class OutputSnapshot:
     Rates are in bits a second: ``line_rate`` is what its line carries, ``None`` unless it was the limit;
     ``wanted_rate`` what the frames want; ``limit`` what the encoder may use, ``None``: as much as it wants.
     ``limited``: seconds in which the line was the limit. ``age``: seconds from the capture of the frame sent last until
-    it has arrived, as far as this side can know.
+    it has arrived, as far as this side can know. ``sound_sent`` and ``sound_dropped`` are packets of sound.
     """
 
     sent: int = 0
@@ -32,6 +32,8 @@ class OutputSnapshot:
     limit: int | None = None
     limited: float = 0.0
     age: float = 0.0
+    sound_sent: int = 0
+    sound_dropped: int = 0
 
     def line(self) -> str:
         """``148 sent, 2 skipped for newer ones, 3 repeated, 0 lost``."""
@@ -39,6 +41,8 @@ class OutputSnapshot:
         counts += [f"{self.repeated} repeated", f"{self.lost} lost while it was away"]
         if self.limited and self.line_rate is not None:
             counts.append(f"the line carried {self.line_rate / 1000:.0f} kbit/s of {self.wanted_rate / 1000:.0f}")
+        if self.sound_dropped:
+            counts.append(f"{self.sound_dropped} of {self.sound_sent + self.sound_dropped} packets of sound dropped")
         return ", ".join(counts)
 
     def problem(self) -> str | None:

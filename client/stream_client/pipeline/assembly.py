@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -155,6 +155,8 @@ def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callback
         if isinstance(plan.source, GivesPlanes) and (planes := PLANE_WIRES.get(plan.server.wire)) is not None:
             plan.source.give_planes(planes)
         info = reader.open()
+        if not options.audio:
+            info = replace(info, sound=None)
         _say_what_is_lost(info)
         choice.check(info)
         connection = connection or plan.server.connect()

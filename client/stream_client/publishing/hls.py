@@ -3,10 +3,16 @@
 from pathlib import Path
 
 from stream_client.errors import OutputRefusedError
+from stream_client.publishing.mpegts import SOUND_RULE
 from stream_client.publishing.muxer import Muxer
 from stream_client.publishing.wire import EncodedFrame, VideoTrack
+from stream_client.sound.packets import SoundPacket
+from stream_client.sound.rule import SoundRule
+from stream_client.sound.track import SoundFormat
 
 _SEGMENTS = 6
+_LONGEST_WAIT = "100000"
+"""Microseconds that FFmpeg waits for sound before it writes a frame."""
 _FLAGS = "delete_segments+program_date_time+temp_file+independent_segments+append_list+discont_start"
 
 
@@ -18,7 +24,9 @@ class HlsWire:
         self._seconds = seconds
         self._muxer: Muxer | None = None
 
-    def open(self, track: VideoTrack, first: EncodedFrame, within: float) -> None:
+    sound_rule: SoundRule | None = SOUND_RULE
+
+    def open(self, track: VideoTrack, first: EncodedFrame, within: float, sound: SoundFormat | None = None) -> None:
         """Find out whether the folder can be written, and go on with the playlist that is there."""
         folder = self._playlist.parent
         try:
@@ -34,13 +42,19 @@ class HlsWire:
             "hls_delete_threshold": "2",
             "hls_flags": _FLAGS,
             "hls_segment_filename": str(folder / f"{self._playlist.stem}%05d.ts"),
+            "max_interleave_delta": _LONGEST_WAIT,
         }
-        self._muxer = Muxer(str(self._playlist), "hls", first, options)
+        self._muxer = Muxer(str(self._playlist), "hls", first, options, sound)
 
     def send(self, frame: EncodedFrame) -> int:
         """Write a frame."""
         assert self._muxer is not None
         return self._muxer.mux(frame)
+
+    def send_sound(self, packet: SoundPacket) -> int:
+        """Write sound."""
+        assert self._muxer is not None
+        return self._muxer.mux_sound(packet)
 
     def queued(self) -> int | None:
         """A disk is no line."""

@@ -16,8 +16,9 @@ from stream_client.publishing.fates import Fates
 from stream_client.publishing.pacing import Pacer
 from stream_client.publishing.refusals import TAKEN_OVER, is_closed_by_server, is_final, meaning, refuses_credentials
 from stream_client.publishing.session import Bounds, LineReport, Session
+from stream_client.publishing.shared_sound import SoundTap
 from stream_client.publishing.sharing import EncoderPool, raw_frame
-from stream_client.publishing.wire import VideoTrack, WireFactory
+from stream_client.publishing.wire import VideoTrack, Wire, WireFactory
 from stream_client.util.backoff import Backoff
 from stream_client.util.media import written_shape
 from stream_client.util.reconnector import Reconnector
@@ -31,7 +32,7 @@ _CONNECTION_ERRORS = (RtspError, OutputRefusedError, OSError)
 
 
 class PublishingSink:
-    """Publishes the newest frame as H.264 on a wire of ``make_wire``, in its own thread.
+    """Publishes the newest frame as H.264, and its sound, on a wire of ``make_wire``, in its own thread.
 
     Frames of live sources are sent when they arrive, those of files at their own pace. When nothing new arrives the
     last frame is repeated, since servers cut a silent publisher. A lost server is connected to again with back-off, for
@@ -118,6 +119,8 @@ class PublishingSink:
             limit=self._line.limit,
             limited=self._line.limited,
             age=self._line.age,
+            sound_sent=self._line.sound,
+            sound_dropped=self._line.sound_dropped,
         )
 
     def open(self, info: StreamInfo) -> None:
@@ -207,7 +210,8 @@ class PublishingSink:
         assert self._info is not None
         track = VideoTrack(written_shape(self._info, result.image), self._info.frame_rate)
         open_tap = partial(self._pool.tap, self._make_encoder, self._settings)
-        session = Session(open_tap, self._make_wire(), track, self._bounds, self._line)
+        wire = self._make_wire()
+        session = Session(open_tap, wire, track, self._bounds, self._line, partial(self._tap_sound, wire))
         with self._changed:
             self._session = session
         try:
@@ -218,6 +222,11 @@ class PublishingSink:
         with self._changed:
             self._unseen = True  # nothing of it was sent yet
         logger.info("%s: publishing %dx%d", self.name, track.shape.width, track.shape.height)
+
+    def _tap_sound(self, wire: Wire) -> SoundTap | None:
+        assert self._info is not None
+        track, rule = self._info.sound, wire.sound_rule
+        return None if track is None or rule is None else self._pool.sound.tap(track, rule)
 
     def _publish(self) -> bool:
         """Publish until the frames' size changes or the server is lost. ``False`` when the sink was closed."""

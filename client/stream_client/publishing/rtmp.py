@@ -6,9 +6,13 @@ from stream_client.errors import OutputRefusedError, RtmpError
 from stream_client.publishing.wire import EncodedFrame, VideoTrack
 from stream_client.rtmp.address import rtmp_address
 from stream_client.rtmp.publication import Publication
-from stream_client.rtsp.h264 import parameter_sets, split_access_unit
+from stream_client.rtsp.h264 import CLOCK_RATE, parameter_sets, split_access_unit
+from stream_client.sound.packets import SoundPacket
+from stream_client.sound.rule import LIVE_SILENCE, SoundRule
+from stream_client.sound.track import SoundFormat
 from stream_client.util.tcp_connection import TcpConnection
 
+_RULE = SoundRule(frozenset({"aac"}), "aac", channels=2, silence=LIVE_SILENCE)
 _DELIMITER = 9
 _TICKS = 90
 """A millisecond in ticks of 90 kHz."""
@@ -25,7 +29,9 @@ class RtmpWire:
         self._publication = Publication(address)
         self._start = -1
 
-    def open(self, track: VideoTrack, first: EncodedFrame, within: float) -> None:
+    sound_rule: SoundRule | None = _RULE
+
+    def open(self, track: VideoTrack, first: EncodedFrame, within: float, sound: SoundFormat | None = None) -> None:
         """Connect, shake hands, and ask to publish."""
         sets = parameter_sets(split_access_unit(first.data))
         if sets is None:
@@ -41,7 +47,9 @@ class RtmpWire:
                 "the server closed the connection: it may not know the application, or refuse the stream key"
             ) from error
         connection.established()
-        connection.send(publication.header(sets, (track.shape.width, track.shape.height), track.frame_rate))
+        size = track.shape.width, track.shape.height
+        configuration = None if sound is None else sound.parameters
+        connection.send(publication.header(sets, size, track.frame_rate, configuration))
 
     def send(self, frame: EncodedFrame) -> int:
         """Send a frame. Waits at most the timeout."""
@@ -52,6 +60,13 @@ class RtmpWire:
         self._connection.send(data)
         if answer := self._receive(self._connection.received()):
             self._connection.send(answer)
+        return len(data)
+
+    def send_sound(self, packet: SoundPacket) -> int:
+        """Send sound. Waits at most the timeout."""
+        ticks = round(packet.time * CLOCK_RATE) - self._start
+        data = self._publication.sound(packet.data, time=max(0, ticks // _TICKS))
+        self._connection.send(data)
         return len(data)
 
     def queued(self) -> int | None:

@@ -7,9 +7,13 @@ from typing import Literal
 
 from stream_client.publishing.bit_rate import BitRate
 from stream_client.publishing.line import Line
+from stream_client.publishing.shared_sound import SoundTap
 from stream_client.publishing.sharing import KEY_SECONDS, RawFrame, Tap
 from stream_client.publishing.wire import EncodedFrame, VideoTrack, Wire
+from stream_client.rtsp.h264 import CLOCK_RATE
 
+_SOUND_SECONDS = 1.0
+"""Over which the rate of the sound is measured at least."""
 OpenTap = Callable[[VideoTrack, int | None], Tap]
 """Opens a tap of an encoder for a track, with a limit in bits a second, or without one."""
 
@@ -31,7 +35,8 @@ class LineReport:
     """What a line carries and what the frames want, in bits a second; ``None`` where it never was the limit.
 
     ``limited``: seconds in which the line was the limit. ``age``: seconds from the capture of the frame that was sent
-    last until it has arrived, as far as this side can know.
+    last until it has arrived, as far as this side can know. ``sound``: packets of sound that were sent, and
+    ``sound_dropped`` those that were not.
     """
 
     carries: float | None = None
@@ -39,13 +44,16 @@ class LineReport:
     limit: int | None = None
     limited: float = 0.0
     age: float = 0.0
+    sound: int = 0
+    sound_dropped: int = 0
 
 
 class Session:
     """An encoder's tap and a wire. One thread uses it. Only :meth:`abort` is for other threads.
 
     What waits on the line is bounded in time: beyond the bound nothing is sent, and then a key frame of what is new.
-    ``report`` is kept from one session to the next.
+    Sound follows the frames that it belongs to, and no frame waits for it. ``report`` is kept from one session to
+    the next.
     """
 
     REPEAT_SECONDS = 0.2
@@ -53,8 +61,18 @@ class Session:
     TOLERATED = 0.4
     """Of the latency bound: a lag above this lowers the bit rate, and one below it ends a pause."""
 
-    def __init__(self, open_tap: OpenTap, wire: Wire, track: VideoTrack, bounds: Bounds, report: LineReport) -> None:
+    def __init__(
+        self,
+        open_tap: OpenTap,
+        wire: Wire,
+        track: VideoTrack,
+        bounds: Bounds,
+        report: LineReport,
+        open_sound: Callable[[], SoundTap | None] = lambda: None,
+    ) -> None:
         self.track = track
+        self._sound_start: float | None = None
+        self._sound_bytes, self._sound_rate = 0, 0.0
         self._open_tap = open_tap
         self._wire = wire
         self._bounds = bounds
@@ -63,6 +81,7 @@ class Session:
         self._rate = BitRate(lowest=bounds.lowest_rate, tolerated=self.TOLERATED * bounds.latency)
         self._limit = None if bounds.rate == "auto" else bounds.rate
         self._tap = open_tap(track, self._limit)
+        self._sound = open_sound()
         self._last: RawFrame | None = None
         self._began_with: int | None = None
         self._presented = -1
@@ -75,7 +94,8 @@ class Session:
 
     def begin(self, raw: RawFrame, within: float) -> None:
         """Connect and announce the stream, in ``within`` seconds. Nothing is sent yet."""
-        self._wire.open(self.track, self._tap.first(raw), within)
+        sound = None if self._sound is None else self._sound.format
+        self._wire.open(self.track, self._tap.first(raw), within, sound)
         self._last, self._began_with = raw, raw.index
         self._looked = time.monotonic()
 
@@ -103,6 +123,8 @@ class Session:
             self._wire.close()
         finally:
             self._tap.close()
+            if self._sound is not None:
+                self._sound.close()
 
     def _send(self, frames: list[EncodedFrame]) -> list[EncodedFrame]:
         for frame in frames:
@@ -110,10 +132,11 @@ class Session:
             self._presented = max(frame.time, self._presented + 1)
             began = time.monotonic()
             size = self._wire.send(replace(frame, time=self._presented))
+            sound_size = self._send_sound(frame.time / CLOCK_RATE)
             now = time.monotonic()
             self._blocked = now - began
             if self._known:
-                self._line.sent(size, now)
+                self._line.sent(size + sound_size, now)
             self._report.age = now - frame.captured + self._line.lag(now)
             if self._limit is None:
                 self._unlimited_frames += 1
@@ -121,6 +144,20 @@ class Session:
                 seconds = max(self._unlimited_frames * self._frame_seconds, KEY_SECONDS)
                 self._report.wanted = 8.0 * self._unlimited_bytes / seconds
         return frames
+
+    def _send_sound(self, before: float) -> int:
+        """Send what belongs before that time, in seconds of the source, but not before the first frame; its bytes."""
+        if self._sound is None:
+            return 0
+        if self._sound_start is None:
+            self._sound_start = before
+        packets = [packet for packet in self._sound.take(before) if packet.time >= self._sound_start]
+        size = sum(map(self._wire.send_sound, packets))
+        self._report.sound_dropped += self._sound.dropped()
+        self._report.sound += len(packets)
+        self._sound_bytes += size
+        self._sound_rate = 8.0 * self._sound_bytes / max(before - self._sound_start, _SOUND_SECONDS)
+        return size
 
     def _has_room(self) -> bool:
         now = time.monotonic()
@@ -137,6 +174,9 @@ class Session:
         elif self._pausing and lag <= self.TOLERATED * self._bounds.latency:
             self._pausing = False
             self._tap.restart()
+        if self._pausing and self._sound is not None and self._last is not None:
+            self._sound.skip(self._last.time)
+            self._report.sound_dropped += self._sound.dropped()
         return not self._pausing
 
     def _adapt(self, now: float, lag: float) -> None:
@@ -148,7 +188,8 @@ class Session:
         self._looked = now
         if self._bounds.rate != "auto":
             return
-        self._rate.update(now, lag=lag, line=carries, wanted=report.wanted)
+        left = None if carries is None else max(carries - self._sound_rate, 1.0)
+        self._rate.update(now, lag=lag, line=left, wanted=report.wanted)
         report.limit = self._rate.limit
         if self._rate.limit != self._limit:
             self._limit = self._rate.limit

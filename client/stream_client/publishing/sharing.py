@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from stream_client.frames import Image, Result
 from stream_client.publishing.encoder import Encoder, EncoderFactory
+from stream_client.publishing.shared_sound import SoundPool
 from stream_client.publishing.wire import EncodedFrame, VideoTrack
 from stream_client.rtsp.h264 import CLOCK_RATE, split_access_unit
 from stream_client.util.media import even
@@ -188,6 +189,7 @@ class EncoderPool:
     """The encoders of a run's outputs. Outputs with the same size and settings share one. Safe from any thread."""
 
     def __init__(self) -> None:
+        self.sound = SoundPool()
         self._lock = threading.Lock()
         self._encoders: dict[Hashable, SharedEncoder] = {}
 

@@ -17,8 +17,11 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from stream_client.errors import ConfigurationError, OutputRefusedError
-from stream_client.publishing.mpegts import DATAGRAM, TransportStream
+from stream_client.publishing.mpegts import DATAGRAM, SOUND_RULE, TransportStream
 from stream_client.publishing.wire import EncodedFrame, VideoTrack
+from stream_client.sound.packets import SoundPacket
+from stream_client.sound.rule import SoundRule
+from stream_client.sound.track import SoundFormat
 from stream_client.util.srt_url import srt_parameters
 
 _NOTHING = (b"\x47\x1f\xff\x10" + bytes(184)) * 7
@@ -54,7 +57,9 @@ class SrtWire:
         self._words: list[str] = []
         self._stream: TransportStream | None = None
 
-    def open(self, track: VideoTrack, first: EncodedFrame, within: float) -> None:
+    sound_rule: SoundRule | None = SOUND_RULE
+
+    def open(self, track: VideoTrack, first: EncodedFrame, within: float, sound: SoundFormat | None = None) -> None:
         """Start ffmpeg and wait until it is connected."""
         self._start()
         self._put(_NOTHING)
@@ -62,14 +67,17 @@ class SrtWire:
             self._changed.wait_for(lambda: self._opened or self._over, min(within, self._timeout))
             if not self._opened:
                 self._refuse()
-        self._stream = TransportStream(first)
+        self._stream = TransportStream(sound)
 
     def send(self, frame: EncodedFrame) -> int:
         """Send a frame."""
         assert self._stream is not None
-        data = self._stream.mux(frame)
-        self._put(data)
-        return len(data)
+        return self._put(self._stream.mux(frame))
+
+    def send_sound(self, packet: SoundPacket) -> int:
+        """Send sound."""
+        assert self._stream is not None
+        return self._put(self._stream.mux_sound(packet))
 
     def queued(self) -> int | None:
         """Bytes that ffmpeg has not taken. SRT itself drops what is older than its latency."""
@@ -79,9 +87,7 @@ class SrtWire:
 
     def close(self) -> None:
         """End the process and its thread."""
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.close()
+        self._stream = None
         process, self._process = self._process, None
         if process is None:
             return
@@ -130,7 +136,7 @@ class SrtWire:
             self._over = True
             self._changed.notify_all()
 
-    def _put(self, data: bytes) -> None:
+    def _put(self, data: bytes) -> int:
         assert self._process is not None
         assert self._process.stdin is not None
         try:
@@ -140,6 +146,7 @@ class SrtWire:
             with self._changed:  # its last words come after its end of the pipe has closed
                 self._changed.wait_for(lambda: self._over, self._timeout)
             raise ConnectionResetError(self._reason()) from error
+        return len(data)
 
     def _refuse(self) -> None:
         if not self._over:

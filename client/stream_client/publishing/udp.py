@@ -5,8 +5,11 @@ import struct
 from urllib.parse import urlsplit
 
 from stream_client.errors import ConfigurationError
-from stream_client.publishing.mpegts import DATAGRAM, TransportStream
+from stream_client.publishing.mpegts import DATAGRAM, SOUND_RULE, TransportStream
 from stream_client.publishing.wire import EncodedFrame, VideoTrack
+from stream_client.sound.packets import SoundPacket
+from stream_client.sound.rule import SoundRule
+from stream_client.sound.track import SoundFormat
 from stream_client.util.datagrams import is_multicast, url_parameters
 from stream_client.util.send_queue import SendQueue
 
@@ -46,7 +49,9 @@ class UdpWire:
         self._queue: SendQueue | None = None
         self._stream: TransportStream | None = None
 
-    def open(self, track: VideoTrack, first: EncodedFrame, within: float) -> None:
+    sound_rule: SoundRule | None = SOUND_RULE
+
+    def open(self, track: VideoTrack, first: EncodedFrame, within: float, sound: SoundFormat | None = None) -> None:
         """Find the address; nothing is sent yet."""
         family, kind, _, _, address = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_DGRAM)[0]
         self._socket = socket.socket(family, kind)
@@ -57,16 +62,17 @@ class UdpWire:
             self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, struct.pack("B", ttl))
         self._address = address
         self._queue = SendQueue(self._socket)
-        self._stream = TransportStream(first)
+        self._stream = TransportStream(sound)
 
     def send(self, frame: EncodedFrame) -> int:
         """Send a frame."""
         assert self._stream is not None
-        assert self._socket is not None
-        data = self._stream.mux(frame)
-        for start in range(0, len(data), DATAGRAM):
-            self._socket.sendto(data[start : start + DATAGRAM], self._address)
-        return len(data)
+        return self._put(self._stream.mux(frame))
+
+    def send_sound(self, packet: SoundPacket) -> int:
+        """Send sound."""
+        assert self._stream is not None
+        return self._put(self._stream.mux_sound(packet))
 
     def queued(self) -> int | None:
         """Bytes that this machine has not put on the line yet."""
@@ -74,11 +80,14 @@ class UdpWire:
 
     def close(self) -> None:
         """Release the socket."""
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.close()
         if self._socket is not None:
             self._socket.close()
 
     def abort(self) -> None:
         """Nothing waits here."""
+
+    def _put(self, data: bytes) -> int:
+        assert self._socket is not None
+        for start in range(0, len(data), DATAGRAM):
+            self._socket.sendto(data[start : start + DATAGRAM], self._address)
+        return len(data)

@@ -1,4 +1,4 @@
-"""WebRTC by WHIP (RFC 9725), with aiortc: the frames are packed as they were encoded."""
+"""WebRTC by WHIP (RFC 9725), with aiortc: frames and sound are packed as they were encoded."""
 
 import asyncio
 from fractions import Fraction
@@ -10,6 +10,9 @@ import av
 from stream_client.errors import OutputRefusedError
 from stream_client.publishing.wire import EncodedFrame, VideoTrack
 from stream_client.rtsp.h264 import CLOCK_RATE
+from stream_client.sound.packets import SoundPacket
+from stream_client.sound.rule import LIVE_SILENCE, SoundRule
+from stream_client.sound.track import SoundFormat
 from stream_client.webrtc.endpoint import Endpoint
 from stream_client.webrtc.loop import LoopThread
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 TOKEN_VARIABLE = "STREAM_CLIENT_WHIP_TOKEN"
 """The environment's bearer token for WHIP servers."""
 _MOST_WAITING = 50
+_OPUS_RATE = 48_000
+_RULE = SoundRule(frozenset({"opus"}), "libopus", channels=2, silence=LIVE_SILENCE)
 _CLOSE_SECONDS = 1.0
 _MEANINGS = {
     400: "the server does not take this stream: H.264 may not be allowed there, or somebody publishes there already",
@@ -36,15 +41,18 @@ class WhipWire:
         self._timeout = timeout
         self._endpoint = Endpoint(url, token_variable=TOKEN_VARIABLE, timeout=timeout, insecure=insecure)
         self._loop = LoopThread("WHIP")
-        self._frames: asyncio.Queue[EncodedFrame] = asyncio.Queue(_MOST_WAITING)
+        self._frames = _Packets(_MOST_WAITING)
+        self._sounds = _Packets(_MOST_WAITING)
         self._peer: RTCPeerConnection | None = None
         self._state = "new"
 
-    def open(self, track: VideoTrack, first: EncodedFrame, within: float) -> None:
+    sound_rule: SoundRule | None = _RULE
+
+    def open(self, track: VideoTrack, first: EncodedFrame, within: float, sound: SoundFormat | None = None) -> None:
         """Offer the stream, and wait until it is connected."""
         self._loop.start()
         try:
-            self._loop.run(self._begin(), min(within, self._timeout))
+            self._loop.run(self._begin(with_sound=sound is not None), min(within, self._timeout))
         except HTTPError as error:
             meaning = _MEANINGS.get(error.code, "the server does not take this stream")
             raise OutputRefusedError(
@@ -55,8 +63,13 @@ class WhipWire:
         """Hand a frame to the session."""
         if self._state != "connected":
             raise ConnectionResetError("the server ended the session")
-        self._loop.call(self._put, frame)
+        self._loop.call(self._frames.put, frame.data, frame.time, CLOCK_RATE)
         return len(frame.data)
+
+    def send_sound(self, packet: SoundPacket) -> int:
+        """Hand sound to the session."""
+        self._loop.call(self._sounds.put, packet.data, round(packet.time * _OPUS_RATE), _OPUS_RATE)
+        return len(packet.data)
 
     def queued(self) -> int | None:
         """Unknown: UDP, and aiortc has no queue."""
@@ -70,26 +83,20 @@ class WhipWire:
         """End waiting calls; called from another thread."""
         self._loop.abort()
 
-    def _put(self, frame: EncodedFrame) -> None:
-        if not self._frames.full():
-            self._frames.put_nowait(frame)
-
-    async def _begin(self) -> None:
+    async def _begin(self, *, with_sound: bool) -> None:
         from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 
-        frames = self._frames
-
-        class Frames(MediaStreamTrack):
+        class Track(MediaStreamTrack):
             """What is published, as aiortc asks for it."""
 
-            kind = "video"
+            def __init__(self, kind: str, packets: _Packets) -> None:
+                super().__init__()
+                self.kind = kind
+                self._packets = packets
 
             async def recv(self) -> "av.Packet[av.stream.Stream]":
-                """The next frame, encoded."""
-                frame = await frames.get()
-                packet = av.Packet(frame.data)
-                packet.pts, packet.time_base = frame.time, Fraction(1, CLOCK_RATE)
-                return packet
+                """The next packet."""
+                return await self._packets.get()
 
         peer = self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         connected = asyncio.Event()
@@ -100,9 +107,12 @@ class WhipWire:
             if self._state != "connecting":
                 connected.set()
 
-        sender = peer.addTransceiver(Frames(), direction="sendonly")
-        codecs = RTCRtpSender.getCapabilities("video").codecs
-        sender.setCodecPreferences([codec for codec in codecs if codec.mimeType == "video/H264"])
+        tracks = [("video", "video/H264", self._frames)]
+        tracks += [("audio", "audio/opus", self._sounds)] if with_sound else []
+        for kind, name, packets in tracks:
+            sender = peer.addTransceiver(Track(kind, packets), direction="sendonly")
+            codecs = RTCRtpSender.getCapabilities(kind).codecs
+            sender.setCodecPreferences([codec for codec in codecs if codec.mimeType == name])
         await peer.setLocalDescription(await peer.createOffer())
         answer = await self._endpoint.offer(peer.localDescription.sdp)
         await peer.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
@@ -114,3 +124,21 @@ class WhipWire:
         await self._endpoint.end()
         if self._peer is not None:
             await self._peer.close()
+
+
+class _Packets:
+    """Encoded packets that wait for aiortc, in its loop. What does not fit is left out."""
+
+    def __init__(self, most: int) -> None:
+        self._queue: asyncio.Queue[av.Packet[av.stream.Stream]] = asyncio.Queue(most)
+
+    def put(self, data: bytes, time: int, rate: int) -> None:
+        """Add one; ``time`` is in ticks of ``rate`` a second."""
+        if not self._queue.full():
+            packet = av.Packet(data)
+            packet.pts, packet.time_base = time, Fraction(1, rate)
+            self._queue.put_nowait(packet)
+
+    async def get(self) -> "av.Packet[av.stream.Stream]":
+        """The next one."""
+        return await self._queue.get()

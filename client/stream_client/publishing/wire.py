@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
+from stream_client.sound.packets import SoundPacket
+from stream_client.sound.rule import SoundRule
+from stream_client.sound.track import SoundFormat
 from stream_client.util.media import ImageShape
 
 
@@ -40,11 +43,18 @@ class Wire(Protocol):
     :class:`~stream_client.errors.SinkError` for a refusal.
     """
 
-    def open(self, track: VideoTrack, first: EncodedFrame, within: float) -> None:
+    @property
+    def sound_rule(self) -> SoundRule | None:
+        """Which sound it carries; ``None``: none."""
+
+    def open(self, track: VideoTrack, first: EncodedFrame, within: float, sound: SoundFormat | None = None) -> None:
         """Connect and announce the stream in ``within`` seconds; ``first`` has its parameter sets and is not sent."""
 
     def send(self, frame: EncodedFrame) -> int:
         """Send a frame, the first one being a key frame; the bytes that it took."""
+
+    def send_sound(self, packet: SoundPacket) -> int:
+        """Send sound that belongs before the last frame and not before the first one; the bytes that it took."""
 
     def queued(self) -> int | None:
         """Bytes that were sent and have not reached the other side; ``None`` where that cannot be known."""

@@ -26,7 +26,7 @@ class Message:
 
 def message_bytes(message: Message, chunk_size: int = CHUNK_BYTES) -> bytes:
     """The message in chunks, with a full header."""
-    chunk_stream = {VIDEO: 6, DATA: 4, COMMAND: 3}.get(message.kind, 2)
+    chunk_stream = {VIDEO: 6, AUDIO: 7, DATA: 4, COMMAND: 3}.get(message.kind, 2)
     extended = struct.pack("!I", message.time) if message.time >= _EXTENDED else b""
     time = min(message.time, _EXTENDED).to_bytes(3, "big")
     header = bytes([chunk_stream]) + time + len(message.payload).to_bytes(3, "big") + bytes([message.kind])

@@ -2,20 +2,17 @@
 
 import base64
 import re
-import secrets
-import struct
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+
+from stream_client.rtsp.rtp import MAX_PAYLOAD, RtpStream
 
 CLOCK_RATE = 90_000
 """Ticks a second of RTP's timestamps for video."""
 PAYLOAD_TYPE = 96
-MAX_PAYLOAD = 1400
-"""Bytes: below an Ethernet frame, for servers that send packets on by UDP."""
 
 _START_CODE = re.compile(rb"\x00\x00\x01")
 _SPS, _PPS, _FU_A = 7, 8, 28
-_NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
 
 
 def split_access_unit(data: bytes) -> list[bytes]:
@@ -31,8 +28,13 @@ def parameter_sets(units: Iterable[bytes]) -> tuple[bytes, bytes] | None:
     return (found[_SPS], found[_PPS]) if _SPS in found and _PPS in found else None
 
 
-def session_description(sets: tuple[bytes, bytes], title: str, frame_rate: Fraction | None = None) -> str:
-    """SDP of one H.264 track named ``streamid=0``; ``frame_rate``: its nominal rate, in frames a second."""
+def session_description(
+    sets: tuple[bytes, bytes], title: str, frame_rate: Fraction | None = None, other: Sequence[str] = ()
+) -> str:
+    """SDP of an H.264 track named ``streamid=0``; ``frame_rate``: its nominal rate, in frames a second.
+
+    ``other`` are the lines of another track.
+    """
     sps, pps = sets
     sprop = ",".join(base64.b64encode(unit).decode() for unit in (sps, pps))
     lines = [
@@ -47,6 +49,7 @@ def session_description(sets: tuple[bytes, bytes], title: str, frame_rate: Fract
         f"profile-level-id={sps[1:4].hex().upper()}",
         *([] if frame_rate is None else [f"a=framerate:{float(frame_rate):.6g}"]),
         "a=control:streamid=0",
+        *other,
     ]
     return "\r\n".join([*lines, ""])
 
@@ -55,34 +58,17 @@ class RtpPacketiser:
     """Makes RTP packets of access units, and sender reports that tie RTP's time to the wall clock."""
 
     def __init__(self) -> None:
-        self._source = secrets.randbits(32)
-        self._sequence = secrets.randbits(16)
-        self._first_timestamp = secrets.randbits(32)
-        self._packets = 0
-        self._octets = 0
+        self._stream = RtpStream(PAYLOAD_TYPE)
 
     def packets(self, units: Sequence[bytes], time: int) -> Iterator[bytes]:
         """The packets of an access unit whose presentation time is ``time`` in ticks of :data:`CLOCK_RATE`."""
         payloads = [payload for unit in units for payload in _payloads(unit)]
         for number, payload in enumerate(payloads, start=1):
-            marker = 0x80 if number == len(payloads) else 0
-            header = struct.pack(
-                "!BBHII", 0x80, marker | PAYLOAD_TYPE, self._sequence, self._timestamp(time), self._source
-            )
-            self._sequence = (self._sequence + 1) & 0xFFFF
-            self._packets += 1
-            self._octets += len(payload)
-            yield header + payload
+            yield self._stream.packet(payload, time, marker=number == len(payloads))
 
     def sender_report(self, time: int, wall_clock: float) -> bytes:
-        """An RTCP sender report (RFC 3550, 6.4.1): ``time`` in ticks was at ``wall_clock``, seconds since 1970."""
-        seconds = wall_clock + _NTP_EPOCH
-        ntp = (int(seconds) & 0xFFFFFFFF) << 32 | int(seconds % 1.0 * 2**32)
-        counts = (self._packets & 0xFFFFFFFF, self._octets & 0xFFFFFFFF)
-        return struct.pack("!BBHIQIII", 0x80, 200, 6, self._source, ntp, self._timestamp(time), *counts)
-
-    def _timestamp(self, time: int) -> int:
-        return (self._first_timestamp + time) & 0xFFFFFFFF
+        """An RTCP sender report: ``time`` in ticks was at ``wall_clock``, seconds since 1970."""
+        return self._stream.sender_report(time, wall_clock)
 
 
 def _payloads(unit: bytes) -> Iterator[bytes]:

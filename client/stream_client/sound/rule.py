@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from stream_client.sound.track import SoundTrack
 
 MOST_CHANNELS = 8
+LIVE_SILENCE = 0.5
+"""A live output's ``silence``: what comes after a longer gap is sent at once, and its time says where it belongs."""
 
 
 @dataclass(frozen=True, slots=True)

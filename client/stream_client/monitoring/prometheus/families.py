@@ -94,6 +94,19 @@ def _cumulative(histogram: HistogramSnapshot) -> list[tuple[str, float]]:
     return buckets
 
 
+def _outputs(runs: Sequence[StatisticsSnapshot]) -> Iterator[Metric]:
+    labels = (*_LABELS, "output", "outcome")
+    frames = CounterMetricFamily("stream_client_output_frames", "Frames at an output.", labels=labels)
+    sound = CounterMetricFamily("stream_client_output_sound_packets", "Packets of sound at an output.", labels=labels)
+    for run in runs:
+        for name, output in run.outputs.items():
+            for outcome in ("sent", "skipped", "repeated", "lost"):
+                frames.add_metric([*_names(run), redact(name), outcome], getattr(output, outcome))
+            for outcome in ("sent", "dropped"):
+                sound.add_metric([*_names(run), redact(name), outcome], getattr(output, f"sound_{outcome}"))
+    yield from (frames, sound)
+
+
 def _counters(runs: Sequence[StatisticsSnapshot]) -> Iterator[Metric]:
     frames = CounterMetricFamily(
         "stream_client_frames", "Frames whose end is known.", labels=(*_LABELS, "outcome", "reason")
@@ -107,14 +120,7 @@ def _counters(runs: Sequence[StatisticsSnapshot]) -> Iterator[Metric]:
             for reason in sorted({*reasons, *counts}):
                 frames.add_metric([*_names(run), outcome, reason], counts.get(reason, 0))
     yield frames
-    outputs = CounterMetricFamily(
-        "stream_client_output_frames", "Frames at an output.", labels=(*_LABELS, "output", "outcome")
-    )
-    for run in runs:
-        for name, output in run.outputs.items():
-            for outcome in ("sent", "skipped", "repeated", "lost"):
-                outputs.add_metric([*_names(run), redact(name), outcome], getattr(output, outcome))
-    yield outputs
+    yield from _outputs(runs)
     answers = CounterMetricFamily("stream_client_answers_ignored", "Answers of no use.", labels=(*_LABELS, "reason"))
     reconnects = CounterMetricFamily(
         "stream_client_reconnects", "Times that a lost connection came back.", labels=(*_LABELS, "connection")
