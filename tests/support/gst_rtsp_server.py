@@ -1,8 +1,9 @@
 """An RTSP server of GStreamer's that takes and plays streams over TCP. Debian's own python3 runs it.
 
 ``/publish/NAME`` takes a stream (RECORD, H.264); while somebody publishes, ``/NAME`` plays it, and answers
-404 otherwise. ``--play NAME=PIPELINE`` plays a GStreamer pipeline under ``/NAME``. With ``--user`` and
-``--password`` every path wants them. It prints its port once it serves, and ends with its standard input.
+404 otherwise. ``--publish NAME=CODEC`` takes and plays sound in that codec, too, at its own times.
+``--play NAME=PIPELINE`` plays a GStreamer pipeline under ``/NAME``. With ``--user`` and ``--password``
+every path wants them. It prints its port once it serves, and ends with its standard input.
 """
 
 import argparse
@@ -19,23 +20,36 @@ from gi.repository import Gio, GLib, Gst, GstApp, GstRtsp, GstRtspServer  # noqa
 
 RECORD = "( rtph264depay name=depay0 ! h264parse config-interval=-1 ! {caps} ! appsink name=sink sync=false )"
 PLAY = "( appsrc name=source is-live=true format=time do-timestamp=true ! h264parse ! rtph264pay name=pay0 pt=96 )"
+SOUND_RECORD = "( {video} {depay} name=depay1 ! {parse} ! appsink name=sound sync=false )"
+SOUND_PLAY = "( {video} appsrc name=sound_source is-live=true format=time ! {parse} ! {pay} name=pay1 pt=97 )"
+SOUND = {
+    "aac": {"depay": "rtpmp4gdepay", "parse": "aacparse", "pay": "rtpmp4gpay"},
+    "opus": {"depay": "rtpopusdepay", "parse": "opusparse", "pay": "rtpopuspay"},
+    "pcma": {"depay": "rtppcmadepay", "parse": "identity", "pay": "rtppcmapay"},
+}
 CAPS = "video/x-h264,stream-format=byte-stream,alignment=au"
 
 
 class Relay:
     """Passes the samples of one publisher on to the media that play it."""
 
-    def __init__(self, server: "Server", name: str) -> None:
+    def __init__(self, server: "Server", name: str, codec: str) -> None:
         self.server = server
         self.name = name
+        self.codec = codec
         self.lock = threading.Lock()
         self.players: dict[GstApp.AppSrc, bool] = {}  # whether it has had a key frame
+        self.sound_players: list[GstApp.AppSrc] = []
 
     def recording(self, factory: GstRtspServer.RTSPMediaFactory, media: GstRtspServer.RTSPMedia) -> None:
         """A publisher comes."""
         sink = media.get_element().get_by_name("sink")
         sink.set_property("emit-signals", True)
         sink.connect("new-sample", self.sample)
+        if self.codec:
+            sound = media.get_element().get_by_name("sound")
+            sound.set_property("emit-signals", True)
+            sound.connect("new-sample", self.sound_sample)
         media.connect("unprepared", self.gone)
         self.started = False
 
@@ -52,20 +66,45 @@ class Relay:
                 self.players[source] = self.players[source] or key
                 if self.players[source]:
                     copied = buffer.copy_deep()
-                    copied.pts = copied.dts = Gst.CLOCK_TIME_NONE
+                    if self.codec:
+                        copied.pts = copied.dts = self.time(buffer, sink, source)
+                    else:
+                        copied.pts = copied.dts = Gst.CLOCK_TIME_NONE
                     source.emit("push-buffer", copied)
         return Gst.FlowReturn.OK
+
+    def sound_sample(self, sink: GstApp.AppSink) -> Gst.FlowReturn:
+        """Sound of the publisher."""
+        sample = sink.emit("pull-sample")
+        with self.lock:
+            for source in self.sound_players:
+                copied = sample.get_buffer().copy_deep()
+                copied.pts = copied.dts = self.time(copied, sink, source)
+                source.set_property("caps", sample.get_caps())
+                source.emit("push-buffer", copied)
+        return Gst.FlowReturn.OK
+
+    @staticmethod
+    def time(buffer: Gst.Buffer, sink: GstApp.AppSink, source: GstApp.AppSrc) -> int:
+        """A buffer's time in the pipeline of a viewer: both go by the system's clock, once that one runs."""
+        begin = source.get_base_time()
+        return max(0, buffer.pts + sink.get_base_time() - begin) if begin else 0
 
     def playing(self, factory: GstRtspServer.RTSPMediaFactory, media: GstRtspServer.RTSPMedia) -> None:
         """A viewer comes."""
         source = media.get_element().get_by_name("source")
         source.set_property("caps", Gst.Caps.from_string(CAPS))
+        sound = media.get_element().get_by_name("sound_source")
         with self.lock:
             self.players[source] = False
+            if sound is not None:
+                self.sound_players.append(sound)
 
         def leave(media: GstRtspServer.RTSPMedia) -> None:
             with self.lock:
                 self.players.pop(source, None)
+                if sound in self.sound_players:
+                    self.sound_players.remove(sound)
 
         media.connect("unprepared", leave)
 
@@ -73,7 +112,8 @@ class Relay:
         """The publisher has left: its viewers are cut off."""
         self.server.mounts.remove_factory("/" + self.name)
         with self.lock:
-            sources, self.players = list(self.players), {}
+            sources, self.players = [*self.players, *self.sound_players], {}
+            self.sound_players = []
         for source in sources:
             source.emit("end-of-stream")
 
@@ -91,9 +131,10 @@ class Server:
         self.mounts = self.server.get_mount_points()
         if options.user or options.certificate:
             self.server.set_auth(self.auth())
-        for name in options.publish:
-            relay = Relay(self, name)
-            factory = self.factory(RECORD.format(caps=CAPS))
+        for spec in options.publish:
+            name, _, codec = spec.partition("=")
+            relay = Relay(self, name, codec)
+            factory = self.factory(with_sound(RECORD.format(caps=CAPS), SOUND_RECORD, codec))
             factory.set_transport_mode(GstRtspServer.RTSPTransportMode.RECORD)
             factory.connect("media-configure", relay.recording)
             self.mounts.add_factory("/publish/" + name, factory)
@@ -138,10 +179,16 @@ class Server:
 
     def announce(self, relay: Relay) -> bool:
         """The first picture of a publisher is there: it can be played from now on."""
-        factory = self.factory(PLAY)
+        play = PLAY.replace(" do-timestamp=true", "") if relay.codec else PLAY
+        factory = self.factory(with_sound(play, SOUND_PLAY, relay.codec))
         factory.connect("media-configure", relay.playing)
         self.mounts.add_factory("/" + relay.name, factory)
         return False
+
+
+def with_sound(video: str, both: str, codec: str) -> str:
+    """The pipeline ``both`` around that of the ``video``; that alone where there is no codec."""
+    return both.format(video=video.strip("( )"), **SOUND[codec]) if codec else video
 
 
 def main() -> None:

@@ -1,12 +1,15 @@
 """A live show for a publishing sink."""
 
 import threading
+import time
+from collections.abc import Callable
 
 import numpy as np
 
 from stream_client.frames import Frame, Image, Result, StreamInfo
 from stream_client.monitoring.observer import ConnectionState
 from stream_client.publishing.publisher import PublishingSink
+from tests.support.claps import Tones
 from tests.support.video import picture
 
 
@@ -15,11 +18,20 @@ def result(image: Image, index: int = 0) -> Result:
 
 
 class Show:
-    """A live show: feeds a sink with pictures, 30 a second, from a thread; ``None`` feeds nothing."""
+    """A live show: feeds a sink with pictures, 30 a second, from a thread; ``None`` feeds nothing.
 
-    def __init__(self, sink: PublishingSink, image: Image | None = None) -> None:
+    ``image`` may be a function of the frame's number.
+    """
+
+    def __init__(
+        self,
+        sink: PublishingSink,
+        image: Image | Callable[[int], Image] | None = None,
+        tones: Tones | None = None,
+    ) -> None:
         self.sink = sink
-        self.image: Image | None = picture(20) if image is None else image
+        self.tones = tones
+        self.image: Image | Callable[[int], Image] | None = picture(20) if image is None else image
         self.states: list[ConnectionState] = []
         self.error: Exception | None = None
         self.changed = threading.Condition()
@@ -28,7 +40,8 @@ class Show:
 
     def __enter__(self) -> "Show":
         self.sink.watch(self._on_state)
-        self.sink.open(StreamInfo("show", 64, 48, live=True))
+        sound = None if self.tones is None else self.tones.track
+        self.sink.open(StreamInfo("show", 64, 48, live=True, sound=sound))
         self._thread.start()
         return self
 
@@ -60,10 +73,14 @@ class Show:
 
     def _feed(self) -> None:
         index = 0
-        while not self._over.wait(1 / 30):
-            if self.image is not None:
+        began = time.monotonic()
+        while not self._over.wait(max(0.0, began + index / 30 - time.monotonic())):
+            if self.tones is not None:
+                self.tones.play(index / 30)
+            image = self.image(index) if callable(self.image) else self.image
+            if image is not None:
                 try:
-                    self.sink.write(result(self.image, index))
+                    self.sink.write(result(image, index))
                 except Exception as error:  # noqa: BLE001 - looked at by the test
                     with self.changed:
                         self.error = error

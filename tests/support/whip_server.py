@@ -18,6 +18,8 @@ class WhipServer:
 
     def __init__(self, token: str = "") -> None:
         self.newest: Image | None = None
+        self.tones = 0
+        """How often it became loud."""
         self.deleted = 0
         self.changed = threading.Condition()
         self._token = token
@@ -59,7 +61,9 @@ class WhipServer:
 
         @peer.on("track")
         def taken(track: Any) -> None:
-            self._tasks.append(asyncio.ensure_future(self._watch(track)))
+            self._tasks.append(
+                asyncio.ensure_future(self._watch(track) if track.kind == "video" else self._hear(track))
+            )
 
         await peer.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
         await peer.setLocalDescription(await peer.createAnswer())
@@ -71,6 +75,18 @@ class WhipServer:
                 frame = await track.recv()
                 with self.changed:
                     self.newest = frame.to_ndarray(format="rgb24").astype(np.uint8)
+                    self.changed.notify_all()
+        except MediaStreamError:
+            return
+
+    async def _hear(self, track: Any) -> None:
+        loud = False
+        try:
+            while True:
+                samples = (await track.recv()).to_ndarray()
+                before, loud = loud, bool(np.abs(samples.astype(int)).max() > 3000)
+                with self.changed:
+                    self.tones += loud and not before
                     self.changed.notify_all()
         except MediaStreamError:
             return
@@ -88,6 +104,11 @@ class WhipServer:
             assert self.changed.wait_for(lambda: self.newest is not None, 30)
             assert self.newest is not None
             return self.newest
+
+    def wait_for_tones(self, count: int) -> None:
+        """Until it has become loud so often."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.tones >= count, 30)
 
     def __enter__(self) -> "WhipServer":
         self._media.start()

@@ -24,6 +24,9 @@ from stream_client.publishing.rtsp import RtspWire, Transport
 from stream_client.publishing.wire import EncodedFrame, VideoTrack
 from stream_client.rtsp.h264 import session_description
 from stream_client.sinks.factory import open_sink
+from stream_client.sound.packets import SoundPacket
+from stream_client.sound.rule import SoundRule
+from stream_client.sound.track import SoundFormat
 from stream_client.util.backoff import Backoff
 from tests.support.publisher import watch
 from tests.support.rtsp_server import RtspServer
@@ -61,7 +64,9 @@ class RecordedWire:
         self.track: VideoTrack
         self._changed = threading.Condition()
 
-    def open(self, track: VideoTrack, first: EncodedFrame, within: float) -> None:
+    sound_rule: SoundRule | None = None
+
+    def open(self, track: VideoTrack, first: EncodedFrame, within: float, sound: SoundFormat | None = None) -> None:
         self.track = track
 
     def send(self, frame: EncodedFrame) -> int:
@@ -73,6 +78,9 @@ class RecordedWire:
     def wait_for(self, index: int) -> None:
         with self._changed:
             assert self._changed.wait_for(lambda: self.sent and self.sent[-1].index == index, 30)
+
+    def send_sound(self, packet: SoundPacket) -> int:
+        raise AssertionError("it has no sound")
 
     def queued(self) -> int | None:
         return None

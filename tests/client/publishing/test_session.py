@@ -10,6 +10,9 @@ from stream_client.publishing.encoder import PyavEncoder
 from stream_client.publishing.session import Bounds, LineReport, Session
 from stream_client.publishing.sharing import EncoderPool, RawFrame, Tap
 from stream_client.publishing.wire import EncodedFrame, VideoTrack
+from stream_client.sound.packets import SoundPacket
+from stream_client.sound.rule import SoundRule
+from stream_client.sound.track import SoundFormat
 from stream_client.util.color import written_color
 from stream_client.util.media import ImageShape
 
@@ -24,7 +27,9 @@ class Way:
         self.on_the_way = on_the_way
         self.sent: list[EncodedFrame] = []
 
-    def open(self, track: VideoTrack, first: EncodedFrame, within: float) -> None:
+    sound_rule: SoundRule | None = None
+
+    def open(self, track: VideoTrack, first: EncodedFrame, within: float, sound: SoundFormat | None = None) -> None:
         pass
 
     def send(self, frame: EncodedFrame) -> int:
@@ -32,6 +37,9 @@ class Way:
         if self.on_the_way is not None:
             self.on_the_way += len(frame.data)
         return len(frame.data)
+
+    def send_sound(self, packet: SoundPacket) -> int:
+        raise AssertionError("it has no sound")
 
     def queued(self) -> int | None:
         return self.on_the_way

@@ -11,6 +11,7 @@ if sys.version_info < (3, 11):
 from stream_client.publishing.publisher import PublishingSink
 from stream_client.publishing.whip import TOKEN_VARIABLE
 from stream_client.sinks.factory import open_sink
+from tests.support.claps import Tones, clap
 from tests.support.show import Show, assert_similar
 from tests.support.video import picture
 from tests.support.whip_server import WhipServer
@@ -41,6 +42,15 @@ def test_whip_is_watched_and_a_session_that_is_cut_is_begun_again(
         show.wait_for("live", "lost", "live")
         assert_similar(whip.wait_for_frame(), picture(20))
     assert whip.deleted == 2
+
+
+@pytest.mark.parametrize("encoder", ["libopus", "aac"])
+def test_sound_comes_along_by_whip_as_opus(whip: WhipServer, monkeypatch: pytest.MonkeyPatch, encoder: str) -> None:
+    monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
+    with Show(sink(whip.url), clap, Tones(encoder)) as show:
+        show.wait_for("live")
+        whip.wait_for_tones(2)
+        whip.wait_for_frame()
 
 
 def test_a_wrong_token_of_whip_ends_the_run_and_is_shown_nowhere(

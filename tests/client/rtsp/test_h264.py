@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_client.rtsp.h264 import (
-    MAX_PAYLOAD,
     RtpPacketiser,
     parameter_sets,
     session_description,
     split_access_unit,
 )
+from stream_client.rtsp.rtp import MAX_PAYLOAD
 
 UNITS = st.lists(
     st.builds(lambda kind, rest: bytes([0x60 | kind]) + rest + b"\x80", st.integers(1, 12), st.binary(max_size=4000)),

@@ -45,7 +45,7 @@ def test_rtmp_is_read_by_number_with_its_sound_and_on_when_server_and_publisher_
         with Sender(video, "-f", "flv", url) as sender, Watched(open_reconnecting(url)) as watched:
             assert (watched.info.live, watched.info.frame_rate) == (True, 30)
             assert watched.info.sound is not None
-            assert watched.info.sound.codec == "aac"
+            assert watched.info.sound.format.codec == "aac"
             assert follows(watched.read(20))
             sender.kill()
             sender.start()
