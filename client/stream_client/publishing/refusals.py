@@ -11,6 +11,7 @@ _MEANINGS = {
     403: "these credentials may not publish there: use others, or another path",
     404: "the server has no such path: correct the URL, or add the path to the server's configuration",
     405: "the server takes no streams at this path: correct the URL",
+    415: "the server does not take H.264 there, or wants it with other tracks: look at what it expects at this path",
     453: "the server has no room for another stream (mediamtx: `maxReaders`): stop another one, or raise its limit",
     454: "the server has dropped the session",
     461: "the server takes this stream neither by TCP nor by UDP: allow one of them there",
