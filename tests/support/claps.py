@@ -3,12 +3,14 @@
 import io
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import cast
 
 import av
 import numpy as np
 
-from stream_client.frames import Image
+from stream_client.frames import Frame, Image, Result, StreamInfo
+from stream_client.sinks.video_file import FileSink
 from stream_client.sound.track import SoundTrack
 
 FRAME_RATE = 30
@@ -65,6 +67,24 @@ class Tones:
             frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="fltp", layout="mono")
             frame.sample_rate, frame.pts = self._rate, start
             yield from self._stream.encode(frame)
+
+
+def clap_video(path: Path, seconds: float) -> Path:
+    """Writes the show into a file."""
+    tones, sink = Tones(), FileSink(path)
+    sink.open(StreamInfo("claps", 64, 48, Fraction(FRAME_RATE), sound=tones.track))
+    for index in range(round(seconds * FRAME_RATE)):
+        tones.play(index / FRAME_RATE)
+        image = clap(index)
+        sink.write(Result(Frame(index, index, image, 0.0), image, time=index / FRAME_RATE))
+    sink.close()
+    return path
+
+
+def in_step(claps: "Claps", bound: float) -> bool:
+    """Whether frames and tones are no more than ``bound`` seconds apart, twice at least."""
+    apart = claps.apart()
+    return len(apart) >= 2 and max(map(abs, apart)) < bound
 
 
 class Claps:

@@ -14,15 +14,59 @@ from types import TracebackType
 from typing import Any
 
 import av
+import numpy as np
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 
 from stream_client.test_source.code import FrameCode
 from stream_client.test_source.pattern import TestPattern
 from tests.conftest import ROOT
+from tests.support.claps import clap
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 RATE = 30
+
+
+class Tone(MediaStreamTrack):
+    """Loud in the first fifth of each half second since the frames began, as :mod:`tests.support.claps` is."""
+
+    kind = "audio"
+    RATE, SAMPLES = 48_000, 960
+
+    def __init__(self, began: float) -> None:
+        super().__init__()
+        self._index = 0
+        self._began = began
+
+    async def recv(self) -> av.AudioFrame:
+        """The next 20 ms, at their time."""
+        start = self._index * self.SAMPLES
+        await asyncio.sleep(max(0.0, self._began + (start + self.SAMPLES) / self.RATE - time.monotonic()))
+        times = np.arange(start, start + self.SAMPLES) / self.RATE
+        samples = np.where(times % 0.5 < 0.1, 16_000 * np.sin(2 * np.pi * 1000 * times), 0.0).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = self.RATE, start, Fraction(1, self.RATE)
+        self._index += 1
+        return frame
+
+
+class Claps(MediaStreamTrack):
+    """White while a tone is loud, else black."""
+
+    kind = "video"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._index = 0
+        self.began = time.monotonic()
+
+    async def recv(self) -> av.VideoFrame:
+        """The next frame, at its time."""
+        await asyncio.sleep(max(0.0, self.began + self._index / RATE - time.monotonic()))
+        frame = av.VideoFrame.from_ndarray(clap(self._index), format="rgb24")
+        frame.pts, frame.time_base = self._index, Fraction(1, RATE)
+        self._index += 1
+        return frame
 
 
 class Pattern(MediaStreamTrack):
@@ -47,7 +91,7 @@ class Pattern(MediaStreamTrack):
 
 
 def main() -> None:
-    """Serve ``/live/whep`` to whom has the login; nobody publishes elsewhere."""
+    """Serve ``/live/whep`` and, with sound, ``/claps/whep`` to whom has the login; nobody publishes elsewhere."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int)
     parser.add_argument("--token", default="")
@@ -59,11 +103,16 @@ def main() -> None:
     logins = [f"Bearer {given.token}"] if given.token else []
     logins += ["Basic " + base64.b64encode(given.login.encode()).decode()] if given.login else []
 
-    async def answer(offer: str) -> str:
+    async def answer(offer: str, path: str) -> str:
         peer = RTCPeerConnection()
         peers.append(peer)
         await peer.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
-        peer.addTrack(Pattern())
+        if path == "/claps/whep":
+            claps = Claps()
+            peer.addTrack(claps)
+            peer.addTrack(Tone(claps.began))
+        else:
+            peer.addTrack(Pattern())
         await peer.setLocalDescription(await peer.createAnswer())
         return str(peer.localDescription.sdp)
 
@@ -72,10 +121,10 @@ def main() -> None:
             offer = self.rfile.read(int(self.headers["Content-Length"])).decode()
             if logins and self.headers.get("Authorization") not in logins:
                 self.send_error(401)
-            elif self.path != "/live/whep":
+            elif self.path not in ("/live/whep", "/claps/whep"):
                 self.send_error(404)
             else:
-                body = asyncio.run_coroutine_threadsafe(answer(offer), loop).result(20).encode()
+                body = asyncio.run_coroutine_threadsafe(answer(offer, self.path), loop).result(20).encode()
                 self.send_response(201)
                 self.send_header("Content-Type", "application/sdp")
                 self.send_header("Location", "/session/1")

@@ -1,4 +1,4 @@
-"""One RTP stream that is sent to an address of this machine, without a server to ask for it."""
+"""RTP that is sent to addresses of this machine, without a server to ask for it."""
 
 import contextlib
 import selectors
@@ -31,17 +31,18 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Datagram:
-    """A packet of RTP, or of RTCP (``report``). ``source`` is the stream's SSRC."""
+    """A packet of RTP, or of RTCP (``report``). ``source`` is the stream's SSRC, ``place`` where it came to."""
 
     data: bytes
     source: int
+    place: Place
     report: bool = False
 
 
 class RtpListener:
-    """Used by one thread, but for :meth:`abort`. ``timeout``, in seconds, bounds each wait.
+    """Used by one thread, but for :meth:`abort`. ``timeout``, in seconds, bounds each wait for the first of ``places``.
 
-    It follows one sender (SSRC). Another one's packets are left out until the first has been silent for
+    At each place it follows one sender (SSRC). Another one's packets are left out until the first has been silent for
     :attr:`SILENT` seconds: a sender that is started again is another one.
     """
 
@@ -49,42 +50,37 @@ class RtpListener:
     REORDER = 0.05
     """Seconds that a packet is waited for once a later one is there."""
 
-    def __init__(self, place: Place, *, timeout: float) -> None:
-        self._place = place
+    def __init__(self, *places: Place, timeout: float) -> None:
         self._timeout = timeout
-        self._sockets: list[socket.socket] = []
+        self._streams = [_Stream(place) for place in places]
         self._wake, self._waker = socket.socketpair()
-        self._source: int | None = None
-        self._last = 0.0
-        self._reorder = ReorderBuffer(self.REORDER)
 
     def open(self) -> None:
-        """Listen; raises :class:`OSError`."""
-        self._sockets.append(self._listening(self._place.port))
-        with contextlib.suppress(OSError):  # reports are not needed
-            self._sockets.append(self._listening(self._place.port + 1))
+        """Listen; raises :class:`OSError` where that is impossible at the first place. Others are left out then."""
+        first, *others = self._streams
+        first.open()
+        for stream in others:
+            with contextlib.suppress(OSError):
+                stream.open()
 
     def datagrams(self) -> Iterator[Datagram]:
-        """The sender's packets in order, until :meth:`abort`; raises :class:`TimeoutError`."""
-        rtp, *rtcp = self._sockets
-        silence_end = time.monotonic() + self._timeout
+        """The senders' packets, those of each in order, until :meth:`abort`; raises :class:`TimeoutError`."""
+        first = self._streams[0]
+        first.last = time.monotonic()
         with selectors.DefaultSelector() as selector:
-            for each in (self._wake, *self._sockets):
-                selector.register(each, selectors.EVENT_READ)
+            selector.register(self._wake, selectors.EVENT_READ)
+            for stream in self._streams:
+                for each in stream.sockets:
+                    selector.register(each, selectors.EVENT_READ)
             while True:
-                until = min(silence_end, self._reorder.deadline())
+                until = min(first.last + self._timeout, *(stream.reorder.deadline() for stream in self._streams))
                 ready = {key.fileobj for key, _ in selector.select(max(0.0, until - time.monotonic()))}
                 now = time.monotonic()
                 if self._wake in ready:
                     return
-                for each in rtcp:
-                    yield from self._reports(each)
-                for data in self._received(rtp):
-                    if self._follows(data, now):
-                        silence_end = now + self._timeout
-                        yield from self._in_order(self._reorder.push(int.from_bytes(data[2:4], "big"), data, now))
-                yield from self._in_order(self._reorder.expired(now))
-                if now >= silence_end:
+                for stream in self._streams:
+                    yield from stream.take(now)
+                if now >= first.last + self._timeout:
                     raise TimeoutError("no packet came")
 
     def abort(self) -> None:
@@ -94,8 +90,40 @@ class RtpListener:
 
     def close(self) -> None:
         """Give the ports back."""
-        for each in (*self._sockets, self._wake, self._waker):
-            each.close()
+        for stream in self._streams:
+            for each in stream.sockets:
+                each.close()
+        self._wake.close()
+        self._waker.close()
+
+
+class _Stream:
+    """What comes to one place."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self.sockets: list[socket.socket] = []
+        self.reorder = ReorderBuffer(RtpListener.REORDER)
+        self.last = 0.0
+        """When a packet came."""
+        self._source: int | None = None
+
+    def open(self) -> None:
+        self.sockets.append(self._listening(self._place.port))
+        with contextlib.suppress(OSError):  # reports are not needed
+            self.sockets.append(self._listening(self._place.port + 1))
+
+    def take(self, now: float) -> Iterator[Datagram]:
+        """What is there, without waiting."""
+        if not self.sockets:
+            return
+        rtp, *rtcp = self.sockets
+        for each in rtcp:
+            yield from self._reports(each)
+        for data in self._received(rtp):
+            if self._follows(data, now):
+                yield from self._in_order(self.reorder.push(int.from_bytes(data[2:4], "big"), data, now))
+        yield from self._in_order(self.reorder.expired(now))
 
     def _follows(self, data: bytes, now: float) -> bool:
         """Whether a datagram is a packet of the stream; one of another sender may begin a new stream."""
@@ -103,20 +131,20 @@ class RtpListener:
             return False
         source = int.from_bytes(data[8:12], "big")
         if source != self._source:
-            if self._source is not None and now - self._last < self.SILENT:
+            if self._source is not None and now - self.last < RtpListener.SILENT:
                 return False
-            self._source, self._reorder = source, ReorderBuffer(self.REORDER)
-        self._last = now
+            self._source, self.reorder = source, ReorderBuffer(RtpListener.REORDER)
+        self.last = now
         return True
 
     def _in_order(self, packets: list[bytes]) -> Iterator[Datagram]:
-        return (Datagram(packet, int.from_bytes(packet[8:12], "big")) for packet in packets)
+        return (Datagram(packet, int.from_bytes(packet[8:12], "big"), self._place) for packet in packets)
 
     def _reports(self, rtcp: socket.socket) -> Iterator[Datagram]:
         for data in self._received(rtcp):
             source = int.from_bytes(data[4:8], "big")
             if len(data) >= 8 and source == self._source:
-                yield Datagram(data, source, report=True)
+                yield Datagram(data, source, self._place, report=True)
 
     def _received(self, receiver: socket.socket) -> Iterator[bytes]:
         """What has come, without waiting."""

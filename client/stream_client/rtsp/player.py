@@ -1,10 +1,11 @@
-"""Plays one video track over TCP or UDP: DESCRIBE, SETUP, PLAY, packets, TEARDOWN."""
+"""Plays one video track over TCP or UDP, and the sound beside it: DESCRIBE, SETUP, PLAY, packets, TEARDOWN."""
 
+import contextlib
 import re
 import selectors
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, replace
 
 from stream_client.errors import RtspError
 from stream_client.rtsp.connection import RtspConnection
@@ -14,7 +15,7 @@ from stream_client.rtsp.messages import Packet, interleaved
 from stream_client.rtsp.reception import Reception
 from stream_client.rtsp.reorder import ReorderBuffer
 from stream_client.rtsp.reports import SenderReport, says_bye, sender_report
-from stream_client.rtsp.sound import PlayedSound, SoundBeside, SoundClock, SoundDepacketizer, sound_track
+from stream_client.rtsp.sound import PlayedSound, SoundBeside, SoundReception, sound_track
 from stream_client.rtsp.udp_receiver import UdpReceiver
 
 _CHANNELS = re.compile(r"interleaved=([0-9]{1,3})\b")
@@ -53,8 +54,9 @@ class Player:
         self._depacketizer: Depacketizer | None = None
         self._report: SenderReport | None = None
         self.sound: PlayedSound | None = None
-        """What comes with the video, once it is played: within the connection only."""
+        """What comes with the video, once it is played."""
         self._sound_channel: int | None = None
+        self._sound_udp: UdpReceiver | None = None
 
     @property
     def url(self) -> str:
@@ -93,7 +95,7 @@ class Player:
     def access_units(self, track: PlayedTrack) -> Iterator[AccessUnit | SoundBeside]:
         """Each access unit as soon as it is complete, and the sound between them, until the server ends the stream."""
         depacketizer = self._depacketizer = Depacketizer(track.payload_type, track.format)
-        beside = None if self.sound is None else _Beside(self.sound, track.clock_rate)
+        beside = None if self.sound is None else SoundReception(self.sound, track.clock_rate)
         reception = Reception(track.clock_rate)
         next_report = time.monotonic() + _REPORT_SECONDS
         packets = self._interleaved(reception) if self._udp is None else self._datagrams(self._udp, reception)
@@ -101,7 +103,7 @@ class Player:
             now = time.monotonic()
             if packet.sound:
                 if beside is not None:
-                    yield from beside.take(packet, now)
+                    yield from beside.take(packet.data, now, report=packet.report)
                 continue
             if packet.report:
                 self._report = sender_report(packet.data) or self._report
@@ -131,9 +133,10 @@ class Player:
     def close(self) -> None:
         """End the session where possible, and close the connection."""
         self._connection.close()
-        udp, self._udp = self._udp, None
-        if udp is not None:
-            udp.close()
+        for udp in (self._udp, self._sound_udp):
+            if udp is not None:
+                udp.close()
+        self._udp = self._sound_udp = None
 
     def abort(self) -> None:
         """Make every waiting call fail now; called from another thread."""
@@ -148,19 +151,24 @@ class Player:
                 raise RtspError("the server does not send packets within the connection")
             self._channel = int(channels[1])
             return
+        self._udp = self._set_up_by_udp(track.control)
+
+    def _set_up_by_udp(self, control: str) -> UdpReceiver:
         receiver = UdpReceiver(self._connection.peer)
         try:
-            response = self._connection.request("SETUP", track.control, {"Transport": receiver.transport})
+            response = self._connection.request("SETUP", control, {"Transport": receiver.transport})
             receiver.take_answer(response.headers.get("transport", ""))
         except BaseException:
             receiver.close()
             raise
-        self._udp = receiver
+        return receiver
 
     def _set_up_sound(self, sound: PlayedSound) -> bool:
         """Whether the server sends the sound, too. Without it the video is played alone."""
         if self._udp is not None:
-            return False
+            with contextlib.suppress(RtspError):
+                self._sound_udp = self._set_up_by_udp(sound.control)
+            return self._sound_udp is not None
         first = self._channel + 2
         transport = {"Transport": f"RTP/AVP/TCP;unicast;interleaved={first}-{first + 1}"}
         try:
@@ -191,28 +199,26 @@ class Player:
                 self._connection.send(keepalive)
 
     def _datagrams(self, udp: UdpReceiver, reception: Reception) -> Iterator[_Datagram]:
-        """Packets of UDP, in order."""
-        reorder, silence_end = ReorderBuffer(_REORDER_SECONDS), time.monotonic() + self._timeout
+        """Packets of UDP, those of each track in order."""
+        tracks = [_Arriving(udp, reception)]
+        if self._sound_udp is not None:
+            tracks.append(_Arriving(self._sound_udp, None))
         with selectors.DefaultSelector() as selector:
-            for each in (self._connection, udp.rtp, udp.rtcp):
-                selector.register(each, selectors.EVENT_READ)
+            selector.register(self._connection, selectors.EVENT_READ)
+            for track in tracks:
+                selector.register(track.udp.rtp, selectors.EVENT_READ)
+                selector.register(track.udp.rtcp, selectors.EVENT_READ)
             while True:
-                until = min(silence_end, reorder.deadline(), self._connection.next_deadline())
+                until = min(tracks[0].last + self._timeout, self._connection.next_deadline())
+                until = min(until, *(track.reorder.deadline() for track in tracks))
                 ready = {key.fileobj for key, _ in selector.select(max(0.0, until - time.monotonic()))}
                 now = time.monotonic()
                 if self._connection in ready:
                     self._connection.discard_received()
-                if udp.rtcp in ready:
-                    yield from (_Datagram(data, report=True) for data in udp.receive(udp.rtcp))
-                if udp.rtp in ready:
-                    for data in udp.receive(udp.rtp):
-                        silence_end = now + self._timeout
-                        reception.take(data, now)
-                        for packet in reorder.push(int.from_bytes(data[2:4], "big"), data, now):
-                            yield _Datagram(packet)
-                for packet in reorder.expired(now):
-                    yield _Datagram(packet)
-                if now >= silence_end:
+                for track in tracks:
+                    for packet in track.take(ready, now):
+                        yield replace(packet, sound=track is not tracks[0])
+                if now >= tracks[0].last + self._timeout:
                     raise TimeoutError("no packet came by UDP")
                 if keepalive := self._connection.keepalive():
                     self._connection.send(keepalive)
@@ -226,19 +232,24 @@ class Player:
             self._connection.send(interleaved(self._channel + 1, report))
 
 
-class _Beside:
-    """Puts the sound's packets together and beside the video."""
+class _Arriving:
+    """A track's packets by UDP; ``reception`` counts them."""
 
-    def __init__(self, track: PlayedSound, video_rate: int) -> None:
-        self.clock = SoundClock(video_rate, track.rate)
-        self._depacketizer = SoundDepacketizer(track)
+    def __init__(self, udp: UdpReceiver, reception: Reception | None) -> None:
+        self.udp = udp
+        self.reorder = ReorderBuffer(_REORDER_SECONDS)
+        self.last = time.monotonic()
+        """When the last packet came."""
+        self._reception = reception
 
-    def take(self, packet: _Datagram, now: float) -> Iterator[SoundBeside]:
-        """The sound that ends with the next packet, where it has a place."""
-        if packet.report:
-            if report := sender_report(packet.data):
-                self.clock.report(self._depacketizer.time_of(report.timestamp), report.time, sound=True)
-            return
-        for sound in self._depacketizer.take(packet.data):
-            if placed := self.clock.place(sound, now):
-                yield placed
+    def take(self, ready: Container[object], now: float) -> Iterator[_Datagram]:
+        """What has come at the sockets that are ``ready``, and what need not be waited for any longer."""
+        if self.udp.rtcp in ready:
+            yield from (_Datagram(data, report=True) for data in self.udp.receive(self.udp.rtcp))
+        if self.udp.rtp in ready:
+            for data in self.udp.receive(self.udp.rtp):
+                self.last = now
+                if self._reception is not None:
+                    self._reception.take(data, now)
+                yield from map(_Datagram, self.reorder.push(int.from_bytes(data[2:4], "big"), data, now))
+        yield from map(_Datagram, self.reorder.expired(now))

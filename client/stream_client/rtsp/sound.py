@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from stream_client.rtsp.depacketizer import payload_of
+from stream_client.rtsp.reports import sender_report
 
 _HEADER_BYTES = 12
 _MOST_BYTES = 64 << 10
@@ -184,3 +185,20 @@ class SoundDepacketizer:
             if data:
                 found.append(EncodedSound(data, self._time + number * _AAC_SAMPLES))
         return found
+
+
+class SoundReception:
+    """Puts the sound's packets together, and beside a video of ``video_rate`` ticks a second."""
+
+    def __init__(self, track: PlayedSound, video_rate: int) -> None:
+        self.clock = SoundClock(video_rate, track.rate)
+        self._depacketizer = SoundDepacketizer(track)
+
+    def take(self, packet: bytes, now: float, *, report: bool) -> list[SoundBeside]:
+        """The sound that ends with the next packet, or RTCP ``report``, and has a place."""
+        if not report:
+            placed = [self.clock.place(sound, now) for sound in self._depacketizer.take(packet)]
+            return [each for each in placed if each is not None]
+        if found := sender_report(packet):
+            self.clock.report(self._depacketizer.time_of(found.timestamp), found.time, sound=True)
+        return []

@@ -18,11 +18,12 @@ _MOST_SDP_BYTES = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The text of an ``.sdp`` file at ``path``, and where its video comes to."""
+    """The text of an ``.sdp`` file at ``path``, and where its video and its sound come to."""
 
     path: str
     text: str
     place: Place
+    sound: Place | None = None
 
 
 def is_sdp(name: str) -> bool:
@@ -61,15 +62,17 @@ def description(name: str) -> Description:
     lines = [line.strip() for line in text.splitlines()]
     if not lines or lines[0] != "v=0":
         raise SourceCodecError(f"{path} is no description of a stream (SDP), which begins with v=0", option="source")
-    video = next((index for index, line in enumerate(lines) if line.startswith("m=video ")), None)
+    try:
+        video = _media_place(lines, "video", given)
+    except ValueError:
+        raise SourceCodecError(f"{path} names no port for its video", option="source") from None
     if video is None:
         raise SourceCodecError(f"{path} describes no video: no line of it begins with m=video", option="source")
-    session = list(takewhile(lambda line: not line.startswith("m="), lines))
-    media = list(takewhile(lambda line: not line.startswith("m="), lines[video + 1 :]))
-    port = lines[video].split()[1].partition("/")[0]
-    if not port.isdecimal() or not 0 < int(port) < 65_535:
-        raise SourceCodecError(f"{path} names no port for its video", option="source")
-    return Description(path, text, _place(_host(media) or _host(session), int(port), given))
+    try:
+        sound = _media_place(lines, "audio", given)
+    except (ValueError, ConfigurationError):  # the video does without
+        sound = None
+    return Description(path, text, video, sound)
 
 
 def listening_error(name: str, error: OSError) -> SourceError | None:
@@ -80,6 +83,19 @@ def listening_error(name: str, error: OSError) -> SourceError | None:
         case errno.EADDRNOTAVAIL | errno.ENODEV:
             return SourceError(f"{name}: this machine has lost that address; is the network up?")
     return None
+
+
+def _media_place(lines: Sequence[str], kind: str, given: dict[str, str]) -> Place | None:
+    """Where the first media of a kind come to, ``None``: there are none. :class:`ValueError`: they have no port."""
+    start = next((index for index, line in enumerate(lines) if line.startswith(f"m={kind} ")), None)
+    if start is None:
+        return None
+    session = list(takewhile(lambda line: not line.startswith("m="), lines))
+    media = list(takewhile(lambda line: not line.startswith("m="), lines[start + 1 :]))
+    port = lines[start].split()[1].partition("/")[0]
+    if not port.isdecimal() or not 0 < int(port) < 65_535:
+        raise ValueError(port)
+    return _place(_host(media) or _host(session), int(port), given)
 
 
 def _place(host: str, port: int, given: dict[str, str]) -> Place:

@@ -18,18 +18,20 @@ logger = logging.getLogger(__name__)
 _MOST_PARAMETERS = 64
 _AUDIO_TAG, _AAC_CONFIGURATION, _AAC_FRAME = 8, b"\xaf\x00", b"\xaf\x01"
 _SILENT_MONO, _SILENT_STEREO = b"\x01\x18\x20\x07", b"\x21\x10\x04\x60\x8c\x1c"
-_G711 = {"pcm_mulaw": "mulaw", "pcm_alaw": "alaw"}
+_PCM = {"pcm_mulaw": "mulaw", "pcm_alaw": "alaw", "pcm_s16le": "s16le"}
+_DECODED = "pcm_s16le"
 
 
 def described_track(codec: str, rate: int, channels: int, parameters: bytes) -> SoundTrack | None:
-    """The track of ``codec``: ``aac``, whose AudioSpecificConfig is ``parameters``, ``opus``, or G.711.
+    """The track of ``codec``: ``aac``, whose AudioSpecificConfig is ``parameters``, ``opus``, G.711, or 16-bit samples.
 
-    ``None``, and a line in the log, where the description is wrong: the video does without.
+    The latter was decoded before, and is encoded anew for every output. ``None``, and a line in the log, where the
+    description is wrong: the video does without.
     """
     try:
-        if codec in _G711:
+        if codec in _PCM:
             options = {"sample_rate": str(rate), "ch_layout": "mono" if channels == 1 else "stereo"}
-            return _track(io.BytesIO(bytes(rate)), rate, _G711[codec], options, parameters)
+            return _track(io.BytesIO(bytes(rate)), rate, _PCM[codec], options, parameters, steady=codec != _DECODED)
         if codec == "opus":
             return _track(_silence(), rate, "ogg", {}, parameters)
         if len(parameters) <= _MOST_PARAMETERS:
@@ -40,7 +42,9 @@ def described_track(codec: str, rate: int, channels: int, parameters: bytes) -> 
     return None
 
 
-def _track(data: io.BytesIO, rate: int, container: str, options: dict[str, str], parameters: bytes) -> SoundTrack:
+def _track(
+    data: io.BytesIO, rate: int, container: str, options: dict[str, str], parameters: bytes, *, steady: bool = True
+) -> SoundTrack:
     with av.open(data, format=container, options=options) as opened:
         stream = opened.streams.audio[0]
         # HE-AAC may be described by half of its rate.
@@ -50,7 +54,7 @@ def _track(data: io.BytesIO, rate: int, container: str, options: dict[str, str],
         assert isinstance(decoder, av.AudioCodecContext)
         decoder.extradata = parameters or None
         decoder.sample_rate, decoder.layout = stream.codec_context.sample_rate, stream.codec_context.layout
-        return SoundTrack(stream, steady=True, decoder=decoder)
+        return SoundTrack(stream, steady=steady, decoder=decoder)
 
 
 def _flv(configuration: bytes, channels: int) -> bytes:

@@ -3,6 +3,7 @@
 FFmpeg's own reader of RTP leaves packets out for minutes when a sender is started again with lower numbers.
 """
 
+import time
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from stream_client.rtsp.depacketizer import AccessUnit, Depacketizer, payload_of
 from stream_client.rtsp.description import PlayedTrack, video_track
 from stream_client.rtsp.listener import Datagram, Place, RtpListener
 from stream_client.rtsp.reports import SenderReport, sender_report
+from stream_client.rtsp.sound import PlayedSound, SoundBeside, SoundReception, sound_track
 from stream_client.sources.access_units import decoded
 from stream_client.sources.datagrams import Description
 from stream_client.sources.feed import Classify, FeedFrame, FeedProperties, FeedSound, LiveInput
@@ -75,7 +77,8 @@ class SdpFeed:
         self._classify = classify
         self._described = described
         self._track = video_track(described.text, "")
-        self._player = _ListeningPlayer(described.place, timeout=live.read_timeout)
+        self._sound = None if described.sound is None else sound_track(described.text, "")
+        self._player = _ListeningPlayer(described, self._sound, timeout=live.read_timeout)
 
     def frames(self) -> Generator[FeedFrame | FeedSound, None, None]:
         """Listen, and decode until the end."""
@@ -84,7 +87,8 @@ class SdpFeed:
                 yield from self._frames_of_ffmpeg()
                 return
             self._player.listener.open()
-            yield from decoded(self.live.name, self._track, self._player, self._found, decoder=self.live.decoder)
+            decoder = self.live.decoder
+            yield from decoded(self.live.name, self._track, self._player, self._found, self._sound, decoder=decoder)
         except TimeoutError:
             raise self.live.silence(self.live.read_timeout) from None
         except OSError as error:
@@ -111,25 +115,52 @@ class SdpFeed:
 class _ListeningPlayer:
     """Puts the packets of a listener together."""
 
-    def __init__(self, place: Place, *, timeout: float) -> None:
-        self.listener = RtpListener(place, timeout=timeout)
+    def __init__(self, described: Description, sound: PlayedSound | None, *, timeout: float) -> None:
+        self._sound = sound
+        self._sound_place = described.sound
+        places = [place for place in (described.place, described.sound if sound else None) if place is not None]
+        self.listener = RtpListener(*places, timeout=timeout)
         self._depacketizer: Depacketizer | None = None
         self._report: SenderReport | None = None
+        self._beside: SoundReception | None = None
+        self._source: int | None = None
+        self._sound_source: int | None = None
+        self._begins = False
 
-    def access_units(self, track: PlayedTrack) -> Iterator[AccessUnit]:
-        """Each access unit as soon as it is complete."""
-        source: int | None = None
+    def access_units(self, track: PlayedTrack) -> Iterator[AccessUnit | SoundBeside]:
+        """Each access unit as soon as it is complete, and the sound between them."""
         for datagram in self.listener.datagrams():
-            if datagram.source != source:
-                begins, source, self._report = source is not None, datagram.source, None
+            now = time.monotonic()
+            if datagram.place == self._sound_place:
+                yield from self._heard(datagram, track, now)
+                continue
+            if datagram.source != self._source:
+                self._begins, self._source, self._report = self._source is not None, datagram.source, None
                 self._depacketizer = Depacketizer(track.payload_type, track.format)
+                self._beside = None
             assert self._depacketizer is not None
             if datagram.report:
-                self._report = sender_report(datagram.data) or self._report
+                self._take_report(datagram.data)
                 continue
             for unit in self._depacketizer.take(datagram.data):
-                yield replace(unit, begins=begins)
-                begins = False
+                if self._beside is not None:
+                    self._beside.clock.video(unit.time, now)
+                yield replace(unit, begins=self._begins)
+                self._begins = False
+
+    def _heard(self, datagram: Datagram, track: PlayedTrack, now: float) -> list[SoundBeside]:
+        """The sound that ends with a packet. Another sender of it, or of the video, begins anew."""
+        if self._sound is None:
+            return []
+        if self._beside is None or datagram.source != self._sound_source:
+            self._sound_source, self._beside = datagram.source, SoundReception(self._sound, track.clock_rate)
+        return self._beside.take(datagram.data, now, report=datagram.report)
+
+    def _take_report(self, data: bytes) -> None:
+        self._report = sender_report(data) or self._report
+        if self._beside is not None and self._report is not None and self._depacketizer is not None:
+            ticks = self._depacketizer.time_of(self._report.timestamp)
+            self._beside.clock.report(ticks, self._report.time, sound=False)
 
     def capture_time(self, time: int, clock_rate: int) -> int | None:
         """By the sender's clock, once it has said it."""

@@ -31,7 +31,7 @@ from stream_client.sources.file import FileSource
 from stream_client.testing import echo
 from stream_client.util.color import written_color
 from stream_client.util.media import ImageShape
-from tests.support.claps import Claps, Tones, clap
+from tests.support.claps import Claps, Tones, clap, in_step
 from tests.support.ports import free_port
 from tests.support.rtmp_server import RtmpServer
 from tests.support.rtsp_server import RtspServer
@@ -50,9 +50,7 @@ def sink(name: str, **options: float) -> PublishingSink:
 
 
 def assert_in_step(claps: Claps) -> None:
-    apart = claps.apart()
-    assert len(apart) >= 2
-    assert max(map(abs, apart)) < IN_STEP
+    assert in_step(claps, IN_STEP), claps.apart()
 
 
 @pytest.mark.parametrize(("encoder", "codec"), [("aac", "aac"), ("libopus", "opus"), ("pcm_alaw", "pcma")])

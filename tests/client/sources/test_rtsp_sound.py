@@ -1,5 +1,6 @@
 """The sound of RTSP sources in recordings, from GStreamer's server."""
 
+import subprocess
 from pathlib import Path
 
 import av
@@ -11,8 +12,14 @@ from stream_client.sinks.video_file import FileSink
 from stream_client.sources.described_sound import described_track
 from stream_client.sources.network import network_source
 from stream_client.sources.reconnecting import ReconnectingSource
+from tests.support.claps import Claps, clap_video, in_step
+from tests.support.ports import free_port
 from tests.support.relay import relay
 from tests.support.rtsp_server import PATTERN, RtspServer
+from tests.support.waiting import wait_until
+
+IN_STEP = 0.12
+"""Seconds between a frame and its sound, at most."""
 
 HUM = "audiotestsrc is-live=1 ! audioconvert ! audioresample ! "
 SOUNDS = {
@@ -39,6 +46,32 @@ def test_sound_comes_along_unchanged_where_the_container_takes_it(tmp_path: Path
                 found, seconds = sound_in(path)
                 assert found == codec
                 assert seconds == pytest.approx(times[-1], abs=0.5)
+
+
+def test_sound_by_udp_comes_along(tmp_path: Path) -> None:
+    path = tmp_path / "out.mkv"
+    with RtspServer(play=CAMERAS) as server:
+        times = relay(network_source(server.url("opus"), rtsp_transport="udp"), FileSink(path), limit=60)
+    found, seconds = sound_in(path)
+    assert found == "opus"
+    assert seconds == pytest.approx(times[-1], abs=0.5)
+
+
+def test_sound_of_a_description_comes_along_in_step(tmp_path: Path) -> None:
+    video, sdp, path = clap_video(tmp_path / "in.mkv", 8), tmp_path / "camera.sdp", tmp_path / "out.mkv"
+    # RTP's ports are even, and those of its reports follow.
+    first, second = (f"rtp://127.0.0.1:{free_port() & ~1}" for _ in range(2))
+    command = ["ffmpeg", "-v", "error", "-re", "-i", str(video), "-c", "copy", "-sdp_file", str(sdp)]
+    sending = subprocess.Popen([*command, "-an", "-f", "rtp", first, "-vn", "-c", "copy", "-f", "rtp", second])
+    try:
+        wait_until(lambda: sdp.exists() and "m=audio" in sdp.read_text())
+        relay(network_source(str(sdp)), FileSink(path), limit=90)
+    finally:
+        sending.kill()
+        sending.wait()
+    claps = Claps(str(path))
+    assert claps.codec == "aac"
+    assert in_step(claps, IN_STEP), claps.apart()
 
 
 def test_sound_goes_on_after_a_loss(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,11 +13,14 @@ if sys.version_info < (3, 11):
     pytest.skip("aiortc begins with Python 3.11", allow_module_level=True)
 
 from stream_client.errors import ConfigurationError, SourceAuthenticationError, SourceError, SourceNotFoundError
+from stream_client.sinks.video_file import FileSink
 from stream_client.sources.factory import open_source
 from stream_client.sources.whep import TOKEN_VARIABLE
 from tests.conftest import ROOT
+from tests.support.claps import Claps
 from tests.support.numbered import Watched, open_reconnecting
 from tests.support.ports import free_port
+from tests.support.relay import relay
 from tests.support.whep_server import WhepServer
 
 TOKEN, PASSWORD = "a-token-of-mine", "a-password"
@@ -50,6 +54,16 @@ def test_whep_is_read_by_number_and_on_when_its_server_comes_back(
         assert numbers == list(range(numbers[0], numbers[0] + 40))
     assert watched.states == ["connecting", "live", "lost", "connecting", "live"]
     assert TOKEN not in caplog.text
+
+
+def test_sound_of_whep_comes_along(whep: WhepServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
+    path = tmp_path / "out.mkv"
+    times = relay(open_reconnecting(whep.url("claps"), timeout=10), FileSink(path), limit=75)
+    claps = Claps(str(path), count=99)
+    assert claps.codec == "aac"
+    assert len(claps.heard) >= len(claps.seen) - 1 >= 2
+    assert max(claps.heard) <= times[-1] + 0.1
 
 
 def test_user_and_password_of_the_url_are_a_login(whep: WhepServer) -> None:
