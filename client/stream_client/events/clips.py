@@ -11,7 +11,7 @@ from stream_client.frames import Result, StreamInfo
 from stream_client.publishing.encoder import EncoderFactory
 from stream_client.publishing.muxer import Muxer
 from stream_client.publishing.sharing import EncoderPool, Tap, raw_frame
-from stream_client.publishing.wire import EncodedFrame, VideoTrack
+from stream_client.publishing.wire import PublishedFrame, VideoTrack
 from stream_client.rtsp.h264 import CLOCK_RATE
 from stream_client.util.media import written_shape
 
@@ -109,7 +109,7 @@ class Clips:
         """Finish every clip with what it has; as :meth:`add`."""
         return self._end_stream()
 
-    def _feed(self, frame: EncodedFrame) -> list[Finished]:
+    def _feed(self, frame: PublishedFrame) -> list[Finished]:
         complete = []
         for event, clip in list(self._open.items()):
             longest = clip.begin + round(LONGEST * CLOCK_RATE)

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from stream_client.publishing.wire import EncodedFrame
+from stream_client.publishing.wire import PublishedFrame
 from stream_client.rtsp.h264 import CLOCK_RATE
 
 
@@ -15,7 +15,7 @@ class Ring:
     def __init__(self, seconds: float, most_bytes: int) -> None:
         self._ticks = round(seconds * CLOCK_RATE)
         self._most_bytes = most_bytes
-        self._groups: deque[list[EncodedFrame]] = deque()
+        self._groups: deque[list[PublishedFrame]] = deque()
         self._bytes = 0
 
     @property
@@ -23,7 +23,7 @@ class Ring:
         """Of all frames in it."""
         return self._bytes
 
-    def add(self, frame: EncodedFrame) -> None:
+    def add(self, frame: PublishedFrame) -> None:
         """The newest frame. Frames before the first key frame are left out: nothing can be decoded from them."""
         if frame.key:
             self._groups.append([])
@@ -38,7 +38,7 @@ class Ring:
         if self._bytes > self._most_bytes:  # one group alone: it cannot be cut
             self.clear()
 
-    def since(self, ticks: int) -> list[EncodedFrame]:
+    def since(self, ticks: int) -> list[PublishedFrame]:
         """The frames from the last key frame at or before ``ticks``, or else from the oldest one."""
         begin = 0
         for index, group in enumerate(self._groups):

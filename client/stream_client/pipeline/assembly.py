@@ -49,6 +49,7 @@ from stream_client.transport.image_format import ImageFormat
 from stream_client.transport.options import PLANE_WIRES
 from stream_client.transport.servable import Servable
 from stream_client.transport.session import Session
+from stream_client.util.stream_names import numbered
 
 logger = logging.getLogger(__name__)
 
@@ -150,6 +151,7 @@ def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callback
         # What the graph takes decides what an automatic choice asks of the source; else the source comes first.
         connection = plan.server.connect() if plan.server.wire == "auto" else None
         choice = WireChoice(plan.server.wire, options, processing.preprocess)
+        choice.check_source(plan.source)
         if isinstance(plan.source, Passable) and choice.may_pass(connection):
             plan.source.pass_on()
         if isinstance(plan.source, GivesPlanes) and (planes := PLANE_WIRES.get(plan.server.wire)) is not None:
@@ -166,7 +168,10 @@ def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callback
         small_frames = None if options.max_side is None else SmallFrames(options.max_side)
         convert = processing.converter(session, small_frames)
         builder = processing.builder(session, small_frames, info.start, connection.label_files)
-        workers = [SinkWorker(sink, observer, callbacks.on_sink_ended) for sink in sinks]
+        names = numbered([sink.name for sink in sinks])
+        workers = [
+            SinkWorker(sink, observer, callbacks.on_sink_ended, name) for sink, name in zip(sinks, names, strict=True)
+        ]
         credits = plan.server.credits(options.weight)
         exchange = _exchange(options, info, session.servable, observer, processing.output_name, workers, credits)
         if credits is not None:

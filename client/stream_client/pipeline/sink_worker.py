@@ -26,7 +26,10 @@ class SinkWorker:
 
     CAPACITY = 4
 
-    def __init__(self, sink: Sink, observer: Observer, on_end: Callable[[StreamClientError | None], None]) -> None:
+    def __init__(
+        self, sink: Sink, observer: Observer, on_end: Callable[[StreamClientError | None], None], name: str
+    ) -> None:
+        self.name = name
         self._sink = sink
         self._observer = observer
         self._on_end = on_end
@@ -37,11 +40,6 @@ class SinkWorker:
         self._on_result_end: Callable[[Result, bool], None] = lambda result, sent: None
         self._counting = threading.Lock()
         self._counts = OutputSnapshot()
-
-    @property
-    def name(self) -> str:
-        """The sink's name."""
-        return self._sink.name
 
     @property
     def depth(self) -> int:

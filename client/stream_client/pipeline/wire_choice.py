@@ -6,6 +6,7 @@ from stream_client.errors import ConfigurationError
 from stream_client.frames import Image, StreamInfo
 from stream_client.options import RunOptions
 from stream_client.pipeline.connector import Connection
+from stream_client.sources.base import Passable, Source
 from stream_client.transport.options import Wire
 
 
@@ -25,11 +26,20 @@ class WireChoice:
         session = connection.session
         return session.servable.takes_encoded and session.streams
 
-    def check(self, info: StreamInfo) -> None:
-        """Raise :class:`.ConfigurationError` where H.264 was asked for, and ``info`` says that there is none."""
-        if self._wire != "h264" or info.encoded:
+    def check_source(self, source: Source) -> None:
+        """Raise :class:`.ConfigurationError` where H.264 was asked for, and ``source``, not open yet, never has any."""
+        if self._wire != "h264":
             return
-        text = f"{self._changes} changes pixels, and h264 sends none"
-        if not self._changes:
+        text = ""
+        if self._changes:
+            text = f"{self._changes} changes pixels, and h264 sends none"
+        elif not isinstance(source, Passable) or not source.passes:
+            text = "this input has no H.264 to be passed on: only files and RTSP have"
+        if text:
+            raise ConfigurationError(text, option="wire", value="jpeg")
+
+    def check(self, info: StreamInfo) -> None:
+        """The same of a source that is open."""
+        if self._wire == "h264" and not info.encoded:
             text = f"{info.name} has no H.264 to be passed on: that has to be upright, progressive, by file or RTSP"
-        raise ConfigurationError(text, option="wire", value="jpeg")
+            raise ConfigurationError(text, option="wire", value="jpeg")

@@ -5,7 +5,7 @@ from pathlib import Path
 from stream_client.errors import OutputRefusedError
 from stream_client.publishing.mpegts import SOUND_RULE
 from stream_client.publishing.muxer import Muxer
-from stream_client.publishing.wire import EncodedFrame, VideoTrack
+from stream_client.publishing.wire import PublishedFrame, VideoTrack
 from stream_client.sound.packets import SoundPacket
 from stream_client.sound.rule import SoundRule
 from stream_client.sound.track import SoundFormat
@@ -26,7 +26,7 @@ class HlsWire:
 
     sound_rule: SoundRule | None = SOUND_RULE
 
-    def open(self, track: VideoTrack, first: EncodedFrame, within: float, sound: SoundFormat | None = None) -> None:
+    def open(self, track: VideoTrack, first: PublishedFrame, within: float, sound: SoundFormat | None = None) -> None:
         """Find out whether the folder can be written, and go on with the playlist that is there."""
         folder = self._playlist.parent
         try:
@@ -46,7 +46,7 @@ class HlsWire:
         }
         self._muxer = Muxer(str(self._playlist), "hls", first, options, sound)
 
-    def send(self, frame: EncodedFrame) -> int:
+    def send(self, frame: PublishedFrame) -> int:
         """Write a frame."""
         assert self._muxer is not None
         return self._muxer.mux(frame)

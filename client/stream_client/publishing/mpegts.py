@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import av
 import av.error
 
-from stream_client.publishing.wire import EncodedFrame
+from stream_client.publishing.wire import PublishedFrame
 from stream_client.rtsp.h264 import CLOCK_RATE, split_access_unit
 from stream_client.sound.packets import SoundPacket
 from stream_client.sound.rule import LIVE_SILENCE, SoundRule
@@ -47,7 +47,7 @@ class TransportStream:
         self._tables = _program_list(), _program(streams)
         self._next_tables = 0
 
-    def mux(self, frame: EncodedFrame) -> bytes:
+    def mux(self, frame: PublishedFrame) -> bytes:
         """The packets of a frame."""
         parts: list[bytes] = []
         if frame.key or frame.time >= self._next_tables:

@@ -10,7 +10,7 @@ import av
 import av.error
 
 from stream_client.errors import OutputRefusedError
-from stream_client.publishing.wire import EncodedFrame
+from stream_client.publishing.wire import PublishedFrame
 from stream_client.rtsp.h264 import CLOCK_RATE
 from stream_client.sound.packets import SoundPacket
 from stream_client.sound.track import SoundFormat
@@ -34,7 +34,7 @@ class Muxer:
         self,
         target: str | Writable,
         container: str,
-        first: EncodedFrame,
+        first: PublishedFrame,
         options: Mapping[str, str] | None = None,
         sound: SoundFormat | None = None,
     ) -> None:
@@ -48,7 +48,7 @@ class Muxer:
         self._start: int | None = None
         self._last_sound = -1
 
-    def mux(self, frame: EncodedFrame) -> int:
+    def mux(self, frame: PublishedFrame) -> int:
         """Write a frame; the bytes of it."""
         if self._start is None:
             self._start = frame.time

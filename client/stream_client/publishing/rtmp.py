@@ -3,7 +3,7 @@
 import contextlib
 
 from stream_client.errors import OutputRefusedError, RtmpError
-from stream_client.publishing.wire import EncodedFrame, VideoTrack
+from stream_client.publishing.wire import PublishedFrame, VideoTrack
 from stream_client.rtmp.address import rtmp_address
 from stream_client.rtmp.publication import Publication
 from stream_client.rtsp.h264 import CLOCK_RATE, parameter_sets, split_access_unit
@@ -31,7 +31,7 @@ class RtmpWire:
 
     sound_rule: SoundRule | None = _RULE
 
-    def open(self, track: VideoTrack, first: EncodedFrame, within: float, sound: SoundFormat | None = None) -> None:
+    def open(self, track: VideoTrack, first: PublishedFrame, within: float, sound: SoundFormat | None = None) -> None:
         """Connect, shake hands, and ask to publish."""
         sets = parameter_sets(split_access_unit(first.data))
         if sets is None:
@@ -51,7 +51,7 @@ class RtmpWire:
         configuration = None if sound is None else sound.parameters
         connection.send(publication.header(sets, size, track.frame_rate, configuration))
 
-    def send(self, frame: EncodedFrame) -> int:
+    def send(self, frame: PublishedFrame) -> int:
         """Send a frame. Waits at most the timeout."""
         if self._start < 0:
             self._start = frame.time

@@ -5,7 +5,7 @@ import logging
 import time
 
 from stream_client.errors import RtspError
-from stream_client.publishing.wire import EncodedFrame, VideoTrack
+from stream_client.publishing.wire import PublishedFrame, VideoTrack
 from stream_client.rtsp.connection import RtspConnection
 from stream_client.rtsp.h264 import (
     CLOCK_RATE,
@@ -83,7 +83,7 @@ class RtspWire:
         """AAC, Opus and G.711, where the server takes sound."""
         return _RULE if self._transport.sound else None
 
-    def open(self, track: VideoTrack, first: EncodedFrame, within: float, sound: SoundFormat | None = None) -> None:
+    def open(self, track: VideoTrack, first: PublishedFrame, within: float, sound: SoundFormat | None = None) -> None:
         """Open the connection, with TLS for ``rtsps``, and begin to record a stream."""
         sets = parameter_sets(split_access_unit(first.data))
         if sets is None:
@@ -99,7 +99,7 @@ class RtspWire:
         self._transport.taken(sound=sound is not None)
         self._next_report = self._next_sound_report = time.monotonic()
 
-    def send(self, frame: EncodedFrame) -> int:
+    def send(self, frame: PublishedFrame) -> int:
         """Send an access unit. Waits at most the timeout."""
         packets = list(self._video.packets(split_access_unit(frame.data), frame.time))
         self._moment = frame.time / CLOCK_RATE, frame.wall_clock

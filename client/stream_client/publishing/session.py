@@ -9,7 +9,7 @@ from stream_client.publishing.bit_rate import BitRate
 from stream_client.publishing.line import Line
 from stream_client.publishing.shared_sound import SoundTap
 from stream_client.publishing.sharing import KEY_SECONDS, RawFrame, Tap
-from stream_client.publishing.wire import EncodedFrame, VideoTrack, Wire
+from stream_client.publishing.wire import PublishedFrame, VideoTrack, Wire
 from stream_client.rtsp.h264 import CLOCK_RATE
 
 _SOUND_SECONDS = 1.0
@@ -99,14 +99,14 @@ class Session:
         self._last, self._began_with = raw, raw.index
         self._looked = time.monotonic()
 
-    def send(self, raw: RawFrame) -> list[EncodedFrame]:
+    def send(self, raw: RawFrame) -> list[PublishedFrame]:
         """Send ``raw`` and what else is new, if the line has room; what was sent."""
         if self._began_with not in (None, raw.index):
             self._tap.restart()  # opening took time: the stream begins with what is new now
         self._last, self._began_with = raw, None
         return self._send(self._tap.encode(raw)) if self._has_room() else []
 
-    def repeat(self) -> list[EncodedFrame]:
+    def repeat(self) -> list[PublishedFrame]:
         """Send the last frame again, unless another output has just done so; what was sent."""
         if self._last is None or not self._has_room():
             return []
@@ -126,7 +126,7 @@ class Session:
             if self._sound is not None:
                 self._sound.close()
 
-    def _send(self, frames: list[EncodedFrame]) -> list[EncodedFrame]:
+    def _send(self, frames: list[PublishedFrame]) -> list[PublishedFrame]:
         for frame in frames:
             # Another encoder begins at the frame's own time, which repetitions of the one before may have passed.
             self._presented = max(frame.time, self._presented + 1)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from stream_client.frames import Image, Result
 from stream_client.publishing.encoder import Encoder, EncoderFactory
 from stream_client.publishing.shared_sound import SoundPool
-from stream_client.publishing.wire import EncodedFrame, VideoTrack
+from stream_client.publishing.wire import PublishedFrame, VideoTrack
 from stream_client.rtsp.h264 import CLOCK_RATE, split_access_unit
 from stream_client.util.media import even
 
@@ -25,7 +25,7 @@ _NOT_SENT_YET = 300
 
 @dataclass(frozen=True, slots=True)
 class RawFrame:
-    """A frame to encode: its image, its media time in seconds, and the rest as in ``EncodedFrame``."""
+    """A frame to encode: its image, its media time in seconds, and the rest as in ``PublishedFrame``."""
 
     image: Image
     time: float
@@ -50,10 +50,10 @@ class Tap:
     def __init__(self, encoder: "SharedEncoder", on_close: "Callable[[Tap], None]") -> None:
         self._encoder = encoder
         self._on_close = on_close
-        self.waiting: deque[EncodedFrame] = deque()
+        self.waiting: deque[PublishedFrame] = deque()
         self.wants_key = True
 
-    def first(self, raw: RawFrame) -> EncodedFrame:
+    def first(self, raw: RawFrame) -> PublishedFrame:
         """A key frame that shows ``raw``."""
         while True:
             self.restart()
@@ -61,12 +61,12 @@ class Tap:
             if self.waiting:
                 return self.waiting[0]
 
-    def encode(self, raw: RawFrame) -> list[EncodedFrame]:
+    def encode(self, raw: RawFrame) -> list[PublishedFrame]:
         """What is new for this output, now that ``raw`` has come; the frame itself is encoded once for all."""
         self._encoder.encode(raw, again=self.wants_key)
         return self._take()
 
-    def repeat(self, raw: RawFrame, after: float) -> list[EncodedFrame]:
+    def repeat(self, raw: RawFrame, after: float) -> list[PublishedFrame]:
         """As :meth:`encode`, with ``raw``, the last frame, again if nothing was encoded for ``after`` seconds."""
         self._encoder.repeat(raw, after)
         return self._take()
@@ -83,7 +83,7 @@ class Tap:
         """Take nothing more. The last output ends the encoder."""
         self._on_close(self)
 
-    def _take(self) -> list[EncodedFrame]:
+    def _take(self) -> list[PublishedFrame]:
         return self._encoder.take(self)
 
 
@@ -132,7 +132,7 @@ class SharedEncoder:
             tap.waiting.clear()
             tap.wants_key = True
 
-    def take(self, tap: Tap) -> list[EncodedFrame]:
+    def take(self, tap: Tap) -> list[PublishedFrame]:
         """What waits for ``tap``."""
         with self._lock:
             frames = list(tap.waiting)
@@ -172,9 +172,9 @@ class SharedEncoder:
         for data in self._encoder.encode(raw.image, self._ticks, key=key):
             presentation, shown = self._in_encoder.popleft()
             is_key = any(unit[0] & 0x1F == _IDR for unit in split_access_unit(data))
-            self._hand_out(EncodedFrame(data, presentation, is_key, shown.captured, shown.index, shown.wall_clock))
+            self._hand_out(PublishedFrame(data, presentation, is_key, shown.captured, shown.index, shown.wall_clock))
 
-    def _hand_out(self, frame: EncodedFrame) -> None:
+    def _hand_out(self, frame: PublishedFrame) -> None:
         for tap in self._taps:
             if len(tap.waiting) >= _NOT_SENT_YET:
                 tap.waiting.clear()

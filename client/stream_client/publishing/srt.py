@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from stream_client.errors import ConfigurationError, OutputRefusedError
 from stream_client.publishing.mpegts import DATAGRAM, SOUND_RULE, TransportStream
-from stream_client.publishing.wire import EncodedFrame, VideoTrack
+from stream_client.publishing.wire import PublishedFrame, VideoTrack
 from stream_client.sound.packets import SoundPacket
 from stream_client.sound.rule import SoundRule
 from stream_client.sound.track import SoundFormat
@@ -59,7 +59,7 @@ class SrtWire:
 
     sound_rule: SoundRule | None = SOUND_RULE
 
-    def open(self, track: VideoTrack, first: EncodedFrame, within: float, sound: SoundFormat | None = None) -> None:
+    def open(self, track: VideoTrack, first: PublishedFrame, within: float, sound: SoundFormat | None = None) -> None:
         """Start ffmpeg and wait until it is connected."""
         self._start()
         self._put(_NOTHING)
@@ -69,7 +69,7 @@ class SrtWire:
                 self._refuse()
         self._stream = TransportStream(sound)
 
-    def send(self, frame: EncodedFrame) -> int:
+    def send(self, frame: PublishedFrame) -> int:
         """Send a frame."""
         assert self._stream is not None
         return self._put(self._stream.mux(frame))

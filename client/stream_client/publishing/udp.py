@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from stream_client.errors import ConfigurationError
 from stream_client.publishing.mpegts import DATAGRAM, SOUND_RULE, TransportStream
-from stream_client.publishing.wire import EncodedFrame, VideoTrack
+from stream_client.publishing.wire import PublishedFrame, VideoTrack
 from stream_client.sound.packets import SoundPacket
 from stream_client.sound.rule import SoundRule
 from stream_client.sound.track import SoundFormat
@@ -51,7 +51,7 @@ class UdpWire:
 
     sound_rule: SoundRule | None = SOUND_RULE
 
-    def open(self, track: VideoTrack, first: EncodedFrame, within: float, sound: SoundFormat | None = None) -> None:
+    def open(self, track: VideoTrack, first: PublishedFrame, within: float, sound: SoundFormat | None = None) -> None:
         """Find the address; nothing is sent yet."""
         family, kind, _, _, address = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_DGRAM)[0]
         self._socket = socket.socket(family, kind)
@@ -64,7 +64,7 @@ class UdpWire:
         self._queue = SendQueue(self._socket)
         self._stream = TransportStream(sound)
 
-    def send(self, frame: EncodedFrame) -> int:
+    def send(self, frame: PublishedFrame) -> int:
         """Send a frame."""
         assert self._stream is not None
         return self._put(self._stream.mux(frame))

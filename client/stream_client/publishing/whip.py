@@ -8,7 +8,7 @@ from urllib.error import HTTPError
 import av
 
 from stream_client.errors import OutputRefusedError
-from stream_client.publishing.wire import EncodedFrame, VideoTrack
+from stream_client.publishing.wire import PublishedFrame, VideoTrack
 from stream_client.rtsp.h264 import CLOCK_RATE
 from stream_client.sound.packets import SoundPacket
 from stream_client.sound.rule import LIVE_SILENCE, SoundRule
@@ -48,7 +48,7 @@ class WhipWire:
 
     sound_rule: SoundRule | None = _RULE
 
-    def open(self, track: VideoTrack, first: EncodedFrame, within: float, sound: SoundFormat | None = None) -> None:
+    def open(self, track: VideoTrack, first: PublishedFrame, within: float, sound: SoundFormat | None = None) -> None:
         """Offer the stream, and wait until it is connected."""
         self._loop.start()
         try:
@@ -59,7 +59,7 @@ class WhipWire:
                 f"POST was answered with {error.code}: {meaning}", final=error.code in (401, 403)
             ) from None
 
-    def send(self, frame: EncodedFrame) -> int:
+    def send(self, frame: PublishedFrame) -> int:
         """Hand a frame to the session."""
         if self._state != "connected":
             raise ConnectionResetError("the server ended the session")

@@ -12,7 +12,7 @@ from stream_client.util.media import ImageShape
 
 
 @dataclass(frozen=True, slots=True)
-class EncodedFrame:
+class PublishedFrame:
     """An access unit of H.264 in Annex B form, with its parameter sets where it is a key frame.
 
     ``time``: presentation time in ticks of 90 kHz. ``captured``: :func:`time.monotonic` of its capture. ``index`` is
@@ -47,10 +47,10 @@ class Wire(Protocol):
     def sound_rule(self) -> SoundRule | None:
         """Which sound it carries; ``None``: none."""
 
-    def open(self, track: VideoTrack, first: EncodedFrame, within: float, sound: SoundFormat | None = None) -> None:
+    def open(self, track: VideoTrack, first: PublishedFrame, within: float, sound: SoundFormat | None = None) -> None:
         """Connect and announce the stream in ``within`` seconds; ``first`` has its parameter sets and is not sent."""
 
-    def send(self, frame: EncodedFrame) -> int:
+    def send(self, frame: PublishedFrame) -> int:
         """Send a frame, the first one being a key frame; the bytes that it took."""
 
     def send_sound(self, packet: SoundPacket) -> int:

@@ -15,7 +15,7 @@ _PIECE_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
-class AccessUnit:
+class PlayedUnit:
     """The NAL units of one frame, in Annex B's form. ``time``: ticks since the first frame, not modulo 2^32.
 
     ``damaged``: packets were lost, of this frame or just before it. ``begins``: another sender's stream begins.
@@ -64,7 +64,7 @@ class Depacketizer:
         self._ended: int | None = None
         self._time = 0
 
-    def take(self, packet: bytes) -> list[AccessUnit]:
+    def take(self, packet: bytes) -> list[PlayedUnit]:
         """Take the next packet; the access units that end with it: seldom more than one."""
         if len(packet) < _HEADER_BYTES:
             return []
@@ -101,7 +101,7 @@ class Depacketizer:
         self._time = self.time_of(timestamp)
         self._timestamp, self._ended = timestamp, None
 
-    def _end(self) -> list[AccessUnit]:
+    def _end(self) -> list[PlayedUnit]:
         """The access unit so far; parameter sets without a frame go with the next one."""
         self._fragments.clear()
         if not self._has_frame and not self._too_long:
@@ -111,7 +111,7 @@ class Depacketizer:
         self._units.clear()
         damaged = self._damaged
         self._has_frame = self._too_long = self._damaged = False
-        return [AccessUnit(data, self._time, damaged)] if whole else []
+        return [PlayedUnit(data, self._time, damaged)] if whole else []
 
     def _take_payload(self, payload: bytes) -> None:
         fragment = self._format.as_fragment(payload) if payload else None

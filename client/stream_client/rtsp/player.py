@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from stream_client.errors import RtspError
 from stream_client.rtsp.connection import RtspConnection
-from stream_client.rtsp.depacketizer import AccessUnit, Depacketizer
+from stream_client.rtsp.depacketizer import Depacketizer, PlayedUnit
 from stream_client.rtsp.description import PlayedTrack, video_track
 from stream_client.rtsp.messages import Packet, interleaved
 from stream_client.rtsp.reception import Reception
@@ -92,7 +92,7 @@ class Player:
             self.sound = None
         self._connection.request("PLAY", track.presentation, {"Range": "npt=0.000-"})
 
-    def access_units(self, track: PlayedTrack) -> Iterator[AccessUnit | SoundBeside]:
+    def access_units(self, track: PlayedTrack) -> Iterator[PlayedUnit | SoundBeside]:
         """Each access unit as soon as it is complete, and the sound between them, until the server ends the stream."""
         depacketizer = self._depacketizer = Depacketizer(track.payload_type, track.format)
         beside = None if self.sound is None else SoundReception(self.sound, track.clock_rate)

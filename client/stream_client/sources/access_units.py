@@ -8,7 +8,7 @@ import av
 import av.error
 
 from stream_client.options import Decoder
-from stream_client.rtsp.depacketizer import AccessUnit
+from stream_client.rtsp.depacketizer import PlayedUnit
 from stream_client.rtsp.description import PlayedTrack
 from stream_client.rtsp.sound import PlayedSound, SoundBeside
 from stream_client.sound.track import SoundTrack
@@ -26,7 +26,7 @@ _NOMINAL_RATE = Fraction(30)
 class PlaysTrack(Protocol):
     """What the access units come from."""
 
-    def access_units(self, track: PlayedTrack) -> Iterator[AccessUnit | SoundBeside]:
+    def access_units(self, track: PlayedTrack) -> Iterator[PlayedUnit | SoundBeside]:
         """Each access unit as soon as it is complete, until the stream ends."""
 
     def capture_time(self, time: int, clock_rate: int) -> int | None:

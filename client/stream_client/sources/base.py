@@ -46,6 +46,10 @@ class Holdable(Protocol):
 class Passable(Protocol):
     """A source that can pass H.264 on without decoding it. Optional: others always have pixels."""
 
+    @property
+    def passes(self) -> bool:
+        """Whether its kind may have H.264 to pass on. Known before it is open."""
+
     def pass_on(self) -> None:
         """Pass frames on as they are, where they allow it; called before :meth:`Source.open`.
 

@@ -159,7 +159,10 @@ def network_source(
         from stream_client.sources.onvif import OnvifConnection  # few streams need it
 
         return ReconnectingSource(
-            lambda: OnvifConnection(url, connect, timeout=timeout), redact(url), reconnect_timeout=reconnect_timeout
+            lambda: OnvifConnection(url, connect, timeout=timeout),
+            redact(url),
+            reconnect_timeout=reconnect_timeout,
+            passes=True,
         )
     # A stream that nobody publishes may come. A file or an address of this machine does not.
     local = (SourceNotFoundError,) if is_sdp(url) or url.lower().startswith(_DATAGRAMS) else ()
@@ -168,6 +171,7 @@ def network_source(
         redact(url),
         reconnect_timeout=reconnect_timeout,
         hopeless=(*ReconnectingSource.HOPELESS, *local),
+        passes=url.lower().startswith(("rtsp://", "rtsps://")),
     )
 
 

@@ -54,7 +54,10 @@ class ReconnectingSource:
         reconnect_timeout: float | None = None,
         hopeless: tuple[type[SourceError], ...] = HOPELESS,
         backoff: Backoff | None = None,
+        passes: bool = False,
     ) -> None:
+        self.passes = passes
+        """Whether ``connect`` makes connections that may pass H.264 on."""
         self._connect = connect
         self._name = name
         self._hopeless = hopeless

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 
 from stream_client.errors import SourceCodecError
-from stream_client.rtsp.depacketizer import AccessUnit, Depacketizer, payload_of
+from stream_client.rtsp.depacketizer import Depacketizer, PlayedUnit, payload_of
 from stream_client.rtsp.description import PlayedTrack, video_track
 from stream_client.rtsp.listener import Datagram, Place, RtpListener
 from stream_client.rtsp.reports import SenderReport, sender_report
@@ -127,7 +127,7 @@ class _ListeningPlayer:
         self._sound_source: int | None = None
         self._begins = False
 
-    def access_units(self, track: PlayedTrack) -> Iterator[AccessUnit | SoundBeside]:
+    def access_units(self, track: PlayedTrack) -> Iterator[PlayedUnit | SoundBeside]:
         """Each access unit as soon as it is complete, and the sound between them."""
         for datagram in self.listener.datagrams():
             now = time.monotonic()

@@ -11,8 +11,9 @@ _AFTER_A_URL = ".,;:!?)]}>'\""
 def redact(text: str) -> str:
     """``text`` without the secrets of every URL in it: ``rtsp://***@host/path?token=***``, ``rtmp://host/app/***``.
 
-    That is the user and the password, also where a URL is misspelt, all values of the query, and the last part of the
-    path of an RTMP address, which is the key of a stream. Takes time in proportion to the text's length, since a server
+    That is the user and the password, also where a URL is misspelt, all values of the query, the last part of the
+    path of an RTMP address, which is the key of a stream, and the whole path of WHIP and WHEP, where services have
+    theirs in the middle. Takes time in proportion to the text's length, since a server
     may have written the text.
     """
     return _WORD.sub(_redacted, text) if "@" in text or "://" in text else text
@@ -33,9 +34,13 @@ def _redacted(word: re.Match[str]) -> str:
 def _without_secrets(text: str) -> str:
     url = text.rstrip(_AFTER_A_URL)
     address, question, query = url.partition("?")
-    if "rtmp" in address[: address.find("://")].lower():
+    scheme, _, rest = address.partition("://")
+    if "rtmp" in scheme.lower():
         folder, slash, _ = address.rstrip("/").rpartition("/")
         address = f"{folder}/{_HIDDEN}" if slash and not folder.endswith("/") else address
+    elif scheme.lower().rstrip("s").endswith(("whip", "whep")):
+        place, _, path = rest.partition("/")
+        address = f"{scheme}://{place}/{_HIDDEN}" if path else address
     values = "&".join(_without_value(part) for part in query.split("&")) if question else ""
     return f"{address}{question}{values}{text[len(url) :]}"
 

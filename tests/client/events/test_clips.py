@@ -19,7 +19,7 @@ from stream_client.events.sink import EventsSink
 from stream_client.frames import Image
 from stream_client.publishing.factory import encoder_factory
 from stream_client.publishing.sharing import KEY_SECONDS, EncoderPool
-from stream_client.publishing.wire import EncodedFrame
+from stream_client.publishing.wire import PublishedFrame
 from stream_client.testing import FakeTransport
 from stream_client.transport.base import Request
 from stream_client.transport.function import Outputs
@@ -110,15 +110,15 @@ def test_a_moment_has_one_message_and_a_clip(tmp_path: Path) -> None:
 def test_a_ring_keeps_whole_groups_within_its_bounds() -> None:
     ring = Ring(2.0, most_bytes=1000)
     for index in range(100):
-        ring.add(EncodedFrame(bytes(10), index * 9000, index % 10 == 5, 0.0, index, 0.0))
+        ring.add(PublishedFrame(bytes(10), index * 9000, index % 10 == 5, 0.0, index, 0.0))
     kept = ring.since(0)
     assert [frame.index for frame in kept] == list(range(75, 100))  # the key frame before 99 - 20
     assert [frame.index for frame in ring.since(90 * 9000)] == list(range(85, 100))
     assert ring.bytes == 250
     for index in range(100, 300):
-        ring.add(EncodedFrame(bytes(90), index * 9000, index % 10 == 5, 0.0, index, 0.0))
+        ring.add(PublishedFrame(bytes(90), index * 9000, index % 10 == 5, 0.0, index, 0.0))
         assert ring.bytes <= 1000
-    ring.add(EncodedFrame(bytes(5000), 300 * 9000, True, 0.0, 300, 0.0))
+    ring.add(PublishedFrame(bytes(5000), 300 * 9000, True, 0.0, 300, 0.0))
     assert (ring.bytes, ring.since(0)) == (0, [])
 
 

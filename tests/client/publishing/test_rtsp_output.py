@@ -21,7 +21,7 @@ from stream_client.publishing.factory import encoder_factory
 from stream_client.publishing.options import SinkOptions
 from stream_client.publishing.publisher import PublishingSink
 from stream_client.publishing.rtsp import RtspWire, Transport
-from stream_client.publishing.wire import EncodedFrame, VideoTrack
+from stream_client.publishing.wire import PublishedFrame, VideoTrack
 from stream_client.rtsp.h264 import session_description
 from stream_client.sinks.factory import open_sink
 from stream_client.sound.packets import SoundPacket
@@ -60,16 +60,16 @@ class RecordedWire:
     """A wire to nowhere, which keeps what is sent."""
 
     def __init__(self) -> None:
-        self.sent: list[EncodedFrame] = []
+        self.sent: list[PublishedFrame] = []
         self.track: VideoTrack
         self._changed = threading.Condition()
 
     sound_rule: SoundRule | None = None
 
-    def open(self, track: VideoTrack, first: EncodedFrame, within: float, sound: SoundFormat | None = None) -> None:
+    def open(self, track: VideoTrack, first: PublishedFrame, within: float, sound: SoundFormat | None = None) -> None:
         self.track = track
 
-    def send(self, frame: EncodedFrame) -> int:
+    def send(self, frame: PublishedFrame) -> int:
         with self._changed:
             self.sent.append(frame)
             self._changed.notify_all()

@@ -9,7 +9,7 @@ from stream_client.frames import Color
 from stream_client.publishing.encoder import PyavEncoder
 from stream_client.publishing.session import Bounds, LineReport, Session
 from stream_client.publishing.sharing import EncoderPool, RawFrame, Tap
-from stream_client.publishing.wire import EncodedFrame, VideoTrack
+from stream_client.publishing.wire import PublishedFrame, VideoTrack
 from stream_client.sound.packets import SoundPacket
 from stream_client.sound.rule import SoundRule
 from stream_client.sound.track import SoundFormat
@@ -25,14 +25,14 @@ class Way:
 
     def __init__(self, on_the_way: int | None) -> None:
         self.on_the_way = on_the_way
-        self.sent: list[EncodedFrame] = []
+        self.sent: list[PublishedFrame] = []
 
     sound_rule: SoundRule | None = None
 
-    def open(self, track: VideoTrack, first: EncodedFrame, within: float, sound: SoundFormat | None = None) -> None:
+    def open(self, track: VideoTrack, first: PublishedFrame, within: float, sound: SoundFormat | None = None) -> None:
         pass
 
-    def send(self, frame: EncodedFrame) -> int:
+    def send(self, frame: PublishedFrame) -> int:
         self.sent.append(frame)
         if self.on_the_way is not None:
             self.on_the_way += len(frame.data)

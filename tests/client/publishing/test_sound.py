@@ -19,7 +19,7 @@ from stream_client.publishing.publisher import PublishingSink
 from stream_client.publishing.session import Bounds, LineReport, Session
 from stream_client.publishing.shared_sound import SoundPool
 from stream_client.publishing.sharing import EncoderPool, RawFrame, Tap
-from stream_client.publishing.wire import EncodedFrame, VideoTrack
+from stream_client.publishing.wire import PublishedFrame, VideoTrack
 from stream_client.rtsp.sound import SoundDepacketizer, sound_track
 from stream_client.rtsp.sound_packetiser import SoundPacketiser
 from stream_client.sinks.factory import open_sink
@@ -127,15 +127,15 @@ class Way:
 
     def __init__(self) -> None:
         self.on_the_way = 0
-        self.frames: list[EncodedFrame] = []
+        self.frames: list[PublishedFrame] = []
         self.sounds: list[SoundPacket] = []
         self.format: SoundFormat | None = None
         self.sound_rule: SoundRule | None = SoundRule(frozenset({"aac"}), "aac")
 
-    def open(self, track: VideoTrack, first: EncodedFrame, within: float, sound: SoundFormat | None = None) -> None:
+    def open(self, track: VideoTrack, first: PublishedFrame, within: float, sound: SoundFormat | None = None) -> None:
         self.format = sound
 
-    def send(self, frame: EncodedFrame) -> int:
+    def send(self, frame: PublishedFrame) -> int:
         self.frames.append(frame)
         return len(frame.data)
 
@@ -218,7 +218,7 @@ def test_a_frame_is_whole_in_a_transport_stream_that_waits_for_no_sound() -> Non
     for index in range(20):
         ticks = 3000 * index
         for unit in encoder.encode(clap(index), ticks, key=index == 0):
-            data += stream.mux(EncodedFrame(unit, ticks, index == 0, 0.0, index, 0.0))
+            data += stream.mux(PublishedFrame(unit, ticks, index == 0, 0.0, index, 0.0))
             assert len(data) % 188 == 0
     with av.open(io.BytesIO(data), "r", format="mpegts") as container:
         assert [each.type for each in container.streams] == ["video", "audio"]
@@ -234,7 +234,7 @@ def test_sound_of_every_size_comes_back_from_a_transport_stream(size: int) -> No
     encoder = PyavEncoder(TRACK)
     [unit] = encoder.encode(clap(0), 0, key=True)
     sound = np.random.default_rng(size).bytes(size)
-    data = stream.mux(EncodedFrame(unit, 0, True, 0.0, 0, 0.0))
+    data = stream.mux(PublishedFrame(unit, 0, True, 0.0, 0, 0.0))
     data += stream.mux_sound(SoundPacket(sound, 1.5, 0.02)) + stream.mux_sound(SoundPacket(b"end", 1.6, 0.02))
     with av.open(io.BytesIO(data), "r", format="mpegts") as container:
         [packet, *_] = [packet for packet in container.demux(audio=0) if packet.size]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_client.rtsp.depacketizer import AccessUnit, Depacketizer
+from stream_client.rtsp.depacketizer import Depacketizer, PlayedUnit
 from stream_client.rtsp.h264 import PAYLOAD_TYPE, RtpPacketiser, split_access_unit
 
 PICTURES = st.lists(
@@ -26,7 +26,7 @@ def packet(payload: bytes, *, sequence: int, time: int = 0, marker: bool = False
     return struct.pack("!BBHII", 0x80, marker << 7 | kind, sequence & 0xFFFF, time & 0xFFFF_FFFF, 1) + payload
 
 
-def taken(packets: list[bytes]) -> list[AccessUnit]:
+def taken(packets: list[bytes]) -> list[PlayedUnit]:
     depacketizer = Depacketizer(PAYLOAD_TYPE)
     return [unit for data in packets for unit in depacketizer.take(data)]
 
@@ -71,7 +71,7 @@ def test_a_picture_without_end_is_left_out_and_takes_bounded_memory(
 
 def test_without_markers_a_picture_ends_with_the_next_ones_time() -> None:
     packets = [packet(b"\x65a", sequence=0), packet(b"\x65b", sequence=1), packet(b"\x41c", sequence=2, time=3000)]
-    assert taken(packets) == [AccessUnit(units(b"\x65a", b"\x65b"), 0)]
+    assert taken(packets) == [PlayedUnit(units(b"\x65a", b"\x65b"), 0)]
 
 
 def test_a_server_that_marks_every_slice_is_believed_once() -> None:
@@ -93,7 +93,7 @@ def test_parameter_sets_go_with_the_picture_that_follows() -> None:
         packet(b"\x68p", sequence=1, marker=True),
         packet(b"\x65i", sequence=2, time=3000, marker=True),
     ]
-    assert taken(packets) == [AccessUnit(units(b"\x67s", b"\x68p", b"\x65i"), 3000)]
+    assert taken(packets) == [PlayedUnit(units(b"\x67s", b"\x68p", b"\x65i"), 3000)]
 
 
 def test_several_units_in_a_packet_are_taken_apart() -> None:

@@ -9,6 +9,7 @@ from stream_client.sinks.factory import open_sink
 from stream_client.sources.factory import open_source
 from stream_client.transport.options import TransportOptions
 from stream_client.util.redact import redact
+from stream_client.util.stream_names import numbered
 from stream_client.util.urls import (
     CREDENTIALS_VARIABLE,
     Credentials,
@@ -65,6 +66,8 @@ def test_no_password_survives_redaction(password: str) -> None:
         ("rtmp://host/live/geheim", "rtmp://host/live/***"),
         ("publishing to rtmps://me:geheim@host/live/geheim/, then", "publishing to rtmps://***@host/live/***, then"),
         ("rtmp://host/geheim?key=geheim", "rtmp://host/***?key=***"),
+        ("(wheps://me:geheim@host/geheim/play?x=geheim)", "(wheps://***@host/***?x=***)"),
+        ("WHIP://host:80/geheim/whip: refused", "WHIP://host:80/***: refused"),
         ("rtsp:/me:geheim@host/x", "rtsp:/***@host/x"),
         ("me:geheim/t@host:9000", "***@host:9000"),
         ("mail me@home at 12:30", "mail me@home at 12:30"),
@@ -147,3 +150,8 @@ def test_servers_are_told_apart_by_scheme_host_and_port() -> None:
     assert same_server("rtsp://host/a", "RTSP://HOST:554/b")
     assert not same_server("rtsp://host/a", "rtsps://host/a")
     assert not same_server("rtsp://host/a", "rtsp://host:5540/a")
+
+
+def test_addresses_that_look_alike_without_their_secrets_are_numbered() -> None:
+    shown = [redact(url) for url in ("whip://host/a/whip", "rtsp://host/x", "whip://host/b/whip")]
+    assert numbered(shown) == ["whip://host/***", "rtsp://host/x", "whip://host/*** (2)"]
