@@ -8,8 +8,9 @@ from pathlib import Path
 import av
 
 from stream_client.errors import SinkError
-from stream_client.sinks.audio import AudioFeed, AudioWriter
+from stream_client.sinks.audio import RULES, AudioWriter
 from stream_client.sinks.output_file import sink_errors
+from stream_client.sound.packets import SoundFeed
 from stream_client.sources.pixel_bound import DECODER_OPTIONS
 from stream_client.sources.recording import Recording
 from stream_client.util.container import frame_rate_of, sound_of, video_of
@@ -66,7 +67,7 @@ class _Sound:
         if track is not None and stream is not None:
             recording = Recording(self._container, stream, source.name, zero=zero, sound=track)
             self._packets: Iterator[av.Packet[av.VideoStream]] = recording.packets()
-            self._writer = AudioWriter(AudioFeed(track, ".mp4"), ".mp4")
+            self._writer = AudioWriter(SoundFeed(track, RULES[".mp4"]))
             self._writer.start(output)
             track.begin()
         self._zero = zero / 1e6
