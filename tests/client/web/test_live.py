@@ -1,5 +1,6 @@
 """Live sessions over the websocket, without a browser."""
 
+import gc
 import io
 import json
 import struct
@@ -8,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
@@ -254,3 +256,27 @@ def test_sessions_that_are_opened_and_cut_leave_nothing(application: Application
             socket.send(json.dumps(PASS_THROUGH))
             socket.send(frame(JPEG, number, jpeg()))
         wait_until(lambda: not application.state.sessions.all())
+
+
+def test_a_session_frees_its_memory_and_its_decoder_without_the_garbage_collector(application: Application) -> None:
+    def threads() -> int:
+        return len(list(Path("/proc/self/task").iterdir()))
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = threads()
+        for _ in range(3):
+            with open_session(application) as socket:
+                socket.send(json.dumps(PASS_THROUGH))
+                texts(socket, "settings")
+                units = h264(4)  # larger frames go through shared memory
+                send_all(socket, [frame(DELTA if number else KEY, number, unit) for number, unit in enumerate(units)])
+                send_all(socket, [frame(JPEG, number, jpeg(640, 480)) for number in range(4, 10)])
+                results(socket, 9)
+                assert "ovms-stream-client-" in Path("/proc/self/maps").read_text()
+            wait_until(lambda: not application.state.sessions.all())
+        wait_until(lambda: "ovms-stream-client-" not in Path("/proc/self/maps").read_text())
+        wait_until(lambda: threads() <= before + 2)  # of gRPC and of asyncio, which keep some
+    finally:
+        gc.enable()

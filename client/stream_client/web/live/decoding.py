@@ -47,6 +47,10 @@ class FrameDecoder:
             raise ValueError(self._images.last_error or "the frame cannot be converted")
         return image
 
+    def close(self) -> None:
+        """Free FFmpeg's decoder and its threads, whoever keeps this object; the next frame has to be a key frame."""
+        self._decoder, self._images = None, RgbImages()
+
 
 def _decoder() -> av.VideoCodecContext:
     decoder = av.CodecContext.create("h264", "r")

@@ -77,6 +77,9 @@ class LiveSession:
             await self._disconnect()
             if self._pipeline is not None:
                 await self._pipeline.close()
+            self._decoder.close()
+            # They refer back to the session, and keep the last frame: its shared memory would wait for the collector.
+            self._pipeline = self._answers = self._settings = None
             if self._recorder is not None:
                 await asyncio.to_thread(self._recorder.finish)
 

@@ -50,6 +50,11 @@ class DrawnVideo:
         with self._lock:
             self._key = True
 
+    def close(self) -> None:
+        """Free the encoder and its threads, whoever keeps this object; a frame that comes later begins anew."""
+        with self._lock:
+            self._encoder = None
+
 
 def _packet(unit: bytes, time: int) -> "av.Packet[av.stream.Stream]":
     packet = av.Packet(unit)

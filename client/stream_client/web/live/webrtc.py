@@ -112,6 +112,8 @@ class RtcPeer:
         with suppress(asyncio.CancelledError):
             await self._delivery
         await self._peer.close()
+        if self._video is not None:
+            self._video.close()
 
     def _add_video(self) -> None:
         from aiortc import RTCRtpSender
