@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -518,6 +519,18 @@ def test_stop_does_not_wait_for_a_server_that_never_answers(server: ScriptedServ
     opened.set()
     ledger.check()
     assert ledger.failed in ({"stopped": 1}, {"stopped": 2})
+
+
+def test_stop_ends_the_wait_for_a_server_that_is_not_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it accepts, and says nothing
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        client = StreamClient(lambda: picture(0), (), TransportOptions(address, connect_timeout=3600))
+        with ThreadPoolExecutor(1) as pool:
+            started = pool.submit(client.start)
+            silent.accept()[0].close()
+            client.stop()
+            with pytest.raises(ConnectError, match="yet: the wait for it was ended"):
+                started.result()
 
 
 def test_callbacks_are_called_and_can_be_taken_back(clip: Path, server: ScriptedServer) -> None:

@@ -14,6 +14,7 @@ from stream_client.replicas.snapshot import ReplicaSnapshot
 from stream_client.replicas.watch import Watch
 from stream_client.transport.addresses import is_several
 from stream_client.transport.channels import OWN_CHANNELS, Channels
+from stream_client.transport.connection import Opening
 from stream_client.transport.line import LineProbe, LineSample
 from stream_client.transport.options import TransportOptions, Wire
 from stream_client.transport.session import Session, connect
@@ -40,6 +41,7 @@ class Connector:
     shared: SharedServers | None = None
     watch: Watch | None = field(init=False, default=None)
     """Looks after the replicas, where the address stands for several."""
+    _opening: Opening = field(init=False, default_factory=Opening)
 
     def __post_init__(self) -> None:
         if isinstance(self.transport, TransportOptions) and is_several(self.transport.address):
@@ -94,11 +96,15 @@ class Connector:
             self.watch.start()
             return Connection(connect_replicas(self.watch.replicas, self.transport))
         if self.embedded is None:
-            return Connection(connect(self.transport, channels=self._channels))
+            return Connection(connect(self.transport, channels=self._channels, opening=self._opening))
         self.embedded.start()
         session = connect(replace(self.transport, address=self.embedded.address), self.embedded.servables)
         transport = EmbeddedTransport(session.transport, self.embedded)
         return Connection(replace(session, transport=transport), self.embedded.label_files)
+
+    def interrupt(self) -> None:
+        """Wait no more for a server that does not answer: :meth:`connect` fails at once. Safe from any thread."""
+        self._opening.interrupt()
 
     def close(self) -> None:
         """End the embedded server, or look after the run's own replicas no more."""

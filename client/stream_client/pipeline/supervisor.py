@@ -116,6 +116,7 @@ class Supervisor:
             run.stop()
         elif reader is not None:
             reader.stop()
+            self._plan.server.interrupt()
         self._events.stopping()
 
     def pause(self) -> None:
@@ -151,6 +152,7 @@ class Supervisor:
         )
         if self._stop_requested.is_set():
             reader.stop()
+            plan.server.interrupt()
         callbacks = Callbacks(on_result=self._events.resulted, on_error=self._fail, on_sink_ended=self._sink_ended)
         return open_run(plan, reader, self._observer, callbacks)
 

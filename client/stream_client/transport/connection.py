@@ -66,7 +66,9 @@ class Connection:
         if status in NO_ANSWER:  # any other status is an answer
             self._give_back(broken=not self._interrupted.is_set())
             what = f"no gRPC server answers at {options.address} ({'with' if options.tls else 'without'} TLS)"
-            if not self._interrupted.is_set() and (fault := _tls_fault(options)) is not None:
+            if self._interrupted.is_set():
+                raise ConnectError(f"{what} yet: the wait for it was ended", option="grpc_address")
+            if (fault := _tls_fault(options)) is not None:
                 reason, option = fault
                 raise ConnectError(f"{what}: {reason}", option=option)
             raise ConnectError(
@@ -100,6 +102,31 @@ class Connection:
             channel, self._channel, self._probe = self._channel, None, None
         if channel is not None:
             self._channels.give_back(channel, broken=broken)
+
+
+class Opening:
+    """The connection that is being opened, for another thread that no longer wants it."""
+
+    def __init__(self) -> None:
+        self._connection: Connection | None = None
+        self._interrupted = False
+        self._lock = threading.Lock()
+
+    def begin(self, connection: Connection) -> None:
+        """``connection`` is opened from now on."""
+        with self._lock:
+            self._connection = connection
+            interrupted = self._interrupted
+        if interrupted:
+            connection.interrupt()
+
+    def interrupt(self) -> None:
+        """Make the connection, and every later one, fail at once."""
+        with self._lock:
+            self._interrupted = True
+            connection = self._connection
+        if connection is not None:
+            connection.interrupt()
 
 
 def _tls_fault(options: TransportOptions) -> tuple[str, str] | None:

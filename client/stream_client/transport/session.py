@@ -9,7 +9,7 @@ from kserve_wire.shared_memory import EXTENSION
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.transport.base import Transport
 from stream_client.transport.channels import OWN_CHANNELS, Channels
-from stream_client.transport.connection import Connection
+from stream_client.transport.connection import Connection, Opening
 from stream_client.transport.image_format import ImageFormat, image_format, plane_format
 from stream_client.transport.key_frames import KeyFrames, KeyFrameTransport
 from stream_client.transport.line import UNKNOWN_LINE, LineSample, resolve, sample
@@ -54,15 +54,19 @@ def connect(
     servables: Sequence[str] = (),
     key_frames: KeyFrames | None = None,
     channels: Channels = OWN_CHANNELS,
+    opening: Opening | None = None,
 ) -> Session:
     """Ask the server what it serves and choose the transport; ``servables``, where known, are listed in errors.
 
     Sessions with the same ``key_frames`` may take each other's place. Their channel is one of ``channels``.
+    ``opening`` may end the wait for the server.
 
     Raises :class:`~stream_client.errors.ConnectError`, :class:`~stream_client.errors.UnknownServableError`,
     :class:`~stream_client.errors.BadInputError`.
     """
     connection = Connection(options, channels)
+    if opening is not None:
+        opening.begin(connection)
     try:
         channel = connection.open()
         control = ControlPlane(channel, options.address, servables)
