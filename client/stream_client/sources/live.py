@@ -67,6 +67,11 @@ class LiveSource:
         """Wait for the reader rather than drop a frame. Call this before :meth:`open`."""
         self._keep_all = True
 
+    @property
+    def passes(self) -> bool:
+        """Whether the feed's kind may have H.264 to pass on."""
+        return isinstance(self._feed, PassableFeed)
+
     def pass_on(self) -> None:
         """Let the feed pass H.264 on, where it can. Call this before :meth:`open`."""
         if isinstance(self._feed, PassableFeed):
