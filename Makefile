@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 LOCK := $(if $(shell command -v flock),flock $(VENV).lock)
 DEMO := demo-output
 
-.PHONY: demo web test fetched torch containers environments lint docs wheel versions bench bench-short bench-nightly conformance fuzz attack degenerate soak web-soak clean
+.PHONY: demo web test fetched torch containers cluster environments lint docs wheel versions bench bench-short bench-nightly conformance fuzz attack degenerate soak web-soak clean
 
 demo: $(VENV)/embedded
 	@mkdir -p $(DEMO)
@@ -43,6 +43,10 @@ environments: $(patsubst tests/environments/%.txt,.venvs/%/ready,$(wildcard test
 # The images of docker/, built and run by Debian's podman (see .ci/run); needs root.
 containers: fetched
 	$(RUN) -m pytest -m containers tests/containers
+
+# Fleets and batches on Ray clusters of this machine, whose nodes are killed. Takes minutes, so it is not part of CI.
+cluster: fetched
+	$(RUN) -m pytest -m cluster tests/client/fleet/cluster
 
 # Every rule of the wire against our own server, or against OVMS_ADDRESS=host:9000.
 conformance: $(VENV)/dev

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,14 @@ def batch(archive: Path, output: Path, server: str, *more: str) -> list[str]:
     return ["batch", *given, *more]
 
 
-def start(arguments: list[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-m", "stream_client", *arguments], stderr=subprocess.PIPE, text=True)
+@contextmanager
+def start(arguments: list[str]) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "stream_client", *arguments]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def lives(process: subprocess.Popen[str]) -> bool:
@@ -75,6 +82,7 @@ def counts(output: Path) -> list[dict[str, Any]]:
     return rows
 
 
+@pytest.mark.cluster
 def test_a_batch_whose_nodes_and_driver_are_killed_equals_one_without(
     cluster: RayCluster, archive: Path, tmp_path: Path, pass_through_server: str, slow_server: str
 ) -> None:
@@ -128,6 +136,7 @@ def status(path: Path, cluster: RayCluster) -> dict[str, list[str]]:
     return {row[1]: row for row in rows}
 
 
+@pytest.mark.cluster
 def test_a_fleet_goes_on_whatever_is_killed_and_no_frame_is_twice_in_an_output(
     cluster: RayCluster, tmp_path: Path, pass_through_server: str
 ) -> None:
@@ -137,7 +146,7 @@ def test_a_fleet_goes_on_whatever_is_killed_and_no_frame_is_twice_in_an_output(
     south = cluster.add(site="south")
     with start(["fleet", str(path), *ray]) as driver:
         wait_until(lambda: lives(driver) and all(len(frames(each)) > 5 for each in labels.values()), seconds=120)
-        assert "no node has the label site=west" in status(path, cluster)["west"][-1]
+        wait_until(lambda: "no node has the label site=west" in status(path, cluster)["west"][-1], seconds=120)
         driver.send_signal(signal.SIGKILL)
     (supervisor,) = cluster.actors("Supervisor")
     os.kill(supervisor, signal.SIGKILL)
