@@ -67,7 +67,6 @@ def test_what_is_learnt_from_is_what_a_stream_of_the_clip_gives(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with GraphServerLandmarks(models_dir=models_dir, hands=True) as find:
         track = find(rotated)
-    assert not np.isnan(track.landmarks[:, 33:]).all()
     found = [points for points in streamed if points is not None]
     assert len(found) > 20
     for index, points in enumerate(streamed):

@@ -20,6 +20,7 @@ from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Detections, Frame, Image, Label, Landmarks
 from stream_client.testing import FakeTransport
 from stream_client.transport.function import Outputs
+from tests.support.waiting import wait_until
 
 
 def noise(seed: int, width: int = 64, height: int = 48) -> Image:
@@ -130,11 +131,13 @@ def test_in_a_room_that_stays_the_same_a_person_who_moves_is_new() -> None:
 def collect(folder: Path, kind: DataFormat, *, frames: int = 30, per_minute: int = 100) -> CollectSink:
     """A run whose labels are ``up`` and ``down`` by turns of ten frames, with a person in each frame."""
 
+    sink = CollectSink(folder, [Uncertain()], kind=kind, per_minute=per_minute)
+
     def answer(request: Request) -> Outputs:
+        wait_until(lambda: not len(sink._queue))  # the disk keeps up
         up = round(request.timestamp * 10 / 1e6) // 10 % 2 == 0
         return {"scores": np.array([[0.55, 0.45] if up else [0.45, 0.55]], np.float32)}
 
-    sink = CollectSink(folder, [Uncertain()], kind=kind, per_minute=per_minute)
     client = StreamClient(
         ArraySource([noise(seed) for seed in range(frames)], frame_rate=10),
         sink,
