@@ -5,6 +5,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from stream_client.util.owned_thread import OwnedThread
 from tests.support.kserve_server import ScriptedServer
 from tests.support.missing import missing, skip_reasons
 from tests.support.video import write_video
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
@@ -72,8 +74,16 @@ def no_thread_is_left() -> Iterator[None]:
     threads = [thread for thread in threading.enumerate() if thread not in before]
     left = [thread for thread in threads if not thread.daemon or isinstance(thread, OwnedThread)]
     for thread in left:
-        threading.Thread.join(thread, 5)  # an OwnedThread that is overdue would not be waited for
+        wait_until(partial(_joined, thread))
     assert not [thread.name for thread in left if thread.is_alive()]
+
+
+def _joined(thread: threading.Thread) -> bool:
+    try:
+        threading.Thread.join(thread, 5)  # an OwnedThread that is overdue would not be waited for
+    except RuntimeError:  # another thread is just starting it
+        return False
+    return True
 
 
 def shared(name: str) -> Path:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -97,8 +98,11 @@ def written(path: Path, address: str, *names: str) -> Path:
 
 
 def children(pid: int) -> list[int]:
-    threads = list(Path(f"/proc/{pid}/task").iterdir())  # children are listed by the thread that made them
-    return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+    found = []
+    for thread in Path(f"/proc/{pid}/task").iterdir():  # children are listed by the thread that made them
+        with suppress(FileNotFoundError):  # the thread has just ended
+            found += [int(child) for child in (thread / "children").read_text().split()]
+    return found
 
 
 def test_the_command_ends_all_its_processes(tmp_path: Path, pass_through_server: str) -> None:
