@@ -179,18 +179,13 @@ class SharedMemory:
             self._take_back(timestamp, name)
 
     def close(self) -> None:
-        """Unregister the regions at the server, and let go of their memory. Arrays on them stay valid."""
+        """Unregister the regions at the server. Arrays on them stay valid."""
         calls = []
-        for name in list(self._regions):
+        for name in self._regions:
             request = SystemSharedMemoryUnregisterRequest(name=name)
             calls.append(self._unregister.future(request.SerializeToString(), timeout=_UNREGISTER_TIMEOUT))
         for call in calls:
             call.exception()  # a lost server has forgotten them
-        # Whoever keeps this object keeps no memory with it.
-        with self._lock:
-            self._given_up, self._inputs, self._outputs = True, None, None
-            for kept in (self._regions, self._tensors, self._sent, self._offered, self._awaited):
-                kept.clear()
 
     # --- a server that does not know a region
 
