@@ -1,5 +1,6 @@
 """Channels that many connections share, with a real server."""
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -99,22 +100,30 @@ def test_channels_are_shared_only_with_the_same_server_and_tls(tmp_path: Path) -
         channels.give_back(channel, broken=False)
 
 
+def three_clients(
+    server: ScriptedServer, shared: SharedServers, options: TransportOptions, ended: threading.Event
+) -> list[StreamClient]:
+    """They run until ``ended``; the server has had requests of them."""
+
+    def frames() -> Iterator[Image]:
+        while not ended.is_set():
+            yield picture(0)
+
+    clients = [StreamClient(ArraySource(frames()), [], options, servers=shared) for _ in range(3)]
+    for client in clients:
+        client.start()
+    wait_until(lambda: len(server.requests) > 30)
+    return clients
+
+
 @pytest.mark.parametrize("api", ["stream", "unary"])
 def test_clients_with_shared_servers_have_one_channel_and_sessions_of_their_own(api: str) -> None:
     with ScriptedServer() as server, SharedServers() as shared:
         options = TransportOptions(server.address, api="unary" if api == "unary" else "stream", model_name="graph")
-        going = [True]
-
-        def frames() -> Iterator[Image]:
-            while going[0]:
-                yield picture(0)
-
-        clients = [StreamClient(ArraySource(frames()), [], options, servers=shared) for _ in range(3)]
-        for client in clients:
-            client.start()
-        wait_until(lambda: len(server.requests) > 30)
+        ended = threading.Event()
+        clients = three_clients(server, shared, options, ended)
         users = [each.users for each in shared.channels._taken.values()]
-        going[0] = False
+        ended.set()
         for client in clients:
             assert not client.wait().ledger.failed
         assert users == [3]
@@ -127,21 +136,13 @@ def test_a_lost_server_is_found_again_over_the_shared_channel() -> None:
     """Each stream opens a session of its own again."""
     with ScriptedServer() as server, SharedServers() as shared:
         options = TransportOptions(server.address, model_name="graph")
-        going = [True]
-
-        def frames() -> Iterator[Image]:
-            while going[0]:
-                yield picture(0)
-
-        clients = [StreamClient(ArraySource(frames()), [], options, servers=shared) for _ in range(3)]
-        for client in clients:
-            client.start()
-        wait_until(lambda: len(server.requests) > 30)
+        ended = threading.Event()
+        clients = three_clients(server, shared, options, ended)
         server.stop()
         server.start()
         before = server.sessions
         wait_until(lambda: server.sessions >= before + 3)
-        going[0] = False
+        ended.set()
         for client in clients:
             ledger = client.wait().ledger
             assert not ledger.failed
