@@ -11,8 +11,6 @@ DropPolicy = Literal["block", "latest"]
 """``block``: reading waits, nothing is dropped. ``latest``: a newer frame replaces the waiting one."""
 DamagePolicy = Literal["skip", "pass"]
 """``skip``: damaged frames are dropped. ``pass``: they are sent like the others."""
-Decoder = Literal["software", "auto", "vaapi", "cuda", "videotoolbox"]
-"""What decodes video: the processor, or hardware by its interface; ``auto``: hardware where there is some."""
 ServerLossPolicy = Literal["retry", "fail"]
 """``retry``: open a new session. ``fail``: end the run."""
 

@@ -7,7 +7,6 @@ from typing import Protocol, cast
 import av
 import av.error
 
-from stream_client.options import Decoder
 from stream_client.rtsp.depacketizer import PlayedUnit
 from stream_client.rtsp.description import PlayedTrack
 from stream_client.rtsp.sound import PlayedSound, SoundBeside
@@ -18,6 +17,7 @@ from stream_client.sources.feed import FeedFrame, FeedProperties, FeedSound
 from stream_client.sources.pixel_bound import Refusals, bound
 from stream_client.sources.timeline import MediaTimes
 from stream_client.util.container import microseconds
+from stream_client.util.decoder import Decoder
 from stream_client.util.hardware import acceleration, say_what_decodes
 
 _NOMINAL_RATE = Fraction(30)

@@ -10,9 +10,9 @@ import av.error
 
 from kserve_wire.encoded import EncodedFrame
 from stream_client.errors import SourceError, SourceTimeoutError
-from stream_client.options import Decoder
 from stream_client.sound.track import SoundTrack
 from stream_client.sources.options import DEFAULTS
+from stream_client.util.decoder import Decoder
 
 
 @dataclass(frozen=True, slots=True)

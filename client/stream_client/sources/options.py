@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from stream_client.options import Decoder
+from stream_client.util.decoder import Decoder
 from stream_client.util.settings import check, setting
 
 RtspTransport = Literal["tcp", "udp"]

@@ -10,7 +10,7 @@ import av.error
 from av.codec.hwaccel import HWAccel, hwdevices_available
 
 from stream_client.errors import SourceError
-from stream_client.options import Decoder
+from stream_client.util.decoder import Decoder
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from kserve_wire.pictures.rgb import CONVERTER_MATRICES, RgbConverter, threads_for
 from stream_client.frames import Color, Image, StreamInfo
-from stream_client.options import Decoder
 from stream_client.util.color import SDR, color_of, written_color
+from stream_client.util.decoder import Decoder
 from stream_client.util.orientation import Orientation, orientation
 from stream_client.util.tone_mapper import ToneMapper
 

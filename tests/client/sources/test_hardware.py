@@ -9,10 +9,10 @@ from av.codec.hwaccel import hwdevices_available
 
 from stream_client.errors import SourceError
 from stream_client.frames import Frame
-from stream_client.options import Decoder
 from stream_client.sources.factory import open_source
 from stream_client.sources.options import SourceOptions
 from stream_client.util import hardware
+from stream_client.util.decoder import Decoder
 from stream_client.util.hardware import acceleration, why_not
 from tests.support.video import write_video
 
