@@ -80,11 +80,11 @@ def ensure_models(models_dir: Path | None = None) -> Path:
 
 
 def shipped_mounts(config: Path, models: Path) -> dict[str, Path]:
-    """The folders to mount beside the shipped configuration. None for another ``config``.
+    """The folders to mount beside a shipped configuration. None for another ``config``.
 
     A container mounts them there. Here the graphs are in the project, and ``models`` is the folder of fetched models.
     """
-    if config.resolve() != project_file("server_config/config.json").resolve():
+    if config.resolve().parent != project_file("server_config").resolve():
         return {}
     return {"models": models, "graphs": project_file("graphs")}
 

@@ -118,5 +118,5 @@ def test_the_command_names_every_entry_with_reason_and_version() -> None:
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=50)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert f"{ROOT}/server_config/config.json: model_config_list[14] (holisticClassifier): fine" in lines
+    assert f"{ROOT}/server_config/config.json: model_config_list[13] (holisticClassifier): fine" in lines
     assert lines[-1] == "0 faults"

@@ -15,7 +15,11 @@ from graph_server.metrics.registry import DEFAULT_FAMILIES
 from graph_server.models.versions import VersionPolicy
 from tests.conftest import ROOT
 
-SHIPPED = {"server_config/config.json": ("graphs", "models"), "tests/conformance/config.json": ("project", "models")}
+SHIPPED = {
+    "server_config/config.json": ("graphs", "models"),
+    "server_config/config_small_persons.json": ("graphs", "models"),
+    "tests/conformance/config.json": ("project", "models"),
+}
 
 WRONG_ON_PURPOSE = ("lost", "climbs")
 

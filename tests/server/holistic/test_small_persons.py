@@ -8,16 +8,18 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from graph_server.assets import ensure_clip
+from graph_server.assets import ensure_clip, shipped_mounts
 from graph_server.calculators import REGISTRY
-from graph_server.cli.landmarks import default_models, frames
+from graph_server.cli.landmarks import frames
+from graph_server.config.server_config import read_config
 from graph_server.graph.definition import parse_graph
 from graph_server.graph.runtime import Graph
 from graph_server.holistic.multipose import alignment_points
 from graph_server.holistic.person_looks import DetectorName, Detectors
 from graph_server.holistic.person_views import views_of
 from graph_server.models.repository import ModelRepository
-from graph_server.resources import project_file
+from graph_server.models.runtime import Runtime
+from graph_server.resources import cache_folder, project_file
 
 Image = npt.NDArray[np.uint8]
 WIDTH, HEIGHT = 1280, 720
@@ -26,7 +28,9 @@ LEFT, TOP, SMALL = 300, 200, (620, 348)
 
 @pytest.fixture(scope="module")
 def models(models_dir: Path) -> ModelRepository:
-    return default_models(models_dir)
+    path = project_file("server_config/config_small_persons.json")
+    config = read_config(path, shipped_mounts(path, models_dir))
+    return ModelRepository(Runtime(cache_folder() / "openvino"), config.models)
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +59,22 @@ def test_movenet_sees_somebody_whom_the_pose_detector_misses(models: ModelReposi
     assert not finds_walker("pose")
 
 
+def nodes(graph: str) -> str:
+    """A graph's text without the comment at its beginning."""
+    text = project_file(f"graphs/{graph}/graph.pbtxt").read_text(encoding="utf-8")
+    return text[text.index("input_stream") :]
+
+
+def test_the_graph_for_small_persons_differs_by_its_detector_only() -> None:
+    assert nodes("holistic_persons_small").replace("      detector: AUTO\n", "") == nodes("holistic_persons")
+
+
 @pytest.mark.parametrize("detector", ["MOVENET", "AUTO"])
 def test_the_graph_follows_small_persons_with_the_detector_of_its_options(
     models: ModelRepository, street: list[Image], detector: str
 ) -> None:
-    text = project_file("graphs/holistic_persons/graph.pbtxt").read_text(encoding="utf-8")
-    text = text.replace("max_persons: 4", f"max_persons: 2 look_every: 1 detector: {detector}")
+    text = nodes("holistic_persons_small").replace("detector: AUTO", f"detector: {detector}")
+    text = text.replace("max_persons: 4", "max_persons: 2 look_every: 1")
     outputs: dict[str, npt.NDArray[np.float32]] = {}
     graph = Graph(parse_graph(text, source="persons", registry=REGISTRY), REGISTRY, models)
     graph.start({}, lambda name, value, timestamp: outputs.update({name: value}))
