@@ -19,6 +19,7 @@ class OutputSnapshot:
     ``wanted_rate`` what the frames want; ``limit`` what the encoder may use, ``None``: as much as it wants.
     ``limited``: seconds in which the line was the limit. ``age``: seconds from the capture of the frame sent last until
     it has arrived, as far as this side can know. ``sound_sent`` and ``sound_dropped`` are packets of sound.
+    ``shrunk``: what the frames are shrunk to now, as in ``half the size``; empty where they are whole.
     """
 
     sent: int = 0
@@ -34,6 +35,7 @@ class OutputSnapshot:
     age: float = 0.0
     sound_sent: int = 0
     sound_dropped: int = 0
+    shrunk: str = ""
 
     def line(self) -> str:
         """``148 sent, 2 skipped for newer ones, 3 repeated, 0 lost``."""
@@ -41,6 +43,8 @@ class OutputSnapshot:
         counts += [f"{self.repeated} repeated", f"{self.lost} lost while it was away"]
         if self.limited and self.line_rate is not None:
             counts.append(f"the line carried {self.line_rate / 1000:.0f} kbit/s of {self.wanted_rate / 1000:.0f}")
+        if self.shrunk:
+            counts.append(f"shrunk to {self.shrunk} in the end")
         if self.sound_dropped:
             counts.append(f"{self.sound_dropped} of {self.sound_sent + self.sound_dropped} packets of sound dropped")
         return ", ".join(counts)

@@ -63,6 +63,7 @@ def open_publisher(
             options.bitrate if options.bitrate == "auto" else 1000 * options.bitrate,
             1000 * options.bitrate_min,
         ),
+        shrink=options.shrink,
         reconnect_timeout=reconnect_timeout,
         timeout=_TIMEOUT,
     )

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from stream_client.errors import ConfigurationError
+from stream_client.publishing.shrinking import Shrunk
 from stream_client.util.settings import check, setting
 
 
@@ -33,6 +35,13 @@ class SinkOptions:
     bitrate_min: int = field(
         default=50, metadata=setting("least that bitrate auto falls to, in kbit/s", minimum=10, metavar="N")
     )
+    shrink: Shrunk = field(
+        default="nothing",
+        metadata=setting(
+            "what a network output halves, once or twice, where bitrate auto leaves less than a quarter of what its "
+            "frames want: their size or their rate"
+        ),
+    )
 
     fragmented: bool = field(
         default=False,
@@ -48,6 +57,10 @@ class SinkOptions:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.shrink != "nothing" and self.bitrate != "auto":
+            raise ConfigurationError(
+                f"with bitrate {self.bitrate} nothing shrinks: leave shrink out, or take bitrate auto", option="shrink"
+            )
 
 
 DEFAULTS = SinkOptions()

@@ -11,16 +11,18 @@ from stream_client.errors import OutputRefusedError, RtspError, SinkError, Strea
 from stream_client.frames import Result, StreamInfo
 from stream_client.monitoring.observer import ConnectionState
 from stream_client.monitoring.outputs import OutputSnapshot
+from stream_client.processing.small_frames import shrink
 from stream_client.publishing.encoder import EncoderFactory
 from stream_client.publishing.fates import Fates
 from stream_client.publishing.pacing import Pacer
 from stream_client.publishing.refusals import TAKEN_OVER, is_closed_by_server, is_final, meaning, refuses_credentials
 from stream_client.publishing.session import Bounds, LineReport, Session
 from stream_client.publishing.shared_sound import SoundTap
-from stream_client.publishing.sharing import EncoderPool, raw_frame
+from stream_client.publishing.sharing import EncoderPool, RawFrame, raw_frame
+from stream_client.publishing.shrinking import Shrinking, Shrunk
 from stream_client.publishing.wire import VideoTrack, Wire, WireFactory
 from stream_client.util.backoff import Backoff
-from stream_client.util.media import written_shape
+from stream_client.util.media import even, written_shape
 from stream_client.util.reconnector import Reconnector
 from stream_client.util.redact import redact
 from stream_client.util.retry_plan import RetryPlan
@@ -55,6 +57,7 @@ class PublishingSink:
         pool: EncoderPool | None = None,
         settings: Hashable = None,
         bounds: Bounds | None = None,
+        shrink: Shrunk = "nothing",
         reconnect_timeout: float | None = None,
         timeout: float = 5.0,
         backoff: Backoff | None = None,
@@ -67,6 +70,7 @@ class PublishingSink:
         self._settings = settings
         self._bounds = bounds or Bounds()
         self._line = LineReport()
+        self._shrinking = Shrinking(shrink)
         self._longest = min(timeout, reconnect_timeout or math.inf)
         self._on_state: Callable[[ConnectionState], None] = lambda state: None
         self._state: ConnectionState = "connecting"
@@ -121,6 +125,7 @@ class PublishingSink:
             age=self._line.age,
             sound_sent=self._line.sound,
             sound_dropped=self._line.sound_dropped,
+            shrunk=self._shrinking.words,
         )
 
     def open(self, info: StreamInfo) -> None:
@@ -208,20 +213,28 @@ class PublishingSink:
             assert self._newest is not None
             result = self._newest
         assert self._info is not None
-        track = VideoTrack(written_shape(self._info, result.image), self._info.frame_rate)
+        raw = self._raw(result)
+        height, width = raw.image.shape[:2]
+        shape = replace(written_shape(self._info, result.image), width=width, height=height)
+        track = VideoTrack(shape, self._info.frame_rate)
         open_tap = partial(self._pool.tap, self._make_encoder, self._settings)
         wire = self._make_wire()
-        session = Session(open_tap, wire, track, self._bounds, self._line, partial(self._tap_sound, wire))
+        tap_sound = partial(self._tap_sound, wire)
+        session = Session(open_tap, wire, track, self._bounds, self._line, tap_sound, self._shrinking)
         with self._changed:
             self._session = session
         try:
-            session.begin(raw_frame(result), within)
+            session.begin(raw, within)
         except BaseException:
             self._close_session(session)
             raise
         with self._changed:
             self._unseen = True  # nothing of it was sent yet
         logger.info("%s: publishing %dx%d", self.name, track.shape.width, track.shape.height)
+
+    def _raw(self, result: Result) -> RawFrame:
+        raw = raw_frame(result)
+        return replace(raw, image=even(shrink(raw.image, self._shrinking.side(max(raw.image.shape[:2])))))
 
     def _tap_sound(self, wire: Wire) -> SoundTap | None:
         assert self._info is not None
@@ -239,7 +252,7 @@ class PublishingSink:
                 if result is None:
                     sent = session.repeat()
                 else:
-                    raw = raw_frame(result)
+                    raw = self._raw(result)
                     shape = session.track.shape
                     if raw.image.shape[:2] != (shape.height, shape.width):
                         return True

@@ -1,5 +1,6 @@
 """Frames of one size on one connection, whose line may be thinner than they want."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,13 +10,14 @@ from stream_client.publishing.bit_rate import BitRate
 from stream_client.publishing.line import Line
 from stream_client.publishing.shared_sound import SoundTap
 from stream_client.publishing.sharing import KEY_SECONDS, RawFrame, Tap
+from stream_client.publishing.shrinking import Shrinking
 from stream_client.publishing.wire import PublishedFrame, VideoTrack, Wire
 from stream_client.rtsp.h264 import CLOCK_RATE
 
 _SOUND_SECONDS = 1.0
 """Over which the rate of the sound is measured at least."""
-OpenTap = Callable[[VideoTrack, int | None], Tap]
-"""Opens a tap of an encoder for a track, with a limit in bits a second, or without one."""
+OpenTap = Callable[[VideoTrack, int | None, int], Tap]
+"""Opens a tap of an encoder for a track, with a limit in bits a second, or without one, and one in so many frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,13 @@ class Session:
         bounds: Bounds,
         report: LineReport,
         open_sound: Callable[[], SoundTap | None] = lambda: None,
+        shrinking: Shrinking | None = None,
     ) -> None:
         self.track = track
+        self._shrinking = shrinking or Shrinking()
+        self._parts = self._shrinking.parts
+        self._sent_time = -math.inf
+        self._wanted = 0.0  # by the frames as they are now
         self._sound_start: float | None = None
         self._sound_bytes, self._sound_rate = 0, 0.0
         self._open_tap = open_tap
@@ -80,7 +87,7 @@ class Session:
         self._line = Line()
         self._rate = BitRate(lowest=bounds.lowest_rate, tolerated=self.TOLERATED * bounds.latency)
         self._limit = None if bounds.rate == "auto" else bounds.rate
-        self._tap = open_tap(track, self._limit)
+        self._tap = open_tap(track, self._limit, self._parts)
         self._sound = open_sound()
         self._last: RawFrame | None = None
         self._began_with: int | None = None
@@ -104,7 +111,7 @@ class Session:
         if self._began_with not in (None, raw.index):
             self._tap.restart()  # opening took time: the stream begins with what is new now
         self._last, self._began_with = raw, None
-        return self._send(self._tap.encode(raw)) if self._has_room() else []
+        return self._send(self._tap.encode(raw)) if self._has_room() and self._is_due(raw) else []
 
     def repeat(self) -> list[PublishedFrame]:
         """Send the last frame again, unless another output has just done so; what was sent."""
@@ -126,6 +133,12 @@ class Session:
             if self._sound is not None:
                 self._sound.close()
 
+    def _is_due(self, raw: RawFrame) -> bool:
+        """Whether it is one of those that are sent, where only one in some is."""
+        due = raw.time >= self._sent_time + (self._parts - 0.5) * self._frame_seconds
+        self._sent_time = raw.time if due else min(self._sent_time, raw.time)
+        return due
+
     def _send(self, frames: list[PublishedFrame]) -> list[PublishedFrame]:
         for frame in frames:
             # Another encoder begins at the frame's own time, which repetitions of the one before may have passed.
@@ -141,8 +154,10 @@ class Session:
             if self._limit is None:
                 self._unlimited_frames += 1
                 self._unlimited_bytes += size
-                seconds = max(self._unlimited_frames * self._frame_seconds, KEY_SECONDS)
-                self._report.wanted = 8.0 * self._unlimited_bytes / seconds
+                seconds = max(self._unlimited_frames * self._frame_seconds * self._parts, KEY_SECONDS)
+                self._wanted = 8.0 * self._unlimited_bytes / seconds
+                if not self._shrinking.step:
+                    self._report.wanted = self._wanted
         return frames
 
     def _send_sound(self, before: float) -> int:
@@ -189,10 +204,15 @@ class Session:
         if self._bounds.rate != "auto":
             return
         left = None if carries is None else max(carries - self._sound_rate, 1.0)
-        self._rate.update(now, lag=lag, line=left, wanted=report.wanted)
+        self._rate.update(now, lag=lag, line=left, wanted=self._wanted)
         report.limit = self._rate.limit
-        if self._rate.limit != self._limit:
-            self._limit = self._rate.limit
-            tap = self._open_tap(self.track, self._limit)
+        self._shrinking.update(now, limit=self._rate.limit, wanted=self._wanted)
+        parts = self._shrinking.parts
+        if parts != self._parts:  # half as many frames differ more: a guess, until they are seen
+            self._wanted *= math.sqrt(self._parts / parts)
+            self._unlimited_frames = self._unlimited_bytes = 0
+        if (self._rate.limit, parts) != (self._limit, self._parts):
+            self._limit, self._parts = self._rate.limit, parts
+            tap = self._open_tap(self.track, self._limit, parts)
             self._tap.close()
             self._tap = tap

@@ -9,6 +9,7 @@ from stream_client.frames import Color
 from stream_client.publishing.encoder import PyavEncoder
 from stream_client.publishing.session import Bounds, LineReport, Session
 from stream_client.publishing.sharing import EncoderPool, RawFrame, Tap
+from stream_client.publishing.shrinking import Shrinking
 from stream_client.publishing.wire import PublishedFrame, VideoTrack
 from stream_client.sound.packets import SoundPacket
 from stream_client.sound.rule import SoundRule
@@ -51,13 +52,13 @@ class Way:
         pass
 
 
-def opened(way: Way, report: LineReport, bounds: Bounds) -> Session:
+def opened(way: Way, report: LineReport, bounds: Bounds, shrinking: Shrinking | None = None) -> Session:
     pool = EncoderPool()
 
-    def tap(track: VideoTrack, limit: int | None) -> Tap:
-        return pool.tap(PyavEncoder, "same", track, limit)
+    def tap(track: VideoTrack, limit: int | None, parts: int) -> Tap:
+        return pool.tap(PyavEncoder, "same", track, limit, parts)
 
-    session = Session(tap, way, TRACK, bounds, report)
+    session = Session(tap, way, TRACK, bounds, report, shrinking=shrinking)
     session.begin(shown(0), 1.0)
     return session
 
@@ -95,6 +96,16 @@ def test_where_nobody_knows_what_is_on_the_way_everything_is_sent_and_nothing_is
         assert session.send(shown(index))
     assert report.age < 60.0
     assert report.limited == 0.0
+    session.close()
+
+
+def test_of_frames_at_half_the_rate_every_second_one_is_sent() -> None:
+    way, shrinking = Way(None), Shrinking("rate")
+    shrinking.update(0.0, limit=1, wanted=1000.0)
+    session = opened(way, LineReport(), Bounds(), shrinking)
+    for index in range(50):
+        session.send(shown(index))
+    assert [frame.index for frame in way.sent] == list(range(0, 50, 2))
     session.close()
 
 
