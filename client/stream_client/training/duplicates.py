@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from stream_client.training.grouping import Origin
 
+MOST_NOTES = 20
 _MOST_ROWS = 10_000
 _NEIGHBOURS = 30
 _USUAL = 0.9
@@ -68,14 +69,22 @@ def together(origins: Sequence[Origin], pairs: Sequence[tuple[str, str]]) -> lis
 
 
 def duplicate_notes(pairs: Sequence[tuple[str, str]], origins: Sequence[Origin], labels: Sequence[str]) -> list[str]:
-    """A line for each pair; ``labels`` are those of the rows."""
+    """A line a pair, those whose labels differ first, at most ``MOST_NOTES``, and one that counts the others.
+
+    ``labels`` are those of the rows.
+    """
     of_group: dict[str, set[str]] = {}
     for origin, label in zip(origins, labels, strict=True):
         of_group.setdefault(origin.group, set()).add(label)
-    notes = []
+    alike, different = [], []
     for first, second in pairs:
         text = f"{first} and {second} are near duplicates: they are held out together"
-        if not of_group[first] & of_group[second]:
-            text += f", but their labels differ ({', '.join(sorted(of_group[first] | of_group[second]))})"
-        notes.append(text)
+        if of_group[first] & of_group[second]:
+            alike.append(text)
+        else:
+            names = ", ".join(sorted(of_group[first] | of_group[second]))
+            different.append(f"{text}, but their labels differ ({names})")
+    notes = different + alike
+    if rest := notes[MOST_NOTES:]:
+        notes[MOST_NOTES:] = [f"{len(rest)} more pairs are near duplicates: they are held out together"]
     return notes

@@ -5,6 +5,8 @@ import pytest
 
 from stream_client.training import windows
 from stream_client.training.clips import Track
+from stream_client.training.duplicates import MOST_NOTES, duplicate_notes
+from stream_client.training.grouping import Origin
 from stream_client.training.load import load_dataset
 from stream_client.training.windows import ClipOptions
 from tests.client.training.movements import waving
@@ -53,3 +55,18 @@ def test_the_same_clip_under_two_labels_is_named(tmp_path: Path) -> None:
     assert note.endswith(
         "are near duplicates: they are held out together, but their labels differ (standing, waving left)"
     )
+
+
+def test_many_pairs_are_counted_those_whose_labels_differ_are_named_first() -> None:
+    names = [f"{number:02}" for number in range(MOST_NOTES + 5)]
+    pairs = [("00", name) for name in names[1:]]
+    labels = ["standing"] * len(names)
+    labels[-1] = "sitting"
+    notes = duplicate_notes(pairs, [Origin(name, 0.0, 0, 1) for name in names], labels)
+    assert notes[0] == (
+        f"00 and {names[-1]} are near duplicates: they are held out together, "
+        "but their labels differ (sitting, standing)"
+    )
+    assert notes[1] == "00 and 01 are near duplicates: they are held out together"
+    assert len(notes) == MOST_NOTES + 1
+    assert notes[-1] == "4 more pairs are near duplicates: they are held out together"
