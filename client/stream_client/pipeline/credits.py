@@ -64,70 +64,21 @@ class SharedCredits:
         self._clock = clock
         self._lock = threading.Lock()
         self._shares = Shares()
-        self._wakes: dict[Member, Callable[[], object]] = {}
 
     def join(self, weight: float) -> "StreamCredits":
         """The credits of a new stream."""
         with self._lock:
-            return StreamCredits(self, self._shares.join(weight))
-
-    # --- for StreamCredits
-
-    def take(self, member: Member) -> bool:
-        """See :meth:`Credits.take`."""
-        with self._lock:
-            return self._shares.ask(member, self._clock())
-
-    def withdraw(self, member: Member) -> None:
-        """See :meth:`Credits.withdraw`."""
-        with self._lock:
-            self._shares.withdraw(member)
-
-    def hold(self, member: Member, in_flight: int) -> None:
-        """See :meth:`Credits.hold`."""
-        with self._lock:
-            self._shares.hold(member, in_flight, self._clock())
-
-    def answered(self, member: Member, round_trip: float) -> None:
-        """See :meth:`.Shares.answered`."""
-        with self._lock:
-            self._shares.answered(member, round_trip, self._clock())
-
-    def allowance(self, member: Member) -> int:
-        """See :meth:`.Shares.allowance`."""
-        with self._lock:
-            return self._shares.allowance(member, self._clock())
-
-    def share(self, member: Member) -> float | None:
-        """See :meth:`.Shares.share`."""
-        with self._lock:
-            return self._shares.share(member, self._clock())
-
-    def wake(self) -> None:
-        """See :meth:`Credits.wake_others`."""
-        with self._lock:
-            wakes = [self._wakes[member] for member in self._shares.next(self._clock()) if member in self._wakes]
-        for wake in wakes:
-            wake()
-
-    def on_wake(self, member: Member, wake: Callable[[], object]) -> None:
-        """Call ``wake`` when ``member``, which waits, may send."""
-        with self._lock:
-            self._wakes[member] = wake
-
-    def leave(self, member: Member) -> None:
-        """See :meth:`Credits.leave`."""
-        with self._lock:
-            self._wakes.pop(member, None)
-            self._shares.leave(member, self._clock())
+            return StreamCredits(self._shares, self._shares.join(weight), self._lock, self._clock)
 
 
 class StreamCredits:
-    """Implements :class:`Credits`."""
+    """Implements :class:`Credits`: a member's view of the shares, which ``lock`` guards."""
 
-    def __init__(self, shared: SharedCredits, member: Member) -> None:
-        self._shared = shared
+    def __init__(self, shares: Shares, member: Member, lock: threading.Lock, clock: Callable[[], float]) -> None:
+        self._shares = shares
         self._member = member
+        self._lock = lock
+        self._clock = clock
 
     @property
     def look_seconds(self) -> float | None:
@@ -136,48 +87,66 @@ class StreamCredits:
 
     def on_wake(self, wake: Callable[[], object]) -> None:
         """Call ``wake``, from any thread and with no lock held, when a frame that had to wait may be sent."""
-        self._shared.on_wake(self._member, wake)
+        with self._lock:
+            self._member.wake = wake
 
     def take(self) -> bool:
         """In turn with the other streams."""
-        return self._shared.take(self._member)
+        with self._lock:
+            return self._shares.ask(self._member, self._clock())
 
     def withdraw(self) -> None:
         """Leave the turn to others."""
-        self._shared.withdraw(self._member)
+        with self._lock:
+            self._shares.withdraw(self._member)
 
     def hold(self, in_flight: int) -> None:
         """What is held beyond is given back."""
-        self._shared.hold(self._member, in_flight)
+        with self._lock:
+            self._shares.hold(self._member, in_flight, self._clock())
 
     def wake_others(self) -> None:
         """Call what they gave to :meth:`on_wake`."""
-        self._shared.wake()
+        with self._lock:
+            wakes = [member.wake for member in self._shares.next(self._clock())]
+        for wake in wakes:
+            wake()
 
     def leave(self) -> None:
         """Out of turn for ever."""
-        self._shared.leave(self._member)
+        with self._lock:
+            self._shares.leave(self._member, self._clock())
+
+    def answered(self, round_trip: float) -> None:
+        """See :meth:`.Shares.answered`."""
+        with self._lock:
+            self._shares.answered(self._member, round_trip, self._clock())
+
+    def allowance(self) -> int:
+        """See :meth:`.Shares.allowance`."""
+        with self._lock:
+            return self._shares.allowance(self._member, self._clock())
 
     def share(self) -> float | None:
         """The stream's part of the servers' recent time, 0…1; ``None`` before the first answer to any stream."""
-        return self._shared.share(self._member)
+        with self._lock:
+            return self._shares.share(self._member, self._clock())
 
     def heard_by(self, window: Window) -> Window:
         """The same window; answers tell what the stream's frames cost."""
-        return HeardWindow(window, self._shared, self._member)
+        return HeardWindow(window, self)
 
     def widen(self, window: Window) -> Window:
         """The same, but turns decide instead of the window while other streams have frames in flight."""
-        return WidenedWindow(window, self._shared, self._member)
+        return WidenedWindow(window, self)
 
 
 class HeardWindow:
     """Implements :class:`~stream_client.pipeline.flow.Window`."""
 
-    def __init__(self, window: Window, shared: SharedCredits, member: Member) -> None:
+    def __init__(self, window: Window, credits: StreamCredits) -> None:
         self._window = window
-        self._shared = shared
-        self._member = member
+        self._credits = credits
 
     @property
     def limit(self) -> int:
@@ -187,7 +156,7 @@ class HeardWindow:
     def answered(self, round_trip: float, in_flight: int, now: float) -> None:
         """Both learn from it."""
         self._window.answered(round_trip, in_flight, now)
-        self._shared.answered(self._member, round_trip)
+        self._credits.answered(round_trip)
 
     def delivered(self, latency: float) -> None:
         """For the window."""
@@ -200,4 +169,4 @@ class WidenedWindow(HeardWindow):
     @property
     def limit(self) -> int:
         """The window's own, or what the stream is allowed beside others."""
-        return max(self._window.limit, self._shared.allowance(self._member))
+        return max(self._window.limit, self._credits.allowance())

@@ -9,6 +9,7 @@ is for the others, and is not owed to it once it has had nothing to send.
 
 import math
 from bisect import bisect_left, insort
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from stream_client.pipeline.capacity import Capacity, RecentMinimum
@@ -24,6 +25,10 @@ MOST_OWED = 1.0
 """Seconds, at weight 1, that a stream may be owed which always has something to send, but cannot always send it."""
 LOOK_SECONDS = 0.25
 """Seconds between two looks for such streams."""
+
+
+def _nothing() -> None:
+    """Nobody is to be woken."""
 
 
 @dataclass(slots=True)
@@ -44,10 +49,11 @@ class Decaying:
 
 @dataclass(slots=True, eq=False)
 class Member:
-    """A stream. ``finish``: the virtual time until which it has had its share."""
+    """A stream. ``finish``: the virtual time until which it has had its share; ``wake``: call it where it may send."""
 
     number: int
     weight: float
+    wake: Callable[[], object] = _nothing
     finish: float = 0.0
     in_flight: int = 0
     counted: int = 0
