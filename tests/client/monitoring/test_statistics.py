@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from stream_client import StreamClient, TransportOptions
 from stream_client.frames import Stamps
+from stream_client.monitoring.histogram import BUCKETS, Histogram
 from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.observer import FlowSnapshot
-from stream_client.monitoring.statistics import BUCKETS, Histogram, Statistics
+from stream_client.monitoring.statistics import Statistics
 from tests.support.kserve_server import ScriptedServer
 
 STAMPS = Stamps(10.0, 10.1, 10.3, 10.6, 11.0, 11.5, 12.1, 12.8, 13.6, 14.5)

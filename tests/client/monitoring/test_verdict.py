@@ -13,10 +13,11 @@ import pytest
 from stream_client import RunOptions, StreamClient, TransportOptions
 from stream_client.cli.command import main
 from stream_client.frames import Stamps
+from stream_client.monitoring.histogram import HistogramSnapshot
 from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.outputs import OutputSnapshot
 from stream_client.monitoring.stages import STAGES
-from stream_client.monitoring.statistics import HistogramSnapshot, LineSnapshot, Statistics, StatisticsSnapshot
+from stream_client.monitoring.statistics import LineSnapshot, Statistics, StatisticsSnapshot
 from stream_client.monitoring.verdict import Conditions, Verdict, verdict
 from tests.support.kserve_server import ScriptedServer, answer, slow
 from tests.support.narrow_link import NarrowLink

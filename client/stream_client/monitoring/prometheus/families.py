@@ -19,11 +19,12 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from stream_client.monitoring.histogram import HistogramSnapshot
 from stream_client.monitoring.ledger import DROP_REASONS, FAIL_REASONS
 from stream_client.monitoring.observer import ConnectionState
 from stream_client.monitoring.outputs import OutputSnapshot
 from stream_client.monitoring.prometheus.replicas import replica_families
-from stream_client.monitoring.statistics import HistogramSnapshot, Measured, StatisticsSnapshot
+from stream_client.monitoring.statistics import Measured, StatisticsSnapshot
 from stream_client.util.redact import redact
 
 _LABELS = ("stream", "model")
