@@ -11,14 +11,17 @@ _LONGEST = 60.0
 
 @dataclass(frozen=True, slots=True)
 class EventOptions:
-    """Rules and outputs of events. Without ``events`` there are none; each is a file, or ``"fall"``.
+    """Rules and outputs of events. Without ``events`` there are none; each is a file, rules in TOML, or ``"fall"``.
 
     ``clip_seconds``: how much a clip shows before and after its event, as ``"5,10"``; ``"0"`` for no clips.
     """
 
     events: tuple[str, ...] = field(
         default=(),
-        metadata=setting("TOML file of rules for events (see docs), or fall: a detector of falls", metavar="FILE"),
+        metadata=setting(
+            "TOML file of rules for events (see docs), such rules themselves, or fall: a detector of falls",
+            metavar="FILE",
+        ),
     )
     events_output: tuple[str, ...] = field(
         default=(),

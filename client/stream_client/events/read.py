@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 BUILT_IN = {"fall": Path(__file__).parent / "fall.toml"}
 """Rules that come with the package, by name. A file of that name is ``./fall``."""
+_WRITTEN_OUT = ("[[rule]]", "\n")
+"""What rules have, and no name of a file."""
 _CONDITION = {"label", "score", "class", "zone", "when", "at_least", "at_most", "for"}
 _STEP = _CONDITION | {"within"}
 _STATE = _CONDITION | {"sequence", "on", "gap", "each"}
@@ -30,13 +32,22 @@ _NAME = re.compile(r"[^\x00-\x1f/+#]{1,64}")
 
 
 def read_rules(*names: str | Path) -> tuple[Rule, ...]:
-    """The rules of TOML files, or of those that come with the package, as ``"fall"``.
+    """The rules of TOML files, of texts in TOML, or of those that come with the package, as ``"fall"``.
 
     Raises :class:`.ConfigurationError`.
     """
-    rules = tuple(rule for name in names for rule in _read_file(name))
-    _check_names(rules, " and ".join(map(str, names)))
+    rules = tuple(rule for name in names for rule in _read(name))
+    _check_names(rules, " and ".join("the rules" if is_text(name) else str(name) for name in names))
     return rules
+
+
+def is_text(name: str | Path) -> bool:
+    """Whether these are the rules themselves, and not the name of a file."""
+    return any(each in str(name) for each in _WRITTEN_OUT)
+
+
+def _read(name: str | Path) -> tuple[Rule, ...]:
+    return _parse(str(name).encode(), "the rules") if is_text(name) else _read_file(name)
 
 
 def _read_file(name: str | Path) -> tuple[Rule, ...]:
@@ -46,13 +57,17 @@ def _read_file(name: str | Path) -> tuple[Rule, ...]:
             text = file.read(_LONGEST + 1)
     except OSError as error:
         raise ConfigurationError(f"cannot read rules from {path}: {error.strerror}", option="events") from error
+    return _parse(text, str(path))
+
+
+def _parse(text: bytes, name: str) -> tuple[Rule, ...]:
     try:
         if len(text) > _LONGEST:
             raise ValueError("it is too long")
         document = parse_toml(text.decode("utf-8-sig"), "events")
     except ValueError as error:
-        raise ConfigurationError(f"{path} is no TOML: {error}", option="events") from error
-    return parse_rules(document, str(path))
+        raise ConfigurationError(f"{name} is no TOML: {error}", option="events") from error
+    return parse_rules(document, name)
 
 
 def parse_rules(document: Mapping[str, object], name: str = "rules") -> tuple[Rule, ...]:

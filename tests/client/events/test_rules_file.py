@@ -77,6 +77,12 @@ def test_a_mistake_is_one_line_that_names_rule_and_key(text: str, told: str, tmp
     assert "\n" not in str(caught.value)
 
 
+def test_rules_may_be_given_as_a_text(tmp_path: Path) -> None:
+    assert len(read_rules(GOOD, "fall")) == 5
+    with pytest.raises(ConfigurationError, match=r"^the rules: \[\[rule\]\] tables are expected"):
+        read_rules("name = 'x'\nwhen = 'true'")
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"cannot read rules from .*none\.toml: No such file"):
         read_rules(tmp_path / "none.toml")

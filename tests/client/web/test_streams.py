@@ -78,6 +78,22 @@ def test_a_file_runs_to_its_end_and_its_results_can_be_downloaded(web: Applicati
     assert not list(web.state.folders.results.iterdir())
 
 
+LATE = '[[rule]]\nname = "late"\nwhen = "frame >= 5"\n'
+"""A rule as somebody writes it into the form."""
+
+
+def test_rules_of_the_form_find_events_whose_pictures_can_be_downloaded(web: Application) -> None:
+    id = start(web, input_stream="clip.mp4", events=[LATE], clip_seconds="0")
+    now = until(web, id, "ended", "failed")
+    assert (now["problem"], now["events"]) == ("", {"late": 1})
+    names = {file["name"] for file in now["results"]}
+    assert "events.jsonl" in names
+    begin, end = map(json.loads, web.http.get(f"/api/streams/{id}/results/events.jsonl").text.splitlines())
+    assert (begin["frame"], begin["rule"], begin["phase"], end["phase"]) == (5, "late", "begin", "end")
+    picture = next(name for name in names if name.endswith(".jpg"))
+    assert web.http.get(f"/api/streams/{id}/results/{picture}").content.startswith(b"\xff\xd8\xff")
+
+
 def test_a_live_stream_is_paused_resumed_stopped_and_restarted(web: Application) -> None:
     id = start(web, input_stream="testsrc:320x180@100", output_stream=["none"])
     until(web, id, "running")
@@ -146,6 +162,13 @@ def test_what_is_wrong_is_said_in_one_line(web: Application, media: Path) -> Non
         ({"input_stream": "testsrc", "classifier": "/etc"}, "classifier"),
         ({"input_stream": "testsrc", "max_inflight": 0}, "max_inflight"),
         ({"input_stream": "testsrc:1x1"}, "source"),
+        ({"input_stream": "testsrc", "events": ["/etc/passwd"]}, "events"),
+        ({"input_stream": "testsrc", "events": ["[[rule]]"]}, "events"),
+        ({"input_stream": "testsrc", "events": ["name = 'x'\nwhen = 'true'"]}, "events"),
+        ({"input_stream": "testsrc", "events": ["fall"], "events_dir": "../x"}, "events_dir"),
+        ({"input_stream": "testsrc", "events": ["fall"], "events_output": ["-"]}, "events_output"),
+        ({"input_stream": "testsrc", "events": ["fall"], "events_output": ["file:///x.jsonl"]}, "events_output"),
+        ({"input_stream": "testsrc", "labels_output": "none"}, "labels_output"),
     ):
         answer = web.http.post("/api/streams", json=settings)
         assert answer.status_code == 400, settings

@@ -81,6 +81,8 @@ function setting(name, field) {
   } else if (choices.length && !types.includes("number") && !types.includes("integer")) {
     input = element("select", {}, ...["", ...choices].map((value) =>
       element("option", { value, textContent: value || "as usual" })));
+  } else if (field.lines) {
+    input = element("textarea", { rows: 4, placeholder: field.placeholder ?? "" });
   } else {
     input = element("input", { placeholder: field.otherwise ?? field.shown_default ?? "" });
   }
@@ -94,6 +96,7 @@ function setting(name, field) {
 function read(field) {
   const text = field.value.trim();
   if (!text) return null;
+  if (field.tagName === "TEXTAREA") return [text];
   if (field.dataset.kind === "list") return text.split(",").map((part) => part.trim()).filter(Boolean);
   if (field.dataset.kind === "boolean") return text === "true";
   if (["number", "integer"].includes(field.dataset.kind) && Number.isFinite(Number(text))) return Number(text);

@@ -113,7 +113,7 @@ class StreamCard {
   }
 }
 
-function factsOf({ problem, label, ledger, latency, frame_rate: rate, verdict, source }) {
+function factsOf({ problem, label, ledger, latency, frame_rate: rate, verdict, source, events }) {
   const sum = (counts) => Object.values(counts).reduce((total, count) => total + count, 0);
   const rows = {};
   if (problem) rows.Problem = problem;
@@ -122,6 +122,8 @@ function factsOf({ problem, label, ledger, latency, frame_rate: rate, verdict, s
   rows.Frames = `${ledger.delivered} delivered, ${sum(ledger.dropped)} dropped, ${sum(ledger.failed)} failed`;
   rows.Rate = `${rate.toFixed(1)} frames/s`;
   if (latency.p50 !== null) rows.Latency = `${latency.p50.toFixed(0)} ms, p95 ${latency.p95.toFixed(0)} ms`;
+  const found = Object.entries(events);
+  if (found.length) rows.Events = found.map(([rule, count]) => `${rule}: ${count}`).join(", ");
   if (verdict) rows.Verdict = verdict.sentence;
   return rows;
 }

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from stream_client.events.options import EventOptions
 from stream_client.options import ClassifierOptions, RunOptions, StreamOptions
+from stream_client.processing.options import PrivacyOptions
 from stream_client.publishing.options import SinkOptions
 from stream_client.recording.options import RecordingOptions
 from stream_client.run_settings import Settings
@@ -21,15 +23,20 @@ _GROUPS: dict[str, type] = {
     "recording": RecordingOptions,
     "classifier": ClassifierOptions,
     "detections": DetectionOptions,
+    "events": EventOptions,
+    "privacy": PrivacyOptions,
     "servable": TransportOptions,
     "run": RunOptions,
 }
 _WITHHELD = ("grpc_address", "connect_timeout", "shared_memory", "allow_pickle", "stream_name")
 """The application's own server, what would run code of a file, and a name beside the one that a stream has here."""
-_LONGEST = 2000
+_TEXTS = ("events",)
+"""What may be many lines: rules themselves."""
+_LONGEST, _LONGEST_TEXT = 2000, 20_000
 _MOST_OUTPUTS = 8
 MAX_NAME = 100
 _Text = Annotated[str, Field(max_length=_LONGEST)]
+_LongText = Annotated[str, Field(max_length=_LONGEST_TEXT)]
 _SCALAR: dict[type, Any] = {bool: bool, int: int, float: float}
 
 
@@ -58,8 +65,9 @@ def _field(each: Setting, group: str) -> tuple[Any, Any]:
     extra: Any = {name: text for name, text in shown.items() if text}
     extra["shown_default"] = each.shown_default if isinstance(each.shown_default, bool | int | float | str) else None
     if each.repeated:
+        extra["lines"] = each.name in _TEXTS
         item = Field(default=None, description=each.help, max_length=_MOST_OUTPUTS, json_schema_extra=extra)
-        return list[_Text] | None, item
+        return (list[_LongText] | None if extra["lines"] else list[_Text] | None), item
     if each.name == "input_stream":
         return _Text, Field(description=each.help, json_schema_extra=extra)
     if each.choices:

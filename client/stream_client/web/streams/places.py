@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from stream_client.errors import ConfigurationError
+from stream_client.events.read import BUILT_IN, is_text
 from stream_client.publishing.factory import SCHEMES
 from stream_client.run_settings import Settings
 from stream_client.sources.camera import is_camera
@@ -18,6 +19,7 @@ from stream_client.util.urls import split_credentials
 from stream_client.web.containers import check_video
 
 INPUT_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "whep", "wheps", "http", "https", "onvif")
+EVENT_SCHEMES = ("mqtt", "mqtts", "http", "https", "redis", "rediss", "udp")
 UPLOAD = "upload:"
 """Begins the name of an uploaded file as a source, before its id."""
 _PLAIN_NAME = re.compile(r"[\w][\w .()+-]{0,99}")
@@ -26,7 +28,9 @@ _ENDINGS = {
     "labels_output": (".jsonl",),
     "label_changes_output": (".jsonl",),
     "landmarks_output": (".jsonl", ".parquet"),
+    "events_output": (".jsonl",),
 }
+_SCHEMES = {"output_stream": SCHEMES, "events_output": EVENT_SCHEMES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +51,11 @@ class Places:
         """
         found = dict(given)
         found["input_stream"] = self._source(str(given["input_stream"]))
-        outputs = given.get("output_stream") or ()
-        assert isinstance(outputs, list | tuple)
-        found["output_stream"] = [self._output(str(each), "output_stream", results) for each in outputs]
+        for option in _SCHEMES:
+            found[option] = [self._output(each, option, results) for each in _listed(given, option)]
+        found["events"] = [self._rules(each) for each in _listed(given, "events")]
+        if given.get("events_dir") is not None or results is not None:
+            found["events_dir"] = self._written(str(given.get("events_dir") or "events"), "events_dir", results)
         for name in ("labels_output", "label_changes_output", "landmarks_output"):
             if given.get(name) is not None:
                 found[name] = self._output(str(given[name]), name, results)
@@ -96,14 +102,21 @@ class Places:
         return str(path)
 
     def _output(self, name: str, option: str, results: Path | None) -> str:
-        if name == "none":
+        if name == "none" and option == "output_stream":
             return name
-        if "://" in name and option == "output_stream":
-            return self.address(name, SCHEMES, option)
+        if "://" in name and option in _SCHEMES:
+            return self.address(name, _SCHEMES[option], option)
         if Path(name).suffix.lower() not in _ENDINGS[option]:
             endings = ", ".join(_ENDINGS[option])
-            also = ", none, or a URL to publish to" if option == "output_stream" else ""
+            also = {"output_stream": ", none, or a URL to publish to", "events_output": ", or a URL"}.get(option, "")
             raise ConfigurationError(f"{redact(name[:100])!r} is no output: a file ({endings}){also}", option=option)
+        return self._written(name, option, results)
+
+    def _rules(self, text: str) -> str:
+        """Rules themselves, the name of those of the package, or a file below ``media``."""
+        return text if is_text(text) or text in BUILT_IN else str(self.file(text, "events"))
+
+    def _written(self, name: str, option: str, results: Path | None) -> str:
         if results is None or "/" in name or "\\" in name:
             return str(self.file(name, option))
         if not _PLAIN_NAME.fullmatch(name):
@@ -145,6 +158,12 @@ def _check_elsewhere(url: str, option: str) -> None:
         address = getattr(address, "ipv4_mapped", None) or address
         if address.is_loopback or address.is_link_local or address.is_unspecified:
             raise ConfigurationError(f"{redact(url[:200])} is an address of this machine", option=option)
+
+
+def _listed(given: Settings, option: str) -> list[str]:
+    values = given.get(option) or ()
+    assert isinstance(values, list | tuple)
+    return [str(each) for each in values]
 
 
 def shown(given: Settings) -> Mapping[str, object]:

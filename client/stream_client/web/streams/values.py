@@ -99,12 +99,13 @@ class StreamSummary(BaseModel):
 
 
 class StreamState(StreamSummary):
-    """Everything about a stream. ``settings`` are as given, without credentials."""
+    """Everything about a stream. ``settings`` are as given, without credentials; ``events`` are counts by rule."""
 
     settings: dict[str, Any]
     source: StreamSource | None
     ledger: LedgerValue
     latency: Latency
+    events: dict[str, int]
     verdict: VerdictValue | None
     connections: dict[str, str]
     began: float
@@ -128,6 +129,7 @@ def stream_state(stream: Stream) -> StreamState:
         source=_source(run),
         ledger=_ledger(statistics.ledger),
         latency=_latency(statistics),
+        events=dict(statistics.events.found),
         verdict=None
         if found is None
         else VerdictValue(
