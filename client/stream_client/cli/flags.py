@@ -81,7 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_settings(parser.add_argument_group("frames for training").add_argument, CollectOptions)
     add_settings(parser.add_argument_group("events").add_argument, EventOptions)
     add = add_server_flags(parser)
-    add_settings(add, TransportOptions, "api")
+    add_settings(add, TransportOptions, "api", "side_packet")
     add_settings(add, StreamOptions, "output_name", "label_output_name", "labels")
     add_settings(add, RunOptions, "max_side")
     add = parser.add_argument_group("flow control").add_argument

@@ -66,7 +66,7 @@ class StockClientChecks:
             answers: queue.Queue[tuple[Any, Exception | None]] = queue.Queue()
             client.start_stream(lambda result, error: answers.put((result, error)))
             try:
-                client.async_stream_infer(name, [given], parameters={TIMESTAMP: 1, **self.options.parameters})
+                client.async_stream_infer(name, [given], parameters={TIMESTAMP: 1, **self.options.sent_parameters})
                 result, error = answers.get(timeout=self.request_timeout)
             finally:
                 client.stop_stream(cancel_requests=True)

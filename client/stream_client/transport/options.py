@@ -1,5 +1,6 @@
 """How a servable is reached, as values."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ ENCODED_WIRES: tuple[Wire, ...] = ("jpeg", "h264")
 Returned = Literal["picture", "labels,landmarks"]
 Parameter = bool | int | str
 """What KServe v2 takes as the value of a request's parameter."""
+_NAMED = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class TransportOptions:
     default ``holisticEncoded``; its pictures come back as JPEG. ``h264`` passes the source's own access units on.
     ``nv12`` and ``i420`` are for models that take planes.
     ``returned`` chooses the graph where none is named: with pictures, or with data alone. ``parameters`` are sent with
-    requests: OVMS turns them into input side packets.
+    requests: OVMS turns them into input side packets. ``side_packets`` are such parameters as texts, ``"name=value"``.
     """
 
     address: str = field(
@@ -100,6 +102,14 @@ class TransportOptions:
     tls: TlsOptions | None = None
     connect_timeout: float = field(default=5.0, metadata=setting("how long to wait for the server", unit="s", above=0))
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    side_packets: tuple[str, ...] = field(
+        default=(),
+        metadata=setting(
+            "a setting that the graph takes as an input side packet: true, false, a whole number or a text",
+            name="side_packet",
+            metavar="NAME=VALUE",
+        ),
+    )
     shared_memory: bool = field(
         default=True,
         metadata=setting(
@@ -116,8 +126,28 @@ class TransportOptions:
             check_address(self.address)
         elif self.tls is not None:
             raise ConfigurationError("the embedded server is on loopback and has no TLS: leave it out", option="tls")
+        _ = self.sent_parameters
+
+    @property
+    def sent_parameters(self) -> Mapping[str, Parameter]:
+        """``parameters`` and ``side_packets`` together."""
+        found = dict(self.parameters)
+        for text in self.side_packets:
+            named = _NAMED.fullmatch(text)
+            if named is None or named[1] in found:
+                what = "is named twice" if named else "is no NAME=VALUE"
+                raise ConfigurationError(f"{text[:100]!r} {what}", option="side_packet", value="confidence=0.5")
+            found[named[1]] = _value(named[2])
+        return found
 
     def singly(self) -> "tuple[TransportOptions, ...]":
         """The options for each server of a list alone. A name of DNS stands for one."""
         addresses = (address.removeprefix(DNS) for address in listed(self.address))
         return tuple(replace(self, address=address) for address in addresses)
+
+
+def _value(text: str) -> Parameter:
+    """OVMS has no numbers with a point among its side packets: they stay texts."""
+    if text in ("true", "false"):
+        return text == "true"
+    return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else text

@@ -79,7 +79,9 @@ def connect(
     image = _image_format(servable, options)
     made: type[StreamingTransport] | type[UnaryTransport]
     made = StreamingTransport if options.api == "stream" else UnaryTransport
-    transport: Transport = made(options, servable.name, options.parameters, shared_outputs=shared, channels=channels)
+    transport: Transport = made(
+        options, servable.name, options.sent_parameters, shared_outputs=shared, channels=channels
+    )
     if servable.takes_encoded and options.api == "stream":
         transport = KeyFrameTransport(transport, key_frames or KeyFrames())
     return Session(transport, servable, image, line, options.api == "stream")

@@ -182,6 +182,24 @@ def test_side_packets_go_with_the_first_request_of_a_stream_and_with_every_unary
     assert sent("unary") == [True, True]
 
 
+def test_side_packets_are_texts_of_the_command_line_too(server: ScriptedServer) -> None:
+    texts = ("confidence=0.5", "max_detections=20", "class_agnostic_nms=true", "names=a=b")
+    options = TransportOptions(server.address, model_name="graph", parameters={"side": 1}, side_packets=texts)
+    with Session(connect(options).transport) as session:
+        session.exchange(10)
+    sent = {name: getattr(value, str(value.WhichOneof("parameter_choice"))) for name, value in
+            server.requests[0].parameters.items()}  # fmt: skip
+    assert sent.items() >= {
+        ("side", 1), ("confidence", "0.5"), ("max_detections", 20), ("class_agnostic_nms", True), ("names", "a=b")
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["", "x", "=1", "a b=1", "side=2"])
+def test_what_is_no_side_packet_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"side_packet"):
+        TransportOptions("host:1", parameters={"side": 1}, side_packets=(text,))
+
+
 @pytest.mark.parametrize("name", ["graph", None])
 def test_a_server_that_does_not_speak_kserve_is_recognised(name: str | None) -> None:
     with ThreadPoolExecutor(2) as pool:
