@@ -8,6 +8,7 @@ import numpy.typing as npt
 import openvino as ov
 
 from graph_server.models.copies import MOST_COPIES
+from graph_server.models.dead_channels import without_dead_channels
 from graph_server.models.model import Model
 
 Bytes = npt.NDArray[np.uint8]
@@ -26,13 +27,13 @@ def scaled(pixels: npt.NDArray[Any], low: float, high: float, out: Floats | None
 
 
 def only_outputs(model: ov.Model, names: Sequence[str]) -> ov.Model:
-    """``model`` with only the outputs ``names``, in this order. It does not compute the other outputs."""
+    """``model`` with only the outputs ``names``, in this order. It computes nothing that they do not need."""
     by_name = {name: port for port in model.outputs for name in port.get_names()}
     wanted = [by_name[name].node.input_value(0) for name in names]
     reduced = ov.Model(wanted, model.get_parameters(), model.get_friendly_name())
     for name, port in zip(names, reduced.outputs, strict=True):
         port.get_tensor().add_names({name})
-    return reduced
+    return without_dead_channels(reduced)
 
 
 class Network:
