@@ -243,7 +243,9 @@ def _connector(
     if isinstance(transport, str):
         transport = TransportOptions(transport)
     if isinstance(transport, TransportOptions) and transport.address == EMBEDDED:
-        return Connector(transport, embedded if isinstance(embedded, EmbeddedServer) else EmbeddedServer(embedded))
+        if not isinstance(embedded, EmbeddedServer):
+            embedded = EmbeddedServer(embedded, transport.model_name)
+        return Connector(transport, embedded)
     if embedded is not None:
         raise ConfigurationError("embedded is for the transport 'embedded' only: leave one of them out")
     if isinstance(transport, TransportOptions | Session):

@@ -51,8 +51,10 @@ class EmbeddedServer:
     killed one.
     """
 
-    def __init__(self, options: EmbeddedOptions | None = None) -> None:
+    def __init__(self, options: EmbeddedOptions | None = None, servable: str | None = None) -> None:
+        """``servable``: the only one that is asked for. The server starts sooner without the others."""
         self._options = options or EmbeddedOptions()
+        self._servable = servable
         self._child: ChildProcess | None = None
         self._exit_status: int | None = None
         self._ready = False
@@ -145,7 +147,10 @@ class EmbeddedServer:
             command += ["--config_path", str(self._options.config_path)]
         if self._options.models_dir is not None:
             command += ["--models_dir", str(self._options.models_dir)]
-        return [*command, *self._where(), *self._options.arguments, *self._where_again()]
+        given = self._options.arguments
+        if self._servable is not None and not any(word.startswith("--model_name") for word in given):
+            command += ["--only", self._servable]
+        return [*command, *self._where(), *given, *self._where_again()]
 
     def _where(self) -> list[str]:
         if not _HAS_UNIX_SOCKETS or any(word.startswith(_ADDRESS) for word in self._options.arguments):

@@ -36,7 +36,7 @@ class LandmarkFinder:
     """
 
     def __init__(self, grpc_address: str = EMBEDDED) -> None:
-        server = EmbeddedServer() if grpc_address == EMBEDDED else None
+        server = EmbeddedServer(servable=LANDMARK_GRAPH) if grpc_address == EMBEDDED else None
         self._connector = Connector(TransportOptions(grpc_address, model_name=LANDMARK_GRAPH), server)
         self._session: tuple[OneByOne, Converter] | None = None
         self._open = False

@@ -104,4 +104,4 @@ def _embedded_server(flags: argparse.Namespace) -> EmbeddedServer | None:
     """The embedded server, if the flags ask for it."""
     if flags.grpc_address != EMBEDDED:
         return None
-    return EmbeddedServer(read(EmbeddedOptions, vars(flags)))
+    return EmbeddedServer(read(EmbeddedOptions, vars(flags)), flags.model_name)

@@ -53,7 +53,7 @@ class ServableModel:
     def __init__(self, name: str, address: str, options: DetectionOptions, class_names: Sequence[str] = ()) -> None:
         self._options = options
         self._names = class_names
-        self._embedded = EmbeddedServer() if address == EMBEDDED else None
+        self._embedded = EmbeddedServer(servable=name) if address == EMBEDDED else None
         self._transport = TransportOptions(address, model_name=name)
         self.server = Connector(self._transport, self._embedded)
         self.processing = Processing(label_names=class_names or None)

@@ -77,7 +77,7 @@ class GraphTeacher:
         self._address = grpc_address
         self._graph = graph or (POSE_GRAPH if grpc_address == EMBEDDED else LANDMARK_GRAPH)
         self.name = f"graph {self._graph}"
-        self._server = EmbeddedServer(embedded) if grpc_address == EMBEDDED else None
+        self._server = EmbeddedServer(embedded, self._graph) if grpc_address == EMBEDDED else None
 
     @property
     def transport(self) -> TransportOptions:

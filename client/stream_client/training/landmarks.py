@@ -58,7 +58,7 @@ class GraphServerLandmarks:
         self._space = space
         self._rate = rate
         self._graph = LANDMARK_GRAPH if hands else POSE_GRAPH
-        self._server = EmbeddedServer(EmbeddedOptions(models_dir=models_dir))
+        self._server = EmbeddedServer(EmbeddedOptions(models_dir=models_dir), self._graph)
         self._starting = threading.Lock()
         self._lock = threading.Lock()
         self._running: set[StreamClient] = set()

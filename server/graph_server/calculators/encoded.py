@@ -1,7 +1,12 @@
-"""Encoded frames in and out of a graph. OVMS has no such nodes."""
+"""Encoded frames in and out of a graph. OVMS has no such nodes.
+
+What decodes and encodes is loaded with the first frame: PyAV and Pillow take 50 ms, and few servers need them.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
@@ -14,9 +19,9 @@ from graph_server.graph.packet_types import IMAGE_FRAME, PY_TENSOR
 from graph_server.python_nodes.tensor import Tensor
 from kserve_wire.datatypes import join_elements, split_elements
 from kserve_wire.encoded import MOST_ELEMENTS, EncodedFrame, from_elements
-from kserve_wire.pictures.decoder import PictureDecoder
-from kserve_wire.pictures.jpeg import encode_jpeg
-from kserve_wire.pictures.rgb import aligned
+
+if TYPE_CHECKING:
+    from kserve_wire.pictures.decoder import PictureDecoder
 
 MOST_PIXELS = 1 << 24
 """More are not decoded: a few kilobytes may hold an image of any size."""
@@ -37,11 +42,15 @@ class FrameDecoder(Calculator):
 
     @override
     def open(self, side_packets: Any) -> Any:
-        self._decoder = PictureDecoder(MOST_PIXELS)
+        self._decoder: PictureDecoder | None = None
         return {}
 
     @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        from kserve_wire.pictures.decoder import PictureDecoder
+        from kserve_wire.pictures.rgb import aligned
+
+        self._decoder = self._decoder or PictureDecoder(MOST_PIXELS)
         try:
             image = self._decoder.picture(_frame(inputs[0]))
         except ValueError as error:
@@ -69,6 +78,8 @@ class FrameEncoder(Calculator):
 
     @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        from kserve_wire.pictures.jpeg import encode_jpeg
+
         image = inputs[0]
         if image.dtype.itemsize != 1 or image.shape[2] != 3:
             raise GraphError("a JPEG is made of RGB with 8 bits a channel", "INVALID_ARGUMENT")

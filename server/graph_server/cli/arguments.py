@@ -49,6 +49,9 @@ def build_parser() -> argparse.ArgumentParser:
         type=Path,
         help="models of the project's configuration (default: the user's cache, filled if need be)",
     )
+    what.add_argument(
+        "--only", metavar="NAME", help="serve nothing else of the configuration; all of it, where it has no such name"
+    )
     add_mounts(what)
     where = parser.add_argument_group("where to serve it")
     where.add_argument("--port", type=_port, help="gRPC port, 0 for any (default: no gRPC)")

@@ -22,7 +22,7 @@ from graph_server.cli.assets import main as assets_main
 from graph_server.cli.messages import error_line
 from graph_server.cli.ovms_flags import IGNORED, refusal
 from graph_server.config.entries import PREPROCESSING
-from graph_server.config.server_config import ServerConfig, read_config, single_servable
+from graph_server.config.server_config import ServerConfig, only, read_config, single_servable
 from graph_server.errors import ConfigError, GraphServerError
 from graph_server.faults.options import parse_faults
 from graph_server.metrics.registry import MetricsConfig, metrics_config
@@ -81,6 +81,8 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
         parser.error("--model_name and --model_path go together")
     if options.config_path is not None and options.model_name is not None:
         parser.error("use either --config_path or --model_name with --model_path")
+    if options.only is not None and options.model_name is not None:
+        parser.error("--only goes with a configuration: --model_name serves nothing else anyway")
     for key in MODEL_SETTINGS:
         if options.model_name is None and getattr(options, key) is not None and key not in _WITH_CONFIG:
             parser.error(f"--{key} goes with --model_name; in a configuration it is a key of the model")
@@ -138,7 +140,10 @@ def _read(options: argparse.Namespace) -> Callable[[], ServerConfig]:
     mounts = shipped_mounts(path, options.models_dir or cache_folder() / "models")
     if mounts:
         ensure_models(options.models_dir)
-    return lambda: read_config(path, {**mounts, **dict(options.mount)})
+    mounted = {**mounts, **dict(options.mount)}
+    if options.only is not None:
+        return lambda: only(read_config(path, mounted), options.only)
+    return lambda: read_config(path, mounted)
 
 
 def _metrics(options: argparse.Namespace, config: ServerConfig) -> MetricsConfig | None:

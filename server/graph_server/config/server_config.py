@@ -5,7 +5,7 @@ Source: src/modelmanager.cpp (loadConfig, startFromConfig).
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,17 @@ def read_config(path: Path, mounts: Mapping[str, Path] | None = None) -> ServerC
     collector.models(content["model_config_list"], f"{path}: model_config_list", collector.folder)
     collector.subconfigs()
     return _config(collector, path=path, metrics=metrics, files=(path, *collector.files))
+
+
+def only(config: ServerConfig, name: str) -> ServerConfig:
+    """Of a configuration the graph ``name``, with the models that it opens, or the model; all of it without such a one.
+
+    A graph's models are known when it opens them. So all models stay, and each is read at its first use.
+    """
+    if graphs := tuple(graph for graph in config.graphs if graph.name == name):
+        return replace(config, graphs=graphs, models=tuple(replace(model, on_demand=True) for model in config.models))
+    models = tuple(model for model in config.models if model.name == name)
+    return replace(config, graphs=(), models=models) if models else config
 
 
 def single_servable(name: str, path: Path, settings: Mapping[str, Any] | None = None) -> ServerConfig:

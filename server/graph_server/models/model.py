@@ -39,7 +39,8 @@ class ModelConfig:
 
     ``nireq``: infer requests of the model served by itself, 0 for as many as OpenVINO advises. ``cached``: whether
     compiled models may be kept on disk. ``unusable``: why ``base_path`` cannot be served, else empty. ``group``: its
-    group of :class:`~graph_server.servables.idle.IdleGroups`, empty for one of its own.
+    group of :class:`~graph_server.servables.idle.IdleGroups`, empty for one of its own. ``on_demand``: it is read and
+    compiled when something needs it, not at the start.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ModelConfig:
     cached: bool = True
     unusable: str = ""
     group: str = ""
+    on_demand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,8 @@ class Model:
 
     def forget_source(self) -> None:
         """Free the model as it was read. Compiled models do not need it; for another one it is read again."""
-        _ = self.inputs, self.outputs, self.info
+        if "_model" in vars(self):
+            _ = self.inputs, self.outputs, self.info
         with self._lock:
             self._forgotten = True
             vars(self).pop("_model", None)

@@ -259,7 +259,8 @@ class ModelRepository:
         try:
             path = model_file(config.base_path, number)
             model = Model(self._runtime, config, number, path, metrics)
-            _ = model.inputs, model.outputs  # what cannot be read shows now
+            if not config.on_demand:
+                _ = model.inputs, model.outputs  # what cannot be read shows now
         except LoadError as error:
             self._failed(name, number, error)
             return error

@@ -286,7 +286,11 @@ def _compile_alone(
 ) -> dict[str, Loaded]:
     """Compile the models that no graph uses, before the first call."""
     used = {name for graph in graphs.values() for name in graph.models}
-    alone = [model for model in config.models if model.name not in used and model.name in before.models.names]
+    alone = [
+        model
+        for model in config.models
+        if model.name not in used and model.name in before.models.names and not model.on_demand
+    ]
     return {
         model.name: Loaded() if lazy and model.group != PERMANENT else before.models.compile(model) for model in alone
     }

@@ -61,6 +61,7 @@ def refused(*flags: str) -> tuple[int, str]:
         (("--metrics_enable",), "--rest_port is missing: metrics are served on it"),
         ((*ECHO, "--rest_port", "0", "--metrics_list", "x"), "--metrics_enable is missing"),
         ((*ECHO, "--config_path", "x.json"), "use either --config_path or --model_name with --model_path"),
+        ((*ECHO, "--only", "x"), "--only goes with a configuration"),
         (("--model_name", "x"), "--model_name and --model_path go together"),
         (("--nireq", "2"), "--nireq goes with --model_name"),
         (("--file_system_poll_wait_seconds", "-1"), "'-1' is not a number of seconds"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph_server.config.schema import config_fault
-from graph_server.config.server_config import ServerConfig, read_config, single_servable
+from graph_server.config.server_config import ServerConfig, only, read_config, single_servable
 from graph_server.errors import ConfigError
 from graph_server.metrics.registry import DEFAULT_FAMILIES
 from graph_server.models.versions import VersionPolicy
@@ -374,3 +374,21 @@ def test_any_json_is_let_through_or_refused(models: Any, graphs: Any, monitoring
     content = {"model_config_list": models, "mediapipe_config_list": graphs, "monitoring": monitoring}
     fault = config_fault(content)
     assert fault is None or fault.strip()
+
+
+@pytest.mark.parametrize(
+    ("name", "graphs", "models"),
+    [
+        ("g", ["g"], [("m", True), ("n", True)]),
+        ("n", [], [("n", False)]),
+        ("?", ["g", "h"], [("m", False), ("n", False)]),
+    ],
+)
+def test_of_a_configuration_one_servable_is_left(
+    tmp_path: Path, name: str, graphs: list[str], models: list[tuple[str, bool]]
+) -> None:
+    entries = [{"config": {"name": model, "base_path": model}} for model in "mn"]
+    graph_entries = [{"name": graph, "graph_path": f"{graph}.pbtxt"} for graph in "gh"]
+    config = only(read(tmp_path, {"model_config_list": entries, "mediapipe_config_list": graph_entries}), name)
+    assert [graph.name for graph in config.graphs] == graphs
+    assert [(model.name, model.on_demand) for model in config.models] == models

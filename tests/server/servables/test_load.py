@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from graph_server.config.collector import GraphConfig
-from graph_server.config.server_config import ServerConfig
+from graph_server.config.server_config import ServerConfig, only, read_config
 from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
 from graph_server.servables import load as servables
+from tests.conftest import ROOT
 
 GOOD = 'input_stream: "a" output_stream: "b" node { calculator: "PassThroughCalculator" input_stream: "a" '
 GOOD += 'output_stream: "b" }'
@@ -48,3 +49,15 @@ def test_whatever_goes_wrong_in_loading_becomes_an_error_of_the_server(
     config = ServerConfig((), (GraphConfig("good", tmp_path / "good.pbtxt"),))
     assert load(config).graphs == {"good": None}
     assert "good.pbtxt cannot be loaded: RuntimeError: nobody foresaw this" in caplog.text
+
+
+def test_of_one_graph_only_its_own_models_are_read_and_the_others_when_they_are_asked_for(models_dir: Path) -> None:
+    mounts = {"graphs": ROOT / "graphs", "models": models_dir}
+    loaded = load(only(read_config(ROOT / "server_config" / "config.json", mounts), "holisticPose"))
+    assert list(loaded.label_files) == ["holisticPose"]
+    assert {"pose_detection", "pose_landmark_full"} <= loaded.models.precisions.keys()
+    assert not {"hand_landmark_full", "pose_classifier"} & loaded.models.precisions.keys()
+    other = loaded.models.get("pose_classifier")
+    assert other.inputs[0].shape == (1, 195)
+    other.compile()
+    assert "pose_classifier" in loaded.models.precisions
