@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
@@ -16,8 +17,10 @@ from stream_client.frames import Image
 class WhipServer:
     """Takes streams at ``/live/whip`` from clients with ``token``."""
 
-    def __init__(self, token: str = "") -> None:
+    def __init__(self, token: str = "", port: int = 0) -> None:
         self.newest: Image | None = None
+        self.on_frame: Callable[[Image], None] = lambda image: None
+        """Called with each frame, in the loop."""
         self.tones = 0
         """How often it became loud."""
         self.deleted = 0
@@ -51,7 +54,7 @@ class WhipServer:
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._serving = threading.Thread(target=self._http.serve_forever, args=(0.02,))
         self.url = f"whip://127.0.0.1:{self._http.server_address[1]}/live/whip"
 
@@ -72,9 +75,10 @@ class WhipServer:
     async def _watch(self, track: Any) -> None:
         try:
             while True:
-                frame = await track.recv()
+                image = (await track.recv()).to_ndarray(format="rgb24").astype(np.uint8)
+                self.on_frame(image)
                 with self.changed:
-                    self.newest = frame.to_ndarray(format="rgb24").astype(np.uint8)
+                    self.newest = image
                     self.changed.notify_all()
         except MediaStreamError:
             return

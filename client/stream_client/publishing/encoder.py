@@ -9,7 +9,7 @@ from av.video.frame import PictureType
 
 from stream_client.frames import Image
 from stream_client.publishing.options import DEFAULTS
-from stream_client.publishing.wire import VideoTrack
+from stream_client.publishing.wire import DEFAULT_RATE, VideoTrack
 from stream_client.rtsp.h264 import CLOCK_RATE
 from stream_client.util.media import YuvFrames, declare
 
@@ -61,7 +61,7 @@ class PyavEncoder:
         self._matrix = track.shape.color.matrix
         declare(context, track.shape)
         context.time_base = Fraction(1, CLOCK_RATE)
-        context.framerate = track.frame_rate or Fraction(30)
+        context.framerate = track.frame_rate or DEFAULT_RATE
         context.gop_size = 600  # key frames are asked for
         context.max_b_frames = 0
         options = {"forced-idr": "1"}

@@ -11,13 +11,13 @@ from stream_client.publishing.line import Line
 from stream_client.publishing.shared_sound import SoundTap
 from stream_client.publishing.sharing import KEY_SECONDS, RawFrame, Tap
 from stream_client.publishing.shrinking import Shrinking
-from stream_client.publishing.wire import PublishedFrame, VideoTrack, Wire
+from stream_client.publishing.wire import DEFAULT_RATE, PublishedFrame, VideoTrack, Wire
 from stream_client.rtsp.h264 import CLOCK_RATE
 
 _SOUND_SECONDS = 1.0
 """Over which the rate of the sound is measured at least."""
-OpenTap = Callable[[VideoTrack, int | None, int], Tap]
-"""Opens a tap of an encoder for a track, with a limit in bits a second, or without one, and one in so many frames."""
+OpenTap = Callable[[VideoTrack, int | None], Tap]
+"""Opens a tap of an encoder for a track, with a limit in bits a second, or without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Session:
         self._line = Line()
         self._rate = BitRate(lowest=bounds.lowest_rate, tolerated=self.TOLERATED * bounds.latency)
         self._limit = None if bounds.rate == "auto" else bounds.rate
-        self._tap = open_tap(track, self._limit, self._parts)
+        self._tap = self._new_tap()
         self._sound = open_sound()
         self._last: RawFrame | None = None
         self._began_with: int | None = None
@@ -97,7 +97,7 @@ class Session:
         self._blocked = 0.0
         self._looked = time.monotonic()
         self._unlimited_frames = self._unlimited_bytes = 0
-        self._frame_seconds = 1.0 / float(track.frame_rate or 30)
+        self._frame_seconds = 1.0 / float(track.frame_rate or DEFAULT_RATE)
 
     def begin(self, raw: RawFrame, within: float) -> None:
         """Connect and announce the stream, in ``within`` seconds. Nothing is sent yet."""
@@ -132,6 +132,12 @@ class Session:
             self._tap.close()
             if self._sound is not None:
                 self._sound.close()
+
+    def _new_tap(self) -> Tap:
+        # An encoder gives each frame its share of the bit rate, so it has to know how many there are.
+        rate = (self.track.frame_rate or DEFAULT_RATE) / self._parts
+        track = self.track if self._parts == 1 else replace(self.track, frame_rate=rate)
+        return self._open_tap(track, self._limit)
 
     def _is_due(self, raw: RawFrame) -> bool:
         """Whether it is one of those that are sent, where only one in some is."""
@@ -213,6 +219,6 @@ class Session:
             self._unlimited_frames = self._unlimited_bytes = 0
         if (self._rate.limit, parts) != (self._limit, self._parts):
             self._limit, self._parts = self._rate.limit, parts
-            tap = self._open_tap(self.track, self._limit, parts)
+            tap = self._new_tap()
             self._tap.close()
             self._tap = tap

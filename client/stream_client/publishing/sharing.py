@@ -193,16 +193,12 @@ class EncoderPool:
         self._lock = threading.Lock()
         self._encoders: dict[Hashable, SharedEncoder] = {}
 
-    def tap(
-        self, make: EncoderFactory, settings: Hashable, track: VideoTrack, limit: int | None, parts: int = 1
-    ) -> Tap:
+    def tap(self, make: EncoderFactory, settings: Hashable, track: VideoTrack, limit: int | None) -> Tap:
         """A tap of the encoder for this track and limit; ``make`` is called where no output with ``settings`` has one.
-
-        ``parts``: its outputs send one in so many frames.
 
         Raises :class:`~stream_client.errors.SinkError` where the encoder cannot be made.
         """
-        key = (settings, track, limit, parts)
+        key = (settings, track, limit)
         with self._lock:
             shared = self._encoders.get(key)
             if shared is None:

@@ -1,6 +1,8 @@
 """WebRTC by WHIP (RFC 9725), with aiortc: frames and sound are packed as they were encoded."""
 
 import asyncio
+import time
+from contextlib import suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError
@@ -15,9 +17,10 @@ from stream_client.sound.rule import LIVE_SILENCE, SoundRule
 from stream_client.sound.track import SoundFormat
 from stream_client.webrtc.endpoint import Endpoint
 from stream_client.webrtc.loop import LoopThread
+from stream_client.webrtc.reports import ReceiverReports
 
 if TYPE_CHECKING:
-    from aiortc import RTCPeerConnection
+    from aiortc import RTCPeerConnection, RTCRtpSender
 
 TOKEN_VARIABLE = "STREAM_CLIENT_WHIP_TOKEN"
 """The environment's bearer token for WHIP servers."""
@@ -25,6 +28,7 @@ _MOST_WAITING = 50
 _OPUS_RATE = 48_000
 _RULE = SoundRule(frozenset({"opus"}), "libopus", channels=2, silence=LIVE_SILENCE)
 _CLOSE_SECONDS = 1.0
+_LOOK_SECONDS = 0.2
 _MEANINGS = {
     400: "the server does not take this stream: H.264 may not be allowed there, or somebody publishes there already",
     401: f"the server wants another bearer token, in {TOKEN_VARIABLE}",
@@ -45,6 +49,8 @@ class WhipWire:
         self._sounds = _Packets(_MOST_WAITING)
         self._peer: RTCPeerConnection | None = None
         self._state = "new"
+        self._reports = ReceiverReports()
+        self._listening: asyncio.Task[None] | None = None
 
     sound_rule: SoundRule | None = _RULE
 
@@ -63,6 +69,8 @@ class WhipWire:
         """Hand a frame to the session."""
         if self._state != "connected":
             raise ConnectionResetError("the server ended the session")
+        if self._reports.overdue(time.monotonic()):  # the session itself would notice after half a minute
+            raise ConnectionResetError("the server's reports have stopped")
         self._loop.call(self._frames.put, frame.data, frame.time, CLOCK_RATE)
         return len(frame.data)
 
@@ -119,8 +127,21 @@ class WhipWire:
         await connected.wait()
         if self._state != "connected":
             raise ConnectionResetError("no connection by UDP: look at the server's ports and addresses")
+        self._listening = asyncio.ensure_future(self._listen(peer.getSenders()[0]))
+
+    async def _listen(self, sender: "RTCRtpSender") -> None:
+        """Note when the server reports what it received."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            for found in (await sender.getStats()).values():
+                if found.type == "remote-inbound-rtp":
+                    self._reports.seen(found.timestamp, time.monotonic())
 
     async def _end(self) -> None:
+        if self._listening is not None:
+            self._listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._listening
         await self._endpoint.end()
         if self._peer is not None:
             await self._peer.close()

@@ -28,6 +28,10 @@ class PublishedFrame:
     wall_clock: float
 
 
+DEFAULT_RATE = Fraction(30)
+"""Frames a second of a stream that does not say."""
+
+
 @dataclass(frozen=True, slots=True)
 class VideoTrack:
     """What is known about the stream before its first frame. ``frame_rate`` is the source's nominal rate."""

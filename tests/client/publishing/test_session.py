@@ -55,8 +55,8 @@ class Way:
 def opened(way: Way, report: LineReport, bounds: Bounds, shrinking: Shrinking | None = None) -> Session:
     pool = EncoderPool()
 
-    def tap(track: VideoTrack, limit: int | None, parts: int) -> Tap:
-        return pool.tap(PyavEncoder, "same", track, limit, parts)
+    def tap(track: VideoTrack, limit: int | None) -> Tap:
+        return pool.tap(PyavEncoder, "same", track, limit)
 
     session = Session(tap, way, TRACK, bounds, report, shrinking=shrinking)
     session.begin(shown(0), 1.0)

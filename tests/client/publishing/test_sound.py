@@ -156,8 +156,8 @@ class Way:
 def session_on(way: Way, tones: Tones, report: LineReport, pool: SoundPool) -> Session:
     encoders = EncoderPool()
 
-    def tap(track: VideoTrack, limit: int | None, parts: int) -> Tap:
-        return encoders.tap(PyavEncoder, "same", track, limit, parts)
+    def tap(track: VideoTrack, limit: int | None) -> Tap:
+        return encoders.tap(PyavEncoder, "same", track, limit)
 
     assert way.sound_rule is not None
     rule = way.sound_rule
