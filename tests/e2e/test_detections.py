@@ -12,11 +12,11 @@ from tests.support.client import run_client
 from tests.support.graph_server import graph_server_process
 
 
-def write_detector(into: Path) -> Path:
-    """A detector that sees the same two things in every frame, in YOLO v10's layout."""
+def write_detector(into: Path, second: float = 0.7) -> Path:
+    """A detector that sees the same two things in every frame, in YOLO v10's layout. ``second``: the other's score."""
     image = ops.parameter([1, 3, 64, 64], np.float32, name="images")
     table = np.zeros((1, 20, 6), np.float32)
-    table[0, :2] = [[8, 16, 24, 40, 0.9, 0], [32, 16, 48, 40, 0.7, 1]]
+    table[0, :2] = [[8, 16, 24, 40, 0.9, 0], [32, 16, 48, 40, second, 1]]
     answer = ops.add(ops.constant(table), ops.multiply(ops.reduce_mean(image, [0, 1, 2, 3]), np.float32(0)))
     folder = into / "detector" / "1"
     folder.mkdir(parents=True)

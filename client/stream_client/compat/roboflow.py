@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stream_client.collect.factory import open_collector
+from stream_client.collect.options import CollectOptions
 from stream_client.compat.roboflow_models import Model, ServableModel, own_model
 from stream_client.errors import ConfigurationError, UndefinedError
 from stream_client.frames import Result
@@ -18,6 +20,7 @@ from stream_client.options import RunOptions
 from stream_client.pipeline.assembly import Plan
 from stream_client.pipeline.supervisor import RunEvents, Supervisor
 from stream_client.processing.labels import read_label_names
+from stream_client.sinks.base import Sink
 from stream_client.sources.factory import open_source
 from stream_client.sources.options import SourceOptions
 from stream_client.tracking.options import DetectionOptions
@@ -38,7 +41,8 @@ class Stream:
     What is left out comes from the environment: ``STREAM_ID``, ``MODEL_ID``, ``CONFIDENCE``, ``IOU_THRESHOLD``,
     ``CLASS_AGNOSTIC_NMS``, ``MAX_CANDIDATES``, ``MAX_DETECTIONS``, ``ENABLE_BYTE_TRACK``, ``ENFORCE_FPS``,
     ``GRPC_ADDRESS``, ``LABELS`` (a file of class names). ``enforce_fps`` reads a file at its own rate. ``api_key`` is
-    accepted and not used: no model is fetched from anywhere.
+    accepted and not used: no model is fetched from anywhere. With ``ACTIVE_LEARNING_ENABLED`` and a servable, frames of
+    which it is unsure are kept in the folder ``ACTIVE_LEARNING_DIR`` (``active_learning``), as by ``--collect``.
 
     ``on_prediction(predictions, frame)`` gets a dictionary (``predictions``, ``image``, ``frame_id``, ``time``) and the
     frame, uint8 [height, width, 3] in ``output_channel_order``. An exception in a callback is logged; the stream goes
@@ -87,6 +91,11 @@ class Stream:
             tracker="bytetrack" if tracked else "none",
             **{name: value for name, value in given.items() if value is not None},
         )
+        self.api_key = api_key
+        self.confidence, self.iou_threshold = self.options.confidence, self.options.iou_threshold
+        self.class_agnostic_nms = self.options.class_agnostic_nms
+        self.max_candidates, self.max_detections = self.options.max_candidates, self.options.max_detections
+        self.use_bytetrack = bool(tracked)
         self.use_main_thread = use_main_thread
         self.output_channel_order = output_channel_order
         self.frame_count = 0
@@ -170,7 +179,7 @@ class Stream:
             source = open_source(name)  # a live source has its own pace
         plan = Plan(
             source=source,
-            sinks=(),
+            sinks=self._collectors(),
             server=self.model.server,
             processing=replace(self.model.processing, postprocess=lambda result: result.image),
             options=RunOptions(),
@@ -179,6 +188,13 @@ class Stream:
         events.resulted.subscribe(self._take)
         events.stopped.subscribe(lambda summary: self._call(self._stop))
         return Supervisor(plan, events)
+
+    def _collectors(self) -> Sequence[Sink]:
+        """What takes the place of Roboflow's active learning, which sends frames to its own servers."""
+        if not isinstance(self.model_id, str) or not _given(None, "ACTIVE_LEARNING_ENABLED", _flag):
+            return ()
+        folder = Path(os.environ.get("ACTIVE_LEARNING_DIR") or "active_learning")
+        return (open_collector(CollectOptions(collect=folder)),)
 
     def _take(self, result: Result) -> None:
         if self.frame_count == 0:
