@@ -2,9 +2,21 @@
 
 from collections.abc import Sequence
 
+from stream_client.fleet.cluster.fleet import ClusterFleet
 from stream_client.fleet.cluster.supervisor import PlacedStatus
+from stream_client.fleet.fleet import Fleet
 from stream_client.fleet.supervised import StreamStatus
+from stream_client.fleet.workers import WorkerFleet
 from stream_client.util.table import table
+
+AnyFleet = Fleet | WorkerFleet | ClusterFleet
+
+
+def fleet_table(fleet: AnyFleet) -> str:
+    """A row for each stream of a fleet that runs here."""
+    if isinstance(fleet, ClusterFleet):
+        return cluster_table(fleet.placed())
+    return status_table(fleet.status())
 
 
 def cluster_table(streams: Sequence[PlacedStatus]) -> str:
