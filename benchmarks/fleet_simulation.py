@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import simpy
-from simulated_fleet import Camera, Observe, Plan, Server, SimulatedFleet, after
+from simulated_camera import Camera, Observe
+from simulated_fleet import Plan, SimulatedFleet
+from simulated_server import Server, after
 
 from stream_client.util.table import table
 
