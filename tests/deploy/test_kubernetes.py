@@ -1,6 +1,7 @@
 """What can be said of deploy/kubernetes without a cluster: kustomize renders it, schemas take it, and its parts fit."""
 
 import json
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tests.support.kubernetes import FOLDER, Resource, containers, nodes, pods, 
 
 pytestmark = pytest.mark.environment
 NAMES = sorted(path.parent.name for path in FOLDER.glob("*/kustomization.yaml"))
-WITH_PODS = ("servers", "ovms", "own-balancing", "envoy", "fleet", "autoscaling")
+WITH_PODS = ("servers", "ovms", "own-balancing", "envoy", "fleet", "autoscaling", "ray")
 TYPOS = {
     "Deployment": ("readinessProbe:", "readinesProbe:"),
     "Service": ("clusterIP:", "clusterIp:"),
@@ -115,14 +116,14 @@ def test_envoy_has_the_configuration_that_is_tested() -> None:
     assert found["ConfigMap"]["data"]["envoy.yaml"] == CONFIGURATION.read_text()
 
 
-def test_the_fleet_finds_its_streams_and_the_servers(tmp_path: Path) -> None:
-    found = resources("fleet")
+def check_fleet(found: dict[tuple[str, str], Resource], folder: Path) -> tuple[Resource, Namespace]:
+    """The container of a fleet that finds its streams, may write what it writes, and is scraped; and its flags."""
     container = containers(found)["fleet"]
     flags = fleet_parser().parse_args(container["args"][1:])
     assert container["args"][0] == "fleet"
     mounts = {each["mountPath"]: each for each in container["volumeMounts"]}
     assert mounts[str(flags.streams.parent)]["readOnly"]
-    path = tmp_path / flags.streams.name
+    path = folder / flags.streams.name
     path.write_text(found["ConfigMap", "streams"]["data"][flags.streams.name])
     plans = read_plans(path)
     assert {plan.settings["grpc_address"] for plan in plans} == {"dns:///ovms:9000"}
@@ -131,7 +132,37 @@ def test_the_fleet_finds_its_streams_and_the_servers(tmp_path: Path) -> None:
     assert len(written) == len(plans)
     assert all(path.is_relative_to("/data") for path in (flags.state, *written))
     assert container["ports"] == [{"name": "metrics", "containerPort": flags.metrics_port}]
+    (port,) = found["Service", "fleet"]["spec"]["ports"]
+    assert (port["port"], port["targetPort"]) == (flags.metrics_port, "metrics")
+    return container, flags
+
+
+def test_the_fleet_finds_its_streams_and_the_servers(tmp_path: Path) -> None:
+    found = resources("fleet")
+    check_fleet(found, tmp_path)
     assert allowed_to_servers(found, "fleet")
+
+
+def test_the_fleet_of_a_ray_cluster_reaches_its_head_with_the_clusters_token(tmp_path: Path) -> None:
+    found = resources("ray")
+    container, flags = check_fleet(found, tmp_path)
+    cluster = found["RayCluster", "streams"]
+    assert (flags.engine, flags.address) == ("ray", f"ray://{cluster['metadata']['name']}-head-svc:10001")
+    given = {each["name"]: each for each in container["env"]}
+    assert given["RAY_AUTH_MODE"]["value"] == cluster["spec"]["authOptions"]["mode"]
+    assert given["RAY_AUTH_TOKEN"]["valueFrom"]["secretKeyRef"] == {
+        "name": cluster["metadata"]["name"],
+        "key": "auth_token",
+    }
+    labels = found["Deployment", "fleet"]["spec"]["template"]["metadata"]["labels"]
+    (reached,) = (each for each in found["NetworkPolicy", "ray"]["spec"]["ingress"] if "ports" in each)
+    assert reached["from"][0]["podSelector"]["matchLabels"].items() <= labels.items()
+    assert [each["port"] for each in reached["ports"]] == [10001]
+    for node in nodes(cluster):  # they see what the fleet sees, under the same names
+        assert node["spec"]["containers"][0]["image"] == container["image"]
+        assert {"name": "data", "mountPath": "/data"} in node["spec"]["containers"][0]["volumeMounts"]
+    plans = read_plans(tmp_path / flags.streams.name)
+    assert all("{epoch}" in str(path) for plan in plans for _, path in files_written(plan.settings))
 
 
 def test_kserve_serves_what_ovms_does_where_clients_look_for_it() -> None:
