@@ -4,9 +4,8 @@ The real code has no threads here: what the client's threads do one after anothe
 """
 
 import random
-import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from simulated_process import Process
@@ -19,6 +18,7 @@ from stream_client.pipeline.answers import Answers
 from stream_client.pipeline.flow import AdaptiveWindow, LatestFrameQueue
 from stream_client.pipeline.joiner import Joiner
 from stream_client.pipeline.outgoing import Outgoing
+from stream_client.pipeline.pending import Settled
 from stream_client.pipeline.phases import RunPhase, SessionPhase, SessionState
 from stream_client.pipeline.steps import Lost, SendFrame
 from stream_client.replicas.replica import Replica
@@ -27,6 +27,8 @@ from stream_client.transport.base import Answer, Closed, Request
 IMAGE = np.zeros((16, 16, 3), np.uint8)
 OUTPUTS = {"image": Tensor("image", "UINT8", IMAGE)}
 RECONNECT = 0.1
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Camera:
@@ -59,31 +61,32 @@ class Camera:
 
     def _tick(self) -> None:
         now = self._env.now
-        since = time.thread_time()
-        self.ledger.enter()
         frame = Frame(self._index, round(now * 1e6), IMAGE, now)
         self._index += 1
-        for _ in self._queue.offer(frame):
-            self.ledger.drop("replaced")
+        for _ in range(self._flow(self._enter, frame)):
             self._observe.ended(self, "dropped", now, 0.0)
-        self._work.done("flow control", since)
         self.pump()
         after(self._env, self._interval, self._tick)
+
+    def _enter(self, frame: Frame) -> int:
+        """Returns how many frames it has replaced."""
+        self.ledger.enter()
+        replaced = list(self._queue.offer(frame))
+        for _ in replaced:
+            self.ledger.drop("replaced")
+        return len(replaced)
 
     # --- the sender
 
     def pump(self) -> None:
         """Send what may be sent."""
         while (replica := self._replica) is not None and not self._leaving:
-            if len(self._queue) and self._shall_leave(replica):
+            if len(self._queue) and self._balancing(self._shall_leave, replica):
                 self._leaving = True
                 self._credits.withdraw()
                 self._leave_if_answered()
                 return
-            since = time.thread_time()
-            step = self._outgoing.next_step(RunPhase.READING, 0, self._env.now)
-            self._work.done("flow control", since)
-            match step:
+            match self._flow(self._outgoing.next_step, RunPhase.READING, 0, self._env.now):
                 case SendFrame(frame):
                     self._send(frame, replica)
                 case Lost(error):
@@ -93,15 +96,16 @@ class Camera:
 
     def _send(self, frame: Frame, replica: Replica) -> None:
         now = self._env.now
-        since = time.thread_time()
+        self._flow(self._count_sent, frame, now)
+        self._balancing(self._process.pool.sent, replica)
+        self._sent[frame.timestamp] = now
+        self._process.servers[replica.address].submit(self, frame)
+
+    def _count_sent(self, frame: Frame, now: float) -> None:
         self._outgoing.converted()
         stamps = Stamps(frame.captured, now, now, now, sent=now)
         self._joiner.sent(frame, Request(frame.timestamp, ()), stamps, now)
         self._credits.hold(self._outgoing.in_flight)
-        self._work.done("flow control", since)
-        self._balancing(self._process.pool.sent, replica)
-        self._sent[frame.timestamp] = now
-        self._process.servers[replica.address].submit(self, frame)
 
     def answered(self, frame: Frame, server: Server) -> None:
         """The server's answer has come."""
@@ -111,21 +115,27 @@ class Camera:
             return
         now = self._env.now
         self._balancing(self._process.pool.answered, replica, now - sent)
-        since = time.thread_time()
-        self._answers.take(Answer(frame.timestamp, OUTPUTS, now, now, complete=True), now)
-        self._settle()
-        self._credits.hold(self._outgoing.in_flight)
-        self._work.done("flow control", since)
+        self._report(self._flow(self._take, Answer(frame.timestamp, OUTPUTS, now, now, complete=True), now), now)
         self._credits.wake_others()
         self._leave_if_answered()
         self.pump()
 
-    def _settle(self) -> None:
-        now = self._env.now
-        for settled in self._answers.settled(now):
+    def _take(self, answer: Answer, now: float) -> list[Settled]:
+        self._answers.take(answer, now)
+        settled = self._settle(now)
+        self._credits.hold(self._outgoing.in_flight)
+        return settled
+
+    def _settle(self, now: float) -> list[Settled]:
+        found = self._answers.settled(now)
+        for settled in found:
             if settled.outcome == "delivered":
                 self.ledger.deliver()
                 self._window.delivered(now - settled.frame.captured)
+        return found
+
+    def _report(self, found: Iterable[Settled], now: float) -> None:
+        for settled in found:
             self._observe.ended(self, settled.outcome, now, now - settled.frame.captured)
 
     # --- where its session lives
@@ -148,11 +158,8 @@ class Camera:
 
     def _shall_leave(self, replica: Replica) -> bool:
         pool = self._process.pool
-        since = time.thread_time()
         others = [other for other in pool.ready() if other is not replica]
-        leaves = bool(others) and (replica.state != "ready" or pool.may_move(replica, others))
-        self._work.done("balancing", since)
-        return leaves
+        return bool(others) and (replica.state != "ready" or pool.may_move(replica, others))
 
     def _leave_if_answered(self) -> None:
         if self._leaving and not self._sent and self._replica is not None:
@@ -179,18 +186,18 @@ class Camera:
 
     def _recover(self, error: Any) -> None:
         self._answers.server_lost(error, self._env.now)
-        self._settle()
+        self._report(self._settle(self._env.now), self._env.now)
         self._credits.hold(self._outgoing.in_flight)
         if self._replica is not None:
             self._leave(self._replica)
         assert self._session.phase is SessionPhase.LOST
         after(self._env, RECONNECT, self._connect)
 
-    def _balancing(self, call: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
-        since = time.thread_time()
-        result = call(*arguments, **keywords)
-        self._work.done("balancing", since)
-        return result
+    def _flow(self, call: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
+        return self._work.of("flow control", call, *arguments, **keywords)
+
+    def _balancing(self, call: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
+        return self._work.of("balancing", call, *arguments, **keywords)
 
 
 class Observe:

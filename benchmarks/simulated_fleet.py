@@ -1,7 +1,6 @@
 """A fleet in simulated time: the client's own flow control, shares, balancing and placement, and modeled servers."""
 
 import random
-import time
 from dataclasses import dataclass
 
 import simpy
@@ -51,9 +50,7 @@ class SimulatedFleet:
             processes += [Process(env, servers, self.work, chance) for _ in range(plan.processes)]
         env.run(until=Watch.CHECK_SECONDS)  # every replica has been asked
         names = [f"camera {number}" for number in range(plan.cameras)]
-        since = time.thread_time()
-        places = spread({}, names, len(processes))
-        self.work.seconds["placement"] += time.thread_time() - since
+        places = self.work.of("placement", spread, {}, names, len(processes))
         every = round(1 / plan.heavy) if plan.heavy else plan.cameras + 1
         self.cameras = [
             Camera(processes[places[name]], plan.fps, plan.heavy_cost if number % every == 0 else 1.0, observe, chance)
