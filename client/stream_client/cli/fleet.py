@@ -52,6 +52,11 @@ def build_parser() -> Parser:
         help="what is paused and removed (default: beside it, streams.state.sqlite)",
     )
     add_settings(parser.add_argument, EngineOptions)
+    parser.add_argument(
+        "--graph_servers",
+        action="store_true",
+        help="run a graph server on each node of the cluster, for streams that name no server",
+    )
     add_settings(parser.add_argument, MetricsOptions, "metrics_port", "metrics_address")
     add_settings(parser.add_argument, EmbeddedOptions)
     parser.add_argument("--verbose", action="store_true", help="log what happens to streams")

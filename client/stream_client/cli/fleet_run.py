@@ -73,10 +73,14 @@ def _fleet(
             raise ConfigurationError("a cluster has a process for each stream", option="workers")
         for plan in plans:  # before anything of them runs somewhere
             try:
-                check_plan(plan)
+                check_plan(plan, served=flags.graph_servers)
             except ConfigurationError as error:
                 raise ConfigurationError(f"stream {plan.name!r}: {error.message}", option=error.option) from error
-        return ClusterFleet(stack.enter_context(connected(engine.cluster)), flags.streams.stem, stopping.is_set)
+        servers = read(EmbeddedOptions, vars(flags)) if flags.graph_servers else None
+        ray = stack.enter_context(connected(engine.cluster))
+        return ClusterFleet(ray, flags.streams.stem, stopping.is_set, servers)
+    if flags.graph_servers:
+        raise ConfigurationError("only the nodes of a cluster have graph servers", option="engine", value="ray")
     complete = _completing(server)
     if flags.workers is None:
         return Fleet(complete)

@@ -6,8 +6,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+from stream_client.embedded import EmbeddedOptions
 from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.fleet.cluster.connection import NAMESPACE
+from stream_client.fleet.cluster.served import names_no_server
 from stream_client.fleet.cluster.supervisor import PlacedStatus, Supervisor
 from stream_client.fleet.messages import Reported
 from stream_client.fleet.plan import StreamPlan
@@ -15,20 +17,25 @@ from stream_client.fleet.supervised import StreamStatus
 from stream_client.monitoring.statistics import Measured
 from stream_client.plain_text import one_line
 from stream_client.run_settings import check_settings
-from stream_client.transport.addresses import EMBEDDED
 from stream_client.util.redact import redact
 
+_HEAD = "node:__internal_head__"
+"""The resource by which Ray knows the head."""
 _ANSWER_SECONDS = 120.0
 _LOOK_SECONDS = 1.0
 _END_SECONDS = 60.0
 _PAUSE_SECONDS = 0.2
 
 
-def check_plan(plan: StreamPlan) -> None:
-    """Raise :class:`.ConfigurationError` for a stream that no node could run, as far as this process sees that."""
-    if plan.settings.get("grpc_address") in (None, EMBEDDED):
+def check_plan(plan: StreamPlan, *, served: bool) -> None:
+    """Raise :class:`.ConfigurationError` for a stream that no node could run, as far as this process sees that.
+
+    ``served``: the nodes have servers of the fleet.
+    """
+    if names_no_server(plan.settings) and not served:
         raise ConfigurationError(
-            "an embedded server serves only one machine: name one that the nodes reach", option="grpc_address"
+            "an embedded server serves only one machine: name one that the nodes reach, or let each node have one",
+            option="graph_servers",
         )
     check_settings(plan.settings)
 
@@ -36,12 +43,20 @@ def check_plan(plan: StreamPlan) -> None:
 class ClusterFleet:
     """As a :class:`~stream_client.fleet.fleet.Fleet`, but its streams outlive it: :meth:`stop` ends them.
 
-    ``ray`` is connected; ``name`` is the fleet's in the cluster. Waiting ends with :class:`.StreamClientError` when
-    ``stopped`` says so. A context manager. For one thread.
+    ``ray`` is connected; ``name`` is the fleet's in the cluster. ``servers``: each node has a graph server like that,
+    for streams that name none. Waiting ends with :class:`.StreamClientError` when ``stopped`` says so. A context
+    manager. For one thread.
     """
 
-    def __init__(self, ray: ModuleType, name: str, stopped: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        ray: ModuleType,
+        name: str,
+        stopped: Callable[[], bool] = lambda: False,
+        servers: EmbeddedOptions | None = None,
+    ) -> None:
         self._ray = ray
+        self._servers = servers
         self._stopped = stopped
         self._known: list[PlacedStatus] | None = None
         self._looked: frozenset[str] = frozenset()
@@ -53,6 +68,7 @@ class ClusterFleet:
             max_restarts=-1,
             max_task_retries=-1,  # what it is asked for may be asked for twice
             num_cpus=0,
+            resources={_HEAD: 0.001},  # where it is lost with the cluster, and not with some node's streams
         )
         self._supervisor = actor.remote(name, os.getcwd())
 
@@ -67,11 +83,11 @@ class ClusterFleet:
         problems, good = {}, []
         for plan in plans:
             try:
-                check_plan(plan)
+                check_plan(plan, served=self._servers is not None)
                 good.append(plan)
             except ConfigurationError as error:
                 problems[plan.name] = error.message
-        self._ask(self._supervisor.apply.remote(good, frozenset(paused or ())), _ANSWER_SECONDS)
+        self._ask(self._supervisor.apply.remote(good, frozenset(paused or ()), self._servers), _ANSWER_SECONDS)
         return problems
 
     def placed(self) -> list[PlacedStatus]:
@@ -106,7 +122,7 @@ class ClusterFleet:
 
     def stop(self) -> None:
         """End every stream, and forget the fleet. Raises :class:`.StreamClientError` where one does not end in time."""
-        self._ask(self._supervisor.apply.remote([], frozenset()), _ANSWER_SECONDS)
+        self._ask(self._supervisor.apply.remote([], frozenset(), None), _ANSWER_SECONDS)
         self._wait(lambda: not self.placed(), "streams are still there")
         self._ask(self._supervisor.use_all_nodes.remote(), _ANSWER_SECONDS)
         self._ray.kill(self._supervisor)

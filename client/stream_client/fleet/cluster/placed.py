@@ -7,7 +7,8 @@ from types import ModuleType
 from typing import Any
 
 from stream_client.fleet.cluster.connection import NAMESPACE
-from stream_client.fleet.cluster.host import HostReport, StreamHost
+from stream_client.fleet.cluster.host import HostReport
+from stream_client.fleet.cluster.lease import LEASE_SECONDS
 from stream_client.fleet.cluster.placement import ClusterState, lacking, need_of, selector
 from stream_client.fleet.cluster.store import Kept, Store
 from stream_client.fleet.plan import StreamPlan
@@ -25,10 +26,11 @@ _LASTING = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """How the actors of a fleet are made. Relative names are those of ``folder``."""
+    """How the actors of a fleet are made: of ``actors``, Ray's class. Relative names are those of ``folder``."""
 
     fleet: str
     folder: str
+    actors: Any
 
     def name(self, kept: Kept) -> str:
         """The name of an actor in the cluster."""
@@ -41,10 +43,10 @@ class Host:
         except ValueError:
             return None
 
-    def make(self, ray: ModuleType, kept: Kept, draining: frozenset[str], *, at_once: bool) -> Any:
+    def make(self, kept: Kept, draining: frozenset[str], *, at_once: bool) -> Any:
         """The actor of a new placement, which waits for a node that has what it needs."""
         need = need_of(kept)
-        made = ray.remote(StreamHost).options(
+        made = self.actors.options(
             name=self.name(kept),
             namespace=NAMESPACE,
             lifetime="detached",  # it outlives the supervisor
@@ -76,6 +78,8 @@ class PlacedStream:
         self._actor: Any = None
         self._adopted = kept.epoch == 0
         self._at_once = kept.epoch == 0  # nothing was before
+        self._begun = True
+        """Whether its actor knows that it may deliver, or finds that out by itself."""
         self._removed = False
         self._leaving = False
         self._asked = 0.0
@@ -136,7 +140,10 @@ class PlacedStream:
                 self._store.forget(self.name)
                 self.gone = True
             elif now >= self._due:
-                self._place(ray, now, cluster.draining)
+                self._place(cluster.draining)
+        elif not self._begun and now >= self._placed + LEASE_SECONDS:
+            self._begun = True
+            self._actor.begin.remote()  # while its process starts
         elif self._leaving or self._shall_leave(cluster.draining):
             if self.pending is None or not self._leaving:
                 self._leave(ray)
@@ -153,10 +160,11 @@ class PlacedStream:
         on_drained = self.report is not None and self.report.node in draining
         return self._removed or self._hosted not in (None, self._kept.plan) or on_drained
 
-    def _place(self, ray: ModuleType, now: float, draining: frozenset[str]) -> None:
+    def _place(self, draining: frozenset[str]) -> None:
         self._keep(replace(self._kept, epoch=self._kept.epoch + 1))
-        self._actor = self._host.make(ray, self._kept, draining, at_once=self._at_once)
-        self._hosted, self._at_once, self._placed, self._asked = self._kept.plan, False, now, 0.0
+        self._placed, self._asked = time.monotonic(), 0.0  # from here on no head confirms the placement before
+        self._actor = self._host.make(self._kept, draining, at_once=self._at_once)
+        self._hosted, self._begun, self._at_once = self._kept.plan, self._at_once, False
         logger.info("%s: placement %d", self.name, self._kept.epoch)
 
     def _leave(self, ray: ModuleType) -> None:

@@ -1,9 +1,10 @@
 """What a fleet keeps in the cluster itself, beside no process of its own: Ray's store of keys at the head."""
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from stream_client.embedded import EmbeddedOptions
 from stream_client.fleet.plan import StreamPlan
 
 _NAMESPACE = b"ovms-stream-client"
@@ -23,6 +24,14 @@ class Kept:
     memory: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A graph server of the fleet: its address, and the files of label names by servable."""
+
+    address: str
+    labels: Mapping[str, str]
+
+
 class Store:
     """The records of one fleet. For processes that are connected to the cluster; safe from any thread."""
 
@@ -34,10 +43,8 @@ class Store:
 
     def streams(self) -> Iterator[Kept]:
         """Every stream."""
-        for key in self._kv._internal_kv_list(self._key("stream", ""), namespace=_NAMESPACE):
-            value = self._kv._internal_kv_get(key, namespace=_NAMESPACE)
-            if value is not None:
-                yield pickle.loads(value)
+        for _, value in self._all("stream"):
+            yield pickle.loads(value)
 
     def keep(self, kept: Kept) -> None:
         """Store a stream; its epoch is what :meth:`epoch` says from now on."""
@@ -61,6 +68,39 @@ class Store:
     def drain(self, nodes: frozenset[str]) -> None:
         """Store the ids of nodes that get no stream."""
         self._put(self._key("draining", ""), " ".join(sorted(nodes)).encode())
+
+    def wanted_servers(self) -> EmbeddedOptions | None:
+        """How the graph servers of the nodes shall be; ``None``: there shall be none."""
+        value = self._get(self._key("servers", ""))
+        found: EmbeddedOptions | None = None if value is None else pickle.loads(value)
+        return found
+
+    def want_servers(self, options: EmbeddedOptions | None) -> None:
+        """Store that."""
+        self._put(self._key("servers", ""), pickle.dumps(options))
+
+    def servers(self) -> Mapping[str, Served]:
+        """The graph servers that serve, by the id of their node."""
+        return {node: pickle.loads(value) for node, value in self._all("server")}
+
+    def serve(self, node: str, served: Served | None) -> None:
+        """Store the server of a node; ``None``: there is none."""
+        if served is None:
+            self._kv._internal_kv_del(self._key("server", node), namespace=_NAMESPACE)
+        else:
+            self._put(self._key("server", node), pickle.dumps(served))
+
+    def _all(self, kind: str) -> Iterator[tuple[str, bytes]]:
+        """The names of a kind, with what is stored."""
+        prefix = self._key(kind, "")
+        for key in self._kv._internal_kv_list(prefix, namespace=_NAMESPACE):
+            value = self._get(key)
+            if value is not None:
+                yield key[len(prefix) :].decode(), value
+
+    def _get(self, key: bytes) -> bytes | None:
+        value: bytes | None = self._kv._internal_kv_get(key, namespace=_NAMESPACE)
+        return value
 
     def _put(self, key: bytes, value: bytes) -> None:
         self._kv._internal_kv_put(key, value, overwrite=True, namespace=_NAMESPACE)

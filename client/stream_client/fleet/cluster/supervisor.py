@@ -7,13 +7,16 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import ModuleType
 
+from stream_client.embedded import EmbeddedOptions
 from stream_client.errors import ConfigurationError
 from stream_client.fleet.cluster.connection import import_ray
+from stream_client.fleet.cluster.host import StreamHost
 from stream_client.fleet.cluster.placed import Host, PlacedStream
 from stream_client.fleet.cluster.placement import ClusterState, read_nodes
+from stream_client.fleet.cluster.served import NodeServers
 from stream_client.fleet.cluster.store import Kept, Store
 from stream_client.fleet.plan import StreamPlan
-from stream_client.fleet.supervised import StreamStatus
+from stream_client.fleet.supervised import StreamState, StreamStatus
 from stream_client.monitoring.statistics import StatisticsSnapshot
 from stream_client.plain_text import one_line
 from stream_client.util.redact import redact
@@ -47,18 +50,20 @@ class Supervisor:
     """
 
     def __init__(self, fleet: str, folder: str) -> None:
-        self._fleet = fleet
-        self._folder = folder
+        # One class for all: each that is made is sent through the cluster.
+        self._host = Host(fleet, folder, import_ray().remote(StreamHost))
         self._store = Store(fleet)
+        self._servers = NodeServers(fleet, self._store)
         self._lock = threading.Lock()
         self._cluster = ClusterState(draining=self._store.draining())
         self._streams = {kept.plan.name: self._placed(kept) for kept in self._store.streams()}
         threading.Thread(target=self._look, name="supervisor", daemon=True).start()
 
-    def apply(self, plans: Iterable[StreamPlan], paused: Collection[str]) -> None:
-        """Make these the streams: others end, changed ones start anew."""
+    def apply(self, plans: Iterable[StreamPlan], paused: Collection[str], servers: EmbeddedOptions | None) -> None:
+        """Make these the streams: others end, changed ones start anew. ``servers``: on each node one like that."""
         wanted = {plan.name: plan for plan in plans}
         with self._lock:
+            self._servers.want(servers)
             for name, stream in self._streams.items():
                 if name not in wanted:
                     stream.remove()
@@ -102,7 +107,7 @@ class Supervisor:
             return [_status(stream, addresses) for stream in streams]
 
     def _placed(self, kept: Kept) -> PlacedStream:
-        return PlacedStream(Host(self._fleet, self._folder), self._store, kept)
+        return PlacedStream(self._host, self._store, kept)
 
     def _look(self) -> None:
         ray = import_ray()
@@ -121,6 +126,7 @@ class Supervisor:
         nodes, free = read_nodes(ray.nodes()), ray.available_resources()
         with self._lock:
             self._cluster = replace(self._cluster, nodes=nodes, free=free)
+            self._servers.go_on(ray, nodes, self._cluster.draining)
 
     def _step(self, ray: ModuleType) -> None:
         with self._lock:
@@ -144,7 +150,9 @@ def _status(stream: PlacedStream, addresses: Mapping[str, str]) -> PlacedStatus:
     status = report.status if report is not None else None
     problem = stream.problem
     if status is None:
-        status = StreamStatus(stream.name, "stopped" if problem and report else "waiting", 0, 0, 0, 0.0, None, 0, "")
+        waits_for = report.waits_for if report is not None else ""
+        state: StreamState = "stopped" if problem and report else "starting" if waits_for else "waiting"
+        status = StreamStatus(stream.name, state, 0, 0, 0, 0.0, None, 0, "", waits_for=waits_for)
     status = replace(status, restarts=status.restarts + stream.moves, problem=problem or status.problem)
     if report is None:
         return PlacedStatus(status, "", "", stream.epoch, None, None, None)

@@ -14,13 +14,16 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from tests.conftest import ROOT
 from tests.support.client import run_here
 from tests.support.graph_server import ECHO, graph_server_process
 from tests.support.ray_cluster import RayCluster
 from tests.support.video import write_video
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(600)  # Ray's processes start slowly on a machine that is busy
+pytestmark = pytest.mark.timeout(1800)
+PATIENCE = 400.0
+"""Seconds: on a machine that is busy, Ray's processes start slowly."""
 FRAMES = 24
 VIDEOS = 10
 
@@ -92,10 +95,10 @@ def test_a_batch_whose_nodes_and_driver_are_killed_equals_one_without(
 
     second = cluster.add()
     with start(batch(archive, hit, slow_server, *ray)) as first:
-        wait_until(lambda: lives(first) and done(hit) >= 1, seconds=120)
+        wait_until(lambda: lives(first) and done(hit) >= 1, seconds=PATIENCE)
         cluster.kill(second)
         before = done(hit)
-        wait_until(lambda: lives(first) and done(hit) > before, seconds=120)
+        wait_until(lambda: lives(first) and done(hit) > before, seconds=PATIENCE)
         first.send_signal(signal.SIGKILL)
     kept = {path: path.stat().st_mtime_ns for path in (hit / "labels").iterdir()}
     assert 2 <= done(hit) < VIDEOS
@@ -145,22 +148,22 @@ def test_a_fleet_goes_on_whatever_is_killed_and_no_frame_is_twice_in_an_output(
     labels = {name: tmp_path / f"{name}.1.jsonl" for name in ("north", "south", "any")}
     south = cluster.add(site="south")
     with start(["fleet", str(path), *ray]) as driver:
-        wait_until(lambda: lives(driver) and all(len(frames(each)) > 5 for each in labels.values()), seconds=120)
-        wait_until(lambda: "no node has the label site=west" in status(path, cluster)["west"][-1], seconds=120)
+        wait_until(lambda: lives(driver) and all(len(frames(each)) > 5 for each in labels.values()), seconds=PATIENCE)
+        wait_until(lambda: "no node has the label site=west" in status(path, cluster)["west"][-1], seconds=PATIENCE)
         driver.send_signal(signal.SIGKILL)
     (supervisor,) = cluster.actors("Supervisor")
     os.kill(supervisor, signal.SIGKILL)
     before = {name: len(frames(each)) for name, each in labels.items()}
-    wait_until(lambda: all(len(frames(each)) > before[name] + 10 for name, each in labels.items()))
-    wait_until(lambda: status(path, cluster)["north"][2] == "running", seconds=120)
+    wait_until(lambda: all(len(frames(each)) > before[name] + 10 for name, each in labels.items()), seconds=PATIENCE)
+    wait_until(lambda: status(path, cluster)["north"][2] == "running", seconds=PATIENCE)
     assert {row[7] for row in status(path, cluster).values()} == {"1"}  # all of them are where they were
 
     cluster.add(site="south")
     cluster.kill(south)
     second = tmp_path / "south.2.jsonl"
-    wait_until(lambda: len(frames(second)) > 5, seconds=120)
+    wait_until(lambda: len(frames(second)) > 5, seconds=PATIENCE)
     written = frames(labels["south"])
-    wait_until(lambda: status(path, cluster)["south"][2] == "running", seconds=120)
+    wait_until(lambda: status(path, cluster)["south"][2] == "running", seconds=PATIENCE)
     assert frames(labels["south"]) == written  # its first placement has written nothing since
     for each in (*labels.values(), second):
         assert frames(each) == sorted(set(frames(each)))
@@ -169,10 +172,37 @@ def test_a_fleet_goes_on_whatever_is_killed_and_no_frame_is_twice_in_an_output(
     drained = run_here("fleet", path, *ray, "--drain", node)
     assert drained.returncode == 0, drained.stderr
     assert node not in {row[0].split()[-1] for row in status(path, cluster).values()}
-    wait_until(lambda: "no node has the label site=north" in status(path, cluster)["north"][-1], seconds=120)
+    wait_until(lambda: "no node has the label site=north" in status(path, cluster)["north"][-1], seconds=PATIENCE)
 
     assert run_here("fleet", path, *ray, "--stop").returncode == 0
-    wait_until(lambda: not cluster.actors("StreamHost") and not cluster.actors("Supervisor"))
+    wait_until(lambda: not cluster.actors("StreamHost") and not cluster.actors("Supervisor"), seconds=PATIENCE)
+
+
+@pytest.mark.cluster
+def test_streams_without_a_server_use_that_of_their_node(cluster: RayCluster, tmp_path: Path) -> None:
+    path = tmp_path / "served.toml"
+    path.write_text(
+        '[defaults]\nmodel_name = "passThrough"\ninput_stream = "testsrc:160x120@10"\n'
+        f'labels_output = "{tmp_path}/{{stream}}.jsonl"\n[streams.a]\n[streams.b]\n'
+    )
+    configuration = tmp_path / "config.json"
+    graph = {"name": "passThrough", "base_path": str(ROOT / "graphs" / "pass_through")}
+    configuration.write_text(json.dumps({"model_config_list": [{"config": graph}]}))
+    ray = ("--engine", "ray", "--address", cluster.address)
+    given = ("--graph_servers", "--config_path", str(configuration))
+    outputs = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    with start(["fleet", str(path), *ray, *given]) as driver:
+        wait_until(lambda: lives(driver) and all(len(frames(each)) > 5 for each in outputs), seconds=PATIENCE)
+    for server in cluster.actors("NodeServer"):  # Ray starts it again, and it has its port again
+        os.kill(server, signal.SIGKILL)
+    before = [len(frames(each)) for each in outputs]
+    wait_until(
+        lambda: all(len(frames(each)) > 5 + count for each, count in zip(outputs, before, strict=True)),
+        seconds=PATIENCE,
+    )
+    assert {row[7] for row in status(path, cluster).values()} == {"1"}
+    assert run_here("fleet", path, *ray, "--stop").returncode == 0
+    wait_until(lambda: not cluster.actors("NodeServer"), seconds=PATIENCE)
 
 
 @pytest.mark.parametrize(
