@@ -132,6 +132,8 @@ class PlacedSession:
         return True
 
     def _shall_leave(self, replica: Replica) -> bool:
+        if replica.state == "ready" and self._replicas.is_even(replica):
+            return False
         others = [other for other in self._admission.ready() if other is not replica]
         return bool(others) and (replica.state != "ready" or self._replicas.may_move(replica, others))
 

@@ -38,6 +38,9 @@ class Replicas:
     """Seconds between two moves of sessions that only even out their numbers, where one is enough; where N are needed,
     an Nth of that."""
 
+    EVEN_SECONDS = 0.1
+    """How old the number may be that :meth:`is_even` knows."""
+
     def __init__(
         self,
         options: TransportOptions,
@@ -56,7 +59,8 @@ class Replicas:
         self._changed = threading.Condition()
         self._replicas: list[Replica] = []
         self._problem = ""
-        self._judged = self._evened = -1e9
+        self._judged = self._evened = self._counted = -1e9
+        self._fewest = 0
         if not self.is_looked_up:
             self.set_addresses(listed(options.address))
 
@@ -225,6 +229,18 @@ class Replicas:
         with self._changed:
             replica.load.sessions -= 1
             replica.moved += moved
+
+    def is_even(self, replica: Replica) -> bool:
+        """Whether no other has so few sessions that one shall leave ``replica``. Asked for every frame, so it takes no
+        longer where there are many replicas; what it knows may be :data:`EVEN_SECONDS` old.
+        """
+        now = self._clock()
+        with self._changed:
+            if now - self._counted >= self.EVEN_SECONDS:
+                self._counted = now
+                able = [each.load for each in self._replicas if each.state == "ready" and not each.load.slow]
+                self._fewest = min((load.sessions for load in able), default=replica.load.sessions)
+            return replica.load.sessions - self._fewest < 2
 
     def may_move(self, replica: Replica, among: Collection[Replica]) -> bool:
         """Whether one session shall leave ``replica``, since another has two less; counts as asked for."""
