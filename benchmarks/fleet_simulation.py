@@ -1,14 +1,18 @@
 """Ten thousand cameras in simulated time; servers are killed, updated one by one, and slow: who gets what at what cost.
 
-    python benchmarks/fleet_simulation.py [--cameras 10000] [--servers 500] [--cells 25] [--fps 5] [--seconds 30]
+    python benchmarks/fleet_simulation.py [--cameras 10000] [--servers 500] [--cells 20] [--fps 2] [--seconds 24]
                                           [--load 0.75] [--json FILE]
 
 The client's own code decides: frame queues, windows, shares, joiner and ledger; replicas, their choice and their moves;
 which process has which stream. Only servers, network and time are a model: a server has a queue and `--slots` places,
 and its frames take so long that all servers have this `--load`. A cell is a site: its processes know its servers only.
-One camera of twenty has frames that cost four times as much. First a quarter of everything is simulated, then all of
-it: what each component does for a frame must not grow. That is said in steps of the interpreter, which are the same
-on every machine, and in processor time, which also has the misses of its caches.
+One camera of twenty has frames that cost four times as much. In each cell a server is killed, all are updated one after
+another, and some are slow for a while.
+
+Simulated are a quarter of the cells, then all of them, then as many cells of a quarter of the size: what each component
+does for a frame must not grow. That is said in steps of the interpreter, which are the same on every machine, and in
+processor time, which also has the misses of its caches. Cells of another size lose other shares of their servers, so
+they are compared in the calm before that.
 """
 
 import argparse
@@ -17,7 +21,7 @@ import logging
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +37,7 @@ PHASES = ("calm", "killed", "back", "update", "slow rack", "after")
 PARTS = (0.2, 0.1, 0.15, 0.25, 0.15, 0.15)
 """Of the simulated time."""
 KILLED, RACK, SLOWNESS = 0.02, 0.05, 4.0
-"""Shares of the servers that are killed and that are slow, and how much longer these take."""
+"""Shares of a cell's servers, one at least, that are killed and that are slow, and how much longer these take."""
 BIN = 0.25
 """Seconds in which delivered frames are counted."""
 
@@ -98,25 +102,20 @@ def simulate(plan: Plan, seconds: float) -> dict[str, Any]:
     env, counts = simpy.Environment(), Counts(begins)
     began = time.monotonic()
     fleet = SimulatedFleet(env, plan, counts)
-    servers = [server for cell in fleet.cells for server in cell]
-    killed = servers[:: round(1 / KILLED)]
-    rack = servers[: math.ceil(RACK * len(servers))]
-    for server in killed:
-        after(env, begins[1], server.kill)
-        after(env, begins[2], server.start)
     for cell in fleet.cells:
+        for server in cell[: math.ceil(KILLED * len(cell))]:
+            after(env, begins[1], server.kill)
+            after(env, begins[2], server.start)
         env.process(_update(env, cell, begins[3], begins[4]))
-    for server in rack:
-        after(env, begins[4], _slow_down, server, SLOWNESS)
-        after(env, begins[5], _slow_down, server, 1.0)
+        for server in cell[: math.ceil(RACK * len(cell))]:
+            after(env, begins[4], _slow_down, server, SLOWNESS)
+            after(env, begins[5], _slow_down, server, 1.0)
+    env.run(until=begins[1])
+    calm = _work(fleet)
     env.run(until=seconds + 0.5)
     ledgers = [camera.ledger.snapshot() for camera in fleet.cameras]
     frames = sum(ledger.entered for ledger in ledgers)
     unended = sum(ledger.pending for ledger in ledgers)
-
-    def per(component: str) -> int:
-        return plan.cameras if component == "placement" else frames
-
     return {
         **asdict(plan),
         "service_ms": 1000 * plan.service,
@@ -127,11 +126,22 @@ def simulate(plan: Plan, seconds: float) -> dict[str, Any]:
             "killed": counts.recovery(begins[1], begins[2]),
             "slow rack": counts.recovery(begins[4], begins[5]),
         },
-        "updated": sum(server.updates for server in servers),
-        "work_us": {name: 1e6 * spent / per(name) for name, spent in fleet.work.seconds().items()},
-        "steps": {name: steps / per(name) for name, steps in fleet.work.steps().items()},
+        "updated": sum(server.updates for cell in fleet.cells for server in cell),
+        "work": _work(fleet),
+        "calm_work": calm,
         "took_seconds": time.monotonic() - began,
     }
+
+
+def _work(fleet: SimulatedFleet) -> dict[str, dict[str, float]]:
+    """What each component has done for a frame, or for a stream, so far."""
+    frames = sum(camera.ledger.snapshot().entered for camera in fleet.cameras)
+
+    def part(spent: Mapping[str, float], unit: float) -> dict[str, float]:
+        units = {name: len(fleet.cameras) if name == "placement" else frames for name in spent}
+        return {name: unit * each / units[name] for name, each in spent.items()}
+
+    return {"steps": part(fleet.work.steps(), 1.0), "microseconds": part(fleet.work.seconds(), 1e6)}
 
 
 def _update(
@@ -184,8 +194,19 @@ def _print(report: dict[str, Any]) -> None:
     print(f"updated: {report['updated']} servers, one of each cell at a time")
 
 
-def _compared(small: float, large: float) -> tuple[str, str, str]:
-    return f"{small:.1f}", f"{large:.1f}", f"{large / small:.2f}" if small else "-"
+def _print_growth(what: str, before: dict[str, dict[str, float]], now: dict[str, dict[str, float]]) -> None:
+    """``before`` and ``now`` are what :func:`_work` found."""
+    print(f"\n{what}: what a component does for a frame (placement: for a stream)")
+    header = ("component", *("steps before", "now", "ratio"), *("µs before", "now", "ratio"))
+    rows = []
+    for name in now["steps"]:
+        pairs = [(before[unit][name], now[unit][name]) for unit in ("steps", "microseconds")]
+        rows.append((name, *(text for pair in pairs for text in _compared(*pair))))
+    print(table(header, rows))
+
+
+def _compared(before: float, now: float) -> tuple[str, str, str]:
+    return f"{before:.1f}", f"{now:.1f}", f"{now / before:.2f}" if before else "-"
 
 
 def main() -> None:
@@ -193,34 +214,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cameras", type=int, default=10000)
     parser.add_argument("--servers", type=int, default=500)
-    parser.add_argument("--cells", type=int, default=25)
+    parser.add_argument("--cells", type=int, default=20)
     parser.add_argument("--processes", type=int, default=8, help="of a cell")
-    parser.add_argument("--fps", type=float, default=5.0)
-    parser.add_argument("--seconds", type=float, default=30.0, help="of simulated time")
+    parser.add_argument("--fps", type=float, default=2.0)
+    parser.add_argument("--seconds", type=float, default=24.0, help="of simulated time")
     parser.add_argument("--slots", type=int, default=4, help="frames that a server works on at once")
     parser.add_argument("--load", type=float, default=0.75)
     parser.add_argument("--json", type=Path, metavar="FILE")
     flags = parser.parse_args()
     if min(flags.cameras, flags.servers) < 4 * flags.cells or flags.cells < 4:
         parser.error("name at least 4 cells, and 4 cameras and servers for each")
+    if flags.cells % 4:
+        parser.error("name a number of cells that four divides")
 
-    def plan(part: int) -> Plan:
+    def plan(part: int, cells: int) -> Plan:
         return Plan(
-            *(flags.cameras // part, flags.servers // part, max(1, flags.cells // part), flags.processes),
+            *(flags.cameras // part, flags.servers // part, cells, flags.processes),
             *(flags.fps, flags.slots, flags.load, 0.05, 4.0),
         )
 
     logging.getLogger("stream_client").setLevel(logging.ERROR)  # each pool says what it sees
-    reports = [simulate(plan(part), flags.seconds) for part in (4, 1)]
-    for report in reports:
-        _print(report)
-    print("\nwhat the client's components do for a frame (placement: for a stream)")
-    header = ("component", *("steps, a quarter", "all", "ratio"), *("µs, a quarter", "all", "ratio"))
-    rows = [
-        (name, *(text for what in ("steps", "work_us") for text in _compared(*(each[what][name] for each in reports))))
-        for name in reports[0]["steps"]
-    ]
-    print(table(header, rows))
+    plans = (plan(4, flags.cells // 4), plan(1, flags.cells), plan(4, flags.cells))
+    reports = []
+    for each in plans:
+        reports.append(simulate(each, flags.seconds))
+        _print(reports[-1])
+    few, all_of_them, small = reports
+    _print_growth("four times the cells", few["work"], all_of_them["work"])
+    _print_growth("cells of four times the size, while nothing happens", small["calm_work"], all_of_them["calm_work"])
     if flags.json is not None:
         flags.json.write_text(json.dumps(reports, indent=1) + "\n")
 

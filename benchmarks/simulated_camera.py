@@ -158,6 +158,8 @@ class Camera:
 
     def _shall_leave(self, replica: Replica) -> bool:
         pool = self._process.pool
+        if replica.state == "ready" and pool.is_even(replica):
+            return False
         others = [other for other in pool.ready() if other is not replica]
         return bool(others) and (replica.state != "ready" or pool.may_move(replica, others))
 

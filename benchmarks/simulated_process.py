@@ -29,7 +29,7 @@ class Work:
     every run and on every machine.
     """
 
-    EVERY = 97
+    EVERY = 31
 
     def __init__(self) -> None:
         self._parts: defaultdict[str, _Part] = defaultdict(_Part)
