@@ -28,7 +28,7 @@ from tests.support.video import write_video
 
 COUNTS = ("key", "status", "settings", "checksum", "frames", "delivered", "error")
 FRAMES = 30
-SERVER_RATE = 60
+SERVER_RATE = 30
 """Frames a second of the server, so that the batch lasts."""
 
 
