@@ -126,7 +126,8 @@ def main() -> None:
         clip = Path(scratch) / "clip.mp4"
         make_clip(clip, 1920, 1080, options.frames)
         rows: dict[str, list[tuple[float, float, float]]] = {name: [] for name in options.rows}
-        with echo_server() as server:
+        # A loopback port, as a server of one's own has: the embedded server's socket is no place for other clients.
+        with echo_server("--port", "0") as server:
             for turn in range(options.rounds):
                 for name in options.rows[:: -1 if turn % 2 else 1]:
                     rows[name].append(measure(SCRIPTS[name], str(clip), server.address, str(options.frames)))

@@ -3,7 +3,7 @@
 Imported by benchmarks; run by the other environment's Python:
 
     python mediapipe_peer.py speed FRAMES.npy    # a run for each line on standard input; prints seconds, wall and CPU
-    python mediapipe_peer.py draw IN.mp4 OUT.mp4 # reads with OpenCV, finds, draws, writes
+    python mediapipe_peer.py draw IN.mp4 OUT.mp4 [FRAMES] # reads with OpenCV, finds, draws, writes
     python mediapipe_peer.py noise IN.mp4 OUT.npz FRAMES SEED RATE # finds, a share of the bytes changed
     python mediapipe_peer.py iris IN.mkv OUT.npz FRAMES # face, eyes and irises (tests/data/iris_tracking.npz)
 """
@@ -53,7 +53,9 @@ def run_speed(frames_file: str) -> None:
             print(time.perf_counter() - begun, time.process_time() - used, flush=True)
 
 
-def run_draw(source: str, target: str) -> None:
+def run_draw(source: str, target: str, frames: str = "") -> None:
+    import itertools
+
     import cv2
     import mediapipe
 
@@ -68,7 +70,7 @@ def run_draw(source: str, target: str) -> None:
         "right_hand_landmarks": holistic_module.HAND_CONNECTIONS,
     }
     with holistic_module.Holistic() as holistic:
-        while True:
+        for _ in range(int(frames)) if frames else itertools.count():
             read, image = capture.read()
             if not read:
                 break

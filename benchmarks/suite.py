@@ -184,7 +184,10 @@ MEASUREMENTS = (
         "end_to_end",
         "From file to labeled file",
         "OpenCV and MediaPipe",
-        (Ratio("end_to_end", "speed, with the start", True, 2.2),),
+        (
+            Ratio("end_to_end", "speed, with the start", True, 2.2),
+            Ratio("first_frame", "seconds for a file of one frame, of 1", False, 1.0),
+        ),
         {
             "short": ("--rounds", "1", "--clip", "sign-again"),
             "full": ("--rounds", "4"),
