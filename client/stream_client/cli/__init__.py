@@ -12,12 +12,15 @@ def main() -> int:
     interrupted = signal.signal(signal.SIGINT, signal.SIG_DFL)
     # gRPC reads this variable when it is loaded. Our errors contain what its log would say.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from kserve_wire.loading import let_idle_threads_sleep, without_collections
     from stream_client.cli.standard_streams import mend_standard_streams
 
     mend_standard_streams()
-    from stream_client.cli.command import main as run
-    from stream_client.cli.last_resort import LastResort, end_now
-    from stream_client.util.owned_thread import left_behind
+    let_idle_threads_sleep()
+    with without_collections():
+        from stream_client.cli.command import main as run
+        from stream_client.cli.last_resort import LastResort, end_now
+        from stream_client.util.owned_thread import left_behind
 
     with LastResort():
         signal.signal(signal.SIGINT, interrupted)

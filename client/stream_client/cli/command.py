@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from kserve_wire.loading import without_collections
 from stream_client.cli.flags import build_parser
 from stream_client.cli.messages import log
 from stream_client.cli.parser import USAGE_ERROR
@@ -79,7 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if server is not None:
             server.launch()
         # The server starts while these modules load, for half a second.
-        from stream_client.cli.run import run
+        with without_collections():
+            from stream_client.cli.run import run
 
         return run(flags, server)
     except KeyboardInterrupt:
