@@ -26,7 +26,7 @@ from stream_client.monitoring.progress import Progress
 from stream_client.options import ClassifierOptions, RunOptions, StreamOptions
 from stream_client.processing.labels import read_label_names
 from stream_client.processing.overlay import WHITE, Rgb, draw_label
-from stream_client.review.label_statistics import LabelStatistics
+from stream_client.review.label_statistics import LabelStatistics, VideoStatistics
 from stream_client.run_settings import transport_options
 from stream_client.sinks.labels import LabelsSink
 from stream_client.transport.addresses import EMBEDDED
@@ -86,7 +86,7 @@ def run(arguments: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
                 failed.append(f"{video}: {error_line(error)}")
                 continue
             figures[str(video)] = statistics.to_json()
-            print(f"{video}: {statistics.frames} frames")
+            print(f"{video}: {statistics.whole.frames} frames")
             print(_table(statistics))
     for line in failed:
         print(f"failed: {line}", file=sys.stderr)
@@ -117,13 +117,13 @@ def _transport(flags: argparse.Namespace, stack: ExitStack) -> TransportOptions:
 
 def _analyze(
     video: Path, flags: argparse.Namespace, transport: TransportOptions, colors: Mapping[str, Rgb]
-) -> LabelStatistics:
+) -> VideoStatistics:
     names = read_label_names(flags.labels) if flags.labels else None
     classifier = read(ClassifierOptions, vars(flags))
     sinks: list[Any] = []
     if flags.out is not None:
         sinks = [flags.out / f"{video.stem}.mp4", LabelsSink(flags.out / f"{video.stem}.labels.jsonl")]
-    statistics = LabelStatistics()
+    statistics = VideoStatistics()
     client = StreamClient(
         video,
         sinks,
@@ -148,9 +148,16 @@ def _labelled(result: Result, colors: Mapping[str, Rgb]) -> Image:
     return result.image if label is None else draw_label(result.image, label, colors.get(label.name.lower(), WHITE))
 
 
-def _table(statistics: LabelStatistics) -> str:
+def _table(statistics: VideoStatistics) -> str:
     header = ("label", "frames", "share", "first s", "last s", "longest s")
-    rows = [
+    if not statistics.persons:
+        return table(header, _rows(statistics.whole))
+    rows = [(str(number), *row) for number, each in sorted(statistics.persons.items()) for row in _rows(each)]
+    return table(("person", *header), rows)
+
+
+def _rows(statistics: LabelStatistics) -> list[tuple[str, ...]]:
+    return [
         (
             each.label,
             str(each.frames),
@@ -161,7 +168,6 @@ def _table(statistics: LabelStatistics) -> str:
         )
         for each in statistics.shares()
     ]
-    return table(header, rows)
 
 
 def _colors(text: str) -> Mapping[str, Rgb]:
