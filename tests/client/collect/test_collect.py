@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from stream_client.collect.strategies import Disagreement, Motion, NewPose, Rand
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Detections, Frame, Image, Label, Landmarks
 from stream_client.testing import FakeTransport
+from stream_client.training.material.search import SearchOptions, search
 from stream_client.transport.function import Outputs
 from tests.support.waiting import wait_until
 
@@ -174,6 +176,13 @@ def test_a_run_gives_a_data_set_that_a_coco_reader_loads(tmp_path: Path) -> None
         assert (tmp_path / image["file_name"]).stat().st_size
         assert image["reason"] == ["uncertain"]
     assert {image["label"] for image in reader.loadImgs(reader.getImgIds())} == {"up", "down"}
+
+
+def test_what_is_kept_is_material_of_a_training(tmp_path: Path) -> None:
+    collect(tmp_path / "data", "coco")
+    found = search([str(tmp_path / "data" / "images")], SearchOptions(tmp_path / "scratch"))
+    labels = Counter(span.label for clip in found.clips for span in clip.spans)
+    assert (labels, found.notes) == ({"up": 20, "down": 10}, [])
 
 
 def test_yolo_and_label_studio_have_the_same_boxes(tmp_path: Path) -> None:
