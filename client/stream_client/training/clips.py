@@ -1,5 +1,6 @@
 """Labeled clips and their landmarks."""
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -60,8 +61,8 @@ class LabelledClip:
 
 
 def one_line(label: str) -> str:
-    """The label on one line, as ``labels.txt`` needs it."""
-    return " ".join(label.split())
+    """The label on one line, as ``labels.txt`` needs it, and its letters composed: macOS's folders divide umlauts."""
+    return unicodedata.normalize("NFC", " ".join(label.split()))
 
 
 def chosen(spans: Sequence[Span], labels: Sequence[str] | None, where: Path) -> tuple[Span, ...]:

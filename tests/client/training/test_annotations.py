@@ -219,3 +219,132 @@ def test_tags_of_images_are_labels_of_photos(tmp_path: Path) -> None:
     _text(tmp_path / "tags.xml", '<annotations><image id="0" name="a.jpg"><tag label="up"/></image></annotations>')
     material = found(tmp_path, tmp_path)
     assert [(clip.path.name, clip.spans[0].label, clip.whole) for clip in material.clips] == [("a.jpg", "up", True)]
+
+
+def labels_of(folder: Path, tmp_path: Path, tier: str | None = None) -> list[tuple[str, list[Span]]]:
+    material = search([str(folder)], SearchOptions(tmp_path / "scratch", tier))
+    return [(clip.path.name, list(clip.spans)) for clip in material.clips]
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("/data/local-files/?d=videos/my-clip.mp4", "my-clip.mp4"),
+        ("/data/upload/3/a1b2c3d4-my_clip_1.mp4", "my clip (1).mp4"),
+        ("s3://bucket/videos/Clip.MP4", "clip.mp4"),
+    ],
+)
+def test_label_studios_names_lead_to_the_file(tmp_path: Path, written: str, name: str) -> None:
+    task = {"data": {"video": written}, "annotations": [{"result": [_seconds("walk")]}]}
+    _text(tmp_path / "export.json", json.dumps([task, {"data": {"text": "none"}, "annotations": []}]))
+    (tmp_path / name).touch()
+    assert labels_of(tmp_path, tmp_path) == [(name, [Span(0, 1, "walk")])]
+
+
+def test_a_name_with_a_dash_is_not_that_of_an_upload(tmp_path: Path) -> None:
+    task = {"data": {"video": "my-clip.mp4"}, "annotations": [{"result": [_seconds("walk")]}]}
+    _text(tmp_path / "export.json", json.dumps([task]))
+    (tmp_path / "clip.mp4").touch()
+    with pytest.raises(ConfigurationError, match=r"export\.json is about my-clip\.mp4"):
+        labels_of(tmp_path, tmp_path)
+
+
+def test_label_studios_choice_is_the_label_of_a_file_without_others(tmp_path: Path) -> None:
+    choice = {"value": {"choices": ["sharp"]}, "type": "choices"}
+    box = {"value": {"sequence": [], "labels": ["person"]}, "type": "videorectangle"}
+    tasks = [
+        {"data": {"video": "a.mp4"}, "annotations": [{"result": [choice, box]}]},
+        {"data": {"video": "b.mp4"}, "annotations": [{"result": [choice, _seconds("walk"), box]}]},
+    ]
+    _text(tmp_path / "export.json", json.dumps(tasks))
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).touch()
+    assert labels_of(tmp_path, tmp_path) == [
+        ("a.mp4", [Span(0, float("inf"), "sharp")]),
+        ("b.mp4", [Span(0, 1, "walk")]),
+    ]
+
+
+def _seconds(label: str) -> dict[str, object]:
+    return {"type": "labels", "value": {"start": 0, "end": 1, "labels": [label]}}
+
+
+def test_via_stores_no_choice_several_and_deleted_ones(tmp_path: Path) -> None:
+    content = json.loads(via(tmp_path).read_text())
+    content["attribute"]["1"]["options"]["1"] = "dance"
+    content["file"]["1"]["src"] = "blob:null/0a1b"
+    segment = {"vid": "1", "flg": 0, "xy": []}
+    for number, values in enumerate([{"1": ""}, {"1": "0,1"}, {"9": "0"}], 5):
+        content["metadata"][f"1_{number}"] = {**segment, "z": [number, number + 1], "av": values}
+    _text(tmp_path / "via_project.json", json.dumps(content))
+    (tmp_path / "clip.mp4").touch()
+    ((_, spans),) = labels_of(tmp_path, tmp_path)
+    assert spans == [*(Span(*span) for span in SPANS), Span(6, 7, "dance"), Span(6, 7, "walk")]
+
+
+def test_elans_video_may_stand_behind_its_sound_and_be_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "eaf").mkdir()
+    (tmp_path / "media").mkdir()
+    path = elan(tmp_path / "eaf")
+    media = '<MEDIA_DESCRIPTOR MIME_TYPE="audio/x-wav" MEDIA_URL="a.wav"/><MEDIA_DESCRIPTOR MIME_TYPE="video/mp4" '
+    text = path.read_text().replace("./clip.mp4", "../media/clip.mp4").replace("<MEDIA_DESCRIPTOR ", media)
+    _text(path, text)
+    (tmp_path / "media/clip.mp4").touch()
+    assert labels_of(tmp_path, tmp_path) == [("clip.mp4", [Span(*span) for span in SPANS])]
+    _text(path, text.replace('TIME_SLOT_ID="b1"', 'TIME_SLOT_ID="c1"'))
+    with pytest.raises(ConfigurationError, match="annotation 'i1' has no time slot 'b1'"):
+        read_annotation_file(path)
+    _text(path, text.replace("ALIGNABLE", "REF"))
+    with pytest.raises(ConfigurationError, match="has no tier 'action' with times: there are none"):
+        read_annotation_file(path, "action")
+
+
+def test_a_project_of_cvat_has_several_videos(tmp_path: Path) -> None:
+    tasks = "".join(f"<task><id>{n}</id><source>{n}.mp4</source></task>" for n in (3, 4))
+    tracks = "".join(
+        f'<track id="0" label="{label}" task_id="{n}"><box frame="0" outside="0"/><box frame="9" outside="0"/></track>'
+        for n, label in ((3, "walk"), (4, "dance"))
+    )
+    meta = f"<meta><project><tasks>{tasks}</tasks></project></meta>"
+    path = _text(tmp_path / "annotations.xml", f"<annotations>{meta}{tracks}</annotations>")
+    annotations = read_annotation_file(path)
+    assert annotations is not None
+    assert [(one.video, one.frames[0].label) for one in annotations] == [("3.mp4", "walk"), ("4.mp4", "dance")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "video;start;end;label\nclip.mp4;0,5;1,25;a b",
+        "Video\t Start\tEnd\tLabel\r\nclip.mp4\t0.5\t1.25\ta  b\r\n\t\t\t\r\n",
+        '\ufeff"video","start","end","label"\n"clip.mp4","00:00:00,500","00:00:01.250","a b"\n,,,\n',
+    ],
+)
+def test_spreadsheets_write_tables_in_their_own_ways(tmp_path: Path, text: str) -> None:
+    annotations = read_annotation_file(_text(tmp_path / "a.csv", text))
+    assert annotations is not None
+    assert [(one.video, one.spans) for one in annotations] == [("clip.mp4", (Span(0.5, 1.25, "a b"),))]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("c.mp4,2,1,a", "line 3: 'a' ends at 1 s, and starts at 2 s"),
+        ("c.mp4,1,2,", "line 3 has no label"),
+        ("c.mp4,1,2", "line 3 has 3 columns, the first line names 4"),
+        ("c.mp4,1,nan,a", "line 3: 'a' ends at nan s, and starts at 1 s"),
+    ],
+)
+def test_a_bad_line_of_a_table_of_labels_is_named(tmp_path: Path, row: str, message: str) -> None:
+    path = _text(tmp_path / "a.csv", f"video,start,end,label\nc.mp4,0,1,a\n{row}\n")
+    with pytest.raises(ConfigurationError, match=message):
+        read_annotation_file(path)
+    path.write_bytes("video,start,end,label\nc.mp4,0,1,Kniebeugen ü".encode("cp1252"))
+    with pytest.raises(ConfigurationError, match=r"a\.csv is not in UTF-8"):
+        read_annotation_file(path)
+
+
+def test_umlauts_of_macos_are_those_of_others(tmp_path: Path) -> None:
+    annotations = read_annotation_file(write_annotations(tmp_path / "a.json", [(0, 1, "u\u0308")]))
+    assert annotations is not None
+    assert annotations[0].spans[0].label == "\u00fc"

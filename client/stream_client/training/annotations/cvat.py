@@ -14,22 +14,33 @@ from stream_client.training.clips import Span
 
 def read(root: Element) -> list[Annotation]:
     """The labels of each video and image."""
-    meta = root.find("meta")
-    source = "" if meta is None else (meta.findtext(".//task/source") or meta.findtext(".//source") or "")
-    frames = [span for track in root.iter("track") for span in _track(track)]
+    sources = _sources(root)
+    only = next(iter(sources.values()), "")
     found = []
-    tagged: list[tuple[int, str]] = []
+    frames: dict[str, list[FrameSpan]] = {}
+    for track in root.iter("track"):
+        frames.setdefault(sources.get(track.get("task_id", ""), only), []).extend(_track(track))
+    tagged: dict[str, list[tuple[int, str]]] = {}
     for image in root.iter("image"):
         name = image.get("name", "")
+        source = sources.get(image.get("task_id", ""), only)
         labels = [tag.get("label", "") for tag in image.iter("tag")]
         if re.fullmatch(r"frame_\d+(\.\w+)?", name.rpartition("/")[2], re.IGNORECASE) and source:
-            tagged += [(int(image.get("id", "0")), label) for label in labels]
+            tagged.setdefault(source, []).extend((int(image.get("id", "0")), label) for label in labels)
         elif labels:
             found.append(Annotation(name, tuple(Span(0.0, float("inf"), label) for label in labels)))
-    frames += _runs(tagged)
-    if frames:
-        found.append(Annotation(source, frames=tuple(frames)))
-    return found
+    for source, tags in tagged.items():
+        frames.setdefault(source, []).extend(_runs(tags))
+    return found + [Annotation(source, frames=tuple(spans)) for source, spans in frames.items()]
+
+
+def _sources(root: Element) -> dict[str, str]:
+    """The file of each task, by the task's number. An export of a project has several tasks."""
+    meta = root.find("meta")
+    if meta is None:
+        return {}
+    tasks = {task.findtext("id") or "": task.findtext("source") or "" for task in meta.iter("task")}
+    return tasks if any(tasks.values()) else {"": meta.findtext(".//source") or ""}
 
 
 def _track(track: Element) -> Iterator[FrameSpan]:

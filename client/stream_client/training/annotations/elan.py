@@ -17,24 +17,29 @@ def read(root: Element, tier: str | None) -> list[Annotation]:
     tiers = {item.get("TIER_ID", ""): item.findall(".//ALIGNABLE_ANNOTATION") for item in root.iter("TIER")}
     filled = {name: items for name, items in tiers.items() if items}
     names = ", ".join(filled) or "none"
-    if tier is None and len(filled) != 1:
+    if tier is None and len(filled) > 1:
         raise ConfigurationError(f"the tiers with times are {names}: choose one", option="tier")
     if tier is not None and tier not in filled:
         raise ConfigurationError(f"it has no tier {tier!r} with times: there are {names}", option="tier")
-    header = root.find("HEADER")
-    media = None if header is None else header.find("MEDIA_DESCRIPTOR")
+    media = _video(root)
     origin = 0.0 if media is None else float(media.get("TIME_ORIGIN", "0")) / 1000
     times = _times(root)
-    spans = tuple(
-        Span(
-            times[item.get("TIME_SLOT_REF1", "")] + origin,
-            times[item.get("TIME_SLOT_REF2", "")] + origin,
-            item.findtext("ANNOTATION_VALUE") or "",
-        )
-        for item in (filled[tier] if tier is not None else next(iter(filled.values())))
-    )
+    items = filled[tier] if tier is not None else next(iter(filled.values()), [])
+    spans = []
+    for item in items:
+        ends = [item.get(name, "") for name in ("TIME_SLOT_REF1", "TIME_SLOT_REF2")]
+        if absent := [slot for slot in ends if slot not in times]:
+            raise ConfigurationError(f"annotation {item.get('ANNOTATION_ID', '')!r} has no time slot {absent[0]!r}")
+        start, end = (times[slot] + origin for slot in ends)
+        spans.append(Span(start, end, item.findtext("ANNOTATION_VALUE") or ""))
     video = "" if media is None else media.get("RELATIVE_MEDIA_URL") or media.get("MEDIA_URL") or ""
     return [Annotation(video, tuple(span for span in spans if span.label.strip()))]
+
+
+def _video(root: Element) -> Element | None:
+    """The first video of the file's media, or the first of any kind: many files name a sound first."""
+    media = root.findall("HEADER/MEDIA_DESCRIPTOR")
+    return next((one for one in media if one.get("MIME_TYPE", "").startswith("video")), next(iter(media), None))
 
 
 def _times(root: Element) -> dict[str, float]:

@@ -1,4 +1,5 @@
-"""Label Studio's JSON export: timeline labels of videos in frames, and labels of time series and audio in seconds.
+"""Label Studio's JSON export: timeline labels of videos in frames, labels of time series and audio in seconds, and
+choices for a whole file where it has no such labels.
 
 Source: https://labelstud.io/tags/timelinelabels (``ranges`` count frames from 1, both ends included) and
 https://labelstud.io/guide/export (JSON and JSON-MIN).
@@ -6,32 +7,38 @@ https://labelstud.io/guide/export (JSON and JSON-MIN).
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from stream_client.training.annotations.values import Annotation, FrameSpan
 from stream_client.training.clips import Span
 
 _LABELS = ("timelinelabels", "labels", "timeserieslabels")
+_LOCAL_FILES = "/data/local-files/"
+"""The address of a file that was not uploaded; the query names it."""
 
 
 def read(content: Any) -> list[Annotation] | None:
-    """The labels of each task; ``None`` where the content is of another format."""
-    if not isinstance(content, list) or not content or not all(isinstance(task, dict) for task in content):
+    """The labels of each task with a file; ``None`` where the content is of another format."""
+    if not isinstance(content, list) or not all(isinstance(task, dict) for task in content):
         return None
-    tasks = [(video, task) for task in content if (video := _video(task)) is not None]
-    return [_task(video, task) for video, task in tasks] if len(tasks) == len(content) else None
+    return [_task(video, task) for task in content if (video := _video(task)) is not None] or None
 
 
 def _task(video: str, task: Mapping[str, Any]) -> Annotation:
-    spans, frames = [], []
+    spans, frames, choices = [], [], []
     for value in _values(task):
+        choices += [str(choice) for choice in value.get("choices", ())]
         names = next((value[key] for key in _LABELS if key in value), None)
         for name in names or ():
             if "ranges" in value:
                 frames += [
-                    FrameSpan(int(part["start"]) - 1, int(part["end"]) - 1, str(name)) for part in value["ranges"]
+                    FrameSpan(max(0, int(part["start"]) - 1), int(part["end"]) - 1, str(name))
+                    for part in value["ranges"]
                 ]
             elif "start" in value and "end" in value:
                 spans.append(Span(float(value["start"]), float(value["end"]), str(name)))
+    if not spans and not frames:
+        spans = [Span(0.0, float("inf"), choice) for choice in choices]
     return Annotation(video, tuple(spans), tuple(frames))
 
 
@@ -51,4 +58,7 @@ def _video(task: Mapping[str, Any]) -> str | None:
     data = task.get("data", task)
     paths = [value for value in data.values() if isinstance(value, str) and "." in value.rpartition("/")[2]]
     named = [data[key] for key in ("video", "video_url", "audio", "csv") if isinstance(data.get(key), str)]
-    return next(iter([*named, *paths]), None)
+    video: str | None = next(iter([*named, *paths]), None)
+    if video is not None and _LOCAL_FILES in video:
+        return parse_qs(urlsplit(video).query).get("d", [video])[0]
+    return video

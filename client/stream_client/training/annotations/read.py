@@ -32,6 +32,8 @@ def read_annotation_file(path: Path, tier: str | None = None) -> list[Annotation
         found = reader(path, tier)
     except ConfigurationError as error:
         raise ConfigurationError(f"{path}: {error.message}", option=error.option) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not in UTF-8, as it has to be") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, SyntaxError) as error:
         raise ConfigurationError(f"cannot read annotations from {path}: {type(error).__name__}: {error}") from error
     return None if found is None else [_checked(annotation, path) for annotation in found]

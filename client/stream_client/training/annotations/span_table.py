@@ -1,6 +1,7 @@
 """A plain table: ``video,start,end,label``, with times in seconds or as hours:minutes:seconds.
 
-Beside a file of landmarks or a video of the same name the column ``video`` may be missing.
+Beside a file of landmarks or a video of the same name the column ``video`` may be missing. Semicolons and tabs divide
+columns as well as commas do, and a comma may stand for the decimal point.
 """
 
 import csv
@@ -17,27 +18,36 @@ def read(path: Path) -> list[Annotation] | None:
     """The labels of each video. ``None`` if the first line does not name the columns."""
     with path.open(newline="", encoding="utf-8-sig") as file:
         first = file.readline()
-        names = [name.strip().lower() for name in next(csv.reader([first]), [])]
+        delimiter = max(",;\t", key=first.count)
+        names = [name.strip().lower() for name in next(csv.reader([first], delimiter=delimiter), [])]
         if not set(names) >= _COLUMNS:
             return None
         found: dict[str, list[Span]] = {}
-        reader = csv.reader(file)
+        reader = csv.reader(file, delimiter=delimiter)
         for row in reader:
-            if not row:
+            if not any(cell.strip() for cell in row):
                 continue
             line = reader.line_num + 1
             if len(row) != len(names):
                 raise ConfigurationError(f"line {line} has {len(row)} columns, the first line names {len(names)}")
             cells = dict(zip(names, (cell.strip() for cell in row), strict=True))
-            span = Span(_seconds(cells["start"], line), _seconds(cells["end"], line), cells["label"])
-            found.setdefault(cells.get("video", ""), []).append(span)
+            found.setdefault(cells.get("video", ""), []).append(_span(cells, line))
     return [Annotation(video, tuple(spans)) for video, spans in found.items()]
+
+
+def _span(cells: dict[str, str], line: int) -> Span:
+    start, end, label = _seconds(cells["start"], line), _seconds(cells["end"], line), cells["label"]
+    if not label:
+        raise ConfigurationError(f"line {line} has no label")
+    if not 0 <= start < end:
+        raise ConfigurationError(f"line {line}: {label!r} ends at {end:g} s, and starts at {start:g} s")
+    return Span(start, end, label)
 
 
 def _seconds(text: str, line: int) -> float:
     seconds = 0.0
     try:
-        for part in text.split(":"):
+        for part in text.replace(",", ".").split(":"):
             seconds = 60 * seconds + float(part)
     except ValueError:
         raise ConfigurationError(f"line {line}: {text!r} is neither seconds nor hours:minutes:seconds") from None
