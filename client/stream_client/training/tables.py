@@ -97,7 +97,7 @@ def read_table(path: Path, names: Mapping[str, str] | None = None, group_by: str
         return trajectory_dataset(table, names or {})
     raise ConfigurationError(
         f"{path}: {counted(width, 'column')} are neither a pose (name, class, 33 x (x, y, z)) "
-        "nor a trajectory (class number, n x (dx, dy))",
+        "nor a trajectory (class number, n x (dx, dy)), and a table of labels begins with video,start,end,label",
         option="data",
     )
 

@@ -129,9 +129,85 @@ def test_a_url_is_downloaded(website: str, tmp_path: Path) -> None:
 
 def test_a_table_is_trained_on_alone(tmp_path: Path) -> None:
     touch(tmp_path, "data/jump/1.mp4")
-    (tmp_path / "data/poses.csv").write_text("a,b,1\n")
+    table = tmp_path / "data/poses.csv"
+    table.write_text("a,b,1\n")
     with pytest.raises(ConfigurationError, match="a table is trained on alone"):
-        found(tmp_path, str(tmp_path / "data"))
+        found(tmp_path, str(tmp_path / "data"), str(table))
+    with pytest.raises(ConfigurationError, match="a table is trained on alone"):
+        found(tmp_path, str(tmp_path / "data"), strict=True)
+
+
+def test_a_foreign_table_beside_clips_is_skipped(tmp_path: Path) -> None:
+    touch(tmp_path, "data/jump/1.mp4")
+    (tmp_path / "data/persons.csv").write_text("file,person\n1.mp4,anna\n")
+    material = found(tmp_path, str(tmp_path / "data"))
+    assert classes(material) == [("1.mp4", "jump", "")]
+    assert material.notes == [f"skipped: {tmp_path}/data/persons.csv does not begin with video,start,end,label"]
+
+
+def test_each_of_several_folders_of_clips_is_a_class(tmp_path: Path) -> None:
+    touch(tmp_path, "data/jump/1.mp4", "data/walk/2.jpg", "data/_background/3.mp4")
+    expected = [("3.mp4", "unknown", ""), ("1.mp4", "jump", ""), ("2.jpg", "walk", "")]
+    assert classes(found(tmp_path, str(tmp_path / "data/*"))) == expected
+    assert classes(found(tmp_path, str(tmp_path / "data/*/*"))) == expected
+    with pytest.raises(ConfigurationError, match=r"1\.mp4 has no labels"):
+        found(tmp_path, str(tmp_path / "data/jump"))
+
+
+def test_what_is_named_twice_is_taken_once(tmp_path: Path) -> None:
+    touch(tmp_path, "data/jump/anna/1.mp4", "data/walk/2.mp4")
+    material = found(tmp_path, str(tmp_path / "data/**"))
+    assert classes(material) == [("1.mp4", "jump", "anna"), ("2.mp4", "walk", "")]
+    assert not material.notes
+
+
+def zipped(path: Path, *names: str, content: bytes = b"") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, content)
+    return path
+
+
+def test_an_archive_may_be_a_class_or_be_in_one(tmp_path: Path) -> None:
+    jump = zipped(tmp_path / "data/jump.zip", "1.jpg")
+    walk = zipped(tmp_path / "data/walk.ZIP", "2.jpg")
+    expected = [("1.jpg", "jump", ""), ("2.jpg", "walk", "")]
+    assert classes(found(tmp_path, str(tmp_path / "data"))) == expected
+    assert classes(found(tmp_path, str(jump), str(walk))) == expected
+    zipped(tmp_path / "other/jump/anna.zip", "1.mp4")
+    assert classes(found(tmp_path, str(tmp_path / "other"))) == [("1.mp4", "jump", "anna")]
+
+
+def test_a_broken_archive_among_clips_is_skipped(tmp_path: Path) -> None:
+    root = touch(tmp_path / "data", "jump/1.mp4", "old.zip")
+    material = found(tmp_path, str(root))
+    assert classes(material) == [("1.mp4", "jump", "")]
+    assert material.notes == [f"skipped: cannot unpack {root}/old.zip: File is not a zip file"]
+    with pytest.raises(ConfigurationError, match="cannot unpack"):
+        found(tmp_path, str(root), strict=True)
+
+
+def test_archives_in_archives_have_an_end(tmp_path: Path) -> None:
+    content = b""
+    for _ in range(6):
+        content = zipped(tmp_path / "data.zip", "in.zip", content=content).read_bytes()
+    with pytest.raises(ConfigurationError, match=r"in\.zip is an archive in 3 others"):
+        found(tmp_path, str(tmp_path / "data.zip"))
+
+
+def test_a_link_to_a_folder_above_is_not_followed(tmp_path: Path) -> None:
+    root = touch(tmp_path / "data", "jump/1.mp4")
+    (root / "jump/up").symlink_to("..")
+    assert classes(found(tmp_path, str(root))) == [("1.mp4", "jump", "")]
+
+
+def test_models_among_the_data_are_none(tmp_path: Path) -> None:
+    root = touch(tmp_path / "data", "jump/1.jpg", *(f"models/1/{name}" for name in ("confusion.png", "labels.txt")))
+    touch(root, "models/1/schema.json")
+    material = found(tmp_path, str(root))
+    assert classes(material) == [("1.jpg", "jump", "")]
+    assert not material.notes
 
 
 def test_no_data_names_what_can_be_brought(tmp_path: Path) -> None:

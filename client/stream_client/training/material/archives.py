@@ -3,6 +3,7 @@
 import shutil
 import urllib.request
 import zipfile
+import zlib
 from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -50,6 +51,6 @@ def unpack(archive: Path, folder: Path) -> Path:
             if size > shutil.disk_usage(folder).free - _SPARE:
                 raise ConfigurationError(f"{archive} needs {size >> 20} MB, which are not free", option="data")
             content.extractall(folder)  # without absolute paths and without ..
-    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
         raise ConfigurationError(f"cannot unpack {archive}: {error}", option="data") from error
     return folder

@@ -1,5 +1,7 @@
 """The files that belong to an annotation, and the labels that belong to a file."""
 
+import os
+import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -22,15 +24,27 @@ def annotated_file(path: Path, annotation: Annotation) -> Path:
     named = Path(unquote(urlsplit(annotation.video.replace("\\", "/")).path))
     stem = path.name.rpartition(".")[0].removesuffix(".annotations").removesuffix(".labels")
     candidates = [path.parent / named.name, path.parent / str(named).lstrip("/")] if named.name else []
-    # Label Studio puts eight digits before the name of an uploaded file.
-    _, dash, rest = named.name.partition("-")
-    candidates += [path.parent / rest] if dash else []
+    candidates += _renamed(path.parent, named.name) if named.name else []
     candidates += sorted(path.parent.glob(f"{_escaped(stem)}.*"))
     for candidate in candidates:
         if candidate.is_file() and is_seen(candidate) and candidate != path:
-            return candidate
+            return Path(os.path.normpath(candidate))
     about = f"{named.name}, and neither that nor {stem}.*" if named.name else f"a file of its name, and no {stem}.*"
     raise SourceNotFoundError(f"{path} is about {about} is beside it")
+
+
+def _renamed(folder: Path, name: str) -> list[Path]:
+    """The files that were written in other letters, or that Label Studio has renamed: with eight digits before the
+    name, underscores for spaces, and no other signs."""
+    uploaded = re.sub(r"^[0-9a-f]{8}-", "", name)
+    files = sorted(path for path in folder.iterdir() if path.name.casefold() == name.casefold())
+    if uploaded != name:
+        files += sorted(path for path in folder.iterdir() if uploaded in (path.name, _uploaded(path.name)))
+    return files
+
+
+def _uploaded(name: str) -> str:
+    return re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_"))
 
 
 def annotation_beside(file: Path) -> Path | None:

@@ -1,6 +1,7 @@
 """Finds labeled clips, photos, landmarks and tables in what a user names."""
 
 import glob
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ from stream_client.util.wording import counted, listed
 
 BACKGROUND = "_background"
 """The folder of clips and photos that show none of the classes."""
+_DEEPEST = 3
+"""An archive may be in so many others."""
 _DESCRIPTIONS = ARCHIVE | {".json", ".eaf", ".xml", ".csv"}
 _WHOLE = (0.0, float("inf"))
 _FORMS = "name a folder with one folder of clips or photos a class, annotations, landmarks, a table, or a zip of these"
@@ -52,6 +55,15 @@ def search(names: Sequence[str], options: SearchOptions) -> Material:
     if not found.clips and not found.tables:
         why = f" ({'; '.join(found.notes[:5])})" if found.notes else ""
         raise ConfigurationError(f"{' '.join(names)} holds no labeled data: {_FORMS}{why}", option="data")
+    if found.clips and not options.strict:
+        # A table beside clips in a folder is about something else.
+        named = [table for table in found.tables if str(table) in names]
+        found.notes += [
+            f"skipped: {table} does not begin with video,start,end,label"
+            for table in found.tables
+            if table not in named
+        ]
+        found.tables = named
     if found.tables and (found.clips or len(found.tables) > 1):
         tables = listed([str(table) for table in found.tables])
         raise ConfigurationError(f"a table is trained on alone, not {tables} with other data", option="data")
@@ -65,6 +77,8 @@ class _Searcher:
         self._annotated: dict[Path, list[Span]] = {}
         self._folders: list[tuple[Path, str, str]] = []  # file, class, person or session
         self._alone: list[Path] = []
+        self._bare: dict[Path, list[Path]] = {}
+        """The clips and photos in each folder that holds nothing else to learn from."""
         self._foreign: list[str] = []
         self._count = 0
 
@@ -73,7 +87,7 @@ class _Searcher:
             self._add_path(download(name, self._next_folder()), name)
             return
         path = Path(name)
-        if path.exists():
+        if name and os.path.exists(name):
             self._add_path(path, name)
         elif glob.has_magic(name):
             matches = sorted(glob.glob(name, recursive=True))
@@ -92,7 +106,7 @@ class _Searcher:
         if path.is_dir():
             self._add_folder(path)
         elif path.suffix.lower() in ARCHIVE:
-            self._add_folder(_only_folder(unpack(path, self._next_folder())))
+            self._add_archive(path)
         elif not self._add_described(path) and is_seen(path):
             beside = annotation_beside(path)
             if beside is not None:
@@ -100,24 +114,64 @@ class _Searcher:
             elif is_recording(path):
                 self._alone.append(path)
             else:
-                self._folders.append((path, one_line(path.resolve().parent.name), ""))
+                self._folders.append((path, _class_of(path.resolve().parent.name), ""))
 
-    def _add_folder(self, root: Path) -> None:
-        for path in _files(root):
-            parts = path.relative_to(root).parts
+    def _add_archive(self, path: Path, within: tuple[str, ...] = (), depth: int = 0) -> None:
+        # The folder is called as the archive, which may be that of a class.
+        folder = _only_folder(unpack(path, self._next_folder() / path.stem))
+        self._add_folder(folder, within, depth)
+
+    def _add_archive_inside(self, path: Path, within: tuple[str, ...], depth: int) -> None:
+        try:
+            if depth >= _DEEPEST:
+                raise ConfigurationError(f"{path} is an archive in {depth} others", option="data")
+            self._add_archive(path, within, depth + 1)
+        except ConfigurationError as error:
+            if self._options.strict or error.option == "tier":
+                raise
+            self._found.notes.append(f"skipped: {error.message}")
+
+    def _add_folder(self, root: Path, within: tuple[str, ...] = (), depth: int = 0) -> None:
+        """``within`` are the names of a class's folder, and of those in it, which hold ``root``."""
+        alone: list[Path] = []
+        described = False
+        for path in self._files(root):
+            folders = (*within, *path.relative_to(root).parts[:-1])
             if path.suffix.lower() in ARCHIVE:
-                self._add_folder(_only_folder(unpack(path, self._next_folder())))
+                self._add_archive_inside(path, (*folders, path.stem) if folders else (), depth)
             elif self._add_described(path):
-                continue
+                described = True
             elif path.stem.endswith(".labels"):
                 continue  # read with the landmarks beside it
             elif not is_seen(path):
                 self._foreign.append(path.name)
-            elif len(parts) > 1:
-                label = UNKNOWN if parts[0] == BACKGROUND else one_line(parts[0])
-                self._folders.append((path, label, parts[1] if len(parts) > 2 else ""))
+            elif folders:
+                self._folders.append((path, _class_of(folders[0]), folders[1] if len(folders) > 1 else ""))
+                described = True
             else:
-                self._alone.append(path)
+                alone.append(path)
+        self._alone += alone
+        if not described:
+            self._bare[root] = [path for path in alone if not is_recording(path)]
+
+    def _files(self, root: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+        """The files below a folder, without hidden ones, those of macOS's archiver, and models that we wrote."""
+        try:
+            inside = sorted(root.iterdir())
+        except OSError as error:
+            if self._options.strict:
+                raise ConfigurationError(f"cannot read {root}: {error.strerror}", option="data") from error
+            self._found.notes.append(f"skipped: cannot read {root}: {error.strerror}")
+            return
+        for path in inside:
+            if path.name.startswith(".") or path.name == "__MACOSX":
+                continue
+            if path.is_dir():
+                # A link may lead to a folder above.
+                if path.resolve() not in (*above, root.resolve()) and not _is_model(path):
+                    yield from self._files(path, (*above, root.resolve()))
+            elif path.is_file():
+                yield path
 
     def _add_described(self, path: Path, only: Path | None = None) -> bool:
         """Take an annotation file or a table. Returns whether the file is one. ``only``: the labels of this file."""
@@ -133,6 +187,8 @@ class _Searcher:
                 self._found.tables.append(path)
                 return True
             return False
+        if not annotations:
+            self._found.notes.append(f"{path} has no label")
         for annotation in annotations:
             self._add_annotation(path, annotation, only)
         return True
@@ -155,14 +211,21 @@ class _Searcher:
     def finished(self) -> Material:
         """Everything, in a fixed order."""
         found = self._found
-        for path in self._alone:
-            spans = self._annotated.get(path) or self._labels_of(path)
-            if spans:
+        bare = [(root, paths) for root, paths in self._bare.items() if paths]
+        if len(bare) > 1:
+            self._folders += [(path, _class_of(root.resolve().name), "") for root, paths in bare for path in paths]
+        of_folders = {os.path.abspath(path): (path, label, group) for path, label, group in reversed(self._folders)}
+        for path in dict.fromkeys(self._alone):
+            if path in self._annotated or os.path.abspath(path) in of_folders:
+                continue
+            if spans := self._labels_of(path):
                 self._annotated[path] = list(spans)
-        for path, label, group in self._folders:
+        for path, label, group in reversed(of_folders.values()):
             if path not in self._annotated:
                 found.clips.append(LabelledClip(path, (Span(*_WHOLE, label),), whole=True, group=group))
         for path, spans in self._annotated.items():
+            if not spans:
+                continue  # a note names it
             whole = all((span.start, span.end) == _WHOLE for span in spans)
             found.clips.append(LabelledClip(path, tuple(sorted(spans, key=_order)), whole=whole))
         if self._foreign:
@@ -199,15 +262,13 @@ def _order(span: Span) -> tuple[float, str]:
     return span.start, span.label
 
 
-def _files(root: Path) -> Iterator[Path]:
-    """The files below a folder, without hidden ones and those of macOS's archiver."""
-    for path in sorted(root.iterdir()):
-        if path.name.startswith(".") or path.name == "__MACOSX":
-            continue
-        if path.is_dir():
-            yield from _files(path)
-        elif path.is_file():
-            yield path
+def _class_of(folder: str) -> str:
+    return UNKNOWN if folder == BACKGROUND else one_line(folder)
+
+
+def _is_model(folder: Path) -> bool:
+    """Whether a folder is a version that a training wrote: its picture is no photo of a class."""
+    return all((folder / name).is_file() for name in ("schema.json", "labels.txt"))
 
 
 def _only_folder(root: Path) -> Path:
