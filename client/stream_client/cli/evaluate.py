@@ -13,7 +13,7 @@ from stream_client.cli.parser import Parser
 from stream_client.cli.setting_flags import add_settings
 from stream_client.cli.status import status_of
 from stream_client.embedded import EmbeddedOptions
-from stream_client.errors import ConfigurationError
+from stream_client.errors import ConfigurationError, SourceError
 from stream_client.options import ClassifierOptions
 from stream_client.training.annotations import read_annotation_file
 from stream_client.training.clips import FindLandmarks, LabelledClip, chosen
@@ -62,6 +62,10 @@ def run(arguments: Sequence[str], *, find: FindLandmarks | None = None) -> dict[
     options = build_parser().parse_args(arguments)
     if len(options.video) > 1 and (options.annotations or options.timeline or options.agree_with):
         raise ConfigurationError("--annotations, --timeline and --agree_with are for a single video")
+    for name in ("report", "json", "timeline"):
+        target: Path | None = getattr(options, name)
+        if target is not None and not target.parent.is_dir():
+            raise ConfigurationError(f"cannot write {target}: it has no folder", option=name)
     model = TrainedModel.load(options.model, allow_pickle=options.allow_pickle)
     own = options.enter is None and options.exit is None
     decision = read(DecisionOptions, vars(options), labels=model.thresholds if own else {})
@@ -79,7 +83,16 @@ def run(arguments: Sequence[str], *, find: FindLandmarks | None = None) -> dict[
             title = f"{options.model.name} on {counted(len(clips), 'clip')}"
             text = evaluation_html(model, clips, finder, title, pictures=not options.no_pictures)
             write_evaluation(text, options.report)
-        results = {str(clip.path): _evaluate(clip, model, decision, finder, options) for clip in clips}
+        results = {}
+        for clip in clips:
+            try:
+                results[str(clip.path)] = _evaluate(clip, model, decision, finder, options)
+            except SourceError as error:
+                if len(clips) == 1:
+                    raise
+                print(f"note: skipped: {error.message}")
+    if not results:
+        raise ConfigurationError(f"{' '.join(options.video)}: no clip can be read")
     if options.json:
         try:
             options.json.write_text(json.dumps({name: asdict(result) for name, result in results.items()}, indent=2))

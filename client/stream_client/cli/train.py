@@ -15,6 +15,7 @@ from stream_client.cli.setting_flags import add_settings
 from stream_client.cli.status import status_of
 from stream_client.embedded import EmbeddedOptions
 from stream_client.errors import ConfigurationError
+from stream_client.training.configuration import read_configuration
 from stream_client.training.estimators import CANDIDATES
 from stream_client.training.load import landmarks_for, load_dataset, with_recordings
 from stream_client.training.report import class_table, comparison_table, confusion_table
@@ -106,6 +107,8 @@ def run(arguments: Sequence[str]) -> Training:
     # What can be known is checked before an hour of training.
     if options.keep is not None and options.keep < 1:
         raise ConfigurationError(f"at least 1 version is kept, not {options.keep}", option="keep")
+    if options.serve is not None:
+        read_configuration(options.serve)
     version = choose_version(options.out, options.version)
     clip_options = _clip_options(options)
     with (

@@ -4,8 +4,19 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from stream_client.errors import ConfigurationError
+
+
+def read_configuration(config: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The content of a configuration, and its models by name. Raises :class:`.ConfigurationError`."""
+    try:
+        content = json.loads(config.read_text(encoding="utf-8"))
+        entries = content.setdefault("model_config_list", [])
+        return content, {entry["config"]["name"]: entry["config"] for entry in entries}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigurationError(f"cannot read {config}: {type(error).__name__}: {error}", option="serve") from error
 
 
 def add_models(places: Mapping[str, Path], config: Path) -> list[str]:
@@ -13,12 +24,8 @@ def add_models(places: Mapping[str, Path], config: Path) -> list[str]:
 
     A name that is there gets the new directory. Raises :class:`.ConfigurationError`.
     """
-    try:
-        content = json.loads(config.read_text(encoding="utf-8"))
-        entries = content.setdefault("model_config_list", [])
-        by_name = {entry["config"]["name"]: entry["config"] for entry in entries}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigurationError(f"cannot read {config}: {type(error).__name__}: {error}", option="serve") from error
+    content, by_name = read_configuration(config)
+    entries = content["model_config_list"]
     for name, folder in places.items():
         base_path = _base_path(folder.resolve(), config.resolve().parent)
         if name in by_name:

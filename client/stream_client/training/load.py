@@ -45,7 +45,7 @@ def load_dataset(
         else:
             clips = [_renamed(clip, names or {}) for clip in material.clips]
             options, notes = _poses_or_windows(clips, options)
-            material.notes += notes
+            material.notes += [*notes, *_alike(clips)]
             if options.window is not None:
                 clips = [clip for clip in clips if not is_photo(clip.path)]
             finder = find or server
@@ -72,6 +72,17 @@ def with_recordings(find: FindLandmarks, space: str) -> FindLandmarks:
 def _renamed(clip: LabelledClip, names: Mapping[str, str]) -> LabelledClip:
     spans = tuple(replace(span, label=names.get(span.label, span.label)) for span in clip.spans)
     return replace(clip, spans=spans)
+
+
+def _alike(clips: Sequence[LabelledClip]) -> list[str]:
+    same: dict[str, set[str]] = {}
+    for label in {span.label for clip in clips for span in clip.spans}:
+        same.setdefault(label.casefold(), set()).add(label)
+    return [
+        f"{listed([repr(label) for label in sorted(labels)])} differ in capitals only, and are learned apart"
+        for labels in same.values()
+        if len(labels) > 1
+    ]
 
 
 def _poses_or_windows(clips: Sequence[LabelledClip], options: ClipOptions) -> tuple[ClipOptions, list[str]]:

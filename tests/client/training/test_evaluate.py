@@ -11,8 +11,8 @@ from stream_client.classify.models import schema_document
 from stream_client.classify.raw_pose import RawPose
 from stream_client.cli.command import main
 from stream_client.cli.evaluate import run
-from stream_client.errors import ConfigurationError
-from stream_client.training.clips import LabelledClip, Span
+from stream_client.errors import ConfigurationError, SourceCodecError
+from stream_client.training.clips import LabelledClip, Span, Track
 from stream_client.training.evaluate import TimelinePoint, agreement, compare, timeline_plot
 from stream_client.training.judged import evaluation_html, write_evaluation
 from tests.client.training.movements import waving, write_annotations
@@ -65,11 +65,7 @@ def test_a_model_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.Ca
     assert "no model directory" in capsys.readouterr().err
 
 
-def test_the_same_clip_in_another_form_is_compared_over_time(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_annotations(tmp_path / "clip.annotations.json", [(0.0, 2.0, "up")])
-    (tmp_path / "clip.mp4").touch()
+def model_of_one_label(tmp_path: Path) -> Path:
     schema = FeatureSchema((), (), (), (), (), coordinates=("left_wrist",))
     window = WindowSpec(length_ms=200, overlap_ms=100, rate=20, pooling=("mean",))
     (tmp_path / "model").mkdir()
@@ -77,12 +73,40 @@ def test_the_same_clip_in_another_form_is_compared_over_time(
     (tmp_path / "model" / "schema.json").write_text(schema_document(schema, window, ()))
     with (tmp_path / "model" / "model.pkl").open("wb") as file:
         pickle.dump(DummyClassifier(strategy="constant", constant="up").fit([[0.0]] * 2, ["up", "down"]), file)
-    arguments = [str(tmp_path / "model"), str(tmp_path / "clip.mp4"), "--allow_pickle"]
+    return tmp_path / "model"
+
+
+def test_the_same_clip_in_another_form_is_compared_over_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_annotations(tmp_path / "clip.annotations.json", [(0.0, 2.0, "up")])
+    (tmp_path / "clip.mp4").touch()
+    arguments = [str(model_of_one_label(tmp_path)), str(tmp_path / "clip.mp4"), "--allow_pickle"]
     with pytest.warns(RuntimeWarning, match="runs the code in it"):
         run([*arguments, "--agree_with", "half.mp4"], find=lambda path, every: waving("left"))
     assert "half.mp4: the same label for 100.0% of the time" in capsys.readouterr().out
     with pytest.raises(ConfigurationError, match="for a single video"):
         run([str(tmp_path / "model"), "one.mp4", "other.mp4", "--agree_with", "half.mp4"])
+
+
+def test_a_clip_that_cannot_be_read_does_not_end_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        path = tmp_path / "clips" / "up" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    def find(path: Path, every: int) -> Track:
+        if path.name == "a.mp4":
+            raise SourceCodecError(f"{path} is not a video")
+        return waving("left")
+
+    arguments = [str(model_of_one_label(tmp_path)), str(tmp_path / "clips"), "--allow_pickle"]
+    with pytest.warns(RuntimeWarning, match="runs the code in it"):
+        results = run(arguments, find=find)
+    assert [Path(name).name for name in results] == ["b.mp4"]
+    assert f"note: skipped: {tmp_path}/clips/up/a.mp4 is not a video" in capsys.readouterr().out
+    with pytest.raises(ConfigurationError, match=r"it has no folder \(report\)"):
+        run([*arguments, "--report", str(tmp_path / "absent" / "report.html")])
 
 
 @pytest.mark.parametrize("window", [None, WindowSpec(length_ms=200, overlap_ms=100, rate=20, pooling=("mean",))])

@@ -463,3 +463,21 @@ def test_the_shape_of_hands_is_learnt_on_request(clips: Path, tmp_path: Path, mo
     assert schema.hands == ("left_hand", "right_hand")
     with pytest.raises(ConfigurationError, match="--hands"):
         train_command.run([*arguments, "--hands", "--window_ms", "0"])
+
+
+def test_a_configuration_that_cannot_be_read_is_found_before_the_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["train", "--data", str(tmp_path / "absent"), "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--serve", str(tmp_path / "config.json")]) == 2
+    assert "config.json: FileNotFoundError" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_labels_that_differ_in_capitals_are_named(tmp_path: Path) -> None:
+    for name in ("Jump/1.mp4", "jump/2.mp4"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    options = ClipOptions(window=WindowSpec(300, 200), vary=False)
+    dataset = load_dataset(tmp_path, options, find=lambda path, every: waving("left", seconds=2))
+    assert "'Jump', 'jump' differ in capitals only, and are learned apart" in dataset.warnings
