@@ -9,13 +9,20 @@ class FrameSkipping:
     """Numbers of frames. 1 means every frame.
 
     The detection of a lost part runs every ``search`` frames. The landmark network of a followed hand runs every
-    ``update`` frames; in between, the hand's landmarks move with the pose. A followed part is detected again at every
+    ``update`` frames; in between, the hand's landmarks move with the pose. A hand whose presence, 0…1, is below
+    ``clear`` may be about to leave, so the network runs in the next frame. A followed part is detected again at every
     ``confirm``-th run of its landmark network.
     """
 
     confirm: int = 1
     search: int = 1
     update: int = 1
+    clear: float = 0.95
+
+    @property
+    def absence_runs(self) -> int:
+        """How many runs must all have found a part absent before frames are skipped."""
+        return ABSENCE_RUNS if self.update == 1 else ABSENCE_RUNS_OF_FAST
 
 
 EVERY_FRAME = FrameSkipping()
@@ -31,16 +38,18 @@ presence, this number of frames is skipped. A part that appears in between is fo
 0.4 % of frames. Where the part is mostly absent this saves a quarter to half of the runs (benchmarks/README.md)."""
 
 ABSENCE_RUNS = 8
+ABSENCE_RUNS_OF_FAST = 2
+"""The same where hands skip frames anyway."""
 
-FAST = FrameSkipping(confirm=3, search=3, update=2)
+FAST = FrameSkipping(update=2)
 """Less exact for hands, and where hands and face come and go (benchmarks/README.md)."""
 
 
 class Absence:
     """Decides how many frames to skip for a part that is clearly absent."""
 
-    def __init__(self) -> None:
-        self._presences: deque[float] = deque(maxlen=ABSENCE_RUNS)
+    def __init__(self, runs: int) -> None:
+        self._presences: deque[float] = deque(maxlen=runs)
 
     def forget(self) -> None:
         """Start again: the pose says that the part cannot be seen, so no network ran for it."""
@@ -49,7 +58,7 @@ class Absence:
     def skip_after(self, presence: float) -> int:
         """The number of frames to skip after a run that gave ``presence``, 0…1."""
         self._presences.append(presence)
-        if len(self._presences) < ABSENCE_RUNS:
+        if len(self._presences) < (self._presences.maxlen or 0):
             return 0
         highest = max(self._presences)
         return next((frames for limit, frames in CLEARLY_ABSENT if highest < limit), 0)
@@ -60,7 +69,7 @@ class Schedule:
 
     def __init__(self, skipping: FrameSkipping) -> None:
         self._skipping = skipping
-        self._absence = Absence()
+        self._absence = Absence(skipping.absence_runs)
         self._followed = False
         self._left = 0
 

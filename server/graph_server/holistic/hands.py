@@ -56,7 +56,8 @@ class HandTracker:
     ) -> None:
         self._hand = hand
         self._schedule = Schedule(skipping)
-        self._update = skipping.update
+        self._update, self._clear = skipping.update, skipping.clear
+        self._presence = 0.0
         self._carried = 0
         self._place: Landmarks = np.zeros(2, np.float32)
         self._recrop = Network(recrop_model, ("output_crop",))
@@ -70,7 +71,8 @@ class HandTracker:
             self._schedule.restart()
             return None
         last_place, self._place = self._place, self._hand.place(pose)
-        if self._previous is not None and self._carried + 1 < self._update:
+        clear = self._presence >= self._clear
+        if self._previous is not None and clear and self._carried + 1 < self._update:
             self._carried += 1
             self._previous = _moved(self._previous, self._place - last_place)
             return self._previous
@@ -105,7 +107,8 @@ class HandTracker:
             return None
         crop(image, padded(region, size, (_HAND_SIDE, _HAND_SIDE))[0], self._landmark.pixels)
         tensor, (presence,) = self._landmark.run()
-        self._schedule.ran(float(presence[0]))
+        self._presence = float(presence[0])
+        self._schedule.ran(self._presence)
         if not (presence[0] >= 0.5 and np.isfinite(tensor).all()):
             return None
         landmarks = np.zeros((_POINTS, 5), np.float32)

@@ -149,10 +149,10 @@ class Model:
     def run(self, request: ov.InferRequest, inputs: Mapping[str, Any] | None = None) -> None:
         """Run one of the requests above, whose inputs are set or given, and report it."""
         if not self.metrics.served:
-            request.infer(inputs)
+            request.infer(inputs, share_outputs=True)  # else it copies outputs that nobody takes
             return
         with self.metrics.inferring():
-            request.infer(inputs)
+            request.infer(inputs, share_outputs=True)
 
     def infer(self, inputs: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
         """Run the model as it is; safe from several threads. Raises :class:`GraphServerError`.
@@ -163,7 +163,7 @@ class Model:
         begun = time.perf_counter()
         with requests.take() as request, self.metrics.inferring(time.perf_counter() - begun):
             try:
-                request.infer({name: _given(value) for name, value in inputs.items()})
+                request.infer({name: _given(value) for name, value in inputs.items()}, share_outputs=True)
                 return {info.name: _taken(request.get_output_tensor(index)) for index, info in enumerate(self.outputs)}
             except RuntimeError as error:
                 raise GraphServerError(f"model {self.name}: {last_line(error)}") from error

@@ -170,7 +170,7 @@ def test_the_detection_of_a_trusted_part_is_skipped_until_it_is_lost() -> None:
 
 
 def test_frames_are_skipped_only_for_a_part_that_was_clearly_absent_for_long() -> None:
-    absence = Absence()
+    absence = Absence(ABSENCE_RUNS)
     assert [absence.skip_after(0.005) for _ in range(ABSENCE_RUNS)] == [0] * (ABSENCE_RUNS - 1) + [2]
     assert absence.skip_after(0.05) == 1
     assert absence.skip_after(0.3) == 0
@@ -211,7 +211,8 @@ def test_a_hand_moves_with_the_pose_in_a_skipped_frame(seen_hand: SeenHand) -> N
     poses = [pose_there.copy() for _ in range(3)]
     for pose, shift in zip(poses, (0.0, 0.01, 0.02), strict=True):
         pose[:, 0] += shift
-    tracker = HandTracker(hand, models.get("hand_recrop"), models.get("hand_landmark_full"), FrameSkipping(update=2))
+    skipping = FrameSkipping(update=2, clear=0.5)
+    tracker = HandTracker(hand, models.get("hand_recrop"), models.get("hand_landmark_full"), skipping)
     first, carried, seen = (tracker.process(image, pose) for pose in poses)
     assert first is not None
     assert carried is not None
@@ -220,6 +221,26 @@ def test_a_hand_moves_with_the_pose_in_a_skipped_frame(seen_hand: SeenHand) -> N
     # Only the pose and the carried landmarks moved, not the hand. The network finds the hand where it is.
     assert abs(seen - first)[:, 0].mean() < 0.005
     assert tracker.process(image, None) is None
+
+
+def test_a_hand_that_is_not_clearly_there_is_looked_at_in_the_next_frame(
+    seen_hand: SeenHand,
+) -> None:
+    models, image, pose, hand = seen_hand
+    skipping = FrameSkipping(update=2, clear=1.1)
+    tracker = HandTracker(hand, models.get("hand_recrop"), models.get("hand_landmark_full"), skipping)
+    assert tracker.process(image, pose) is not None
+    assert tracker.process(np.zeros_like(image), pose) is None  # carried, it would still be there
+
+
+def test_where_hands_skip_frames_an_absent_part_is_skipped_sooner() -> None:
+    schedule = Schedule(FrameSkipping(update=2))
+    looks = []
+    for _ in range(7):
+        looks.append(schedule.due(followed=False))
+        if looks[-1]:
+            schedule.ran(0.005)
+    assert looks == [True, True, False, False, True, False, False]
 
 
 def test_drawing_does_not_change_the_image_and_pads_rows_like_mediapipe() -> None:
