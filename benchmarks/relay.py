@@ -24,7 +24,7 @@ from typing import Any
 
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from tests.conftest import ROOT
-from tests.support.rtsp_server import RtspServer
+from tests.support.rtsp_server import SYSTEM_PYTHON, RtspServer
 
 CLIENT = [sys.executable, str(ROOT / "client" / "client.py")]
 WARM = 6
@@ -52,6 +52,19 @@ while True:
     index = max(index + 1, int((time.monotonic() - began) * rate))
 """
 
+GSTREAMER = """
+import sys, gi
+gi.require_version("Gst", "1.0")
+from gi.repository import Gst
+Gst.init(None)
+pipeline = Gst.parse_launch(sys.argv[1])
+if "k.sink_0" in sys.argv[1]:  # by itself it sends AAC as LATM
+    sound = pipeline.get_by_name("k").get_static_pad("sink_0")
+    sound.set_property("payloader", Gst.ElementFactory.make("rtpmp4gpay"))
+pipeline.set_state(Gst.State.PLAYING)
+pipeline.get_bus().timed_pop_filtered(Gst.CLOCK_TIME_NONE, Gst.MessageType.ERROR | Gst.MessageType.EOS)
+"""
+
 
 @contextmanager
 def running(command: Sequence[str]) -> Iterator[int]:
@@ -67,12 +80,12 @@ def running(command: Sequence[str]) -> Iterator[int]:
 def gstreamer(source: str, target: str, sound: bool) -> list[str]:
     """Its relay."""
     pipeline = f"rtspsrc name=s latency=0 protocols=tcp location={source} "
+    if sound:  # its sink announces what was linked last first, and the server wants the frames first
+        pipeline += "s. ! application/x-rtp,media=audio ! rtpmp4gdepay ! aacparse ! k.sink_0 "
     pipeline += "s. ! application/x-rtp,media=video ! rtph264depay ! avdec_h264 ! videoconvert "
     pipeline += "! x264enc tune=zerolatency speed-preset=veryfast key-int-max=30 ! h264parse ! k. "
-    if sound:
-        pipeline += "s. ! application/x-rtp,media=audio ! rtpmp4gdepay ! aacparse ! k. "
     pipeline += f"rtspclientsink name=k latency=0 protocols=tcp location={target}"
-    return ["gst-launch-1.0", "-q", *pipeline.split()]
+    return [SYSTEM_PYTHON, "-c", GSTREAMER, pipeline]
 
 
 def ffmpeg(source: str, target: str, *, tuned: bool) -> list[str]:

@@ -194,7 +194,7 @@ def measure_out(way: str, folder: Path, options: argparse.Namespace) -> Row:
         stack.enter_context(painter(sink, sent))
 
         def lost(numbers: Sequence[int]) -> int:
-            return len({number for number in sent if min(numbers) <= number <= max(numbers)} - set(numbers))
+            return len({number for number in sent.copy() if min(numbers) <= number <= max(numbers)} - set(numbers))
 
         return watch(f"{way} out", arrivals, end, lost, options)
 

@@ -46,11 +46,15 @@ class NarrowLink:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(self._target)
-            for each in (client, server):
-                # Small buffers, as the link has none of its own.
-                each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2 * self.PIECE)
-                each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * self.PIECE)
+            try:
+                server = socket.create_connection(self._target)
+                for each in (client, server):
+                    # Small buffers, as the link has none of its own.
+                    each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2 * self.PIECE)
+                    each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * self.PIECE)
+            except OSError:  # nobody is there any more
+                client.close()
+                continue
             self._sockets += [client, server]
             for source, sink in ((client, server), (server, client)):
                 thread = threading.Thread(target=self._pump, args=(source, sink))

@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
 from typing import Protocol
 
 from stream_client.frames import Stamps
@@ -14,6 +13,7 @@ from stream_client.monitoring.connections import Connections, ConnectionSummary
 from stream_client.monitoring.events import EventsSnapshot
 from stream_client.monitoring.histogram import Histogram, HistogramSnapshot
 from stream_client.monitoring.ledger import LedgerSnapshot
+from stream_client.monitoring.lines import LineCounts, LineSnapshot
 from stream_client.monitoring.observer import ConnectionState, FlowSnapshot, Observer
 from stream_client.monitoring.outputs import OutputSnapshot
 from stream_client.monitoring.stages import STAGES, stage_durations
@@ -25,26 +25,12 @@ CREDIBLE_CAMERA_LATENCY = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class LineSnapshot:
-    """The line to the server. Durations are in seconds.
-
-    ``round_trips`` and ``distance``: of light requests, all and the shortest (0 if unknown). ``free`` and ``loaded``:
-    of TCP's handshake, the shortest, and the median of those beside frames (0 if unknown).
-    """
-
-    round_trips: HistogramSnapshot
-    distance: float = 0.0
-    free: float = 0.0
-    loaded: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
 class StatisticsSnapshot:
     """A run so far. Durations are in seconds.
 
-    ``ledger`` has the counts of frames, ``outputs`` those at each output, ``events`` those of events. ``replicas`` is
-    empty with one server. ``share`` is the part of the server's recent time, 0…1, where streams share one.
-    ``stages``, ``sink_writes`` and ``sink_waits`` map names to histograms.
+    ``ledger`` has the counts of frames, ``outputs`` those at each output, ``events`` those of events. ``replicas`` and
+    ``lines``, by their addresses, are empty with one server. ``share`` is the part of the server's recent time, 0…1,
+    where streams share one. ``stages``, ``sink_writes`` and ``sink_waits`` map names to histograms.
     ``window_full`` is how long the window was full while a frame waited for it. ``shortest_round_trip`` is ``inf``
     before the first answer. ``camera_latency`` is from the camera's own capture time to delivery.
     ``elapsed`` is from the first frame to the last delivery.
@@ -66,6 +52,7 @@ class StatisticsSnapshot:
     bytes_sent: int
     bytes_received: int
     line: LineSnapshot
+    lines: Mapping[str, LineSnapshot]
     connections: Mapping[str, ConnectionSummary]
     flow: FlowSnapshot
     frame_rate: float
@@ -107,9 +94,8 @@ class Statistics(Observer):
         self._sink_writes: dict[str, Histogram] = {}
         self._sink_waits: dict[str, Histogram] = {}
         self._bytes_sent = self._bytes_received = 0
-        self._line = Histogram()
-        self._distance = self._free = math.inf
-        self._loaded: deque[float] = deque(maxlen=4096)
+        self._line = LineCounts()
+        self._lines: dict[str, LineCounts] = {}
         self._connections = Connections(clock)
         self._flow = FlowSnapshot(in_flight=0, window=0, queued=0)
         self._flow_since = math.nan
@@ -147,12 +133,8 @@ class Statistics(Observer):
                 events=events,
                 bytes_sent=self._bytes_sent,
                 bytes_received=self._bytes_received,
-                line=LineSnapshot(
-                    self._line.snapshot(),
-                    self._distance if math.isfinite(self._distance) else 0.0,
-                    self._free if math.isfinite(self._free) else 0.0,
-                    median(self._loaded) if self._loaded else 0.0,
-                ),
+                line=self._line.snapshot(),
+                lines={server: line.snapshot() for server, line in self._lines.items()},
                 connections=self._connections.snapshot(),
                 flow=replace(self._flow, sink_queues=dict(self._flow.sink_queues)),
                 frame_rate=self._frame_rate(now),
@@ -227,13 +209,12 @@ class Statistics(Observer):
             self._bytes_received += count
 
     def line_measured(self, sample: LineSample) -> None:
-        """Count requests by bucket. Handshakes after the first frame show what frames do to the line."""
+        """Count, for all servers together and for each of several."""
+        beside_frames = not math.isnan(self._first_entered)
         with self._lock:
-            self._line.observe(sample.request)
-            self._distance = min(self._distance, sample.request)  # nan is not less
-            self._free = min(self._free, sample.handshake)
-            if not math.isnan(self._first_entered) and not math.isnan(sample.handshake):
-                self._loaded.append(sample.handshake)
+            self._line.add(sample, beside_frames=beside_frames)
+            if sample.server:
+                self._lines.setdefault(sample.server, LineCounts()).add(sample, beside_frames=beside_frames)
 
     def sink_written(self, sink: str, waited: float, seconds: float) -> None:
         """Count both by bucket."""

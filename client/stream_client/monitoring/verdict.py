@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from stream_client.monitoring.outputs import OutputSnapshot
+from stream_client.monitoring.round_trips import Named, RoundTrips, answered, line_rate, round_trips
 from stream_client.monitoring.statistics import StatisticsSnapshot
 from stream_client.util.redact import redact
 
@@ -33,9 +34,6 @@ FEWEST_FRAMES = 5
 _SMALLEST_SIDE = 320
 _LARGE_SIDE = 640
 _LEAST_SIDE = 160
-_LINE_WAIT = 0.005
-"""Seconds that a handshake waits on a full line."""
-_LINE_RATIO = 4.0
 _Cause: TypeAlias = tuple[str, str | None, object]
 """Words with a remedy, the option that it speaks of, and a value for it."""
 
@@ -69,7 +67,7 @@ class Verdict:
 
 def verdict(run: StatisticsSnapshot, conditions: Conditions) -> Verdict | None:
     """The verdict, or ``None`` for a run of too few frames to judge by."""
-    if _answered(run) < FEWEST_FRAMES or not run.elapsed or not run.latency.total:
+    if answered(run) < FEWEST_FRAMES or not run.elapsed or not run.latency.total:
         return None
     return _damage(run, conditions) or _thin_line(run) or _busiest(run, conditions) or _largest(run, conditions)
 
@@ -84,11 +82,6 @@ def _thin_line(run: StatisticsSnapshot) -> Verdict | None:
     sentence = f"the line to {redact(name)} carries {carries:.0f} kbit/s and the frames want {wanted:.0f}: "
     remedy = "use a faster line, send smaller or fewer frames, or accept a lower quality"
     return Verdict("line", share, sentence + remedy, "quality")
-
-
-def _answered(run: StatisticsSnapshot) -> int:
-    """Frames with a result, whether an output took it or not."""
-    return run.ledger.delivered + run.ledger.dropped.get("no_output", 0)
 
 
 def _damage(run: StatisticsSnapshot, conditions: Conditions) -> Verdict | None:
@@ -121,8 +114,8 @@ def _busiest(run: StatisticsSnapshot, conditions: Conditions) -> Verdict | None:
             f"{share:.0%} of the time is writing to {redact(slowest)}: "
             "give it fewer pixels, a faster encoder or disk, or lighter code",
         )
-    mean = run.stages["round_trip"].total / _answered(run)
-    on_line = _on_line(run, conditions) / _answered(run)
+    mean = run.stages["round_trip"].total / answered(run)
+    on_line = round_trips(run, conditions.upload_rate).seconds["server_line"] / answered(run)
     if not conditions.adaptive and mean < UNQUEUED * run.shortest_round_trip and on_line < mean / 2:
         frames = "frame" if run.flow.window == 1 else "frames"
         return Verdict(
@@ -137,7 +130,7 @@ def _busiest(run: StatisticsSnapshot, conditions: Conditions) -> Verdict | None:
 
 
 def _source(run: StatisticsSnapshot, conditions: Conditions, share: float) -> str:
-    rate = _answered(run) / run.elapsed
+    rate = answered(run) / run.elapsed
     sentence = f"{share:.0%} of the time is waiting for the source, which gives {rate:.1f} frames/s: "
     if conditions.live:
         return sentence + "everything else keeps up"
@@ -147,11 +140,11 @@ def _source(run: StatisticsSnapshot, conditions: Conditions, share: float) -> st
 def _largest(run: StatisticsSnapshot, conditions: Conditions) -> Verdict:
     total = run.latency.total
     seconds = {stage: histogram.total for stage, histogram in run.stages.items()}
-    distance, line = _distance(run), _on_line(run, conditions)
+    trips = round_trips(run, conditions.upload_rate)
     accounts: dict[Culprit, float] = {
-        "server": seconds["round_trip"] - distance - line,
-        "server_line": line,
-        "distance": distance,
+        "server": trips.seconds["server"],
+        "server_line": trips.seconds["server_line"],
+        "distance": trips.seconds["distance"],
         "frame_size": seconds["capture"] + seconds["convert"] + seconds["serialise"] + seconds["deserialise"],
         "sink": seconds["dispatch"],
         "postprocess": seconds["postprocess"],
@@ -161,54 +154,36 @@ def _largest(run: StatisticsSnapshot, conditions: Conditions) -> Verdict:
     waiting = seconds["queue"] / max(sum(accounts.values()), 1e-9)
     culprit = max(accounts, key=accounts.__getitem__)
     share = min(1.0, accounts[culprit] * (1 + waiting) / total)
-    cause, option, value = _cause(culprit, run, conditions, seconds)
+    cause, option, value = _cause(culprit, run, conditions, seconds, trips)
     return Verdict(culprit, share, f"{share:.0%} of the latency is {cause}", option, value)
 
 
-def _distance(run: StatisticsSnapshot) -> float:
-    """Seconds to the server and back of all frames, had they no size."""
-    return min(run.stages["round_trip"].total, _answered(run) * run.line.distance)
-
-
-def _on_line(run: StatisticsSnapshot, conditions: Conditions) -> float:
-    """Seconds that all frames and answers took on the line, beyond the distance."""
-    total = run.stages["round_trip"].total
-    return min(total - _distance(run), total * _moving(run, conditions))
-
-
-def _line_is_full(run: StatisticsSnapshot) -> bool:
-    """Whether TCP's handshake waits beside frames."""
-    line = run.line
-    return line.loaded - line.free >= _LINE_WAIT and line.loaded >= _LINE_RATIO * line.free
-
-
-def _line_rate(run: StatisticsSnapshot) -> float:
-    """Bytes a second that the line carried, in its busier direction."""
-    return max(run.bytes_sent, run.bytes_received) / run.elapsed
-
-
-def _moving(run: StatisticsSnapshot, conditions: Conditions) -> float:
-    """The share of the round trip, 0…1, that moves bytes: the best that was seen of both is compared.
-
-    A full line carries what it can. Of another one only the transport knows the rate.
-    """
-    rate = _line_rate(run) if _line_is_full(run) else conditions.upload_rate
-    if not rate or math.isinf(run.shortest_round_trip) or not run.shortest_round_trip:
-        return 0.0
-    bytes_a_frame = (run.bytes_sent + run.bytes_received) / _answered(run)
-    return min(1.0, bytes_a_frame / rate / run.shortest_round_trip)
-
-
-def _cause(culprit: Culprit, run: StatisticsSnapshot, conditions: Conditions, seconds: dict[str, float]) -> _Cause:
+def _cause(
+    culprit: Culprit,
+    run: StatisticsSnapshot,
+    conditions: Conditions,
+    seconds: dict[str, float],
+    trips: RoundTrips,
+) -> _Cause:
     if culprit == "server":
+        slow = trips.worst.get("server")
+        if slow is not None and slow.is_slower:
+            return (
+                f"the server {slow.address}, which takes {1000 * slow.service:.0f} ms for a frame and the others "
+                f"{1000 * slow.elsewhere:.0f}: look at that one, or leave it out",
+                "grpc_address",
+                None,
+            )
         side = _half(conditions)
         remedy = "the server: add replicas or a smaller model"
         return (f"{remedy}, or send smaller frames", "max_side", side) if side >= _LARGE_SIDE else (remedy, None, None)
     if culprit == "server_line":
-        return _line(run, conditions)
+        return _line(run, conditions, trips.worst.get("server_line"))
     if culprit == "distance":
+        far = trips.worst.get("distance")
+        distance, name = (run.line.distance, "the server") if far is None else (far.distance, far.address)
         return (
-            f"distance: a request without a frame takes {1000 * run.line.distance:.0f} ms to the server and back; "
+            f"distance: a request without a frame takes {1000 * distance:.0f} ms to {name} and back; "
             "take a server that is nearer",
             None,
             None,
@@ -230,10 +205,13 @@ def _cause(culprit: Culprit, run: StatisticsSnapshot, conditions: Conditions, se
     return "waiting for labels or for earlier frames: wait for a shorter time", "join_timeout", None
 
 
-def _line(run: StatisticsSnapshot, conditions: Conditions) -> _Cause:
-    """What the line carries, and what frames of a live source want."""
-    carried = _line_rate(run)
-    wanted = carried * run.ledger.entered / _answered(run) if conditions.live else 0.0
+def _line(run: StatisticsSnapshot, conditions: Conditions, thin: Named | None) -> _Cause:
+    """What the line carries, and what frames of a live source want. ``thin`` is that of one of several servers."""
+    if thin is not None:
+        cause = f"the line to {thin.address}, which carries {_megabits(thin.rate)} Mbit/s"
+        return f"{cause}: send smaller frames, or leave that server out", "max_side", _half(conditions)
+    carried = line_rate(run)
+    wanted = carried * run.ledger.entered / answered(run) if conditions.live else 0.0
     cause = f"the line to the server, which carries {_megabits(carried)} Mbit/s"
     side = _half(conditions)
     if wanted > carried:

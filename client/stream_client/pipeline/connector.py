@@ -8,6 +8,7 @@ from stream_client.embedded import EmbeddedServer
 from stream_client.pipeline.credits import StreamCredits
 from stream_client.pipeline.embedded_transport import EmbeddedTransport
 from stream_client.pipeline.shared_servers import SharedServers
+from stream_client.replicas.lines import ReplicaLines
 from stream_client.replicas.pool import Replicas
 from stream_client.replicas.session import connect_replicas
 from stream_client.replicas.snapshot import ReplicaSnapshot
@@ -57,11 +58,11 @@ class Connector:
     def _channels(self) -> Channels:
         return OWN_CHANNELS if self.shared is None else self.shared.channels
 
-    def line_probe(self, report: Callable[[LineSample], None]) -> LineProbe | None:
-        """Measures the line to a server at its other end. ``None`` for one that the run starts, or has no address, and
-        for several.
-        """
-        if self.embedded is not None or self.watch is not None or isinstance(self.transport, Session):
+    def line_probe(self, report: Callable[[LineSample], None]) -> LineProbe | ReplicaLines | None:
+        """Measures the lines to servers elsewhere. ``None`` for one that the run starts, or has no address."""
+        if self.watch is not None:
+            return ReplicaLines(self.watch.replicas, report)
+        if self.embedded is not None or isinstance(self.transport, Session):
             return None
         if self.transport.address.startswith("unix:"):
             return None

@@ -14,6 +14,7 @@ from stream_client.pipeline.dispatcher import Dispatcher
 from stream_client.pipeline.exchange import Exchange
 from stream_client.pipeline.reader import Reader
 from stream_client.pipeline.sender import Sender
+from stream_client.replicas.lines import ReplicaLines
 from stream_client.transport.line import LineProbe
 from stream_client.transport.session import Session
 from stream_client.util.owned_thread import OwnedThread
@@ -23,7 +24,7 @@ class Run:
     """Reader, sender and dispatcher around one exchange, all of them open.
 
     ``time_limit``: seconds after which nothing more is read, 0 for none. ``stop_timeout``: how long a stopped run
-    waits for answers. ``probe`` measures the line to the server.
+    waits for answers. ``probe`` measures the lines to servers.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Run:
         time_limit: float,
         stop_timeout: float,
         damaged: DamagePolicy = "pass",
-        probe: LineProbe | None = None,
+        probe: LineProbe | ReplicaLines | None = None,
     ) -> None:
         self.info = info
         self.session = session

@@ -29,11 +29,13 @@ class LineSample:
     """Seconds to the server and back, ``nan`` if unknown.
 
     ``request``: of a light request. ``handshake``: of TCP's handshake, as the system measures it: a full line makes it
-    longer, a busy server does not. A proxy on the way answers it in the server's place.
+    longer, a busy server does not. A proxy on the way answers it in the server's place. ``server`` is the address of
+    one of several.
     """
 
     request: float = math.nan
     handshake: float = math.nan
+    server: str = ""
 
 
 UNKNOWN_LINE = LineSample()

@@ -15,12 +15,14 @@ from stream_client.cli.command import main
 from stream_client.frames import Stamps
 from stream_client.monitoring.histogram import HistogramSnapshot
 from stream_client.monitoring.ledger import LedgerSnapshot
+from stream_client.monitoring.lines import LineSnapshot
 from stream_client.monitoring.outputs import OutputSnapshot
 from stream_client.monitoring.stages import STAGES
-from stream_client.monitoring.statistics import LineSnapshot, Statistics, StatisticsSnapshot
+from stream_client.monitoring.statistics import Statistics, StatisticsSnapshot
 from stream_client.monitoring.verdict import Conditions, Verdict, verdict
+from stream_client.replicas.snapshot import ReplicaSnapshot
 from tests.support.kserve_server import ScriptedServer, answer, slow
-from tests.support.narrow_link import NarrowLink
+from tests.support.narrow_link import LongLink, NarrowLink
 from tests.support.video import picture
 
 
@@ -261,3 +263,48 @@ def test_a_line_that_was_the_limit_for_a_moment_is_not_named() -> None:
     found = verdict(run({"round_trip": 0.1}, outputs={"rtsp://host/x": short}), Conditions(640, 360, adaptive=True))
     assert found is not None
     assert found.culprit != "line"
+
+
+# --- several servers
+
+
+def of_several(near: ReplicaSnapshot, far: ReplicaSnapshot, **lines: LineSnapshot) -> Verdict:
+    """The verdict on ten frames of 0.1 s each, by two servers."""
+    counted = run({"round_trip": 0.1}, replicas=(near, far), lines=lines, bytes_sent=61_250_000, elapsed=10.0)
+    found = verdict(counted, Conditions(640, 480, adaptive=True))
+    assert found is not None
+    return found
+
+
+def used(address: str, seconds: float) -> ReplicaSnapshot:
+    return ReplicaSnapshot(address, "ready", answered=5, p50=seconds)
+
+
+def test_of_several_servers_the_far_one_is_named_as_distance() -> None:
+    found = of_several(used("a", 0.01), used("b", 0.19), a=line(0.001, 0.001), b=line(0.18, 0.001))
+    assert found.culprit == "distance"
+    assert found.sentence.endswith("takes 180 ms to b and back; take a server that is nearer")
+
+
+def test_of_several_servers_that_behind_a_full_line_is_named() -> None:
+    found = of_several(used("a", 0.01), used("b", 0.19), a=line(0.001, 0.001), b=line(0.001, 0.02))
+    assert found.culprit == "server_line"
+    assert "the line to b, which carries 24 Mbit/s: send smaller frames, or leave that server out" in found.sentence
+
+
+def test_of_several_servers_the_slow_one_is_named_and_equals_are_not() -> None:
+    free = {"a": line(0.001, 0.001), "b": line(0.001, 0.001)}
+    slow_one = of_several(used("a", 0.01), used("b", 0.19), **free)
+    equals = of_several(used("a", 0.1), used("b", 0.1), **free)
+    assert (slow_one.culprit, equals.culprit) == ("server", "server")
+    assert "the server b, which takes 190 ms for a frame and the others 10: look at that one" in slow_one.sentence
+    assert "add replicas or a smaller model" in equals.sentence
+
+
+@pytest.mark.parametrize("api", ["stream", "unary"])
+def test_a_run_with_two_servers_that_are_far_names_one_of_them(server: ScriptedServer, api: Any) -> None:
+    with ScriptedServer() as other, LongLink(server.address, 0.1) as far, LongLink(other.address, 0.15) as farther:
+        names = far.address, farther.address
+        found = judge(pictures(60, pause=0.05), ",".join(names), api=api, policy="latest")
+    assert found.culprit == "distance"
+    assert any(f"to {name} and back" in found.sentence for name in names)
