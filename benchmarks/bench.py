@@ -2,10 +2,10 @@
 
     python benchmarks/bench.py [--size short|full|nightly] [--only client holistic] [--history FILE]
 
-`short` takes about two minutes on two cores with nothing else to do, `full` a quarter of an hour, `nightly` an hour and
-more. A ratio is ours over a peer's in the same run; `no` marks one that misses its goal. The table also says how much
-of the processors other processes took: with more than a few percent it says little. What lacks something (the shared
-clips, a processor's feature) is named, with the reason. The exit status is 1 where a measurement failed. A part
+`short` takes about two minutes on two cores with nothing else to do, `full` less than half an hour, `nightly` an hour
+and more. A ratio is ours over a peer's in the same run; `no` marks one that misses its goal. The table also says
+how much of the processors other processes took: with more than a few percent it says little. What lacks something (the
+shared clips, a processor's feature) is named, with the reason. The exit status is 1 where a measurement failed. A part
 (`--only`) is printed and not kept.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from history import HISTORY, Run, append, heading, read, table
 from machine import Processors, commit, machine
-from suite import MEASUREMENTS, ROOT, SIZES, Failed, Measurement, Size, run
+from suite import MEASUREMENTS, ROOT, SIZES, Failed, Lacking, Measurement, Size, run
 
 
 def measured(chosen: Sequence[Measurement], size: Size) -> tuple[Run, bool]:
@@ -34,6 +34,9 @@ def measured(chosen: Sequence[Measurement], size: Size) -> tuple[Run, bool]:
         print(f"{measurement.name} …", file=sys.stderr, flush=True)
         try:
             found = run(measurement, measurement.arguments[size])["ratios"]
+        except Lacking as error:
+            missing[measurement.name] = str(error)
+            continue
         except Failed as error:
             missing[measurement.name], complete = str(error), False
             continue

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import ROOT
+from tests.support.needs import need
 from tests.support.ports import free_port
 from tests.support.rtsp_server import SCRIPT, SYSTEM_PYTHON
 from tests.support.thin_line import SERVER_ADDRESS, ThinLine
@@ -152,6 +153,7 @@ def main() -> None:
     parser.add_argument("--warm", type=int, default=15, help="seconds of sending before that")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    need(("ip", "tc", "ffmpeg"), root=True, elements=())
     rows = []
     print("share  way             kbit/s      sent    p50 ms    p99 ms  frames/s  unreadable")
 

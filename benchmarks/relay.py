@@ -24,6 +24,7 @@ from typing import Any
 
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from tests.conftest import ROOT
+from tests.support.needs import need
 from tests.support.rtsp_server import SYSTEM_PYTHON, RtspServer
 
 CLIENT = [sys.executable, str(ROOT / "client" / "client.py")]
@@ -152,6 +153,7 @@ def main() -> None:
     parser.add_argument("--sound", action="store_true", help="AAC beside the frames")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    need(("ffmpeg",), elements=("rtspclientsink", "x264enc", "avdec_h264", "rtpmp4gpay"))
     rows = []
     print("way               p50 ms    p99 ms  CPU %   read  lost")
     with tempfile.TemporaryDirectory() as folder:

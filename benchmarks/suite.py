@@ -12,9 +12,11 @@ from typing import Any, Literal
 
 Size = Literal["short", "full", "nightly"]
 SIZES: tuple[Size, ...] = ("short", "full", "nightly")
-"""Two minutes, a quarter of an hour, an hour; on two cores with nothing else to do."""
+"""Two minutes, less than half an hour, more than an hour; on two cores with nothing else to do."""
 ROOT = Path(__file__).resolve().parents[1]
 _TIMEOUT = 3600.0
+_LACKING = 77
+"""The exit status of a benchmark that this machine cannot run, as in tests/support/needs.py."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,18 @@ class Measurement:
     """Features of the processor, one of which it must have."""
 
 
+class Lacking(Exception):
+    """This machine cannot run a benchmark; the text says what it needs."""
+
+
 class Failed(Exception):
     """A benchmark ended without a report; the text is its last line."""
 
 
 def run(measurement: Measurement, arguments: tuple[str, ...], root: Path = ROOT) -> dict[str, Any]:
-    """The report of a benchmark of the checkout ``root``, run in a process of its own; raises :class:`Failed`.
+    """The report of a benchmark of the checkout ``root``, run in a process of its own.
+
+    Raises :class:`Failed`, and :class:`Lacking`.
 
     A benchmark may end with a status other than 0 and have a report: then it found what it must not.
     """
@@ -77,7 +85,7 @@ def run(measurement: Measurement, arguments: tuple[str, ...], root: Path = ROOT)
         )
         if not report.exists():
             lines = done.stdout.strip().splitlines() or [f"ended with status {done.returncode}"]
-            raise Failed(lines[-1])
+            raise (Lacking if done.returncode == _LACKING else Failed)(lines[-1])
         found: dict[str, Any] = json.loads(report.read_text())
         return found
 
@@ -208,6 +216,39 @@ MEASUREMENTS = (
         {"full": (), "nightly": ("--frames", "300")},
         (),
         "f32",
+    ),
+    Measurement(
+        "relay",
+        "relay",
+        "A relay by RTSP, 1280x720 at 30 frames/s",
+        "GStreamer, ffmpeg",
+        (
+            Ratio("p50_of_gstreamer", "p50, of GStreamer's without a model server", False, 0.8),
+            Ratio("p50_of_ffmpeg_tuned", "p50, of ffmpeg's, tuned", False, 0.5),
+            Ratio("cpu_of_gstreamer", "CPU, of GStreamer's", False, 1.2),
+        ),
+        {"full": ("--seconds", "10"), "nightly": ()},
+    ),
+    Measurement(
+        "live_lines",
+        "live_lines",
+        "Thin lines: age of what a viewer sees",
+        "a limit",
+        (
+            Ratio("p99_at_0.5_of_1_s", "p99 at half of what frames want, of 1 s", False, 1.0),
+            Ratio("p99_at_2_over_unlimited_of_0.1_s", "p99 at twice that over a free line's, of 0.1 s", False, 1.0),
+            Ratio("frames_at_0.5_of_15", "frames/s at half, of 15", True, 1.0),
+        ),
+        {"full": ("--seconds", "10", "--warm", "8", "--shares", "0.5", "2"), "nightly": ()},
+    ),
+    Measurement(
+        "outputs",
+        "outputs",
+        "RTSP, HLS and a file at once",
+        "RTSP alone",
+        (Ratio("cpu_of_three_outputs", "CPU a frame", False, 1.15),),
+        {"full": (), "nightly": ("--rounds", "9")},
+        (),
     ),
     Measurement(
         "scale",

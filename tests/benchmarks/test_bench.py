@@ -18,6 +18,9 @@ SHORT = ("client_overhead", "latency_under_load", "wire", "holistic_parity", "ho
 MEASURED = """
 import json, pathlib, sys
 value = json.loads(pathlib.Path("value.json").read_text())
+if value == 0:
+    print("it needs root")
+    sys.exit(77)
 if value is None:
     sys.exit("there is no server\\nno server on this port")
 ratios = {"throughput": value, "cpu": 1 / value, "sign_again": value, "not in the table": 9.0}
@@ -90,6 +93,13 @@ def test_what_fails_is_named_and_the_rest_is_measured(checkout: Path) -> None:
     assert "wire was not measured: no network" in done.stdout
     assert runs(checkout)[0]["missing"]["wire"] == "no network"
     assert "client" in runs(checkout)[0]["ratios"]
+
+
+def test_what_this_machine_cannot_run_is_named_and_is_no_failure(checkout: Path) -> None:
+    commit(checkout, 0)
+    done = call(checkout, "bench", "--size", "short", "--only", "client")
+    assert done.returncode == 0
+    assert "it needs root" in done.stdout
 
 
 def test_a_part_of_the_bench_is_not_kept(checkout: Path) -> None:
