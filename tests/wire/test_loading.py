@@ -36,7 +36,8 @@ def test_it_is_enabled_again_after_an_import_that_failed() -> None:
 
 def test_the_users_own_setting_for_idle_threads_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     name = "OPENBLAS_THREAD_TIMEOUT"
-    monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(name, "")  # so that its absence is put back, too
+    monkeypatch.delenv(name)
     let_idle_threads_sleep()
     assert os.environ[name] == "4"
     monkeypatch.setenv(name, "20")
