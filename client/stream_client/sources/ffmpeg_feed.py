@@ -22,6 +22,7 @@ from stream_client.util.container import (
     frame_count_of,
     frame_rate_of,
     has_flag,
+    is_of,
     microseconds,
     sound_of,
     video_of,
@@ -73,7 +74,7 @@ class FfmpegFeed:
         refusals = Refusals(self.live.name)
         captured, damage = _CaptureTimes(), Damage()
         for each, arrived in self._live_packets(container, stream):
-            if each.stream_index != stream.index:
+            if not is_of(each, stream):
                 sound = cast("av.Packet[av.AudioStream]", each)
                 if sound.pts is not None and sound.time_base is not None:
                     yield FeedSound(sound, round(sound.pts * sound.time_base * 1_000_000))

@@ -25,6 +25,14 @@ def video_of(container: av.container.InputContainer) -> av.VideoStream | None:
     return next(streams, None)
 
 
+def is_of(packet: "av.Packet[av.stream.Stream]", stream: av.stream.Stream) -> bool:
+    """Whether the packet is one of that stream.
+
+    PyAV's empty packet at the end, which makes a decoder give its last frames, has the index 0 whatever its stream.
+    """
+    return (packet.stream_index if packet.size else packet.stream.index) == stream.index
+
+
 def sound_of(container: av.container.InputContainer) -> SoundTrack | None:
     """The first audio stream of an open container, where it can be decoded."""
     streams = container.streams.audio
