@@ -6,6 +6,8 @@ import numpy.typing as npt
 
 _TOLERANCE = 0.03
 """Seconds that sound may be early or late before it is cut or filled. Recordings' timestamps are not exact."""
+_PACKED = "flt"
+"""One plane for all channels. PyAV reads beyond the planes of a frame that has eight or more."""
 
 
 class SampleLine:
@@ -18,6 +20,7 @@ class SampleLine:
     def __init__(self, rate: int, layout: str, *, start: float, silence: float) -> None:
         self._rate = rate
         self._layout = layout
+        self._channels = av.AudioLayout(layout).nb_channels
         self._start = round(start * rate)
         self._longest = silence * rate
         self._resampler: av.AudioResampler | None = None
@@ -27,7 +30,7 @@ class SampleLine:
     def place(self, time: float, frame: av.AudioFrame) -> list[av.AudioFrame]:
         """The frames that continue the line with ``frame``, which begins at ``time``, in seconds."""
         samples = self._resampled(frame)
-        if samples.shape[1] == 0:
+        if samples.shape[0] == 0:
             return []
         begin = round(time * self._rate)
         if self._position is None:
@@ -35,30 +38,28 @@ class SampleLine:
         frames = []
         gap = begin - self._position
         if gap < -_TOLERANCE * self._rate or begin < self._start:
-            samples = samples[:, -gap:]
+            samples = samples[-gap:]
         elif gap > self._longest:
             self._position = begin
         elif gap > _TOLERANCE * self._rate:
-            frames.append(self._frame(np.zeros((samples.shape[0], gap), np.float32)))
-        if samples.shape[1]:
+            frames.append(self._frame(np.zeros((gap, self._channels), np.float32)))
+        if samples.shape[0]:
             frames.append(self._frame(samples))
         return frames
 
     def _resampled(self, frame: av.AudioFrame) -> npt.NDArray[np.float32]:
-        """The frame's samples, float32 [channels, samples]."""
+        """The frame's samples, float32 [samples, channels]."""
         properties = (frame.format.name, frame.layout.name, frame.sample_rate)
         if self._resampler is None or properties != self._properties:
-            self._resampler = av.AudioResampler("fltp", self._layout, self._rate)
+            self._resampler = av.AudioResampler(_PACKED, self._layout, self._rate)
             self._properties = properties
-        copy = av.AudioFrame.from_ndarray(frame.to_ndarray(), format=frame.format.name, layout=frame.layout.name)
-        copy.sample_rate = frame.sample_rate
-        parts = [np.asarray(done.to_ndarray(), np.float32) for done in self._resampler.resample(copy)]
-        return np.concatenate(parts, axis=1) if parts else np.zeros((1, 0), np.float32)
+        done = [np.asarray(each.to_ndarray(), np.float32) for each in self._resampler.resample(frame)]
+        return np.concatenate([np.zeros((1, 0), np.float32), *done], axis=1).reshape(-1, self._channels)
 
     def _frame(self, samples: npt.NDArray[np.float32]) -> av.AudioFrame:
         assert self._position is not None
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=self._layout)
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format=_PACKED, layout=self._layout)
         frame.sample_rate = self._rate
         frame.pts = self._position
-        self._position += samples.shape[1]
+        self._position += samples.shape[0]
         return frame

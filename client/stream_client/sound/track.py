@@ -198,4 +198,4 @@ def _copy(packet: "av.Packet[av.AudioStream]") -> "av.Packet[av.AudioStream]":
 
 
 def _size(frame: av.AudioFrame) -> int:
-    return sum(plane.buffer_size for plane in frame.planes)
+    return frame.samples * frame.format.bytes * frame.layout.nb_channels
