@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import av
@@ -14,6 +14,9 @@ from stream_client.sources.pixel_bound import DECODER_OPTIONS
 from stream_client.sources.recording import rounded
 from stream_client.sources.timeline import Continuity
 from stream_client.util.container import has_flag, video_of
+
+_LOOK = 16
+"""Frames whose times have to rise: else packets have times that are not those of frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +31,20 @@ class KeyFrames:
 def key_frames(path: str | Path) -> KeyFrames | None:
     """The key frames of a file.
 
-    ``None`` where it has to be read from its start: its timestamps are missing, begin anew or repeat, as they may in a
-    transport stream, or it cannot be read at all.
+    ``None`` where it has to be read from its start: its timestamps are missing, begin anew, repeat or stand in
+    decoding order, as they may in a transport stream or an AVI, or it cannot be read at all.
     """
     try:
         with av.open(f"file:{path}", options=DECODER_OPTIONS) as container:
             stream = video_of(container)
             if stream is None or has_flag(container.format, Flags.ts_discont):
                 return None
-            first = next(container.decode(stream), None)
-            if first is None or first.pts is None:
+            shown = [frame.pts for frame in islice(container.decode(stream), _LOOK)]
+            first = shown[0] if shown else None
+            if first is None or any(a is None or b is None or b <= a for a, b in pairwise(shown)):
                 return None
             container.seek(0)
-            return _read(container, stream, first.pts)
+            return _read(container, stream, first)
     except (OSError, av.error.FFmpegError):
         return None
 

@@ -16,8 +16,8 @@ from stream_client.sources.damage import Damage
 from stream_client.sources.feed import FeedFrame
 from stream_client.sources.passing import AnnexB, Passing, held_by
 from stream_client.sources.pixel_bound import too_large
-from stream_client.sources.timeline import Continuity, MediaTimes
-from stream_client.util.container import frame_rate_of, has_flag
+from stream_client.sources.timeline import Continuity, MediaTimes, ShownStamps
+from stream_client.util.container import frame_rate_of, has_flag, is_of
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +59,8 @@ class Recording:
         self.period = round(1_000_000 / (frame_rate_of(self._stream) or _NOMINAL_RATE))
         """The usual time between two frames in µs."""
         self._times = MediaTimes(self.period, zero)
+        # AVI has no times of frames, and FFmpeg cannot tell those of B-frames.
+        self._stamps = ShownStamps(guessed=container.format.name == "avi")
         bases = {stream.index: stream.time_base or Fraction(1) for stream in container.streams}
         # A tick is unit/scale µs; whole numbers, since fractions take as long as decoding a small frame.
         self._ticks = {index: (1_000_000 * base.numerator, base.denominator) for index, base in bases.items()}
@@ -105,7 +107,7 @@ class Recording:
             streams.append(self._container.streams.audio[0])
         for packet in self._container.demux(streams):
             self._shift(packet)
-            if packet.stream_index == self._stream.index:
+            if is_of(packet, self._stream):
                 yield cast("av.Packet[av.VideoStream]", packet)
             elif packet.size:
                 self._waiting_sound.append(cast("av.Packet[av.AudioStream]", packet))
@@ -129,7 +131,7 @@ class Recording:
                 packet.pts += ticks
 
     def _placed(self, frame: av.VideoFrame, *, damaged: bool) -> FeedFrame:
-        return FeedFrame(frame, self._place(frame.pts if frame.pts is not None else frame.dts), damaged=damaged)
+        return FeedFrame(frame, self._place(self._stamps.choose(frame.pts, frame.dts)), damaged=damaged)
 
     def _place(self, stamp: int | None) -> int:
         """The time of the next frame in µs; ``stamp`` is in the stream's ticks."""

@@ -55,6 +55,33 @@ class Continuity:
         return step > 0 if video else step > -self.BACK
 
 
+class ShownStamps:
+    """Chooses the timestamp of each decoded frame: when it is shown, or when it was decoded.
+
+    Frames come in the order in which they are shown. Where their own times step back more often than the decoding
+    times, these are the better ones: the file has times of packets in place of those of frames. So do FFmpeg's own
+    programs. With ``guessed`` the times shown are FFmpeg's guesses from the start.
+    """
+
+    def __init__(self, *, guessed: bool = False) -> None:
+        self._faults = int(guessed)
+        self._decoding_faults = 0
+        self._last: int | None = None
+        self._last_decoding: int | None = None
+
+    def choose(self, shown: int | None, decoded: int | None) -> int | None:
+        """The timestamp of the next frame; ``None`` where none can be trusted."""
+        if decoded is None or (self._last_decoding is not None and decoded <= self._last_decoding):
+            self._decoding_faults += 1
+        if shown is None:
+            return decoded
+        if self._last is not None and shown <= self._last:
+            self._faults += 1
+        self._last = shown
+        self._last_decoding = decoded if decoded is not None else self._last_decoding
+        return shown if self._faults <= self._decoding_faults else decoded
+
+
 class MediaTimes:
     """Times of a recording's frames in microseconds: from 0, strictly increasing, whatever the timestamps.
 

@@ -11,7 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_client.sinks.video_file import FileSink
+from stream_client.sound.packets import SoundFeed, SoundPackets
+from stream_client.sound.rule import SoundRule
 from stream_client.sources.file import FileSource
+from stream_client.sources.key_frames import key_frames
 from stream_client.sources.timeline import Continuity, MediaTimes
 from tests.support.relay import relay
 from tests.support.video import read_back, write_video
@@ -180,3 +183,50 @@ def test_a_recording_that_was_cut_at_its_start_is_read(tmp_path: Path) -> None:
     times = relay(FileSource(tmp_path / "cut.ts"))
     assert len(times) >= 50
     assert all(0.01 < after - before < 0.1 for before, after in pairwise(times))
+
+
+PICTURES = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=2"]
+B_FRAMES = ["-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-b_strategy", "0"]
+
+
+def test_an_avi_with_b_frames_has_the_times_of_its_frames(tmp_path: Path) -> None:
+    path = tmp_path / "in.avi"
+    subprocess.run([*PICTURES, *B_FRAMES, path], check=True)
+    assert relay(FileSource(path)) == pytest.approx([number / 25 for number in range(50)])
+    assert key_frames(path) is None
+
+
+def test_timestamps_in_decoding_order_are_not_taken_for_those_of_frames(tmp_path: Path) -> None:
+    made, path = tmp_path / "made.mp4", tmp_path / "in.mkv"
+    subprocess.run([*PICTURES, *B_FRAMES, made], check=True)
+    subprocess.run(["ffmpeg", "-v", "error", "-i", made, "-c", "copy", "-bsf:v", "setts=pts=DTS", path], check=True)
+    times = relay(FileSource(path))
+    assert len(times) == 50
+    settled = times[4:]  # the first that step back show it
+    assert [after - before for before, after in pairwise(settled)] == pytest.approx([0.04] * (len(settled) - 1))
+    assert key_frames(path) is None
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_video_behind_the_sound_keeps_its_last_frames(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"in.{suffix}"
+    sound_first = ["-f", "lavfi", "-i", "sine=d=2", "-map", "1:a", "-map", "0:v", "-c:a", "aac"]
+    subprocess.run([*PICTURES, *sound_first, *B_FRAMES, path], check=True)
+    assert len(relay(FileSource(path))) == 50
+
+
+@pytest.mark.parametrize(("layout", "codec"), [("7.1", "aac"), ("7.1(wide)", "pcm_s24le")])
+def test_sound_of_many_channels_is_carried(tmp_path: Path, layout: str, codec: str) -> None:
+    made, path = write_video(tmp_path / "made.mp4", frames=50, rate=25), tmp_path / "in.mkv"
+    tone = ["-f", "lavfi", "-i", "sine=d=2", "-af", f"aformat=channel_layouts={layout}", "-c:v", "copy", "-c:a", codec]
+    subprocess.run(["ffmpeg", "-v", "error", "-i", made, *tone, path], check=True)
+    rule = SoundRule(frozenset(), "aac")
+    source = FileSource(path)
+    sound = source.open().sound
+    assert sound is not None
+    packets = SoundPackets(SoundFeed(sound, rule), 0.0)
+    while source.read() is not None:
+        pass
+    source.close()
+    found = [*packets.take(2.0), *packets.end()]
+    assert sum(packet.duration for packet in found) == pytest.approx(2, abs=0.1)
