@@ -1,17 +1,14 @@
 """nginx with its RTMP module, in a process of its own that can be killed and started again."""
 
-import shutil
-import socket
 import subprocess
 import time
 from pathlib import Path
-from types import TracebackType
 
 from tests.support.missing import missing
-from tests.support.ports import free_port
-from tests.support.waiting import wait_until
+from tests.support.server_process import ServerProcess
 
 _MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
+_PACKAGES = "nginx-light libnginx-mod-rtmp"
 _CONFIGURATION = """
 load_module {module};
 daemon off;
@@ -30,51 +27,23 @@ rtmp {{
 """
 
 
-class RtmpServer:
+class RtmpServer(ServerProcess):
     """Takes and plays streams at ``live/KEY``; nobody may publish at ``closed/KEY``."""
 
     def __init__(self, folder: Path) -> None:
-        if shutil.which("nginx") is None or not _MODULE.exists():
-            missing("nginx with RTMP", "apt-get install nginx-light libnginx-mod-rtmp")
-        self.port = free_port()
-        self._configuration = folder / "nginx.conf"
-        self._configuration.write_text(_CONFIGURATION.format(module=_MODULE, folder=folder, port=self.port))
-        self._process: subprocess.Popen[bytes] | None = None
+        if not _MODULE.exists():
+            missing("nginx with RTMP", f"apt-get install {_PACKAGES}")
+        configuration = folder / "nginx.conf"
+        super().__init__(["nginx", "-c", str(configuration)], _PACKAGES)
+        configuration.write_text(_CONFIGURATION.format(module=_MODULE, folder=folder, port=self.port))
 
     def url(self, path: str) -> str:
         """The address of ``path``."""
         return f"rtmp://127.0.0.1:{self.port}/{path}"
 
-    def start(self) -> None:
-        """Serve, at the same port as before."""
-        self._process = subprocess.Popen(
-            ["nginx", "-c", str(self._configuration)], stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
-        )
-        wait_until(self._listens)
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def kill(self) -> None:
-        """Cut every connection, as a power failure does."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
-
     def watch(self, path: str, frames: int, size: tuple[int, int]) -> list[bytes]:
         """The frames that a viewer sees, RGB; it tries until there is a stream."""
         return watch(self.url(path), frames, size)
-
-    def __enter__(self) -> "RtmpServer":
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
 
 
 def watch(source: str, frames: int, size: tuple[int, int], *flags: str) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""A real server in a process of its own that can be killed and started again: mosquitto, redis-server."""
+"""A real server in a process of its own that can be killed and started again: mosquitto, redis-server, nginx."""
 
 import shutil
 import socket
@@ -17,18 +17,19 @@ from tests.support.waiting import wait_until
 class ServerProcess:
     """Runs ``command``, in which ``{port}`` stands for a free port of loopback, as long as it is a context."""
 
-    def __init__(self, command: Sequence[str], package: str) -> None:
+    def __init__(self, command: Sequence[str], package: str, folder: Path | None = None) -> None:
         program = shutil.which(command[0], path="/usr/sbin:/usr/bin:/sbin:/bin")
         if program is None:
             missing(command[0], f"apt-get install {package}")
         self.port = free_port()
         self._command = [program, *(word.format(port=self.port) for word in command[1:])]
+        self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Serve, at the same port as before."""
         quiet = subprocess.DEVNULL
-        self._process = subprocess.Popen(self._command, stdin=quiet, stdout=quiet, stderr=quiet)
+        self._process = subprocess.Popen(self._command, cwd=self._folder, stdin=quiet, stdout=quiet, stderr=quiet)
         wait_until(self._answers)
 
     def signal(self, number: int) -> None:

@@ -3,14 +3,11 @@
 import argparse
 import asyncio
 import base64
-import socket
-import subprocess
 import sys
 import threading
 import time
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
 
 import av
@@ -21,8 +18,7 @@ from stream_client.test_source.code import FrameCode
 from stream_client.test_source.pattern import TestPattern
 from tests.conftest import ROOT
 from tests.support.claps import clap
-from tests.support.ports import free_port
-from tests.support.waiting import wait_until
+from tests.support.server_process import ServerProcess
 
 RATE = 30
 
@@ -142,43 +138,16 @@ def main() -> None:
     ThreadingHTTPServer(("127.0.0.1", given.port), Handler).serve_forever()
 
 
-class WhepServer:
+class WhepServer(ServerProcess):
     """Runs :func:`main` as long as it is a context."""
 
     def __init__(self, *arguments: str) -> None:
-        self.port = free_port()
-        self._arguments = arguments
-        self._process: subprocess.Popen[bytes] | None = None
+        command = [sys.executable, "-m", "tests.support.whep_server", "--port", "{port}", *arguments]
+        super().__init__(command, "python3", ROOT)
 
     def url(self, path: str = "live", login: str = "") -> str:
         """The address of ``path``."""
         return f"whep://{login}127.0.0.1:{self.port}/{path}/whep"
-
-    def start(self) -> None:
-        """Serve, at the same port as before."""
-        command = [sys.executable, "-m", "tests.support.whep_server", "--port", str(self.port), *self._arguments]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(self._listens)
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def kill(self) -> None:
-        """End it as a power failure does."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
-
-    def __enter__(self) -> "WhepServer":
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
 
 
 if __name__ == "__main__":
