@@ -174,9 +174,7 @@ class Replicas:
         """Who of ``among``, one at least, gets the next request; and who gets a copy of it, to be timed."""
         now = self._clock()
         with self._changed:
-            if now - self._judged >= self.JUDGE_SECONDS:
-                self._judged = now
-                loads.judge([replica.load for replica in self._replicas], now)
+            self._judge(now)
             of = {replica.load: replica for replica in among}
             chosen = loads.choose(list(of), self._chance)
             copied = loads.to_copy(of, chosen, now)
@@ -218,11 +216,16 @@ class Replicas:
         """Where of ``among``, one at least, the next session shall live."""
         now = self._clock()
         with self._changed:
-            loads.judge([replica.load for replica in self._replicas], now)
+            self._judge(now)
             of = {replica.load: replica for replica in among}
             chosen = loads.place(list(of), self._chance)
             chosen.sessions += 1
             return of[chosen]
+
+    def _judge(self, now: float) -> None:
+        if now - self._judged >= self.JUDGE_SECONDS:
+            self._judged = now
+            loads.judge([replica.load for replica in self._replicas], now)
 
     def left(self, replica: Replica, *, moved: bool = False) -> None:
         """A session that was placed has ended there."""
