@@ -1,6 +1,6 @@
 """Ten thousand cameras in simulated time; servers are killed, updated one by one, and slow: who gets what at what cost.
 
-    python benchmarks/fleet_simulation.py [--cameras 10000] [--servers 500] [--cells 20] [--fps 2] [--seconds 24]
+    python benchmarks/fleet_simulation.py [--cameras 10000] [--servers 500] [--cells 20] [--fps 1] [--seconds 16]
                                           [--load 0.75] [--json FILE]
 
 The client's own code decides: frame queues, windows, shares, joiner and ledger; replicas, their choice and their moves;
@@ -216,8 +216,8 @@ def main() -> None:
     parser.add_argument("--servers", type=int, default=500)
     parser.add_argument("--cells", type=int, default=20)
     parser.add_argument("--processes", type=int, default=8, help="of a cell")
-    parser.add_argument("--fps", type=float, default=2.0)
-    parser.add_argument("--seconds", type=float, default=24.0, help="of simulated time")
+    parser.add_argument("--fps", type=float, default=1.0)
+    parser.add_argument("--seconds", type=float, default=16.0, help="of simulated time")
     parser.add_argument("--slots", type=int, default=4, help="frames that a server works on at once")
     parser.add_argument("--load", type=float, default=0.75)
     parser.add_argument("--json", type=Path, metavar="FILE")
