@@ -130,7 +130,7 @@ def _evaluate(
     points = timeline(model, find(clip.path, 1), decision)
     result = compare(points, clip.spans)
     print(
-        f"{clip.path.name}: accuracy {result.accuracy:.1%}, "
+        f"{clip.path}: accuracy {result.accuracy:.1%}, "
         f"{result.found} of {counted(len(clip.spans), 'span')} found, "
         f"{result.mean_delay:.2f} s to detection, {result.false_changes_a_minute:.1f} false changes a minute"
     )

@@ -71,8 +71,9 @@ def comparison_table(results: Sequence[Scores], steadiness: Mapping[str, float])
     """The models, most accurate first: accuracy, standard error, share of windows with the same label at lower frame
     rates."""
     ordered = sorted(results, key=lambda scores: -scores.accuracy)
+    width = max(len(scores.name) for scores in results)
     return "\n".join(
-        f"{scores.name:<22} {scores.accuracy:7.2%} ± {scores.standard_error:.2%}"
+        f"{scores.name:<{width}}  {scores.accuracy:7.2%} ± {scores.standard_error:.2%}"
         + (f"   {steadiness[scores.name]:.1%} the same at lower frame rates" if scores.name in steadiness else "")
         for scores in ordered
     )
