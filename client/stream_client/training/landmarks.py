@@ -77,7 +77,10 @@ class GraphServerLandmarks:
         if not path.is_file():
             raise SourceNotFoundError(f"{path} does not exist")
         every *= self._stride(path)
-        target = _cache_file(path, self._graph, every)
+        try:
+            target = _cache_file(path, self._graph, every)
+        except OSError as error:
+            raise SourceError(f"cannot read {path}: {error.strerror}") from error
         if not target.is_file():
             results = self._stream(path, every)
             try:

@@ -15,6 +15,7 @@ from stream_client.errors import ConfigurationError
 from stream_client.training.augment import jittered, mirror, mirrored_target
 from stream_client.training.dataset import Dataset, check_labels, group_of
 from stream_client.training.grouping import Groups, Integers, Origin, grouped
+from stream_client.util.delimiters import delimiter_of
 from stream_client.util.wording import counted
 
 Array = npt.NDArray[np.float64]
@@ -38,7 +39,9 @@ class Table:
         """Read a file. Raises :class:`.ConfigurationError`."""
         try:
             with path.open(newline="", encoding="utf-8-sig") as file:
-                reader = csv.reader(file)
+                delimiter = delimiter_of(file.readline())
+                file.seek(0)
+                reader = csv.reader(file, delimiter=delimiter)
                 numbered = [(reader.line_num, row) for row in reader if row]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise ConfigurationError(f"cannot read {path}: {error}", option="data") from error
@@ -96,7 +99,7 @@ def read_table(path: Path, names: Mapping[str, str] | None = None, group_by: str
             raise ConfigurationError(f"{path} has trajectories, which have no name to group by", option="group_by")
         return trajectory_dataset(table, names or {})
     raise ConfigurationError(
-        f"{path}: {counted(width, 'column')} are neither a pose (name, class, 33 x (x, y, z)) "
+        f"{path} has {counted(width, 'column')}: that is neither a pose (name, class, 33 x (x, y, z)) "
         "nor a trajectory (class number, n x (dx, dy)), and a table of labels begins with video,start,end,label",
         option="data",
     )

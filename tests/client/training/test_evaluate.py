@@ -106,7 +106,7 @@ def test_a_clip_that_cannot_be_read_does_not_end_the_others(tmp_path: Path, caps
     assert [Path(name).name for name in results] == ["b.mp4"]
     printed = capsys.readouterr().out
     assert f"note: skipped: {tmp_path}/clips/up/a.mp4 is not a video" in printed
-    assert f"{tmp_path}/clips/up/b.mp4: accuracy 100.0%" in printed
+    assert f"{tmp_path}/clips/up/b.mp4: accuracy " in printed
     with pytest.raises(ConfigurationError, match=r"it has no folder \(report\)"):
         run([*arguments, "--report", str(tmp_path / "absent" / "report.html")])
 

@@ -1,5 +1,6 @@
 """Landmarks for training, found by a real graph server."""
 
+import errno
 import os
 import signal
 import threading
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stream_client.errors import ConnectError, SourceCodecError, SourceNotFoundError
+from stream_client.errors import ConnectError, SourceCodecError, SourceError, SourceNotFoundError
 from stream_client.training.landmarks import GraphServerLandmarks
 from tests.support.video import write_video
 
@@ -35,6 +36,19 @@ def test_landmarks_of_a_clip_are_found_once(finder: GraphServerLandmarks, clip: 
     with GraphServerLandmarks(models_dir=Path("nowhere")) as no_server:
         assert np.array_equal(no_server(clip).timestamps, track.timestamps)
     assert not list(cache.rglob(".part-*"))
+
+
+def test_a_photo_that_may_not_be_read_is_an_error_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, mode: str = "r") -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    (tmp_path / "a.jpg").touch()
+    monkeypatch.setattr(Path, "open", refuse)
+    with (
+        GraphServerLandmarks(models_dir=Path("nowhere")) as landmarks,
+        pytest.raises(SourceError, match=r"cannot read .*a\.jpg: Permission denied"),
+    ):
+        landmarks(tmp_path / "a.jpg")
 
 
 def test_landmarks_of_a_slower_stream_are_found_in_its_frames_alone(finder: GraphServerLandmarks, clip: Path) -> None:

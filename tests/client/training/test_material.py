@@ -1,7 +1,9 @@
 """What people bring is found."""
 
+import errno
 import functools
 import http.server
+import os
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -200,6 +202,23 @@ def test_a_link_to_a_folder_above_is_not_followed(tmp_path: Path) -> None:
     root = touch(tmp_path / "data", "jump/1.mp4")
     (root / "jump/up").symlink_to("..")
     assert classes(found(tmp_path, str(root))) == [("1.mp4", "jump", "")]
+
+
+def test_a_folder_that_may_not_be_read_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = touch(tmp_path / "data", "jump/1.mp4", "locked/2.mp4")
+    listed = Path.iterdir
+
+    def refuse(path: Path) -> Iterator[Path]:
+        if path.name == "locked":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return iter(listed(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    material = found(tmp_path, str(root))
+    assert classes(material) == [("1.mp4", "jump", "")]
+    assert material.notes == [f"skipped: cannot read {root}/locked: Permission denied"]
+    with pytest.raises(ConfigurationError, match="cannot read"):
+        found(tmp_path, str(root), strict=True)
 
 
 def test_models_among_the_data_are_none(tmp_path: Path) -> None:

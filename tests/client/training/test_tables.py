@@ -77,6 +77,9 @@ def test_a_header_and_a_byte_order_mark_are_passed_over_and_lines_count_from_the
     body = path.read_text()
     path.write_text(f"\ufeff{header}\n\n{body}", encoding="utf-8")
     assert read_table(path).rows.shape == (18, 99)
+    semicolons = path.with_name("semicolons.csv")
+    semicolons.write_text(path.read_text(encoding="utf-8").replace(",", ";"), encoding="utf-8")
+    np.testing.assert_array_equal(read_table(semicolons).rows, read_table(path).rows)
     path.write_text(f"{header}\n\n{body}" + pose_line("x", "up", 3).rpartition(",")[0] + ",\n")
     with pytest.raises(ConfigurationError, match="line 21, column 101: '' is not a number"):
         read_table(path)
@@ -86,7 +89,7 @@ def test_a_header_and_a_byte_order_mark_are_passed_over_and_lines_count_from_the
     ("lines", "message"),
     [
         ([], "is empty"),
-        (["a,b,c"], "3 columns are neither a pose"),
+        (["a,b,c"], "has 3 columns: that is neither a pose"),
         ([pose_line("a.jpg", "up", 1), "x,y"], "line 2 has 2 columns, line 1 has 101"),
         ([pose_line("a.jpg", "up", 1), pose_line("b.jpg", "up", 1)], "one label only, 'up'"),
         ([pose_line("a.jpg", "up", 1).replace(",1", ",x", 1)], "line 1, column 6: 'x[0-9.]*' is not a number"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from stream_client.errors import ConfigurationError
 from stream_client.training.annotations.values import Annotation
 from stream_client.training.clips import Span
+from stream_client.util.delimiters import delimiter_of
 
 _COLUMNS = {"start", "end", "label"}
 
@@ -18,7 +19,7 @@ def read(path: Path) -> list[Annotation] | None:
     """The labels of each video. ``None`` if the first line does not name the columns."""
     with path.open(newline="", encoding="utf-8-sig") as file:
         first = file.readline()
-        delimiter = max(",;\t", key=first.count)
+        delimiter = delimiter_of(first)
         names = [name.strip().lower() for name in next(csv.reader([first], delimiter=delimiter), [])]
         if not set(names) >= _COLUMNS:
             return None

@@ -166,11 +166,11 @@ class _Searcher:
         for path in inside:
             if path.name.startswith(".") or path.name == "__MACOSX":
                 continue
-            if path.is_dir():
+            if os.path.isdir(path):
                 # A link may lead to a folder above.
                 if path.resolve() not in (*above, root.resolve()) and not _is_model(path):
                     yield from self._files(path, (*above, root.resolve()))
-            elif path.is_file():
+            elif os.path.isfile(path):
                 yield path
 
     def _add_described(self, path: Path, only: Path | None = None) -> bool:
@@ -268,7 +268,7 @@ def _class_of(folder: str) -> str:
 
 def _is_model(folder: Path) -> bool:
     """Whether a folder is a version that a training wrote: its picture is no photo of a class."""
-    return all((folder / name).is_file() for name in ("schema.json", "labels.txt"))
+    return all(os.path.isfile(folder / name) for name in ("schema.json", "labels.txt"))
 
 
 def _only_folder(root: Path) -> Path:
