@@ -178,7 +178,8 @@ def test_an_archive_may_be_a_class_or_be_in_one(tmp_path: Path) -> None:
     assert classes(found(tmp_path, str(tmp_path / "data"))) == expected
     assert classes(found(tmp_path, str(jump), str(walk))) == expected
     zipped(tmp_path / "other/jump/anna.zip", "1.mp4")
-    assert classes(found(tmp_path, str(tmp_path / "other"))) == [("1.mp4", "jump", "anna")]
+    zipped(tmp_path / "other/sit.zip", "2.mp4")
+    assert classes(found(tmp_path, str(tmp_path / "other"))) == [("1.mp4", "jump", "anna"), ("2.mp4", "sit", "")]
 
 
 def test_a_broken_archive_among_clips_is_skipped(tmp_path: Path) -> None:

@@ -151,8 +151,11 @@ class _Searcher:
             else:
                 alone.append(path)
         self._alone += alone
-        if not described:
-            self._bare[root] = [path for path in alone if not is_recording(path)]
+        bare = [] if described else [path for path in alone if not is_recording(path)]
+        if depth:  # an archive beside folders of classes is as one of them
+            self._folders += [(path, _class_of(root.name), "") for path in bare]
+        elif bare:
+            self._bare[root] = bare
 
     def _files(self, root: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
         """The files below a folder, without hidden ones, those of macOS's archiver, and models that we wrote."""
@@ -211,9 +214,9 @@ class _Searcher:
     def finished(self) -> Material:
         """Everything, in a fixed order."""
         found = self._found
-        bare = [(root, paths) for root, paths in self._bare.items() if paths]
-        if len(bare) > 1:
-            self._folders += [(path, _class_of(root.resolve().name), "") for root, paths in bare for path in paths]
+        if len(self._bare) > 1:
+            of_roots = [(_class_of(root.resolve().name), paths) for root, paths in self._bare.items()]
+            self._folders += [(path, label, "") for label, paths in of_roots for path in paths]
         of_folders = {os.path.abspath(path): (path, label, group) for path, label, group in reversed(self._folders)}
         for path in dict.fromkeys(self._alone):
             if path in self._annotated or os.path.abspath(path) in of_folders:
