@@ -13,7 +13,7 @@ from stream_client.training.grouping import Origin
 
 MOST_NOTES = 20
 _MOST_ROWS = 10_000
-_NEIGHBOURS = 30
+_NEIGHBORS = 30
 _USUAL = 0.9
 """The quantile of all distances to another clip that is the usual one. The copies themselves are among the others."""
 _CLOSE = 0.75
@@ -35,7 +35,7 @@ def near_duplicates(rows: npt.NDArray[np.float32], origins: Sequence[Origin]) ->
         return []
     starts = np.array([origin.start for origin in origins[:_MOST_ROWS]])
     points = StandardScaler().fit_transform(rows[: len(numbers)])
-    search = NearestNeighbors(n_neighbors=min(len(points), _NEIGHBOURS)).fit(points)
+    search = NearestNeighbors(n_neighbors=min(len(points), _NEIGHBORS)).fit(points)
     distances, neighbors = search.kneighbors(points)
     foreign = np.where(numbers[neighbors] != numbers[:, None], distances, np.inf)
     place = foreign.argmin(axis=1)

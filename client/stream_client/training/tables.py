@@ -204,6 +204,6 @@ def trajectory_dataset(table: Table, names: Mapping[str, str]) -> Dataset:
         labels=labels,
         columns=tuple(f"{axis}{step}" for step in range(steps) for axis in ("dx", "dy")),
         split=split,
-        warnings=("no person or session is given: neighbouring blocks may hold the same person",),
+        warnings=("no person or session is given: neighboring blocks may hold the same person",),
         group_names=tuple(f"block {block + 1}" for block in range(_BLOCKS)),
     )
