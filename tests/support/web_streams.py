@@ -13,6 +13,11 @@ Chunks = Callable[[], Iterator[bytes]]
 class _Handler(BaseHTTPRequestHandler):
     server: "WebStreams"
 
+    def setup(self) -> None:
+        """Speak the server's version of HTTP."""
+        super().setup()
+        self.protocol_version = self.server.protocol
+
     def do_GET(self) -> None:
         """Send what the path names."""
         name = self.path.strip("/")
@@ -57,17 +62,24 @@ class WebStreams(InThread, ThreadingHTTPServer):
     """Serves the files of ``folder``, and ``streams``: a content type and what makes the bytes, by name.
 
     ``ranges``: parts of a file may be asked for. ``cuts``: the bytes after which the next answers break off.
+    By ``protocol`` ``HTTP/1.1`` it closes a connection after each answer without having said so.
     """
 
     daemon_threads = True
 
     def __init__(
-        self, folder: Path, streams: dict[str, tuple[str, Chunks]] | None = None, *, ranges: bool = True
+        self,
+        folder: Path,
+        streams: dict[str, tuple[str, Chunks]] | None = None,
+        *,
+        ranges: bool = True,
+        protocol: str = "HTTP/1.0",
     ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.folder = folder
         self.streams = streams or {}
         self.ranges = ranges
+        self.protocol = protocol
         self.cuts: list[int] = []
 
     def url(self, name: str) -> str:

@@ -80,6 +80,13 @@ def test_a_recording_behind_http_is_read_like_a_file_however_slow_the_reader(
     assert_whole(frames, 90)
 
 
+@pytest.mark.parametrize("name", ["v.mp4", "v.ts"])
+def test_a_server_that_closes_connections_without_saying_so_costs_no_frame(folder: Path, name: str) -> None:
+    with WebStreams(folder, protocol="HTTP/1.1") as server:
+        _, frames = read_all(network_source(server.url(name), timeout=5))
+    assert_whole(frames, 90)
+
+
 def test_a_recording_that_breaks_off_is_continued_without_a_frame_twice(folder: Path) -> None:
     with WebStreams(folder) as server:
         size = (folder / "v.ts").stat().st_size
