@@ -64,6 +64,7 @@ class Recording:
         bases = {stream.index: stream.time_base or Fraction(1) for stream in container.streams}
         # A tick is unit/scale µs; whole numbers, since fractions take as long as decoding a small frame.
         self._ticks = {index: (1_000_000 * base.numerator, base.denominator) for index, base in bases.items()}
+        self._count = 0
         self.end = start
         """Where the next frame is expected, in µs."""
 
@@ -105,13 +106,27 @@ class Recording:
         streams: list[av.VideoStream | av.AudioStream] = [self._stream]
         if self._sound is not None:
             streams.append(self._container.streams.audio[0])
-        for packet in self._container.demux(streams):
+        for packet in self._demuxed(streams):
             self._shift(packet)
             if is_of(packet, self._stream):
+                self._count += bool(packet.size)
                 yield cast("av.Packet[av.VideoStream]", packet)
             elif packet.size:
                 self._waiting_sound.append(cast("av.Packet[av.AudioStream]", packet))
                 self._hand_on_sound()
+
+    def _demuxed(
+        self, streams: "list[av.VideoStream | av.AudioStream]"
+    ) -> "Generator[av.Packet[av.stream.Stream], None, None]":
+        """The packets. Raises FFmpeg's error of a read, unless the video is whole: a server may not say its length."""
+        try:
+            yield from self._container.demux(streams)
+        except (OSError, av.error.FFmpegError):
+            if not 0 < self._stream.frames <= self._count:
+                raise
+            last: av.Packet[av.stream.Stream] = av.Packet()
+            last.stream = self._stream
+            yield last  # the decoder gives what it holds
 
     def _shift(self, packet: "av.Packet[av.stream.Stream]") -> None:
         dts, index = packet.dts, packet.stream_index

@@ -87,6 +87,15 @@ def test_a_server_that_closes_connections_without_saying_so_costs_no_frame(folde
     assert_whole(frames, 90)
 
 
+def test_a_recording_whose_server_does_not_say_its_length_has_an_end(folder: Path) -> None:
+    ffmpeg("-i", folder / "v.mp4", "-c", "copy", "-movflags", "faststart", folder / "front.mp4")
+    streams = {"front": at_once((folder / "front.mp4").read_bytes(), "video/mp4")}
+    with WebStreams(folder, streams) as server:
+        info, frames = read_all(network_source(server.url("front"), timeout=5, reconnect_timeout=5))
+    assert not info.live
+    assert_whole(frames, 90)
+
+
 def test_a_recording_that_breaks_off_is_continued_without_a_frame_twice(folder: Path) -> None:
     with WebStreams(folder) as server:
         size = (folder / "v.ts").stat().st_size
