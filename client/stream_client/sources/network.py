@@ -104,7 +104,7 @@ def network_connection(
             feed: Feed = RtspFeed(replace(live, options=options, udp=udp), network_error)
         case "http" | "https" as scheme:
             # FFmpeg itself goes on where a file broke off, and where a server closed the connection that was to bring
-            # the next range: else it leaves that out without a word. "nobuffer" would throw away what it looked at first.
+            # the next range: else it leaves that out silently. "nobuffer" would throw away what it looked at first.
             options = {"reconnect": "1", "reconnect_on_network_error": "1", "reconnect_delay_max": "2"}
             options |= ffmpeg_tls_options(insecure=insecure) if scheme == "https" else {}
             feed = FfmpegFeed(replace(live, options=options), network_error)
