@@ -154,6 +154,11 @@ class Model:
         with self.metrics.inferring():
             request.infer(inputs, share_outputs=True)
 
+    @cached_property
+    def _can_share(self) -> bool:
+        """OpenVINO has no view of strings."""
+        return all(info.datatype != "BYTES" for info in self.outputs)
+
     def infer(self, inputs: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
         """Run the model as it is; safe from several threads. Raises :class:`GraphServerError`.
 
@@ -163,7 +168,7 @@ class Model:
         begun = time.perf_counter()
         with requests.take() as request, self.metrics.inferring(time.perf_counter() - begun):
             try:
-                request.infer({name: _given(value) for name, value in inputs.items()}, share_outputs=True)
+                request.infer({name: _given(value) for name, value in inputs.items()}, share_outputs=self._can_share)
                 return {info.name: _taken(request.get_output_tensor(index)) for index, info in enumerate(self.outputs)}
             except RuntimeError as error:
                 raise GraphServerError(f"model {self.name}: {last_line(error)}") from error
