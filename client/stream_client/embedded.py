@@ -12,7 +12,7 @@ import socket
 import sys
 import tempfile
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stream_client.errors import ConfigurationError, ConnectError, ServerStartError
@@ -42,6 +42,10 @@ class EmbeddedOptions:
     arguments: tuple[str, ...] = ()
     start_timeout: float = 600.0
     stop_timeout: float = 1.0
+
+    def bound_to(self, host: str, port: str) -> "EmbeddedOptions":
+        """The same for a server that listens at ``host``, at any port that is free where ``port`` is 0."""
+        return replace(self, arguments=(*self.arguments, "--grpc_bind_address", host, "--port", port))
 
 
 class EmbeddedServer:

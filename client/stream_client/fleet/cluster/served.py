@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -62,8 +62,7 @@ class NodeServer:
         threading.Thread(target=self._keep_alive, name="graph server", daemon=True).start()
 
     def _made(self, port: str) -> EmbeddedServer:
-        where = ("--grpc_bind_address", self._host, "--port", port)
-        return EmbeddedServer(replace(self._options, arguments=(*self._options.arguments, *where)))
+        return EmbeddedServer(self._options.bound_to(self._host, port))
 
     def _keep_alive(self) -> None:
         known = ""
