@@ -1,7 +1,6 @@
 """Whom to look at where the time is short."""
 
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -11,7 +10,7 @@ import pytest
 
 from graph_server.assets import ensure_clip
 from graph_server.calculators import REGISTRY
-from graph_server.cli.landmarks import default_models, frames
+from graph_server.cli.landmarks import frames
 from graph_server.errors import ConfigError
 from graph_server.graph.definition import parse_graph
 from graph_server.graph.runtime import Graph
@@ -79,9 +78,8 @@ def followed(models: ModelRepository, options: str) -> list[dict[int, tuple[bool
     return [{number: each for number, each in persons.items() if number > 0} for persons in found]
 
 
-def test_the_graph_carries_whom_it_has_no_time_for_and_says_so(models_dir: Path) -> None:
-    models = default_models(models_dir)
-    short, full = followed(models, "budget_ms: 1 follow_every: 3"), followed(models, "")
+def test_the_graph_carries_whom_it_has_no_time_for_and_says_so(small_person_models: ModelRepository) -> None:
+    short, full = (followed(small_person_models, options) for options in ("budget_ms: 1 follow_every: 3", ""))
     assert not any(carried for persons in full for carried, _ in persons.values())
     both = [index for index, persons in enumerate(short) if len(persons) == 2]
     assert len(both) >= 6

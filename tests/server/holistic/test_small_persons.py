@@ -1,36 +1,26 @@
 """Persons who are too small for MediaPipe's pose detector."""
 
 from itertools import islice
-from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from graph_server.assets import ensure_clip, shipped_mounts
+from graph_server.assets import ensure_clip
 from graph_server.calculators import REGISTRY
 from graph_server.cli.landmarks import frames
-from graph_server.config.server_config import read_config
 from graph_server.graph.definition import parse_graph
 from graph_server.graph.runtime import Graph
 from graph_server.holistic.multipose import alignment_points
 from graph_server.holistic.person_looks import DetectorName, Detectors
 from graph_server.holistic.person_views import views_of
 from graph_server.models.repository import ModelRepository
-from graph_server.models.runtime import Runtime
-from graph_server.resources import cache_folder, project_file
+from graph_server.resources import project_file
 
 Image = npt.NDArray[np.uint8]
 WIDTH, HEIGHT = 1280, 720
 LEFT, TOP, SMALL = 300, 200, (620, 348)
-
-
-@pytest.fixture(scope="module")
-def models(models_dir: Path) -> ModelRepository:
-    path = project_file("server_config/config_small_persons.json")
-    config = read_config(path, shipped_mounts(path, models_dir))
-    return ModelRepository(Runtime(cache_folder() / "openvino"), config.models)
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +38,11 @@ WALKER = 0.60, 0.73
 """Her hips in the first of the frames, over the sides of the clip."""
 
 
-def test_movenet_sees_somebody_whom_the_pose_detector_misses(models: ModelRepository, street: list[Image]) -> None:
+def test_movenet_sees_somebody_whom_the_pose_detector_misses(
+    small_person_models: ModelRepository, street: list[Image]
+) -> None:
     def finds_walker(name: DetectorName) -> bool:
-        detector = Detectors.open(models, name).small
+        detector = Detectors.open(small_person_models, name).small
         found = [points[0] for view in views_of((WIDTH, HEIGHT)) for points in detector.detect_all(street[0], 6, view)]
         places = (np.reshape(found, (-1, 2)) * (WIDTH, HEIGHT) - (LEFT, TOP)) / SMALL
         return bool((np.abs(places - WALKER).max(axis=1, initial=0) < 0.05).any())
@@ -71,12 +63,12 @@ def test_the_graph_for_small_persons_differs_by_its_detector_only() -> None:
 
 @pytest.mark.parametrize("detector", ["MOVENET", "AUTO"])
 def test_the_graph_follows_small_persons_with_the_detector_of_its_options(
-    models: ModelRepository, street: list[Image], detector: str
+    small_person_models: ModelRepository, street: list[Image], detector: str
 ) -> None:
     text = nodes("holistic_persons_small").replace("detector: AUTO", f"detector: {detector}")
     text = text.replace("max_persons: 4", "max_persons: 2 look_every: 1")
     outputs: dict[str, npt.NDArray[np.float32]] = {}
-    graph = Graph(parse_graph(text, source="persons", registry=REGISTRY), REGISTRY, models)
+    graph = Graph(parse_graph(text, source="persons", registry=REGISTRY), REGISTRY, small_person_models)
     graph.start({}, lambda name, value, timestamp: outputs.update({name: value}))
     for index, image in enumerate(street):
         graph.add_packet("first_input_video", image, index * 133_333)
@@ -94,8 +86,8 @@ def test_the_circle_around_the_body_reaches_beyond_the_farthest_key_point() -> N
     assert alignment_points(points) == pytest.approx(np.array([[0.5, 0.5], [0.5, 0.5 - 0.48]]))
 
 
-def test_an_image_that_is_a_square_is_looked_at_by_both(models: ModelRepository) -> None:
-    both = Detectors.open(models, "auto")
+def test_an_image_that_is_a_square_is_looked_at_by_both(small_person_models: ModelRepository) -> None:
+    both = Detectors.open(small_person_models, "auto")
     assert [detector for detector, _ in both.looks((480, 480))] == [both.near, both.small]
     assert [detector for detector, _ in both.looks((640, 480))] == [both.near, both.small, both.small]
     assert both.look_at(100, 100, 100, (640, 480))[0] is both.small
