@@ -8,7 +8,7 @@ from contextlib import suppress
 import av
 import pytest
 
-from stream_client import StreamClient, TransportOptions
+from stream_client import RunOptions, StreamClient, TransportOptions
 from stream_client.frames import Result
 from tests.support.graph_server import KilledServer
 from tests.support.rtsp_server import PATTERN, RtspServer
@@ -51,7 +51,8 @@ def test_lost_sources_and_servers_leave_no_decoder_and_no_memory() -> None:
 
     with RtspServer(play={"camera": PATTERN.replace("width=160,height=120", "width=640,height=480")}) as source:
         transport = TransportOptions(server.address, model_name="passThrough")
-        client = StreamClient(source.url("camera"), count, transport)
+        options = RunOptions(max_inflight=1)  # each frame in flight has memory of its own
+        client = StreamClient(source.url("camera"), count, transport, options=options)
         client.start()
 
         def wait_for_frames() -> None:
