@@ -153,7 +153,7 @@ class Camera:
             return
         self._session.begin()
         self._replica, self._leaving = replica, False
-        server.sessions.add(self)
+        server.sessions[self] = None
         self.pump()
 
     def _shall_leave(self, replica: Replica) -> bool:
@@ -169,7 +169,7 @@ class Camera:
             after(self._env, 2 * NETWORK, self._connect)
 
     def _leave(self, replica: Replica) -> None:
-        self._process.servers[replica.address].sessions.discard(self)
+        self._process.servers[replica.address].sessions.pop(self, None)
         self._balancing(self._process.pool.left, replica, moved=True)
         self._replica = None
 

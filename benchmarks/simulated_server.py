@@ -32,7 +32,7 @@ class Server:
         self.address = address
         self.up, self.draining, self.slowness = True, False, 1.0
         self.updates = 0
-        self.sessions: set[Client] = set()
+        self.sessions: dict[Client, None] = {}  # in order, unlike a set: runs are alike
         self._env = env
         self._slots, self._service, self._chance = slots, service, chance
         self._queue: deque[tuple[Client, Frame]] = deque()
