@@ -149,10 +149,13 @@ class Model:
     def run(self, request: ov.InferRequest, inputs: Mapping[str, Any] | None = None) -> None:
         """Run one of the requests above, whose inputs are set or given, and report it."""
         if not self.metrics.served:
-            request.infer(inputs, share_outputs=True)  # else it copies outputs that nobody takes
+            self._ask(request, inputs)
             return
         with self.metrics.inferring():
-            request.infer(inputs, share_outputs=True)
+            self._ask(request, inputs)
+
+    def _ask(self, request: ov.InferRequest, inputs: Mapping[str, Any] | None) -> None:
+        request.infer(inputs, share_outputs=self._can_share)  # else it copies outputs that nobody takes
 
     @cached_property
     def _can_share(self) -> bool:
@@ -168,7 +171,7 @@ class Model:
         begun = time.perf_counter()
         with requests.take() as request, self.metrics.inferring(time.perf_counter() - begun):
             try:
-                request.infer({name: _given(value) for name, value in inputs.items()}, share_outputs=self._can_share)
+                self._ask(request, {name: _given(value) for name, value in inputs.items()})
                 return {info.name: _taken(request.get_output_tensor(index)) for index, info in enumerate(self.outputs)}
             except RuntimeError as error:
                 raise GraphServerError(f"model {self.name}: {last_line(error)}") from error
