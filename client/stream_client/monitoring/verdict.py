@@ -69,7 +69,10 @@ def verdict(run: StatisticsSnapshot, conditions: Conditions) -> Verdict | None:
     """The verdict, or ``None`` for a run of too few frames to judge by."""
     if answered(run) < FEWEST_FRAMES or not run.elapsed or not run.latency.total:
         return None
-    return _damage(run, conditions) or _thin_line(run) or _busiest(run, conditions) or _largest(run, conditions)
+    if found := _damage(run, conditions) or _thin_line(run):
+        return found
+    trips = round_trips(run, conditions.upload_rate)
+    return _busiest(run, conditions, trips) or _largest(run, conditions, trips)
 
 
 def _thin_line(run: StatisticsSnapshot) -> Verdict | None:
@@ -94,7 +97,7 @@ def _damage(run: StatisticsSnapshot, conditions: Conditions) -> Verdict | None:
     return Verdict("damage", share, sentence + "packets are lost between the camera and the server that sends them")
 
 
-def _busiest(run: StatisticsSnapshot, conditions: Conditions) -> Verdict | None:
+def _busiest(run: StatisticsSnapshot, conditions: Conditions, trips: RoundTrips) -> Verdict | None:
     # A live source is always waited for; it is the limit only where the rest takes what it gives.
     skipped = sum(count for reason, count in run.ledger.dropped.items() if reason not in WANTED_DROPS)
     reading = run.source_reads.total / run.elapsed if skipped <= MOST_SKIPPED * run.ledger.entered else 0.0
@@ -115,7 +118,7 @@ def _busiest(run: StatisticsSnapshot, conditions: Conditions) -> Verdict | None:
             "give it fewer pixels, a faster encoder or disk, or lighter code",
         )
     mean = run.stages["round_trip"].total / answered(run)
-    on_line = round_trips(run, conditions.upload_rate).seconds["server_line"] / answered(run)
+    on_line = trips.seconds["server_line"] / answered(run)
     if not conditions.adaptive and mean < UNQUEUED * run.shortest_round_trip and on_line < mean / 2:
         frames = "frame" if run.flow.window == 1 else "frames"
         return Verdict(
@@ -137,10 +140,9 @@ def _source(run: StatisticsSnapshot, conditions: Conditions, share: float) -> st
     return sentence + "decoding or enforce_fps is the limit, everything else keeps up"
 
 
-def _largest(run: StatisticsSnapshot, conditions: Conditions) -> Verdict:
+def _largest(run: StatisticsSnapshot, conditions: Conditions, trips: RoundTrips) -> Verdict:
     total = run.latency.total
     seconds = {stage: histogram.total for stage, histogram in run.stages.items()}
-    trips = round_trips(run, conditions.upload_rate)
     accounts: dict[Culprit, float] = {
         "server": trips.seconds["server"],
         "server_line": trips.seconds["server_line"],
