@@ -18,12 +18,12 @@ from stream_client.fleet.cluster.fleet import ClusterFleet, check_plan
 from stream_client.fleet.engine import EngineOptions
 from stream_client.fleet.fleet import Fleet
 from stream_client.fleet.plan import StreamPlan, read_plans
+from stream_client.fleet.shared_server import at_server
 from stream_client.fleet.states import FleetStates, Wanted
 from stream_client.fleet.supervised import Complete
 from stream_client.fleet.workers import WorkerFleet
 from stream_client.monitoring.options import MetricsOptions
-from stream_client.run_settings import Settings, run_transport
-from stream_client.transport.servable import KNOWN_GRAPHS
+from stream_client.run_settings import Settings
 from stream_client.util.redact import redact
 from stream_client.util.settings import read
 
@@ -103,10 +103,7 @@ def _completing(server: EmbeddedServer | None) -> Complete:
     def complete(settings: Settings) -> Settings:
         if settings.get("grpc_address") or server is None:
             return settings
-        model = run_transport(settings).model_name or KNOWN_GRAPHS[0]
-        labels = server.label_files.get(model)
-        named: Settings = {} if labels is None else {"labels": str(labels)}
-        return {**named, **settings, "grpc_address": server.address, "model_name": model}
+        return at_server(settings, server.address, server.label_files)
 
     return complete
 

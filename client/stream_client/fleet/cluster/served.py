@@ -13,9 +13,9 @@ from stream_client.errors import ConnectError, StreamClientError
 from stream_client.fleet.cluster.connection import NAMESPACE
 from stream_client.fleet.cluster.placement import Node
 from stream_client.fleet.cluster.store import Served, Store
-from stream_client.run_settings import Settings, run_transport
+from stream_client.fleet.shared_server import at_server
+from stream_client.run_settings import Settings
 from stream_client.transport.addresses import EMBEDDED, MOST_REPLICAS
-from stream_client.transport.servable import KNOWN_GRAPHS
 from stream_client.util.redact import redact
 
 logger = logging.getLogger(__name__)
@@ -38,10 +38,7 @@ def addresses_for(node: str, servers: Mapping[str, Served]) -> str:
 
 def with_server(settings: Settings, servers: Mapping[str, Served], node: str) -> Settings:
     """The settings of a run on ``node`` that names no server, with those of ``servers`` that it uses: one at least."""
-    model = run_transport(settings).model_name or KNOWN_GRAPHS[0]
-    labels = next(iter(servers.values())).labels
-    named: Settings = {"labels": labels[model]} if model in labels else {}
-    return {**named, **settings, "grpc_address": addresses_for(node, servers), "model_name": model}
+    return at_server(settings, addresses_for(node, servers), next(iter(servers.values())).labels)
 
 
 class NodeServer:
@@ -79,8 +76,7 @@ class NodeServer:
             else:
                 if self._server.address != known:
                     known = self._server.address
-                    labels = {name: str(path) for name, path in self._server.label_files.items()}
-                    self._store.serve(self._node, Served(known, labels))
+                    self._store.serve(self._node, Served(known, self._server.label_files))
             time.sleep(_LOOK_SECONDS)
 
 

@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from stream_client.embedded import EmbeddedOptions
 from stream_client.fleet.plan import StreamPlan
@@ -29,7 +30,7 @@ class Served:
     """A graph server of the fleet: its address, and the files of label names by servable."""
 
     address: str
-    labels: Mapping[str, str]
+    labels: Mapping[str, Path]
 
 
 class Store:

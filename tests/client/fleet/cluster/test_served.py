@@ -1,13 +1,15 @@
 """Which graph server a stream of a cluster uses."""
 
+from pathlib import Path
+
 import pytest
 
 from stream_client.fleet.cluster.served import names_no_server, with_server
 from stream_client.fleet.cluster.store import Served
 
 SERVERS = {
-    "b2": Served("10.0.0.2:9000", {"holisticTracking": "/labels"}),
-    "a1": Served("10.0.0.1:9000", {"holisticTracking": "/labels"}),
+    "b2": Served("10.0.0.2:9000", {"holisticTracking": Path("/labels")}),
+    "a1": Served("10.0.0.1:9000", {"holisticTracking": Path("/labels")}),
 }
 
 
