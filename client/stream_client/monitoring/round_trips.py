@@ -14,7 +14,7 @@ _SLOWER = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class ServerTimes:
     """One of several servers: its address, and the seconds to it and back, for a frame, and for a frame elsewhere.
 
     ``rate``: bytes a second that its line carried, in its busier direction.
@@ -37,7 +37,7 @@ class RoundTrips:
     """Seconds of all frames, by part; with several servers, which of them has the most of each."""
 
     seconds: Mapping[Part, float]
-    worst: Mapping[Part, Named] = field(default_factory=dict)
+    worst: Mapping[Part, ServerTimes] = field(default_factory=dict)
 
 
 def answered(run: StatisticsSnapshot) -> int:
@@ -83,17 +83,19 @@ def _of_several(run: StatisticsSnapshot) -> RoundTrips:
     weight = sum(replica.answered * (replica.p50 or 0.0) for replica in used)
     seconds: dict[Part, float] = {"server": 0.0 if used else total, "server_line": 0.0, "distance": 0.0}
     most: dict[Part, float] = {}
-    worst: dict[Part, Named] = {}
+    worst: dict[Part, ServerTimes] = {}
     for replica in used:
         line, service = run.lines[replica.address], replica.p50 or 0.0
         own = total * replica.answered * service / weight
         distance = min(own, replica.answered * line.distance)
         others = [other.p50 or 0.0 for other in used if other is not replica]
         elsewhere = median(others) if others else 0.0
-        named = Named(replica.address, line.distance, service, elsewhere, line_rate(run) * replica.answered / frames)
+        times = ServerTimes(
+            replica.address, line.distance, service, elsewhere, line_rate(run) * replica.answered / frames
+        )
         parts: dict[Part, float] = {"distance": distance, "server_line" if line.is_full else "server": own - distance}
         for part, length in parts.items():
             seconds[part] += length
             if length > most.get(part, 0.0):
-                most[part], worst[part] = length, named
+                most[part], worst[part] = length, times
     return RoundTrips(seconds, worst)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from stream_client.monitoring.outputs import OutputSnapshot
-from stream_client.monitoring.round_trips import Named, RoundTrips, answered, line_rate, round_trips
+from stream_client.monitoring.round_trips import RoundTrips, ServerTimes, answered, line_rate, round_trips
 from stream_client.monitoring.statistics import StatisticsSnapshot
 from stream_client.util.redact import redact
 
@@ -207,7 +207,7 @@ def _cause(
     return "waiting for labels or for earlier frames: wait for a shorter time", "join_timeout", None
 
 
-def _line(run: StatisticsSnapshot, conditions: Conditions, thin: Named | None) -> _Cause:
+def _line(run: StatisticsSnapshot, conditions: Conditions, thin: ServerTimes | None) -> _Cause:
     """What the line carries, and what frames of a live source want. ``thin`` is that of one of several servers."""
     if thin is not None:
         cause = f"the line to {thin.address}, which carries {_megabits(thin.rate)} Mbit/s"
