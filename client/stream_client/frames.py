@@ -178,13 +178,26 @@ class Landmarks:
 
 
 @dataclass(frozen=True, slots=True)
+class Masks:
+    """Which parts of their boxes detections fill. ``size`` is width and height of the result's image, in pixels.
+
+    ``shapes`` has a uint8 array [h, w] for each detection, over its box: how sure the model is of a part, 0…255. It is
+    as fine as the model's own, 160 a side at most. :func:`stream_client.tracking.full_masks` makes masks of the whole
+    image.
+    """
+
+    shapes: tuple[npt.NDArray[np.uint8], ...]
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Detections:
     """What a detector found in a frame, best first; ``n`` things.
 
     ``boxes`` is float32 [n, 4]: left, top, right and bottom in pixels of the result's image. ``scores`` is float32 [n],
     0…1. ``class_ids`` is int64 [n]; ``class_names`` name the classes by their ids, and may be fewer. ``track_ids`` is
     int64 [n], -1 for what has no track yet, and ``None`` without a tracker. ``keypoints`` is float32 [n, k, 3]: x, y in
-    pixels and a score, ``None`` where the model gives none.
+    pixels and a score, ``None`` where the model gives none; so are ``masks``.
     """
 
     boxes: Points
@@ -193,6 +206,7 @@ class Detections:
     class_names: tuple[str, ...] = ()
     track_ids: npt.NDArray[np.int64] | None = None
     keypoints: Points | None = None
+    masks: Masks | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)

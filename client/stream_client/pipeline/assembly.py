@@ -100,7 +100,7 @@ class Processing:
         if names is None:
             names = read_label_names(label_files[servable.name]) if servable.name in label_files else ()
         return ResultBuilder(
-            roles=OutputFinder(servable, self.output_name, self.label_output_name),
+            roles=OutputFinder(servable, self.output_name, self.label_output_name, detects=self.detector is not None),
             restore=restorer(session.image_format, small_frames),
             sent_size=session.image_format.sent_size,
             pictures=pictures_for(servable, wanted=self.pictures),

@@ -8,15 +8,18 @@ from PIL import ImageDraw
 
 from stream_client.fonts import font_for
 from stream_client.frames import Detections, Image, Label
+from stream_client.tracking.masks import on_frame
 
 _SURE = 0.3
 """The least score of a key point that is drawn."""
+_COVER = np.uint8(110)
+"""How much of a thing its color covers, of 255."""
 _COLORS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
 """Okabe and Ito's, which color-blind people tell apart."""
 
 
 def draw_detections(image: Image, detections: Detections, labels: Mapping[int, Label | None] | None = None) -> Image:
-    """A copy of ``image`` with a box around each detection, its track or class and its score above it.
+    """A copy of ``image`` with a box around each detection, its mask, and its track or class and score above it.
 
     A track keeps its color; without tracks, a class does. ``labels`` of tracks stand in place of class and score.
     """
@@ -28,9 +31,18 @@ def draw_detections(image: Image, detections: Detections, labels: Mapping[int, L
     size = max(10, height // 40)
     drawn = PillowImage.fromarray(image)
     pen = ImageDraw.Draw(drawn)
-    for index, (left, top, right, bottom) in enumerate(detections.boxes.tolist()):
-        track = -1 if detections.track_ids is None else int(detections.track_ids[index])
-        color = _COLORS[(track if track >= 0 else int(detections.class_ids[index])) % len(_COLORS)]
+    boxes = detections.boxes.tolist()
+    tracks = [-1] * len(boxes) if detections.track_ids is None else detections.track_ids.tolist()
+    kinds = detections.class_ids.tolist()
+    colors = [
+        _COLORS[(track if track >= 0 else kind) % len(_COLORS)] for track, kind in zip(tracks, kinds, strict=True)
+    ]
+    if detections.masks is not None:
+        for index, box in enumerate(boxes):
+            x, y, mask = on_frame(detections.masks, index, tuple(box))
+            drawn.paste(colors[index], (x, y), PillowImage.fromarray(mask * _COVER))
+    for index, (left, top, right, bottom) in enumerate(boxes):
+        track, color = tracks[index], colors[index]
         pen.rectangle((left, top, max(left, right), max(top, bottom)), outline=color, width=line)
         label = None if labels is None else labels.get(track)
         name, score = detections.name(index), float(detections.scores[index])

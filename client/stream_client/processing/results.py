@@ -75,6 +75,8 @@ class OutputRoles:
 class OutputFinder:
     """Finds the image and the scores among a servable's outputs: by name, or else by shape and datatype.
 
+    ``detects``: the outputs have boxes and masks, so that an image is one of bytes.
+
     Raises :class:`.ConfigurationError` for a name that the servable does not have.
     """
 
@@ -83,6 +85,8 @@ class OutputFinder:
         servable: Servable,
         image: str | None,
         scores: str | None,
+        *,
+        detects: bool = False,
     ) -> None:
         names = {spec.name for spec in servable.outputs}
         for option, name in (("output_name", image), ("label_output_name", scores)):
@@ -92,6 +96,7 @@ class OutputFinder:
                 )
         self._image = image
         self._scores = scores
+        self._detects = detects
         self._no_scores: tuple[str, ...] = OUTPUTS if servable.gives_landmarks else ()
         if servable.gives_persons:
             self._no_scores = person_tensors.OUTPUTS
@@ -99,12 +104,15 @@ class OutputFinder:
     def __call__(self, outputs: Mapping[str, Tensor]) -> OutputRoles:
         """The roles, as far as they are known."""
         if self._image is None:
-            self._image = next((name for name, tensor in outputs.items() if is_image(tensor)), None)
+            self._image = next((name for name, tensor in outputs.items() if self._shows(tensor)), None)
         if self._scores is None:
             self._scores = next(
                 (name for name, tensor in outputs.items() if is_scores(tensor) and name not in self._no_scores), None
             )
         return OutputRoles(self._image, self._scores)
+
+    def _shows(self, tensor: Tensor) -> bool:
+        return is_image(tensor) and not (self._detects and tensor.datatype not in ("UINT8", "BYTES"))
 
 
 class ResultBuilder:

@@ -5,17 +5,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from stream_client.tracking.bytetrack import ByteTrack
     from stream_client.tracking.formats import to_coco, to_supervision
+    from stream_client.tracking.masks import full_masks
     from stream_client.tracking.options import DetectionOptions
     from stream_client.tracking.reader import DetectionReader
     from stream_client.tracking.tracker import Tracker
 
-__all__ = ["ByteTrack", "DetectionOptions", "DetectionReader", "Tracker", "to_coco", "to_supervision"]
+__all__ = ["ByteTrack", "DetectionOptions", "DetectionReader", "Tracker", "full_masks", "to_coco", "to_supervision"]
 
 _PLACES = {
     "ByteTrack": "bytetrack",
     "DetectionOptions": "options",
     "DetectionReader": "reader",
     "Tracker": "tracker",
+    "full_masks": "masks",
     "to_coco": "formats",
     "to_supervision": "formats",
 }

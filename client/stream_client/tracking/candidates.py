@@ -9,10 +9,58 @@ Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
+class BoxMasks:
+    """``planes`` [n, h, w]: for each box how sure the model is of its parts, 0…1 (Mask R-CNN)."""
+
+    planes: Array
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Height and width of a plane."""
+        return self.planes.shape[1], self.planes.shape[2]
+
+    def take(self, index: npt.NDArray[np.intp]) -> "BoxMasks":
+        """These of them, in this order."""
+        return BoxMasks(self.planes[index])
+
+    def plane(self, index: int, rows: slice, columns: slice) -> Array:
+        """A part of a plane, 0…1."""
+        part: Array = self.planes[index, rows, columns]
+        return part
+
+
+@dataclass(frozen=True, slots=True)
+class Prototypes:
+    """``planes`` [m, h, w] over the model's input, and for each candidate ``weights`` [n, m] of them (YOLO, YOLACT)."""
+
+    planes: Array
+    weights: Array
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Height and width of a plane."""
+        return self.planes.shape[1], self.planes.shape[2]
+
+    def take(self, index: npt.NDArray[np.intp]) -> "Prototypes":
+        """These of the candidates, in this order."""
+        return Prototypes(self.planes, self.weights[index])
+
+    def plane(self, index: int, rows: slice, columns: slice) -> Array:
+        """A part of the plane of a candidate, 0…1."""
+        logits = np.tensordot(self.weights[index], self.planes[:, rows, columns], 1)
+        chances: Array = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
+        return chances
+
+
+MaskTensors = BoxMasks | Prototypes
+
+
+@dataclass(frozen=True, slots=True)
 class Candidates:
     """``boxes`` [n, 4]: left, top, right, bottom; ``keypoints`` [n, k, 3] or ``None``: x, y, score.
 
-    Both are in pixels of the model's input, or over its sides, 0…1, where ``relative``.
+    Both are in pixels of the model's input, or over its sides, 0…1, where ``relative``. ``masks`` are decoded for what
+    remains only.
     """
 
     boxes: Array
@@ -20,11 +68,13 @@ class Candidates:
     class_ids: npt.NDArray[np.int64]
     keypoints: Array | None = None
     relative: bool = False
+    masks: MaskTensors | None = None
 
     def take(self, index: npt.NDArray[np.intp]) -> "Candidates":
         """These of them, in this order."""
         keypoints = None if self.keypoints is None else self.keypoints[index]
-        return Candidates(self.boxes[index], self.scores[index], self.class_ids[index], keypoints, self.relative)
+        masks = None if self.masks is None else self.masks.take(index)
+        return Candidates(self.boxes[index], self.scores[index], self.class_ids[index], keypoints, self.relative, masks)
 
 
 def from_centres(boxes: Array) -> Array:

@@ -12,6 +12,9 @@
 | yolov10 | [1, n, 6]: left, top, right, bottom in pixels, score, class; no overlaps (v10) |
 | rtmo | dets [1, n, 5], keypoints [1, n, k, 3], in pixels |
 | movenet | [1, n, 56]: 17 key points (y, x, score), top, left, bottom, right, score, over the sides (MultiPose) |
+
+Three may have masks. Those of ``boxes`` are [n, h, w] over each box (Mask R-CNN; all may have a batch of one).
+In ``yolov5`` and ``yolov8`` the last columns are weights of prototypes [1, 32, h, w] (v5-seg, v8-seg, v11-seg).
 """
 
 from collections.abc import Callable, Mapping
@@ -23,7 +26,7 @@ import numpy.typing as npt
 from kserve_wire.anchors import SsdAnchorOptions, ssd_anchors
 from stream_client.errors import ConfigurationError
 from stream_client.frames import Tensor
-from stream_client.tracking.candidates import Array, Candidates, from_centres
+from stream_client.tracking.candidates import Array, BoxMasks, Candidates, Prototypes, from_centres
 from stream_client.tracking.options import LayoutName
 
 Arrays = Mapping[str, Array]
@@ -52,6 +55,9 @@ def find_layout(arrays: Arrays) -> LayoutName:
         return "ssd"
     if any(len(shape) == 4 and shape[3] == 3 for shape in shapes.values()) and _one(arrays, 3, last=5) is not None:
         return "rtmo"
+    table = _one(arrays, 3, last=5)
+    if table is not None and any(shape == table.shape[:2] for shape in shapes.values()):
+        return "boxes"
     if _one(arrays, 2, last=5) is not None and any(len(shape) == 1 for shape in shapes.values()):
         return "boxes"
     boxes = _one(arrays, 3, last=4)
@@ -60,10 +66,11 @@ def find_layout(arrays: Arrays) -> LayoutName:
         if boxes.shape[1] in _ANCHORED and (boxes[..., 2:] < boxes[..., :2]).any():  # so they are no corners
             return "anchors"
         return "scores" if scores.min(initial=0) >= 0 and scores.max(initial=0) <= 1 else "detr"
-    if len(arrays) == 1:
-        (shape,) = shapes.values()
-        if len(shape) == 3 and shape[0] == 1:
-            return _of_one_tensor(shape[1], shape[2])
+    tables = [shape for shape in shapes.values() if len(shape) == 3 and shape[0] == 1]
+    if len(tables) == 1 and len(arrays) == 1:
+        return _of_one_tensor(*tables[0][1:])
+    if len(tables) == 1 and len(arrays) == 2 and _prototypes(arrays) is not None:
+        return "yolov8" if tables[0][1] < tables[0][2] else "yolov5"
     text = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items()) or "none"
     raise ConfigurationError(f"no layout of detections is known for the outputs {text}: name it", option="detections")
 
@@ -120,11 +127,16 @@ def _anchors_of(side: int) -> Array:
 
 
 def _boxes(arrays: Arrays, classes: int) -> Candidates:
+    batched = _one(arrays, 3, last=5)
+    if batched is not None:
+        arrays = {name: array[0] for name, array in arrays.items() if array.shape[:1] == (1,) and array.ndim > 1}
     table = _needed(_one(arrays, 2, last=5))
     labels = next(array for array in arrays.values() if array.ndim == 1)
     if len(labels) != len(table):
         raise ValueError("as many labels as boxes are needed")
-    return Candidates(table[:, :4], table[:, 4], labels.astype(np.int64))
+    planes = next((array for array in arrays.values() if array.ndim == 3 and len(array) == len(table)), None)
+    masks = None if planes is None or not planes.size else BoxMasks(planes)
+    return Candidates(table[:, :4], table[:, 4], labels.astype(np.int64), masks=masks)
 
 
 def _scores(arrays: Arrays, classes: int) -> Candidates:
@@ -142,15 +154,15 @@ def _detr(arrays: Arrays, classes: int) -> Candidates:
 
 
 def _yolov5(arrays: Arrays, classes: int) -> Candidates:
-    table = _table(arrays)
+    table, masks = _with_prototypes(_table(arrays), arrays)
     if table.shape[1] < 6:
         raise ValueError("four numbers of a box, objectness and scores are needed")
     best, ids = _best(table[:, 5:] * table[:, 4:5])
-    return Candidates(from_centres(table[:, :4]), best, ids)
+    return Candidates(from_centres(table[:, :4]), best, ids, masks=masks)
 
 
 def _yolov8(arrays: Arrays, classes: int) -> Candidates:
-    table = _table(arrays).T
+    table, masks = _with_prototypes(_table(arrays).T, arrays)
     if table.shape[1] < 5:
         raise ValueError("four numbers of a box and scores are needed")
     points = 0
@@ -161,7 +173,7 @@ def _yolov8(arrays: Arrays, classes: int) -> Candidates:
     end = table.shape[1] - 3 * points
     best, ids = _best(table[:, 4 : 4 + classes] if classes else table[:, 4:end])
     keypoints = table[:, end:].reshape(-1, points, 3) if points else None
-    return Candidates(from_centres(table[:, :4]), best, ids, keypoints)
+    return Candidates(from_centres(table[:, :4]), best, ids, keypoints, masks=masks)
 
 
 def _yolov10(arrays: Arrays, classes: int) -> Candidates:
@@ -207,6 +219,19 @@ def _table(arrays: Arrays) -> Array:
     return table
 
 
+def _prototypes(arrays: Arrays) -> Array | None:
+    """The planes [m, h, w] of a model with shapes."""
+    return next((array[0] for array in arrays.values() if array.ndim == 4 and len(array) == 1 and array.size), None)
+
+
+def _with_prototypes(table: Array, arrays: Arrays) -> tuple[Array, Prototypes | None]:
+    """A table without the columns that weigh prototypes, and these."""
+    planes = _prototypes(arrays)
+    if planes is None:
+        return table, None
+    return table[:, : -len(planes)], Prototypes(planes, table[:, -len(planes) :])
+
+
 def _best(scores: Array) -> tuple[Array, npt.NDArray[np.int64]]:
     """The highest score of each row, and its column."""
     if not scores.shape[1]:
@@ -221,7 +246,8 @@ def _one(arrays: Arrays, dimensions: int, *, last: int) -> Array | None:
 
 def _beside(arrays: Arrays, boxes: Array) -> Array:
     """The tensor of scores for ``boxes`` [1, n, 4]."""
-    return next(array for array in arrays.values() if array is not boxes and array.shape[:2] == boxes.shape[:2])
+    alike = (array for array in arrays.values() if array.ndim == 3 and array.shape[:2] == boxes.shape[:2])
+    return next(array for array in alike if array is not boxes)
 
 
 def _needed(array: Array | None) -> Array:

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image as PillowImage
 
-from stream_client.frames import Detections, Image, Tensor
+from stream_client.frames import Detections, Image, Masks, Tensor
 from stream_client.tracking.bytetrack import ByteTrack
-from stream_client.tracking.candidates import Array, Candidates, suppress
+from stream_client.tracking.candidates import Array, BoxMasks, Candidates, suppress
 from stream_client.tracking.layouts import arrays_of, find_layout, read_layout
+from stream_client.tracking.masks import shape_within
 from stream_client.tracking.options import DetectionOptions, LayoutName
 from stream_client.tracking.tracker import Tracker
 
@@ -69,7 +71,8 @@ class DetectionReader:
             layout = self._layout = self._layout or find_layout(arrays)
         found = read_layout(layout, arrays, len(self._names))
         found = _strongest(found, options)
-        boxes, keypoints = self._on_frame(found, sent, shown)
+        places, keypoints = self._on_frame(found, sent, shown)
+        boxes = np.clip(places, 0, np.array([*shown, *shown])).astype(np.float32)
         if layout not in _NO_OVERLAPS:
             groups = None if options.class_agnostic_nms else found.class_ids
             kept = suppress(boxes, found.scores, options.iou_threshold, groups)[: options.max_detections]
@@ -81,23 +84,46 @@ class DetectionReader:
             found.class_ids[kept],
             self._names,
             keypoints=None if keypoints is None else keypoints[kept],
+            masks=self._masks(found, kept, places, boxes, sent, shown),
         )
         if self._tracker is None:
             return detections
         return replace(detections, track_ids=self._tracker.update(detections, timestamp))
 
     def _on_frame(self, found: Candidates, sent: Size, shown: Size) -> tuple[Array, Array | None]:
-        """Boxes and key points in pixels of the frame."""
+        """Boxes, which may reach beyond the frame, and key points in pixels of the frame."""
         unit = np.array(sent if found.relative else (1, 1), dtype=np.float32)
         scale, offset = self._placement(sent, shown)
-        limits = np.array([*shown, *shown], dtype=np.float32)
         boxes = (found.boxes * np.tile(unit, 2) - np.tile(offset, 2)) * np.tile(scale, 2)
-        boxes = np.clip(boxes, 0, limits).astype(np.float32)
         if found.keypoints is None:
             return boxes, None
         keypoints = found.keypoints.copy()
         keypoints[..., :2] = (keypoints[..., :2] * unit - offset) * scale
         return boxes, keypoints
+
+    def _masks(
+        self,
+        found: Candidates,
+        kept: npt.NDArray[np.intp],
+        places: Array,
+        boxes: Array,
+        sent: Size,
+        shown: Size,
+    ) -> Masks | None:
+        """The shapes of those that are kept, cut to their ``boxes`` inside of the frame."""
+        if found.masks is None:
+            return None
+        if isinstance(found.masks, BoxMasks):
+            covered = places
+        else:  # every plane is the model's whole input
+            scale, offset = self._placement(sent, shown)
+            edges = np.array([[0, 0], sent], np.float32)
+            covered = np.tile(((edges - offset) * scale).reshape(1, 4), (len(places), 1))
+        shapes = [
+            shape_within(found.masks, index, tuple(covered[index].tolist()), tuple(boxes[index].tolist()))
+            for index in kept.tolist()
+        ]
+        return Masks(tuple(shapes), shown)
 
     def _placement(self, sent: Size, shown: Size) -> tuple[Array, Array]:
         """How much larger the frame is than what the model saw of it, and where that began, in the model's pixels."""
