@@ -2,6 +2,8 @@
 
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from graph_server.assets import ensure_clip, shipped_mounts
 from graph_server.config.server_config import read_config
 from graph_server.resources import project_file
 from graph_server.server import GraphServer, ServerOptions
-from stream_client import Result, RunOptions, StreamClient, TransportOptions
+from stream_client import Result, RunOptions, StreamClient, StreamClientError, TransportOptions
 from stream_client.classify import FeatureSchema, PoseClassifier, TrainedModel, WindowSpec
 from stream_client.sinks.labels import label_row
 from tests.conftest import ROOT
@@ -83,6 +85,19 @@ def test_somebody_hidden_for_a_second_keeps_number_and_window(tmp_path: Path, pe
     back = [found[1] for found in labels[17:] if 1 in found]
     assert len(back) >= 3
     assert set(back) == {"walks"}
+
+
+@pytest.mark.parametrize("persons", ["config.json"], indirect=True)
+def test_a_run_says_how_many_persons_are_followed(street: Path, persons: TransportOptions) -> None:
+    one = replace(persons, side_packets=("max_persons=1",))
+    with StreamClient(street, transport=one) as client:
+        results = list(islice(client, 6))
+    assert {len(result.persons) for result in results} == {1}
+    assert results[-1].outputs["person_ids"].array.tolist() == [1]
+    for text in ("max_persons=0", "max_persons=many", "max_persons=true"):
+        refused = StreamClient(street, transport=replace(persons, side_packets=(text,)))
+        with pytest.raises(StreamClientError, match="a whole number from 1 to 32"):
+            refused.run()
 
 
 def test_persons_are_detections_with_tracks_and_stand_in_the_labels(found: list[Result]) -> None:

@@ -14,6 +14,8 @@ from stream_client.errors import (
 from stream_client.plain_text import quoted
 
 _NO_PACKET = "Unknown error during mediapipe execution"
+_NOT_STARTED = ("Failed to start mediapipe graph", "Failed to initialize mediapipe graph")
+"""With other side packets a graph may start."""
 
 
 def error_of_status(code: grpc.StatusCode, details: str, address: str) -> StreamClientError:
@@ -34,6 +36,8 @@ def error_of_status(code: grpc.StatusCode, details: str, address: str) -> Stream
         return ServerError(
             f"the server does not offer this call ({text}): try the other API", option="api", code=code.name
         )
+    if code is grpc.StatusCode.FAILED_PRECONDITION and any(start in text for start in _NOT_STARTED):
+        return BadInputError(f"the server says: {text}", option="side_packet", code=code.name)
     return error_of_text(text, code.name)
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from graph_server.calculators.registry import REGISTRY
-from graph_server.errors import ConfigError
+from graph_server.errors import ConfigError, GraphError
 from graph_server.graph.calculator import Calculator, Ports, Services
 from graph_server.graph.messages import HolisticPersonsOptions
 from graph_server.graph.node import Node
@@ -35,7 +35,8 @@ _DETECTORS: Mapping[int, DetectorName] = {
 class HolisticPersons(Calculator):
     """Pose, hands and face of each person, followed under numbers, and drawn. OVMS has no such node.
 
-    With ``m`` for the option ``max_persons``, the outputs for each image are:
+    ``m`` is the option ``max_persons``, or the side packet ``MAX_PERSONS``, a whole number, where a session gives one.
+    The outputs for each image are:
 
     - ``IMAGE``: the image with every person drawn
     - ``COUNT``: int32 [1], how many persons are seen; the first rows of the other tensors are theirs
@@ -49,6 +50,7 @@ class HolisticPersons(Calculator):
     """
 
     stateful = True
+    optional_side_packets = frozenset({"MAX_PERSONS"})
     inputs = Ports(required={"IMAGE": IMAGE_FRAME})
     outputs = Ports(
         optional={
@@ -77,7 +79,6 @@ class HolisticPersons(Calculator):
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
         options = _options(node)
-        self._most = options.max_persons
         self._tags = {port.tag for port in node.outputs}
         self._classifier = services.models.get(_CLASSIFIER) if "SCORES" in self._tags else None
         rules = PersonsOptions(
@@ -89,6 +90,14 @@ class HolisticPersons(Calculator):
             options.follow_every,
         )
         self._tracker = PersonsTracker(services.models, rules)
+
+    @override
+    def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
+        most = side_packets.get("MAX_PERSONS", _options(self.node).max_persons)
+        if type(most) is not int or not 1 <= most <= _MOST:
+            raise GraphError(f"max_persons is {most!r}: a whole number from 1 to {_MOST}", "INVALID_ARGUMENT")
+        self._most = self._tracker.most = most
+        return {}
 
     @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:

@@ -63,6 +63,8 @@ class Calculator:
     slack: ClassVar[int] = 0
     stateful: ClassVar[bool] = False
     """Whether it keeps something from frame to frame, so that frames of two streams must not mix."""
+    optional_side_packets: ClassVar[frozenset[str]] = frozenset()
+    """Tags of input side packets that it can do without, as MediaPipe's ``Optional()``."""
 
     @classmethod
     def check(cls, node: Node) -> None:

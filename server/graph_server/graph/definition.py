@@ -29,13 +29,15 @@ class GraphDefinition:
     """A valid graph. In ``order`` every producer comes before its consumers.
 
     ``num_threads`` is 0 if the graph does not set it. ``pool_size`` is the value of ``# OVMS_GRAPH_QUEUE_MAX_SIZE``:
-    a number, ``"AUTO"`` or ``None``.
+    a number, ``"AUTO"`` or ``None``. ``needed_side_packets`` are those of ``input_side_packets`` without which it does
+    not start.
     """
 
     source: str
     input_streams: tuple[Port, ...]
     output_streams: tuple[Port, ...]
     input_side_packets: tuple[Port, ...]
+    needed_side_packets: tuple[str, ...]
     order: tuple[Node, ...]
     stream_types: StreamTypes
     max_queue_size: int
@@ -88,6 +90,7 @@ def _definition(config: CalculatorGraphConfig, text: str, source: str, registry:
         input_streams=inputs,
         output_streams=outputs,
         input_side_packets=side,
+        needed_side_packets=tuple(port.name for port in side if not _optional(port.name, nodes, registry)),
         order=tuple(order),
         stream_types=stream_types,
         max_queue_size=UNBOUNDED if config.max_queue_size == -1 else config.max_queue_size or DEFAULT_QUEUE_SIZE,
@@ -199,6 +202,12 @@ def _check_side_packets(nodes: Sequence[Node], side: Sequence[Port]) -> None:
     given = dict.fromkeys((PYTHON_NODES, *(port.name for port in side)), "the graph's input side packets")
     producers = _producers("side packet", given, nodes, lambda node: node.output_side_packets)
     _check_produced("input side packet", producers, nodes, lambda node: node.input_side_packets)
+
+
+def _optional(side_packet: str, nodes: Sequence[Node], registry: Registry) -> bool:
+    """Whether all nodes that take a side packet of the graph can do without it."""
+    ports = [(node, port) for node in nodes for port in node.input_side_packets if port.name == side_packet]
+    return bool(ports) and all(port.tag in registry.find(node).optional_side_packets for node, port in ports)
 
 
 def _producers(

@@ -124,13 +124,14 @@ class Graph:
     def start(self, side_packets: Mapping[str, Any], listener: OutputListener) -> None:
         """Open every calculator. Raises :class:`GraphError` with the code ``FAILED_PRECONDITION``."""
         packets: dict[str, Any] = {**side_packets, **self._own}
-        for port in self._definition.input_side_packets:
-            if port.name not in packets:
-                raise GraphError(f"side packet {port.name!r} is required but was not given", "FAILED_PRECONDITION")
+        for name in self._definition.needed_side_packets:
+            if name not in packets:
+                raise GraphError(f"side packet {name!r} is required but was not given", "FAILED_PRECONDITION")
         for calculator in self._calculators:
             node = calculator.node
             try:
-                made = calculator.open({port.key: packets[port.name] for port in node.input_side_packets})
+                taken = {port.key: packets[port.name] for port in node.input_side_packets if port.name in packets}
+                made = calculator.open(taken)
             except Exception as error:
                 self._close_calculators()
                 text = f"{_failed('Open', node, error)} (line {node.line})"

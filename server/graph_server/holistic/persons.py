@@ -56,6 +56,8 @@ class PersonsTracker:
     def __init__(self, models: Models, options: PersonsOptions) -> None:
         self._models = models
         self._options = options
+        self.most = options.most
+        """How many persons are followed: to be set before a stream."""
         self._detectors = Detectors.open(models, options.detector)
         self._spare = [Parts(models)]
         self._begin()
@@ -94,7 +96,7 @@ class PersonsTracker:
 
     def _look(self, image: Bytes, size: ImageSize, timestamp: int) -> list[Region]:
         """The regions of the persons that the detector finds, where it has a reason to run."""
-        seen, most = len(self._seen), self._options.most
+        seen, most = len(self._seen), self.most
         if not seen:
             found = self._find(image, self._detectors.looks(size)[0]) or self._find(image, self._next_look(size))
         elif seen < most and len(self._tracks) > seen and self._frame % 2:
@@ -107,7 +109,7 @@ class PersonsTracker:
 
     def _find(self, image: Bytes, look: Look) -> list[Points]:
         detector, view = look
-        return detector.detect_all(image, self._options.most, view)
+        return detector.detect_all(image, self.most, view)
 
     def _next_look(self, size: ImageSize) -> Look:
         looks = self._detectors.looks(size)
@@ -199,11 +201,11 @@ class PersonsTracker:
     @property
     def _has_room(self) -> bool:
         """Whether somebody new may be followed, if need be in place of somebody who is hidden."""
-        return len(self._tracks) < self._options.most or bool(self._hidden)
+        return len(self._tracks) < self.most or bool(self._hidden)
 
     def _make_room(self) -> None:
         """Forget who has been hidden longest, where as many are followed as may be."""
-        if len(self._tracks) >= self._options.most:
+        if len(self._tracks) >= self.most:
             self._drop(min(self._hidden, key=lambda track: track.identity.motion.time))
 
     def _forget(self, timestamp: int) -> None:

@@ -263,7 +263,7 @@ def _tried(definition: GraphDefinition, text: str, models: ModelRepository, hand
         # An instance opens every model: so missing ones are found now, and all are compiled before the first session.
         with ThreadPoolExecutor(2) as threads:  # OpenVINO compiles with one thread
             trial = Graph(definition, REGISTRY, noted, threads.map, own=own)
-        trial.start({port.name: None for port in definition.input_side_packets}, lambda name, value, timestamp: None)
+        trial.start(dict.fromkeys(definition.needed_side_packets), lambda name, value, timestamp: None)
         trial.close_inputs()
         trial.wait_until_done()
     except MissingModelError as error:

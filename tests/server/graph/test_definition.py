@@ -8,6 +8,7 @@ from graph_server.calculators import REGISTRY
 from graph_server.errors import ConfigError
 from graph_server.graph.definition import parse_graph
 from graph_server.graph.runtime import Graph
+from graph_server.resources import project_file
 from tests.conftest import ROOT
 from tests.support.graphs import NO_MODELS, run_graph
 
@@ -189,3 +190,11 @@ def test_the_pool_directive_is_read_from_its_comment() -> None:
     text = '# OVMS_GRAPH_QUEUE_MAX_SIZE: {}\ninput_stream: "a" output_stream: "a"'
     sizes = [parse_graph(text.format(size), source="t", registry=REGISTRY).pool_size for size in ("AUTO", 3, 0)]
     assert sizes == ["AUTO", 3, None]
+
+
+def test_a_side_packet_is_needed_unless_all_nodes_can_do_without_it() -> None:
+    text = project_file("graphs/holistic_persons/graph.pbtxt").read_text(encoding="utf-8")
+    assert parse_graph(text, source="persons", registry=REGISTRY).needed_side_packets == ()
+    other = """node { calculator: "PassThroughCalculator" input_side_packet: "max_persons"
+               input_stream: "first_input_video" output_stream: "same" }"""
+    assert parse_graph(text + other, source="persons", registry=REGISTRY).needed_side_packets == ("max_persons",)
