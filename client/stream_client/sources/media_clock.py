@@ -78,6 +78,8 @@ class MediaClock:
     SHORTEST = 0.001
     """Seconds between two frames, at least, where timestamps say nothing."""
     _TOLERANCE, _FAR = 0.03, 0.25
+    _JITTER = 0.15
+    """Seconds by which arrivals differ on a usual network."""
     _SLOW, _FAST = 0.01, 0.05
     """The share of a step that corrects it, near the arrival and far from it. Nobody sees 1 %."""
 
@@ -103,7 +105,7 @@ class MediaClock:
             time = arrival
         else:
             elapsed = max(0.0, arrival - self._arrival)
-            time = self._bounded(self._time, self._step(media, elapsed), elapsed, arrival)
+            time = self._bounded(self._time, self._step(media, elapsed, arrival - self._time), elapsed, arrival)
         if media is not None:
             self._slope.take(media, arrival)
         self._time, self._media, self._arrival = time, media, arrival
@@ -126,12 +128,14 @@ class MediaClock:
         self._media, self._arrival = media, max(self._arrival, self._time)
         return self._time
 
-    def _step(self, media: float | None, elapsed: float) -> float:
+    def _step(self, media: float | None, elapsed: float, until_arrival: float) -> float:
         """Seconds since the frame before."""
         if media is None or self._media is None or not self._slope.value:
             return elapsed
         step = self._slope.value * (media - self._media)
-        if step <= 0 or step - elapsed > self.JUMP + self._usual_step:
+        # One that is just within the lead would leave none of it to jitter.
+        small_jump = 0 < 2 * self._usual_step < step and step - until_arrival > self.LEAD - self._JITTER
+        if step <= 0 or small_jump or step - elapsed > self.JUMP + self._usual_step:
             self._slope.restart()
             self._error = 0.0
             return max(elapsed, self._usual_step)
