@@ -20,6 +20,8 @@ from playwright.sync_api import Page
 
 from graph_server.assets import ensure_clip
 from stream_client import LandmarkFinder
+from stream_client.events.read import read_rules
+from stream_client.events.rules import LineRule, StateRule
 from tests.conftest import shared
 from tests.support.browser import browser_page
 from tests.support.graph_server import graph_server_process
@@ -365,3 +367,64 @@ def test_a_stream_is_started_watched_and_removed_by_the_form(
     card.get_by_role("button", name="Remove").click()
     card.wait_for(state="detached")
     assert application.state.streams.all() == ()
+
+
+def test_a_zone_and_a_line_are_drawn_on_a_streams_picture_beside_its_tracks(
+    application: Application, person: Path
+) -> None:
+    with person.open("rb") as file:
+        upload = application.http.post("/api/uploads", files={"file": ("person.mp4", file)}).json()["id"]
+    settings = {"input_stream": f"upload:{upload}", "model_name": "holisticPersons", "output_stream": ["none"]}
+    id = application.http.post("/api/streams", json=settings).json()["id"]
+    wait_until(lambda: application.http.get(f"/api/streams/{id}").json()["state"] == "ended", seconds=60)
+    tracks = application.http.get(f"/api/streams/{id}").json()["tracks"]
+    assert [(track["track"], track["name"] is not None) for track in tracks] == [(1, True)]
+    with browser_page() as page:
+        page.goto(application.url)
+        page.get_by_role("link", name="Streams").click()
+        draw_rules(page, application, id, tracks[0]["name"])
+
+
+def draw_rules(page: Page, application: Application, id: str, label: str) -> None:
+    """A zone by the mouse, a line by the keyboard, on the stream's card; then another stream that has them."""
+    card = page.locator("article")
+    card.get_by_text(f"#1 {label}").wait_for()
+
+    card.get_by_role("button", name="Draw a zone").click()
+    picture, surface = card.get_by_alt_text("the newest frame"), card.get_by_role("application")
+    wait_until(lambda: picture.evaluate("image => image.naturalWidth") > 0)
+    place = surface.bounding_box()
+    assert place is not None
+    assert place == picture.bounding_box()
+    use = card.get_by_role("button", name="Use as a rule")
+    for x, y in ((0.1, 0.2), (0.9, 0.25), (0.5, 0.8)):
+        assert use.is_disabled()
+        surface.click(position={"x": x * place["width"], "y": y * place["height"]})
+    card.get_by_label("Name").fill('by the "door"')
+    use.click()
+    field = page.locator("textarea[name=events]")
+    (zone,) = read_rules(field.input_value())
+    assert isinstance(zone, StateRule)
+    assert zone.name == 'by the "door"'
+    assert zone.steps[0].condition.zone is not None
+    np.testing.assert_allclose(zone.steps[0].condition.zone.points, [(0.1, 0.2), (0.9, 0.25), (0.5, 0.8)], atol=0.01)
+
+    # The same by the keyboard alone.
+    card.get_by_label("Draw").select_option("line")
+    card.get_by_label("Name").fill("way")
+    surface.focus()
+    for key in (*["ArrowUp"] * 5, "Enter", "Enter", "Backspace", "Enter", *["ArrowLeft"] * 10, "Shift+ArrowDown", " "):
+        page.keyboard.press(key)
+    use.press("Enter")
+    _, line = read_rules(field.input_value())
+    assert isinstance(line, LineRule)
+    np.testing.assert_allclose((line.line.start, line.line.end), [(0.5, 0.7), (0.3, 0.702)], atol=0.001)
+
+    page.locator("input[name=input_stream]").fill("testsrc:320x240@15")
+    page.locator("input[name=model_name]").fill("passThrough")
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.locator("article", has_text="running").wait_for()
+    (newest,) = (each for each in application.http.get("/api/streams").json() if each["id"] != id)
+    assert application.http.get(f"/api/streams/{newest['id']}").json()["settings"]["events"] == [
+        field.input_value().strip()
+    ]

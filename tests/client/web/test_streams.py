@@ -4,13 +4,18 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
+from stream_client.frames import Detections
 from stream_client.web.options import WebOptions
+from stream_client.web.streams.journal import TrackRow, tracks_of
+from tests.support.show import result
 from tests.support.video import write_video
 from tests.support.waiting import wait_until
 from tests.support.web_application import Application, web_application
@@ -92,6 +97,20 @@ def test_rules_of_the_form_find_events_whose_pictures_can_be_downloaded(web: App
     assert (begin["frame"], begin["rule"], begin["phase"], end["phase"]) == (5, "late", "begin", "end")
     picture = next(name for name in names if name.endswith(".jpg"))
     assert web.http.get(f"/api/streams/{id}/results/{picture}").content.startswith(b"\xff\xd8\xff")
+
+
+def test_tracks_are_by_number_and_bounded() -> None:
+    count = 40
+    numbers = np.arange(count)[::-1].astype(np.int64)
+    numbers[3] = -1  # no track yet
+    found = Detections(
+        np.zeros((count, 4), np.float32), np.full(count, 0.5, np.float32), np.zeros(count, np.int64), ("cat",), numbers
+    )
+    seen = replace(result(np.zeros((8, 8, 3), np.uint8)), detections=found)
+    tracks = tracks_of(seen)
+    assert [track.number for track in tracks] == list(range(32))
+    assert tracks[0] == TrackRow(0, "cat", 0.5)
+    assert tracks_of(replace(seen, detections=replace(found, track_ids=None))) == ()
 
 
 def test_a_live_stream_is_paused_resumed_stopped_and_restarted(web: Application) -> None:

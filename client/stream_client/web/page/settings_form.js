@@ -53,6 +53,16 @@ export class SettingsForm {
     }
   }
 
+  /** Write a rule of events into its field, after those that are there. */
+  addRule(text) {
+    const field = this.fields.querySelector("textarea[name=events]");
+    const before = field.value.trim();
+    if (before && !before.includes("[[rule]]")) throw new Error("events names a file: empty it, or write its rules there");
+    field.value = `${before}${before ? "\n\n" : ""}${text}`;
+    field.closest("details").open = true;
+    field.focus();
+  }
+
   async send(event) {
     event.preventDefault();
     this.problem.textContent = "";

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from stream_client.errors import StreamClientError
@@ -20,7 +21,40 @@ MAX_BYTES = 32 << 20
 """Of each of the two files of labels: the newest 32 to 64 MiB are kept."""
 _LOG_LINES = 200
 _CHUNK = 1 << 16
+_MOST_TRACKS = 32
 Row = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackRow:
+    """A track in a frame. ``name`` is the label of a person, the class of another thing, ``None`` where none is known.
+
+    ``repetitions`` is ``None`` where nobody counts them.
+    """
+
+    number: int
+    name: str | None
+    score: float | None
+    repetitions: int | None = None
+
+
+def tracks_of(result: Result) -> tuple[TrackRow, ...]:
+    """The persons of a result, or else the tracks of its detections, by number."""
+    if result.persons:
+        return tuple(_person(person.number, person.label) for person in result.persons[:_MOST_TRACKS])
+    found = result.detections
+    if found is None or found.track_ids is None:
+        return ()
+    followed = sorted((int(track), index) for index, track in enumerate(found.track_ids) if track >= 0)
+    return tuple(
+        TrackRow(track, found.name(index), float(found.scores[index])) for track, index in followed[:_MOST_TRACKS]
+    )
+
+
+def _person(number: int, label: Label | None) -> TrackRow:
+    if label is None:
+        return TrackRow(number, None, None)
+    return TrackRow(number, label.name, label.score, label.repetitions)
 
 
 class Journal:
@@ -40,6 +74,8 @@ class Journal:
         self._file: io.FileIO | None = None
         self.label: Label | None = None
         """The label of the newest frame that has one."""
+        self.tracks: tuple[TrackRow, ...] = ()
+        """Who and what is followed in the newest frame, 32 at most."""
 
     def open(self, info: StreamInfo) -> None:
         """Begin a new file."""
@@ -63,6 +99,7 @@ class Journal:
             self._size += len(line)
         if result.label is not None:
             self.label = result.label
+        self.tracks = tracks_of(result)
         self.followers.put(row)
         return True
 

@@ -70,6 +70,15 @@ class LabelValue(BaseModel):
     repetitions: int | None
 
 
+class TrackValue(BaseModel):
+    """Somebody or something that is followed: a person's label, or a thing's class, with its score in 0…1."""
+
+    track: int
+    name: str | None
+    score: float | None
+    repetitions: int | None
+
+
 class LogLine(BaseModel):
     """A line about the stream; ``time`` in seconds since 1970."""
 
@@ -99,12 +108,16 @@ class StreamSummary(BaseModel):
 
 
 class StreamState(StreamSummary):
-    """Everything about a stream. ``settings`` are as given, without credentials; ``events`` are counts by rule."""
+    """Everything about a stream. ``settings`` are as given, without credentials; ``events`` are counts by rule.
+
+    ``tracks`` are those of the newest frame, 32 at most.
+    """
 
     settings: dict[str, Any]
     source: StreamSource | None
     ledger: LedgerValue
     latency: Latency
+    tracks: list[TrackValue]
     events: dict[str, int]
     verdict: VerdictValue | None
     connections: dict[str, str]
@@ -129,6 +142,10 @@ def stream_state(stream: Stream) -> StreamState:
         source=_source(run),
         ledger=_ledger(statistics.ledger),
         latency=_latency(statistics),
+        tracks=[
+            TrackValue(track=each.number, name=each.name, score=each.score, repetitions=each.repetitions)
+            for each in run.journal.tracks
+        ],
         events=dict(statistics.events.found),
         verdict=None
         if found is None
