@@ -153,6 +153,7 @@ class Camera:
             return
         self._session.begin()
         self._replica, self._leaving = replica, False
+        self._credits.placed(replica.address)
         server.sessions[self] = None
         self.pump()
 

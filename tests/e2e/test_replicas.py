@@ -201,8 +201,11 @@ def test_streams_of_a_process_are_spread_and_spread_again(servers: Callable[...,
         for client in clients:
             client.start()
         assert sessions() == [2, 2]
+        turns = shared.credits(transport)._shares
+        wait_until(lambda: set(turns) == {each.address for each in two})  # a slow one keeps back none for the other
         two[0].drain()
         wait_until(lambda: sessions() == [0, 4])
+        wait_until(lambda: set(turns) == {two[1].address})
         two[0]._live.ready = True
         wait_until(lambda: sessions() == [2, 2])
         going.clear()

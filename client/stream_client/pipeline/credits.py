@@ -4,9 +4,10 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 from stream_client.pipeline.flow import Window
-from stream_client.pipeline.shares import LOOK_SECONDS, Member, Shares
+from stream_client.pipeline.shares import LOOK_SECONDS, Shares
 
 
 class Credits(Protocol):
@@ -27,6 +28,9 @@ class Credits(Protocol):
 
     def wake_others(self) -> None:
         """Let those go on who have got a credit meanwhile. Call it with no lock held."""
+
+    def placed(self, server: str) -> None:
+        """Frames go to this one of several servers from now on: only its own frames in flight count."""
 
     def leave(self) -> None:
         """Give everything back, at the end. Safe twice."""
@@ -53,32 +57,47 @@ class OwnCredits:
     def wake_others(self) -> None:
         """There are none."""
 
+    def placed(self, server: str) -> None:
+        """Nothing to do."""
+
     def leave(self) -> None:
         """Nothing to do."""
 
 
 class SharedCredits:
-    """Those of all streams that use the same servers. Safe from any thread."""
+    """Those of all streams that use the same servers. Safe from any thread.
+
+    Streams whose sessions live on one of several servers share with those on the same one: a slow server with all that
+    it owes would else keep back the frames for the others.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._shares = Shares()
+        self._shares: WeakValueDictionary[str, Shares] = WeakValueDictionary()
 
     def join(self, weight: float) -> "StreamCredits":
         """The credits of a new stream."""
-        with self._lock:
-            return StreamCredits(self._shares, self._shares.join(weight), self._lock, self._clock)
+        return StreamCredits(self._at, weight, self._lock, self._clock)
+
+    def _at(self, server: str) -> Shares:
+        """Those of the streams on ``server``; empty: of those that use all."""
+        return self._shares.setdefault(server, Shares())
 
 
 class StreamCredits:
-    """Implements :class:`Credits`: a member's view of the shares, which ``lock`` guards."""
+    """Implements :class:`Credits`: a member's view of the shares, which ``lock`` guards. ``at``: those of a server."""
 
-    def __init__(self, shares: Shares, member: Member, lock: threading.Lock, clock: Callable[[], float]) -> None:
-        self._shares = shares
-        self._member = member
+    def __init__(
+        self, at: Callable[[str], Shares], weight: float, lock: threading.Lock, clock: Callable[[], float]
+    ) -> None:
+        self._at = at
         self._lock = lock
         self._clock = clock
+        self._left = False
+        with lock:
+            self._shares = at("")
+            self._member = self._shares.join(weight)
 
     @property
     def look_seconds(self) -> float | None:
@@ -112,9 +131,22 @@ class StreamCredits:
         for wake in wakes:
             wake()
 
+    def placed(self, server: str) -> None:
+        """In turn with those on the same server."""
+        with self._lock:
+            shares, now, before = self._at(server), self._clock(), self._member
+            if shares is self._shares or self._left:
+                return
+            in_flight = before.in_flight
+            self._shares.leave(before, now)
+            self._shares, self._member = shares, shares.join(before.weight)
+            self._member.wake = before.wake
+            shares.hold(self._member, in_flight, now)
+
     def leave(self) -> None:
         """Out of turn for ever."""
         with self._lock:
+            self._left = True
             self._shares.leave(self._member, self._clock())
 
     def answered(self, round_trip: float) -> None:

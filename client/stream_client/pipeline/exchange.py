@@ -18,7 +18,7 @@ from stream_client.pipeline.outgoing import Outgoing
 from stream_client.pipeline.pending import Settled
 from stream_client.pipeline.phases import RunPhase, SessionPhase, SessionState
 from stream_client.pipeline.steps import Done, SendFrame, Step
-from stream_client.transport.base import Answer, Event, Request
+from stream_client.transport.base import Answer, Event, Placed, Request
 
 logger = logging.getLogger(__name__)
 
@@ -187,6 +187,9 @@ class Exchange:
     def _on_event(self, event: Event, session: int) -> None:
         with self._changed:
             if session != self._session.number or self._phase.is_over:
+                return
+            if isinstance(event, Placed):
+                self._credits.placed(event.address)
                 return
             wrong = self._answers.take(event, self._clock())
             if isinstance(event, Answer):

@@ -14,7 +14,7 @@ from stream_client.errors import ConnectError, ConnectionLostError, StreamClient
 from stream_client.replicas.admission import Admission
 from stream_client.replicas.lane import Lane, close_lanes
 from stream_client.replicas.replica import Replica
-from stream_client.transport.base import Answer, Closed, Event, Listener, Request
+from stream_client.transport.base import Answer, Closed, Event, Listener, Placed, Request
 from stream_client.util.events import Unsubscribe
 from stream_client.util.owned_thread import OwnedThread
 
@@ -245,6 +245,7 @@ class BalancedCalls:
         if isinstance(event, Closed):
             self._lane_ended(lane, event.error)
             return
+        assert not isinstance(event, Placed)  # a lane is of one server
         with self._changed:
             asked = self._asked.get(event.timestamp) if event.timestamp is not None else None
             own = asked is not None and asked.lane is lane

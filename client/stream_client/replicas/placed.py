@@ -13,7 +13,7 @@ import time
 from stream_client.errors import ConnectError, ConnectionLostError, TransportError
 from stream_client.replicas.admission import Admission
 from stream_client.replicas.replica import Replica
-from stream_client.transport.base import Answer, Closed, Event, Failure, Listener, Request, Transport
+from stream_client.transport.base import Answer, Closed, Event, Failure, Listener, Placed, Request, Transport
 from stream_client.util.events import Unsubscribe
 
 
@@ -129,6 +129,7 @@ class PlacedSession:
             self._replicas.lost(replica)
             return False
         self._stay = stay
+        self._tell(Placed(replica.address))
         return True
 
     def _shall_leave(self, replica: Replica) -> bool:

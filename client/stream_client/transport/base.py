@@ -52,7 +52,14 @@ class Closed:
     error: StreamClientError | None
 
 
-Event = Answer | Failure | Closed
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The session lives at ``address`` from now on, which is one of several servers."""
+
+    address: str
+
+
+Event = Answer | Failure | Closed | Placed
 Listener = Callable[[Event], None]
 """Called from the transport's own thread, one event at a time; must not block."""
 
