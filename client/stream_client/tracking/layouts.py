@@ -55,10 +55,9 @@ def find_layout(arrays: Arrays) -> LayoutName:
         return "ssd"
     if any(len(shape) == 4 and shape[3] == 3 for shape in shapes.values()) and _one(arrays, 3, last=5) is not None:
         return "rtmo"
-    table = _one(arrays, 3, last=5)
-    if table is not None and any(shape == table.shape[:2] for shape in shapes.values()):
+    if any(len(shape) == 2 and shape[1] == 5 and shape[:1] in shapes.values() for shape in shapes.values()):
         return "boxes"
-    if _one(arrays, 2, last=5) is not None and any(len(shape) == 1 for shape in shapes.values()):
+    if any(len(shape) == 3 and shape[2] == 5 and shape[:2] in shapes.values() for shape in shapes.values()):
         return "boxes"
     boxes = _one(arrays, 3, last=4)
     if boxes is not None and len(arrays) > 1:
@@ -127,8 +126,7 @@ def _anchors_of(side: int) -> Array:
 
 
 def _boxes(arrays: Arrays, classes: int) -> Candidates:
-    batched = _one(arrays, 3, last=5)
-    if batched is not None:
+    if not any(array.ndim == 1 for array in arrays.values()):
         arrays = {name: array[0] for name, array in arrays.items() if array.shape[:1] == (1,) and array.ndim > 1}
     table = _needed(_one(arrays, 2, last=5))
     labels = next(array for array in arrays.values() if array.ndim == 1)
