@@ -13,7 +13,7 @@ import numpy.typing as npt
 from stream_client.errors import ConfigurationError
 from stream_client.frames import Detections
 from stream_client.tracking.candidates import Array, overlaps
-from stream_client.tracking.motion import Motion
+from stream_client.tracking.motion import Motions
 from stream_client.tracking.similarity import keypoint_similarity
 from stream_client.util.extras import install_command
 
@@ -29,7 +29,6 @@ class _Track:
     ``number`` is -1 for a track with one detection only.
     """
 
-    motion: Motion
     class_id: int
     keypoints: Array | None
     seen: int
@@ -61,6 +60,8 @@ class ByteTrack:
         self._least = least_overlap
         self._keep = keep * 1e6
         self._tracks: list[_Track] = []
+        self._motions = Motions()
+        """Of the tracks, in their order."""
         self._last: int | None = None
         self._count = 0
         _assignment()
@@ -70,73 +71,97 @@ class ByteTrack:
         first = self._last is None
         elapsed = 0.0 if self._last is None else max(0, timestamp - self._last) / 1e6
         self._last = timestamp
-        for track in self._tracks:
-            track.motion.predict(elapsed)
+        self._motions.predict(elapsed)
         numbers = np.full(len(detections), _NONE, np.int64)
         strong = np.flatnonzero(detections.scores >= self._strong)
         weak = np.flatnonzero(detections.scores < self._strong)
-        idle, new = self._go_on(self._tracks, strong, detections, numbers, timestamp)
-        recent = [track for track in idle if track.number != _NONE and timestamp - track.seen <= _RECENT]
-        self._go_on(recent, weak, detections, numbers, timestamp)
-        self._tracks = [track for track in self._tracks if self._lives(track, timestamp)]
-        for index in new:
-            if detections.scores[index] >= self._begin:
-                self._start(int(index), detections, numbers, timestamp, numbered=first)
+        points = _over_boxes(detections)
+        every = list(range(len(self._tracks)))
+        idle, new = self._go_on(every, strong, detections, points, numbers, timestamp)
+        recent = [row for row in idle if self._is_recent(self._tracks[row], timestamp)]
+        self._go_on(recent, weak, detections, points, numbers, timestamp)
+        self._end(timestamp)
+        begun = [index for index in new if detections.scores[index] >= self._begin]
+        self._begin_tracks(begun, detections, points, numbers, timestamp, numbered=first)
         return numbers
 
     def _go_on(
         self,
-        tracks: Sequence[_Track],
+        rows: Sequence[int],
         candidates: _Indices,
         detections: Detections,
+        points: Array | None,
         numbers: npt.NDArray[np.int64],
         timestamp: int,
-    ) -> tuple[list[_Track], list[int]]:
+    ) -> tuple[list[int], list[int]]:
         """Pair tracks with detections; returns what is left of both."""
-        pairs = self._pairs(tracks, candidates, detections)
-        for row, column in pairs:
-            track, index = tracks[row], int(candidates[column])
-            track.motion.correct(detections.boxes[index])
-            track.keypoints = _over_box(detections, index)
+        pairs = self._pairs(rows, candidates, detections)
+        if pairs:
+            indices = [index for _, index in pairs]
+            self._motions.correct([row for row, _ in pairs], detections.boxes[indices])
+        for row, index in pairs:
+            track = self._tracks[row]
+            track.keypoints = None if points is None else points[index]
             track.seen = timestamp
             if track.number == _NONE:
                 track.number = self._number()
             numbers[index] = track.number
-        rows, columns = {row for row, _ in pairs}, {column for _, column in pairs}
-        idle = [track for row, track in enumerate(tracks) if row not in rows]
-        return idle, [int(index) for column, index in enumerate(candidates) if column not in columns]
+        gone, taken = {row for row, _ in pairs}, {index for _, index in pairs}
+        return [row for row in rows if row not in gone], [each for each in candidates.tolist() if each not in taken]
 
-    def _pairs(self, tracks: Sequence[_Track], candidates: _Indices, detections: Detections) -> list[tuple[int, int]]:
-        if not tracks or not len(candidates):
+    def _pairs(self, rows: Sequence[int], candidates: _Indices, detections: Detections) -> list[tuple[int, int]]:
+        """Tracks and detections that go together."""
+        if not rows or not len(candidates):
             return []
-        boxes = np.stack([track.motion.box for track in tracks])
+        tracks = [self._tracks[row] for row in rows]
+        boxes = self._motions.boxes[rows]
         alike = overlaps(boxes, detections.boxes[candidates])
         if detections.keypoints is not None:
-            points = np.stack([_points(track, detections.keypoints) for track in tracks])
+            points = _points(tracks, boxes, detections.keypoints)
             alike = ((alike + keypoint_similarity(points, detections.keypoints[candidates], boxes)) / 2).astype(
                 np.float32
             )
         classes = np.array([track.class_id for track in tracks])
         alike *= classes[:, None] == detections.class_ids[candidates][None, :]
-        rows, columns = _assigned(alike)
         return [
-            (int(row), int(column))
-            for row, column in zip(rows, columns, strict=True)
+            (rows[row], int(candidates[column]))
+            for row, column in zip(*_assigned(alike), strict=True)
             if alike[row, column] >= self._least
         ]
 
-    def _start(
-        self, index: int, detections: Detections, numbers: npt.NDArray[np.int64], timestamp: int, *, numbered: bool
+    def _end(self, timestamp: int) -> None:
+        """Forget the tracks that have ended."""
+        rows = [row for row, track in enumerate(self._tracks) if self._lives(track, timestamp)]
+        if len(rows) < len(self._tracks):
+            self._tracks = [self._tracks[row] for row in rows]
+            self._motions.keep(rows)
+
+    def _begin_tracks(
+        self,
+        indices: Sequence[int],
+        detections: Detections,
+        points: Array | None,
+        numbers: npt.NDArray[np.int64],
+        timestamp: int,
+        *,
+        numbered: bool,
     ) -> None:
-        number = self._number() if numbered else _NONE
-        motion = Motion(detections.boxes[index])
-        class_id = int(detections.class_ids[index])
-        self._tracks.append(_Track(motion, class_id, _over_box(detections, index), timestamp, number))
-        numbers[index] = number
+        if not indices:
+            return
+        self._motions.add(detections.boxes[indices])
+        for index in indices:
+            number = self._number() if numbered else _NONE
+            keypoints = None if points is None else points[index]
+            self._tracks.append(_Track(int(detections.class_ids[index]), keypoints, timestamp, number))
+            numbers[index] = number
 
     def _number(self) -> int:
         self._count += 1
         return self._count
+
+    @staticmethod
+    def _is_recent(track: _Track, timestamp: int) -> bool:
+        return track.number != _NONE and timestamp - track.seen <= _RECENT
 
     def _lives(self, track: _Track, timestamp: int) -> bool:
         if track.number == _NONE:
@@ -144,22 +169,21 @@ class ByteTrack:
         return timestamp - track.seen <= self._keep
 
 
-def _over_box(detections: Detections, index: int) -> Array | None:
-    """The key points of a detection over its box's sides."""
+def _over_boxes(detections: Detections) -> Array | None:
+    """The key points of detections over their boxes' sides, [n, k, 3]."""
     if detections.keypoints is None:
         return None
-    points: Array = detections.keypoints[index].copy()
-    box = detections.boxes[index]
-    points[:, :2] = (points[:, :2] - box[:2]) / np.maximum(box[2:] - box[:2], 1e-3)
+    points, boxes = detections.keypoints.copy(), detections.boxes
+    points[..., :2] = (points[..., :2] - boxes[:, None, :2]) / np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)[:, None]
     return points
 
 
-def _points(track: _Track, like: Array) -> Array:
-    """Where a track's key points should be by now; points of score 0 where it has none."""
-    if track.keypoints is None or track.keypoints.shape != like[0].shape:
-        return np.zeros_like(like[0])
-    points, box = track.keypoints.copy(), track.motion.box
-    points[:, :2] = points[:, :2] * (box[2:] - box[:2]) + box[:2]
+def _points(tracks: Sequence[_Track], boxes: Array, like: Array) -> Array:
+    """Where the key points of tracks should be by now, [n, k, 3]; points of score 0 where there are none."""
+    nothing = np.zeros_like(like[0])
+    known = [track.keypoints for track in tracks]
+    points = np.stack([nothing if each is None or each.shape != nothing.shape else each for each in known])
+    points[..., :2] = points[..., :2] * (boxes[:, None, 2:] - boxes[:, None, :2]) + boxes[:, None, :2]
     return points
 
 

@@ -7,7 +7,7 @@ import pytest
 from stream_client.errors import ConfigurationError
 from stream_client.frames import Detections
 from stream_client.tracking import ByteTrack
-from stream_client.tracking.motion import Motion
+from stream_client.tracking.motion import Motions
 
 FRAME = 33_333
 
@@ -63,16 +63,31 @@ def test_somebody_who_turns_round_while_frames_are_dropped_keeps_the_number() ->
 
 
 def test_many_short_steps_and_a_long_one_are_alike() -> None:
-    short, long = (Motion(np.array(box(0), np.float32)) for _ in range(2))
-    for motion in (short, long):
-        motion.predict(1 / 30)
-        motion.correct(np.array(box(8), np.float32))
+    short, long = Motions(), Motions()
+    for motions in (short, long):
+        motions.add(np.array([box(0)], np.float32))
+        motions.predict(1 / 30)
+        motions.correct([0], np.array([box(8)], np.float32))
     for _ in range(10):
         short.predict(1 / 30)
     long.predict(10 / 30)
-    for motion in (short, long):
-        motion.correct(np.array(box(120), np.float32))
-    np.testing.assert_allclose(short.box, long.box, rtol=1e-5)
+    for motions in (short, long):
+        motions.correct([0], np.array([box(120)], np.float32))
+    np.testing.assert_allclose(short.boxes, long.boxes, rtol=1e-5)
+
+
+def test_the_motion_of_each_box_is_its_own() -> None:
+    random = np.random.default_rng(2)
+    ways = np.cumsum(random.uniform(-9, 9, (12, 3, 4)), axis=0) + np.array([100, 100, 160, 260])
+    together, alone = Motions(), [Motions() for _ in range(3)]
+    for motions, rows in ((together, [0, 1, 2]), *((each, [row]) for row, each in enumerate(alone))):
+        motions.add(ways[0, rows].astype(np.float32))
+        for boxes in ways[1:]:
+            motions.predict(1 / 30)
+            motions.correct(range(len(rows)), boxes[rows].astype(np.float32))
+    np.testing.assert_array_equal(together.boxes, np.concatenate([each.boxes for each in alone]))
+    together.keep([0, 2])
+    np.testing.assert_array_equal(together.boxes, np.concatenate([alone[0].boxes, alone[2].boxes]))
 
 
 def test_a_weak_detection_goes_on_with_a_track_and_begins_none() -> None:
