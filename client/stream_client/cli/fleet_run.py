@@ -70,7 +70,7 @@ def _fleet(
     engine = read(EngineOptions, vars(flags))
     if engine.engine == "ray":
         if flags.workers is not None:
-            raise ConfigurationError("a cluster has a process for each stream", option="workers")
+            raise ConfigurationError("the nodes of a cluster have as many processes as they need", option="workers")
         for plan in plans:  # before anything of them runs somewhere
             try:
                 check_plan(plan, served=flags.graph_servers)

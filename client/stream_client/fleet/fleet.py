@@ -14,13 +14,11 @@ from stream_client.pipeline.shared_servers import SharedServers
 class Fleet:
     """Runs streams until it is closed. A context manager. Safe from any thread.
 
-    ``complete`` adds where a model server is to the settings of streams that name none. ``on_result`` is called with
-    each result of every stream before an output gets it.
+    ``complete`` adds where a model server is to the settings of streams that name none.
     """
 
-    def __init__(self, complete: Complete = lambda settings: settings, on_result: OnResult | None = None) -> None:
+    def __init__(self, complete: Complete = lambda settings: settings) -> None:
         self._complete = complete
-        self._on_result = on_result
         self._servers = SharedServers()
         self._lock = threading.Lock()
         self._streams: dict[str, SupervisedStream] = {}
@@ -62,15 +60,18 @@ class Fleet:
                     (stream.pause if name in paused else stream.resume)()
         return problems
 
-    def add(self, plan: StreamPlan, *, paused: bool = False) -> None:
-        """Start a stream; raises :class:`.ConfigurationError` for one that cannot work, or whose name is taken."""
+    def add(self, plan: StreamPlan, *, paused: bool = False, on_result: OnResult | None = None) -> None:
+        """Start a stream; raises :class:`.ConfigurationError` for one that cannot work, or whose name is taken.
+
+        ``on_result`` is called with each of its results before an output gets it.
+        """
         with self._lock:
             if self._closed:
                 return
             if plan.name in self._streams:
                 raise ConfigurationError(f"there is a stream {plan.name!r} already")
             self._streams[plan.name] = SupervisedStream(
-                plan, self._complete, self._servers, paused=paused, on_result=self._on_result
+                plan, self._complete, self._servers, paused=paused, on_result=on_result
             )
 
     def remove(self, name: str) -> None:

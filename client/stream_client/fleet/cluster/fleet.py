@@ -124,7 +124,7 @@ class ClusterFleet:
         """End every stream, and forget the fleet. Raises :class:`.StreamClientError` where one does not end in time."""
         self._ask(self._supervisor.apply.remote([], frozenset(), None), _ANSWER_SECONDS)
         self._wait(lambda: not self.placed(), "streams are still there")
-        self._ask(self._supervisor.use_all_nodes.remote(), _ANSWER_SECONDS)
+        self._ask(self._supervisor.end.remote(), _ANSWER_SECONDS)
         self._ray.kill(self._supervisor)
 
     def _ask(self, reference: Any, timeout: float) -> Any:

@@ -1,13 +1,14 @@
-"""One placement of a stream: an actor, a process of its own on some node."""
+"""A process on some node that runs streams of a fleet: an actor."""
 
 import os
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stream_client.errors import ConfigurationError
-from stream_client.fleet.cluster.lease import LEASE_SECONDS, Lease
+from stream_client.fleet.cluster.lease import Lease
 from stream_client.fleet.cluster.served import names_no_server, with_server
 from stream_client.fleet.cluster.store import Store
 from stream_client.fleet.fleet import Fleet
@@ -20,20 +21,28 @@ from stream_client.util.redact import redact
 
 _LOOK_SECONDS = 0.5
 _MEASURED_SECONDS = 5.0
-"""The cost of a stream is that of the last such time."""
+"""The cost of a process is that of the last such time."""
 
 
 @dataclass(frozen=True, slots=True)
-class HostReport:
-    """A stream on its node now. ``cores`` is the processor time it takes, in seconds a second; ``memory`` in bytes.
+class Assigned:
+    """A stream that a process shall run, as its placement ``epoch``."""
 
-    ``status`` is ``None`` before it runs, and where it cannot; ``problem`` then says why, or ``waits_for`` for what it
-    waits. ``picture`` is its newest image, as JPEG, while somebody looks.
+    plan: StreamPlan
+    epoch: int
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport:
+    """A stream of a process now. ``cores`` is the processor time it takes, in seconds a second; ``memory`` in bytes.
+
+    Both are its part of the process's: by frames, and an equal one. ``status`` is ``None`` before it runs, and where it
+    cannot; ``problem`` then says why, or ``waits_for`` for what it waits. ``picture`` is its newest image, as JPEG,
+    while somebody looks.
     """
 
-    node: str
     plan: StreamPlan
-    paused: bool
     status: StreamStatus | None
     statistics: StatisticsSnapshot | None
     cores: float | None
@@ -44,80 +53,61 @@ class HostReport:
 
 
 class StreamHost:
-    """Runs ``plan`` as placement ``epoch``. ``at_once``: the placement before has said that it is over.
+    """Runs what it is told to. ``name`` is that of this process in the :class:`.Store`, ``folder`` its own."""
 
-    Else it begins as soon as :meth:`begin` says that this one has run out, and when it must have, without that word.
-    """
-
-    def __init__(self, fleet: str, plan: StreamPlan, epoch: int, folder: str, *, at_once: bool, paused: bool) -> None:
+    def __init__(self, fleet: str, name: str, folder: str) -> None:
         import ray
 
         os.chdir(folder)
-        store = Store(fleet)
         self._node = str(ray.get_runtime_context().get_node_id())
-        self._given = plan
-        self._plan = StreamPlan(plan.name, _filled(plan.settings, epoch), plan.on)
-        self._paused = paused
-        self._problem = self._waits_for = ""
-        self._lock = threading.Lock()
-        self._stopping = threading.Event()
-        self._go_on = threading.Event()
-        self._lease = Lease(lambda: store.epoch(plan.name), epoch)
-        self._fleet = Fleet(self._complete, on_result=self._lease.check)
-        self._store = store
+        self._store = Store(fleet)
+        self._lease = Lease(lambda: self._store.holds(name))
+        self._fleet = Fleet(self._complete)
+        self._cost = Cost()
+        self._placements: dict[str, _Placement] = {}
         self._served: Settings = {}
         """What a stream's settings get that names no server."""
-        self._cost = Cost()
-        self._thread = OwnedThread(self._start, f"start of {plan.name}", (0.0 if at_once else LEASE_SECONDS,))
-        self._thread.start()
 
-    def report(self, looked_at: bool) -> HostReport:
-        """What it does now. ``looked_at``: with a picture from now on."""
-        self._fleet.look({self._plan.name} if looked_at else set())
-        (status,) = self._fleet.status() or (None,)
-        (statistics,) = self._fleet.statistics() or (None,)
-        cores = self._cost.cores() if status is not None and status.delivered else None
-        snapshot = statistics.snapshot() if statistics is not None and statistics.running else None
-        picture = self._fleet.pictures().get(self._plan.name)
-        return HostReport(
-            *(self._node, self._given, self._paused, status, snapshot, cores, _memory()),
-            problem=self._problem,
-            waits_for=self._waits_for,
-            picture=picture,
-        )
+    def work(self, assigned: Sequence[Assigned], looked: Collection[str]) -> Sequence[StreamReport]:
+        """Run these streams, and end others. Returns what is there now, with pictures of those ``looked`` at.
 
-    def pause(self, paused: bool) -> None:
-        """Let it take no frame, or let it go on."""
-        with self._lock:
-            self._paused = paused
-            if self._fleet.status():
-                (self._fleet.pause if paused else self._fleet.resume)(self._plan.name)
+        The outputs of a stream that is no longer there are finished.
+        """
+        wanted = {each.plan.name: each for each in assigned}
+        for name, placement in list(self._placements.items()):
+            if name not in wanted or wanted[name].epoch != placement.epoch:
+                placement.end()
+                if placement.is_over:
+                    del self._placements[name]
+        for name, each in wanted.items():
+            if name not in self._placements:
+                self._placements[name] = _Placement(each, self._fleet, self._lease, self._store)
+            self._placements[name].pause(each.paused)
+        self._fleet.look(looked)
+        return self._reports()
 
-    def begin(self) -> None:
-        """The placement before delivers no more."""
-        self._go_on.set()
-
-    def stop(self) -> None:
-        """End the stream; its outputs are finished when this returns."""
-        self._stopping.set()
-        self._go_on.set()
-        self._thread.join()
-        self._fleet.__exit__(None, None, None)
-        self._lease.close()
-
-    def _start(self, hold: float) -> None:
-        self._go_on.wait(hold)  # as long as the placement before may go on without the head
-        while not self._stopping.is_set() and names_no_server(self._plan.settings) and not self._store.servers():
-            self._waits_for = "a graph server"
-            self._stopping.wait(_LOOK_SECONDS)
-        if self._stopping.is_set():
-            return
-        with self._lock:
-            self._waits_for = ""
-            try:
-                self._fleet.add(self._plan, paused=self._paused)
-            except ConfigurationError as error:
-                self._problem = redact(error.message)
+    def _reports(self) -> Sequence[StreamReport]:
+        running = {each.name: each for each in self._fleet.status()}
+        measured = [each.snapshot() for each in self._fleet.statistics() if each.running]
+        statistics = {each.stream: each for each in measured}
+        pictures = self._fleet.pictures()
+        frames = sum(each.rate for each in running.values())
+        cores = self._cost.cores() if frames else None
+        memory = _memory() // max(1, len(self._placements))
+        found = []
+        for name, placement in self._placements.items():
+            status = running.get(name)
+            known = cores is not None and status is not None and status.delivered
+            part = cores * status.rate / frames if known else None  # type: ignore[operator, union-attr]
+            found.append(
+                StreamReport(
+                    *(placement.given, status, statistics.get(name), part, memory),
+                    problem=placement.problem,
+                    waits_for=placement.waits_for,
+                    picture=pictures.get(name),
+                )
+            )
+        return found
 
     def _complete(self, settings: Settings) -> Settings:
         """With the server of this node, or those of all others, as they are when a run begins."""
@@ -127,6 +117,59 @@ class StreamHost:
         if servers:
             self._served = with_server(settings, servers, self._node)
         return {**settings, **self._served}
+
+
+class _Placement:
+    """A stream from its first moment in this process to its last, in a thread of its own: none waits for another."""
+
+    def __init__(self, assigned: Assigned, fleet: Fleet, lease: Lease, store: Store) -> None:
+        self.epoch = assigned.epoch
+        self.problem = self.waits_for = ""
+        self.given = plan = assigned.plan
+        self._plan = replace(plan, settings=_filled(plan.settings, assigned.epoch))
+        self._fleet = fleet
+        self._lease = lease
+        self._store = store
+        self._lock = threading.Lock()
+        self._paused = assigned.paused
+        self._runs = False
+        self._ending = threading.Event()
+        self._thread = OwnedThread(self._live, f"placement of {plan.name}")
+        self._thread.start()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return not self._thread.is_alive()
+
+    def end(self) -> None:
+        """Ask it to end. Returns at once."""
+        self._ending.set()
+
+    def pause(self, paused: bool) -> None:
+        """Let it take no frame, or let it go on."""
+        with self._lock:
+            if paused != self._paused and self._runs:
+                (self._fleet.pause if paused else self._fleet.resume)(self._plan.name)
+            self._paused = paused
+
+    def _live(self) -> None:
+        while names_no_server(self._plan.settings) and not self._store.servers():
+            self.waits_for = "a graph server"
+            if self._ending.wait(_LOOK_SECONDS):
+                return
+        self.waits_for = ""
+        with self._lock:
+            try:
+                self._fleet.add(self._plan, paused=self._paused, on_result=lambda _: self._lease.check(self._ending))
+                self._runs = True
+            except ConfigurationError as error:
+                self.problem = redact(error.message)
+        self._ending.wait()
+        with self._lock:
+            runs, self._runs = self._runs, False
+        if runs:
+            self._fleet.remove(self._plan.name)
 
 
 class Cost:

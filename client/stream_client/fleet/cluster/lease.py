@@ -1,7 +1,8 @@
-"""Which of a stream's placements may deliver results: the newest, as long as the cluster's head confirms that it is.
+"""Whether a process may deliver results: as long as the cluster's head confirms that its streams are its own.
 
-A node that was cut off, or that stood still, knows nothing of the placement that has followed. So no result goes on
-unless the head was asked within the last ``LEASE_SECONDS``, and a new placement waits as long before its first one.
+A node that was cut off, or that stood still, knows nothing of the process that has followed on another one. So no
+result goes on unless the head was asked within the last ``LEASE_SECONDS``, and nobody else has the streams of a process
+before as long has passed since the head has forgotten it.
 """
 
 import logging
@@ -20,18 +21,17 @@ _ASK_SECONDS = 0.4
 
 
 class Lease:
-    """That of placement ``epoch``. ``current`` asks the head for the newest one. The first answer is waited for.
+    """That of this process. ``held`` asks the head whether it knows it still.
 
-    The process ends as soon as there is a newer one.
+    The process ends as soon as the head has forgotten it.
     """
 
-    def __init__(self, current: Callable[[], int], epoch: int) -> None:
-        self._current = current
-        self._epoch = epoch
+    def __init__(self, held: Callable[[], bool]) -> None:
+        self._held = held
         self._changed = threading.Condition()
         self._until = 0.0
         self._closed = threading.Event()
-        self._thread = OwnedThread(self._ask, f"lease {epoch}")
+        self._thread = OwnedThread(self._ask, "lease")
         self._thread.start()
 
     @property
@@ -40,20 +40,18 @@ class Lease:
         return _now() < self._until
 
     def close(self) -> None:
-        """Ask no more; what waits in :meth:`check` fails."""
+        """Ask no more."""
         self._closed.set()
-        with self._changed:
-            self._changed.notify_all()
         self._thread.expect_end()
         self._thread.join()
 
-    def check(self, result: object) -> None:
-        """Return when ``result`` may be delivered; raises :class:`.StreamClientError` when the stream has ended."""
+    def check(self, ended: threading.Event) -> None:
+        """Return when a result may be delivered; raises :class:`.StreamClientError` when its stream has ``ended``."""
         if self.valid:
             return
         with self._changed:
             while not self.valid:
-                if self._closed.is_set():
+                if ended.is_set():
                     raise StreamClientError("the stream was stopped while the cluster's head did not answer")
                 self._changed.wait(_ASK_SECONDS)
 
@@ -61,11 +59,11 @@ class Lease:
         while not self._closed.is_set():
             asked = _now()
             try:
-                newest = self._current()
+                held = self._held()
             except Exception as error:  # noqa: BLE001 - whatever it is, the lease runs out
                 logger.warning("the cluster's head does not answer: %s", error)
             else:
-                if newest != self._epoch:
+                if not held:
                     os._exit(0)  # nothing that is still in this process may get out
                 with self._changed:
                     self._until = asked + LEASE_SECONDS

@@ -1,91 +1,49 @@
-"""One stream of the cluster: from what is wanted of it to an actor on some node, and to the next one."""
+"""One stream of the cluster: from what is wanted of it to room on some node, to a process there, and to the next."""
 
 import logging
 import time
-from dataclasses import dataclass, replace
-from types import ModuleType
-from typing import Any
+from dataclasses import replace
 
-from stream_client.fleet.cluster.connection import NAMESPACE
-from stream_client.fleet.cluster.host import HostReport
+from stream_client.fleet.cluster.host import Assigned, StreamReport
+from stream_client.fleet.cluster.hosts import Host, Hosts
 from stream_client.fleet.cluster.lease import LEASE_SECONDS
-from stream_client.fleet.cluster.placement import ClusterState, lacking, need_of, selector
+from stream_client.fleet.cluster.placement import ClusterState, lacking, need_of
+from stream_client.fleet.cluster.rooms import Rooms
 from stream_client.fleet.cluster.store import Kept, Store
 from stream_client.fleet.plan import StreamPlan
 from stream_client.util.backoff import Backoff
 
 logger = logging.getLogger(__name__)
 
-_REPORT_SECONDS = 0.5
 _SCHEDULED_SECONDS = 3.0
 """A stream that has no node after so long waits for something."""
-_STARTED_SECONDS = 30.0
-"""No process takes so long to start."""
+_SCATTERED_SECONDS = 30.0
+"""It waits for what no single node has."""
 _LASTING = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """How the actors of a fleet are made: of ``actors``, Ray's class. Relative names are those of ``folder``."""
-
-    fleet: str
-    folder: str
-    actors: Any
-
-    def name(self, kept: Kept) -> str:
-        """The name of an actor in the cluster."""
-        return f"{self.fleet}: {kept.plan.name}, {kept.epoch}"
-
-    def find(self, ray: ModuleType, kept: Kept) -> Any:
-        """The actor of a placement; ``None`` where there is none."""
-        try:
-            return ray.get_actor(self.name(kept), namespace=NAMESPACE)
-        except ValueError:
-            return None
-
-    def make(self, kept: Kept, draining: frozenset[str], *, at_once: bool) -> Any:
-        """The actor of a new placement, which waits for a node that has what it needs."""
-        need = need_of(kept)
-        made = self.actors.options(
-            name=self.name(kept),
-            namespace=NAMESPACE,
-            lifetime="detached",  # it outlives the supervisor
-            max_restarts=0,  # a new placement has a new epoch
-            num_cpus=need.cores,
-            memory=need.memory,
-            scheduling_strategy="SPREAD",
-            label_selector=selector(need, draining),
-        )
-        return made.remote(self.fleet, kept.plan, kept.epoch, self.folder, at_once=at_once, paused=kept.paused)
 
 
 class PlacedStream:
     """For one thread at a time."""
 
-    def __init__(self, host: Host, store: Store, kept: Kept) -> None:
-        self.report: HostReport | None = None
+    def __init__(self, hosts: Hosts, rooms: Rooms, store: Store, kept: Kept) -> None:
         self.problem = ""
         self.moves = 0
         self.gone = False
-        self.looked_at = False
-        self.pending: Any = None
-        """The answer of its actor that is waited for."""
-        self._host = host
+        self._hosts = hosts
+        self._rooms = rooms
         self._store = store
         self._kept = kept
-        self._hosted: StreamPlan | None = None
-        """What its actor runs, as far as that is known."""
-        self._actor: Any = None
-        self._adopted = kept.epoch == 0
-        self._at_once = kept.epoch == 0  # nothing was before
-        self._begun = True
-        """Whether its actor knows that it may deliver, or finds that out by itself."""
         self._removed = False
         self._leaving = False
-        self._asked = 0.0
-        self._placed = 0.0
+        self._reserved = kept.epoch > 0 and not kept.host and rooms.is_reserved(self.room)
+        self._placed = time.monotonic()
+        self._begin = self._placed + LEASE_SECONDS if kept.epoch else 0.0
+        """When no placement before can deliver any more."""
         self._due = 0.0
         self._backoff = Backoff(1.0, 60.0)
+        self._host: Host | None = None
+        if kept.host:
+            self._adopt(hosts.find(kept.host))
 
     @property
     def name(self) -> str:
@@ -97,6 +55,26 @@ class PlacedStream:
         """The number of its newest placement."""
         return self._kept.epoch
 
+    @property
+    def node(self) -> str:
+        """The id of its node; empty while its process has not said what it does."""
+        return self._host.node if self._host is not None and self.report is not None else ""
+
+    @property
+    def report(self) -> StreamReport | None:
+        """What its process has said last; ``None`` before its first word."""
+        return None if self._host is None else self._host.reports.get(self.name)
+
+    @property
+    def room(self) -> str:
+        """The name of what is reserved for its newest placement."""
+        return f"{self.name}, {self._kept.epoch}"
+
+    @property
+    def waits_for_room(self) -> bool:
+        """Whether room is reserved for it, and not found yet, or not used."""
+        return self._reserved and self._host is None
+
     def want(self, plan: StreamPlan, *, paused: bool) -> None:
         """Run ``plan`` from now on."""
         self._removed = False
@@ -107,93 +85,90 @@ class PlacedStream:
         """End the stream."""
         self._removed = True
 
-    def answered(self, ray: ModuleType, reference: Any) -> None:
-        """Take the answer that was waited for."""
-        self.pending = None
-        errors = ray.exceptions
-        try:
-            answer = ray.get(reference)
-        except errors.ActorUnavailableError:
-            return  # asked again
-        except errors.RayActorError as error:
-            self._lost(str(error))
-            return
-        except errors.RayError as error:
-            logger.warning("%s: %s", self.name, error)
-            return
-        if self._leaving:
-            self._end(ray, at_once=True)
-        else:
-            self.report, self.problem, self._hosted = answer, answer.problem, answer.plan
-            if answer.paused != self._kept.paused:
-                self._actor.pause.remote(self._kept.paused)
-            if answer.cores is not None:
-                self._kept = replace(self._kept, cores=answer.cores, memory=answer.memory)
+    def look(self, yes: bool) -> None:
+        """Have pictures of it, or no longer."""
+        if self._host is not None:
+            (self._host.looked.add if yes else self._host.looked.discard)(self.name)
 
-    def go_on(self, ray: ModuleType, cluster: ClusterState) -> None:
-        """The next step to what is wanted."""
+    def go_on(self, cluster: ClusterState, node: str | None) -> None:
+        """The next step to what is wanted. There is room for it on ``node``; ``None``: not yet."""
         now = time.monotonic()
-        if not self._adopted:
-            self._adopted, self._actor = True, self._host.find(ray, self._kept)
-        if self._actor is None:
-            if self._removed:
-                self._store.forget(self.name)
-                self.gone = True
-            elif now >= self._due:
-                self._place(cluster.draining)
-        elif not self._begun and now >= self._placed + LEASE_SECONDS:
-            self._begun = True
-            self._actor.begin.remote()  # while its process starts
-        elif self._leaving or self._shall_leave(cluster.draining):
-            if self.pending is None or not self._leaving:
-                self._leave(ray)
-        elif self.pending is None and now >= self._asked + _REPORT_SECONDS:
-            self._asked = now
-            self.pending = self._actor.report.remote(self.looked_at)
-        elif self.report is None and now >= self._placed + _SCHEDULED_SECONDS:
+        host = self._host
+        if host is None:
+            self._find_place(cluster, node, now)
+        elif host.lost:
+            self._lost(host, cluster, now)
+        elif self._leaving or self._shall_leave(host, cluster.draining):
+            self._leaving = True
+            host.withdraw(self.name)
+            if host.has_ended(self.name):
+                self._leave(begin=now, due=now)
+        else:
+            self._follow(host)
+
+    def _find_place(self, cluster: ClusterState, node: str | None, now: float) -> None:
+        if self._removed:
+            self._rooms.free(self.room)
+            self._store.forget(self.name)
+            self.gone = True
+        elif not self._reserved:
+            if now >= self._due:
+                self._reserve(cluster.draining, now)
+        elif node in cluster.draining:
+            self._reserve(cluster.draining, now)
+        elif node is not None:
+            host = self._hosts.on(node)
+            if host is not None and now >= self._begin:
+                self._keep(replace(self._kept, host=host.name))
+                self._adopt(host)
+                self._placed = now
+            self.problem = self._hosts.problem(node)
+        elif now >= self._placed + _SCHEDULED_SECONDS:
             need = need_of(self._kept)
             self.problem = lacking(need, cluster)
-            if not self.problem and now >= self._placed + _STARTED_SECONDS:
+            if not self.problem and now >= self._placed + _SCATTERED_SECONDS:
                 self.problem = f"no node that it may run on has {need.cores:g} cores and {need.memory >> 20} MiB free"
 
-    def _shall_leave(self, draining: frozenset[str]) -> bool:
-        on_drained = self.report is not None and self.report.node in draining
-        return self._removed or self._hosted not in (None, self._kept.plan) or on_drained
-
-    def _place(self, draining: frozenset[str]) -> None:
-        self._keep(replace(self._kept, epoch=self._kept.epoch + 1))
-        self._placed, self._asked = time.monotonic(), 0.0  # from here on no head confirms the placement before
-        self._actor = self._host.make(self._kept, draining, at_once=self._at_once)
-        self._hosted, self._begun, self._at_once = self._kept.plan, self._at_once, False
+    def _reserve(self, draining: frozenset[str], now: float) -> None:
+        self._rooms.free(self.room)
+        self._keep(replace(self._kept, epoch=self._kept.epoch + 1, host=""))
+        self._rooms.reserve(self.room, need_of(self._kept), draining)
+        self._reserved, self._placed = True, now
         logger.info("%s: placement %d", self.name, self._kept.epoch)
 
-    def _leave(self, ray: ModuleType) -> None:
-        if self.report is None:  # it has no node yet, or has only just got one
-            self._end(ray, at_once=False)
-            return
-        self._leaving = True
-        self.pending = self._actor.stop.remote()
+    def _adopt(self, host: Host | None) -> None:
+        if host is not None:
+            self._host, self._reserved = host, True
+            host.assign(Assigned(self._kept.plan, self._kept.epoch, self._kept.paused))
 
-    def _end(self, ray: ModuleType, *, at_once: bool) -> None:
-        """Its outputs are finished, if ``at_once``: the next placement needs not wait."""
-        ray.kill(self._actor)
-        self._forget_actor(at_once=at_once)
-        self._due = 0.0
+    def _shall_leave(self, host: Host, draining: frozenset[str]) -> bool:
+        assigned = host.assigned.get(self.name)
+        runs = self.report.plan if self.report is not None else None if assigned is None else assigned.plan
+        return self._removed or runs != self._kept.plan or host.node in draining
 
-    def _lost(self, why: str) -> None:
-        """Its process or its node is gone."""
-        now = time.monotonic()
-        logger.warning("%s: placement %d is lost: %s", self.name, self._kept.epoch, why.splitlines()[0])
+    def _follow(self, host: Host) -> None:
+        """Take what is known of it, and tell whether it is paused."""
+        report, assigned = self.report, host.assigned[self.name]
+        if assigned.paused != self._kept.paused:
+            host.assign(replace(assigned, paused=self._kept.paused))
+        if report is not None:
+            self.problem = report.problem
+            if report.cores is not None:
+                self._kept = replace(self._kept, cores=report.cores, memory=report.memory)
+
+    def _lost(self, host: Host, cluster: ClusterState, now: float) -> None:
+        """Its process or its node is gone. A process may be gone because of this stream, and be gone again."""
+        logger.warning("%s: placement %d is lost", self.name, self._kept.epoch)
         if now - self._placed > _LASTING:
             self._backoff.reset()
-        self._due = 0.0 if self.report is not None else now + self._backoff.next()
-        self.problem = "" if self.report is not None else f"its process does not start: {why.splitlines()[-1]}"
-        self._forget_actor(at_once=False)
+        alone = host.node in {each.id for each in cluster.nodes}
         self.moves += 1
+        self._leave(begin=now + LEASE_SECONDS, due=now + self._backoff.next() if alone else now)
 
-    def _forget_actor(self, *, at_once: bool) -> None:
-        self._actor, self.report, self.pending, self._leaving = None, None, None, False
-        self._at_once = at_once
+    def _leave(self, *, begin: float, due: float) -> None:
+        self._host, self._leaving, self._reserved = None, False, False
+        self._begin, self._due = begin, due
+        self.problem = ""
 
     def _keep(self, kept: Kept) -> None:
         self._kept = kept

@@ -15,12 +15,14 @@ _NAMESPACE = b"ovms-stream-client"
 class Kept:
     """What outlives every process of a stream. ``epoch`` is the number of its newest placement, from 1.
 
-    ``cores`` and ``memory``, in bytes, are what it took when it ran last; ``None`` before it has run.
+    ``host`` names the process that has it; empty: none. ``cores`` and ``memory``, in bytes, are what it took when it
+    ran last; ``None`` before it has run.
     """
 
     plan: StreamPlan
     paused: bool = False
     epoch: int = 0
+    host: str = ""
     cores: float | None = None
     memory: int | None = None
 
@@ -60,6 +62,22 @@ class Store:
     def epoch(self, name: str) -> int:
         """The newest placement of a stream; 0 where there was none."""
         return int(self._kv._internal_kv_get(self._key("epoch", name), namespace=_NAMESPACE) or 0)
+
+    def hosts(self) -> Mapping[str, str]:
+        """The ids of the nodes of the processes that may deliver results, by the names of these."""
+        return {name: node.decode() for name, node in self._all("host")}
+
+    def holds(self, host: str) -> bool:
+        """Whether that process may deliver results."""
+        return self._get(self._key("host", host)) is not None
+
+    def keep_host(self, host: str, node: str) -> None:
+        """Let it deliver results."""
+        self._put(self._key("host", host), node.encode())
+
+    def forget_host(self, host: str) -> None:
+        """It may deliver nothing from now on. It knows that after :data:`~.lease.LEASE_SECONDS` at the latest."""
+        self._kv._internal_kv_del(self._key("host", host), namespace=_NAMESPACE)
 
     def draining(self) -> frozenset[str]:
         """The ids of nodes that get no stream."""

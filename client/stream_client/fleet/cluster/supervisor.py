@@ -10,9 +10,10 @@ from types import ModuleType
 from stream_client.embedded import EmbeddedOptions
 from stream_client.errors import ConfigurationError
 from stream_client.fleet.cluster.connection import import_ray
-from stream_client.fleet.cluster.host import StreamHost
-from stream_client.fleet.cluster.placed import Host, PlacedStream
+from stream_client.fleet.cluster.hosts import Hosts
+from stream_client.fleet.cluster.placed import PlacedStream
 from stream_client.fleet.cluster.placement import ClusterState, read_nodes
+from stream_client.fleet.cluster.rooms import Rooms
 from stream_client.fleet.cluster.served import NodeServers
 from stream_client.fleet.cluster.store import Kept, Store
 from stream_client.fleet.plan import StreamPlan
@@ -50,9 +51,9 @@ class Supervisor:
     """
 
     def __init__(self, fleet: str, folder: str) -> None:
-        # One class for all: each that is made is sent through the cluster.
-        self._host = Host(fleet, folder, import_ray().remote(StreamHost))
         self._store = Store(fleet)
+        self._hosts = Hosts(fleet, folder, self._store, import_ray())
+        self._rooms = Rooms(fleet)
         self._servers = NodeServers(fleet, self._store)
         self._lock = threading.Lock()
         self._cluster = ClusterState(draining=self._store.draining())
@@ -91,9 +92,10 @@ class Supervisor:
             self._cluster = replace(self._cluster, draining=draining)
         return found[0].id
 
-    def use_all_nodes(self) -> None:
-        """Forget which nodes were drained."""
+    def end(self) -> None:
+        """End all processes, and forget which nodes were drained."""
         with self._lock:
+            self._hosts.end()
             self._store.drain(frozenset())
             self._cluster = replace(self._cluster, draining=frozenset())
 
@@ -101,13 +103,13 @@ class Supervisor:
         """Every stream now, by name; from now on with pictures of those that are ``looked`` at."""
         with self._lock:
             for name, stream in self._streams.items():
-                stream.looked_at = name in looked
+                stream.look(name in looked)
             addresses = {node.id: node.address for node in self._cluster.nodes}
             streams = sorted(self._streams.values(), key=lambda stream: stream.name)
             return [_status(stream, addresses) for stream in streams]
 
     def _placed(self, kept: Kept) -> PlacedStream:
-        return PlacedStream(self._host, self._store, kept)
+        return PlacedStream(self._hosts, self._rooms, self._store, kept)
 
     def _look(self) -> None:
         ray = import_ray()
@@ -130,19 +132,20 @@ class Supervisor:
 
     def _step(self, ray: ModuleType) -> None:
         with self._lock:
-            streams = list(self._streams.values())
-        pending = {stream.pending: stream for stream in streams if stream.pending is not None}
-        ended = ray.wait(list(pending), num_returns=len(pending), timeout=0)[0] if pending else []
+            lost = self._hosts.answers()
+        if lost:
+            self._look_at_cluster(ray)  # was it the process, or its node?
         with self._lock:
-            for reference in ended:
-                pending[reference].answered(ray, reference)
+            streams = list(self._streams.values())
+            rooms = self._rooms.found() if any(each.waits_for_room for each in streams) else {}
             for stream in streams:
                 try:
-                    stream.go_on(ray, self._cluster)
+                    stream.go_on(self._cluster, rooms.get(stream.room))
                 except Exception as error:  # one stream harms no other
                     logger.exception("%s", stream.name)
                     stream.problem = f"it is not placed: {redact(one_line(str(error)))}"
             self._streams = {name: each for name, each in self._streams.items() if not each.gone}
+            self._hosts.go_on(self._cluster, wanted=bool(self._streams))
 
 
 def _status(stream: PlacedStream, addresses: Mapping[str, str]) -> PlacedStatus:
@@ -156,5 +159,5 @@ def _status(stream: PlacedStream, addresses: Mapping[str, str]) -> PlacedStatus:
     status = replace(status, restarts=status.restarts + stream.moves, problem=problem or status.problem)
     if report is None:
         return PlacedStatus(status, "", "", stream.epoch, None, None, None)
-    address = addresses.get(report.node, "")
-    return PlacedStatus(status, report.node, address, stream.epoch, report.cores, report.statistics, report.picture)
+    address = addresses.get(stream.node, "")
+    return PlacedStatus(status, stream.node, address, stream.epoch, report.cores, report.statistics, report.picture)

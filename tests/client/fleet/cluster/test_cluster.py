@@ -231,7 +231,7 @@ def test_a_cluster_that_cannot_be_is_refused(
     ("more", "status", "text"),
     [
         ((), 2, "stream 'a': an embedded server serves only one machine"),
-        (("--workers", "2"), 2, "a cluster has a process for each stream (--workers)"),
+        (("--workers", "2"), 2, "the nodes of a cluster have as many processes as they need (--workers)"),
         (("--status", "--address", "127.0.0.1:1"), 1, "no Ray cluster at 127.0.0.1:1"),
     ],
 )
