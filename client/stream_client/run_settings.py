@@ -24,9 +24,9 @@ from stream_client.processing.labels import read_label_names
 from stream_client.processing.options import PrivacyOptions
 from stream_client.processing.results import Detector, LandmarkClassifier, TrackClassifier, annotated
 from stream_client.processing.small_frames import shrunk_size
-from stream_client.publishing.factory import publishes
+from stream_client.publishing.encoder_pool import EncoderPool
+from stream_client.publishing.factory import file_lead, publishes
 from stream_client.publishing.options import SinkOptions
-from stream_client.publishing.sharing import EncoderPool
 from stream_client.recording.options import RecordingOptions
 from stream_client.sinks.base import Sink, needs_pictures
 from stream_client.sinks.factory import open_sink
@@ -214,7 +214,13 @@ def _sinks(given: Settings, stream: StreamOptions, run: RunOptions) -> list[Sink
         from stream_client.recording.event_output import IndexOutput
         from stream_client.recording.sink import RecordingSink
 
-        recording = RecordingSink(recorded, read(RecordingOptions, given), video=options, stream=stream.stream_name)
+        recording = RecordingSink(
+            recorded,
+            read(RecordingOptions, given),
+            video=options,
+            stream=stream.stream_name,
+            lead=file_lead(options, pool),
+        )
         sinks.append(recording)
         beside.append(IndexOutput(recording))
     if stream.labels_output is not None:

@@ -9,8 +9,9 @@ from stream_client.errors import OutputRefusedError
 from stream_client.events.ring import Ring
 from stream_client.frames import Result, StreamInfo
 from stream_client.publishing.encoder import EncoderFactory
+from stream_client.publishing.encoder_pool import EncoderPool
 from stream_client.publishing.muxer import Muxer
-from stream_client.publishing.sharing import EncoderPool, Tap, raw_frame
+from stream_client.publishing.sharing import Tap, raw_frame
 from stream_client.publishing.wire import PublishedFrame, VideoTrack
 from stream_client.rtsp.h264 import CLOCK_RATE
 from stream_client.util.media import written_shape

@@ -9,9 +9,9 @@ from stream_client.events.outputs.base import EventOutput
 from stream_client.events.outputs.factory import open_event_output
 from stream_client.events.read import read_rules
 from stream_client.events.sink import EventsSink
-from stream_client.publishing.factory import encoder_factory
+from stream_client.publishing.encoder_pool import EncoderPool
+from stream_client.publishing.factory import encoder_factory, encoder_settings
 from stream_client.publishing.options import SinkOptions
-from stream_client.publishing.sharing import EncoderPool
 
 
 def open_events(
@@ -21,7 +21,7 @@ def open_events(
     stream: str | None = None,
     beside: Sequence[EventOutput] = (),
 ) -> EventsSink:
-    """The sink for these rules. Clips share the encoder that outputs of the same ``pool`` have.
+    """The sink for these rules. Clips share the encoder that outputs and files of the same ``pool`` have.
 
     ``stream`` is the stream's name in events, by default made from the source's. Events go to the outputs ``beside``
     those of the options, too.
@@ -34,7 +34,8 @@ def open_events(
     names = options.events_output or (str(options.events_dir / "events.jsonl"),)
     clips = None
     if options.clip is not None:
-        settings = (video.encoder, video.quality)
+        settings = encoder_settings(video)
+        pool.lead(settings).wanted = True
         clips = Clips(ClipSeconds(*options.clip), options.events_dir, pool, encoder_factory(video), settings)
     return EventsSink(
         rules,

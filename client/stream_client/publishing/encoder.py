@@ -42,6 +42,19 @@ come every 2 s.
 """
 
 
+LEAD_QUALITY = 3
+"""What a file that live outputs follow adds to ``quality``, so that it is no worse and little larger than alone.
+
+x264 without a look ahead takes more bits for the same number: at 20 clips of people had 2.5 to 5 dB more in 1.4 to 2.5
+times the bytes. With 3 more they have 0.4 to 3 dB more in 0.95 to 1.65 times the bytes.
+"""
+
+
+def live_x264(quality: int) -> dict[str, str]:
+    """The options of x264 that hold nothing back; ``quality`` is its constant rate factor, 0…51."""
+    return {"forced-idr": "1", "preset": "veryfast", "tune": "zerolatency", "crf": str(quality)}
+
+
 class PyavEncoder:
     """FFmpeg's encoder ``codec`` within the process. ``quality`` is x264's constant rate factor, 0…51.
 
@@ -64,9 +77,7 @@ class PyavEncoder:
         context.framerate = track.frame_rate or DEFAULT_RATE
         context.gop_size = 600  # key frames are asked for
         context.max_b_frames = 0
-        options = {"forced-idr": "1"}
-        if codec == "libx264":
-            options |= {"preset": "veryfast", "tune": "zerolatency", "crf": str(quality)}
+        options = live_x264(quality) if codec == "libx264" else {"forced-idr": "1"}
         if limit is not None:
             options |= {"maxrate": str(limit), "bufsize": str(round(limit * BUFFER_SECONDS))}
             if codec != "libx264":

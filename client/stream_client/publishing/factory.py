@@ -8,14 +8,15 @@ from av.codec.codec import UnknownCodecError
 
 from stream_client.errors import ConfigurationError
 from stream_client.publishing.encoder import EncoderFactory, PyavEncoder
+from stream_client.publishing.encoder_pool import EncoderPool
 from stream_client.publishing.ffmpeg_encoder import FfmpegEncoder, check_ffmpeg
 from stream_client.publishing.hls import HlsWire
+from stream_client.publishing.leading import Lead
 from stream_client.publishing.options import SinkOptions
 from stream_client.publishing.publisher import PublishingSink
 from stream_client.publishing.rtmp import RtmpWire
 from stream_client.publishing.rtsp import RtspWire, Transport
 from stream_client.publishing.session import Bounds
-from stream_client.publishing.sharing import EncoderPool
 from stream_client.publishing.srt import SrtWire, check_srt_url
 from stream_client.publishing.udp import UdpWire, check_udp_url
 from stream_client.publishing.whip import WhipWire
@@ -48,16 +49,29 @@ def encoder_factory(options: SinkOptions) -> EncoderFactory:
     return partial(PyavEncoder, codec=codec, quality=options.quality)
 
 
+def encoder_settings(options: SinkOptions) -> tuple[str, int]:
+    """What outputs that share an encoder have in common."""
+    return "pyav" if options.encoder == "pyav:libx264" else options.encoder, options.quality
+
+
+def file_lead(options: SinkOptions, pool: EncoderPool) -> Lead | None:
+    """What a file leads with; ``None`` where live outputs have another encoder than files."""
+    settings = encoder_settings(options)
+    return pool.lead(settings) if settings[0] == "pyav" else None
+
+
 def open_publisher(
     url: str, options: SinkOptions, pool: EncoderPool, *, reconnect_timeout: float | None
 ) -> PublishingSink:
     """The publisher for ``url``, one for which :func:`publishes` is true. Raises :class:`.ConfigurationError`."""
+    if options.bitrate == "auto":
+        pool.lead(encoder_settings(options)).wanted = True
     return PublishingSink(
         url,
         wire_factory(url, options),
         encoder_factory(options),
         pool=pool,
-        settings=(options.encoder, options.quality),
+        settings=encoder_settings(options),
         bounds=Bounds(
             options.output_latency,
             options.bitrate if options.bitrate == "auto" else 1000 * options.bitrate,

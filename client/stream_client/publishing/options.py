@@ -10,7 +10,8 @@ from stream_client.util.settings import check, setting
 
 @dataclass(frozen=True, slots=True)
 class SinkOptions:
-    """Options of the several kinds of sinks. ``quality`` is x264's constant rate factor.
+    """Options of the several kinds of sinks. ``quality`` is x264's constant rate factor, 3 more where live outputs
+    take what a file encodes.
 
     ``encoder`` is for network outputs and HLS: ``pyav[:NAME]`` or ``ffmpeg[:NAME]``, NAME being FFmpeg's name of an
     H.264 encoder. Rates are in kbit/s.

@@ -13,12 +13,13 @@ from stream_client.monitoring.observer import ConnectionState
 from stream_client.monitoring.outputs import OutputSnapshot
 from stream_client.processing.small_frames import shrink
 from stream_client.publishing.encoder import EncoderFactory
+from stream_client.publishing.encoder_pool import EncoderPool
 from stream_client.publishing.fates import Fates
 from stream_client.publishing.pacing import Pacer
 from stream_client.publishing.refusals import TAKEN_OVER, is_closed_by_server, is_final, meaning, refuses_credentials
 from stream_client.publishing.session import Bounds, LineReport, Session
 from stream_client.publishing.shared_sound import SoundTap
-from stream_client.publishing.sharing import EncoderPool, RawFrame, raw_frame
+from stream_client.publishing.sharing import RawFrame, raw_frame
 from stream_client.publishing.shrinking import Shrinking, Shrunk
 from stream_client.publishing.wire import VideoTrack, Wire, WireFactory
 from stream_client.util.backoff import Backoff

@@ -1,16 +1,17 @@
-"""Frames encoded once for all outputs that want the same of them."""
+"""Frames encoded once for all live outputs that want the same of them."""
 
 import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from stream_client.frames import Image, Result
-from stream_client.publishing.encoder import Encoder, EncoderFactory
-from stream_client.publishing.shared_sound import SoundPool
-from stream_client.publishing.wire import PublishedFrame, VideoTrack
+from stream_client.publishing.encoder import Encoder
+from stream_client.publishing.handout import Handout, Waiting
+from stream_client.publishing.wire import PublishedFrame
 from stream_client.rtsp.h264 import CLOCK_RATE, split_access_unit
 from stream_client.util.media import even
 
@@ -19,8 +20,6 @@ KEY_SECONDS = 1.0
 LIMITED_KEY_SECONDS = 2.0
 """The same where the bit rate is limited: key frames are what costs most."""
 _IDR = 5
-_NOT_SENT_YET = 300
-"""Encoded frames that an output may leave untaken. Beyond them it starts afresh with a key frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,32 +43,53 @@ def raw_frame(result: Result) -> RawFrame:
     return RawFrame(even(result.image), result.time, frame.captured, frame.index, wall_clock)
 
 
-class Tap:
-    """What one output takes from a shared encoder. One thread uses it. Only :meth:`abort` is for other threads."""
+class Tap(Protocol):
+    """What one output takes of encoded frames. One thread uses it. Only :meth:`abort` is for other threads."""
 
-    def __init__(self, encoder: "SharedEncoder", on_close: "Callable[[Tap], None]") -> None:
+    def first(self, raw: RawFrame) -> PublishedFrame:
+        """A key frame that shows ``raw``."""
+
+    def encode(self, raw: RawFrame) -> list[PublishedFrame]:
+        """What is new for this output, now that ``raw`` has come; the frame itself is encoded once for all."""
+
+    def repeat(self, raw: RawFrame, after: float) -> list[PublishedFrame]:
+        """As :meth:`encode`, with ``raw``, the last frame, again if nothing was encoded for ``after`` seconds."""
+
+    def restart(self) -> None:
+        """Forget what waits; the next frame is a key frame."""
+
+    def abort(self) -> None:
+        """Make a waiting call fail now, unless others share the encoder."""
+
+    def close(self) -> None:
+        """Take nothing more. The last output ends the encoder."""
+
+
+class SharedTap:
+    """The :class:`Tap` of an encoder that live outputs share."""
+
+    def __init__(self, encoder: "SharedEncoder", on_close: "Callable[[SharedTap], None]") -> None:
         self._encoder = encoder
         self._on_close = on_close
-        self.waiting: deque[PublishedFrame] = deque()
-        self.wants_key = True
+        self.waiting = Waiting()
 
     def first(self, raw: RawFrame) -> PublishedFrame:
         """A key frame that shows ``raw``."""
         while True:
             self.restart()
             self._encoder.encode(raw, again=True)
-            if self.waiting:
-                return self.waiting[0]
+            if (first := self.waiting.first()) is not None:
+                return first
 
     def encode(self, raw: RawFrame) -> list[PublishedFrame]:
-        """What is new for this output, now that ``raw`` has come; the frame itself is encoded once for all."""
-        self._encoder.encode(raw, again=self.wants_key)
-        return self._take()
+        """What is new, now that ``raw`` has come."""
+        self._encoder.encode(raw, again=self.waiting.wants_key)
+        return self._encoder.take(self)
 
     def repeat(self, raw: RawFrame, after: float) -> list[PublishedFrame]:
-        """As :meth:`encode`, with ``raw``, the last frame, again if nothing was encoded for ``after`` seconds."""
+        """As :meth:`encode`, with ``raw`` again if nothing was encoded for ``after`` seconds."""
         self._encoder.repeat(raw, after)
-        return self._take()
+        return self._encoder.take(self)
 
     def restart(self) -> None:
         """Forget what waits; the next frame is a key frame."""
@@ -83,37 +103,30 @@ class Tap:
         """Take nothing more. The last output ends the encoder."""
         self._on_close(self)
 
-    def _take(self) -> list[PublishedFrame]:
-        return self._encoder.take(self)
-
 
 class SharedEncoder:
     """One encoder and the taps of its outputs. Safe from any thread: who comes first with a frame encodes it."""
 
     def __init__(self, encoder: Encoder, key_seconds: float) -> None:
-        self._key_seconds = key_seconds
         self._encoder = encoder
         self._lock = threading.Lock()
-        self._taps: list[Tap] = []
+        self._handout = Handout(key_seconds)
         self._last: RawFrame | None = None
         self._ticks = self._first_ticks = -1
-        self._encoded_at, self._next_key = -math.inf, 0.0
-        self._next_key_ticks = 0
+        self._encoded_at = -math.inf
         self._in_encoder: deque[tuple[int, RawFrame]] = deque()
 
-    def join(self, tap: Tap) -> None:
+    def join(self, tap: SharedTap) -> None:
         """Another output."""
         with self._lock:
-            self._taps.append(tap)
+            self._handout.join(tap.waiting)
 
-    def leave(self, tap: Tap) -> bool:
+    def leave(self, tap: SharedTap) -> bool:
         """An output goes. ``False``: it was the last one, and the encoder is closed."""
         with self._lock:
-            if tap in self._taps:
-                self._taps.remove(tap)
-                if not self._taps:
-                    self._encoder.close()
-            return bool(self._taps)
+            if self._handout.leave(tap.waiting) and not self._handout:
+                self._encoder.close()
+            return bool(self._handout)
 
     def encode(self, raw: RawFrame, *, again: bool = False) -> None:
         """Encode ``raw`` unless it has been; ``again``: in that case as a repetition."""
@@ -126,22 +139,19 @@ class SharedEncoder:
             if time.monotonic() - self._encoded_at >= after:
                 self._encode_or_repeat(raw, again=True)
 
-    def restart(self, tap: Tap) -> None:
+    def restart(self, tap: SharedTap) -> None:
         """``tap`` goes on with a key frame."""
         with self._lock:
-            tap.waiting.clear()
-            tap.wants_key = True
+            tap.waiting.restart()
 
-    def take(self, tap: Tap) -> list[PublishedFrame]:
+    def take(self, tap: SharedTap) -> list[PublishedFrame]:
         """What waits for ``tap``."""
         with self._lock:
-            frames = list(tap.waiting)
-            tap.waiting.clear()
-            return frames
+            return tap.waiting.take()
 
     def abort(self) -> None:
         """End a wait of the encoder, if only one output uses it."""
-        if len(self._taps) == 1:
+        if len(self._handout) == 1:
             self._encoder.abort()
 
     def _encode_or_repeat(self, raw: RawFrame, *, again: bool) -> None:
@@ -164,51 +174,8 @@ class SharedEncoder:
         self._ticks = max(ticks, self._ticks + 1)
         self._encoded_at = time.monotonic()
         self._in_encoder.append((self._ticks, raw))
-        due = self._encoded_at >= self._next_key or self._ticks >= self._next_key_ticks
-        key = due or any(tap.wants_key for tap in self._taps)
-        if key:
-            self._next_key = self._encoded_at + self._key_seconds
-            self._next_key_ticks = self._ticks + round(self._key_seconds * CLOCK_RATE)
+        key = self._handout.wants_key(self._encoded_at, self._ticks)
         for data in self._encoder.encode(raw.image, self._ticks, key=key):
             presentation, shown = self._in_encoder.popleft()
             is_key = any(unit[0] & 0x1F == _IDR for unit in split_access_unit(data))
-            self._hand_out(PublishedFrame(data, presentation, is_key, shown.captured, shown.index, shown.wall_clock))
-
-    def _hand_out(self, frame: PublishedFrame) -> None:
-        for tap in self._taps:
-            if len(tap.waiting) >= _NOT_SENT_YET:
-                tap.waiting.clear()
-                tap.wants_key = True
-            if frame.key:
-                tap.wants_key = False
-            if not tap.wants_key:
-                tap.waiting.append(frame)
-
-
-class EncoderPool:
-    """The encoders of a run's outputs. Outputs with the same size and settings share one. Safe from any thread."""
-
-    def __init__(self) -> None:
-        self.sound = SoundPool()
-        self._lock = threading.Lock()
-        self._encoders: dict[Hashable, SharedEncoder] = {}
-
-    def tap(self, make: EncoderFactory, settings: Hashable, track: VideoTrack, limit: int | None) -> Tap:
-        """A tap of the encoder for this track and limit; ``make`` is called where no output with ``settings`` has one.
-
-        Raises :class:`~stream_client.errors.SinkError` where the encoder cannot be made.
-        """
-        key = (settings, track, limit)
-        with self._lock:
-            shared = self._encoders.get(key)
-            if shared is None:
-                seconds = KEY_SECONDS if limit is None else LIMITED_KEY_SECONDS
-                shared = self._encoders[key] = SharedEncoder(make(track, limit), seconds)
-            tap = Tap(shared, lambda tap: self._close(key, shared, tap))
-            shared.join(tap)
-            return tap
-
-    def _close(self, key: Hashable, shared: SharedEncoder, tap: Tap) -> None:
-        with self._lock:
-            if not shared.leave(tap) and self._encoders.get(key) is shared:
-                del self._encoders[key]
+            self._handout.put(PublishedFrame(data, presentation, is_key, shown.captured, shown.index, shown.wall_clock))

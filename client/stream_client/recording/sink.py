@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Result, StreamInfo
+from stream_client.publishing.leading import Lead
 from stream_client.publishing.options import SinkOptions
 from stream_client.recording.index import RecordingIndex, Segment
 from stream_client.recording.label_log import LabelLog
@@ -43,7 +44,7 @@ class RecordingSink:
 
     ``{stream}`` in the pattern is ``stream``, by default made from the source's name. A live source's clock is this
     machine's, ``wall``, in seconds since 1970; a file's begins with the run. A file has its name once it is whole.
-    Raises :class:`.ConfigurationError` for a pattern and options that cannot work.
+    ``lead`` as of ``FileSink``. Raises :class:`.ConfigurationError` for a pattern and options that cannot work.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class RecordingSink:
         video: SinkOptions | None = None,
         stream: str | None = None,
         wall: Callable[[], float] = time.time,
+        lead: Lead | None = None,
     ) -> None:
         if options.segment_seconds is None:
             raise ConfigurationError("a recording needs the length of its segments", option="segment", value="10m")
@@ -64,6 +66,7 @@ class RecordingSink:
         self._quota = Quota(options.keep_seconds, options.keep_bytes)
         self._stream = stream
         self._wall = wall
+        self._lead = lead
         self._zero = 0.0
         self._info: StreamInfo | None = None
         self._sound: SoundFeed | None = None
@@ -163,6 +166,7 @@ class RecordingSink:
             fragmented=self._video.fragmented,
             zero=zero,
             sound=self._sound,
+            lead=self._lead,
         )
         try:
             file.open(self._info)

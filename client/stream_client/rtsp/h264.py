@@ -22,6 +22,11 @@ def split_access_unit(data: bytes) -> list[bytes]:
     return [unit.rstrip(b"\x00") for unit in units if unit.rstrip(b"\x00")]
 
 
+def annex_b(units: Iterable[bytes]) -> bytes:
+    """NAL units in Annex B's form."""
+    return b"".join(b"\x00\x00\x00\x01" + unit for unit in units)
+
+
 def parameter_sets(units: Iterable[bytes]) -> tuple[bytes, bytes] | None:
     """The sequence and picture parameter sets among ``units``, or ``None``."""
     found = {unit[0] & 0x1F: unit for unit in units}

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 
 from stream_client.errors import ConfigurationError
 from stream_client.frames import Result
-from stream_client.publishing.factory import SCHEMES, open_publisher, publishes
+from stream_client.publishing.encoder_pool import EncoderPool
+from stream_client.publishing.factory import SCHEMES, file_lead, open_publisher, publishes
 from stream_client.publishing.options import SinkOptions
-from stream_client.publishing.sharing import EncoderPool
 from stream_client.sinks.base import Sink
 from stream_client.sinks.callable import CallableSink, NullSink
 from stream_client.sinks.screen import ScreenSink
@@ -51,7 +51,8 @@ def open_sink(
             f"{scheme}:// output is not supported: screen, none, a file, DIR/index.m3u8, {known}",
             option="sinks",
         )
-    return FileSink(spec, quality=options.quality, fragmented=options.fragmented)
+    lead = None if pool is None else file_lead(options, pool)
+    return FileSink(spec, quality=options.quality, fragmented=options.fragmented, lead=lead)
 
 
 def as_sink(sink: SinkLike, *, reconnect_timeout: float | None = None, pool: EncoderPool | None = None) -> Sink:

@@ -7,15 +7,21 @@ from typing import IO
 
 import av
 import av.error
+from av.video.frame import PictureType
 
 from kserve_wire.pictures.rgb import threads_for
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Image, Result, StreamInfo
+from stream_client.publishing.encoder import LEAD_QUALITY, live_x264
+from stream_client.publishing.leading import Lead
 from stream_client.publishing.options import DEFAULTS
+from stream_client.publishing.sharing import RawFrame, raw_frame
+from stream_client.publishing.wire import VideoTrack
+from stream_client.rtsp.h264 import annex_b, parameter_sets, split_access_unit
 from stream_client.sinks.audio import RULES, AudioWriter
 from stream_client.sinks.output_file import OutputFile, sink_errors
 from stream_client.sound.packets import SoundFeed
-from stream_client.util.media import YuvFrames, declare, even, written_shape
+from stream_client.util.media import YuvFrames, declare, written_shape
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +35,7 @@ class FileSink:
     MP4 is written in fragments, which become an ordinary file at the end. So after a full disk or a killed process the
     file plays, without the last few frames. With ``fragmented`` it stays in fragments, as browsers' Media Source
     Extensions take it, and nothing is written a second time at the end. ``quality`` is x264's constant rate factor,
-    0…51, lower is better.
+    0…51, lower is better. Where live outputs follow ``lead``, they take what the file encodes.
 
     One of several files that follow each other begins at ``zero``, in seconds of the source, and has the rest of the
     ``sound`` that those before it had.
@@ -43,6 +49,7 @@ class FileSink:
         fragmented: bool = False,
         zero: float = 0.0,
         sound: SoundFeed | None = None,
+        lead: Lead | None = None,
     ) -> None:
         self._path = Path(path)
         self._zero = zero
@@ -57,6 +64,10 @@ class FileSink:
             )
         self._fragmented = fragmented
         self._codec, self._options = _encoder(self._path.suffix.lower(), quality)
+        self._lead = lead if self._codec == "libx264" else None
+        self._led_options = live_x264(min(51, quality + LEAD_QUALITY))
+        self._leads = False
+        self._sets = b""  # parameter sets that packets lack
         self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream | None = None
         self._frame = YuvFrames()
@@ -99,7 +110,8 @@ class FileSink:
             if self._stream is None:
                 self._start(result.image)
             assert self._stream is not None
-            frame = self._frame(even(result.image), self._matrix)
+            raw = raw_frame(result)
+            frame = self._frame(raw.image, self._matrix)
             seconds = result.time - self._zero
             pts = max(round(seconds / _TIME_BASE), self._last_pts + 1)
             self._last_pts = pts
@@ -108,7 +120,7 @@ class FileSink:
             if (frame.width, frame.height) != (self._stream.width, self._stream.height):
                 self._note_size(frame.width, frame.height)
                 frame = frame.reformat(width=self._stream.width, height=self._stream.height)
-            packets = self._stream.encode(frame)
+            packets = self._encode(frame, raw)
             if self._audio is not None:
                 self._audio.advance(seconds)
             self._container.mux(packets)
@@ -126,6 +138,9 @@ class FileSink:
         try:
             self._finish()
         finally:
+            if self._lead is not None and self._leads:
+                self._lead.end()
+                self._leads = False
             if self._output is not None:
                 self._output.close()
             if self._pipe is not None:
@@ -168,11 +183,26 @@ class FileSink:
         stream.codec_context.time_base = _TIME_BASE
         stream.codec_context.thread_count = threads_for(shape.width, shape.height)
         stream.codec_context.gop_size = max(1, round(2 * float(self._info.frame_rate or 30)))
-        stream.options = dict(self._options)
+        self._leads = self._lead is not None and self._lead.begin(VideoTrack(shape, self._info.frame_rate))
+        stream.options = dict(self._led_options if self._leads else self._options)
         self._stream = stream
         if self._audio is not None:
             self._audio.start(self._container)
         self._container.start_encoding()  # else FFmpeg opens the file with the first packet, when it has moved
+        self._sets = annex_b(parameter_sets(split_access_unit(stream.codec_context.extradata or b"")) or ())
+
+    def _encode(self, frame: av.VideoFrame, raw: RawFrame) -> "list[av.Packet[av.VideoStream]]":
+        """The frame's packets, which live outputs take before the disk does."""
+        assert self._stream is not None
+        if self._lead is None or not self._leads:
+            return self._stream.encode(frame)
+        if self._lead.wants_key(raw):
+            frame.pict_type = PictureType.I
+        packets = self._stream.encode(frame)
+        for packet in packets:
+            key = packet.is_keyframe
+            self._lead.put(raw, self._sets + bytes(packet) if key else bytes(packet), key=key)
+        return packets
 
     def _note_size(self, width: int, height: int) -> None:
         """Said once: a server may change the size with each frame."""

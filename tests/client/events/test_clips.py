@@ -17,8 +17,9 @@ from stream_client.events.read import parse_rules
 from stream_client.events.ring import Ring
 from stream_client.events.sink import EventsSink
 from stream_client.frames import Image
+from stream_client.publishing.encoder_pool import EncoderPool
 from stream_client.publishing.factory import encoder_factory
-from stream_client.publishing.sharing import KEY_SECONDS, EncoderPool
+from stream_client.publishing.sharing import KEY_SECONDS
 from stream_client.publishing.wire import PublishedFrame
 from stream_client.testing import FakeTransport
 from stream_client.transport.base import Request

@@ -7,8 +7,9 @@ import numpy as np
 
 from stream_client.frames import Color
 from stream_client.publishing.encoder import PyavEncoder
+from stream_client.publishing.encoder_pool import EncoderPool
 from stream_client.publishing.session import Bounds, LineReport, Session
-from stream_client.publishing.sharing import EncoderPool, RawFrame, Tap
+from stream_client.publishing.sharing import RawFrame, Tap
 from stream_client.publishing.shrinking import Shrinking
 from stream_client.publishing.wire import PublishedFrame, VideoTrack
 from stream_client.sound.packets import SoundPacket

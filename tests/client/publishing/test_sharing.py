@@ -5,7 +5,8 @@ from fractions import Fraction
 import numpy as np
 
 from stream_client.frames import Color, Image
-from stream_client.publishing.sharing import EncoderPool, RawFrame
+from stream_client.publishing.encoder_pool import EncoderPool
+from stream_client.publishing.sharing import RawFrame
 from stream_client.publishing.wire import VideoTrack
 from stream_client.util.media import ImageShape
 

@@ -13,12 +13,13 @@ import pytest
 from stream_client import RunOptions, StreamClient
 from stream_client.frames import Color
 from stream_client.publishing.encoder import PyavEncoder
+from stream_client.publishing.encoder_pool import EncoderPool
 from stream_client.publishing.mpegts import SOUND_RULE, TransportStream
 from stream_client.publishing.options import SinkOptions
 from stream_client.publishing.publisher import PublishingSink
 from stream_client.publishing.session import Bounds, LineReport, Session
 from stream_client.publishing.shared_sound import SoundPool
-from stream_client.publishing.sharing import EncoderPool, RawFrame, Tap
+from stream_client.publishing.sharing import RawFrame, Tap
 from stream_client.publishing.wire import PublishedFrame, VideoTrack
 from stream_client.rtsp.sound import SoundDepacketizer, sound_track
 from stream_client.rtsp.sound_packetiser import SoundPacketiser
