@@ -32,7 +32,8 @@ from stream_client.tracking.options import LayoutName
 Arrays = Mapping[str, Array]
 """A model's outputs by name, as float32."""
 _MOVENET_WIDTH = 17 * 3 + 5
-_BODY_POINTS = 17  # of COCO, which YOLO's pose models have
+BODY_POINTS = 17
+"""Of COCO, which models of poses have."""
 _ANCHORED: Mapping[int, int] = {1917: 300, 2034: 320}
 """How many anchors an SSD MobileNet has, and the side of its input in pixels."""
 _ENCODED = np.array([10, 10, 5, 5], np.float32)
@@ -166,8 +167,8 @@ def _yolov8(arrays: Arrays, classes: int) -> Candidates:
     points = 0
     if classes and classes < table.shape[1] - 4:
         points = (table.shape[1] - 4 - classes) // 3
-    elif not classes and table.shape[1] == 4 + 1 + 3 * _BODY_POINTS:
-        points = _BODY_POINTS
+    elif not classes and table.shape[1] == 4 + 1 + 3 * BODY_POINTS:
+        points = BODY_POINTS
     end = table.shape[1] - 3 * points
     best, ids = _best(table[:, 4 : 4 + classes] if classes else table[:, 4:end])
     keypoints = table[:, end:].reshape(-1, points, 3) if points else None

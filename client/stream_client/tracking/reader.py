@@ -10,7 +10,7 @@ from PIL import Image as PillowImage
 from stream_client.frames import Detections, Image, Masks, Tensor
 from stream_client.tracking.bytetrack import ByteTrack
 from stream_client.tracking.candidates import Array, BoxMasks, Candidates, suppress
-from stream_client.tracking.layouts import arrays_of, find_layout, read_layout
+from stream_client.tracking.layouts import BODY_POINTS, arrays_of, find_layout, read_layout
 from stream_client.tracking.masks import shape_within
 from stream_client.tracking.options import DetectionOptions, LayoutName
 from stream_client.tracking.tracker import Tracker
@@ -82,7 +82,7 @@ class DetectionReader:
             boxes[kept],
             found.scores[kept],
             found.class_ids[kept],
-            self._names,
+            self._names or _names_of(found),
             keypoints=None if keypoints is None else keypoints[kept],
             masks=self._masks(found, kept, places, boxes, sent, shown),
         )
@@ -133,6 +133,12 @@ class DetectionReader:
             return np.array([shown[0] / sent[0], shown[1] / sent[1]], np.float32), np.zeros(2, np.float32)
         shrunk, left, top = _letterbox(shown, sent)
         return np.full(2, 1 / shrunk, np.float32), np.array([round(left), round(top)], np.float32)
+
+
+def _names_of(found: Candidates) -> tuple[str, ...]:
+    """Whoever has COCO's key points is a person, where nobody names the classes."""
+    points = found.keypoints
+    return ("person",) if points is not None and points.shape[1] == BODY_POINTS else ()
 
 
 def open_tracker(options: DetectionOptions) -> Tracker | None:

@@ -127,6 +127,7 @@ def test_the_layout_is_found_and_its_detections_are_read(make: Callable[[], Arra
     if people:
         assert found.keypoints is not None
         np.testing.assert_allclose(found.keypoints, KEYPOINTS, atol=0.01)
+    assert found.name(0) == ("person" if people else "2")
 
 
 @pytest.mark.parametrize("make", LAYOUTS, ids=lambda make: make.__name__)
