@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
+from kserve_wire.malloc import keep_frame_memory
 from stream_client.cli.messages import error_line, log
 from stream_client.cli.parser import RUN_ERROR, USAGE_ERROR, Parser
 from stream_client.cli.setting_flags import add_settings
@@ -56,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str]) -> int:
     """Serve until Ctrl-C or SIGTERM: 128 and the signal; 2 for flags that cannot work, 1 where serving failed."""
+    keep_frame_memory()  # before there are threads: each has an arena of malloc otherwise, which tabs fill one by one
     flags = build_parser().parse_args(arguments)
     log(flags.verbose)
     _allow_many_connections()
