@@ -4,8 +4,10 @@ import gc
 import io
 import json
 import re
+import signal
 import struct
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -22,6 +24,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from stream_client.errors import ConfigurationError
 from stream_client.web.options import WebOptions
+from tests.support.graph_server import KilledServer
 from tests.support.waiting import wait_until
 from tests.support.web_application import Application, web_application
 
@@ -171,6 +174,31 @@ def test_another_drawing_takes_over_without_losing_what_is_under_way(live: Clien
     assert True in drawn
     assert False in drawn
     assert len(found) > 20
+
+
+def test_settings_that_change_fast_leave_two_pipelines_at_most_while_the_server_hangs() -> None:
+    def clients() -> int:
+        return sum(thread.name == "source" for thread in threading.enumerate())
+
+    before, server = clients(), KilledServer()
+    try:
+        with web_application(server.address) as application:
+            with open_session(application) as socket:
+                socket.send(json.dumps(PASS_THROUGH))
+                texts(socket, "settings")
+                socket.send(frame(JPEG, 0, jpeg()))
+                results(socket, 0)
+                server.signal(signal.SIGSTOP)
+                for number in range(1, 30):
+                    socket.send(json.dumps({**PASS_THROUGH, "video": number % 2 == 0}))
+                    socket.send(frame(JPEG, number, jpeg()))
+                    time.sleep(0.03)
+                assert clients() - before <= 2
+            wait_until(lambda: not application.state.sessions.all())
+            wait_until(lambda: clients() == before)
+    finally:
+        server.signal(signal.SIGCONT)
+        server.kill()
 
 
 @pytest.mark.parametrize(

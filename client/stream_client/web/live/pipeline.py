@@ -22,6 +22,8 @@ from stream_client.web.state import State
 
 Draw = Callable[[Image, float], bytes]
 """Takes a drawn frame and when it was captured, in ms since 1970. What it returns goes with the frame's result."""
+_MOST_TIMES = 1024
+"""Frames whose times are kept. Fewer are under way; a server that is away answers none."""
 _Name = Annotated[str, Field(max_length=200)]
 
 
@@ -76,6 +78,8 @@ class LivePipeline:
         """Give a frame; see :class:`.SentFrame`."""
         with self._lock:
             self._captured[number] = captured
+            if len(self._captured) > _MOST_TIMES:
+                del self._captured[next(iter(self._captured))]
         self.camera.put(number, captured, image)
 
     async def messages(self) -> AsyncIterator[bytes]:
@@ -110,7 +114,7 @@ class LivePipeline:
     def _message(self, result: Result) -> bytes:
         number = self.camera.first + result.frame.index
         with self._lock:
-            captured = self._captured[number]
+            captured = self._captured.get(number, result.frame.timestamp / 1000)
             # Frames before this one were dropped: results come in frame order.
             self._captured = {each: when for each, when in self._captured.items() if each > number}
         self._on_result(result)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kserve_wire.pictures.jpeg import encode_jpeg
-from stream_client.errors import StreamClientError
+from stream_client.errors import SinkError, StreamClientError
 from stream_client.frames import Image, Result
 from stream_client.util.extras import install_command
 from stream_client.util.redact import redact
@@ -57,6 +57,8 @@ class LiveSession:
         self._pipeline: LivePipeline | None = None
         self._answers: asyncio.Task[None] | None = None
         self._settings: asyncio.Task[None] | None = None
+        self._retirement: asyncio.Task[None] | None = None
+        """The end of the pipeline before."""
         self._recorder: Recorder | None = None
         self._early: tuple[int, float, Image] | None = None
         """The newest frame that came before the first pipeline was there. A browser waits for the answer to some."""
@@ -73,15 +75,16 @@ class LiveSession:
         except asyncio.TimeoutError:
             await self._refuse(f"the browser has said nothing for {SILENCE_SECONDS:g} s")
         finally:
-            await _cancel(status, self._settings, self._answers)
+            await _cancel(status, self._settings, self._retirement, self._answers)
             await self._disconnect()
             if self._pipeline is not None:
                 await self._pipeline.close()
             self._decoder.close()
             # They refer back to the session, and keep the last frame: its shared memory would wait for the collector.
-            self._pipeline = self._answers = self._settings = None
+            self._pipeline = self._answers = self._settings = self._retirement = None
             if self._recorder is not None:
-                await asyncio.to_thread(self._recorder.finish)
+                with suppress(SinkError):  # nobody is there to be told
+                    await asyncio.to_thread(self._recorder.finish)
 
     async def _refuse(self, reason: str) -> None:
         async with self._sending:
@@ -180,8 +183,12 @@ class LiveSession:
         """End the clip that is recorded, and begin one of the class ``label``, unless that is null."""
         recorder, self._recorder = self._recorder, None
         if recorder is not None:
-            clip = await asyncio.to_thread(recorder.finish)
-            await self._say({"recorded": None if clip is None else asdict(clip)})
+            try:
+                clip = await asyncio.to_thread(recorder.finish)
+            except SinkError as error:
+                await self._say({"refused": error.message})
+            else:
+                await self._say({"recorded": None if clip is None else asdict(clip)})
         if label is not None:
             try:
                 self._recorder = self._state.clips.record(str(label)[:100])
@@ -199,7 +206,13 @@ class LiveSession:
         return b"" if peer is not None and peer.show(image, captured) else encode_jpeg(image)
 
     async def _change(self, settings: LiveSettings) -> None:
-        """Take over with a new pipeline once it is there: the old one goes on until then."""
+        """Take over with a new pipeline once it is there: the old one goes on until then.
+
+        Settings that come later cancel this, but never the end of a pipeline. There is one at a time: however fast the
+        settings change, there are two pipelines at most.
+        """
+        if self._retirement is not None:
+            await asyncio.shield(self._retirement)
         try:
             pipeline = await asyncio.to_thread(LivePipeline, self._state, settings, self._record, self._draw)
         except StreamClientError as error:
@@ -211,13 +224,19 @@ class LiveSession:
             pipeline.put(*self._early)
             self._early = None
         self._answers = asyncio.create_task(self._answer(pipeline))
-        await self._say({"settings": settings.model_dump()})
         if before is not None and answers is not None:
-            before.finish()
+            self._retirement = asyncio.create_task(self._retire(before, answers))
+        await self._say({"settings": settings.model_dump()})
+
+    async def _retire(self, pipeline: LivePipeline, answers: "asyncio.Task[None]") -> None:
+        """End a pipeline that was replaced, once its last answers have come."""
+        pipeline.finish()
+        try:
             await asyncio.wait({answers}, timeout=_LAST_ANSWERS_SECONDS)
+        finally:
             await _cancel(answers)
-            self._dropped += before.dropped()
-            await before.close()
+            self._dropped += pipeline.dropped()
+            await pipeline.close()
 
     async def _answer(self, pipeline: LivePipeline) -> None:
         try:
