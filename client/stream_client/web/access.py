@@ -16,6 +16,7 @@ from stream_client.web.options import WebOptions
 TOKEN_VARIABLE = "STREAM_CLIENT_WEB_TOKEN"
 """Environment variable with a token that stays the same after a restart."""
 _LEAST_CHARACTERS = 16
+_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -54,10 +55,11 @@ class Access:
 
     def allows_origin(self, origin: str, host: str) -> bool:
         """Whether pages of ``origin`` may send requests to ``host``: this application's pages, and those allowed."""
-        return origin in self.origins or (
-            origin.startswith(("http://", "https://"))
-            and _place(origin) == _place(f"{urlsplit(origin).scheme}://{host}")
-        )
+        scheme, separator, _ = origin.partition("://")
+        if origin in self.origins:
+            return True
+        place = _place(origin) if scheme in _PORTS and separator else None
+        return place is not None and place == _place(f"{scheme}://{host}")
 
 
 def access_for(options: WebOptions, port: int) -> Access:
@@ -91,9 +93,10 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _place(origin: str) -> tuple[str | None, int | None]:
+def _place(origin: str) -> tuple[str | None, int] | None:
+    """Host and port; ``None`` for what is no URL."""
     try:
         parts = urlsplit(origin)
-        return parts.hostname, parts.port or {"http": 80, "https": 443}[parts.scheme]
+        return parts.hostname, parts.port or _PORTS[parts.scheme]
     except ValueError:
-        return None, None
+        return None

@@ -49,8 +49,16 @@ def test_other_hosts_are_refused(local: Application) -> None:
 
 def test_other_origins_are_refused(local: Application) -> None:
     assert status(local, Origin=local.url) == 200
-    for origin in ("http://evil.example", "null", "http://127.0.0.1:1", "file://", "http://localhost@evil.example"):
+    for origin in (
+        "http://evil.example",
+        "null",
+        "http://127.0.0.1:1",
+        "file://",
+        "http://localhost@evil.example",
+        "http://[",
+    ):
         assert status(local, Origin=origin) == 403
+    assert status(local, Origin="http://[", Host="localhost:99999") == 403  # neither is a place: they are not the same
     assert status(local, sec_fetch_site="cross-site", sec_fetch_mode="no-cors") == 403
     assert status(local, "/", sec_fetch_site="cross-site", sec_fetch_mode="navigate") == 200
 
