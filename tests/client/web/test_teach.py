@@ -8,7 +8,7 @@ import httpx
 import numpy as np
 import pytest
 
-from stream_client.errors import ConfigurationError
+from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Frame, Landmarks, Result
 from stream_client.web.options import WebOptions
 from stream_client.web.teach.clips import MOST_FRAMES, Clip, Clips
@@ -58,6 +58,31 @@ def test_a_clip_without_a_person_is_not_kept(tmp_path: Path) -> None:
     assert recorder.finish() is None
     assert clips.all() == []
     assert clips.record("nothing").finish() is None
+    assert list(tmp_path.iterdir()) == []  # a class without a clip could not be trained
+
+
+def test_a_clip_that_cannot_be_written_says_why_and_leaves_nothing(tmp_path: Path) -> None:
+    clips = Clips(tmp_path)
+    (tmp_path / "up").write_text("no folder")
+    recorder = clips.record("up")
+    for index in range(3):
+        recorder.add(result(index, raised=True))  # the live picture goes on
+    with pytest.raises(SinkError, match=r"the clip is not kept: .*/up: File exists: make room"):
+        recorder.finish()
+    assert clips.all() == []
+
+
+def test_a_class_goes_with_its_last_clip_and_another_user_may_show_it_again(tmp_path: Path) -> None:
+    clips = Clips(tmp_path)
+    first = shown(clips, "up", raised=True, frames=3)
+    second = clips.record("up")
+    second.add(result(0, raised=True))
+    assert clips.delete(first.id)
+    assert second.finish() is not None
+    (clip,) = clips.all()
+    assert clips.delete(clip.id)
+    assert list(tmp_path.iterdir()) == []
+    assert shown(clips, "up", raised=True, frames=3) in clips.all()
 
 
 def test_a_clip_has_a_longest_length(tmp_path: Path) -> None:

@@ -2,14 +2,15 @@
 
 import re
 import secrets
-import shutil
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from stream_client.errors import ConfigurationError
+from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Result, StreamInfo
 from stream_client.sinks.landmarks import LandmarksSink
+from stream_client.sinks.output_file import sink_errors
 
 _LABEL = re.compile(r"[\w][\w .-]{0,39}")
 _ID = re.compile(r"[0-9a-f]{12}")
@@ -58,11 +59,16 @@ class Clips:
             clip = self._kept.pop(id, None) if _ID.fullmatch(id) else None
         if clip is None:
             return False
-        path = self.root / clip.label / f"{id}.jsonl"
-        path.unlink(missing_ok=True)
-        if not any(path.parent.iterdir()):
-            shutil.rmtree(path.parent, ignore_errors=True)
+        self.discard(clip.label, id)
         return True
+
+    def discard(self, label: str, id: str) -> None:
+        """Remove the file of a clip, and the folder of a class that has no other."""
+        path = self.root / label / f"{id}.jsonl"
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
+        with suppress(OSError):  # another clip is in it, or has taken it away
+            path.parent.rmdir()
 
     def keep(self, clip: Clip) -> None:
         """Add a clip whose file is complete."""
@@ -83,29 +89,45 @@ class Recorder:
         self._open = False
         self._ended = False
         self._seen = self._total = 0
+        self._problem: SinkError | None = None
 
     def add(self, result: Result) -> None:
-        """Append a frame, up to :data:`MOST_FRAMES`."""
+        """Append a frame, up to :data:`MOST_FRAMES`. What cannot be written, :meth:`finish` says."""
         with self._lock:
-            if self._ended or self._total >= MOST_FRAMES:
+            if self._ended or self._problem is not None or self._total >= MOST_FRAMES:
                 return
-            if not self._open:
-                (self._clips.root / self._label).mkdir(parents=True, exist_ok=True)
-                height, width = result.image.shape[:2]
-                self._sink.open(StreamInfo(self._label, width, height))
-                self._open = True
-            self._sink.write(result)
-            self._total += 1
-            self._seen += result.landmarks is not None
+            try:
+                self._append(result)
+            except SinkError as error:
+                self._problem = error
 
     def finish(self) -> Clip | None:
-        """The clip; ``None`` where nobody was seen."""
+        """The clip; ``None`` where nobody was seen. Raises :class:`.SinkError` where it could not be written."""
         with self._lock:
             self._ended = True
-            self._sink.close()
-        clip = Clip(self.id, self._label, self._seen, self._total)
+            try:
+                self._sink.close()
+            except SinkError as error:
+                self._problem = error
+        if self._problem is not None or not self._seen:
+            self._clips.discard(self._label, self.id)
+        if self._problem is not None:
+            reason = self._problem.message
+            raise SinkError(f"the clip is not kept: {reason}: make room, or choose another data_dir", option="data_dir")
         if not self._seen:
-            (self._clips.root / self._label / f"{self.id}.jsonl").unlink(missing_ok=True)
             return None
+        clip = Clip(self.id, self._label, self._seen, self._total)
         self._clips.keep(clip)
         return clip
+
+    def _append(self, result: Result) -> None:
+        if not self._open:
+            folder = self._clips.root / self._label
+            with sink_errors(f"cannot make {folder}", "data_dir"):
+                folder.mkdir(parents=True, exist_ok=True)
+            height, width = result.image.shape[:2]
+            self._sink.open(StreamInfo(self._label, width, height))
+            self._open = True
+        self._sink.write(result)
+        self._total += 1
+        self._seen += result.landmarks is not None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stream_client.client import StreamClient
 from stream_client.controlled_run import ControlledRun
-from stream_client.errors import ConfigurationError
+from stream_client.errors import ConfigurationError, SinkError
 from stream_client.run_settings import make_client
 from stream_client.sinks.callable import CallableSink
 from stream_client.transport.servable import LANDMARK_GRAPH
@@ -65,10 +65,14 @@ class ClipReader:
 
     def _work(self, run: ControlledRun, recorder: Recorder, path: Path) -> None:
         run.run()
-        clip = recorder.finish()
+        problem, clip = run.problem, None
+        try:
+            clip = recorder.finish()
+        except SinkError as error:
+            problem = problem or error
         path.unlink(missing_ok=True)
-        if run.problem is not None:
-            self.problem = redact(run.problem.message)
+        if problem is not None:
+            self.problem = redact(problem.message)
         elif clip is None:
             self.problem = "nobody was seen in the file: take one that shows a person"
         if clip is not None and run.state != "ended":  # half a movement teaches the wrong thing

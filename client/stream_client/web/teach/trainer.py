@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from stream_client.errors import ConfigurationError
+from stream_client.errors import ConfigurationError, StreamClientError
 from stream_client.util.redact import redact
 
 TrainingState = Literal["none", "running", "done", "failed"]
@@ -55,11 +55,14 @@ class Trainer:
         with self._lock:
             if self.state == "running":
                 raise ConfigurationError("a training is running: wait for its end")
+            try:
+                self._process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+                )
+            except OSError as error:
+                raise StreamClientError(f"the training cannot begin: {error.strerror}: end other programs") from error
             self.state, self.name = "running", name
             self._lines.clear()
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-            )
             self._thread = threading.Thread(target=self._follow, args=(self._process,), name="training")
             self._thread.start()
 
