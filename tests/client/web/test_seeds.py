@@ -59,6 +59,12 @@ def set_up(web: Application, **changes: Any) -> Any:
     return web.http.post("/api/model/setup", json=settings)
 
 
+@pytest.mark.parametrize("columns", [5, "nose_x", {"nose": 1}, [None]])
+def test_columns_that_are_no_list_of_names_are_refused(web: Application, columns: object) -> None:
+    answer = set_up(web, input_example={"columns": columns})
+    assert (answer.status_code, "input_example" in answer.json()["message"]) == (400, True)
+
+
 def test_keypoints_are_answered_as_the_program_of_streamposeml_answers_them(web: Application) -> None:
     with ScoringServer() as scoring, socketio.SimpleClient() as one:
         one.connect(web.url)

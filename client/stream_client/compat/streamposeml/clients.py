@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -198,7 +198,7 @@ class MLFlowClient(_Client):
         self.model = trained_model
         self.predict_fn = predict_fn
         self.input_example = dict(input_example or {"columns": []})
-        self._columns = [str(name) for name in self.input_example.get("columns") or ()]
+        self._columns = _names(self.input_example.get("columns"))
         known = getattr(data_transformer, "columns", None)
         if callable(known) and self._columns:
             _check_columns(self._columns, known(frame_window))
@@ -207,6 +207,14 @@ class MLFlowClient(_Client):
         if self.predict_fn is None:
             raise ConfigurationError("an MLFlowClient that classifies needs predict_fn=…")
         return as_classification(self.predict_fn(self._transformed(self._columns)))
+
+
+def _names(columns: object) -> list[str]:
+    if columns is None:
+        return []
+    if isinstance(columns, str) or not isinstance(columns, Iterable):
+        raise ConfigurationError("input_example: 'columns' is a list of names")
+    return [str(name) for name in columns]
 
 
 def as_classification(answer: Any) -> tuple[bool | int | str, float | None]:
