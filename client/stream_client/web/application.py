@@ -1,13 +1,16 @@
 """The application factory: pages, API and live sessions behind one guard."""
 
+import tempfile
 from importlib.metadata import version
 from importlib.resources import files
 
 import socketio
 from fastapi import FastAPI, Request
+from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from stream_client.errors import ConfigurationError, SourceError, StreamClientError
@@ -44,6 +47,7 @@ def create(state: State) -> FastAPI:
     app.state.streams = state.streams  # for the handlers' dependency
     app.add_exception_handler(StreamClientError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _failed)
     app.mount("/", StaticFiles(directory=str(files(__package__) / "page"), html=True))
     if state.access.origins:
         app.add_middleware(
@@ -68,6 +72,15 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 def _shown(part: object) -> str | int:
     return part if isinstance(part, int) else one_line(str(part))[:_LONGEST_DETAIL]
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """The answer that a route names. FastAPI names none where a large body finds no room on the disk."""
+    assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, OSError) and error.status_code == 400:
+        reason = f"the request cannot be kept: {error.__cause__.strerror}: make room in {tempfile.gettempdir()}"
+        return JSONResponse({"detail": reason}, 507)
+    return await http_exception_handler(request, error)
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:

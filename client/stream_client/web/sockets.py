@@ -9,6 +9,8 @@ logger = logging.getLogger(__name__)
 
 REFUSED = 1008
 """The close code of RFC 6455 for a rule of ours."""
+_LONGEST_REASON = 120
+"""Bytes. A frame that closes has room for 123."""
 
 
 async def refuse(websocket: WebSocket, reason: str) -> None:
@@ -16,6 +18,6 @@ async def refuse(websocket: WebSocket, reason: str) -> None:
     try:
         if websocket.application_state is WebSocketState.CONNECTED:
             await websocket.send_text(json.dumps({"error": reason}))
-            await websocket.close(REFUSED, reason[:100])
+            await websocket.close(REFUSED, reason.encode()[:_LONGEST_REASON].decode(errors="ignore"))
     except (RuntimeError, WebSocketDisconnect):
         logger.debug("the other side has gone before it was told: %s", reason)

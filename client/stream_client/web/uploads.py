@@ -19,7 +19,8 @@ from stream_client.web.streams.places import UPLOAD
 MOST_UPLOADS = 100
 _SPARE_BYTES = 64 << 20
 """What an upload leaves free on the disk."""
-_LONGEST_NAME = 80
+_LONGEST_NAME = 160
+"""Bytes, as file systems count."""
 _MISSING: dict[int | str, dict[str, Any]] = {404: {"description": "there is no such upload"}}
 _Id = Annotated[str, PathParameter(pattern="^[0-9a-f]{16}$")]
 
@@ -91,8 +92,8 @@ def router(state: State) -> APIRouter:
 
 def _plain(name: str) -> str:
     """The last part of a name, in characters that no shell or file system minds."""
-    last = re.split(r"[/\\]", name)[-1]
-    return re.sub(r"[^\w.-]", "_", last)[-_LONGEST_NAME:].lstrip(".") or "video"
+    last = re.sub(r"[^\w.-]", "_", re.split(r"[/\\]", name)[-1])
+    return last.encode()[-_LONGEST_NAME:].decode(errors="ignore").lstrip(".") or "video"
 
 
 def _value(path: Path) -> Upload:

@@ -1,6 +1,7 @@
 """What a hostile page, program or user tries: nothing is read, nothing breaks, and the page is still served."""
 
 import io
+import json
 import os
 import resource
 import socket
@@ -12,12 +13,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from stream_client.errors import ConfigurationError
 from stream_client.web.options import WebOptions
 from stream_client.web.serving import MAX_CONNECTIONS
+from stream_client.web.sockets import REFUSED
 from stream_client.web.streams.places import Places
 from tests.support.video import write_video
 from tests.support.waiting import wait_until
@@ -90,6 +92,48 @@ def test_an_upload_beyond_the_bound_is_refused_and_leaves_nothing(web: Applicati
     answer = web.http.post("/api/uploads", content=lie(), headers={"content-type": "multipart/form-data; boundary=b"})
     assert answer.status_code == 413
     assert list(web.state.folders.uploads.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["𠀀" * 200, "../../" + "漢" * 85, "x" * 900, "a\0b\u202ec"])
+def test_an_upload_of_any_name_is_kept(web: Application, name: str) -> None:
+    with write_video(web.state.folders.results / "clip.mp4", frames=2).open("rb") as file:
+        answer = web.http.post("/api/uploads", files={"file": (f"{name}.mp4", file)})
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["name"].endswith(".mp4")
+    assert web.http.delete(f"/api/uploads/{answer.json()['id']}").status_code == 204
+
+
+def test_an_upload_without_room_for_its_body_is_refused_with_the_place(
+    pass_through_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with web_application(pass_through_server) as web:
+        monkeypatch.setattr("tempfile.tempdir", "/proc/none")
+        answer = web.http.post("/api/uploads", files={"file": ("a.mp4", io.BytesIO(b"x" * 1_200_000))})
+    assert (answer.status_code, "make room in /proc/none" in answer.json()["detail"]) == (507, True)
+
+
+@pytest.mark.parametrize("name", ["漢" * 200, "x" * 300, ("漢" * 80 + "/") * 20 + "x"])
+@pytest.mark.parametrize("option", ["input_stream", "classifier", "labels", "landmarks_output"])
+def test_a_path_that_no_file_system_takes_is_refused(web: Application, option: str, name: str) -> None:
+    name += ".jsonl" if option == "landmarks_output" else ""
+    answer = web.http.post("/api/streams", json={"input_stream": "clip.mp4", option: name})
+    assert (answer.status_code, answer.json()["option"]) == (400, option), answer.text
+
+
+def test_a_name_is_shown_in_one_line_without_control_characters(web: Application) -> None:
+    settings = {"input_stream": "clip.mp4", "model_name": "passThrough", "name": "a\n\u202eb\x00"}
+    id = web.http.post("/api/streams", json=settings).json()["id"]
+    assert web.http.get(f"/api/streams/{id}").json()["name"] == "a b"
+
+
+def test_a_reason_in_any_script_closes_the_websocket(web: Application) -> None:
+    with connect(f"{web.url.replace('http', 'ws')}/ws/live_signs?model_name={'%E6%BC%A2' * 100}") as socket:
+        socket.send(_jpeg())
+        assert "no model or graph named" in json.loads(socket.recv(20))["error"]
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(20)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == REFUSED
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Host": "evil.example"}])

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from stream_client.errors import TooManyError
+from stream_client.plain_text import one_line
 from stream_client.run_settings import Settings, check_settings
 from stream_client.util.redact import redact
 from stream_client.web.model_server import ModelServer
@@ -49,7 +50,7 @@ class StreamManager:
             self._check_room()
             stream = Stream(
                 id,
-                name or redact(str(given["input_stream"]))[:100],
+                one_line(name or "") or redact(str(given["input_stream"]))[:100],
                 given,
                 resolved,
                 resolve=self._places.resolve,

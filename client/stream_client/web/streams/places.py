@@ -1,6 +1,7 @@
 """What a stream of the API may read and write: names of files, addresses, devices."""
 
 import ipaddress
+import os
 import re
 import socket
 from collections.abc import Mapping
@@ -23,6 +24,8 @@ EVENT_SCHEMES = ("mqtt", "mqtts", "http", "https", "redis", "rediss", "udp")
 UPLOAD = "upload:"
 """Begins the name of an uploaded file as a source, before its id."""
 _PLAIN_NAME = re.compile(r"[\w][\w .()+-]{0,99}")
+_LONGEST_PART, _LONGEST_PATH = 255, 4095
+"""Bytes: what file systems take for one name, and for a path."""
 _ENDINGS = {
     "output_stream": (".mp4", ".mov", ".mkv", ".ts", ".webm"),
     "labels_output": (".jsonl",),
@@ -76,8 +79,11 @@ class Places:
         media = self.media.resolve()
         try:
             path = (media / name).resolve()
-        except (OSError, ValueError, RuntimeError):  # too long, a zero byte, links in a circle
-            raise ConfigurationError(f"{name[:100]!r} is no path", option=option) from None
+            known = _can_be(path)
+        except (OSError, ValueError, RuntimeError):  # a zero byte, links in a circle
+            known = False
+        if not known:
+            raise ConfigurationError(f"{name[:100]!r} is no path", option=option)
         if not path.is_relative_to(media):
             raise ConfigurationError(f"{name[:100]} is outside of media_dir", option=option)
         return path
@@ -97,7 +103,7 @@ class Places:
             return self.address(name, INPUT_SCHEMES, "input_stream")
         path = self.upload(name.removeprefix(UPLOAD)) if name.startswith(UPLOAD) else self.file(name, "input_stream")
         if not path.is_file():
-            raise ConfigurationError(f"{name[:100]} is no file", option="input_stream")
+            raise ConfigurationError(f"{name[:100]!r} is no file: name one, or upload it", option="input_stream")
         check_video(path, name[:100])
         return str(path)
 
@@ -119,7 +125,7 @@ class Places:
     def _written(self, name: str, option: str, results: Path | None) -> str:
         if results is None or "/" in name or "\\" in name:
             return str(self.file(name, option))
-        if not _PLAIN_NAME.fullmatch(name):
+        if not _PLAIN_NAME.fullmatch(name) or len(name.encode()) > _LONGEST_PART:
             raise ConfigurationError(f"{name[:100]!r} is no file name", option=option)
         return str(results / name)
 
@@ -141,6 +147,12 @@ class Places:
         if not self.this_machine:
             _check_elsewhere(bare, option)
         return url
+
+
+def _can_be(path: Path) -> bool:
+    """Whether a file system can have such a path: whoever opens another one gets an odd error."""
+    parts = [len(os.fsencode(part)) for part in path.parts]
+    return max(parts) <= _LONGEST_PART and sum(parts) + len(parts) <= _LONGEST_PATH
 
 
 def _check_elsewhere(url: str, option: str) -> None:

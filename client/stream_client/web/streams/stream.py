@@ -1,13 +1,16 @@
 """A stream: its settings, its present run, the files of its results."""
 
+import os
 import shutil
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from stream_client.controlled_run import OVER
 from stream_client.errors import ConfigurationError
 from stream_client.run_settings import Settings
+from stream_client.sinks.output_file import sink_errors
 from stream_client.web.model_server import ModelServer
 from stream_client.web.streams.journal import Log
 from stream_client.web.streams.run import Run
@@ -42,7 +45,8 @@ class Stream:
         self._server = server
         self._lock = threading.Lock()
         self._closed = False
-        folder.mkdir()
+        with sink_errors(f"the results need room in {folder.parent}", "output_stream"):
+            folder.mkdir()
         self._resolved = resolved
         self.run = self._start(resolved)
 
@@ -78,10 +82,14 @@ class Stream:
             self.run.join()
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def results(self) -> list[Path]:
-        """The files of the results that are there now."""
-        files = [path for path in self.folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
-        return sorted(files)
+    def results(self) -> dict[Path, int]:
+        """The files of the results that are there now, each with its size in bytes."""
+        found = {}
+        for folder, _, names in os.walk(self.folder):
+            for path in (Path(folder, name) for name in names if not name.startswith(".")):
+                with suppress(OSError):  # the stream is deleted, or begins anew
+                    found[path] = path.stat().st_size
+        return dict(sorted(found.items()))
 
     def _start(self, resolved: Settings) -> Run:
         return Run(f"{self.id} {self.name}", resolved, self._server, self.folder, self.log)

@@ -159,7 +159,7 @@ def stream_state(stream: Stream) -> StreamState:
         connections={redact(name): each.state for name, each in statistics.connections.items()},
         began=run.began,
         log=[LogLine(time=when, text=text) for when, text in stream.log.lines()],
-        results=[ResultFile(name=path.name, bytes=path.stat().st_size) for path in stream.results()],
+        results=[ResultFile(name=path.name, bytes=size) for path, size in stream.results().items()],
     )
 
 

@@ -13,6 +13,7 @@ from fastapi.responses import FileResponse
 from stream_client.errors import ConfigurationError
 from stream_client.review.page import template, write_page
 from stream_client.review.recording import read_recording
+from stream_client.sinks.output_file import sink_errors
 from stream_client.web.streams.known import MISSING, Known, Responses
 from stream_client.web.streams.stream import Stream
 
@@ -58,7 +59,10 @@ def _page(stream: Stream) -> Path:
     recording = read_recording(landmarks, labels)
     if len(recording.rows) > MAX_FRAMES:
         raise _too_long()
-    with tempfile.TemporaryDirectory(dir=stream.folder, prefix=".") as folder:
+    with (
+        sink_errors("the page cannot be written", "data_dir"),
+        tempfile.TemporaryDirectory(dir=stream.folder, prefix=".") as folder,
+    ):
         written = Path(folder) / _PAGE
         write_page(recording, written, video=video, title=stream.name)
         os.replace(written, page)
