@@ -30,7 +30,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
 from parity import CLIPS, NOISE, SHARED, SHORT, print_table
 
 from graph_server.assets import ensure_models, shipped_mounts
@@ -41,6 +40,7 @@ from graph_server.holistic.parity import BOUNDS, Allowed, Row, allowed, compared
 from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
 from graph_server.resources import cache_folder, project_file
+from kserve_wire.openvino_core import new_core
 
 _BUT_POSE = frozenset({"hand_landmark_full", "hand_recrop", "face_detection", "face_landmark"})
 PRECISIONS = {
@@ -98,7 +98,7 @@ def size_of(video: Path) -> tuple[int, int]:
 def kernels() -> list[str]:
     """The kernels that oneDNN chooses for the pose's convolutions in float32, such as ``brgconv_avx512_f32``."""
     path = models_in("f32").get("pose_landmark_full").path
-    compiled = ov.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = new_core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     operations = [node.get_rt_info() for node in compiled.get_runtime_model().get_ops()]
     used = (node["primitiveType"] for node in operations if node["layerType"].astype(str) == "Convolution")
     return sorted({kernel.astype(str) for kernel in used})

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 from PIL import Image as PillowImage
 
 from graph_server.assets import ensure_files, read_manifest
 from graph_server.resources import cache_folder
+from kserve_wire.openvino_core import new_core
 from stream_client.frames import Image
 
 _SIDE, _CELLS = 192, 48
@@ -26,8 +26,8 @@ class FaceDetector:
     """Scores what it sees at a place. MediaPipe takes 0.6 and more for a face (face_detection_full_range.pbtxt)."""
 
     def __init__(self) -> None:
-        model = ov.Core().read_model(ensure_network())
-        self._run = ov.Core().compile_model(
+        model = new_core().read_model(ensure_network())
+        self._run = new_core().compile_model(
             model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
         )
 

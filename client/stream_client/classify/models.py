@@ -208,13 +208,13 @@ _PROPERTIES = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY",
 
 def _onnx(path: Path, digest: str) -> Predict:
     try:
-        import openvino as ov
+        from kserve_wire.openvino_core import new_core
     except ImportError as error:
         raise ConfigurationError(
             f"ONNX models run on OpenVINO, which is not installed: {install_command('embedded')}"
         ) from error
     try:
-        compiled = ov.Core().compile_model(str(path), "CPU", _PROPERTIES)
+        compiled = new_core().compile_model(str(path), "CPU", _PROPERTIES)
     except RuntimeError as error:
         line = next((text for text in reversed(str(error).splitlines()) if text.strip()), "")
         raise ConfigurationError(f"cannot read the model {path}: {line}") from error

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import openvino
 import torch
 
+from kserve_wire.openvino_core import new_core
 from stream_client.distill.joints import Array
 from stream_client.distill.samples import CROP_SIDE
 from stream_client.distill.student import Student
@@ -47,7 +48,7 @@ def export(student: Student, folder: Path, name: str) -> Exported:
             verbose=False,
         )
     # Weights stay in float32: the student is small, and its answers are those of PyTorch.
-    openvino.save_model(openvino.Core().read_model(files.onnx), files.ir, compress_to_fp16=False)
+    openvino.save_model(new_core().read_model(files.onnx), files.ir, compress_to_fp16=False)
     return files
 
 
@@ -71,7 +72,7 @@ class Compiled:
     def __init__(self, file: Path) -> None:
         # Without the hint a processor may compute in bfloat16.
         options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-        self._model = openvino.Core().compile_model(str(file), "CPU", options)
+        self._model = new_core().compile_model(str(file), "CPU", options)
 
     def __call__(self, crops: npt.NDArray[np.uint8]) -> tuple[Array, Array]:
         """Joints and expected errors of crops, uint8 [n, 128, 128, 3]."""

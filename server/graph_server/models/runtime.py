@@ -10,6 +10,7 @@ import openvino as ov
 
 from graph_server.errors import ConfigError
 from graph_server.scratch import remove_abandoned, scratch_folder
+from kserve_wire.openvino_core import new_core
 
 
 @cache
@@ -22,13 +23,13 @@ def supported_keys(device: str) -> frozenset[str]:
     keys = {"ENABLE_MMAP"}
     for name in (plugin, *devices.split(",")):
         with suppress(RuntimeError):
-            keys |= set(ov.Core().get_property(name.partition("(")[0], "SUPPORTED_PROPERTIES"))
+            keys |= set(new_core().get_property(name.partition("(")[0], "SUPPORTED_PROPERTIES"))
     return frozenset(keys)
 
 
 def default_precision() -> str:
     """The type that networks compute in on this processor if their configuration leaves it open, such as ``bf16``."""
-    return str(ov.Core().get_property("CPU", "INFERENCE_PRECISION_HINT").to_string())
+    return str(new_core().get_property("CPU", "INFERENCE_PRECISION_HINT").to_string())
 
 
 class Runtime:
@@ -39,7 +40,7 @@ class Runtime:
 
     def __init__(self, cache: Path | None = None, extension: Path | None = None) -> None:
         """``extension``: a library with operations for the CPU device; raises :class:`ConfigError` for another file."""
-        self.core = ov.Core()
+        self.core = new_core()
         try:
             if extension is not None:
                 self.core.add_extension(str(extension))

@@ -3,12 +3,12 @@
 from typing import Any
 
 import numpy as np
-import openvino as ov
 import pytest
 from sklearn.linear_model import LogisticRegression
 from xgboost import XGBClassifier
 
 from graph_server.resources import project_file
+from kserve_wire.openvino_core import new_core
 from stream_client.classify.models import TrainedModel
 from stream_client.errors import ConfigurationError
 
@@ -34,7 +34,7 @@ def test_an_estimator_without_probabilities_is_refused() -> None:
 def test_the_clients_classifier_computes_in_float32_on_every_processor() -> None:
     folder = project_file("models/pose_classifier")
     rows = np.random.default_rng(0).normal(0, 50, (5, 195)).astype(np.float32)
-    compiled = ov.Core().compile_model(
+    compiled = new_core().compile_model(
         str(folder / "1" / "pose_classifier.onnx"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
     expected = np.concatenate([compiled(row[None])[0] for row in rows])

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import openvino as ov
 import pytest
 
+from kserve_wire.openvino_core import new_core
 from stream_client.training.augment import mirror
 from stream_client.training.dataset import Dataset
 from stream_client.training.estimators import CANDIDATES, calm, fit
@@ -26,7 +26,7 @@ def dataset(classes: int, width: int = 12, count: int = 160) -> Dataset:
 
 
 def infer(model: onnx.ModelProto, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    core = ov.Core()
+    core = new_core()
     compiled = core.compile_model(
         core.read_model(model.SerializeToString()), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )

@@ -80,12 +80,11 @@ def test_the_labels_agree_at_half_and_a_third_of_the_frame_rate(steps: Training)
 
 
 def test_the_committed_pose_classifier_sees_a_dancer_stand(find: FindLandmarks) -> None:
-    import openvino as ov
-
     from graph_server.resources import project_file
+    from kserve_wire.openvino_core import new_core
 
     path = project_file("models/pose_classifier/1/pose_classifier.onnx")
-    model = ov.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    model = new_core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     labels = project_file("models/pose_classifier/labels.txt").read_text().split("\n")
     track = find(shared("clips/dance.webm"), 1)
     standing = 0

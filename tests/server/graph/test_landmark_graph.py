@@ -5,7 +5,6 @@ from typing import Any
 
 import av
 import numpy as np
-import openvino as ov
 import pytest
 
 from graph_server.assets import ensure_clip
@@ -16,6 +15,7 @@ from graph_server.graph.runtime import Graph
 from graph_server.holistic.pose import landmarks_of_tensor, refined
 from graph_server.models.repository import ModelRepository
 from graph_server.resources import project_file
+from kserve_wire.openvino_core import new_core
 from stream_client.frames import Tensor
 from stream_client.landmarks.decoder import LandmarkDecoder, coordinate_image
 from tests.conftest import shared
@@ -135,7 +135,7 @@ def test_the_graph_of_the_pose_alone_gives_the_same_pose_to_the_last_bit(models:
 
 def test_the_model_refines_the_pose_by_the_heat_map_like_the_calculator() -> None:
     path = project_file("models/pose_points/1/pose_points.onnx")
-    model = ov.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    model = new_core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     rng = np.random.default_rng(0)
     for _ in range(5):
         tensor = rng.uniform(-20, 280, (1, 195)).astype(np.float32)

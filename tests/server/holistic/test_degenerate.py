@@ -35,6 +35,7 @@ from graph_server.holistic.smoothing import LandmarkSmoother
 from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
 from graph_server.resources import cache_folder, project_file
+from kserve_wire.openvino_core import new_core
 from kserve_wire.pictures.drawing import canvas_for, draw, holistic_strokes
 from stream_client.landmarks.decoder import coordinate_image
 from tests.support.graphs import run_graph
@@ -142,7 +143,7 @@ def models_times(factor: float, changed: str, folder: Path) -> ModelRepository:
     """The project's models; the outputs of ``changed`` are multiplied by ``factor``, but for presence."""
     path = project_file("server_config/config.json")
     config = read_config(path, shipped_mounts(path, ensure_models()))
-    model = ov.Core().read_model(default_models().get(changed).path)
+    model = new_core().read_model(default_models().get(changed).path)
     for result in model.get_results():
         source = result.input_value(0)
         names = source.get_names()
