@@ -1,9 +1,15 @@
-"""How a websocket ends."""
+"""Websockets that are sessions: how they begin and end."""
 
 import json
 import logging
+from collections.abc import Awaitable, Callable
 
+from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from stream_client.errors import StreamClientError
+from stream_client.util.redact import redact
+from stream_client.web.sessions import Session, Sessions, peer_of
 
 logger = logging.getLogger(__name__)
 
@@ -11,6 +17,24 @@ REFUSED = 1008
 """The close code of RFC 6455 for a rule of ours."""
 _LONGEST_REASON = 120
 """Bytes. A frame that closes has room for 123."""
+
+
+def session_route(
+    path: str, kind: str, sessions: Sessions, serve: Callable[[WebSocket, Session], Awaitable[None]]
+) -> WebSocketRoute:
+    """A route whose websockets are sessions while ``serve`` runs. An error of the library is told, and ends one."""
+
+    async def endpoint(websocket: WebSocket) -> None:
+        await websocket.accept()
+        try:
+            with sessions.open(kind, peer_of(websocket.scope)) as session:
+                await serve(websocket, session)
+        except WebSocketDisconnect:
+            pass
+        except StreamClientError as error:
+            await refuse(websocket, redact(error.message))
+
+    return WebSocketRoute(path, endpoint)
 
 
 async def refuse(websocket: WebSocket, reason: str) -> None:

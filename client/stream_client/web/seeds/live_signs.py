@@ -5,8 +5,8 @@ import json
 import logging
 import time
 
-from starlette.routing import BaseRoute, WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.routing import BaseRoute
+from starlette.websockets import WebSocket
 
 from kserve_wire.pictures.jpeg import decode_image
 from stream_client.aio import AsyncStreamClient
@@ -15,13 +15,12 @@ from stream_client.errors import StreamClientError
 from stream_client.options import ClassifierOptions, RunOptions
 from stream_client.processing.results import LandmarkClassifier
 from stream_client.transport.servable import LANDMARK_GRAPH
-from stream_client.util.redact import redact
 from stream_client.web.answers import result_value
 from stream_client.web.live.decoding import MAX_PIXELS
 from stream_client.web.rate_limit import RateLimit
 from stream_client.web.seeds.buffered_frames import BufferedFrames
-from stream_client.web.sessions import Session, peer_of
-from stream_client.web.sockets import refuse
+from stream_client.web.sessions import Session
+from stream_client.web.sockets import refuse, session_route
 from stream_client.web.state import State
 
 logger = logging.getLogger(__name__)
@@ -34,20 +33,13 @@ SILENCE_SECONDS = 60.0
 def routes(state: State) -> list[BaseRoute]:
     """The websocket's route."""
 
-    async def live_signs(websocket: WebSocket) -> None:
+    async def live_signs(websocket: WebSocket, session: Session) -> None:
         """``?classifier=NAME`` labels by a classifier of ``/api/classifiers``, ``?model_name=`` names another graph,
         ``?face=1`` adds the face.
         """
-        await websocket.accept()
-        try:
-            with state.sessions.open("websocket, JPEG", peer_of(websocket.scope)) as session:
-                await _serve(state, websocket, session)
-        except WebSocketDisconnect:
-            pass
-        except StreamClientError as error:
-            await refuse(websocket, redact(error.message))
+        await _serve(state, websocket, session)
 
-    return [WebSocketRoute("/ws/live_signs", live_signs)]
+    return [session_route("/ws/live_signs", "websocket, JPEG", state.sessions, live_signs)]
 
 
 async def _serve(state: State, websocket: WebSocket, session: Session) -> None:
