@@ -11,7 +11,7 @@ _NOT_SENT_YET = 300
 
 
 class Waiting:
-    """The frames that wait for one output, from a key frame on. The owner of the :class:`Handout` locks it."""
+    """The frames that wait for one output, from a key frame on. The owner of the ``Handout`` locks it."""
 
     def __init__(self) -> None:
         self._frames: deque[PublishedFrame] = deque()
