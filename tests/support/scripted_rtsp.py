@@ -1,5 +1,6 @@
 """An RTSP server that says what a test wants, for what no real one can be brought to do."""
 
+import socket
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ class _Connection(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         """Answer every request; packets follow PLAY, and nothing after them."""
         # FFmpeg may leave the last answer unread, and end the connection by a reset.
-        with self.server.counted(), suppress(ConnectionError):
+        with self.server.counted(self.connection), suppress(ConnectionError):
             self._answer_requests()
 
     def _answer_requests(self) -> None:
@@ -35,6 +36,10 @@ class _Connection(socketserver.StreamRequestHandler):
                 self.wfile.write(f"RTSP/1.0 {status}\r\nCSeq: {number}\r\n{rest}".encode())
                 if method == "PLAY":
                     self.wfile.write(self.server.packets)
+
+
+def _established(connection: socket.socket) -> bool:
+    return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == 1
 
 
 class ScriptedRtsp(InThread, socketserver.ThreadingTCPServer):
@@ -60,7 +65,7 @@ class ScriptedRtsp(InThread, socketserver.ThreadingTCPServer):
         self.requests: list[str] = []
         self.authorizations: list[str] = []
         self.most_connections = 0
-        self._connections = 0
+        self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
         self.packets = packets
         self.flood = flood
@@ -69,16 +74,16 @@ class ScriptedRtsp(InThread, socketserver.ThreadingTCPServer):
         self._public = public
 
     @contextmanager
-    def counted(self) -> Iterator[None]:
-        """While a connection is open."""
+    def counted(self, connection: socket.socket) -> Iterator[None]:
+        """While a connection is open. One that its peer has ended counts no more, read to its end or not."""
         with self._lock:
-            self._connections += 1
-            self.most_connections = max(self.most_connections, self._connections)
+            self._connections.add(connection)
+            self.most_connections = max(self.most_connections, sum(map(_established, self._connections)))
         try:
             yield
         finally:
             with self._lock:
-                self._connections -= 1
+                self._connections.remove(connection)
 
     def answer(self, method: str) -> tuple[str, str]:
         """Status and the rest of the response, from its headers on."""
