@@ -140,13 +140,13 @@ def acts(cutter: Cutter, clock: FakeClock, options: argparse.Namespace) -> list[
 
 
 @contextmanager
-def watched(samples: list[Sample], started: float) -> Iterator[None]:
-    """Sample this process each second."""
+def watched(samples: list[Sample], started: float, take: Callable[[float], Sample] = sample) -> Iterator[None]:
+    """Sample each second, this process by default."""
     stop = threading.Event()
 
     def watch() -> None:
         while not stop.wait(1.0):
-            samples.append(sample(started))
+            samples.append(take(started))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
