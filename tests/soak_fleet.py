@@ -154,7 +154,7 @@ def main() -> int:
     patterns = {name: _pattern(rates[number % len(rates)]) for number, name in enumerate(names)}
     before = sample(time.monotonic())
     samples: list[Sample] = []
-    server = KilledServer()
+    server = KilledServer("--max_sessions", str(options.streams))
     with (
         RtspServer(play={name: patterns[name] for name in names[::2]}) as even,
         RtspServer(play={name: patterns[name] for name in names[1::2]}) as odd,
