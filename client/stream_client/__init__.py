@@ -78,7 +78,7 @@ if TYPE_CHECKING:
     from stream_client.sources.factory import SourceLike, open_source
     from stream_client.sources.options import SourceOptions
     from stream_client.tracing.options import TracingOptions
-    from stream_client.transport.base import Answer, Closed, Failure, Listener, Request, Transport
+    from stream_client.transport.base import Answer, Closed, Failure, Listener, Placed, Request, Transport
     from stream_client.transport.function import ModelFunction, Outputs
     from stream_client.transport.image_format import ImageFormat
     from stream_client.transport.options import TlsOptions, TransportOptions
@@ -133,6 +133,7 @@ __all__ = [
     "OutputRefusedError",
     "Outputs",
     "Person",
+    "Placed",
     "Postprocess",
     "PredictionError",
     "PrivacyOptions",
