@@ -71,6 +71,8 @@ def test_no_password_survives_redaction(password: str) -> None:
         ("rtsp:/me:geheim@host/x", "rtsp:/***@host/x"),
         ("me:geheim/t@host:9000", "***@host:9000"),
         ("mail me@home at 12:30", "mail me@home at 12:30"),
+        ("input testsrc:640x360@15, paced", "input testsrc:640x360@15, paced"),
+        ("testsrc:640x360@host", "***@host"),
     ],
 )
 def test_secrets_of_every_kind_are_redacted(text: str, shown: str) -> None:
