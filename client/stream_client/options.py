@@ -26,7 +26,8 @@ class RunOptions:
     RTSP sinks that the client opens by their name; ``None`` never gives up, except that the server of a file is given
     up after ``FILE_RECONNECT_TIMEOUT`` seconds. ``enforce_fps``: the highest frame rate. Files are slowed down,
     live sources drop frames. ``max_side``: larger frames are shrunk to this many pixels before they are sent. What the
-    server drew is copied to the full-size frame. ``stop_timeout``: how long a stopped run waits for answers. Zero
+    server drew is copied to the full-size frame. ``latency_budget``: live sources send as small and as few frames as it
+    takes to keep that time from capture to result. ``stop_timeout``: how long a stopped run waits for answers. Zero
     limits mean none.
     """
 
@@ -38,6 +39,15 @@ class RunOptions:
     latency_target: float | None = field(
         default=None,
         metadata=setting("latency that an automatic window shall stay below", unit="ms", scale=1000, above=0),
+    )
+    latency_budget: float | None = field(
+        default=None,
+        metadata=setting(
+            "time from capture to result: size and rate of the frames that are sent are chosen so that it is kept",
+            unit="ms",
+            scale=1000,
+            above=0,
+        ),
     )
     drop_policy: DropPolicy | None = field(
         default=None,
@@ -105,6 +115,12 @@ class RunOptions:
         check(self)
         if self.latency_target is not None and self.max_inflight != "auto":
             raise ConfigurationError("a latency_target needs an automatic window", option="max_inflight", value="auto")
+        if self.latency_budget is not None and self.drop_policy == "block":
+            raise ConfigurationError(
+                "a latency_budget leaves frames out, and block leaves out none", option="drop_policy", value="latest"
+            )
+        if self.latency_budget is not None and self.latency_target is not None:
+            raise ConfigurationError("a latency_budget is the window's target, too: name one", option="latency_target")
 
 
 @dataclass(frozen=True, slots=True)

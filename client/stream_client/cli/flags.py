@@ -85,7 +85,15 @@ def build_parser() -> argparse.ArgumentParser:
     add_settings(add, StreamOptions, "output_name", "label_output_name", "labels")
     add_settings(add, RunOptions, "max_side")
     add = parser.add_argument_group("flow control").add_argument
-    flow = ("max_inflight", "latency_target", "drop_policy", "damaged", "request_timeout", "join_timeout")
+    flow = (
+        "max_inflight",
+        "latency_target",
+        "latency_budget",
+        "drop_policy",
+        "damaged",
+        "request_timeout",
+        "join_timeout",
+    )
     add_settings(add, RunOptions, *flow, "on_server_loss", "reconnect_timeout")
     add = parser.add_argument_group("run").add_argument
     add_settings(add, RunOptions, "limit_frames", "limit_stream_duration")

@@ -84,6 +84,8 @@ def _print_summary(summary: Summary) -> None:
     delivered, seconds = summary.ledger.delivered, summary.seconds
     rate = f", {delivered / seconds:.1f} frames/s" if delivered and seconds else ""
     print(f"{summary.ledger.line()} in {seconds:.1f} s{rate}", file=sys.stderr, flush=True)
+    if summary.budget is not None:
+        print(summary.budget.line(), file=sys.stderr, flush=True)
     for name, connection in summary.connections.items():
         if connection.losses:
             print(f"{name}: {connection.line()}", file=sys.stderr, flush=True)

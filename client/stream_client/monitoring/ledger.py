@@ -14,6 +14,7 @@ DROP_REASONS = {
     "in_graph": "dropped by the graph",
     "unreadable": "damaged, or in a format that cannot be converted",
     "max_fps": "above enforce_fps",
+    "latency_budget": "left out for latency_budget",
     "damaged": "damaged on their way",
     "paused": "read while the run was paused",
     "connection_lost": "not sent while the server was away",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from stream_client.frames import Result, Stamps
+from stream_client.monitoring.budget import BudgetSnapshot
 from stream_client.monitoring.events import EventsSnapshot
 from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.outputs import OutputSnapshot
@@ -49,6 +50,9 @@ class Observer:
 
     def events(self, read: Callable[[], EventsSnapshot], /) -> None:
         """A run begins: ``read`` gives the counts of its events at any later moment."""
+
+    def budget(self, read: Callable[[], BudgetSnapshot], /) -> None:
+        """A run with a latency budget begins: ``read`` gives what it asks of the server at any later moment."""
 
     def source_read(self, seconds: float, /) -> None:
         """Seconds between taking the previous frame and receiving this one."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from stream_client.frames import Stamps
+from stream_client.monitoring.budget import BudgetSnapshot
 from stream_client.monitoring.connections import Connections, ConnectionSummary
 from stream_client.monitoring.events import EventsSnapshot
 from stream_client.monitoring.histogram import Histogram, HistogramSnapshot
@@ -30,7 +31,8 @@ class StatisticsSnapshot:
 
     ``ledger`` has the counts of frames, ``outputs`` those at each output, ``events`` those of events. ``replicas`` and
     ``lines``, by their addresses, are empty with one server. ``share`` is the part of the server's recent time, 0…1,
-    where streams share one. ``stages``, ``sink_writes`` and ``sink_waits`` map names to histograms.
+    where streams share one; ``budget`` is ``None`` without a latency budget. ``stages``, ``sink_writes`` and
+    ``sink_waits`` map names to histograms.
     ``window_full`` is how long the window was full while a frame waited for it. ``shortest_round_trip`` is ``inf``
     before the first answer. ``camera_latency`` is from the camera's own capture time to delivery.
     ``elapsed`` is from the first frame to the last delivery.
@@ -48,6 +50,7 @@ class StatisticsSnapshot:
     outputs: Mapping[str, OutputSnapshot]
     replicas: Sequence[ReplicaSnapshot]
     share: float | None
+    budget: BudgetSnapshot | None
     events: EventsSnapshot
     bytes_sent: int
     bytes_received: int
@@ -86,6 +89,7 @@ class Statistics(Observer):
         self._outputs: Callable[[], Mapping[str, OutputSnapshot]] = dict
         self._replicas: Callable[[], Sequence[ReplicaSnapshot]] = tuple
         self._share: Callable[[], float | None] = lambda: None
+        self._budget: Callable[[], BudgetSnapshot | None] = lambda: None
         self._events: Callable[[], EventsSnapshot] = EventsSnapshot
         self._stages = {stage: Histogram() for stage in STAGES}
         self._latency = Histogram()
@@ -115,7 +119,7 @@ class Statistics(Observer):
         # Asked for without our lock: the run holds its own while it calls us.
         ledger = LedgerSnapshot() if self._ledger is None else self._ledger()
         outputs, replicas, events = self._outputs(), self._replicas(), self._events()
-        share = self._share()
+        share, budget = self._share(), self._budget()
         with self._lock:
             return StatisticsSnapshot(
                 stream=self._stream,
@@ -130,6 +134,7 @@ class Statistics(Observer):
                 outputs=outputs,
                 replicas=replicas,
                 share=share,
+                budget=budget,
                 events=events,
                 bytes_sent=self._bytes_sent,
                 bytes_received=self._bytes_received,
@@ -169,6 +174,10 @@ class Statistics(Observer):
     def share(self, read: Callable[[], float | None]) -> None:
         """Note where it is."""
         self._share = read
+
+    def budget(self, read: Callable[[], BudgetSnapshot]) -> None:
+        """Note where it is."""
+        self._budget = read
 
     def events(self, read: Callable[[], EventsSnapshot]) -> None:
         """Note where their counts are."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from stream_client.errors import SinkError, StreamClientError
 from stream_client.frames import StreamInfo
+from stream_client.monitoring.budget import BudgetSnapshot
 from stream_client.monitoring.connections import ConnectionSummary
 from stream_client.monitoring.events import EventsSnapshot
 from stream_client.monitoring.ledger import LedgerSnapshot
@@ -19,7 +20,8 @@ class Summary:
     ``started`` is :func:`time.monotonic` when everything was open and frames began to flow; ``seconds`` is from
     then until every output was closed. ``upload_rate``: most bytes a second that the network took, ``None`` where the
     transport does not know. ``outputs``: what became of the frames at each of them, by its name. ``events``:
-    how many were found, and what became of their messages.
+    how many were found, and what became of their messages. ``budget``: what was asked of the server at the end,
+    ``None`` without a latency budget.
     """
 
     ledger: LedgerSnapshot
@@ -32,6 +34,7 @@ class Summary:
     upload_rate: float | None = None
     outputs: Mapping[str, OutputSnapshot] = field(default_factory=dict)
     events: EventsSnapshot = field(default_factory=EventsSnapshot)
+    budget: BudgetSnapshot | None = None
 
     @property
     def output_problems(self) -> Mapping[str, str]:

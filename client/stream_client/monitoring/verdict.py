@@ -27,7 +27,7 @@ UNQUEUED = 1.5
 """Mean over shortest round trip; below it frames hardly wait inside the server."""
 MOST_SKIPPED = 0.05
 """Share of the frames that may be dropped by policy in a run that is said to keep up."""
-WANTED_DROPS = ("max_fps", "stopped", "no_output", "damaged", "paused")
+WANTED_DROPS = ("max_fps", "latency_budget", "stopped", "no_output", "damaged", "paused")
 MOST_DAMAGED = 0.01
 """Share of the frames that may come damaged in a run that is judged by its speed."""
 FEWEST_FRAMES = 5

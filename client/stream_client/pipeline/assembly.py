@@ -15,12 +15,14 @@ from stream_client.monitoring.events import together
 from stream_client.monitoring.ledger import Ledger
 from stream_client.monitoring.observer import Observer
 from stream_client.options import DamagePolicy, DropPolicy, RunOptions
+from stream_client.pipeline.budget import DIVISORS
 from stream_client.pipeline.connector import Connector
 from stream_client.pipeline.credits import OwnCredits, StreamCredits
 from stream_client.pipeline.dispatcher import Dispatcher
 from stream_client.pipeline.exchange import Exchange
 from stream_client.pipeline.flow import LONG_QUEUE, SHORT_QUEUE, AdaptiveWindow, FixedWindow, Window, frame_queue
 from stream_client.pipeline.joiner import Joiner
+from stream_client.pipeline.latency_budget import LatencyBudget
 from stream_client.pipeline.reader import Reader
 from stream_client.pipeline.run import Run
 from stream_client.pipeline.sender import Sender
@@ -137,10 +139,12 @@ class Plan:
     tracer: Tracer | None = None
 
 
-def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callbacks) -> Run:
+def open_run(
+    plan: Plan, reader: Reader, observer: Observer, callbacks: Callbacks, budget: LatencyBudget | None = None
+) -> Run:
     """Open everything in order: source, server, sinks. When one cannot be opened, those before it are closed.
 
-    ``reader`` reads the plan's source.
+    ``reader`` reads the plan's source, and leaves out what ``budget`` says.
     """
     options, processing, sinks = plan.options, plan.processing, plan.sinks
     with ExitStack() as opened:
@@ -165,7 +169,7 @@ def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callback
         session = connection.session
         # A sink that opens empties its file. So refuse first what can be refused.
         _check_landmarks(processing, sinks, session.servable)
-        small_frames = None if options.max_side is None else SmallFrames(options.max_side)
+        small_frames = _small_frames(options, info, session.image_format, budget, observer)
         convert = processing.converter(session, small_frames)
         builder = processing.builder(session, small_frames, info.start, connection.label_files)
         names = numbered([sink.name for sink in sinks])
@@ -224,6 +228,16 @@ def open_run(plan: Plan, reader: Reader, observer: Observer, callbacks: Callback
     )
 
 
+def _small_frames(
+    options: RunOptions, info: StreamInfo, image_format: ImageFormat, budget: LatencyBudget | None, observer: Observer
+) -> SmallFrames | None:
+    if budget is None:
+        return None if options.max_side is None else SmallFrames(options.max_side)
+    budget.begin(info, free_size=image_format.width is None)
+    observer.budget(budget.snapshot)
+    return SmallFrames(options.max_side, lambda: budget.divisor, DIVISORS)
+
+
 def _server_timeout(options: RunOptions, info: StreamInfo) -> float | None:
     """How long to try to reach a lost server: a live source waits for ever by default, a file does not."""
     if options.reconnect_timeout is None and not info.live:
@@ -279,7 +293,7 @@ def _window(options: RunOptions, policy: DropPolicy, credits: StreamCredits | No
     """Under ``latest`` latency counts, under ``block`` throughput."""
     if options.max_inflight == "auto":
         waiting = SHORT_QUEUE if policy == "latest" else LONG_QUEUE
-        adaptive = AdaptiveWindow(waiting=waiting, latency_target=options.latency_target)
+        adaptive = AdaptiveWindow(waiting=waiting, latency_target=options.latency_target or options.latency_budget)
         return adaptive if credits is None else credits.widen(adaptive)
     fixed = FixedWindow(options.max_inflight)
     return fixed if credits is None else credits.heard_by(fixed)

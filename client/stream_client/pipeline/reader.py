@@ -11,13 +11,17 @@ from stream_client.monitoring.observer import Observer
 from stream_client.options import DamagePolicy
 from stream_client.pipeline.damaged_frames import DamagedFrames
 from stream_client.pipeline.exchange import Exchange
+from stream_client.pipeline.latency_budget import LatencyBudget
 from stream_client.pipeline.references import References
 from stream_client.sources.base import CountsUnreadable, Source
 from stream_client.util.owned_thread import OwnedThread
 
 
 class Reader:
-    """Reads until the end, a limit or a stop. ``on_error`` is called from the reader's thread."""
+    """Reads until the end, a limit or a stop. ``on_error`` is called from the reader's thread.
+
+    ``max_fps`` and ``budget`` say which frames are left out.
+    """
 
     def __init__(
         self,
@@ -27,12 +31,14 @@ class Reader:
         *,
         limit_frames: int = 0,
         max_fps: float | None = None,
+        budget: LatencyBudget | None = None,
     ) -> None:
         self._source = source
         self._observer = observer
         self._on_error = on_error
         self._limit_frames = limit_frames
         self._period = 1.0 / max_fps if max_fps else 0.0
+        self._budget = budget
         self._opened = threading.Event()
         self._go = threading.Event()
         self._stopping = threading.Event()
@@ -153,7 +159,9 @@ class Reader:
             return "paused"
         if self._damaged.skips(frame):
             return "damaged"
-        return "max_fps" if too_early else ""
+        if too_early:
+            return "max_fps"
+        return "latency_budget" if self._budget is not None and self._budget.leaves_out() else ""
 
     def _offer(self, exchange: Exchange, frame: Frame) -> bool:
         self._offering = True

@@ -14,6 +14,7 @@ from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.observer import Observers
 from stream_client.monitoring.summary import Summary
 from stream_client.pipeline.assembly import Callbacks, Plan, open_run
+from stream_client.pipeline.latency_budget import LatencyBudget
 from stream_client.pipeline.reader import Reader
 from stream_client.pipeline.run import Run
 from stream_client.replicas.snapshot import ReplicaSnapshot
@@ -37,7 +38,11 @@ class Supervisor:
         self._plan = plan
         self._events = events
         self._connections = Connections()
-        self._observer = Observers([self._connections, *plan.observers, *([plan.tracer] if plan.tracer else [])])
+        options = plan.options
+        seconds = options.latency_budget
+        self._budget = None if seconds is None else LatencyBudget(seconds, options.max_side)
+        own = [each for each in (plan.tracer, self._budget) if each is not None]
+        self._observer = Observers([self._connections, *plan.observers, *own])
         self._reader: Reader | None = None
         self._run: Run | None = None
         self._lock = threading.Lock()
@@ -149,12 +154,13 @@ class Supervisor:
             self._fail,
             limit_frames=plan.options.limit_frames,
             max_fps=plan.options.enforce_fps,
+            budget=self._budget,
         )
         if self._stop_requested.is_set():
             reader.stop()
             plan.server.interrupt()
         callbacks = Callbacks(on_result=self._events.resulted, on_error=self._fail, on_sink_ended=self._sink_ended)
-        return open_run(plan, reader, self._observer, callbacks)
+        return open_run(plan, reader, self._observer, callbacks, self._budget)
 
     def _fail(self, error: StreamClientError) -> None:
         """A part of the run failed; called from any of its threads."""
@@ -193,6 +199,7 @@ class Supervisor:
             upload_rate=run.session.transport.upload_rate if run is not None else None,
             outputs=run.outputs() if run is not None else {},
             events=run.events() if run is not None else EventsSnapshot(),
+            budget=self._budget.snapshot() if self._budget is not None and run is not None else None,
         )
         self._stop_requested.set()
         try:

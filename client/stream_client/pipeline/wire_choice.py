@@ -15,7 +15,12 @@ class WireChoice:
 
     def __init__(self, wire: Wire, options: RunOptions, preprocess: Callable[[Image], Image] | None) -> None:
         self._wire = wire
-        self._changes = "max_side" if options.max_side is not None else "preprocess" if preprocess is not None else ""
+        changes = {
+            "max_side": options.max_side is not None,
+            "latency_budget": options.latency_budget is not None,
+            "preprocess": preprocess is not None,
+        }
+        self._changes = next((name for name, given in changes.items() if given), "")
 
     def may_pass(self, connection: Connection | None) -> bool:
         """Whether to ask the source for H.264; ``connection`` is that of an automatic choice."""

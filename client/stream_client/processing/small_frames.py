@@ -3,6 +3,7 @@
 Landmarks need no change: MediaPipe's are in 0…1 of the image's sides, and the aspect is kept.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -94,19 +95,39 @@ def _bounds(mask: npt.NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
 
 
 class SmallFrames:
-    """Shrinks frames to at most ``max_side`` pixels, and restores results."""
+    """Shrinks frames to at most ``max_side`` pixels, and restores results.
 
-    def __init__(self, max_side: int) -> None:
+    ``divisor`` gives what the sides of the next frame are divided by then, one of ``divisors``.
+    """
+
+    def __init__(
+        self, max_side: int | None, divisor: Callable[[], int] = lambda: 1, divisors: Sequence[int] = (1,)
+    ) -> None:
         self._max_side = max_side
+        self._divisor = divisor
+        self._divisors = divisors
 
     def shrink(self, image: Image) -> Image:
         """See :func:`shrink`."""
-        return shrink(image, self._max_side)
+        return shrink(image, self._side(image, self._divisor()))
+
+    def _side(self, image: Image, divisor: int) -> int:
+        longer: int = max(image.shape[:2])
+        return (longer if self._max_side is None else min(longer, self._max_side)) // divisor
+
+    def _sent_size(self, image_format: ImageFormat, image: Image, sent: Tensor) -> tuple[int, int]:
+        """Width and height in pixels, without padding, of what was sent of ``image``."""
+        height, width = image.shape[:2]
+        sizes = [shrunk_size(width, height, self._side(image, divisor)) for divisor in self._divisors]
+        if len(sizes) > 1:
+            padded, rows = image_format.sent_size(sent, image)
+            sizes.sort(key=lambda size: (size[1] != rows, abs(padded - size[0])))
+        return sizes[0]
 
     def restore(self, image_format: ImageFormat, answer: Tensor, frame: Frame, sent: Tensor) -> Image:
         """The full-size image to show. ``sent`` is the request's tensor."""
         height, width = frame.image.shape[:2]
-        small_width, small_height = shrunk_size(width, height, self._max_side)
+        small_width, small_height = self._sent_size(image_format, frame.image, sent)
         small = replace(frame, image=frame.image[:small_height, :small_width])  # its size counts only
         returned = image_format.to_image(answer, small)
         if (small_width, small_height) == (width, height):

@@ -94,6 +94,22 @@ def test_help_names_every_flag_of_the_demo_client() -> None:
         ),
         (["--input_stream", "CLIP", "--output_stream", "none", "--latency_target", "0"], 2, "(--latency_target)"),
         (
+            [
+                *("--input_stream", "CLIP", "--output_stream", "none"),
+                *("--latency_budget", "25", "--drop_policy", "block"),
+            ],
+            2,
+            "block leaves out none (--drop_policy latest)",
+        ),
+        (
+            [
+                *("--input_stream", "CLIP", "--output_stream", "none"),
+                *("--latency_budget", "9", "--latency_target", "9"),
+            ],
+            2,
+            "name one (--latency_target)",
+        ),
+        (
             ["--input_stream", "CLIP", "--output_stream", "none", "--limit_stream_duration", "inf"],
             2,
             "inf s is out",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from stream_client.monitoring.budget import BudgetSnapshot
 from stream_client.monitoring.events import EventsSnapshot
 from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.observer import ConnectionState, FlowSnapshot, Observer, Observers
@@ -13,6 +14,7 @@ CALLS: dict[str, tuple[object, ...]] = {
     "replicas": (tuple,),
     "events": (EventsSnapshot,),
     "share": (lambda: 0.5,),
+    "budget": (lambda: BudgetSnapshot(0.025, 0.02, (640, 360)),),
     "source_read": (0.1,),
     "entered": (),
     "delivered": (None,),

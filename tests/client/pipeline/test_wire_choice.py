@@ -33,3 +33,5 @@ def test_files_and_rtsp_may_have_h264_unless_frames_are_changed() -> None:
         WireChoice("h264", RunOptions(), None).check_source(source)
         with pytest.raises(ConfigurationError, match="max_side changes pixels"):
             WireChoice("h264", RunOptions(max_side=320), None).check_source(source)
+        with pytest.raises(ConfigurationError, match="latency_budget changes pixels"):
+            WireChoice("h264", RunOptions(latency_budget=0.025), None).check_source(source)

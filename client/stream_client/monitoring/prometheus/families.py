@@ -19,6 +19,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from stream_client.monitoring.budget import BudgetSnapshot
 from stream_client.monitoring.histogram import HistogramSnapshot
 from stream_client.monitoring.ledger import DROP_REASONS, FAIL_REASONS
 from stream_client.monitoring.observer import ConnectionState
@@ -190,6 +191,7 @@ def _gauges(runs: Sequence[StatisticsSnapshot]) -> Iterator[Metric]:
         for name, connection in run.connections.items():
             states.add_metric([*_names(run), redact(name)], {each: each == connection.state for each in _STATES})
     yield from (queues, states)
+    yield from _budgets(runs)
     one: Callable[[OutputSnapshot], float | None]
     for name, help_text, one in (
         ("line_bits_per_second", "What its line carries, where that is the limit.", lambda output: output.line_rate),
@@ -202,6 +204,21 @@ def _gauges(runs: Sequence[StatisticsSnapshot]) -> Iterator[Metric]:
             for output, found in run.outputs.items():
                 if (number := one(found)) is not None:
                     family.add_metric([*_names(run), redact(output)], number)
+        yield family
+
+
+def _budgets(runs: Sequence[StatisticsSnapshot]) -> Iterator[Metric]:
+    """What runs with a latency budget ask of their servers."""
+    found = [(_names(run), run.budget) for run in runs if run.budget is not None]
+    value: Callable[[BudgetSnapshot], float]
+    for name, help_text, value in (
+        ("seconds", "The latency budget.", lambda budget: budget.seconds),
+        ("side_ratio", "Sides of frames that are sent, over their own.", lambda budget: 1 / budget.divisor),
+        ("frames_ratio", "Frames that the budget lets through, of all.", lambda budget: 1 / budget.parts),
+    ):
+        family = GaugeMetricFamily(f"stream_client_budget_{name}", help_text, labels=_LABELS)
+        for names, budget in found:
+            family.add_metric(names, value(budget))
         yield family
 
 

@@ -1,0 +1,34 @@
+"""What a run with a latency budget asks of its server."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetSnapshot:
+    """What is asked now. ``seconds`` is the budget, ``usual`` what 9 in 10 of the recent results take at most.
+
+    ``usual`` is ``nan`` before the first result. Frames of ``size`` (width and height in pixels) are sent with sides
+    divided by ``divisor``, one in ``parts`` of them. ``changes`` counts how often that changed.
+    """
+
+    seconds: float
+    usual: float
+    size: tuple[int, int]
+    divisor: int = 1
+    parts: int = 1
+    changes: int = 0
+
+    def asked(self) -> str:
+        """``640x360 of 1920x1080, one frame in 2``; ``1920x1080, every frame`` where nothing is left out."""
+        width, height = (max(1, side // self.divisor) for side in self.size)
+        size = f"{width}x{height}" + (f" of {self.size[0]}x{self.size[1]}" if self.divisor > 1 else "")
+        return f"{size}, {'every frame' if self.parts == 1 else f'one frame in {self.parts}'}"
+
+    def line(self) -> str:
+        """One line with the time that results take."""
+        text = f"latency budget of {1000 * self.seconds:g} ms: sends {self.asked()}"
+        if math.isnan(self.usual):
+            return text
+        kept = "" if self.usual <= self.seconds else "; it is not kept"
+        return f"{text}; 9 in 10 results take {1000 * self.usual:.0f} ms at most{kept}"

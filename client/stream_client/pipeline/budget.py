@@ -1,0 +1,180 @@
+"""How much is asked of a server so that results keep a budget of time. No I/O, no clock: times are arguments.
+
+Two things can be had for less: smaller frames, and fewer. Where even the quickest results are over the budget, frames
+become smaller. Where the quickest keep it, the others wait for one another, and fewer are sent. A step that gains
+nothing is taken back. Steps down take a few results, steps up seconds of room; one that does not last doubles the
+wait before the next.
+"""
+
+import math
+from collections import deque
+from collections.abc import Collection
+from dataclasses import dataclass
+from itertools import dropwhile
+
+DIVISORS = (1, 2, 3, 4)
+"""What the sides of frames are divided by: whole numbers, since that is the fastest way to shrink."""
+PARTS = (1, 2, 3, 4, 6, 8)
+"""One in so many frames is sent."""
+LEAST_SIDE = 160
+"""Pixels. The longer side is not divided below it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of the server: frames with sides divided by ``divisor``, and one in ``parts`` of them."""
+
+    divisor: int = 1
+    parts: int = 1
+
+
+def divisors_for(longer: int) -> tuple[int, ...]:
+    """By what the sides of frames may be divided whose longer side has so many pixels."""
+    return tuple(each for each in DIVISORS if each == 1 or longer // each >= LEAST_SIDE)
+
+
+class _Knob:
+    """One thing that can be had for less, in ``steps``; ``power`` is how its cost grows with 1/step."""
+
+    def __init__(self, steps: tuple[int, ...], power: int) -> None:
+        self._steps = steps
+        self._power = power
+        self._gains = [math.inf] * len(steps)  # by step: latency one step up, over that here
+        self.step = 0
+        self.wait = Budget.GROW_AFTER
+        self._changed_at = self._blocked_until = -math.inf
+        self._grew = False
+
+    @property
+    def value(self) -> int:
+        return self._steps[self.step]
+
+    def may_shrink(self, now: float) -> bool:
+        return self.step + 1 < len(self._steps) and now >= self._blocked_until
+
+    def shrink(self, now: float) -> None:
+        if now - self._changed_at >= max(Budget.LASTS, 4 * self.wait):
+            self.wait = Budget.GROW_AFTER
+        elif self._grew:
+            self._double_wait()
+        self._set(self.step + 1, now, grew=False)
+
+    def gained(self, gain: float) -> None:
+        self._gains[self.step] = gain
+
+    def take_back(self, now: float) -> None:
+        self._set(self.step - 1, now, grew=False)
+        self._blocked_until = now + self.wait
+        self._double_wait()
+
+    def grow(self, now: float) -> None:
+        self._set(self.step - 1, now, grew=True)
+
+    def _set(self, step: int, now: float, *, grew: bool) -> None:
+        self.step, self._changed_at, self._grew = step, now, grew
+
+    def _double_wait(self) -> None:
+        self.wait = min(2 * self.wait, Budget.LONGEST_WAIT)
+
+    @property
+    def growth(self) -> float:
+        """What latency is multiplied by one step up, at most."""
+        cost = (self._steps[self.step] / self._steps[self.step - 1]) ** self._power
+        return max(1.0, min(cost, self._gains[self.step]))
+
+
+class Budget:
+    """Decides :attr:`asked` from the latencies of results. ``seconds`` is the budget, from capture to result.
+
+    ``divisors`` bound the size of frames. It is kept where 9 in 10 results are within it.
+    """
+
+    GROW_AFTER, LONGEST_WAIT = 5.0, 600.0
+    """Seconds with room before a step up, and the longest that this grows to."""
+    LASTS = 60.0
+    """Seconds after which a step up has lasted, or four times the wait where that is longer."""
+    PROBE = 6
+    """So many times the wait, with results far below the budget, and a step up is tried though it may be too far."""
+    RECENT, FEWEST, OVER = 30, 10, 3
+    """Results that are judged by, at most; results before a step up; late results before a step down."""
+    GAIN = 1.05
+    """A step down that makes results less than so many times as fast is taken back."""
+
+    def __init__(self, seconds: float, divisors: tuple[int, ...] = DIVISORS) -> None:
+        self.seconds = seconds
+        self._size = _Knob(divisors, 2)
+        self._rate = _Knob(PARTS, 1)
+        self._recent: deque[float] = deque(maxlen=self.RECENT)
+        self._changed_at = -math.inf
+        self._tried: tuple[_Knob, float] | None = None  # the last step down, and what was usual before it
+
+    @property
+    def asked(self) -> Asked:
+        """What to ask now."""
+        return Asked(self._size.value, self._rate.value)
+
+    @property
+    def usual(self) -> float:
+        """Seconds that 9 in 10 of the recent results took at most; ``nan`` without any."""
+        return _usual(self._recent)
+
+    def result(self, latency: float, now: float) -> None:
+        """A result came ``latency`` seconds after its frame's capture."""
+        if now - latency < self._changed_at:
+            return  # its frame was under way before the last change
+        self._recent.append(latency)
+        late = sum(each > self.seconds for each in self._recent)
+        if latency > self.seconds and late >= self.OVER and late > 0.1 * len(self._recent):
+            self._less(now)
+        elif len(self._recent) >= self.FEWEST:
+            self._more(now)
+        if self._tried is not None and len(self._recent) == self.RECENT:
+            knob, before = self._tried
+            knob.gained(before / _usual(self._newest))
+            self._tried = None
+
+    @property
+    def _newest(self) -> list[float]:
+        return list(self._recent)[-self.FEWEST :]
+
+    def _less(self, now: float) -> None:
+        recent = list(dropwhile(lambda each: each <= self.seconds, self._recent))  # since it is too late
+        usual = _usual(recent)
+        if self._tried is not None:
+            knob, before = self._tried
+            gain = before / usual
+            if gain < self.GAIN and len(self._recent) < self.FEWEST:
+                return  # a queue from before the step may still be there
+            knob.gained(gain)
+            self._tried = None
+            if gain < self.GAIN:
+                knob.take_back(now)
+                self._change(now)
+                return
+        waiting = min(recent) <= 0.9 * self.seconds
+        for knob in (self._rate, self._size) if waiting else (self._size, self._rate):
+            if knob.may_shrink(now):
+                knob.shrink(now)
+                self._change(now)
+                self._tried = knob, usual
+                return
+
+    def _more(self, now: float) -> None:
+        since, usual = now - self._changed_at, self.usual
+        for knob in (self._rate, self._size):
+            if not knob.step:
+                continue
+            safe = since >= knob.wait and usual * knob.growth <= 0.9 * self.seconds
+            if safe or (since >= self.PROBE * knob.wait and usual <= 0.7 * self.seconds):
+                knob.grow(now)
+                self._change(now)
+                return
+
+    def _change(self, now: float) -> None:
+        self._recent.clear()
+        self._changed_at = now
+
+
+def _usual(latencies: Collection[float]) -> float:
+    ordered = sorted(latencies)
+    return ordered[math.ceil(0.9 * len(ordered)) - 1] if ordered else math.nan
