@@ -51,8 +51,13 @@ times the bytes. With 3 more they have 0.4 to 3 dB more in 0.95 to 1.65 times th
 
 
 def live_x264(quality: int) -> dict[str, str]:
-    """The options of x264 that hold nothing back; ``quality`` is its constant rate factor, 0…51."""
-    return {"forced-idr": "1", "preset": "veryfast", "tune": "zerolatency", "crf": str(quality)}
+    """The options of x264 that hold nothing back; ``quality`` is its constant rate factor, 0…51.
+
+    Whatever the quality, the parameter sets are the same: RTMP and clips name them once, and encoders may follow
+    each other there.
+    """
+    same_sets = {"x264-params": "stitchable=1"}
+    return {"forced-idr": "1", "preset": "veryfast", "tune": "zerolatency", "crf": str(quality)} | same_sets
 
 
 class PyavEncoder:

@@ -21,6 +21,7 @@ from stream_client.publishing.sharing import Tap, raw_frame
 from stream_client.publishing.wire import PublishedFrame, VideoTrack
 from stream_client.recording.options import RecordingOptions
 from stream_client.recording.sink import RecordingSink
+from stream_client.rtsp.h264 import parameter_sets, split_access_unit
 from stream_client.sinks.factory import open_sink
 from stream_client.sinks.video_file import FileSink
 from stream_client.testing import echo
@@ -100,6 +101,16 @@ def test_an_output_takes_what_the_file_encodes(run: Run, tmp_path: Path, suffix:
     )
     for image, frame in zip([image for _, image in written][5:], decoded(taken)[5:], strict=True):
         assert np.array_equal(image, frame)  # the same bits, once the output follows
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".ts"])
+def test_parameter_sets_do_not_change_where_an_output_begins_to_follow(run: Run, tmp_path: Path, suffix: str) -> None:
+    sink, tap = run.file(tmp_path / f"out{suffix}"), run.tap(picture(0))
+    keys = [frame for frame in both(sink, tap, range(10)) if frame.key]
+    tap.close()
+    sink.close()
+    assert len(keys) > 1  # its own encoder's, and the file's
+    assert len({parameter_sets(split_access_unit(frame.data)) for frame in keys}) == 1
 
 
 def test_nobody_follows_a_file_of_another_size_or_format(run: Run, tmp_path: Path) -> None:
