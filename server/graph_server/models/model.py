@@ -3,14 +3,13 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
@@ -18,7 +17,9 @@ from graph_server.errors import GraphServerError, LoadError
 from graph_server.metrics.servables import ModelMetrics
 from graph_server.models.copies import IN_CALLER, MOST_COPIES, Copies
 from graph_server.models.preparation import NOTHING_REQUESTED, Preparation, Requested, last_line
+from graph_server.models.request_pool import RequestPool
 from graph_server.models.runtime import Runtime
+from graph_server.models.tensors import array_of, tensor_of
 from graph_server.models.versions import VersionPolicy
 
 logger = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ class Model:
         self._copies: dict[str, Copies] = {}
         self._forgotten = False
         self._pool_lock = threading.Lock()
-        self._pool: _RequestPool | None = None
+        self._pool: RequestPool | None = None
 
     @cached_property
     def _model(self) -> ov.Model:
@@ -171,8 +172,10 @@ class Model:
         begun = time.perf_counter()
         with requests.take() as request, self.metrics.inferring(time.perf_counter() - begun):
             try:
-                self._ask(request, {name: _given(value) for name, value in inputs.items()})
-                return {info.name: _taken(request.get_output_tensor(index)) for index, info in enumerate(self.outputs)}
+                self._ask(request, {name: tensor_of(value) for name, value in inputs.items()})
+                return {
+                    info.name: array_of(request.get_output_tensor(index)) for index, info in enumerate(self.outputs)
+                }
             except RuntimeError as error:
                 raise GraphServerError(f"model {self.name}: {last_line(error)}") from error
 
@@ -236,7 +239,7 @@ class Model:
             logger.info("model %s, version %d, computes in %s", self.name, self.version, precision)
         self.precision = precision
 
-    def _requests(self) -> "_RequestPool":
+    def _requests(self) -> "RequestPool":
         with self._pool_lock:
             if self._pool is None:
                 if self.config.nireq > MOST_REQUESTS:
@@ -245,7 +248,7 @@ class Model:
                 compiled = self._configured(lambda model: model)
                 count = self.config.nireq or _property(compiled, "OPTIMAL_NUMBER_OF_INFER_REQUESTS")
                 self.metrics.requests.set(count)
-                self._pool = _RequestPool(compiled, count)
+                self._pool = RequestPool(compiled, count)
             return self._pool
 
 
@@ -270,66 +273,8 @@ def _warm_up(compiled: ov.CompiledModel) -> None:
         logger.debug("a first inference with zeros failed: %s", last_line(error))
 
 
-class _RequestPool:
-    """At most ``size`` infer requests, made when needed. A caller waits for a free one."""
-
-    def __init__(self, compiled: ov.CompiledModel, size: int) -> None:
-        self._compiled = compiled
-        self._left = size
-        self._idle: list[ov.InferRequest] = []
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def take(self) -> Iterator[ov.InferRequest]:
-        with self._changed:
-            self._changed.wait_for(lambda: self._idle or self._left)
-            if self._idle:
-                request = self._idle.pop()
-            else:
-                self._left -= 1
-                request = self._compiled.create_infer_request()
-        try:
-            yield request
-        finally:
-            with self._changed:
-                self._idle.append(request)
-                self._changed.notify()
-
-
 def _texts(info: Any) -> dict[str, str | ModelInfo]:
     return {name: _texts(value) if isinstance(value, dict) else str(value.astype(str)) for name, value in info.items()}
-
-
-def _given(value: npt.NDArray[Any]) -> npt.NDArray[Any] | ov.Tensor:
-    if value.dtype != object:
-        return value
-    tensor = ov.Tensor(ov.Type.string, ov.Shape(value.shape))
-    if value.size:
-        tensor.bytes_data = value.reshape(-1).tolist()
-    return tensor
-
-
-def _taken(tensor: ov.Tensor) -> npt.NDArray[Any]:
-    if tensor.get_element_type() != ov.Type.string:
-        return np.array(tensor.data)
-    texts = np.empty(tuple(tensor.get_shape()), object)
-    if not texts.ndim:
-        texts[()] = bytes(tensor.bytes_data.flat[0])
-        return texts
-    # One by one: all at once they would each be as long as the longest. And beside another one, for of an empty text
-    # alone OpenVINO leaves the only byte of its array as it was.
-    pair = ov.Tensor(ov.Type.string, ov.Shape([2] + [1] * (texts.ndim - 1)))
-    pair.bytes_data = [b"..", b""]
-    second = _part(pair, (1, *[0] * (texts.ndim - 1)))
-    for place in np.ndindex(*texts.shape):
-        _part(tensor, place).copy_to(second)
-        texts[place] = bytes(pair.bytes_data.flat[1])
-    return texts
-
-
-def _part(tensor: ov.Tensor, place: tuple[int, ...]) -> ov.Tensor:
-    """One element, as a tensor."""
-    return ov.Tensor(tensor, ov.Coordinate(place), ov.Coordinate([index + 1 for index in place]))
 
 
 def _describe(port: Any) -> TensorInfo:
