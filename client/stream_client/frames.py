@@ -266,7 +266,8 @@ class Result:
     is the frame's time in seconds of the source. ``landmarks`` is ``None`` where nobody is seen, and where the graph
     gives none (``holisticLandmarks`` does). ``detections`` is ``None`` where nobody asked for them. ``persons`` are by
     number, empty where the graph sees one person only; of several, ``landmarks`` and ``label`` are the first one's, and
-    ``detections`` are their boxes.
+    ``detections`` are their boxes. ``reused``: the frame was not sent, for the latency budget, and has the result
+    before it.
     """
 
     frame: Frame
@@ -278,6 +279,7 @@ class Result:
     landmarks: Landmarks | None = None
     detections: Detections | None = None
     persons: tuple[Person, ...] = ()
+    reused: bool = False
 
     @property
     def latency(self) -> float:

@@ -10,6 +10,7 @@ class BudgetSnapshot:
 
     ``usual`` is ``nan`` before the first result. Frames of ``size`` (width and height in pixels) are sent with sides
     divided by ``divisor``, one in ``parts`` of them. ``changes`` counts how often that changed.
+    ``reuses``: the others get the result before them.
     """
 
     seconds: float
@@ -18,12 +19,16 @@ class BudgetSnapshot:
     divisor: int = 1
     parts: int = 1
     changes: int = 0
+    reuses: bool = False
 
     def asked(self) -> str:
-        """``640x360 of 1920x1080, one frame in 2``; ``1920x1080, every frame`` where nothing is left out."""
+        """``640x360 of 1280x720, every frame``, or of how many, and what becomes of the others."""
         width, height = (max(1, side // self.divisor) for side in self.size)
         size = f"{width}x{height}" + (f" of {self.size[0]}x{self.size[1]}" if self.divisor > 1 else "")
-        return f"{size}, {'every frame' if self.parts == 1 else f'one frame in {self.parts}'}"
+        if self.parts == 1:
+            return f"{size}, every frame"
+        others = "the others show the last result" if self.reuses else "the others are left out"
+        return f"{size}, one frame in {self.parts} ({others})"
 
     def line(self) -> str:
         """One line with the time that results take."""

@@ -35,7 +35,7 @@ class LedgerSnapshot:
     """Counts of frames at one moment. ``late``, ``duplicates`` and ``strays`` count answers, not frames.
 
     A stray answer is to a timestamp that no frame has. ``damaged`` counts the frames that came damaged, whatever became
-    of them.
+    of them, and ``reused`` those that were not sent and got the result before them.
     """
 
     entered: int = 0
@@ -47,6 +47,7 @@ class LedgerSnapshot:
     duplicates: int = 0
     strays: int = 0
     damaged: int = 0
+    reused: int = 0
 
     @property
     def pending(self) -> int:
@@ -71,6 +72,8 @@ class LedgerSnapshot:
             parts.append(f"{self.duplicates} duplicate answer{'' if self.duplicates == 1 else 's'} ignored")
         if self.strays:
             parts.append(f"{self.strays} answer{'' if self.strays == 1 else 's'} to no frame ignored")
+        if self.reused:
+            parts.append(f"{self.reused} with the result before {'it' if self.reused == 1 else 'them'}")
         if used := self.damaged - self.dropped.get("damaged", 0):
             parts.append(f"{used} damaged frame{'' if used == 1 else 's'} used")
         return ", ".join(parts)
@@ -97,6 +100,7 @@ class Ledger:
         self._duplicates = 0
         self._strays = 0
         self._damaged = 0
+        self._reused = 0
 
     def enter(self) -> None:
         """A frame came out of the source."""
@@ -141,6 +145,10 @@ class Ledger:
         """A frame came damaged."""
         self._damaged += 1
 
+    def reuse(self) -> None:
+        """A frame that was not sent gets the result before it."""
+        self._reused += 1
+
     def snapshot(self) -> LedgerSnapshot:
         """The counts now."""
         return LedgerSnapshot(
@@ -153,4 +161,5 @@ class Ledger:
             duplicates=self._duplicates,
             strays=self._strays,
             damaged=self._damaged,
+            reused=self._reused,
         )

@@ -63,6 +63,9 @@ class Observer:
     def delivered(self, stamps: Stamps, /) -> None:
         """A result was handed to the sinks."""
 
+    def reused(self, stamps: Stamps, /) -> None:
+        """A frame that was not sent was handed to the sinks, with the result before it. It passed no stage."""
+
     def bytes_sent(self, count: int, /) -> None:
         """A request of ``count`` bytes was handed to the transport."""
 

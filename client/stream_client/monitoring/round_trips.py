@@ -41,8 +41,8 @@ class RoundTrips:
 
 
 def answered(run: StatisticsSnapshot) -> int:
-    """Frames with a result, whether an output took it or not."""
-    return run.ledger.delivered + run.ledger.dropped.get("no_output", 0)
+    """Frames with a result of their own, whether an output took it or not."""
+    return run.ledger.delivered + run.ledger.dropped.get("no_output", 0) - run.ledger.reused
 
 
 def line_rate(run: StatisticsSnapshot) -> float:

@@ -207,6 +207,13 @@ class Statistics(Observer):
             self._last_delivered = stamps.delivered
             self._deliveries.append(stamps.delivered)
 
+    def reused(self, stamps: Stamps) -> None:
+        """Count the latency only."""
+        with self._lock:
+            self._latency.observe(stamps.delivered - stamps.captured)
+            self._last_delivered = stamps.delivered
+            self._deliveries.append(stamps.delivered)
+
     def bytes_sent(self, count: int) -> None:
         """Add up."""
         with self._lock:

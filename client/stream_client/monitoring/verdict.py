@@ -6,7 +6,7 @@ is added to the account of its cause, and the largest account is named.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from stream_client.monitoring.outputs import OutputSnapshot
@@ -71,6 +71,9 @@ def verdict(run: StatisticsSnapshot, conditions: Conditions) -> Verdict | None:
         return None
     if found := _damage(run, conditions) or _thin_line(run):
         return found
+    if run.budget is not None:
+        width, height = (max(1, side // run.budget.divisor) for side in run.budget.size)
+        conditions = replace(conditions, width=width, height=height)
     trips = round_trips(run, conditions.upload_rate)
     return _busiest(run, conditions, trips) or _largest(run, conditions, trips)
 

@@ -30,7 +30,7 @@ from stream_client.pipeline.sink_worker import SinkWorker
 from stream_client.pipeline.wire_choice import WireChoice
 from stream_client.processing.labels import read_label_names
 from stream_client.processing.options import PrivacyOptions
-from stream_client.processing.pictures import pictures_for
+from stream_client.processing.pictures import gives_data_alone, pictures_for
 from stream_client.processing.privacy import Privacy
 from stream_client.processing.requests import Converter, converter
 from stream_client.processing.results import (
@@ -77,6 +77,10 @@ class Processing:
         steps = (self.preprocess, shrink, self._fit(session.image_format))
         return converter(session, [step for step in steps if step is not None])
 
+    def reuses(self, servable: Servable) -> bool:
+        """Whether a result can be shown on a newer frame: where this side draws, and hides nothing that may move."""
+        return self.privacy.blur is None and (self.detector is not None or gives_data_alone(servable))
+
     def _for_persons(self, servable: Servable) -> TrackClassifier | None:
         if self.track_classifier is not None or self.classifier is None or not servable.gives_persons:
             return self.track_classifier
@@ -114,6 +118,7 @@ class Processing:
             detector=self.detector,
             track_classifier=self._for_persons(servable),
             privacy=None if self.privacy.blur is None else Privacy(self.privacy),
+            reuses=self.reuses(servable),
         )
 
 
@@ -169,7 +174,8 @@ def open_run(
         session = connection.session
         # A sink that opens empties its file. So refuse first what can be refused.
         _check_landmarks(processing, sinks, session.servable)
-        small_frames = _small_frames(options, info, session.image_format, budget, observer)
+        reuses = processing.reuses(session.servable)
+        small_frames = _small_frames(options, info, session, budget, observer, reuses=reuses)
         convert = processing.converter(session, small_frames)
         builder = processing.builder(session, small_frames, info.start, connection.label_files)
         names = numbered([sink.name for sink in sinks])
@@ -177,7 +183,10 @@ def open_run(
             SinkWorker(sink, observer, callbacks.on_sink_ended, name) for sink, name in zip(sinks, names, strict=True)
         ]
         credits = plan.server.credits(options.weight)
-        exchange = _exchange(options, info, session.servable, observer, processing.output_name, workers, credits)
+        exchange = _exchange(
+            *(options, info, session.servable, observer, processing.output_name, workers, credits),
+            reuses=reuses,
+        )
         if credits is not None:
             opened.callback(credits.leave)
             credits.on_wake(exchange.wake)
@@ -229,11 +238,17 @@ def open_run(
 
 
 def _small_frames(
-    options: RunOptions, info: StreamInfo, image_format: ImageFormat, budget: LatencyBudget | None, observer: Observer
+    options: RunOptions,
+    info: StreamInfo,
+    session: Session,
+    budget: LatencyBudget | None,
+    observer: Observer,
+    *,
+    reuses: bool,
 ) -> SmallFrames | None:
     if budget is None:
         return None if options.max_side is None else SmallFrames(options.max_side)
-    budget.begin(info, free_size=image_format.width is None)
+    budget.begin(info, free_size=session.image_format.width is None, reuses=reuses)
     observer.budget(budget.snapshot)
     return SmallFrames(options.max_side, lambda: budget.divisor, DIVISORS)
 
@@ -268,6 +283,8 @@ def _exchange(
     image_output: str | None,
     workers: Sequence[SinkWorker],
     credits: StreamCredits | None,
+    *,
+    reuses: bool,
 ) -> Exchange:
     policy = options.drop_policy or ("latest" if info.live else "block")
     joiner = Joiner(
@@ -285,6 +302,7 @@ def _exchange(
         observer,
         credits=credits or OwnCredits(),
         resend=not info.live and options.on_server_loss == "retry",
+        reuses=reuses,
         sink_queues=lambda: {worker.name: worker.depth for worker in workers},
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from stream_client.errors import StreamClientError, as_error
-from stream_client.frames import Result
+from stream_client.frames import Result, Stamps
 from stream_client.monitoring.events import EventsSnapshot, together
 from stream_client.monitoring.outputs import OutputSnapshot
 from stream_client.pipeline.deliveries import Deliveries
@@ -107,7 +107,10 @@ class Dispatcher:
     def _dispatch(self, settled: Settled) -> bool:
         try:
             stamps = replace(settled.stamps, dispatched=time.monotonic())
-            result = self._builder.build(settled.frame, settled.request.inputs[0], settled.outputs, stamps)
+            result = self._result(settled, stamps)
+            if result is None:
+                self._exchange.not_reused()
+                return True
             image = self._postprocess(result)
             stamps = replace(result.stamps, delivered=time.monotonic())
             result = replace(result, image=image, stamps=stamps)
@@ -119,5 +122,10 @@ class Dispatcher:
         self._deliveries.handed(result.frame.index, len(self._workers))
         for worker in self._workers:
             worker.put(result)  # a sink that has ended takes nothing more; its error is reported already
-        self._exchange.dispatched(result.stamps)
+        self._exchange.dispatched(result.stamps, reused=result.reused)
         return True
+
+    def _result(self, settled: Settled, stamps: Stamps) -> Result | None:
+        if settled.reused:
+            return self._builder.again(settled.frame, stamps)
+        return self._builder.build(settled.frame, settled.request.inputs[0], settled.outputs, stamps)

@@ -28,6 +28,7 @@ class Exchange:
 
     With ``resend`` a frame that is not answered in time does not fail: the server counts as lost, and the sender may
     carry the frame over to a new session. ``credits`` are what the stream has of those that it shares with others.
+    With ``reuses`` a frame that is not sent can have the result before it.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Exchange:
         *,
         credits: Credits = OwnCredits(),  # noqa: B008 - without state
         resend: bool = False,
+        reuses: bool = False,
         sink_queues: Callable[[], Mapping[str, int]] = dict,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -51,6 +53,7 @@ class Exchange:
         self._sink_queues = sink_queues
         self._clock = clock
         self._credits = credits
+        self._reuses = reuses
         self._changed = threading.Condition()
         self._session = SessionState()
         self._outgoing = Outgoing(queue, window, joiner, self._session, credits)
@@ -75,6 +78,18 @@ class Exchange:
                 return False
             for _ in self._queue.offer(replace(frame, offered=offered)):
                 self._ledger.drop("replaced")
+            self._report()
+            return True
+
+    def reuse(self, frame: Frame) -> bool:
+        """Give a frame the result before it, and do not send it. ``False`` where that cannot be."""
+        with self._changed:
+            # Frames that wait to be sent are not in the joiner yet, which keeps the order.
+            ready = self._phase is RunPhase.READING and self._outgoing.is_empty()
+            if not self._reuses or not ready or not self._outgoing.has_room(self._dispatching):
+                return False
+            self._enter()
+            self._joiner.reuse(frame, self._clock())
             self._report()
             return True
 
@@ -230,15 +245,21 @@ class Exchange:
     def _ended(self) -> bool:
         return self._phase is not RunPhase.READING and not len(self._joiner) and self._outgoing.is_empty()
 
-    def dispatched(self, stamps: Stamps) -> None:
+    def dispatched(self, stamps: Stamps, *, reused: bool = False) -> None:
         """A result was handed to every sink. :meth:`delivered` or :meth:`not_taken` says later what became of it."""
         with self._changed:
             if self._phase is RunPhase.CLOSED:
                 return
             self._dispatching -= 1
-            self._window.delivered(stamps.delivered - stamps.captured)
+            if reused:
+                self._ledger.reuse()
+            else:
+                self._window.delivered(stamps.delivered - stamps.captured)
             self._report()
-        self._observer.delivered(stamps)
+        if reused:
+            self._observer.reused(stamps)
+        else:
+            self._observer.delivered(stamps)
 
     def delivered(self) -> None:
         """An output took a result, the first of its outputs."""
@@ -251,6 +272,15 @@ class Exchange:
         with self._changed:
             if self._phase is not RunPhase.CLOSED:
                 self._ledger.drop("no_output")
+
+    def not_reused(self) -> None:
+        """There is no result that a frame could reuse."""
+        with self._changed:
+            if self._phase is RunPhase.CLOSED:
+                return
+            self._dispatching -= 1
+            self._ledger.drop("latency_budget")
+            self._changed.notify_all()
 
     def not_dispatched(self) -> None:
         """A result could not be handed over, since the run is ending."""

@@ -85,6 +85,14 @@ class Joiner:
         self._pending[request.timestamp] = Pending(frame, request, stamps, now, deadline, self._all_outputs())
         self._in_flight += 1
 
+    def reuse(self, frame: Frame, now: float) -> None:
+        """A frame that is not sent: it gets the result before it, in its turn. Every earlier frame was sent."""
+        stamps = Stamps(frame.captured, now, now, now, now, now, now)
+        request = Request(frame.timestamp, ())
+        pending = Pending(frame, request, stamps, now, math.inf, {}, answered=True)
+        pending.settled = Settled(frame, request, "delivered", {}, stamps, reused=True)
+        self._pending[frame.timestamp] = pending
+
     def answer(self, answer: Answer, now: float) -> Credit:
         """Some or all outputs of a frame came back."""
         pending = self._pending.get(answer.timestamp)

@@ -28,19 +28,22 @@ class LatencyBudget(Observer):
         self._lock = threading.Lock()
         self._budget = Budget(seconds)
         self._size = (0, 0)
+        self._reuses = False
         self._asked = self._said = Asked()
         self._changed_at = 0.0
         self._changes = 0
         self._taken = 0
 
-    def begin(self, info: StreamInfo, *, free_size: bool) -> None:
-        """The source is open; ``free_size``: the server takes frames of any size.
+    def begin(self, info: StreamInfo, *, free_size: bool, reuses: bool = False) -> None:
+        """The source is open; ``free_size``: the server takes frames of any size. ``reuses``: frames that are
+        not sent get the result before them.
 
         Raises :class:`.ConfigurationError` for a source that waits for its results.
         """
         if not info.live:
             text = f"{info.name} waits for its results: a latency budget is for live sources, or a file that is paced"
             raise ConfigurationError(text, option="realtime")
+        self._reuses = reuses
         self._size = (info.width, info.height)
         if self._max_side is not None:
             self._size = shrunk_size(*self._size, self._max_side)
@@ -72,4 +75,6 @@ class LatencyBudget(Observer):
         """What is asked now."""
         with self._lock:
             asked, usual = self._asked, self._budget.usual
-            return BudgetSnapshot(self._seconds, usual, self._size, asked.divisor, asked.parts, self._changes)
+            return BudgetSnapshot(
+                *(self._seconds, usual, self._size, asked.divisor, asked.parts, self._changes), reuses=self._reuses
+            )

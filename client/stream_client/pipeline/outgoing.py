@@ -83,6 +83,9 @@ class Outgoing:
         """Whether no frame is in the queue or in the sender's hands, and none is to be sent again."""
         return not len(self._queue) and not self._resends and not self._converting
 
+    def has_room(self, dispatching: int) -> bool:
+        """Whether few enough frames are unfinished for one more."""
+        return len(self._joiner) + dispatching < 2 * self._window.limit + 4
+
     def _may_send(self, dispatching: int) -> bool:
-        limit = self._window.limit
-        return self._joiner.in_flight < limit and len(self._joiner) + dispatching < 2 * limit + 4
+        return self._joiner.in_flight < self._window.limit and self.has_room(dispatching)

@@ -14,7 +14,10 @@ Outcome = Literal["delivered", "dropped", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A frame whose end is known. ``reason`` and ``error`` belong to frames that were not delivered."""
+    """A frame whose end is known. ``reason`` and ``error`` belong to frames that were not delivered.
+
+    A ``reused`` one was not sent: it gets the result before it.
+    """
 
     frame: Frame
     request: Request
@@ -23,6 +26,7 @@ class Settled:
     stamps: Stamps
     reason: str = ""
     error: StreamClientError | None = None
+    reused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

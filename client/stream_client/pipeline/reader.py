@@ -141,8 +141,7 @@ class Reader:
             if taken is not None:
                 self._observer.source_read(time.monotonic() - taken)
             if reason := self._reason_to_skip(frame, too_early=too_early):
-                self._references.dropped(frame)
-                exchange.skip(reason)
+                self._leave_out(exchange, frame, reason)
             elif (following := self._references.follow(frame)) is None:
                 exchange.skip("no_key_frame")
             elif not self._offer(exchange, following):
@@ -162,6 +161,12 @@ class Reader:
         if too_early:
             return "max_fps"
         return "latency_budget" if self._budget is not None and self._budget.leaves_out() else ""
+
+    def _leave_out(self, exchange: Exchange, frame: Frame, reason: str) -> None:
+        if reason == "latency_budget" and exchange.reuse(frame):
+            return
+        self._references.dropped(frame)
+        exchange.skip(reason)
 
     def _offer(self, exchange: Exchange, frame: Frame) -> bool:
         self._offering = True

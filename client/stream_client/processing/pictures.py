@@ -63,11 +63,16 @@ class NoPictures(Pictures):
         """Nothing to do."""
 
 
+def gives_data_alone(servable: Servable) -> bool:
+    """Whether the answers say who is there and have no picture, so that this side draws."""
+    return servable.gives_persons and all(spec.name in OUTPUTS for spec in servable.outputs)
+
+
 def pictures_for(servable: Servable, *, wanted: bool) -> Pictures:
     """What makes pictures of the answers of ``servable``; raises :class:`.ConfigurationError` without OpenCV."""
     if not wanted:
         return NoPictures()
-    if not servable.gives_persons or any(spec.name not in OUTPUTS for spec in servable.outputs):
+    if not gives_data_alone(servable):
         return Pictures()
     try:
         from stream_client.processing.painting import paint_persons

@@ -122,7 +122,8 @@ class ResultBuilder:
     and draws here what the server did not. ``decoder`` makes landmarks of outputs, ``detector`` detections. With
     ``several`` the outputs are of several persons; the tracks of a detector are persons where they have COCO's 17 key
     points. With a ``classifier`` the label comes from it instead of the server, with a ``track_classifier`` that of
-    each person. ``privacy`` hides what nobody else may see.
+    each person. ``privacy`` hides what nobody else may see. ``reuses``: a result can
+    be shown on a newer frame.
     """
 
     def __init__(
@@ -140,7 +141,10 @@ class ResultBuilder:
         detector: Detector | None = None,
         track_classifier: TrackClassifier | None = None,
         privacy: Privacy | None = None,
+        reuses: bool = False,
     ) -> None:
+        self._reuses = reuses
+        self._last: tuple[Result, tuple[int, int]] | None = None
         self._roles = roles
         self._restore = restore
         self._sent_size = sent_size
@@ -197,7 +201,19 @@ class ResultBuilder:
             detections=detections,
             persons=persons,
         )
+        if self._reuses:
+            self._last = result, sent_size
         return result if self._privacy is None else self._hidden(result, sent_size)
+
+    def again(self, frame: Frame, stamps: Stamps) -> Result | None:
+        """The last result on a newer frame, which was not sent; ``None`` where there is none of that size."""
+        if self._last is None or self._last[0].frame.image.shape != frame.image.shape:
+            return None
+        last, sent_size = self._last
+        frame = self._pictures.decoded(frame)
+        image = self._pictures.painted(frame.image, last.outputs, sent_size) if self._pictures.wanted else frame.image
+        time = (frame.timestamp - self._start) / 1e6
+        return replace(last, frame=frame, image=image, time=time, stamps=stamps, reused=True)
 
     def not_delivered(self, frame: Frame) -> None:
         """A frame without a result: what follows may be made from it."""

@@ -14,7 +14,7 @@ class LabelsSink:
     ``{"frame": 0, "time": 0.0, "label": "standing", "score": 0.97, "scores": {…}, "latency_ms": 41.2}``: ``time`` in
     seconds of the source; label, score and scores are null where the graph gave none. ``repetitions`` is their count,
     where they are counted. ``capture_time`` is the camera's own, in seconds since 1970, where it is known.
-    ``damaged`` is there, and true, for a damaged frame.
+    ``damaged`` is there, and true, for a damaged frame; so is ``reused`` for one with the result before it.
     ``detections``, where they are read, is a list of ``{"class": "person", "score": 0.9, "box":
     [left, top, right, bottom], "track": 3}``: pixels of the shown frame; ``track`` is null without one. ``keypoints``
     is there where the model gives them: [x, y, score] each. ``persons``, where several are seen, is a list of
@@ -69,6 +69,8 @@ def label_row(result: Result) -> dict[str, object]:
         row["capture_time"] = result.frame.capture_time / 1_000_000
     if result.frame.damaged:
         row["damaged"] = True
+    if result.reused:
+        row["reused"] = True
     return row
 
 

@@ -18,6 +18,7 @@ CALLS: dict[str, tuple[object, ...]] = {
     "source_read": (0.1,),
     "entered": (),
     "delivered": (None,),
+    "reused": (None,),
     "bytes_sent": (1,),
     "bytes_received": (2,),
     "line_measured": (LineSample(0.1, 0.01),),

@@ -22,18 +22,24 @@ TIMEOUT = 10.0
 class Flow:
     """An exchange with an open session, a window of four frames and time as a number."""
 
-    def __init__(self, *, resend: bool = False) -> None:
+    def __init__(self, *, resend: bool = False, reuses: bool = False) -> None:
         self.now = 100.0
         joiner = Joiner(
             expected=frozenset({"output"}), image_output="output", request_timeout=TIMEOUT, join_timeout=1.0
         )
         self.exchange = Exchange(
-            frame_queue("block"), FixedWindow(4), joiner, Ledger(), Observer(), resend=resend, clock=lambda: self.now
+            *(frame_queue("block"), FixedWindow(4), joiner, Ledger(), Observer()),
+            resend=resend,
+            reuses=reuses,
+            clock=lambda: self.now,
         )
         self.listener: Callable[[Event], None] = self.exchange.listener()
 
     def offer(self, index: int) -> bool:
         return self.exchange.offer(Frame(index, index, IMAGE, self.now))
+
+    def reuse(self, index: int) -> bool:
+        return self.exchange.reuse(Frame(index, index, IMAGE, self.now))
 
     def send(self, index: int) -> None:
         """A frame goes from the source to the transport."""
@@ -51,7 +57,7 @@ class Flow:
         settled = self.exchange.next_settled() or []
         for one in settled:
             if one.outcome == "delivered":
-                self.exchange.dispatched(one.stamps)
+                self.exchange.dispatched(one.stamps, reused=one.reused)
                 self.exchange.delivered()
         return [(one.frame.index, one.outcome, one.reason) for one in settled]
 
@@ -185,3 +191,39 @@ def test_a_lost_session_fails_its_frames_or_hands_them_to_the_next(resend: bool)
         flow.answer(index)
     assert [outcome for _, outcome, _ in flow.settle()] == ["delivered", "delivered"]
     assert flow.exchange.snapshot().resent == 2
+
+
+def test_a_frame_that_reuses_a_result_comes_behind_those_that_were_sent() -> None:
+    flow = Flow(reuses=True)
+    flow.send(0)
+    assert flow.reuse(1)
+    flow.send(2)
+    flow.answer(2)
+    flow.answer(0)
+    assert [index for index, _, _ in flow.settle()] == [0, 1, 2]
+    ledger = flow.exchange.snapshot()
+    assert (ledger.entered, ledger.delivered, ledger.reused) == (3, 3, 1)
+    assert "1 with the result before it" in ledger.line()
+
+
+def test_no_result_is_reused_ahead_of_a_frame_that_waits_nor_without_bound() -> None:
+    flow = Flow(reuses=True)
+    assert flow.offer(0)
+    assert not flow.reuse(1)
+    step = flow.exchange.next_step()
+    assert isinstance(step, SendFrame)
+    assert not flow.reuse(1)
+    assert flow.exchange.sending(step.frame, Request(0, ()), Stamps(flow.now, flow.now, flow.now), size=1)
+    assert sum(flow.reuse(index) for index in range(1, 100)) == 11  # with the frame in flight: 2 * 4 + 4
+    assert not Flow().reuse(0)
+
+
+def test_a_frame_with_nothing_to_reuse_is_left_out() -> None:
+    flow = Flow(reuses=True)
+    assert flow.reuse(0)
+    (settled,) = flow.exchange.next_settled() or []
+    assert settled.reused
+    flow.exchange.not_reused()
+    flow.exchange.end_source()
+    assert flow.exchange.snapshot().dropped == {"latency_budget": 1}
+    assert isinstance(flow.exchange.next_step(), Finish)

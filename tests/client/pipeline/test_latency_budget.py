@@ -3,21 +3,40 @@
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from stream_client import Result, RunOptions, Stamps, StreamClient, StreamInfo, TransportOptions
+from stream_client import Detections, Request, Result, RunOptions, Stamps, StreamClient, StreamInfo, TransportOptions
 from stream_client.errors import ConfigurationError
+from stream_client.frames import Image, Tensor
 from stream_client.monitoring.prometheus.families import Metrics
 from stream_client.monitoring.statistics import Statistics
 from stream_client.pipeline.latency_budget import LatencyBudget
+from stream_client.processing.options import PrivacyOptions
+from stream_client.sinks.labels import label_row
+from stream_client.testing import FakeTransport
 from tests.support.kserve_server import ScriptedServer, answer
+from tests.support.waiting import wait_until
 
 WIDTH, HEIGHT = 640, 360
+
+
+class Boxes:
+    """A detector of the box that the model gives."""
+
+    def fit(self, image: Image, width: int, height: int) -> Image:
+        return image
+
+    def read(
+        self, outputs: Mapping[str, Tensor], sent: tuple[int, int], shown: tuple[int, int], timestamp: int
+    ) -> Detections:
+        found = outputs["boxes"].array
+        return Detections(found, np.ones(len(found), np.float32), np.zeros(len(found), np.int64), ("thing",))
 
 
 def test_a_run_sends_smaller_frames_until_results_are_in_time(server: ScriptedServer) -> None:
@@ -89,4 +108,50 @@ def test_fewer_frames_are_evenly_spaced() -> None:
         if budget.snapshot().parts > 1:
             break
     assert (budget.divisor, budget.snapshot().parts) == (1, 2)
+    assert budget.snapshot().asked() == "640x480, one frame in 2 (the others are left out)"
     assert [budget.leaves_out() for _ in range(4)] in ([True, False] * 2, [False, True] * 2)
+
+
+@pytest.mark.parametrize("blur", [None, "faces"])
+def test_frames_between_show_the_last_result_on_their_own_pixels(monkeypatch: pytest.MonkeyPatch, blur: Any) -> None:
+    turns, numbers = count(), count()
+    monkeypatch.setattr(LatencyBudget, "leaves_out", lambda self: next(turns) % 2 == 1)
+    shown: list[Result] = []
+
+    def model(request: Request) -> dict[str, Any]:
+        value = int(request.inputs[0].array.reshape(-1)[0])
+        return {"boxes": np.array([[10, 10, 20 + value, 20 + value]], np.float32)}
+
+    def camera() -> Any:
+        number = next(numbers)
+        if number >= 20:
+            return None
+        if number % 2:  # so that the one before it is answered
+            wait_until(lambda: len(shown) >= 1 + (number // 2) * (1 if blur else 2))
+        return np.full((48, 64, 3), number, np.uint8)
+
+    client = StreamClient(
+        camera,
+        shown.append,
+        FakeTransport(model),
+        options=RunOptions(latency_budget=60),
+        detector=Boxes(),
+        privacy=PrivacyOptions(blur=blur),
+        label_names=["thing"],
+    )
+    summary = client.run()
+    assert summary.ledger.entered == 20
+    assert summary.budget is not None
+    assert summary.budget.reuses == (blur is None)
+    if blur:  # what is hidden may have moved
+        assert summary.ledger.dropped == {"latency_budget": 10}
+        assert not any(result.reused for result in shown)
+        return
+    assert [result.frame.index for result in shown] == list(range(20))
+    assert [result.reused for result in shown] == [False, True] * 10
+    assert summary.ledger.reused == 10
+    for before, after in zip(shown[::2], shown[1::2], strict=True):
+        assert before.detections is after.detections
+        assert (after.image[40:, 50:] == after.frame.index).all()
+        assert label_row(after)["reused"] is True
+        assert after.time > before.time

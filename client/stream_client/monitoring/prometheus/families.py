@@ -139,6 +139,12 @@ def _counters(runs: Sequence[StatisticsSnapshot]) -> Iterator[Metric]:
     for name, unit, help_text, value in (
         ("frames_entered", "", "Frames that came out of the source.", lambda run: run.ledger.entered),
         ("frames_damaged", "", "Frames that came damaged from the source.", lambda run: run.ledger.damaged),
+        (
+            "frames_reused",
+            "",
+            "Frames that were not sent and got the result before them.",
+            lambda run: run.ledger.reused,
+        ),
         ("frames_resent", "", "Frames sent once more after a loss of the server.", lambda run: run.ledger.resent),
         ("sent_bytes", "bytes", "Requests handed to the transport.", lambda run: run.bytes_sent),
         ("received_bytes", "bytes", "Answers taken from the transport.", lambda run: run.bytes_received),
