@@ -390,8 +390,9 @@ def draw_rules(page: Page, application: Application, id: str, label: str) -> Non
     card = page.locator("article")
     card.get_by_text(f"#1 {label}").wait_for()
 
-    card.get_by_role("button", name="Draw a zone").click()
     picture, surface = card.get_by_alt_text("the newest frame"), card.get_by_role("application")
+    assert picture.is_hidden()
+    card.get_by_role("button", name="Draw a zone").click()
     wait_until(lambda: picture.evaluate("image => image.naturalWidth") > 0)
     place = surface.bounding_box()
     assert place is not None
