@@ -191,6 +191,12 @@ def test_an_unknown_model_lists_what_is_there(clip: Path, server: ScriptedServer
         client.run()
 
 
+def test_a_model_that_the_server_knows_but_could_not_load_is_no_unknown_one(server: ScriptedServer) -> None:
+    with pytest.raises(UnknownServableError, match="could not load 'broken': its log says why") as error:
+        connect(TransportOptions(server.address, model_name="broken"), ("broken", "graph"))
+    assert error.value.option == "verbose"
+
+
 def test_an_unknown_input_lists_what_is_there(clip: Path, server: ScriptedServer) -> None:
     transport = TransportOptions(server.address, model_name="graph", input_name="video")
     with pytest.raises(BadInputError, match="no input 'video', only image"):

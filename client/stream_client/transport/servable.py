@@ -144,11 +144,10 @@ class ControlPlane:
         try:
             return self._servable(name)
         except UnknownServableError as error:
-            raise UnknownServableError(
-                f"{self._address} has no model or graph named {name!r}; {self._hint()}",
-                option="model_name",
-                code=error.code,
-            ) from error
+            text, option = f"has no model or graph named {name!r}; {self._hint()}", "model_name"
+            if name in self._servables:
+                text, option = f"could not load {name!r}: its log says why", "verbose"
+            raise UnknownServableError(f"{self._address} {text}", option=option, code=error.code) from error
 
     def first_servable(self, names: tuple[str, ...]) -> Servable:
         """The first of ``names`` that the server has; raises :class:`UnknownServableError`."""
