@@ -25,7 +25,8 @@ def add_settings(add: Callable[..., argparse.Action], options: type, *names: str
             flag, text = (f"--no_{name}", each.off) if default else (f"--{name}", each.help)
             add(flag, dest=name, action=action, help=_escaped(text))
         elif each.repeated:
-            add(f"--{name}", action="append", default=[], help=_escaped(f"{each.help}; may be given several times"))
+            text = f"{each.help}; may be given several times"
+            add(f"--{name}", action="append", default=[], metavar=each.metavar, help=_escaped(text))
         else:
             add(
                 f"--{name}",

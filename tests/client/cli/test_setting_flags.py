@@ -53,6 +53,7 @@ def test_help_shows_units_choices_and_defaults(monkeypatch: pytest.MonkeyPatch) 
     assert "sent again (default: 10)" in text
     assert "--drop_policy {block,latest}  block: wait" in text
     assert "--return WHAT" in text
+    assert "--side_packet NAME=VALUE" in text
     assert "picture, with landmarks drawn; labels,landmarks: only these" in text
     assert "agree within 10 %, or" in text
     assert "is given up; 0: at once (default: never, but 60 for the server of a file)" in text
