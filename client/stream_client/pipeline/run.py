@@ -74,13 +74,13 @@ class Run:
 
     def start(self) -> None:
         """Let the frames flow."""
+        if self._probe is not None:
+            self._probe.start()
         self._dispatcher.start()
         self._sender.start()
         self._reader.start(self._exchange, self._damaged)
         if self._timer is not None:
             self._timer.start()
-        if self._probe is not None:
-            self._probe.start()
 
     def stop(self) -> None:
         """Read and send nothing more; wait for answers a short time. Returns at once."""

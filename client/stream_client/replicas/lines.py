@@ -32,10 +32,13 @@ class ReplicaLines:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._ended.wait(LineProbe.INTERVAL):
+        # At once: a line that frames have filled is not seen free again.
+        while True:
             for replica in self._replicas.ready():
                 if self._ended.is_set():
                     return
                 found = sample(replica.channel, resolve(replica.address), self.TIMEOUT)
                 if not math.isnan(found.request):
                     self._report(replace(found, server=replica.address))
+            if self._ended.wait(LineProbe.INTERVAL):
+                return
