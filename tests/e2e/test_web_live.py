@@ -374,7 +374,12 @@ def test_a_zone_and_a_line_are_drawn_on_a_streams_picture_beside_its_tracks(
 ) -> None:
     with person.open("rb") as file:
         upload = application.http.post("/api/uploads", files={"file": ("person.mp4", file)}).json()["id"]
-    settings = {"input_stream": f"upload:{upload}", "model_name": "holisticPersons", "output_stream": ["none"]}
+    settings = {
+        "input_stream": f"upload:{upload}",
+        "model_name": "holisticPersons",
+        "output_stream": ["none"],
+        "limit_frames": 10,
+    }
     id = application.http.post("/api/streams", json=settings).json()["id"]
     wait_until(lambda: application.http.get(f"/api/streams/{id}").json()["state"] == "ended", seconds=60)
     tracks = application.http.get(f"/api/streams/{id}").json()["tracks"]
