@@ -97,8 +97,9 @@ class StreamHost:
         found = []
         for name, placement in self._placements.items():
             status = running.get(name)
-            known = cores is not None and status is not None and status.delivered
-            part = cores * status.rate / frames if known else None  # type: ignore[operator, union-attr]
+            part = None
+            if cores is not None and status is not None and status.delivered:
+                part = cores * status.rate / frames
             found.append(
                 StreamReport(
                     *(placement.given, status, statistics.get(name), part, memory),

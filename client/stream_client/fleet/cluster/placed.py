@@ -142,9 +142,8 @@ class PlacedStream:
             host.assign(Assigned(self._kept.plan, self._kept.epoch, self._kept.paused))
 
     def _shall_leave(self, host: Host, draining: frozenset[str]) -> bool:
-        assigned = host.assigned.get(self.name)
-        runs = self.report.plan if self.report is not None else None if assigned is None else assigned.plan
-        return self._removed or runs != self._kept.plan or host.node in draining
+        known = self.report or host.assigned.get(self.name)
+        return self._removed or known is None or known.plan != self._kept.plan or host.node in draining
 
     def _follow(self, host: Host) -> None:
         """Take what is known of it, and tell whether it is paused."""
@@ -161,9 +160,9 @@ class PlacedStream:
         logger.warning("%s: placement %d is lost", self.name, self._kept.epoch)
         if now - self._placed > _LASTING:
             self._backoff.reset()
-        alone = host.node in {each.id for each in cluster.nodes}
+        node_lives = host.node in {each.id for each in cluster.nodes}
         self.moves += 1
-        self._leave(begin=now + LEASE_SECONDS, due=now + self._backoff.next() if alone else now)
+        self._leave(begin=now + LEASE_SECONDS, due=now + self._backoff.next() if node_lives else now)
 
     def _leave(self, *, begin: float, due: float) -> None:
         self._host, self._leaving, self._reserved = None, False, False
