@@ -40,8 +40,6 @@ BUFFER_SECONDS = 0.3
 At 150 kbit/s, testsrc in 1280x720 is off by 5.5 of 255 levels with 0.3, by 13 with 0.1, and by 1.3 where key frames
 come every 2 s.
 """
-
-
 LEAD_QUALITY = 3
 """What a file that live outputs follow adds to ``quality``, so that it is no worse and little larger than alone.
 

@@ -71,8 +71,8 @@ class DetectionReader:
             layout = self._layout = self._layout or find_layout(arrays)
         found = read_layout(layout, arrays, len(self._names))
         found = _strongest(found, options)
-        places, keypoints = self._on_frame(found, sent, shown)
-        boxes = np.clip(places, 0, np.array([*shown, *shown])).astype(np.float32)
+        whole, keypoints = self._on_frame(found, sent, shown)
+        boxes = np.clip(whole, 0, np.array([*shown, *shown])).astype(np.float32)
         if layout not in _NO_OVERLAPS:
             groups = None if options.class_agnostic_nms else found.class_ids
             kept = suppress(boxes, found.scores, options.iou_threshold, groups)[: options.max_detections]
@@ -84,7 +84,7 @@ class DetectionReader:
             found.class_ids[kept],
             self._names or _names_of(found),
             keypoints=None if keypoints is None else keypoints[kept],
-            masks=self._masks(found, kept, places, boxes, sent, shown),
+            masks=self._masks(found, kept, whole, boxes, sent, shown),
         )
         if self._tracker is None:
             return detections
@@ -105,20 +105,20 @@ class DetectionReader:
         self,
         found: Candidates,
         kept: npt.NDArray[np.intp],
-        places: Array,
+        whole: Array,
         boxes: Array,
         sent: Size,
         shown: Size,
     ) -> Masks | None:
-        """The shapes of those that are kept, cut to their ``boxes`` inside of the frame."""
+        """The shapes of those that are kept, cut to their ``boxes`` inside of the frame; ``whole``: these uncut."""
         if found.masks is None:
             return None
         if isinstance(found.masks, BoxMasks):
-            covered = places
+            covered = whole
         else:  # every plane is the model's whole input
             scale, offset = self._placement(sent, shown)
             edges = np.array([[0, 0], sent], np.float32)
-            covered = np.tile(((edges - offset) * scale).reshape(1, 4), (len(places), 1))
+            covered = np.tile(((edges - offset) * scale).reshape(1, 4), (len(whole), 1))
         shapes = [
             shape_within(found.masks, index, tuple(covered[index].tolist()), tuple(boxes[index].tolist()))
             for index in kept.tolist()
