@@ -7,12 +7,11 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from graph_server.calculators.registry import REGISTRY
+from graph_server.calculators.skipping import skipping_of
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services, Subgraph
-from graph_server.graph.messages import HolisticFrameSkippingOptions
 from graph_server.graph.node import Node, Port
 from graph_server.graph.packet_types import DETECTION, IMAGE_FRAME, LANDMARKS, NORM_LANDMARKS, NORM_RECT
 from graph_server.holistic.face import FaceTracker
-from graph_server.holistic.frame_skipping import EVERY_FRAME, FrameSkipping
 from graph_server.holistic.hands import LEFT, RIGHT, Hand, HandTracker
 
 
@@ -27,7 +26,7 @@ class _HandLandmarks(Calculator):
         super().__init__(node, services)
         models = services.models
         self._tracker = HandTracker(
-            self.hand, models.get("hand_recrop"), models.get("hand_landmark_full"), _skipping(node)
+            self.hand, models.get("hand_recrop"), models.get("hand_landmark_full"), skipping_of(node)
         )
         self._image = node.input_index("IMAGE") or 0
         self._pose = node.input_index("POSE_LANDMARKS") or 0
@@ -84,7 +83,7 @@ class FaceLandmarks(Calculator):
     def __init__(self, node: Node, services: Services) -> None:
         super().__init__(node, services)
         models = services.models
-        self._tracker = FaceTracker(models.get("face_detection"), models.get("face_landmark"), _skipping(node))
+        self._tracker = FaceTracker(models.get("face_detection"), models.get("face_landmark"), skipping_of(node))
         self._image = node.input_index("IMAGE") or 0
         self._pose = node.input_index("FACE_LANDMARKS_FROM_POSE") or 0
 
@@ -99,7 +98,8 @@ class HolisticLandmarks(Subgraph):
     """Pose, hands and face of one person. It only computes parts that have an output stream.
 
     ``RefineLandmarksFromHeatmapCalculatorOptions`` on this node replace the options of the pose. With
-    ``HolisticFrameSkippingOptions``, which are ours, the networks of hands and face skip frames.
+    ``HolisticFrameSkippingOptions``, which are ours, the networks of hands and face skip frames, and all
+    of them where nothing moves.
     """
 
     inputs = Ports(required={"IMAGE": IMAGE_FRAME})
@@ -140,13 +140,6 @@ class HolisticLandmarks(Subgraph):
             face = Port("FACE_LANDMARKS", 0, streams["FACE_LANDMARKS"])
             nodes.append(_part(node, "FaceLandmarksFromPoseCpu", from_pose, [face]))
         return nodes
-
-
-def _skipping(node: Node) -> FrameSkipping:
-    options = node.options.get(HolisticFrameSkippingOptions)
-    if options is None:
-        return EVERY_FRAME
-    return FrameSkipping(options.confirm_every, options.search_every, options.update_every)
 
 
 def _part(node: Node, calculator: str, inputs: Sequence[Port], outputs: Sequence[Port]) -> Node:

@@ -7,6 +7,7 @@ from typing_extensions import override
 
 from graph_server.calculators.boxes import keypoints_of
 from graph_server.calculators.registry import REGISTRY
+from graph_server.calculators.skipping import skipping_of
 from graph_server.errors import ConfigError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.messages import RefineLandmarksFromHeatmapCalculatorOptions
@@ -58,12 +59,13 @@ class PoseLandmarks(Calculator):
         kernel = 7 if refinement is None else refinement.kernel_size
         self._detector = PoseDetector(models.get("pose_detection"))
         self._estimator = PoseEstimator(models.get("pose_landmark_full"), kernel=kernel)
+        self._still = skipping_of(node).still
 
     @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
         smoother = _smoother(side_packets.get("SMOOTH_LANDMARKS"))
         follow = side_packets.get("USE_PREV_LANDMARKS") is not False
-        self._tracker = PoseTracker(self._detector, self._estimator, smoother, follow=follow)
+        self._tracker = PoseTracker(self._detector, self._estimator, smoother, follow=follow, still=self._still)
         return {}
 
     @override

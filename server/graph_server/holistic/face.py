@@ -19,6 +19,7 @@ from graph_server.holistic.regions import (
     region_from_box,
 )
 from graph_server.holistic.ssd import FACE_DETECTOR, Detector
+from graph_server.holistic.stillness import Stillness
 from graph_server.models.model import Model
 
 _POINTS = 468
@@ -57,16 +58,27 @@ class FaceTracker:
         self._detector = Detector(FACE_DETECTOR)
         self._mesh = FaceMesh(landmark_model)
         self._previous: Landmarks | None = None
+        self._still = Stillness(skipping.still)
+        self._pose: Landmarks | None = None
 
     def process(self, image: Bytes, pose: Landmarks | None) -> Landmarks | None:
-        """The face's landmarks [468, 5], or ``None`` if it is not found. ``pose`` has at least the points 0…10."""
+        """The face's landmarks [468, 5], or ``None`` if it is not found. ``pose`` has at least the points 0…10.
+
+        Where ``pose`` is the very same object as before, and nothing moves around the face, so are its landmarks.
+        """
+        if pose is not None and pose is self._pose and self._still.holds(image):
+            return self._previous
+        self._pose = pose
         if pose is None:
             self._previous = None
             self._schedule.restart()
+            self._still.looked(image, None)
             return None
         size = (image.shape[1], image.shape[0])
         region = self._region(image, pose[_POSE_FACE], size)
         self._previous = None if region is None else self._landmarks(image, region)
+        if region is not None:
+            self._still.looked(image, region)
         return self._previous
 
     def _region(self, image: Bytes, pose: Landmarks, size: ImageSize) -> Region | None:

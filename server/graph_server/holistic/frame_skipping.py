@@ -24,6 +24,11 @@ class FrameSkipping:
         """How many runs must all have found a part absent before frames are skipped."""
         return ABSENCE_RUNS if self.update == 1 else ABSENCE_RUNS_OF_FAST
 
+    @property
+    def still(self) -> int:
+        """For how many frames landmarks hold where nothing moves; with 0 every frame is looked at."""
+        return 0 if self.update == 1 else STILL_FRAMES_OF_FAST
+
 
 EVERY_FRAME = FrameSkipping()
 """Like MediaPipe, except for :data:`TRUSTED_FACE` and :data:`CLEARLY_ABSENT`."""
@@ -40,6 +45,10 @@ presence, this number of frames is skipped. A part that appears in between is fo
 ABSENCE_RUNS = 8
 ABSENCE_RUNS_OF_FAST = 2
 """The same where hands skip frames anyway."""
+
+STILL_FRAMES_OF_FAST = 9
+"""Frames that get the landmarks of the last look where nothing has moved since, and hands skip frames anyway. Not where
+they do not: MediaPipe's landmarks move even in equal frames, since its regions follow them."""
 
 FAST = FrameSkipping(update=2)
 """Less exact for hands, and where hands and face come and go (benchmarks/README.md)."""

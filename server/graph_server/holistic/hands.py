@@ -20,6 +20,7 @@ from graph_server.holistic.regions import (
     may_keep,
     region_from_alignment_points,
 )
+from graph_server.holistic.stillness import Stillness
 from graph_server.models.copies import PROCESSORS
 from graph_server.models.model import Model
 
@@ -63,12 +64,21 @@ class HandTracker:
         self._recrop = Network(recrop_model, ("output_crop",))
         self._landmark = Network(landmark_model, ("Identity", "Identity_1"), most_copies=PROCESSORS)
         self._previous: Landmarks | None = None
+        self._still = Stillness(skipping.still)
+        self._pose: Landmarks | None = None
 
     def process(self, image: Bytes, pose: Landmarks | None) -> Landmarks | None:
-        """The hand's landmarks [21, 5], or ``None`` if it is not found. ``pose`` is [33, 5]."""
+        """The hand's landmarks [21, 5], or ``None`` if it is not found. ``pose`` is [33, 5].
+
+        Where ``pose`` is the very same object as before, and nothing moves around the hand, so are its landmarks.
+        """
+        if pose is not None and pose is self._pose and self._still.holds(image):
+            return self._previous
+        self._pose = pose
         if pose is None or pose[self._hand.wrist, 3] <= _MIN_VISIBILITY:
             self._previous = None
             self._schedule.restart()
+            self._still.looked(image, None)
             return None
         last_place, self._place = self._place, self._hand.place(pose)
         clear = self._presence >= self._clear
@@ -80,6 +90,8 @@ class HandTracker:
         size = (image.shape[1], image.shape[0])
         region = self._region(image, pose, size)
         self._previous = None if region is None else self._landmarks(image, region, size)
+        if region is not None:
+            self._still.looked(image, region)
         return self._previous
 
     def _region(self, image: Bytes, pose: Landmarks, size: ImageSize) -> Region | None:

@@ -40,7 +40,8 @@ class Network:
     """An inference request of one session, for a network with input [1, side, side, 3]. Not thread-safe.
 
     Write the crop into :attr:`pixels`, uint8 [side, side, 3], then call :meth:`run`. The network gets values
-    between ``low`` and ``high``. ``most_copies``: see :meth:`Model.request`.
+    between ``low`` and ``high``. ``most_copies``: see :meth:`Model.request`. With ``remembers`` it does not run for the
+    same pixels again, which gives the same outputs.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Network:
         low: float = 0.0,
         high: float = 1.0,
         most_copies: int = MOST_COPIES,
+        remembers: bool = False,
     ) -> None:
         self._model = model
         self._request = model.request(
@@ -61,12 +63,19 @@ class Network:
         self._request.set_input_tensor(0, ov.Tensor(self._values, shared_memory=True))
         self.pixels: Bytes = np.zeros(self._values.shape[1:], np.uint8)
         self._count = len(outputs)
+        self._seen: Bytes | None = self.pixels.copy() if remembers else None
+        self._found: list[Any] | None = None
 
     def run(self) -> list[Any]:
         """Run the network. The outputs are views that the next run overwrites."""
+        if self._seen is not None:
+            if self._found is not None and np.array_equal(self._seen, self.pixels):
+                return self._found
+            np.copyto(self._seen, self.pixels)
         scaled(self.pixels, self._low, self._high, self._values[0])
         self._model.run(self._request)
-        return [self._request.get_output_tensor(index).data for index in range(self._count)]
+        self._found = [self._request.get_output_tensor(index).data for index in range(self._count)]
+        return self._found
 
 
 def sigmoid(values: Any) -> Any:

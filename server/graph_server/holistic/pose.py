@@ -16,6 +16,7 @@ from graph_server.holistic.networks import Network, sigmoid
 from graph_server.holistic.regions import ImageSize, Landmarks, Region, region_from_alignment_points
 from graph_server.holistic.smoothing import LandmarkSmoother, WorldSmoother
 from graph_server.holistic.ssd import POSE_DETECTOR, Detector
+from graph_server.holistic.stillness import CALM, Stillness
 from graph_server.models.model import Model
 
 Array = npt.NDArray[np.float32]
@@ -27,10 +28,13 @@ _REGION_SCALE = 1.25
 
 
 class PoseDetector:
-    """Detects persons in a whole image. Use it from one thread at a time."""
+    """Detects persons in a whole image. Use it from one thread at a time.
+
+    An empty scene is equal from frame to frame where video is encoded: then the network does not run.
+    """
 
     def __init__(self, model: Model) -> None:
-        self._network = Network(model, ("Identity", "Identity_1"), low=-1.0, high=1.0)
+        self._network = Network(model, ("Identity", "Identity_1"), low=-1.0, high=1.0, remembers=True)
         self._detector = Detector(POSE_DETECTOR)
 
     def detect(self, image: Bytes) -> Array | None:
@@ -196,20 +200,37 @@ class PoseTracker:
     """Tracks one person and smooths the pose.
 
     The region comes from the last frame, or from the detector if there was no person. Without ``follow`` the detector
-    runs in every frame.
+    runs in every frame. Where nothing moves around the person, a pose holds for at most ``still`` frames.
     """
 
     def __init__(
-        self, detector: PoseDetector, estimator: PoseEstimator, smoother: PoseSmoother, *, follow: bool = True
+        self,
+        detector: PoseDetector,
+        estimator: PoseEstimator,
+        smoother: PoseSmoother,
+        *,
+        follow: bool = True,
+        still: int = 0,
     ) -> None:
         self._detector = detector
         self._estimator = estimator
         self._smoother = smoother
         self._follow = follow
         self._region: Region | None = None
+        self._still = Stillness(still, CALM)
+        self._last: tuple[Pose, Region] | None = None
 
     def process(self, image: Bytes, timestamp: int) -> tuple[Pose, Region] | None:
-        """The pose of a frame, and its region for drawing and for the next frame. ``None`` without a person."""
+        """The pose of a frame, and its region for drawing and for the next frame. ``None`` without a person.
+
+        A pose that holds is the very same object.
+        """
+        if not self._still.holds(image):
+            self._last = self._look(image, timestamp)
+            self._still.looked(image, None if self._last is None else self._last[1])
+        return self._last
+
+    def _look(self, image: Bytes, timestamp: int) -> tuple[Pose, Region] | None:
         size = (image.shape[1], image.shape[0])
         region = self._region
         if region is None:
