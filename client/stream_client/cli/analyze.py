@@ -18,6 +18,7 @@ from stream_client.cli.messages import error_line
 from stream_client.cli.parser import Parser
 from stream_client.cli.setting_flags import add_settings
 from stream_client.cli.status import status_of
+from stream_client.cli.targets import check_target
 from stream_client.client import StreamClient
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 from stream_client.errors import ConfigurationError, SourceError, StreamClientError
@@ -42,6 +43,7 @@ _USUAL: Mapping[str, Rgb] = {
     "false": (230, 0, 0),
 }
 """Colors that need not be asked for."""
+_FLAGS = {"source": "video", "sinks": "--out"}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -70,7 +72,10 @@ def run(arguments: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
     """
     flags = build_parser().parse_args(arguments)
     colors = _colors(flags.label_colors)
+    if flags.json is not None:
+        check_target(flags.json, flags.video, "json")
     if flags.out is not None:
+        _check_names(flags.video)
         try:
             flags.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -83,7 +88,7 @@ def run(arguments: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
             try:
                 statistics = _analyze(video, flags, transport, colors)
             except SourceError as error:
-                failed.append(f"{video}: {error_line(error)}")
+                failed.append(f"{video}: {error_line(error, flags=_FLAGS)}")
                 continue
             figures[str(video)] = statistics.to_json()
             print(f"{video}: {statistics.whole.frames} frames")
@@ -100,6 +105,17 @@ def run(arguments: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
     if failed:
         raise StreamClientError(f"{len(failed)} of {len(flags.video)} videos could not be analyzed")
     return figures
+
+
+def _check_names(videos: Sequence[Path]) -> None:
+    """Refuse videos whose results would have the same names."""
+    named: dict[str, Path] = {}
+    for video in videos:
+        other = named.setdefault(video.stem, video)
+        if other != video:
+            raise ConfigurationError(
+                f"{other} and {video} would both write {video.stem}.mp4: analyze them into two folders", option="out"
+            )
 
 
 def _transport(flags: argparse.Namespace, stack: ExitStack) -> TransportOptions:
@@ -187,4 +203,4 @@ def _colors(text: str) -> Mapping[str, Rgb]:
 
 def main(arguments: Sequence[str]) -> int:
     """``analyze`` of the command line: 0; 2 for arguments that cannot work, 1 where a video failed."""
-    return status_of(run, arguments)
+    return status_of(run, arguments, flags=_FLAGS)

@@ -8,11 +8,11 @@ from stream_client.plain_text import one_line
 from stream_client.util.redact import redact
 from stream_client.util.safe_log import SafeFormatter, log_to_standard_error
 
-_FLAGS = {"postprocess": "--no_label_text", "source": "--input_stream", "sinks": "--output_stream", "input": "input"}
+FLAGS = {"postprocess": "--no_label_text", "source": "--input_stream", "sinks": "--output_stream", "input": "input"}
 """Flags that do not have their option's name, and arguments that have no flag."""
 
 
-def with_flag(text: str, option: str | None, value: object = None, *, flags: Mapping[str, str] = _FLAGS) -> str:
+def with_flag(text: str, option: str | None, value: object = None, *, flags: Mapping[str, str] = FLAGS) -> str:
     """``text`` with the flag of ``option`` after it: ``no answer within 10 s (--request_timeout)``."""
     line = redact(one_line(text))
     if option is None:
@@ -21,7 +21,7 @@ def with_flag(text: str, option: str | None, value: object = None, *, flags: Map
     return f"{line} ({flag})" if value is None else f"{line} ({flag} {value})"
 
 
-def error_line(error: BaseException, *, flags: Mapping[str, str] = _FLAGS) -> str:
+def error_line(error: BaseException, *, flags: Mapping[str, str] = FLAGS) -> str:
     """What went wrong; ``flags`` are names of a command that do not follow the rule ``--option``."""
     if isinstance(error, StreamClientError):
         return with_flag(error.message, error.option, error.value, flags=flags)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stream_client.cli.parser import Parser
 from stream_client.cli.status import status_of
+from stream_client.cli.targets import check_target
 from stream_client.client import StreamClient
 from stream_client.errors import ConfigurationError
 from stream_client.monitoring.progress import Progress
@@ -17,6 +18,7 @@ from stream_client.transport.servable import LANDMARK_GRAPH
 
 _LANDMARK_FILES = (".jsonl", ".parquet")
 _TIMEOUT = 60.0
+_FLAGS = {"source": "--video", "landmarks_output": "recording"}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -43,6 +45,9 @@ def run(arguments: Sequence[str]) -> None:
     if not options.recording.is_file():
         raise ConfigurationError(f"{options.recording} does not exist: give a file of landmarks, or a video")
     video: Path | None = options.video
+    if options.html is not None:
+        inputs = [path for path in (options.recording, video, options.labels) if path is not None]
+        check_target(options.html, inputs, "html")
     if options.recording.suffix.lower() in _LANDMARK_FILES:
         recording = read_recording(options.recording, options.labels)
     else:
@@ -76,4 +81,4 @@ def _found(video: Path, address: str) -> Recording:
 
 def main(arguments: Sequence[str]) -> int:
     """``view`` of the command line: 0; 2 for arguments or data that cannot work, 1 for a failed run."""
-    return status_of(run, arguments)
+    return status_of(run, arguments, flags=_FLAGS)

@@ -111,9 +111,13 @@ class Stream:
         pace = bool(_given(enforce_fps, "ENFORCE_FPS", _flag))
         address = grpc_address or os.environ.get("GRPC_ADDRESS", EMBEDDED)
         self.model: Model = self._model(address)
-        self._supervisor = self._prepare(pace)
-        self._log_settings(pace)
-        self._supervisor.start()
+        try:
+            self._supervisor = self._prepare(pace)
+            self._log_settings(pace)
+            self._supervisor.start()
+        except BaseException:
+            self.model.close()
+            raise
         if use_main_thread:
             try:
                 self.wait()

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from stream_client.embedded import EmbeddedServer
-from stream_client.errors import ConfigurationError
+from stream_client.errors import ConfigurationError, ProtocolError
 from stream_client.frames import Detections, Frame, Image, Result
 from stream_client.pipeline.assembly import Processing
 from stream_client.pipeline.connector import Connector
@@ -108,8 +108,13 @@ class OwnModel:
         self.processing = Processing()
 
     def warm_up(self) -> None:
-        """Call the function with a black frame."""
-        self._predict(np.zeros((_WARM_UP_SIDE, _WARM_UP_SIDE, 3), np.uint8))
+        """Call the function with a black frame. Raises :class:`.ProtocolError` where it fails."""
+        try:
+            self._predict(np.zeros((_WARM_UP_SIDE, _WARM_UP_SIDE, 3), np.uint8))
+        except Exception as error:  # the program's own function may raise anything
+            raise ProtocolError(
+                f"the model function failed on the black frame before the run: {type(error).__name__}: {error}"
+            ) from error
 
     def predictions(self, result: Result) -> Mapping[str, Any]:
         """What the function answered."""

@@ -43,7 +43,7 @@ class Collection:
         held_out = tuple(self.held_out.samples)
         if not len(self.memory) or not held_out:
             what = "in what is held out" if len(self.memory) else "to learn from"
-            reasons = "; ".join(failed.reason for failed in self.producer.failed) or "name other sources"
+            reasons = "; ".join(failed.reason for failed in self.producer.failed) or "name longer ones, or others"
             raise StreamClientError(f"no person was seen {what}: {reasons}")
         return held_out
 

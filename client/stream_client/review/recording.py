@@ -11,7 +11,8 @@ from stream_client.frames import Result
 from stream_client.util.arrow import arrow
 
 Row = Mapping[str, Any]
-_PARTS = ("pose", "pose_world", "left_hand", "right_hand")
+_PARTS = {"pose": 33, "pose_world": 33, "left_hand": 21, "right_hand": 21}
+"""Points of each part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ def read_recording(landmarks: Path, labels: Path | None = None) -> Recording:
     rows = [_checked(row, landmarks, number) for number, row in enumerate(_rows(landmarks), start=1)]
     if not rows:
         raise ConfigurationError(f"{landmarks} has no frame: give a file of landmarks", option="landmarks_output")
-    named = {} if labels is None else {row.get("frame"): row.get("label") for row in _rows(labels)}
+    named = {} if labels is None else _labels(labels)
     return Recording([{**row, "label": named.get(row["frame"])} for row in rows])
 
 
@@ -52,16 +53,39 @@ def recorded(results: Iterable[Result]) -> Recording:
 
 
 def _checked(row: Any, path: Path, number: int) -> Row:
+    place = f"{path}, row {number}"
     if not isinstance(row, Mapping) or not {"frame", "time", "width", "height", "pose"} <= row.keys():
-        raise ConfigurationError(f"{path}, row {number}: no row of a landmarks file")
-    pose = row["pose"]
-    if pose is not None and (not isinstance(pose, Sequence) or len(pose) != 33):
-        raise ConfigurationError(f"{path}, row {number}: a pose has 33 points")
+        raise ConfigurationError(f"{place}: no row of a landmarks file")
     kept: dict[str, Any] = {name: row[name] for name in ("frame", "time", "width", "height")}
-    for part in _PARTS:
+    if not all(map(_is_number, kept.values())) or kept["width"] <= 0 or kept["height"] <= 0:
+        raise ConfigurationError(f"{place}: frame, time, width and height are numbers, the last two above 0")
+    for part, count in _PARTS.items():
         points = row.get(part)
-        kept[part] = None if points is None else [[round(float(value), 5) for value in point[:3]] for point in points]
+        kept[part] = None if points is None else _points(points, count, f"{place}: a {part}")
     return kept
+
+
+def _points(points: Any, count: int, what: str) -> list[list[float]]:
+    if not isinstance(points, list) or len(points) != count:
+        raise ConfigurationError(f"{what} has {count} points")
+    if not all(isinstance(point, list) and len(point) >= 3 and all(map(_is_number, point[:3])) for point in points):
+        raise ConfigurationError(f"{what} has points of three numbers or more")
+    return [[round(float(value), 5) for value in point[:3]] for point in points]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) < 1e12  # not NaN, nor infinite
+
+
+def _labels(path: Path) -> dict[Any, str | None]:
+    """The label of each frame in a labels file."""
+    named = {}
+    for number, row in enumerate(_rows(path), start=1):
+        frame, label = (row.get("frame"), row.get("label")) if isinstance(row, Mapping) else (None, None)
+        if not _is_number(frame) or not isinstance(label, str | None):
+            raise ConfigurationError(f"{path}, row {number}: no row of a labels file", option="labels")
+        named[frame] = label
+    return named
 
 
 def _rows(path: Path) -> list[Any]:

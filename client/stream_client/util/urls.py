@@ -55,7 +55,9 @@ def check_url(url: str, option: str | None = None) -> None:
         )
     authority = re.split(r"[/?#]", split_credentials(url)[0].partition("://")[2], maxsplit=1)[0]
     if not _HOST.fullmatch(authority) or not _has_port(authority):
-        scheme = url.partition("://")[0]
+        scheme, separator, _ = url.partition("://")
+        if not separator:
+            raise ConfigurationError(f"{redact(url)} is no URL: it begins with http:// or the like", option=option)
         raise ConfigurationError(f"{redact(url)} is no URL: it begins with {scheme}://host:port", option=option)
 
 

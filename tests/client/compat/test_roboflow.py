@@ -1,5 +1,6 @@
 """Roboflow's stream with a program's own models."""
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from stream_client.compat import roboflow_models
 from stream_client.compat.roboflow import Stream
-from stream_client.errors import ConfigurationError
+from stream_client.errors import ConfigurationError, ProtocolError
 from tests.support.video import write_video
 
 Seen = list[tuple[dict[str, Any], npt.NDArray[np.uint8]]]
@@ -121,3 +123,17 @@ def test_several_clips_may_run_at_once(tmp_path: Path) -> None:
         for number in range(3)
     ]
     assert [stream.wait().ledger.delivered for stream in streams] == [20, 20, 20]
+
+
+def test_a_function_that_fails_on_the_first_frame_is_one_line(clip: Path) -> None:
+    with pytest.raises(ProtocolError, match="the model function failed on the black frame before the run: KeyError"):
+        Stream(source=str(clip), model=lambda image: os.environ["NO_SUCH_BOXES"])
+
+
+def test_a_stream_that_cannot_begin_leaves_no_server_behind(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[bool] = []
+    monkeypatch.setattr(roboflow_models.ServableModel, "warm_up", lambda self: None)
+    monkeypatch.setattr(roboflow_models.ServableModel, "close", lambda self: closed.append(True))
+    with pytest.raises(ConfigurationError, match="camera's number"):
+        Stream(source=-1, model="passThrough")
+    assert closed == [True]

@@ -41,12 +41,26 @@ def test_parquet_is_read(tmp_path: Path) -> None:
         ('{"frame": 0}', "row 1: no row of a landmarks file"),
         (json.dumps({**ROW, "pose": [[0, 0, 0]]}), "33 points"),
         ("[1]", "row 1"),
+        (json.dumps({**ROW, "time": float("nan")}), "row 1: frame, time, width and height are numbers"),
+        (json.dumps({**ROW, "frame": [1]}), "row 1: frame, time, width and height are numbers"),
+        (json.dumps({**ROW, "width": 0}), "above 0"),
+        (json.dumps({**ROW, "pose": "x" * 33}), "a pose has 33 points"),
+        (json.dumps({**ROW, "pose": [{"x": 0}] * 33}), "a pose has points of three numbers"),
+        (json.dumps({**ROW, "pose": [[0.1, "b", 0.1]] * 33}), "a pose has points of three numbers"),
+        (json.dumps({**ROW, "left_hand": [[0, 0, 0]]}), "a left_hand has 21 points"),
     ],
 )
 def test_other_files_are_refused_with_their_line(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "l.jsonl").write_text(text)
     with pytest.raises(ConfigurationError, match=message):
         read_recording(tmp_path / "l.jsonl")
+
+
+@pytest.mark.parametrize("row", [[1], {"frame": [1]}, {"frame": 0, "label": {"name": "up"}}])
+def test_labels_that_are_none_are_refused_with_their_row(tmp_path: Path, row: object) -> None:
+    landmarks, labels = write(tmp_path / "l.jsonl", ROW), write(tmp_path / "labels.jsonl", row)
+    with pytest.raises(ConfigurationError, match=r"labels\.jsonl, row 1: no row of a labels file"):
+        read_recording(landmarks, labels)
 
 
 def test_a_file_that_is_no_parquet_is_one_line(tmp_path: Path) -> None:

@@ -157,3 +157,8 @@ def test_servers_are_told_apart_by_scheme_host_and_port() -> None:
 def test_addresses_that_look_alike_without_their_secrets_are_numbered() -> None:
     shown = [redact(url) for url in ("whip://host/a/whip", "rtsp://host/x", "whip://host/b/whip")]
     assert numbered(shown) == ["whip://host/***", "rtsp://host/x", "whip://host/*** (2)"]
+
+
+def test_text_without_a_scheme_is_told_how_urls_begin() -> None:
+    with pytest.raises(ConfigurationError, match=r"pexels\.local is no URL: it begins with http:// or the like"):
+        check_url("pexels.local")
