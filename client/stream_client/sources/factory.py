@@ -1,5 +1,6 @@
 """From what a user types to a source."""
 
+import logging
 import os
 from collections.abc import Callable, Iterable
 
@@ -13,7 +14,10 @@ from stream_client.sources.options import SourceOptions
 from stream_client.test_source.pattern import TestPatternSource, is_test_pattern, pattern_options
 from stream_client.util.hardware import acceleration
 from stream_client.util.media import ImageOptions
+from stream_client.util.redact import redact
 from stream_client.util.urls import check_slashes
+
+logger = logging.getLogger(__name__)
 
 SourceName = str | int | os.PathLike[str]
 """What :func:`.open_source` takes: a camera's number or name, a URL, ``testsrc``, or a file's path."""
@@ -38,8 +42,11 @@ def open_source(
         raise ConfigurationError("no source named", option="source")
     if not is_camera(spec) and (options.camera_width or options.camera_height or options.camera_fps):
         raise ConfigurationError("camera_width, camera_height and camera_fps are for cameras only", option="source")
-    if (options.realtime or options.loop) and (is_camera(spec) or is_network(spec) or is_test_pattern(spec)):
-        raise ConfigurationError("realtime and loop are for files only", option="source")
+    if is_camera(spec) or is_network(spec) or is_test_pattern(spec):
+        if options.loop:
+            raise ConfigurationError("loop is for files only", option="source")
+        if options.realtime:
+            logger.warning("%s has a pace of its own already: realtime is for files", redact(spec))
     if is_test_pattern(spec):
         return TestPatternSource(pattern_options(spec))
     if is_camera(spec):

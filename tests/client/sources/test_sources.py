@@ -25,6 +25,7 @@ from stream_client.sources.ffmpeg_feed import FfmpegFeed
 from stream_client.sources.file import FileSource
 from stream_client.sources.live import LiveSource
 from stream_client.sources.network import network_source
+from stream_client.sources.options import SourceOptions
 from stream_client.util.redact import redact
 from tests.support.video import picture, write_video
 
@@ -223,3 +224,8 @@ def test_a_file_may_be_called_like_a_protocol(tmp_path: Path) -> None:
     source = FileSource(write_video(tmp_path / "http:a.mp4", frames=2))
     assert source.open().frame_count == 2
     source.close()
+
+
+def test_a_live_source_that_is_to_be_paced_is_live_already(caplog: pytest.LogCaptureFixture) -> None:
+    assert open_source("testsrc", SourceOptions(realtime=True)).open().live
+    assert "testsrc has a pace of its own already: realtime is for files" in caplog.messages
