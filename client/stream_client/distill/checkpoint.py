@@ -1,7 +1,9 @@
 """Checkpoints: what a training needs to go on later. There is no picture in them."""
 
+import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,25 @@ class Checkpoint:
     points: tuple[Point, ...]
 
 
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Keep other trainings out of a model directory: they would write the same checkpoint.
+
+    Leaves no file. Raises :class:`.ConfigurationError` where one works there.
+    """
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigurationError(
+                f"another training writes into {folder}: name another folder", option="out"
+            ) from error
+        yield
+    finally:
+        os.close(lock)
+
+
 def save(folder: Path, learner: Learner, points: Sequence[Point]) -> None:
     """Write ``checkpoint.pt``; the one before stays until it is whole. Raises :class:`.ConfigurationError`."""
     part = folder / f".{FILE}.part"
@@ -38,6 +59,8 @@ def save(folder: Path, learner: Learner, points: Sequence[Point]) -> None:
         os.replace(part, folder / FILE)
     except (OSError, RuntimeError) as error:
         raise ConfigurationError(f"cannot write {folder / FILE}: {error}", option="out") from error
+    finally:
+        part.unlink(missing_ok=True)  # where it did not become the checkpoint, it would keep a full disk full
 
 
 def load(folder: Path) -> Checkpoint:

@@ -56,6 +56,18 @@ def distill(
     ``teacher``. Raises :class:`.StreamClientError`.
     """
     version = choose_version(options.out)
+    with checkpoint.claimed(options.out):
+        return _distilled(version, streams, teacher, options, on_point, on_sample)
+
+
+def _distilled(
+    version: int,
+    streams: Pass,
+    teacher: Teacher,
+    options: DistillOptions,
+    on_point: Callable[[Point], object],
+    on_sample: Callable[[PoseSample, bool], object],
+) -> Distilled:
     learner = Learner(
         teacher.joint_set,
         rate=options.learning_rate,

@@ -1,8 +1,10 @@
 """The network and its training, on what a teacher of white bars sees."""
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -174,6 +176,39 @@ def test_a_checkpoint_of_something_else_is_refused_in_a_line(bars: tuple[Path, P
     checkpoint.save(tmp_path, Learner(COMOTION, rate=1e-3, variation=None, seed=0), [])
     with pytest.raises(ConfigurationError, match="learns 27 joints, not 33"):
         distill(lambda: streams(bars), PuppetTeacher(), options(tmp_path, resume=True))
+
+
+def test_two_trainings_do_not_write_into_one_folder(bars: tuple[Path, Path], tmp_path: Path) -> None:
+    from stream_client.distill import checkpoint
+    from stream_client.distill.distill import distill
+
+    with (
+        checkpoint.claimed(tmp_path),
+        pytest.raises(ConfigurationError, match=r"another training writes into .* \(out\)"),
+    ):
+        distill(lambda: streams(bars), PuppetTeacher(), options(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from stream_client.distill import checkpoint
+    from stream_client.distill.joints import COMOTION
+    from stream_client.distill.learner import Learner
+
+    def full(content: object, file: IO[bytes]) -> None:
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "checkpoint.pt").write_bytes(b"before")
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(ConfigurationError, match="No space left on device"):
+        checkpoint.save(tmp_path, Learner(COMOTION, rate=1e-3, variation=None, seed=0), [])
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+    assert (tmp_path / "checkpoint.pt").read_bytes() == b"before"
 
 
 def test_a_training_ends_where_it_gets_no_better(bars: tuple[Path, Path], tmp_path: Path) -> None:

@@ -23,8 +23,7 @@ class _Window:
     """The newest ``frame_window`` frames with a person. One without a person, or a gap in time, begins it anew."""
 
     def __init__(self, frame_window: int, frame_rate: float) -> None:
-        if frame_window < 1:
-            raise ConfigurationError(f"frame_window is 1 or more frames, not {frame_window}")
+        _check_frame_window(frame_window)
         if frame_rate <= 0:
             raise ConfigurationError(f"frame_rate is above 0 frames a second, not {frame_rate:g}")
         self.frames: deque[dict[str, Any]] = deque(maxlen=frame_window)
@@ -185,8 +184,9 @@ class MLFlowClient(_Client):
         *,
         frame_rate: float = FRAME_RATE,
     ) -> None:
-        if not 0 <= frame_overlap < frame_window:
-            raise ConfigurationError(f"frame_overlap is from 0 to {frame_window - 1} frames, not {frame_overlap}")
+        _check_frame_window(frame_window)
+        if not isinstance(frame_overlap, int) or not 0 <= frame_overlap < frame_window:
+            raise ConfigurationError(f"frame_overlap is from 0 to {frame_window - 1} frames, not {frame_overlap!r}")
         super().__init__(
             frame_window=frame_window,
             frame_rate=frame_rate,
@@ -197,6 +197,8 @@ class MLFlowClient(_Client):
         self.frame_overlap = frame_overlap
         self.model = trained_model
         self.predict_fn = predict_fn
+        if not isinstance(input_example, Mapping | None):
+            raise ConfigurationError(f"input_example is {{'columns': […]}}, not {type(input_example).__name__}")
         self.input_example = dict(input_example or {"columns": []})
         self._columns = _names(self.input_example.get("columns"))
         known = getattr(data_transformer, "columns", None)
@@ -207,6 +209,11 @@ class MLFlowClient(_Client):
         if self.predict_fn is None:
             raise ConfigurationError("an MLFlowClient that classifies needs predict_fn=…")
         return as_classification(self.predict_fn(self._transformed(self._columns)))
+
+
+def _check_frame_window(frames: object) -> None:
+    if not isinstance(frames, int) or frames < 1:
+        raise ConfigurationError(f"frame_window is 1 or more frames, not {frames!r}")
 
 
 def _names(columns: object) -> list[str]:

@@ -38,7 +38,13 @@ class MediaPipeClient:
         """
         if self.dummy_client:
             raise ConfigurationError("a MediaPipeClient with dummy_client=True takes no frames: leave dummy_client out")
-        if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        if (
+            not isinstance(image, np.ndarray)
+            or image.dtype != np.uint8
+            or image.ndim != 3
+            or image.shape[2] != 3
+            or not image.size
+        ):
             what = f"{image.dtype} {list(image.shape)}" if isinstance(image, np.ndarray) else type(image).__name__
             raise ConfigurationError(f"an image is BGR uint8 [height, width, 3], as cv2.imread gives it, not {what}")
         landmarks = self._finder.find(image[:, :, ::-1])

@@ -60,6 +60,8 @@ class SequenceTransformer:
         ``data`` is a sequence as StreamPoseML's serialiser writes it: ``frames``, each with ``joint_positions``. Raises
         :class:`.ConfigurationError` for columns that do not exist, with the nearest that do.
         """
+        if not isinstance(data, Mapping) or not isinstance(data.get("frames"), Sequence):
+            raise ConfigurationError("a sequence is a dictionary with a list of 'frames', each with joint_positions")
         frames = [(frame, pose) for frame in data["frames"] if (pose := read_pose(frame)) is not None]
         if not frames:
             raise ConfigurationError("the sequence has no frame with a person")

@@ -129,7 +129,9 @@ def test_a_dummy_client_takes_no_frames() -> None:
         StreamPoseClient(2).run_frame_pipeline(np.zeros((48, 64, 3), np.uint8))
 
 
-@pytest.mark.parametrize("image", [None, np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)])
+@pytest.mark.parametrize(
+    "image", [np.zeros((0, 4, 3), np.uint8), None, np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)]
+)
 def test_what_is_no_image_is_refused(image: Any) -> None:
     client = StreamPoseClient(2, MediaPipeClient(), model(), SequenceTransformer())
     with pytest.raises(ConfigurationError, match=r"cv2\.imread"):
@@ -161,8 +163,27 @@ def test_anything_else_is_no_classification(answer: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"frame_window": 0}, {"frame_window": 3, "frame_overlap": 3}, {"frame_rate": 0, "frame_window": 9}]
+    "settings",
+    [
+        {"frame_window": 0},
+        {"frame_window": "9"},
+        {"frame_window": 3, "frame_overlap": 3},
+        {"frame_window": 3, "frame_overlap": 0.5},
+        {"frame_rate": 0, "frame_window": 9},
+    ],
 )
 def test_impossible_windows_are_refused(settings: Any) -> None:
     with pytest.raises(ConfigurationError, match="frame_"):
         MLFlowClient(predict_fn=lambda row: [1], **settings)
+
+
+def test_an_input_example_that_is_no_dictionary_is_refused() -> None:
+    example: Any = ["angle_left_elbow"]
+    with pytest.raises(ConfigurationError, match=r"input_example is \{'columns'.*, not list"):
+        MLFlowClient(predict_fn=lambda row: [1], input_example=example)
+
+
+@pytest.mark.parametrize("data", [{}, [], {"frames": 3}])
+def test_what_is_no_sequence_is_refused(data: Any) -> None:
+    with pytest.raises(ConfigurationError, match="a sequence is a dictionary with a list of 'frames'"):
+        SequenceTransformer().transform(data)
