@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import dropwhile
+from statistics import fmean
 
 DIVISORS = (1, 2, 3, 4)
 """What the sides of frames are divided by: whole numbers, since that is the fastest way to shrink."""
@@ -52,18 +53,22 @@ class _Knob:
     def may_shrink(self, now: float) -> bool:
         return self.step + 1 < len(self._steps) and now >= self._blocked_until
 
-    def shrink(self, now: float) -> None:
+    def shrink(self, now: float, least: float) -> None:
+        """One step, or as many as it takes to the value ``least``."""
         if now - self._changed_at >= max(Budget.LASTS, 4 * self.wait):
             self.wait = Budget.GROW_AFTER
         elif self._grew:
             self._double_wait()
-        self._set(self.step + 1, now, grew=False)
+        step = self.step + 1
+        while step + 1 < len(self._steps) and self._steps[step] < least:
+            step += 1
+        self._set(step, now, grew=False)
 
     def gained(self, gain: float) -> None:
         self._gains[self.step] = gain
 
-    def take_back(self, now: float) -> None:
-        self._set(self.step - 1, now, grew=False)
+    def take_back(self, now: float, step: int) -> None:
+        self._set(step, now, grew=False)
         self._blocked_until = now + self.wait
         self._double_wait()
 
@@ -105,8 +110,9 @@ class Budget:
         self._size = _Knob(divisors, 2)
         self._rate = _Knob(PARTS, 1)
         self._recent: deque[float] = deque(maxlen=self.RECENT)
+        self._frames: deque[int] = deque(maxlen=self.RECENT)
         self._changed_at = -math.inf
-        self._tried: tuple[_Knob, float] | None = None  # the last step down, and what was usual before it
+        self._tried: tuple[_Knob, float, int] | None = None  # what went down, what was usual before it, from which step
 
     @property
     def asked(self) -> Asked:
@@ -118,18 +124,19 @@ class Budget:
         """Seconds that 9 in 10 of the recent results took at most; ``nan`` without any."""
         return _usual(self._recent)
 
-    def result(self, latency: float, now: float) -> None:
-        """A result came ``latency`` seconds after its frame's capture."""
+    def result(self, latency: float, now: float, frames: int = 1) -> None:
+        """A result came ``latency`` seconds after its frame's capture, ``frames`` of the source after the last one."""
         if now - latency < self._changed_at:
             return  # its frame was under way before the last change
         self._recent.append(latency)
+        self._frames.append(frames)
         late = sum(each > self.seconds for each in self._recent)
         if latency > self.seconds and late >= self.OVER and late > 0.1 * len(self._recent):
             self._less(now)
         elif len(self._recent) >= self.FEWEST:
             self._more(now)
         if self._tried is not None and len(self._recent) == self.RECENT:
-            knob, before = self._tried
+            knob, before, _ = self._tried
             knob.gained(before / _usual(self._newest))
             self._tried = None
 
@@ -141,22 +148,24 @@ class Budget:
         recent = list(dropwhile(lambda each: each <= self.seconds, self._recent))  # since it is too late
         usual = _usual(recent)
         if self._tried is not None:
-            knob, before = self._tried
+            knob, before, step = self._tried
             gain = before / usual
             if gain < self.GAIN and len(self._recent) < self.FEWEST:
                 return  # a queue from before the step may still be there
             knob.gained(gain)
             self._tried = None
             if gain < self.GAIN:
-                knob.take_back(now)
+                knob.take_back(now, step)
                 self._change(now)
                 return
         waiting = min(recent) <= 0.9 * self.seconds
         for knob in (self._rate, self._size) if waiting else (self._size, self._rate):
             if knob.may_shrink(now):
-                knob.shrink(now)
+                # Frames wait for one another until they are sent more rarely than results come.
+                step, least = knob.step, 1.1 * fmean(self._frames) if knob is self._rate else 0.0
+                knob.shrink(now, least)
                 self._change(now)
-                self._tried = knob, usual
+                self._tried = knob, usual, step
                 return
 
     def _more(self, now: float) -> None:
@@ -172,6 +181,7 @@ class Budget:
 
     def _change(self, now: float) -> None:
         self._recent.clear()
+        self._frames.clear()
         self._changed_at = now
 
 

@@ -32,7 +32,7 @@ class LatencyBudget(Observer):
         self._asked = self._said = Asked()
         self._changed_at = 0.0
         self._changes = 0
-        self._taken = 0
+        self._taken = self._taken_before = 0
 
     def begin(self, info: StreamInfo, *, free_size: bool, reuses: bool = False) -> None:
         """The source is open; ``free_size``: the server takes frames of any size. ``reuses``: frames that are
@@ -63,7 +63,8 @@ class LatencyBudget(Observer):
         """Learn from a result."""
         now = self._clock()
         with self._lock:
-            self._budget.result(stamps.delivered - stamps.captured, now)
+            frames, self._taken_before = self._taken - self._taken_before, self._taken
+            self._budget.result(stamps.delivered - stamps.captured, now, frames)
             if self._budget.asked != self._asked:
                 self._asked, self._changed_at = self._budget.asked, now
                 self._changes += 1

@@ -28,6 +28,7 @@ class Simulated:
     _now: int = 0
     _free: float = 0.0
     _waiting: float | None = None
+    _before: int = 0
 
     def run(self, until: float) -> None:
         while (captured := self._now / self.rate) < until:
@@ -45,7 +46,8 @@ class Simulated:
         self._waiting = None
         self._free = begin + self.service(begin, self.budget.asked.divisor**-2)
         before = self.budget.asked
-        self.budget.result(self._free - captured, self._free)
+        self.budget.result(self._free - captured, self._free, self._now - self._before)
+        self._before = self._now
         self.late.append((self._free, self._free - captured > self.budget.seconds))
         asked = self.budget.asked
         assert asked.divisor in DIVISORS
@@ -119,6 +121,13 @@ def test_frames_that_wait_for_one_another_become_fewer_not_smaller() -> None:
     run = Simulated(Budget(BUDGET), 100, steady(0.018, 0.0))
     run.run(60)
     assert [asked for _, asked in run.changes] == [Asked(parts=2)]
+    assert run.share_late(1) == 0
+
+
+def test_frames_become_as_few_as_the_server_answers_in_one_step() -> None:
+    run = Simulated(Budget(BUDGET), 200, steady(0.0215, 0.0))
+    run.run(30)
+    assert [asked for _, asked in run.changes] == [Asked(parts=6)]
     assert run.share_late(1) == 0
 
 
