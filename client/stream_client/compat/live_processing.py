@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kserve_wire.pictures.jpeg import decode_image
+from stream_client.compat.images import to_rgb
 from stream_client.errors import ConfigurationError
 from stream_client.landmark_finder import LandmarkFinder
 from stream_client.transport.addresses import EMBEDDED
@@ -39,8 +40,8 @@ class FrameBuffer:
     """
 
     def __init__(self, max_size: int) -> None:
-        if max_size < 1:
-            raise ConfigurationError(f"max_size is 1 or more frames, not {max_size}")
+        if not isinstance(max_size, int) or max_size < 1:
+            raise ConfigurationError(f"max_size is 1 or more frames, not {max_size!r}")
         self._max_size = max_size
         self._frames: OrderedDict[int, Frame] = OrderedDict()
         self._latest_idx = -1
@@ -104,8 +105,11 @@ class HolisticProcessor:
         self.close()
 
     def process(self, frame: Frame, timestamp_ms: int = -1) -> npt.NDArray[np.float32]:
-        """float32 [75, 3] in pixels: 33 of the pose, 21 of the left hand, 21 of the right; NaN where not seen."""
-        landmarks = self._finder.find(frame[:, :, ::-1], None if timestamp_ms < 0 else timestamp_ms * 1000)
+        """float32 [75, 3] in pixels: 33 of the pose, 21 of the left hand, 21 of the right; NaN where not seen.
+
+        Raises :class:`.StreamClientError` for what is no image, and where the server fails.
+        """
+        landmarks = self._finder.find(to_rgb(frame), None if timestamp_ms < 0 else timestamp_ms * 1000)
         if landmarks is None:
             return np.full((75, 3), np.nan, np.float32)
         return landmarks.pixels().astype(np.float32)
@@ -121,7 +125,9 @@ async def producer_handler(websocket: WebSocket, buffer: FrameBuffer) -> None:
     skipped = 0
     while True:
         try:
-            data = await websocket.receive_bytes()
+            data = await websocket.receive_bytes() or b""  # None: a text message, with some servers
+        except KeyError:  # a text message, with the others
+            data = b""
         except Exception as error:  # noqa: BLE001 - each library has its own for a closed socket
             logger.info("the websocket ended: %s: %s; messages skipped: %d", type(error).__name__, error, skipped)
             return

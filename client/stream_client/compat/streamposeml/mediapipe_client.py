@@ -5,6 +5,7 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
+from stream_client.compat.images import to_rgb
 from stream_client.compat.streamposeml.keypoints import Pose
 from stream_client.errors import ConfigurationError
 from stream_client.landmark_finder import LandmarkFinder
@@ -38,16 +39,7 @@ class MediaPipeClient:
         """
         if self.dummy_client:
             raise ConfigurationError("a MediaPipeClient with dummy_client=True takes no frames: leave dummy_client out")
-        if (
-            not isinstance(image, np.ndarray)
-            or image.dtype != np.uint8
-            or image.ndim != 3
-            or image.shape[2] != 3
-            or not image.size
-        ):
-            what = f"{image.dtype} {list(image.shape)}" if isinstance(image, np.ndarray) else type(image).__name__
-            raise ConfigurationError(f"an image is BGR uint8 [height, width, 3], as cv2.imread gives it, not {what}")
-        landmarks = self._finder.find(image[:, :, ::-1])
+        landmarks = self._finder.find(to_rgb(image))
         return None if landmarks is None else Pose(landmarks.pose[:, :3].astype(np.float64), landmarks.size)
 
     def close(self) -> None:
