@@ -93,18 +93,24 @@ def run(arguments: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
             figures[str(video)] = statistics.to_json()
             print(f"{video}: {statistics.whole.frames} frames")
             print(_table(statistics))
+            _write(flags.json, figures, failed)  # an interruption later loses nothing
     for line in failed:
         print(f"failed: {line}", file=sys.stderr)
     if not figures:
         raise StreamClientError("no video could be analyzed")
-    if flags.json is not None:
-        try:
-            flags.json.write_text(json.dumps({"videos": figures, "failed": failed}, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise ConfigurationError(f"cannot write {flags.json}: {error.strerror}", option="json") from error
+    _write(flags.json, figures, failed)
     if failed:
         raise StreamClientError(f"{len(failed)} of {len(flags.video)} videos could not be analyzed")
     return figures
+
+
+def _write(file: Path | None, figures: Mapping[str, Mapping[str, Any]], failed: Sequence[str]) -> None:
+    if file is None:
+        return
+    try:
+        file.write_text(json.dumps({"videos": figures, "failed": failed}, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {file}: {error.strerror}", option="json") from error
 
 
 def _check_names(videos: Sequence[Path]) -> None:
@@ -150,7 +156,7 @@ def _analyze(
         postprocess=partial(_labelled, colors=colors),
         on_result=statistics.add,
     )
-    with Progress() as progress:
+    with Progress() as progress, client:
         client.on_start(progress.start)
         client.on_result(progress.result)
         summary = client.run()

@@ -95,7 +95,11 @@ def run(arguments: Sequence[str]) -> "Distilled | None":
         if flags.dry_run:
             _print_samples(streams, teacher, options)
             return None
-        return _train(streams, teacher, options, flags)
+        try:
+            return _train(streams, teacher, options, flags)
+        except KeyboardInterrupt:
+            print("interrupted: --resume goes on from the last evaluation", file=sys.stderr)
+            raise
 
 
 def _streams(flags: argparse.Namespace) -> Pass:
@@ -199,5 +203,4 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return status_of(run, arguments)
     except KeyboardInterrupt:
-        print("interrupted: --resume goes on from the last evaluation", file=sys.stderr)
         end_now(128 + signal.SIGINT)  # everything is closed; Python would take seconds to free PyTorch
