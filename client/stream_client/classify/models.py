@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kserve_wire.openvino_core import new_core
 from stream_client.classify.decision import Thresholds
 from stream_client.classify.features import FeatureSchema
 from stream_client.classify.raw_pose import POSE_INPUT, RawPose
@@ -208,13 +209,13 @@ _PROPERTIES = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY",
 
 def _onnx(path: Path, digest: str) -> Predict:
     try:
-        from kserve_wire.openvino_core import new_core
+        core = new_core()
     except ImportError as error:
         raise ConfigurationError(
             f"ONNX models run on OpenVINO, which is not installed: {install_command('embedded')}"
         ) from error
     try:
-        compiled = new_core().compile_model(str(path), "CPU", _PROPERTIES)
+        compiled = core.compile_model(str(path), "CPU", _PROPERTIES)
     except RuntimeError as error:
         line = next((text for text in reversed(str(error).splitlines()) if text.strip()), "")
         raise ConfigurationError(f"cannot read the model {path}: {line}") from error

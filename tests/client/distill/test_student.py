@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
+import openvino  # noqa: F401 - starts a thread (telemetry): before any test counts threads
 import pytest
 
-from kserve_wire.openvino_core import new_core  # OpenVINO starts a thread: before any test counts threads
+from kserve_wire.openvino_core import new_core
 from stream_client.distill.joints import MEDIAPIPE
 from stream_client.distill.options import DistillOptions
 from stream_client.distill.progress import Point
