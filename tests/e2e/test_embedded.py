@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import os
 import shutil
 import signal
@@ -17,7 +18,9 @@ import pytest
 from kserve_wire.names import method_path
 from stream_client import Result, StreamClient, TransportOptions
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
-from stream_client.errors import ServerStartError
+from stream_client.errors import ConnectError, ServerStartError
+from stream_client.pipeline.embedded_transport import EmbeddedTransport
+from stream_client.transport.base import Listener, Request
 from tests.conftest import ROOT, shared
 from tests.support.client import run_client, run_here
 from tests.support.graph_server import ECHO
@@ -47,6 +50,42 @@ def runs(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+class _Dying:
+    """A transport that is opened while its server is about to end: it finds nobody, and the server ends meanwhile."""
+
+    upload_rate = None
+
+    def __init__(self, server: EmbeddedServer) -> None:
+        self.server, self.opened, self.closed = server, 0, 0
+
+    def open(self, listener: Listener, *, within: float = math.inf, request_timeout: float | None = None) -> None:
+        self.opened += 1
+        if self.opened == 1:
+            os.kill(self.server.pid, signal.SIGKILL)
+            wait_until(lambda: self.server.exit_status is not None)
+            raise ConnectError("nobody answers")
+
+    def encode(self, request: Request) -> bytes:
+        return b""
+
+    def send(self, timestamp: int, data: bytes) -> None: ...
+    def finish(self) -> None: ...
+    def interrupt(self) -> None: ...
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_a_server_that_ends_while_it_is_called_is_started_again_at_once() -> None:
+    with EmbeddedServer(EmbeddedOptions(arguments=ECHO)) as server:
+        server.start()
+        first = server.pid
+        transport = _Dying(server)
+        EmbeddedTransport(transport, server).open(lambda event: None)
+        assert server.pid != first
+        assert (transport.opened, transport.closed) == (2, 1)
 
 
 def test_a_video_comes_back_with_landmarks_and_labels(person: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import math
 
 from stream_client.embedded import EmbeddedServer
+from stream_client.errors import ConnectError
 from stream_client.transport.base import Listener, Request, Transport
 
 
@@ -21,7 +22,15 @@ class EmbeddedTransport:
     def open(self, listener: Listener, *, within: float = math.inf, request_timeout: float | None = None) -> None:
         """Start the server again if it has ended, and start a session."""
         self._server.revive(within)
-        self._transport.open(listener, within=within, request_timeout=request_timeout)
+        try:
+            self._transport.open(listener, within=within, request_timeout=request_timeout)
+        except ConnectError:
+            if self._server.exit_status is None:
+                raise
+            # It was ending, and was not known to: a large process takes a moment to go.
+            self._transport.close()
+            self._server.revive(within)
+            self._transport.open(listener, within=within, request_timeout=request_timeout)
 
     def encode(self, request: Request) -> bytes:
         """The request's bytes."""
