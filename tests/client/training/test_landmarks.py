@@ -117,7 +117,9 @@ def test_an_interrupt_ends_what_is_prepared(models_dir: Path, tmp_path: Path, ca
         killer.join()
         assert not any("clip_" in thread.name for thread in threading.enumerate())
     assert threads() == before
-    assert not list(cache.rglob("*.npz"))
+    for kept in cache.rglob("*.npz"):  # on a busy machine, a clip may end before it is interrupted
+        with np.load(kept) as arrays:
+            assert len(arrays["timestamps"]) == 2000
 
 
 def test_a_server_that_does_not_start_is_quoted_in_one_line(clip: Path, tmp_path: Path) -> None:
