@@ -3,7 +3,7 @@
 import re
 
 _WORD = re.compile(r"\S+")
-_TEST_PATTERN = re.compile(r"\W*testsrc:\d+x\d+@[\d.]+\W*")
+_TEST_PATTERN = re.compile(r"\W*testsrc:\d+x\d+@(?:max|[\d.]+)\W*")
 """A size and a rate, not a user and a host."""
 _HIDDEN = "***"
 _AFTER_A_URL = ".,;:!?)]}>'\""

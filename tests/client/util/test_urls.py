@@ -72,6 +72,7 @@ def test_no_password_survives_redaction(password: str) -> None:
         ("me:geheim/t@host:9000", "***@host:9000"),
         ("mail me@home at 12:30", "mail me@home at 12:30"),
         ("input testsrc:640x360@15, paced", "input testsrc:640x360@15, paced"),
+        ("testsrc:640x360@max", "testsrc:640x360@max"),
         ("testsrc:640x360@host", "***@host"),
     ],
 )
