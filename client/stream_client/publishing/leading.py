@@ -13,6 +13,9 @@ from stream_client.rtsp.h264 import CLOCK_RATE
 
 _SILENT = 1.0
 """Seconds without a frame after which a file is not waited for."""
+_STALL = 1.0
+"""Seconds that a stream may stand still before an output that follows repeats its last frame. One stall of a quick
+stream is not worth an encoder; a longer one counts for no more in the pace."""
 
 
 class Lead:
@@ -112,15 +115,15 @@ class FollowingTap:
     def encode(self, raw: RawFrame) -> list[PublishedFrame]:
         """What is new for this output, now that ``raw`` has come."""
         now = time.monotonic()
-        self._pace += 0.1 * (min(now - self._came_at, _SILENT) - self._pace)
+        self._pace += 0.1 * (min(now - self._came_at, _STALL) - self._pace)
         self._came_at = now
         return self._in_order(self._follow(raw) or self._alone().encode(raw))
 
     def repeat(self, raw: RawFrame, after: float) -> list[PublishedFrame]:
         """Encode ``raw``, the last frame, again, unless another output did in the last ``after`` seconds."""
         follows, slow = self._own is None, self._pace >= after
-        if follows and not slow and time.monotonic() - self._came_at < _SILENT:
-            return []  # one stall of a quick stream is not worth an encoder
+        if follows and not slow and time.monotonic() - self._came_at < _STALL:
+            return []
         if follows or slow:
             self._leave()
         return self._in_order(self._alone().repeat(raw, after))
