@@ -22,6 +22,7 @@ from stream_client.pipeline.pending import Settled
 from stream_client.pipeline.phases import RunPhase, SessionPhase, SessionState
 from stream_client.pipeline.steps import Lost, SendFrame
 from stream_client.replicas.replica import Replica
+from stream_client.replicas.residence import Residence
 from stream_client.transport.base import Answer, Closed, Request
 
 IMAGE = np.zeros((16, 16, 3), np.uint8)
@@ -51,6 +52,7 @@ class Camera:
         self._answers = Answers(self._joiner, window, self.ledger, self._session, resend=False)
         self._window = window
         self._replica: Replica | None = None
+        self._residence = Residence(process.pool, process.pool.ready, chance)
         self._leaving = False
         self._sent: dict[int, float] = {}
         self._index = 0
@@ -81,7 +83,7 @@ class Camera:
     def pump(self) -> None:
         """Send what may be sent."""
         while (replica := self._replica) is not None and not self._leaving:
-            if len(self._queue) and self._balancing(self._shall_leave, replica):
+            if len(self._queue) and self._balancing(self._residence.shall_leave, replica):
                 self._leaving = True
                 self._credits.withdraw()
                 self._leave_if_answered()
@@ -114,7 +116,7 @@ class Camera:
         if sent is None or replica is None or replica.address != server.address:
             return
         now = self._env.now
-        self._balancing(self._process.pool.answered, replica, now - sent)
+        self._balancing(self._residence.answered, replica, now - sent)
         self._report(self._flow(self._take, Answer(frame.timestamp, OUTPUTS, now, now, complete=True), now), now)
         self._credits.wake_others()
         self._leave_if_answered()
@@ -153,16 +155,10 @@ class Camera:
             return
         self._session.begin()
         self._replica, self._leaving = replica, False
+        self._residence.settle()
         self._credits.placed(replica.address)
         server.sessions[self] = None
         self.pump()
-
-    def _shall_leave(self, replica: Replica) -> bool:
-        pool = self._process.pool
-        if replica.state == "ready" and pool.is_even(replica):
-            return False
-        others = [other for other in pool.ready() if other is not replica]
-        return bool(others) and (replica.state != "ready" or pool.may_move(replica, others))
 
     def _leave_if_answered(self) -> None:
         if self._leaving and not self._sent and self._replica is not None:

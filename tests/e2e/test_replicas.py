@@ -27,6 +27,7 @@ from stream_client import (
 from stream_client.errors import ConfigurationError, ConnectError
 from stream_client.monitoring.prometheus.families import Metrics
 from stream_client.monitoring.statistics import Statistics
+from stream_client.replicas import residence
 from stream_client.replicas.watch import Watch
 from stream_client.transport.options import Api
 from tests.support.certificates import certificate_for
@@ -212,6 +213,38 @@ def test_streams_of_a_process_are_spread_and_spread_again(servers: Callable[...,
         ledgers = [client.wait().ledger for client in clients]
         assert sessions() == [0, 0]
     assert not any(ledger.failed for ledger in ledgers)
+
+
+def test_a_session_leaves_a_slow_replica_once_and_loses_nothing(
+    servers: Callable[..., GraphServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(residence, "SLOW_SECONDS", 0.3)
+    three = [servers("delay=150"), servers("delay=15"), servers("delay=15")]
+    going = threading.Event()
+    going.set()
+
+    def read() -> Any:
+        time.sleep(0.02)
+        return picture(0) if going.is_set() else None
+
+    transport = TransportOptions(addresses(*three), model_name="passThrough")
+    with SharedServers() as shared:
+        clients = [
+            StreamClient(read, [], transport, servers=shared, options=replace(OPTIONS, drop_policy="block"))
+            for _ in range(3)
+        ]
+        for client in clients:
+            client.start()
+        wait_until(lambda: [each.sessions for each in clients[0].replicas] in ([0, 2, 1], [0, 1, 2]))
+        slow = clients[0].replicas[0]
+        assert slow.moved == 1
+        assert slow.slow
+        going.clear()
+        ledgers = [client.wait().ledger for client in clients]
+        assert [each.moved for each in clients[0].replicas] == [1, 0, 0]
+    for ledger in ledgers:
+        assert ledger.delivered == ledger.entered
+        assert not ledger.resent
 
 
 def test_metrics_tell_the_replicas_apart(servers: Callable[..., GraphServer]) -> None:

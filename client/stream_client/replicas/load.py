@@ -8,13 +8,18 @@ others have queues.
 A replica is slow when its 95th percentile is :data:`SLOW` times that of the others, or when its last
 :data:`FAILURES` requests failed and those of others did not. It gets no more requests while others are there, but
 copies of some: a copy's answer is only timed.
+
+A replica that sessions leave since it is slow rests: no session comes for :data:`REST_SECONDS`, and for twice as long
+when they leave it again within :data:`FORGET_SECONDS`. Then one session tries it before others come.
 """
 
 import math
 import random
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from statistics import median
 
 SLOW = 3.0
@@ -29,13 +34,20 @@ FAILURES = 5
 """Failed requests in a row, after which a replica is as good as slow."""
 COPY_SECONDS = 1.0
 """Seconds between two copies to one slow replica."""
+REST_SECONDS, MOST_REST_SECONDS, FORGET_SECONDS = 10.0, 320.0, 600.0
+TRIAL_SECONDS = 5.0
+"""Seconds in which a replica that has rested takes one session only; six times as long where no time is known."""
 _WEIGHT = 0.2
 """Of the newest time in the mean."""
 
 
 @dataclass(slots=True, eq=False)
 class Load:
-    """What one replica has to do for this process. ``service``: recent seconds for a request, ``nan`` if unknown."""
+    """What one replica has to do for this process. ``service``: recent seconds for a request, ``nan`` if unknown.
+
+    ``elsewhere``: the seconds that are usual at the others, ``nan`` if unknown. ``rests``: until when, and ``rest`` for
+    how long; ``trial``: one session at most.
+    """
 
     in_flight: int = 0
     sessions: int = 0
@@ -44,6 +56,10 @@ class Load:
     failures: int = 0
     copied: float = -math.inf
     recent: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=128))
+    elsewhere: float = math.nan
+    rests: float = -math.inf
+    rest: float = 0.0
+    trial: bool = False
 
     def took(self, seconds: float, now: float) -> None:
         """A request was answered after ``seconds``."""
@@ -59,10 +75,25 @@ class Load:
         """It was away: what it did before says nothing."""
         self.recent.clear()
         self.service, self.slow, self.failures = math.nan, False, 0
+        self.rests, self.rest, self.trial = -math.inf, 0.0, False
 
     def times(self, now: float) -> list[float]:
         """The recent times in seconds, shortest first."""
-        return sorted(seconds for at, seconds in self.recent if now - at <= RECENT_SECONDS)
+        while self.recent and now - self.recent[0][0] > RECENT_SECONDS:
+            self.recent.popleft()
+        return sorted(map(itemgetter(1), self.recent))
+
+    def left_as_slow(self, now: float) -> None:
+        """A session leaves it since it is slow. Those that follow soon mean the same."""
+        if now < self.rests:
+            return
+        again = now - self.rests < FORGET_SECONDS
+        self.rest = min(2 * self.rest, MOST_REST_SECONDS) if again else REST_SECONDS
+        self.rests, self.trial = now + self.rest, True
+
+    def takes_sessions(self, now: float) -> bool:
+        """Whether a session may come while others take some, too."""
+        return not self.slow and now >= self.rests and not (self.trial and self.sessions)
 
 
 def quantile(times: Sequence[float], share: float) -> float:
@@ -71,21 +102,40 @@ def quantile(times: Sequence[float], share: float) -> float:
 
 
 def judge(loads: Sequence[Load], now: float) -> None:
-    """Find out which replicas are slow."""
-    p95 = {load: quantile(times, 0.95) for load in loads if len(times := load.times(now)) >= FEWEST}
+    """Find out which replicas are slow, and what is usual at the others."""
+    times = {load: recent for load in loads if len(recent := load.times(now)) >= FEWEST}
+    p95 = {load: quantile(recent, 0.95) for load, recent in times.items()}
+    usual, most = _of_others({load: load.service for load in times}, loads), _of_others(p95, loads)
     answering = any(load.failures < FAILURES for load in loads)
     for load in loads:
+        load.elsewhere = usual[load]
+        if load.trial:
+            well = load in times and not load.service >= RECOVERED * load.elsewhere
+            load.trial = now - load.rests < (TRIAL_SECONDS if well else 6 * TRIAL_SECONDS)
         if load.failures >= FAILURES:
             load.slow = answering
-            continue
-        own = p95.get(load)
-        others = [seconds for other, seconds in p95.items() if other is not load]
-        if own is not None and others:
-            usual = median(others)
-            bound = RECOVERED if load.slow else SLOW
-            load.slow = own >= bound * usual and own - usual >= LEAST_DIFFERENCE
-        elif not load.times(now):
+        elif load in p95 and not math.isnan(most[load]):
+            load.slow = is_long(p95[load], most[load], RECOVERED if load.slow else SLOW)
+        elif not load.recent:
             load.slow = False  # nobody knows any more
+
+
+def is_long(seconds: float, usual: float, bound: float) -> bool:
+    """Whether ``seconds`` are ``bound`` times what is ``usual``, and :data:`LEAST_DIFFERENCE` more."""
+    return seconds >= bound * usual and seconds - usual >= LEAST_DIFFERENCE
+
+
+def _of_others(values: Mapping[Load, float], loads: Sequence[Load]) -> Mapping[Load, float]:
+    """For each of ``loads`` the median of the others' values, ``nan`` of none."""
+    ordered = sorted(values.values())
+    found = {}
+    for load in loads:
+        others = ordered
+        if load in values:
+            place = bisect_left(ordered, values[load])
+            others = ordered[:place] + ordered[place + 1 :]
+        found[load] = median(others) if others else math.nan
+    return found
 
 
 def choose(loads: Sequence[Load], chance: random.Random) -> Load:
@@ -98,9 +148,9 @@ def choose(loads: Sequence[Load], chance: random.Random) -> Load:
     return min(pair, key=lambda load: (load.in_flight + 1) * (unknown if math.isnan(load.service) else load.service))
 
 
-def place(loads: Sequence[Load], chance: random.Random) -> Load:
+def place(loads: Sequence[Load], now: float, chance: random.Random) -> Load:
     """The one for the next session, of at least one: with the fewest sessions, drawn from equals."""
-    able = [load for load in loads if not load.slow] or loads
+    able = [load for load in loads if load.takes_sessions(now)] or loads
     fewest = min(load.sessions for load in able)
     return choose([load for load in able if load.sessions == fewest], chance)
 

@@ -1,18 +1,20 @@
 """A streaming session over replicas: it lives on one of them, and moves to another.
 
 It leaves before that replica is gone where it can: when the replica says that it is not ready, is no longer in the
-list, or has two sessions more than another one. Then the session there is half-closed, its open answers are awaited,
-and the next request begins a session elsewhere: nothing is lost. When a replica breaks, the session is lost as with a
-single server, and the next one begins elsewhere.
+list, or has become slow, or has two sessions more than another one. Then the session there is half-closed, its open
+answers are awaited, and the next request begins a session elsewhere: nothing is lost. When a replica breaks, the
+session is lost as with a single server, and the next one begins elsewhere.
 """
 
 import math
+import random
 import threading
 import time
 
 from stream_client.errors import ConnectError, ConnectionLostError, TransportError
 from stream_client.replicas.admission import Admission
 from stream_client.replicas.replica import Replica
+from stream_client.replicas.residence import Residence
 from stream_client.transport.base import Answer, Closed, Event, Failure, Listener, Placed, Request, Transport
 from stream_client.util.events import Unsubscribe
 
@@ -37,6 +39,7 @@ class PlacedSession:
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
         self._replicas = admission.replicas
+        self._residence = Residence(admission.replicas, admission.ready, random.Random())
         self._changed = threading.Condition()
         self._telling = threading.Lock()  # one event at a time
         self._stay: _Stay | None = None
@@ -62,7 +65,9 @@ class PlacedSession:
         """The request's bytes, for the replica where the session lives from now on."""
         stay = self._stay
         assert stay is not None
-        if stay.ended is None and self._shall_leave(stay.replica):
+        with self._changed:
+            leaves = stay.ended is None and self._residence.shall_leave(stay.replica)
+        if leaves:
             stay = self._move(stay)
         return stay.transport.encode(request)
 
@@ -128,15 +133,11 @@ class PlacedSession:
             self._replicas.left(replica)
             self._replicas.lost(replica)
             return False
+        with self._changed:
+            self._residence.settle()
         self._stay = stay
         self._tell(Placed(replica.address))
         return True
-
-    def _shall_leave(self, replica: Replica) -> bool:
-        if replica.state == "ready" and self._replicas.is_even(replica):
-            return False
-        others = [other for other in self._admission.ready() if other is not replica]
-        return bool(others) and (replica.state != "ready" or self._replicas.may_move(replica, others))
 
     def _move(self, stay: _Stay) -> _Stay:
         """Leave, and return where the session lives then. The sender, whose thread this is, has nothing else to do."""
@@ -201,7 +202,7 @@ class PlacedSession:
             sent = stay.sent.pop(answer.timestamp, None)
             if sent is None:
                 return
-            self._replicas.answered(stay.replica, answer.received - sent)
+            self._residence.answered(stay.replica, answer.received - sent)
             for earlier in [timestamp for timestamp in stay.sent if timestamp < answer.timestamp]:
                 del stay.sent[earlier]
                 self._replicas.given_up(stay.replica)

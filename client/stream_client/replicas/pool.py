@@ -36,7 +36,7 @@ class Replicas:
     """Seconds between two looks for slow replicas."""
     MOVE_SECONDS = 2.0
     """Seconds between two moves of sessions that only even out their numbers, where one is enough; where N are needed,
-    an Nth of that."""
+    an Nth of that. Where N live at a slow replica, one leaves in an Nth of that."""
 
     EVEN_SECONDS = 0.1
     """How old the number may be that :meth:`is_even` knows."""
@@ -55,11 +55,11 @@ class Replicas:
         self._make = make
         self.changed: Event[[]] = Event()
         self._chance = chance or random.Random()
-        self._clock = clock
+        self.clock = clock
         self._changed = threading.Condition()
         self._replicas: list[Replica] = []
         self._problem = ""
-        self._judged = self._evened = self._counted = -1e9
+        self._judged = self._evened = self._counted = self._next_leave = -1e9
         self._fewest = 0
         if not self.is_looked_up:
             self.set_addresses(listed(options.address))
@@ -111,7 +111,7 @@ class Replicas:
 
     def snapshot(self) -> Sequence[ReplicaSnapshot]:
         """Every replica now."""
-        now = self._clock()
+        now = self.clock()
         with self._changed:
             return tuple(replica.snapshot(now) for replica in self._replicas)
 
@@ -133,7 +133,7 @@ class Replicas:
     def found_silent(self, replica: Replica) -> None:
         """A check had no answer. A server that answers frames is only busy."""
         with self._changed:
-            busy = self._clock() - replica.heard < 2.0
+            busy = self.clock() - replica.heard < 2.0
             replica.silent = 0 if busy else replica.silent + 1
             changed = replica.silent >= self.SILENT_CHECKS and self._enter(replica, "away")
         if changed:
@@ -172,7 +172,7 @@ class Replicas:
 
     def take(self, among: Collection[Replica]) -> tuple[Replica, Replica | None]:
         """Who of ``among``, one at least, gets the next request; and who gets a copy of it, to be timed."""
-        now = self._clock()
+        now = self.clock()
         with self._changed:
             self._judge(now)
             of = {replica.load: replica for replica in among}
@@ -188,14 +188,15 @@ class Replicas:
         with self._changed:
             replica.load.in_flight += 1
 
-    def answered(self, replica: Replica, seconds: float) -> None:
-        """A request that was taken was answered after so long."""
-        now = self._clock()
+    def answered(self, replica: Replica, seconds: float) -> float:
+        """A request that was taken was answered after so long; returns what is usual at the other replicas."""
+        now = self.clock()
         with self._changed:
             replica.load.in_flight -= 1
             replica.load.took(seconds, now)
             replica.heard = now
             replica.answered += 1
+            return replica.load.elsewhere
 
     def failed(self, replica: Replica) -> None:
         """A request that was taken failed."""
@@ -204,7 +205,7 @@ class Replicas:
             replica.load.failed()
             replica.failed += 1
             if replica.load.failures == loads.FAILURES:  # it fails fast, and would take everything meanwhile
-                loads.judge([each.load for each in self._replicas], self._clock())
+                loads.judge([each.load for each in self._replicas], self.clock())
 
     def given_up(self, replica: Replica, *, moved: bool = False) -> None:
         """A request that was taken will not be answered there; another replica gets it if it ``moved``."""
@@ -214,11 +215,11 @@ class Replicas:
 
     def place(self, among: Collection[Replica]) -> Replica:
         """Where of ``among``, one at least, the next session shall live."""
-        now = self._clock()
+        now = self.clock()
         with self._changed:
             self._judge(now)
             of = {replica.load: replica for replica in among}
-            chosen = loads.place(list(of), self._chance)
+            chosen = loads.place(list(of), now, self._chance)
             chosen.sessions += 1
             return of[chosen]
 
@@ -237,21 +238,36 @@ class Replicas:
         """Whether no other has so few sessions that one shall leave ``replica``. Asked for every frame, so it takes no
         longer where there are many replicas; what it knows may be :data:`EVEN_SECONDS` old.
         """
-        now = self._clock()
+        now = self.clock()
         with self._changed:
+            self._judge(now)
             if now - self._counted >= self.EVEN_SECONDS:
                 self._counted = now
-                able = [each.load for each in self._replicas if each.state == "ready" and not each.load.slow]
+                able = [each.load for each in self._replicas if each.state == "ready" and each.load.takes_sessions(now)]
                 self._fewest = min((load.sessions for load in able), default=replica.load.sessions)
             return replica.load.sessions - self._fewest < 2
 
     def may_move(self, replica: Replica, among: Collection[Replica]) -> bool:
         """Whether one session shall leave ``replica``, since another has two less; counts as asked for."""
-        now = self._clock()
+        now = self.clock()
         with self._changed:
-            fewest = min((other.load.sessions for other in among if not other.load.slow), default=replica.load.sessions)
-            needed = (replica.load.sessions - fewest) // 2
+            able = [other.load.sessions for other in among if other.load.takes_sessions(now)]
+            needed = (replica.load.sessions - min(able, default=replica.load.sessions)) // 2
             if needed < 1 or now - self._evened < self.MOVE_SECONDS / needed:
                 return False
             self._evened = now
+            return True
+
+    def may_leave(self, replica: Replica, among: Collection[Replica]) -> bool:
+        """Whether one session shall leave ``replica``, where its frames take long; counts as asked for.
+
+        One after another, and not at once with those of other processes: as each leaves, the others may be well there.
+        """
+        now = self.clock()
+        with self._changed:
+            if now < self._next_leave or not any(other.load.takes_sessions(now) for other in among):
+                return False
+            seconds = self.MOVE_SECONDS / max(1, replica.load.sessions)
+            self._next_leave = now + seconds * self._chance.uniform(0.5, 1.5)
+            replica.load.left_as_slow(now)
             return True

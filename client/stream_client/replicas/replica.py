@@ -47,7 +47,7 @@ class Replica:
             self.answered,
             self.failed,
             self.moved,
-            load.slow,
+            load.slow or now < load.rests,
             quantile(times, 0.5) if times else None,
             quantile(times, 0.95) if times else None,
         )

@@ -13,7 +13,8 @@ class ReplicaSnapshot:
 
     ``in_flight``: requests without an answer. ``sessions``: streaming sessions that live there. ``answered``,
     ``failed``: requests so far; ``moved``: requests and sessions that went to another replica. ``slow``: its 95th
-    percentile is three times the others', or its last five requests failed. ``p50`` and ``p95`` are of the recent
+    percentile is three times the others', its last five requests failed, or it rests, since a session has left it for
+    being slow. ``p50`` and ``p95`` are of the recent
     times for a request, in seconds, ``None`` without any.
     """
 

@@ -121,12 +121,12 @@ def test_where_every_request_fails_the_replicas_are_not_to_blame() -> None:
 def test_if_all_are_slow_they_are_used() -> None:
     loads = [Load(slow=True)]
     assert choose(loads, random.Random(SEED)) is loads[0]
-    assert place(loads, random.Random(SEED)) is loads[0]
+    assert place(loads, 0.0, random.Random(SEED)) is loads[0]
 
 
 def test_sessions_go_where_the_fewest_are() -> None:
     loads = [Load() for _ in range(3)]
     chance = random.Random(SEED)
     for _ in range(7):
-        place(loads, chance).sessions += 1
+        place(loads, 0.0, chance).sessions += 1
     assert sorted(load.sessions for load in loads) == [2, 2, 3]

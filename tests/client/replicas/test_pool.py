@@ -27,6 +27,7 @@ def test_replicas_that_are_not_well_draw_no_sessions() -> None:
     first, away, slow = pool.all()
     for replica in (first, slow):
         pool.found(replica, ready=True)
-    first.load.sessions, slow.load.slow = 8, True
+    first.load.sessions = 8
+    slow.load.left_as_slow(now=0.0)
     assert away.state == "unknown"
     assert pool.is_even(first)
