@@ -78,7 +78,8 @@ def _open(key: str, user: int) -> int:
             raise refused(f"{text}: it is no regular file")
         if found.st_uid != user:
             raise refused(f"{text}: it does not belong to the user of this connection")
-        return os.open(f"/proc/self/fd/{looked_at}", os.O_RDWR | os.O_CLOEXEC)
+        # Without waiting for a lease (fcntl(2)) that the client has on it.
+        return os.open(f"/proc/self/fd/{looked_at}", os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise refused(text) from error
     finally:

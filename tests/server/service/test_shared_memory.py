@@ -1,6 +1,8 @@
 """Triton's system-shared-memory extension, on the wire of a real server."""
 
+import fcntl
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -243,6 +245,21 @@ def test_only_a_regular_file_of_the_clients_own_user_is_opened(channel: grpc.Cha
     code, text = refusal(channel, "SystemSharedMemoryRegister", name="frames", key=f"/{foreign.name}", byte_size=16)
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     assert text.startswith(f"Unable to open shared memory region: '/{foreign.name}': it ")
+
+
+def test_a_file_that_its_owner_holds_back_is_refused_at_once(channel: grpc.Channel, memory: Path) -> None:
+    """Opening it would wait for the lease, up to 45 seconds, and calls that wait take the place of health's."""
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # asks for the lease back
+    try:
+        with memory.open("r+b") as held:
+            fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+            code, text = refusal(channel, "SystemSharedMemoryRegister", name="held", key=f"/{memory.name}", byte_size=1)
+            fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    finally:
+        signal.signal(signal.SIGIO, before)
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert text == f"Unable to open shared memory region: '/{memory.name}'"
+    register(channel, memory)
 
 
 def test_one_user_has_a_limited_number_of_regions(server: GraphServer, memory: Path) -> None:
