@@ -47,7 +47,7 @@ class Joiner:
         self._expected = expected
         self._image_output = image_output
         self._image_unknown = image_output is None
-        self._request_timeout = request_timeout
+        self.request_timeout = request_timeout
         self._join_timeout = JoinTimeout(join_timeout, request_timeout)
         self._resend_timeout = resend_timeout
         self._given_up = 0
@@ -75,13 +75,19 @@ class Joiner:
         """Whether frames were given up one after another, with no answer between them."""
         return self._given_up >= self.MOST_GIVEN_UP
 
+    @property
+    def has_turn(self) -> bool:
+        """Whether the end of the next frame is known."""
+        head = next(iter(self._pending.values()), None)
+        return bool(self._ordered) or (head is not None and head.settled is not None)
+
     def __len__(self) -> int:
         """Frames sent and not yet popped: their number bounds the memory."""
         return len(self._pending) + len(self._ordered)
 
     def sent(self, frame: Frame, request: Request, stamps: Stamps, now: float) -> None:
         """A frame is on its way. Timestamps must increase."""
-        deadline = now + self._request_timeout
+        deadline = now + self.request_timeout
         self._pending[request.timestamp] = Pending(frame, request, stamps, now, deadline, self._all_outputs())
         self._in_flight += 1
 
@@ -182,16 +188,16 @@ class Joiner:
                 self._settle(pending)
             elif self._anonymous:
                 self._fail(pending, "server_error", self._anonymous.pop(0))
-            elif pending.deadline < pending.sent + self._request_timeout:
+            elif pending.deadline < pending.sent + self.request_timeout:
                 self._end(pending, "dropped", "in_graph", None)
             else:
-                error = DeadlineError(f"no answer within {self._request_timeout:g} s", option="request_timeout")
+                error = DeadlineError(f"no answer within {self.request_timeout:g} s", option="request_timeout")
                 self._fail(pending, "deadline", error)
 
     def overdue(self, now: float) -> bool:
         """Whether a frame got no answer within its whole time."""
         return not self._anonymous and any(
-            pending.sent + self._request_timeout <= pending.deadline <= now
+            pending.sent + self.request_timeout <= pending.deadline <= now
             for pending in self._unsettled()
             if not pending.answered
         )
@@ -247,7 +253,7 @@ class Joiner:
         if pending is not None:
             pending.attempts += 1
             pending.sent = now
-            pending.deadline = now + self._request_timeout
+            pending.deadline = now + self.request_timeout
 
     def fail_unanswered(self, reason: str, error: StreamClientError) -> None:
         """Give up on every unanswered frame."""

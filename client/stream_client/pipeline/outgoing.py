@@ -51,7 +51,7 @@ class Outgoing:
             return Lost(session.loss)
         if self._resends:
             return Resend(self._resends.popleft())
-        if len(self._queue) and self._may_send(dispatching):
+        if self.may_send(dispatching):
             frame = self._queue.take() if self._credits.take() else None
             if frame is not None:
                 self._converting += 1
@@ -87,5 +87,6 @@ class Outgoing:
         """Whether few enough frames are unfinished for one more."""
         return len(self._joiner) + dispatching < 2 * self._window.limit + 4
 
-    def _may_send(self, dispatching: int) -> bool:
-        return self._joiner.in_flight < self._window.limit and self.has_room(dispatching)
+    def may_send(self, dispatching: int) -> bool:
+        """Whether a frame waits in the queue, and window and memory have room for it."""
+        return len(self._queue) > 0 and self._joiner.in_flight < self._window.limit and self.has_room(dispatching)

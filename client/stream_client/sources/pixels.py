@@ -29,6 +29,7 @@ class PixelMaker:
     def __init__(self, images: ImageOptions | None = None) -> None:
         self.rgb = RgbImages(images)
         self._planes: PlaneConverter | None = None
+        self._black: Image = _BLACK
 
     def give_planes(self, wanted: PlaneFormat) -> None:
         """Give the planes of frames that are upright and of an even size, and that nothing else has to be done with."""
@@ -37,10 +38,10 @@ class PixelMaker:
     def __call__(self, fed: FeedFrame, sample_aspect_ratio: Fraction | None) -> Pixels | None:
         """The pixels; ``None``, counted and said once, for a frame that FFmpeg cannot convert."""
         if fed.encoded is not None:
-            return Pixels(_black(fed.frame))
+            return Pixels(self._blank(fed.frame))
         planes = self._taken(fed.frame, sample_aspect_ratio)
         if planes is not None:
-            return Pixels(_black(fed.frame), planes)
+            return Pixels(self._blank(fed.frame), planes)
         image = self.rgb(fed.frame, sample_aspect_ratio)
         return None if image is None else Pixels(image)
 
@@ -52,6 +53,8 @@ class PixelMaker:
         except (OSError, av.error.FFmpegError, ValueError, MemoryError):
             return None  # the conversion to RGB says why
 
-
-def _black(frame: av.VideoFrame) -> Image:
-    return np.broadcast_to(_BLACK, (frame.height, frame.width, 3))
+    def _blank(self, frame: av.VideoFrame) -> Image:
+        """A black image of that size, the same one as long as the size stays."""
+        if self._black.shape[:2] != (frame.height, frame.width):
+            self._black = np.broadcast_to(_BLACK, (frame.height, frame.width, 3))
+        return self._black
