@@ -15,14 +15,13 @@ from stream_client.cli.status import status_of
 from stream_client.embedded import EmbeddedOptions
 from stream_client.errors import ConfigurationError, SourceError
 from stream_client.options import ClassifierOptions
-from stream_client.training.annotations import read_annotation_file
-from stream_client.training.clips import FindLandmarks, LabelledClip, chosen
+from stream_client.training.clips import FindLandmarks, LabelledClip
+from stream_client.training.consensus import agreed, disagreement_note
 from stream_client.training.evaluate import Evaluation, agreement, compare, timeline, timeline_plot
 from stream_client.training.judged import evaluation_html, write_evaluation
 from stream_client.training.landmarks import GraphServerLandmarks
 from stream_client.training.load import with_recordings
-from stream_client.training.material.beside import spans_in_seconds
-from stream_client.training.material.search import SearchOptions, search
+from stream_client.training.material import SearchOptions, labeled_by, search
 from stream_client.util.settings import read
 from stream_client.util.wording import counted
 
@@ -38,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("video", nargs="+", help="videos with annotations beside them, or what `train --data` takes")
     parser.add_argument("--annotations", type=Path, help="the annotation file, for a single video")
     parser.add_argument("--tier", help="the tier of an ELAN file")
+    parser.add_argument("--annotator", help="only the labels of this annotator (default: what all of them agree on)")
     parser.add_argument("--timeline", type=Path, help="the plot to write, for a single video (PNG)")
     parser.add_argument(
         "--agree_with",
@@ -105,15 +105,22 @@ def _clips(
     options: argparse.Namespace, model: TrainedModel, scratch: Path
 ) -> tuple[Sequence[LabelledClip], Sequence[str]]:
     """The clips with a label of the model, and notes about what was skipped."""
+    search_options = SearchOptions(scratch, options.tier, options.annotator)
     if options.annotations:
-        found = read_annotation_file(options.annotations, options.tier) or []
-        spans = tuple(span for one in found for span in spans_in_seconds(Path(options.video[0]), one))
-        clips, notes = [LabelledClip(Path(options.video[0]), spans, whole=False)], []
+        material = labeled_by(options.annotations, Path(options.video[0]), search_options)
     else:
-        material = search(options.video, SearchOptions(scratch, options.tier))
-        clips, notes = material.clips, material.notes
-    chosen_spans = [(clip, chosen(clip.spans, model.labels, clip.path)) for clip in clips]
-    kept = [replace(clip, spans=spans) for clip, spans in chosen_spans if spans]
+        material = search(options.video, search_options)
+    notes = list(material.notes)
+    kept = []
+    disputes = []
+    for clip, one in zip(material.clips, agreed(material.clips, model.labels), strict=True):
+        if one.spans:
+            kept.append(replace(clip, spans=one.spans, unclear=(*clip.unclear, *one.disputed)))
+        if one.disputed:
+            end = max((span.end for span in clip.spans if span.end != float("inf")), default=0.0)
+            disputes.append((clip.path, one, end))
+    if disputes:
+        notes.append(disagreement_note(disputes))
     if not kept:
         names = " ".join(options.video)
         raise ConfigurationError(f"{names}: no annotation has one of the model's labels: {', '.join(model.labels)}")
@@ -128,7 +135,7 @@ def _evaluate(
     options: argparse.Namespace,
 ) -> Evaluation:
     points = timeline(model, find(clip.path, 1), decision)
-    result = compare(points, clip.spans)
+    result = compare(points, clip.spans, clip.unclear)
     print(
         f"{clip.path}: accuracy {result.accuracy:.1%}, "
         f"{result.found} of {counted(len(clip.spans), 'span')} found, "

@@ -72,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="learn from the samples as they are, not also mirrored, turned, jittered, faster and slower",
     )
     parser.add_argument("--tier", help="the tier of an ELAN file")
+    parser.add_argument("--annotator", help="only the labels of this annotator (default: what all of them agree on)")
     parser.add_argument(
         "--window_ms",
         type=float,
@@ -88,7 +89,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="what tells a person or session in FOLDER/FILE of a clip, or in a pose's name: never split by the folds",
     )
     parser.add_argument(
-        "--strict", action="store_true", help="end with the first file that cannot be used, instead of skipping it"
+        "--strict",
+        action="store_true",
+        help="end with the first file or label that cannot be used, instead of skipping it",
     )
     parser.add_argument(
         "--no_pictures", action="store_true", help="no frames in the report: mistakes are shown as skeletons alone"
@@ -120,6 +123,7 @@ def run(arguments: Sequence[str]) -> Training:
             clip_options,
             names=names,
             tier=options.tier,
+            annotator=options.annotator,
             find=server,
             scratch=Path(scratch),
         )

@@ -2,14 +2,11 @@
 
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-
-from stream_client.errors import ConfigurationError
 
 Array = npt.NDArray[np.float64]
 
@@ -41,11 +38,13 @@ are needed besides, and whether a clip that cannot be read raises."""
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A label from ``start`` to ``end``, in seconds."""
+    """A label from ``start`` to ``end``, in seconds. ``annotator`` gave it, in the line ``place`` of a file."""
 
     start: float
     end: float
     label: str
+    annotator: str = ""
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +57,10 @@ class LabelledClip:
     """Whether the whole clip has one label. If not, its time without a label can be learned as background."""
     group: str = ""
     """The person or session, if the data name it."""
+    unclear: tuple[Span, ...] = ()
+    """Times that are not to be learned from, neither as a label nor as background."""
 
 
 def one_line(label: str) -> str:
     """The label on one line, as ``labels.txt`` needs it, and its letters composed: macOS's folders divide umlauts."""
     return unicodedata.normalize("NFC", " ".join(label.split()))
-
-
-def chosen(spans: Sequence[Span], labels: Sequence[str] | None, where: Path) -> tuple[Span, ...]:
-    """The spans with one of ``labels``, or all spans. Raises if spans with different labels overlap."""
-    kept = sorted((s for s in spans if labels is None or s.label in labels), key=lambda s: s.start)
-    for first, second in pairwise(kept):
-        if second.start < first.end and second.label != first.label:
-            names = ", ".join(sorted({span.label for span in spans}))
-            raise ConfigurationError(
-                f"{where}: {first.label!r} and {second.label!r} overlap at {second.start:g} s: "
-                f"choose labels that exclude each other out of {names}",
-                option="labels",
-            )
-    return tuple(kept)

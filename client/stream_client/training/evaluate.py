@@ -74,8 +74,8 @@ def timeline(model: TrainedModel, track: Track, decision: DecisionOptions | None
     return points
 
 
-def compare(points: Sequence[TimelinePoint], spans: Sequence[Span]) -> Evaluation:
-    """Compare a timeline with annotated spans."""
+def compare(points: Sequence[TimelinePoint], spans: Sequence[Span], unclear: Sequence[Span] = ()) -> Evaluation:
+    """Compare a timeline with annotated spans. In ``unclear`` times nothing is judged."""
     right = total = false_changes = 0
     before = UNKNOWN
     for point in points:
@@ -84,7 +84,8 @@ def compare(points: Sequence[TimelinePoint], spans: Sequence[Span]) -> Evaluatio
         if truth:
             total += 1
             right += point.label in truth
-        false_changes += point.label not in {before, UNKNOWN, *recent}
+        judged = not any(span.start <= point.time <= span.end + _GRACE for span in unclear)
+        false_changes += judged and point.label not in {before, UNKNOWN, *recent}
         before = point.label
     delays = tuple(
         next((p.time - span.start for p in points if span.start <= p.time <= span.end and p.label == span.label), None)

@@ -9,8 +9,8 @@ from stream_client.errors import ConfigurationError
 from stream_client.training.clips import FindLandmarks, LabelledClip, Track
 from stream_client.training.dataset import Dataset
 from stream_client.training.landmarks import LEARNT_RATE, GraphServerLandmarks
+from stream_client.training.material import SearchOptions, search
 from stream_client.training.material.recordings import read_track
-from stream_client.training.material.search import SearchOptions, search
 from stream_client.training.tables import read_table
 from stream_client.training.windows import ClipOptions, clips_dataset
 from stream_client.util.file_kinds import is_photo, is_recording
@@ -23,15 +23,17 @@ def load_dataset(
     *,
     names: Mapping[str, str] | None = None,
     tier: str | None = None,
+    annotator: str | None = None,
     models_dir: Path | None = None,
     find: FindLandmarks | None = None,
     scratch: Path | None = None,
 ) -> Dataset:
     """The samples of ``data``: paths, globs and URLs of what :func:`.search` finds.
 
-    ``names`` renames classes. ``tier`` chooses a tier of ELAN. ``models_dir`` is the graph server's model repository.
-    ``find`` replaces the graph server. ``scratch`` is a folder for downloads and unpacked archives, by default one that
-    is deleted at the end. Raises :class:`~stream_client.errors.StreamClientError`.
+    ``names`` renames classes. ``tier`` chooses a tier of ELAN, ``annotator`` one of several annotators. ``models_dir``
+    is the graph server's model repository. ``find`` replaces the graph server. ``scratch`` is a folder for downloads
+    and unpacked archives, by default one that is deleted at the end. Raises
+    :class:`~stream_client.errors.StreamClientError`.
     """
     options = options or ClipOptions()
     given = [str(data)] if isinstance(data, str | Path) else [str(item) for item in data]
@@ -39,7 +41,7 @@ def load_dataset(
         tempfile.TemporaryDirectory(prefix="ovms-stream-client-") as own,
         landmarks_for(options, models_dir) as server,
     ):
-        material = search(given, SearchOptions(scratch or Path(own), tier, options.strict))
+        material = search(given, SearchOptions(scratch or Path(own), tier, annotator, options.strict))
         if material.tables:
             dataset = read_table(material.tables[0], names, options.group_by)
         else:

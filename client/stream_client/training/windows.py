@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,8 @@ from stream_client.classify.features import FeatureSchema
 from stream_client.classify.windows import Window, WindowSpec
 from stream_client.errors import ConfigurationError, SourceError
 from stream_client.training.augment import mirrored_target
-from stream_client.training.clips import FindLandmarks, LabelledClip, Prepare, Span, Track, chosen
+from stream_client.training.clips import FindLandmarks, LabelledClip, Prepare, Span, Track
+from stream_client.training.consensus import Consensus, agreed, disagreement_note
 from stream_client.training.cutting import cut, span_at, streams_of, unlabeled, varied
 from stream_client.training.dataset import Dataset, Rows, check_labels, group_of
 from stream_client.training.duplicates import duplicate_notes, near_duplicates, together
@@ -63,18 +65,18 @@ def clips_dataset(
     ``prepare`` may find landmarks beforehand, of several clips at once. A clip that cannot be read is skipped with a
     note, or raises with ``strict``. Raises :class:`~stream_client.errors.StreamClientError`.
     """
-    spans = [chosen(clip.spans, options.labels or None, clip.path) for clip in clips]
-    names = options.labels or tuple(sorted({span.label for of_clip in spans for span in of_clip}))
+    names = options.labels or tuple(sorted({span.label for clip in clips for span in clip.spans}))
     _check_labels(names, clips)
+    found = agreed(clips, options.labels or None, strict=options.strict)
     groups = [_group(clip, options.group_by) for clip in clips]
     variants = max(1, _VARIANTS * _MANY_CLIPS // max(_MANY_CLIPS, len(clips))) if options.vary else 0
     if prepare is not None:
         videos = [clip.path for clip in clips if not is_recording(clip.path)]
         prepare(videos, lambda track: slower_streams(track, options), options.strict)
     collected = _Collected(options, _kind(clips, options.group_by), variants)
-    for clip, of_clip, group in zip(tqdm(clips, unit="clip", disable=None), spans, groups, strict=True):
+    for clip, one, group in zip(tqdm(clips, unit="clip", disable=None), found, groups, strict=True):
         try:
-            collected.add(clip, of_clip, group, find)
+            collected.add(clip, one, group, find)
         except SourceError as error:
             if options.strict:
                 raise
@@ -123,18 +125,23 @@ class _Collected:
         self._extra_origins: list[Origin] = []
         self._streams: list[tuple[tuple[Window, ...], ...]] = []
         self._seconds: dict[str, float] = {}
+        self._disputes: list[tuple[Path, Consensus, float]] = []
         self.skipped: list[str] = []
         """Notes about clips without a sample."""
 
-    def add(self, clip: LabelledClip, spans: Sequence[Span], group: str, find: FindLandmarks) -> None:
+    def add(self, clip: LabelledClip, labels: Consensus, group: str, find: FindLandmarks) -> None:
         """Add a clip's rows."""
         options = self._options
         track = find(clip.path, 1)
         if not len(track.timestamps):
             raise SourceError(f"{clip.path} has no frame")
+        spans, end = labels.spans, float(track.timestamps[-1]) / 1e6
+        if labels.disputed:
+            self._disputes.append((clip.path, labels, end))
         if options.background is not None and not clip.whole:
             shortest = options.window.length_ms / 1000 if options.window else 0.2
-            spans = (*spans, *unlabeled(spans, float(track.timestamps[-1]) / 1e6, shortest, options.background))
+            taken = (*spans, *labels.disputed, *clip.unclear)
+            spans = (*spans, *unlabeled(taken, end, shortest, options.background))
         before = len(self._rows)
         self._count_seconds(track, spans)
         if options.window is None:
@@ -197,7 +204,7 @@ class _Collected:
         options = self._options
         what = str(clips[0].path) if len(clips) == 1 else counted(len(clips), "clip")
         counts = {name: self._labels.count(name) for name in dict.fromkeys((*names, *self._labels))}
-        notes = list(self.skipped)
+        notes = [*([disagreement_note(self._disputes)] if self._disputes else []), *self.skipped]
         if self.skipped:
             notes.append(f"{len(clips) - len(self.skipped)} of {counted(len(clips), 'clip')} are used")
         empty = [name for name, count in counts.items() if not count]
@@ -207,7 +214,7 @@ class _Collected:
                 raise ConfigurationError(f"{text}: a person must be visible for longer than a window", option="data")
             notes.append(f"{text}: the model does not know it")
         labels = tuple(name for name, count in counts.items() if count)
-        check_labels(labels, what, _because(self.skipped), fewest=options.fewest_labels)
+        check_labels(labels, what, _because(notes), fewest=options.fewest_labels)
         targets = np.array([labels.index(label) for label in self._labels], dtype=np.intp)
         rows = np.array(self._rows, dtype=np.float32)
         pairs = near_duplicates(

@@ -20,7 +20,7 @@ from stream_client.collect.strategies import Disagreement, Motion, NewPose, Rand
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Detections, Frame, Image, Label, Landmarks
 from stream_client.testing import FakeTransport
-from stream_client.training.material.search import SearchOptions, search
+from stream_client.training.material import SearchOptions, search
 from stream_client.transport.function import Outputs
 from tests.support.waiting import wait_until
 

@@ -1,17 +1,7 @@
-from pathlib import Path
-
 import pytest
 
-from stream_client.errors import ConfigurationError
-from stream_client.training.clips import Span, chosen
+from stream_client.training.clips import Span
 from stream_client.training.cutting import unlabeled
-
-
-def test_labels_that_overlap_have_to_be_chosen_from() -> None:
-    spans = [Span(0, 2, "left"), Span(0, 2, "good"), Span(2, 3, "right")]
-    with pytest.raises(ConfigurationError, match=r"out of good, left, right \(labels\)"):
-        chosen(spans, None, Path("x.json"))
-    assert chosen(spans, ["left", "right"], Path("x.json")) == (spans[0], spans[2])
 
 
 def test_unlabelled_time_is_cut_into_pieces_outside_the_spans() -> None:

@@ -13,7 +13,7 @@ from stream_client.cli.command import main
 from stream_client.cli.evaluate import run
 from stream_client.errors import ConfigurationError, SourceCodecError
 from stream_client.training.clips import LabelledClip, Span, Track
-from stream_client.training.evaluate import TimelinePoint, agreement, compare, timeline_plot
+from stream_client.training.evaluate import Evaluation, TimelinePoint, agreement, compare, timeline_plot
 from stream_client.training.judged import evaluation_html, write_evaluation
 from tests.client.training.movements import waving, write_annotations
 
@@ -122,3 +122,21 @@ def test_a_report_of_folders_of_clips_shows_what_was_taken_for_what(tmp_path: Pa
     write_evaluation(text, tmp_path / "report.html")
     with pytest.raises(ConfigurationError, match=r"cannot write .*\(report\)"):
         write_evaluation(text, tmp_path / "absent" / "report.html")
+
+
+def test_what_labels_do_not_agree_on_is_not_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "clip.mp4").touch()
+    rows = ["video,start,end,label,annotator", "clip.mp4,0,2,up,anna", "clip.mp4,0,1,up,ben", "clip.mp4,1,2,down,ben"]
+    labels = tmp_path / "labels.csv"
+    labels.write_text("\n".join([*rows, "other.mp4,0,3,down,ben"]))
+    arguments = [str(model_of_one_label(tmp_path)), str(tmp_path / "clip.mp4"), "--allow_pickle"]
+    arguments += ["--annotations", str(labels)]
+
+    def evaluated(*more: str) -> Evaluation:
+        with pytest.warns(RuntimeWarning, match="runs the code in it"):
+            (result,) = run([*arguments, *more], find=lambda path, every: waving("left")).values()
+        return result
+
+    assert len(evaluated().delays) == 1
+    assert "in 1.0 of 2.0 labeled seconds (50%), left out (anna, ben do not agree" in capsys.readouterr().out
+    assert [evaluated("--annotator", name).accuracy > 0.8 for name in ("anna", "ben")] == [True, False]

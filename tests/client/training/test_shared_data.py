@@ -8,7 +8,8 @@ import pytest
 
 from stream_client.classify import UNKNOWN, TrainedModel, WindowSpec
 from stream_client.training.annotations import read_annotation_file
-from stream_client.training.clips import FindLandmarks, chosen
+from stream_client.training.clips import FindLandmarks
+from stream_client.training.consensus import consensus
 from stream_client.training.estimators import cross_validate, grouped_folds, scores_of
 from stream_client.training.evaluate import compare, timeline
 from stream_client.training.landmarks import LEARNT_RATE, GraphServerLandmarks
@@ -67,7 +68,7 @@ def steps(learned: FindLandmarks, tmp_path_factory: pytest.TempPathFactory) -> T
 def test_what_was_learnt_from_the_dance_reproduces_its_spans(steps: Training, find: FindLandmarks) -> None:
     annotations = read_annotation_file(shared("clips/dance.annotations.json"))
     assert annotations is not None
-    spans = chosen(annotations[0].spans, LABELS, Path("dance"))
+    spans = consensus([span for span in annotations[0].spans if span.label in LABELS]).spans
     track = find(shared("clips/dance.webm"), 1)
     result = compare(timeline(TrainedModel.load(steps.out), track), spans)
     assert result.found == len(spans) == 6

@@ -8,32 +8,51 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from stream_client.errors import ConfigurationError
-from stream_client.training.annotations.values import Annotation
-from stream_client.training.clips import Span
+from stream_client.training.annotations.places import place
+from stream_client.training.annotations.values import Annotation, Labels, number
 
 
-def read(root: Element, tier: str | None) -> list[Annotation]:
-    """The annotations of ``tier``, or of the only tier that has some. Raises :class:`.ConfigurationError`."""
-    tiers = {item.get("TIER_ID", ""): item.findall(".//ALIGNABLE_ANNOTATION") for item in root.iter("TIER")}
-    filled = {name: items for name, items in tiers.items() if items}
-    names = ", ".join(filled) or "none"
-    if tier is None and len(filled) > 1:
-        raise ConfigurationError(f"the tiers with times are {names}: choose one", option="tier")
-    if tier is not None and tier not in filled:
-        raise ConfigurationError(f"it has no tier {tier!r} with times: there are {names}", option="tier")
+def read(root: Element, tier: str | None, annotator: str | None) -> list[Annotation]:
+    """The annotations of ``tier``, or of the only tier that has some, or of each annotator's tier of one type.
+
+    Raises :class:`.ConfigurationError`.
+    """
     media = _video(root)
-    origin = 0.0 if media is None else float(media.get("TIME_ORIGIN", "0")) / 1000
-    times = _times(root)
-    items = filled[tier] if tier is not None else next(iter(filled.values()), [])
-    spans = []
-    for item in items:
-        ends = [item.get(name, "") for name in ("TIME_SLOT_REF1", "TIME_SLOT_REF2")]
-        if absent := [slot for slot in ends if slot not in times]:
-            raise ConfigurationError(f"annotation {item.get('ANNOTATION_ID', '')!r} has no time slot {absent[0]!r}")
-        start, end = (times[slot] + origin for slot in ends)
-        spans.append(Span(start, end, item.findtext("ANNOTATION_VALUE") or ""))
     video = "" if media is None else media.get("RELATIVE_MEDIA_URL") or media.get("MEDIA_URL") or ""
-    return [Annotation(video, tuple(span for span in spans if span.label.strip()))]
+    origin = 0.0 if media is None else (number(media.get("TIME_ORIGIN", "0")) or 0.0) / 1000
+    times = _times(root)
+    found = []
+    for chosen in _tiers(root, tier, annotator):
+        labels = Labels(video, chosen.get("ANNOTATOR", ""))
+        for item in chosen.iterfind(".//ALIGNABLE_ANNOTATION"):
+            ends = [item.get(name, "") for name in ("TIME_SLOT_REF1", "TIME_SLOT_REF2")]
+            start, end = (times.get(slot) for slot in ends)
+            if start is None or end is None:
+                name, slot = item.get("ANNOTATION_ID", ""), ends[0 if start is None else 1]
+                labels.wrong(place(item), f"annotation {name!r} has no time slot {slot!r} with a time")
+            else:
+                text = item.findtext("ANNOTATION_VALUE") or ""
+                labels.seconds(start + origin, end + origin, text, place(item))
+        found.append(labels.annotation())
+    return found or [Annotation(video)]
+
+
+def _tiers(root: Element, tier: str | None, annotator: str | None) -> list[Element]:
+    """The tiers to learn from."""
+    filled = [item for item in root.iter("TIER") if item.find(".//ALIGNABLE_ANNOTATION") is not None]
+    names = ", ".join(item.get("TIER_ID", "") for item in filled) or "none"
+    if tier is not None:
+        named = [item for item in filled if item.get("TIER_ID") == tier]
+        if not named:
+            raise ConfigurationError(f"it has no tier {tier!r} with times: there are {names}")
+        return named
+    annotators = [item.get("ANNOTATOR", "") for item in filled]
+    if annotator is not None and annotator in annotators:
+        filled = [item for item in filled if item.get("ANNOTATOR") == annotator]
+    same = len({item.get("LINGUISTIC_TYPE_REF") for item in filled}) == 1
+    if len(filled) > 1 and not (same and all(annotators) and len(set(annotators)) == len(filled)):
+        raise ConfigurationError(f"the tiers with times are {names}: choose one", option="tier")
+    return filled
 
 
 def _video(root: Element) -> Element | None:
@@ -42,10 +61,15 @@ def _video(root: Element) -> Element | None:
     return next((one for one in media if one.get("MIME_TYPE", "").startswith("video")), next(iter(media), None))
 
 
-def _times(root: Element) -> dict[str, float]:
+def _times(root: Element) -> dict[str, float | None]:
     """The seconds of each time slot. A slot without a time stands evenly between its neighbors."""
     slots = [(slot.get("TIME_SLOT_ID", ""), slot.get("TIME_VALUE")) for slot in root.iter("TIME_SLOT")]
-    known = [position for position, (_, value) in enumerate(slots) if value is not None]
-    values = [float(slots[position][1] or 0) / 1000 for position in known]
-    seconds = np.interp(np.arange(len(slots)), known, values) if known else np.zeros(len(slots))
-    return dict(zip((name for name, _ in slots), seconds.tolist(), strict=True))
+    values = [None if value is None else number(value) for _, value in slots]
+    known = [position for position, value in enumerate(values) if value is not None]
+    if not known:
+        return {}
+    between = np.interp(np.arange(len(slots)), known, [values[position] or 0.0 for position in known]) / 1000
+    return {
+        name: None if given is not None and value is None else seconds
+        for (name, given), value, seconds in zip(slots, values, between.tolist(), strict=True)
+    }

@@ -7,32 +7,41 @@ values by attribute, ``view`` names the files that ``vid`` shows).
 from collections.abc import Mapping
 from typing import Any
 
-from stream_client.training.annotations.values import Annotation
-from stream_client.training.clips import Span
+from stream_client.training.annotations.places import place
+from stream_client.training.annotations.values import Annotation, Labels
 
 
 def read(content: Any) -> list[Annotation] | None:
     """The segments of each file; ``None`` where the content is of another format."""
     if not isinstance(content, dict) or not {"metadata", "file", "view", "attribute"} <= content.keys():
         return None
-    found: dict[str, list[Span]] = {key: [] for key in content["file"]}
+    found = {key: Labels(_name(file)) for key, file in content["file"].items()}
     for item in content["metadata"].values():
-        if len(item["z"]) < 2:
+        times = item["z"]
+        if len(times) < 2:
             continue  # a region of one frame
-        file = str(content["view"][item["vid"]]["fid_list"][0])
-        start, end = float(item["z"][0]), float(item["z"][1])
+        view = content["view"].get(str(item["vid"]), {}).get("fid_list")
+        labels = found.get(str(view[0])) if view else None
+        if labels is None:
+            # No file can be named, so the first one bears the note.
+            next(iter(found.values()), Labels("")).wrong(place(item), f"there is no file of the view {item['vid']!r}")
+            continue
         for attribute, value in item["av"].items():
             if attribute in content["attribute"]:  # it may have been deleted since
                 options = content["attribute"][attribute].get("options", {})
-                found[file] += [Span(start, end, label) for label in _labels(str(value), options)]
-    return [Annotation(_name(content["file"][key]), tuple(spans)) for key, spans in found.items()]
+                for label in _labels(str(value), options):
+                    if label.isdecimal() and options and label not in options.values():
+                        labels.wrong(place(item), f"its attribute has no option {label!r}")
+                    else:
+                        labels.seconds(times[0], times[1], label, place(item))
+    return [labels.annotation() for labels in found.values()]
 
 
 def _labels(value: str, options: Mapping[str, str]) -> list[str]:
     """A choice is stored by its number, several choices with commas between them, none as an empty text."""
     numbers = value.split(",")
-    if set(numbers) <= options.keys():
-        return [str(options[number]) for number in numbers]
+    if any(number in options for number in numbers):
+        return [str(options.get(number, number)) for number in numbers]
     return [value] if value.strip() else []
 
 

@@ -58,7 +58,10 @@ def spans_in_seconds(file: Path, annotation: Annotation) -> tuple[Span, ...]:
     if not annotation.frames:
         return annotation.spans
     rate = frame_rate(file)
-    counted = (Span(one.first / rate, (one.last + 1) / rate - _EPSILON, one.label) for one in annotation.frames)
+    counted = (
+        Span(one.first / rate, (one.last + 1) / rate - _EPSILON, one.label, annotation.annotator, one.place)
+        for one in annotation.frames
+    )
     return tuple(sorted((*annotation.spans, *counted), key=lambda span: (span.start, span.label)))
 
 

@@ -46,6 +46,14 @@ def read_labels(path: Path) -> tuple[Span, ...]:
     return tuple(spans)
 
 
+def last_time(path: Path) -> float | None:
+    """The time of the last row, in seconds. Raises :class:`.SourceError`."""
+    last = None
+    for row in _plain_rows(path, ["time"]):
+        last = row["time"]
+    return last if isinstance(last, int | float) else None
+
+
 def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
     columns = ["time", "width", "height", "pose", "pose_world", "left_hand", "right_hand"]
     for line, row in enumerate(_plain_rows(path, columns), 1):

@@ -3,16 +3,16 @@
 import glob
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from stream_client.classify.decision import UNKNOWN
 from stream_client.errors import ConfigurationError, SourceError
-from stream_client.training.annotations import Annotation, read_annotation_file
 from stream_client.training.clips import LabelledClip, Span, one_line
+from stream_client.training.material.annotated import WHOLE, AnnotatedFiles
 from stream_client.training.material.archives import download, is_url, unpack
-from stream_client.training.material.beside import annotated_file, annotation_beside, label_file, spans_in_seconds
+from stream_client.training.material.beside import annotation_beside, label_file
 from stream_client.training.material.recordings import read_labels
+from stream_client.training.material.values import Material, SearchOptions
 from stream_client.util.file_kinds import ARCHIVE, is_recording, is_seen
 from stream_client.util.wording import counted, listed
 
@@ -21,29 +21,9 @@ BACKGROUND = "_background"
 _DEEPEST = 3
 """An archive may be in so many others."""
 _DESCRIPTIONS = ARCHIVE | {".json", ".eaf", ".xml", ".csv"}
-_WHOLE = (0.0, float("inf"))
+_CHOICES = ("tier", "annotator")
+"""Options without which no file can be used as it is meant."""
 _FORMS = "name a folder with one folder of clips or photos a class, annotations, landmarks, a table, or a zip of these"
-
-
-@dataclass(frozen=True, slots=True)
-class SearchOptions:
-    """``tier`` chooses a tier of ELAN. With ``strict``, the first file that cannot be used raises.
-
-    ``scratch`` is a folder for downloads and unpacked archives. It has to stay until the landmarks are found.
-    """
-
-    scratch: Path
-    tier: str | None = None
-    strict: bool = False
-
-
-@dataclass(slots=True)
-class Material:
-    """What was found. ``notes`` names what was skipped."""
-
-    clips: list[LabelledClip] = field(default_factory=list)
-    tables: list[Path] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
 
 def search(names: Sequence[str], options: SearchOptions) -> Material:
@@ -74,7 +54,7 @@ class _Searcher:
     def __init__(self, options: SearchOptions) -> None:
         self._options = options
         self._found = Material()
-        self._annotated: dict[Path, list[Span]] = {}
+        self._annotated = AnnotatedFiles(options, self._found.notes)
         self._folders: list[tuple[Path, str, str]] = []  # file, class, person or session
         self._alone: list[Path] = []
         self._bare: dict[Path, list[Path]] = {}
@@ -179,37 +159,17 @@ class _Searcher:
     def _add_described(self, path: Path, only: Path | None = None) -> bool:
         """Take an annotation file or a table. Returns whether the file is one. ``only``: the labels of this file."""
         try:
-            annotations = read_annotation_file(path, self._options.tier)
+            if self._annotated.add(path, only):
+                return True
         except ConfigurationError as error:
-            if self._options.strict or error.option == "tier":
+            if self._options.strict or error.option in _CHOICES:
                 raise
             self._found.notes.append(f"skipped: {error.message}")
             return True
-        if annotations is None:
-            if path.suffix.lower() == ".csv":
-                self._found.tables.append(path)
-                return True
-            return False
-        if not annotations:
-            self._found.notes.append(f"{path} has no label")
-        for annotation in annotations:
-            self._add_annotation(path, annotation, only)
-        return True
-
-    def _add_annotation(self, path: Path, annotation: Annotation, only: Path | None) -> None:
-        try:
-            file = annotated_file(path, annotation)
-            if only is not None and file != only:
-                return
-            spans = spans_in_seconds(file, annotation)
-        except SourceError as error:
-            if self._options.strict:
-                raise
-            self._found.notes.append(f"skipped: {error.message}")
-            return
-        if not spans:
-            self._found.notes.append(f"{path} has no label for {file.name}")
-        self._annotated.setdefault(file, []).extend(spans)
+        if path.suffix.lower() == ".csv":
+            self._found.tables.append(path)
+            return True
+        return False
 
     def finished(self) -> Material:
         """Everything, in a fixed order."""
@@ -222,15 +182,11 @@ class _Searcher:
             if path in self._annotated or os.path.abspath(path) in of_folders:
                 continue
             if spans := self._labels_of(path):
-                self._annotated[path] = list(spans)
+                self._annotated.take(path, spans)
         for path, label, group in reversed(of_folders.values()):
             if path not in self._annotated:
-                found.clips.append(LabelledClip(path, (Span(*_WHOLE, label),), whole=True, group=group))
-        for path, spans in self._annotated.items():
-            if not spans:
-                continue  # a note names it
-            whole = all((span.start, span.end) == _WHOLE for span in spans)
-            found.clips.append(LabelledClip(path, tuple(sorted(spans, key=_order)), whole=whole))
+                found.clips.append(LabelledClip(path, (Span(*WHOLE, label),), whole=True, group=group))
+        found.clips += self._annotated.clips()
         if self._foreign:
             files = counted(len(self._foreign), "other file")
             found.notes.append(f"{files} skipped: {listed(self._foreign)}")
@@ -246,7 +202,7 @@ class _Searcher:
                     return spans
                 others = [other for other in self._alone if is_recording(other) and other != path]
                 if others:
-                    return (Span(*_WHOLE, one_line(path.stem)),)  # one file a class
+                    return (Span(*WHOLE, one_line(path.stem)),)  # one file a class
                 hint = (
                     f"add a column label, put {path.stem}.csv with start,end,label beside it, or bring a file a class"
                 )
@@ -259,10 +215,6 @@ class _Searcher:
             raise ConfigurationError(text, option="data")
         self._found.notes.append(text)
         return ()
-
-
-def _order(span: Span) -> tuple[float, str]:
-    return span.start, span.label
 
 
 def _class_of(folder: str) -> str:
