@@ -83,7 +83,8 @@ class Camera:
     def pump(self) -> None:
         """Send what may be sent."""
         while (replica := self._replica) is not None and not self._leaving:
-            if len(self._queue) and self._balancing(self._residence.shall_leave, replica):
+            waiting = self._env.now - next(iter(self._sent.values()), self._env.now)
+            if len(self._queue) and self._balancing(self._residence.shall_leave, replica, waiting):
                 self._leaving = True
                 self._credits.withdraw()
                 self._leave_if_answered()

@@ -29,6 +29,10 @@ class _Stay:
         self.leaving = False
         self.ended: Closed | None = None
 
+    def waiting(self, now: float) -> float:
+        """Seconds for which the oldest request has had no answer; 0 where each has."""
+        return now - next(iter(self.sent.values()), now)
+
 
 class PlacedSession:
     """Implements :class:`~stream_client.transport.base.Transport`."""
@@ -66,7 +70,7 @@ class PlacedSession:
         stay = self._stay
         assert stay is not None
         with self._changed:
-            leaves = stay.ended is None and self._residence.shall_leave(stay.replica)
+            leaves = stay.ended is None and self._residence.shall_leave(stay.replica, stay.waiting(time.monotonic()))
         if leaves:
             stay = self._move(stay)
         return stay.transport.encode(request)

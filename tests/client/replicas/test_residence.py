@@ -34,7 +34,7 @@ class Stream:
 
     def frame(self, seconds: float) -> None:
         """Sent, and answered after so long where its replica is well."""
-        if self._residence.shall_leave(self.replica):
+        if self._residence.shall_leave(self.replica, 0.0):
             self._pool.left(self.replica, moved=True)
             self.moves += 1
             self.replica = self._begin()
