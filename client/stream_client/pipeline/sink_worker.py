@@ -31,6 +31,7 @@ class SinkWorker:
     ) -> None:
         self.name = name
         self._sink = sink
+        self._publishing = sink if isinstance(sink, Publishing) else None  # such checks are slow
         self._observer = observer
         self._on_end = on_end
         self._queue: BoundedQueue[Result] = BoundedQueue(self.CAPACITY)
@@ -49,7 +50,7 @@ class SinkWorker:
     @property
     def kept(self) -> int | None:
         """How many results are in the sink, from the first one on; ``None`` where it may leave some out."""
-        return None if isinstance(self._sink, Publishing) else self._counts.sent
+        return self._counts.sent if self._publishing is None else None
 
     def follow(self, deliveries: Deliveries) -> None:
         """Tell ``deliveries`` what becomes of each result. Called before the first one."""
@@ -57,9 +58,9 @@ class SinkWorker:
 
     def output(self) -> OutputSnapshot:
         """What became of the results so far."""
-        if not isinstance(self._sink, Publishing):
+        if self._publishing is None:
             return self._counts
-        published = self._sink.output()
+        published = self._publishing.output()
         return replace(published, lost=published.lost + self._counts.lost)
 
     def events(self) -> EventsSnapshot:
@@ -69,8 +70,8 @@ class SinkWorker:
     def start(self, info: StreamInfo) -> None:
         """Open the sink in its thread and wait for that; raises its :class:`SinkError`."""
         watch(self.name, self._sink, self._observer)
-        if isinstance(self._sink, Publishing):
-            self._sink.follow(self._end_result)
+        if self._publishing is not None:
+            self._publishing.follow(self._end_result)
         self._thread = OwnedThread(self._run, f"sink {self.name}", (info,))
         self._thread.start()
         # As in StreamClient.wait: a signal's handler runs only when this thread comes around.
@@ -147,7 +148,7 @@ class SinkWorker:
         self._on_result_end(result, sent)
 
     def _write(self, result: Result) -> bool:
-        if isinstance(self._sink, Publishing):
+        if self._publishing is not None:
             return self._sink.write(result)
         try:
             wants_more = self._sink.write(result)
