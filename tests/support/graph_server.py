@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -141,6 +141,11 @@ class KilledServer:
         self._server = EmbeddedServer(self._options)
         self._server.start()
         assert self._server.address == self.address
+
+    @property
+    def pids(self) -> Sequence[int]:
+        """The process, while there is one."""
+        return () if self._server.exit_status is not None else (self._server.pid,)
 
     def signal(self, number: int) -> None:
         os.kill(self._server.pid, number)

@@ -76,6 +76,12 @@ class RtspServer:
         """The address of ``path``."""
         return f"rtsp://{user and user + '@'}127.0.0.1:{self.port}/{path}"
 
+    @property
+    def pids(self) -> Sequence[int]:
+        """The process, while there is one."""
+        process = self._process
+        return () if process is None else (process.pid,)
+
     def start(self) -> None:
         """Serve, at the same port as before."""
         # GStreamer keeps a registry of its plug-ins and says so on standard error.
