@@ -119,6 +119,7 @@ def test_an_answer_above_the_bound_for_messages_ends_the_run(
     clip: Path, server: ScriptedServer, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stream_client.transport.channel._OPTIONS", [("grpc.max_receive_message_length", 1 << 20)])
+    monkeypatch.setattr("stream_client.transport.http2.stream.MAX_ANSWER_BYTES", 1 << 20)
     with pytest.raises(StreamClientError, match="too long"):
         run(clip, server, tensor("extra", [2 << 20], bytes(2 << 20)), api, on_server_loss="fail")
 

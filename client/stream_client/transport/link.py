@@ -1,7 +1,9 @@
 """What streaming and unary sessions share: the connection, the shared memory and requests as bytes."""
 
 import logging
-from collections.abc import Mapping, Sequence
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol, cast
 
 import grpc
 
@@ -11,10 +13,30 @@ from stream_client.transport.base import Request
 from stream_client.transport.channels import OWN_CHANNELS, Channels
 from stream_client.transport.codec import Shared, encode_request, nowhere
 from stream_client.transport.connection import Connection
+from stream_client.transport.http2.channel import DirectChannel
 from stream_client.transport.options import Parameter, TransportOptions
-from stream_client.transport.shared_memory import SharedMemory
+from stream_client.transport.shared_memory import REGISTER, SharedMemory
 
 logger = logging.getLogger(__name__)
+
+
+class StreamCall(Protocol):
+    """A streaming call: what it answers, and how it ended."""
+
+    def __iter__(self) -> Iterator[bytes | memoryview]: ...
+
+    def cancel(self) -> object:
+        """End it."""
+
+    def code(self) -> grpc.StatusCode:
+        """Its status, once it has ended."""
+
+    def details(self) -> str | None:
+        """What the server says about that."""
+
+
+StartStream = Callable[[Iterator[bytes]], StreamCall]
+"""Starts a call with these requests; raises :class:`grpc.RpcError`, :class:`OSError`."""
 
 
 class ServableLink:
@@ -23,6 +45,9 @@ class ServableLink:
     With the names of the servable's outputs in ``shared_outputs``, frames go through shared memory where the server
     takes that.
     """
+
+    DIRECT_SECONDS = 1.0
+    """To connect to a server that has just answered."""
 
     def __init__(
         self,
@@ -37,6 +62,8 @@ class ServableLink:
         """Shared memory of the open link, if there is any."""
         self._connection = Connection(options, channels)
         self._shared_outputs = tuple(shared_outputs)
+        self._may_be_direct = options.tls is None and channels is OWN_CHANNELS and hasattr(socket.socket, "sendmsg")
+        self._direct: DirectChannel | None = None
 
     @property
     def view(self) -> Shared:
@@ -48,6 +75,21 @@ class ServableLink:
         channel = self._connection.open(within)
         self.memory = SharedMemory(channel, self._shared_outputs) if self._shared_outputs else None
         return channel
+
+    def open_stream(self, path: str, within: float) -> StartStream:
+        """Connect, as :meth:`open` does, and return what starts calls of the method at ``path``.
+
+        They go through gRPC's own channel where it has TLS or is shared with others.
+        """
+        channel = self._connection.open(within)
+        if self._may_be_direct:
+            try:
+                self._direct = DirectChannel(self.address, min(within, self.DIRECT_SECONDS))
+            except OSError as error:
+                logger.info("%s: gRPC's own connection is used: %s", self.address, error)
+        register = None if self._direct is None else self._direct.unary_unary(REGISTER)
+        self.memory = SharedMemory(channel, self._shared_outputs, register) if self._shared_outputs else None
+        return cast("StartStream", (self._direct or channel).stream_stream(path))
 
     def encode(self, request: Request, parameters: Mapping[str, Parameter]) -> bytes:
         """The request's bytes, with ``parameters`` beside its timestamp."""
@@ -85,4 +127,7 @@ class ServableLink:
         memory, self.memory = self.memory, None  # once: its channel is closed below
         if memory is not None:
             memory.close()
+        direct, self._direct = self._direct, None
+        if direct is not None:
+            direct.close()
         self._connection.close()

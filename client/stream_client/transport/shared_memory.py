@@ -15,7 +15,7 @@ import secrets
 import threading
 import weakref
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import grpc
 import numpy as np
@@ -30,6 +30,9 @@ from stream_client.transport.slots import Slots
 
 logger = logging.getLogger(__name__)
 
+REGISTER = method_path("SystemSharedMemoryRegister")
+Call = Callable[[bytes, float], bytes]
+"""A request's bytes and seconds, to an answer's bytes; raises :class:`grpc.RpcError`, :class:`OSError`."""
 _REGISTER_TIMEOUT = 2.0
 _UNREGISTER_TIMEOUT = 0.5
 
@@ -37,7 +40,8 @@ _UNREGISTER_TIMEOUT = 0.5
 class SharedMemory:
     """One session's use of the extension over ``channel``: one thread sends, another receives.
 
-    ``outputs`` are the servable's, by name.
+    ``outputs`` are the servable's, by name. ``register`` is how the session's own connection registers a region, where
+    that is not the channel's: a region belongs to a connection.
     """
 
     MIN_BYTES = 1 << 16
@@ -49,11 +53,10 @@ class SharedMemory:
     REMEMBERED = 256
     """How many of the last requests are remembered, by timestamp."""
 
-    def __init__(self, channel: grpc.Channel, outputs: Sequence[str]) -> None:
+    def __init__(self, channel: grpc.Channel, outputs: Sequence[str], register: Call | None = None) -> None:
         self._names = tuple(outputs)
-        self._register: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
-            method_path("SystemSharedMemoryRegister")
-        )
+        registering: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(REGISTER)
+        self._register: Call = register or registering
         self._unregister: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
             method_path("SystemSharedMemoryUnregister")
         )
@@ -236,8 +239,8 @@ class SharedMemory:
             return None
         request = SystemSharedMemoryRegisterRequest(name=slots.name, key=f"/{slots.name}", byte_size=slots.byte_size)
         try:
-            self._register(request.SerializeToString(), timeout=_REGISTER_TIMEOUT)
-        except grpc.RpcError as error:
+            self._register(request.SerializeToString(), _REGISTER_TIMEOUT)
+        except (grpc.RpcError, OSError) as error:
             logger.info("the server does not take shared memory: %s", error)
             self._refused = True
             return None

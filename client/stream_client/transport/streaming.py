@@ -15,11 +15,18 @@ import grpc
 
 from kserve_wire.names import TIMESTAMP, method_path
 from kserve_wire.tracing import PARAMETER as TRACE_PARENT
-from stream_client.errors import MisplacedError, ProtocolError, StreamClientError, TransportError, as_error
+from stream_client.errors import (
+    ConnectionLostError,
+    MisplacedError,
+    ProtocolError,
+    StreamClientError,
+    TransportError,
+    as_error,
+)
 from stream_client.transport.base import Answer, Closed, Event, Failure, Listener, Request
 from stream_client.transport.channels import OWN_CHANNELS, Channels
 from stream_client.transport.codec import InferResponse, decode_stream_response
-from stream_client.transport.link import ServableLink
+from stream_client.transport.link import ServableLink, StartStream, StreamCall
 from stream_client.transport.options import Parameter, TransportOptions
 from stream_client.transport.shared_memory import SharedMemory
 from stream_client.transport.status import error_of_status, error_of_text, no_output
@@ -59,8 +66,8 @@ class StreamingTransport:
     ) -> None:
         self._link = ServableLink(options, model_name, shared_outputs, channels)
         self._parameters = dict(parameters or {})
-        self._start: grpc.StreamStreamMultiCallable[bytes, bytes] | None = None
-        self._call: grpc.Call | None = None
+        self._start: StartStream | None = None
+        self._call: StreamCall | None = None
         self._reader: OwnedThread | None = None
         self._requests: BoundedQueue[bytes] = BoundedQueue(self.QUEUE)
         self._unanswered: OrderedDict[int, None] = OrderedDict()
@@ -79,14 +86,16 @@ class StreamingTransport:
 
     def open(self, listener: Listener, *, within: float = math.inf, request_timeout: float | None = None) -> None:
         """Connect and start the call."""
-        channel = self._link.open(within)
+        self._start = self._link.open_stream(method_path("ModelStreamInfer"), within)
         self._requests = BoundedQueue(self.QUEUE)
         self._unanswered.clear()
         self._in_order = False
         self._first = True
         self._renewing = self._finished = self._closed = False
-        self._start = channel.stream_stream(method_path("ModelStreamInfer"))
-        self._call = self._start(self._drain(self._requests))
+        try:
+            self._call = self._start(self._drain(self._requests))
+        except (grpc.RpcError, OSError) as error:
+            raise self._lost(error) from error
         self._reader = OwnedThread(self._run, "stream reader", (listener,))
         self._reader.start()
 
@@ -161,9 +170,15 @@ class StreamingTransport:
     def _run(self, listener: Listener) -> None:
         """Runs in the reader's thread."""
         error = self._read(listener)
-        while error is None and self._renewing and self._renew():
-            error = self._read(listener)
+        try:
+            while error is None and self._renewing and self._renew():
+                error = self._read(listener)
+        except (grpc.RpcError, OSError) as lost:
+            error = self._lost(lost)
         listener(Closed(error))
+
+    def _lost(self, error: Exception) -> ConnectionLostError:
+        return ConnectionLostError(f"the connection to {self._link.address} was lost: {error}")
 
     def _renew(self) -> bool:
         """Begin another call with the requests that are unanswered; ``False`` when the session is closed."""
@@ -205,7 +220,7 @@ class StreamingTransport:
         call = self._call
         assert call is not None
         try:
-            for data in call:  # type: ignore[attr-defined]
+            for data in call:
                 event = self._event(data)
                 if event is not None:
                     listener(event)
@@ -222,7 +237,7 @@ class StreamingTransport:
             call.cancel()
         return None
 
-    def _event(self, data: bytes) -> Event | None:
+    def _event(self, data: bytes | memoryview) -> Event | None:
         received = time.monotonic()
         memory = self._link.memory
         try:

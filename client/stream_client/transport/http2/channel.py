@@ -1,0 +1,75 @@
+"""What a session needs of a ``grpc.Channel``, over one connection of our own: its streaming call, and small ones."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import grpc
+
+from stream_client.transport.http2.connection import Connection
+from stream_client.transport.http2.stream import CallEnded, Stream
+from stream_client.util.owned_thread import OwnedThread
+
+
+class DirectCall:
+    """A streaming call. Who iterates over it reads the connection; a thread of its own sends ``requests``."""
+
+    def __init__(self, connection: Connection, path: str, requests: Iterator[bytes]) -> None:
+        self._connection = connection
+        self._stream: Stream = connection.begin(path)
+        self.writer = OwnedThread(self._write, "stream writer", (requests,))
+        self.writer.start()
+
+    def __iter__(self) -> Iterator[memoryview]:
+        """The messages of the server. Raises :class:`CallEnded` where it does not end the call well."""
+        return self._connection.answers(self._stream)
+
+    def cancel(self) -> None:
+        """End the call, if it has not ended, and its connection with it. Safe from any thread."""
+        if self._stream.code is None:
+            self._connection.cut()
+
+    def code(self) -> grpc.StatusCode:
+        """How the call ended."""
+        return self._stream.code or grpc.StatusCode.UNKNOWN
+
+    def details(self) -> str:
+        """What the server says about the end."""
+        return self._stream.details
+
+    def _write(self, requests: Iterator[bytes]) -> None:
+        with suppress(CallEnded, OSError):  # whoever reads hears it
+            for request in requests:
+                self._connection.send(self._stream, [request])
+            self._connection.finish(self._stream)
+
+
+class DirectChannel:
+    """A connection without TLS to the server at ``address``, made within ``timeout`` s; raises :class:`OSError`."""
+
+    JOIN_SECONDS = 1.0
+    """To wait for a thread whose socket is shut."""
+
+    def __init__(self, address: str, timeout: float) -> None:
+        self._connection = Connection(address, timeout)
+        self._writers: list[OwnedThread] = []
+
+    def stream_stream(self, path: str) -> Callable[[Iterator[bytes]], DirectCall]:
+        """Starts calls of the method at ``path``, one after the other; raises :class:`CallEnded`, :class:`OSError`."""
+
+        def start(requests: Iterator[bytes]) -> DirectCall:
+            call = DirectCall(self._connection, path, requests)
+            self._writers.append(call.writer)
+            return call
+
+        return start
+
+    def unary_unary(self, path: str) -> Callable[[bytes, float], bytes]:
+        """Makes small calls while a streaming call is read; raises as :meth:`stream_stream` does."""
+        return lambda data, timeout: self._connection.unary(path, data, timeout)
+
+    def close(self) -> None:
+        """End every call and close the connection."""
+        self._connection.cut()
+        for writer in self._writers:
+            writer.join(self.JOIN_SECONDS)
+        self._connection.close()
