@@ -18,7 +18,7 @@ from stream_client.errors import ConfigurationError
 from stream_client.fleet.batch.inputs import find_videos
 from stream_client.fleet.batch.manifest import Record
 from stream_client.fleet.batch.options import BatchOptions
-from stream_client.fleet.batch.pool import WorkerPool
+from stream_client.fleet.batch.pool import SpareWorkers, WorkerPool, usual_workers
 from stream_client.fleet.batch.run import BatchSummary, MakePool, claim, failure_of, plan, run_batch
 from stream_client.fleet.engine import EngineOptions
 from stream_client.options import ClassifierOptions, RunOptions, StreamOptions
@@ -81,10 +81,12 @@ def run(arguments: Sequence[str]) -> BatchSummary:
         planned = plan(options, settings, videos)
         have = "has its" if planned.current == 1 else "have their"
         _say(f"{counted(len(videos), 'video')}, {planned.current} {have} results{_reason(planned.others)}")
+        make_pool = _pool(engine, stack) if planned.missing else WorkerPool
         if planned.missing and transport.address == EMBEDDED:
+            spares = SpareWorkers(min(options.workers or usual_workers(), len(planned.missing)))
+            make_pool = partial(WorkerPool, spares=stack.enter_context(spares))
             server = stack.enter_context(EmbeddedServer(read(EmbeddedOptions, given)))
             settings |= _of_server(settings, server)
-        make_pool = _pool(engine, stack) if planned.missing else WorkerPool
         with tqdm(total=len(planned.missing), unit="video", disable=not sys.stderr.isatty()) as bar:
             summary = run_batch(options, settings, planned, lambda record: _show(record, bar), make_pool)
     _print(summary)

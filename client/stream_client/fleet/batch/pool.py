@@ -25,14 +25,43 @@ ATTEMPTS = 3
 """How often a task may end its worker before its video counts as failed."""
 
 
+class SpareWorkers:
+    """Worker processes that start before their batch is known, beside its server. A context manager: at its end those
+    that nobody took have ended.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.processes = [_spawn() for _ in range(count)]
+        """Those that wait."""
+
+    def __enter__(self) -> "SpareWorkers":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        while (process := self.take()) is not None:
+            process.kill()
+            _close(process)
+            process.wait()
+
+    def take(self) -> subprocess.Popen[str] | None:
+        """One of them, ``None`` when there is none left; safe from any thread."""
+        try:
+            return self.processes.pop()
+        except IndexError:
+            return None
+
+
 class WorkerPool:
     """Runs ``count`` workers over ``videos``, by default one for each core. At its end every worker has ended.
 
-    A worker that dies is replaced, and its task is tried again.
+    A worker that dies is replaced, and its task is tried again. ``spares`` are taken first.
     """
 
-    def __init__(self, batch: Batch, videos: Sequence[Video], count: int | None = None) -> None:
-        count = count or len(os.sched_getaffinity(0))
+    def __init__(
+        self, batch: Batch, videos: Sequence[Video], count: int | None = None, *, spares: SpareWorkers | None = None
+    ) -> None:
+        count = count or usual_workers()
+        self._spares = spares
         self._batch = batch
         self._tasks = Work(videos)
         self._left = len(videos)
@@ -105,8 +134,7 @@ class WorkerPool:
         return process, abandoned(self._batch, video, f"its worker ended {ATTEMPTS} times")
 
     def _start(self) -> subprocess.Popen[str]:
-        command = (sys.executable, "-m", "stream_client.fleet.batch.worker")
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        process = (self._spares.take() if self._spares is not None else None) or _spawn()
         with self._lock:
             self._processes.add(process)
         if self._stopping.is_set():
@@ -120,6 +148,16 @@ class WorkerPool:
             self._processes.discard(process)
         _close(process)
         return process.wait()
+
+
+def usual_workers() -> int:
+    """One for each core."""
+    return len(os.sched_getaffinity(0))
+
+
+def _spawn() -> subprocess.Popen[str]:
+    command = (sys.executable, "-m", "stream_client.fleet.batch.worker")
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def _ask(process: subprocess.Popen[str], task: Task) -> str:

@@ -20,7 +20,10 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole foreground group; the owner decides
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever prints, answers stay alone on their line
-    given = json.loads(sys.stdin.readline())
+    line = sys.stdin.readline()
+    if not line:  # the owner has no batch for it, or has died
+        return
+    given = json.loads(line)
     batch = Batch(**{**given, "output": Path(given["output"]), "results": tuple(given["results"])})
     jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(jobs,), name="jobs", daemon=True).start()

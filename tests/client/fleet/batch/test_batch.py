@@ -3,8 +3,9 @@
 import json
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -17,7 +18,7 @@ from stream_client.fleet.batch.inputs import Video, find_videos
 from stream_client.fleet.batch.job import Batch
 from stream_client.fleet.batch.manifest import Record, ResultFolder, settings_hash
 from stream_client.fleet.batch.options import BatchOptions
-from stream_client.fleet.batch.pool import WorkerPool
+from stream_client.fleet.batch.pool import SpareWorkers, WorkerPool
 from stream_client.fleet.batch.run import BatchSummary, claim, plan, run_batch
 from tests.support.video import write_video
 from tests.support.web_streams import WebStreams
@@ -37,7 +38,13 @@ def archive(tmp_path: Path) -> Path:
 
 
 def start(
-    archive: Path, options: BatchOptions, address: str, *, on_start: object = None, **settings: object
+    archive: Path,
+    options: BatchOptions,
+    address: str,
+    *,
+    on_start: object = None,
+    make: Callable[..., WorkerPool] = WorkerPool,
+    **settings: object,
 ) -> BatchSummary:
     given = {"drop_policy": "block", "grpc_address": address, "model_name": "passThrough", **settings}
     planned = plan(options, given, find_videos([str(archive)]))
@@ -50,7 +57,7 @@ def start(
             on_start(pools[0], len(records))
 
     def make_pool(batch: Batch, videos: Sequence[Video], count: int | None) -> WorkerPool:
-        pools.append(WorkerPool(batch, videos, count))
+        pools.append(make(batch, videos, count))
         return pools[0]
 
     return run_batch(options, given, planned, on_record, make_pool)
@@ -100,6 +107,27 @@ def test_a_killed_worker_loses_nothing(archive: Path, tmp_path: Path, pass_throu
     summary = start(archive, options, pass_through_server, on_start=kill_one)
     assert (summary.done, summary.failed) == (6, 0)
     assert set(map(tuple, labels(options.output).values())) == {tuple(range(FRAMES))}
+
+
+def test_workers_that_wait_for_their_batch_are_taken_first_and_none_is_left(
+    archive: Path, tmp_path: Path, pass_through_server: str
+) -> None:
+    options = BatchOptions(output=tmp_path / "out", workers=2)
+    with SpareWorkers(3) as spares:
+        waiting = [process.pid for process in spares.processes]
+        os.kill(waiting[-1], signal.SIGKILL)  # it has died before it was needed
+        used: set[int] = set()
+        summary = start(
+            archive,
+            options,
+            pass_through_server,
+            on_start=lambda pool, records: used.update(pool.pids),
+            make=partial(WorkerPool, spares=spares),
+        )
+        assert (summary.done, summary.failed) == (6, 0)
+        assert waiting[1] in used
+        assert [process.pid for process in spares.processes] == []
+    assert not any(Path(f"/proc/{pid}").exists() for pid in waiting)
 
 
 def test_what_an_interrupted_batch_has_done_is_not_done_again(
