@@ -40,9 +40,11 @@ class Relay:
         self.lock = threading.Lock()
         self.players: dict[GstApp.AppSrc, bool] = {}  # whether it has had a key frame
         self.sound_players: list[GstApp.AppSrc] = []
+        self.newest: GstRtspServer.RTSPMedia | None = None
 
     def recording(self, factory: GstRtspServer.RTSPMediaFactory, media: GstRtspServer.RTSPMedia) -> None:
-        """A publisher comes."""
+        """A publisher comes, perhaps while what an earlier one sent is still on its line."""
+        self.newest = media
         sink = media.get_element().get_by_name("sink")
         sink.set_property("emit-signals", True)
         sink.connect("new-sample", self.sample)
@@ -110,6 +112,8 @@ class Relay:
 
     def gone(self, media: GstRtspServer.RTSPMedia) -> None:
         """The publisher has left: its viewers are cut off."""
+        if media is not self.newest:
+            return
         self.server.mounts.remove_factory("/" + self.name)
         with self.lock:
             sources, self.players = [*self.players, *self.sound_players], {}
@@ -136,6 +140,7 @@ class Server:
             relay = Relay(self, name, codec)
             factory = self.factory(with_sound(RECORD.format(caps=CAPS), SOUND_RECORD, codec))
             factory.set_transport_mode(GstRtspServer.RTSPTransportMode.RECORD)
+            factory.set_shared(False)
             factory.connect("media-configure", relay.recording)
             self.mounts.add_factory("/publish/" + name, factory)
         for spec in options.play:
