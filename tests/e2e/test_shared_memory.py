@@ -1,5 +1,6 @@
 """The client's frames through shared memory, to the graph server."""
 
+import mmap
 import queue
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -229,6 +230,13 @@ def test_a_slot_is_free_only_once() -> None:
     assert slots.take() is None
     slots.give_back(first)
     assert slots.take() == first
+
+
+def test_memory_follows_a_tensor_of_whole_pages() -> None:
+    slots = Slots(2 * mmap.PAGESIZE, 2)
+    slots.unlink()
+    offsets = [slots.take() for _ in range(2)]
+    assert all(offset is not None and (offset + slots.size) % mmap.PAGESIZE for offset in offsets)
 
 
 def one_server_but_for(method: str, nth: int) -> Route:

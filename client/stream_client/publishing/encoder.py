@@ -1,5 +1,7 @@
 """Encoders of live H.264: frames in, access units out, without delay."""
 
+import math
+import os
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Protocol
@@ -46,16 +48,30 @@ LEAD_QUALITY = 3
 x264 without a look ahead takes more bits for the same number: at 20 clips of people had 2.5 to 5 dB more in 1.4 to 2.5
 times the bytes. With 3 more they have 0.4 to 3 dB more in 0.95 to 1.65 times the bytes.
 """
+_QUICK_QUALITY = 1
+"""What x264 adds to ``quality`` where it does not spare bits, so that the frames look the same."""
+_PIXELS_A_THREAD = 1280 * 720 * 36
+"""A second. More threads encode a frame sooner, with a tenth more of CPU."""
 
 
-def live_x264(quality: int) -> dict[str, str]:
+def live_x264(quality: int, *, careful: bool) -> dict[str, str]:
     """The options of x264 that hold nothing back; ``quality`` is its constant rate factor, 0…51.
+
+    ``careful``: spare bits, where a line limits them or a file keeps them. Else it takes 3 to 11 % more of them for the
+    same PSNR (five clips of people), and 0.8 of the CPU. ``veryfast`` would spare 1 % more for 1.3 times the CPU.
 
     Whatever the quality, the parameter sets are the same: RTMP and clips name them once, and encoders may follow
     each other there.
     """
-    same_sets = {"x264-params": "stitchable=1"}
-    return {"forced-idr": "1", "preset": "veryfast", "tune": "zerolatency", "crf": str(quality)} | same_sets
+    factor, motion = (quality, "2") if careful else (min(51, quality + _QUICK_QUALITY), "1")
+    options = {"preset": "superfast", "subq": motion, "tune": "zerolatency", "crf": str(factor), "forced-idr": "1"}
+    return options | {"x264-params": "stitchable=1"}
+
+
+def threads_for_live(track: VideoTrack) -> int:
+    """Threads that encode frames of a track in time, at least 1."""
+    pixels = track.shape.width * track.shape.height * (track.frame_rate or DEFAULT_RATE)
+    return min(math.ceil(pixels / _PIXELS_A_THREAD), os.cpu_count() or 1)
 
 
 class PyavEncoder:
@@ -80,7 +96,10 @@ class PyavEncoder:
         context.framerate = track.frame_rate or DEFAULT_RATE
         context.gop_size = 600  # key frames are asked for
         context.max_b_frames = 0
-        options = live_x264(quality) if codec == "libx264" else {"forced-idr": "1"}
+        options = {"forced-idr": "1"}
+        if codec == "libx264":
+            options = live_x264(quality, careful=limit is not None)
+            context.thread_count = threads_for_live(track)
         if limit is not None:
             options |= {"maxrate": str(limit), "bufsize": str(round(limit * BUFFER_SECONDS))}
             if codec != "libx264":

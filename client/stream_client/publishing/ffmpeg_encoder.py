@@ -16,7 +16,7 @@ import numpy as np
 
 from stream_client.errors import ConfigurationError, SinkError
 from stream_client.frames import Image
-from stream_client.publishing.encoder import BUFFER_SECONDS
+from stream_client.publishing.encoder import BUFFER_SECONDS, live_x264
 from stream_client.publishing.options import DEFAULTS
 from stream_client.publishing.wire import VideoTrack
 from stream_client.util.bounded_queue import BoundedQueue
@@ -70,7 +70,7 @@ def ffmpeg_command(
     after |= {"colorspace": color.matrix, "color_range": "tv"}
     after |= {"color_primaries": color.primaries, "color_trc": color.transfer}
     if codec == "libx264":
-        after |= {"preset": "veryfast", "tune": "zerolatency", "crf": quality}
+        after |= live_x264(quality, careful=limit is not None)
     if limit is not None:
         after |= {"maxrate": limit, "bufsize": round(limit * BUFFER_SECONDS)}
         after |= {} if codec == "libx264" else {"video_bitrate": limit}

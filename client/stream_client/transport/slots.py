@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 _FOLDER = Path("/dev/shm")  # where Linux keeps POSIX shared memory
+_START = 128
+"""Bytes. Where a tensor begins in its slot: frames of whole pages have memory behind them, too, for FFmpeg to read."""
 
 
 def can_share(address: str) -> bool:
@@ -28,7 +30,7 @@ class Slots:
     def __init__(self, size: int, count: int) -> None:
         self.size = size
         self.name = f"ovms-stream-client-{secrets.token_hex(16)}"  # nobody else can name it
-        self._stride = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
+        self._stride = -(-(_START + size) // mmap.PAGESIZE) * mmap.PAGESIZE
         self.byte_size = self._stride * count
         self._descriptor = os.open(_FOLDER / self.name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         weakref.finalize(self, os.close, self._descriptor)
@@ -54,7 +56,7 @@ class Slots:
             except OSError:  # shared memory is full: this slot stays unused
                 return None
             self._backed = slot + 1
-        return offset
+        return offset + _START
 
     def give_back(self, offset: int) -> None:
         """The slot is free again."""

@@ -1,6 +1,7 @@
 """PyAV frames and RGB arrays, and the conversion between them."""
 
 import logging
+import mmap
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -121,12 +122,28 @@ def declare(context: av.VideoCodecContext, shape: ImageShape) -> None:
     context.color_primaries, context.color_trc = shape.color.primaries, shape.color.transfer
 
 
+_AREA_OF_ALL = Interpolation.AREA.value | 0x4000
+"""Chroma is the mean of four pixels, and FFmpeg (SWS_FULL_CHR_H_INP) converts each of them by vector instructions.
+
+RGB to yuv420p is 1 dB closer to frames with landmarks than by ``POINT``, in 0.8 of the time.
+"""
+_READ_BEYOND = 128
+"""Bytes. FFmpeg's converters read on behind the last pixel of RGB: 44 bytes with AVX2."""
+
+
+def rgb_frame(image: Image) -> av.VideoFrame:
+    """A PyAV frame that shows the image: a view of it, if more memory follows in its last page."""
+    image = np.ascontiguousarray(image)
+    end = image.ctypes.data + image.nbytes
+    if -end % mmap.PAGESIZE < _READ_BEYOND:
+        return av.VideoFrame.from_ndarray(image, format="rgb24")
+    return av.VideoFrame.from_numpy_buffer(image, format="rgb24")
+
+
 class YuvFrames:
     """Makes PyAV frames in yuv420p, limited range, from images. For one thread.
 
-    It keeps the scaler, as :class:`~kserve_wire.pictures.rgb.RgbConverter` does. ``POINT`` takes the nearest sample and
-    does not filter. RGB to yuv420p is 0.3 to 0.6 dB closer to the original than with ``BILINEAR``, in two thirds of the
-    time.
+    It keeps the scaler, as :class:`~kserve_wire.pictures.rgb.RgbConverter` does.
     """
 
     def __init__(self) -> None:
@@ -134,13 +151,13 @@ class YuvFrames:
 
     def __call__(self, image: Image, matrix: int) -> av.VideoFrame:
         """The image as a PyAV frame without a timestamp. Its size must be even; ``matrix`` as in :class:`.Color`."""
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        frame = rgb_frame(image)
         return self._reformatter.reformat(
             frame,
             format="yuv420p",
             dst_colorspace=CONVERTER_MATRICES[matrix],
             dst_color_range=ColorRange.MPEG,
-            interpolation=Interpolation.POINT,
+            interpolation=_AREA_OF_ALL,
             threads=threads_for(frame.width, frame.height),
         )
 

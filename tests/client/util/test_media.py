@@ -1,6 +1,7 @@
 """Decoded frames as they were meant: upright, in their colors, with their pixels' shape."""
 
 import itertools
+import mmap
 import subprocess
 import threading
 import time
@@ -22,7 +23,7 @@ from stream_client.sources.file import FileSource
 from stream_client.sources.live import LiveSource
 from stream_client.sources.reconnecting import ReconnectingSource
 from stream_client.util.color import WRITTEN_MATRICES
-from stream_client.util.media import ImageOptions, RgbImages
+from stream_client.util.media import ImageOptions, RgbImages, YuvFrames, rgb_frame
 from stream_client.util.tone_mapper import HLG, PQ, to_sdr
 from tests.support.video import picture, write_video
 
@@ -325,3 +326,20 @@ def test_a_size_that_changes_is_tone_mapped_on() -> None:
         image = images(frame)
         assert image is not None
         assert image.shape == (48, width, 3)
+
+
+@pytest.mark.parametrize("behind", [0, 1, 127, 128, 4095])
+@pytest.mark.parametrize("width", [18, 64])
+def test_an_image_anywhere_in_memory_becomes_a_frame(width: int, behind: int) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (32, width, 3), np.uint8)
+    pages = mmap.mmap(-1, 4 * mmap.PAGESIZE)
+    offset = len(pages) - behind - image.nbytes
+    placed = np.ndarray(image.shape, np.uint8, buffer=pages, offset=offset)
+    placed[:] = image
+    assert np.array_equal(rgb_frame(placed).to_ndarray(), image)
+    assert np.array_equal(YuvFrames()(placed, 1).to_ndarray(), YuvFrames()(image.copy(), 1).to_ndarray())
+
+
+def test_a_part_of_an_image_becomes_a_frame() -> None:
+    part = np.random.default_rng(0).integers(0, 256, (40, 80, 3), np.uint8)[2:34, 6:70]
+    assert np.array_equal(rgb_frame(part).to_ndarray(), part)
