@@ -94,6 +94,10 @@ class SourceTlsError(SourceError):
     """The TLS handshake with the source failed."""
 
 
+class SourceOverError(SourceError):
+    """A live stream is over: it has ended while it was away, and all of it was read."""
+
+
 class SourceTimeoutError(SourceError):
     """The source gave nothing within the bound."""
 

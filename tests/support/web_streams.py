@@ -21,8 +21,18 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Send what the path names."""
         name = self.path.strip("/")
+        self.server.asked.append((name, self.headers["Authorization"]))
         try:
-            if name in self.server.streams:
+            if self.server.locked and self.headers["Authorization"] is None:
+                self._refuse()
+            elif name in self.server.redirects:
+                self.send_response(302)
+                self.send_header("Location", self.server.redirects[name])
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+            elif self.server.statuses.get(name):
+                self.send_error(self.server.statuses[name].pop(0))
+            elif name in self.server.streams:
                 self._stream(*self.server.streams[name])
             elif (self.server.folder / name).is_file():
                 self._file((self.server.folder / name).read_bytes())
@@ -30,6 +40,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_error(404)
         except OSError:
             pass  # the client has gone
+
+    def _refuse(self) -> None:
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", 'Basic realm="streams"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def _stream(self, content_type: str, chunks: Chunks) -> None:
         self.send_response(200)
@@ -61,7 +77,9 @@ class _Handler(BaseHTTPRequestHandler):
 class WebStreams(InThread, ThreadingHTTPServer):
     """Serves the files of ``folder``, and ``streams``: a content type and what makes the bytes, by name.
 
-    ``ranges``: parts of a file may be asked for. ``cuts``: the bytes after which the next answers break off.
+    ``ranges``: parts of a file may be asked for. ``cuts``: the bytes after which the next answers break off, ``None``
+    for one that is whole. ``redirects`` leads from a name to an address, ``statuses`` are those of the first answers,
+    ``locked`` asks for a password. ``asked`` has all names that were asked for, with the password.
     By ``protocol`` ``HTTP/1.1`` it closes a connection after each answer without having said so.
     """
 
@@ -80,7 +98,11 @@ class WebStreams(InThread, ThreadingHTTPServer):
         self.streams = streams or {}
         self.ranges = ranges
         self.protocol = protocol
-        self.cuts: list[int] = []
+        self.cuts: list[int | None] = []
+        self.redirects: dict[str, str] = {}
+        self.statuses: dict[str, list[int]] = {}
+        self.locked = False
+        self.asked: list[tuple[str, str | None]] = []
 
     def url(self, name: str) -> str:
         """The address of a file or stream."""

@@ -10,19 +10,22 @@ import av
 import av.error
 from av.format import Flags
 
-from stream_client.errors import SourceCodecError, SourceError
+from stream_client.errors import SourceCodecError, SourceError, SourceOverError
 from stream_client.sources.arrivals import arrivals
 from stream_client.sources.bursts import Start
 from stream_client.sources.damage import Damage
 from stream_client.sources.feed import Classify, FeedFrame, FeedProperties, FeedSound, LiveInput
+from stream_client.sources.hls_files import HLS_OPTIONS, Failure, HlsFiles, PlayedParts
 from stream_client.sources.pixel_bound import DECODER_OPTIONS, Refusals, bound
 from stream_client.sources.recording import Recording
 from stream_client.util.container import (
     JOINED,
+    SELF_CONTAINED,
     frame_count_of,
     frame_rate_of,
     has_flag,
     is_of,
+    leave_out,
     microseconds,
     sound_of,
     video_of,
@@ -40,11 +43,21 @@ class Readable(Protocol):
 class FfmpegFeed:
     """Everything that FFmpeg opens, or reads by ``reader``. ``classify`` turns FFmpeg's exception into one of ours.
 
+    ``played``: what earlier connections have read of the same stream, where that is HLS.
+
     FFmpeg's exception carries the whole URL, so it is never the cause of ours: a traceback would show the credentials.
     """
 
-    def __init__(self, live: LiveInput, classify: Classify, reader: Readable | None = None) -> None:
+    def __init__(
+        self,
+        live: LiveInput,
+        classify: Classify,
+        reader: Readable | None = None,
+        played: PlayedParts | None = None,
+    ) -> None:
         self.live = live
+        self._played = played
+        self._files: HlsFiles | None = None
         self._reader = reader
         self.properties = FeedProperties()
         self._classify = classify
@@ -56,17 +69,37 @@ class FfmpegFeed:
         with self._open() as container:
             try:
                 stream = self._video(container)
+                frames: Generator[FeedFrame | FeedSound, None, None] = self._live_frames(container, stream)
                 if self.properties.finite:
-                    yield from Recording(container, stream, self.live.name, sound=self.properties.sound).frames()
-                else:
-                    yield from self._live_frames(container, stream)
-            except av.error.InvalidDataError:
-                raise SourceError(f"{self.live.name} broke off") from None
+                    recording = Recording(container, stream, self.live.name, sound=self.properties.sound)
+                    frames = cast("Generator[FeedFrame | FeedSound, None, None]", recording.frames())
+                yield from frames if self._files is None else self._listed(frames, self._files)
             except (OSError, av.error.FFmpegError) as error:
-                raise self._classify(self.live, error) from None
+                cause = self._cause(error)
+                if isinstance(cause, av.error.InvalidDataError) and (self._files is None or not self._files.failure):
+                    raise SourceError(f"{self.live.name} broke off") from None
+                raise self._classify(self.live, cause) from None
 
     def abort(self) -> None:
         """FFmpeg cannot be woken while it waits for a silent server. Its own timeouts end the wait."""
+        if self._files is not None:
+            self._files.stop()
+
+    def _listed(
+        self, frames: Generator[FeedFrame | FeedSound, None, None], files: HlsFiles
+    ) -> Generator[FeedFrame | FeedSound, None, None]:
+        """The frames from the parts of a playlist, to the first part that is lost.
+
+        A recording is read again. So its last frame is not taken, which may be cut.
+        """
+        for frame in frames:
+            if files.failure is not None and self.properties.finite:
+                raise files.failure
+            yield frame
+        if files.failure is not None:
+            raise files.failure
+        if files.ended:  # a live stream that is over
+            self.properties = replace(self.properties, finite=True)
 
     def _live_frames(
         self, container: av.container.InputContainer, stream: av.VideoStream
@@ -117,22 +150,68 @@ class FfmpegFeed:
 
         self._began = time.monotonic()
         try:
-            return av.open(
-                url_to_open(live) if self._reader is None else self._reader,
-                "r",
-                format=live.format,
-                options=live.options | DECODER_OPTIONS | JOINED,
-                timeout=(live.open_timeout, live.read_timeout),
-                hwaccel=self._hardware,
-            )
+            if self._reader is not None:
+                return self._container(self._reader, live.format)
+            if live.url.lower().startswith("http"):
+                return self._web(url_to_open(live))
+            return self._container(live.url, live.format)
         except (OSError, av.error.FFmpegError) as error:  # most of FFmpeg's errors are not an OSError
+            cause = self._cause(error)
+            if self._files is not None and self._files.over:
+                raise SourceOverError(f"{live.name} has ended") from None
             # An interrupted handshake ends with any error, "invalid data" for instance.
-            if time.monotonic() - self._began >= live.open_timeout:
+            if cause is error and time.monotonic() - self._began >= live.open_timeout:
                 raise live.silence(live.open_timeout) from None
-            raise self._classify(live, error) from None
+            raise self._classify(live, cause) from None
+
+    def _cause(self, error: Failure) -> Failure:
+        """Why FFmpeg got nothing of a playlist, or its own ``error``."""
+        return error if self._files is None or self._files.failure is None else self._files.failure
+
+    def _web(self, url: str) -> av.container.InputContainer:
+        """What a web server has: a video, or a playlist. It names no file of this machine, and no port of it."""
+        from stream_client.sources.playlist_readers import WEB_PROTOCOLS, WebPlaylists
+
+        try:
+            return self._container(url, None, SELF_CONTAINED | WEB_PROTOCOLS)
+        except av.error.ArgumentError:  # a format that names others
+            pass
+        self._files = HlsFiles(
+            url,
+            self.live.name,
+            WebPlaylists(replace(self.live, url=url)),
+            timeout=(self.live.open_timeout, self.live.read_timeout),
+            played=self._played,
+        )
+        container = self._container(url, "hls", HLS_OPTIONS, self._files)
+        self._files.opening = False
+        return container
+
+    def _container(
+        self,
+        what: str | Readable,
+        format: str | None,
+        options: dict[str, str] | None = None,
+        io_open: HlsFiles | None = None,
+    ) -> av.container.InputContainer:
+        return av.open(
+            what,
+            "r",
+            format=format,
+            options=self.live.options | DECODER_OPTIONS | JOINED | (options or {}),
+            timeout=(self.live.open_timeout, self.live.read_timeout),
+            hwaccel=self._hardware,
+            io_open=io_open,
+        )
 
     def _video(self, container: av.container.InputContainer) -> av.VideoStream:
         stream = video_of(container)
+        if not container.streams and self._files is not None:
+            if self._files.failure is not None:
+                raise self._files.failure
+            if self._files.over:
+                raise SourceOverError(f"{self.live.name} has ended")
+            raise SourceError(f"{self.live.name} is a playlist that lists nothing: has the stream begun?")
         if stream is None:
             kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
             raise SourceCodecError(f"{self.live.name} has no video track, only {kinds}", option="source")
@@ -140,8 +219,9 @@ class FfmpegFeed:
             raise SourceCodecError(f"{self.live.name} has video in a codec that FFmpeg cannot decode", option="source")
         bound(stream.codec_context, self.live.name)
         say_what_decodes(stream.codec_context, self._hardware, self.live.name)
-        segmented = container.format.name.split(",")[0] in ("hls", "dash")
-        finite = _has_an_end(container, segmented)
+        segmented = self._files is not None or container.format.name == "dash"
+        continues = self._files is not None and self._files.continues
+        finite = _has_an_end(container, segmented) and not continues
         made_up = has_flag(container.format, Flags.no_timestamps)
         # Frame threads would hold back a frame a thread.
         stream.thread_type = "AUTO" if finite else "SLICE"
@@ -155,6 +235,8 @@ class FfmpegFeed:
             sample_aspect_ratio=stream.sample_aspect_ratio,
             sound=sound_of(container),
         )
+        if segmented:
+            leave_out(container, stream)
         return stream
 
 

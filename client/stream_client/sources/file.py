@@ -18,13 +18,15 @@ from stream_client.frames import Frame, PlaneFormat, StreamInfo
 from stream_client.sound.track import SoundTrack
 from stream_client.sources.decoding import Decoding
 from stream_client.sources.feed import FeedFrame
+from stream_client.sources.hls_files import HLS_OPTIONS, Failure, HlsFiles
 from stream_client.sources.passable import can_pass
 from stream_client.sources.pixel_bound import DECODER_OPTIONS, bound
 from stream_client.sources.pixels import PixelMaker
+from stream_client.sources.playlist_readers import LocalPlaylists, is_playlist
 from stream_client.sources.recording import Recording
 from stream_client.sources.span import Span
 from stream_client.util.clock import SteadyClock
-from stream_client.util.container import JOINED, frame_count_of, frame_rate_of, sound_of, video_of
+from stream_client.util.container import JOINED, UNLISTED, frame_count_of, frame_rate_of, sound_of, video_of
 from stream_client.util.hardware import acceleration, say_what_decodes
 from stream_client.util.media import ImageOptions
 
@@ -65,6 +67,7 @@ class FileSource:
         self._aspect: Fraction | None = None
         self._info = StreamInfo(self._path.name if self._path.name != STANDARD_INPUT else self._name, 0, 0)
         self._sound: SoundTrack | None = None
+        self._files: HlsFiles | None = None
         self._index = 0
         self._start = 0
         self._started = 0.0
@@ -185,10 +188,15 @@ class FileSource:
                     yield from frames if self._span is None else self._span.cut(frames)
                 except av.error.FFmpegError as error:
                     # The recording is cut off. Everything in it has been read.
-                    logger.warning("%s is damaged after frame %d: %s", self._name, self._index, error.strerror)
+                    self._say_damage(error)
+                if self._files is not None and self._files.failure is not None:
+                    self._say_damage(self._files.failure)
             if not self._loop or recording.end == end:
                 return
             end = recording.end
+
+    def _say_damage(self, error: Failure) -> None:
+        logger.warning("%s is damaged after frame %d: %s", self._name, self._index, error.strerror)
 
     def _recording(self, container: av.container.InputContainer, start: int) -> Recording:
         stream = video_of(container)
@@ -220,11 +228,22 @@ class FileSource:
     def _open_container(self) -> av.container.InputContainer:
         # FFmpeg would take the a of a:b.mp4 for a protocol.
         url = "pipe:0" if self._name != str(self._path) else f"file:{self._path}"
+        self._files = None
         try:
-            return av.open(url, options=DECODER_OPTIONS | JOINED, hwaccel=self._hardware)
+            if self._name == str(self._path) and is_playlist(self._path):
+                self._files = HlsFiles(url, self._name, LocalPlaylists())
+                options = DECODER_OPTIONS | JOINED | HLS_OPTIONS
+                container = av.open(url, format="hls", options=options, hwaccel=self._hardware, io_open=self._files)
+                self._files.opening = False
+                if self._files.failure is not None and not container.streams:
+                    container.close()
+                    raise self._files.failure
+                return container
+            return av.open(url, options=DECODER_OPTIONS | JOINED | UNLISTED, hwaccel=self._hardware)
         except av.error.FFmpegError as error:
+            failure = error if self._files is None else self._files.failure or error
             raise SourceCodecError(
-                f"{self._name} is not a video that can be read: {error.strerror}", option="source"
+                f"{self._name} is not a video that can be read: {failure.strerror}", option="source"
             ) from error
         except OSError as error:
             raise SourceError(f"cannot open {self._name}: {error.strerror}", option="source") from error

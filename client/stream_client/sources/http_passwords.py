@@ -18,8 +18,7 @@ def url_to_open(live: LiveInput) -> str:
     authentication, :class:`OSError` where it does not answer.
     """
     bare, credentials = split_credentials(live.url)
-    parts = urlsplit(bare)
-    if credentials is None or parts.scheme.lower() != "http" or live.insecure or is_loopback(parts.hostname or ""):
+    if credentials is None or allows_clear_text(live):
         return live.url
     schemes = _challenges(bare, live.open_timeout)
     if "digest" in schemes:  # FFmpeg takes it where a server offers both
@@ -30,6 +29,12 @@ def url_to_open(live: LiveInput) -> str:
             option="rtsp_insecure",
         )
     return bare
+
+
+def allows_clear_text(live: LiveInput) -> bool:
+    """Whether the password may be sent as it is: TLS encrypts it, the server is this machine, or the user allows it."""
+    parts = urlsplit(split_credentials(live.url)[0])
+    return parts.scheme.lower() != "http" or live.insecure or is_loopback(parts.hostname or "")
 
 
 def _challenges(url: str, seconds: float) -> set[str]:

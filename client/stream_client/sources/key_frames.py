@@ -13,7 +13,7 @@ from av.format import Flags
 from stream_client.sources.pixel_bound import DECODER_OPTIONS
 from stream_client.sources.recording import rounded
 from stream_client.sources.timeline import Continuity
-from stream_client.util.container import has_flag, video_of
+from stream_client.util.container import UNLISTED, has_flag, video_of
 
 _LOOK = 16
 """Frames whose times have to rise: else packets have times that are not those of frames."""
@@ -35,7 +35,7 @@ def key_frames(path: str | Path) -> KeyFrames | None:
     decoding order, as they may in a transport stream or an AVI, or it cannot be read at all.
     """
     try:
-        with av.open(f"file:{path}", options=DECODER_OPTIONS) as container:
+        with av.open(f"file:{path}", options=DECODER_OPTIONS | UNLISTED) as container:
             stream = video_of(container)
             if stream is None or has_flag(container.format, Flags.ts_discont):
                 return None

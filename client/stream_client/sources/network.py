@@ -22,6 +22,7 @@ from stream_client.sources.carrier import CarriedFeed
 from stream_client.sources.datagrams import description, ffmpeg_url, is_sdp, listening_error, place_of
 from stream_client.sources.feed import Feed, LiveInput
 from stream_client.sources.ffmpeg_feed import FfmpegFeed
+from stream_client.sources.hls_files import PlayedParts
 from stream_client.sources.live import LiveSource
 from stream_client.sources.options import DEFAULTS, RtspTransport
 from stream_client.sources.reconnecting import ReconnectingSource
@@ -81,8 +82,11 @@ def network_connection(
     insecure: bool = False,
     images: ImageOptions | None = None,
     clock: SteadyClock | None = None,
+    played: PlayedParts | None = None,
 ) -> LiveSource:
     """One connection to a network stream; ``images`` and ``clock`` are :class:`.LiveSource`'s.
+
+    ``played``: what earlier connections to it have read, where it is HLS.
 
     ``timeout``, in seconds, limits opening and each read. ``insecure``: an RTSP server may have any certificate, and
     see a password without encryption; an HTTP server the latter.
@@ -107,7 +111,7 @@ def network_connection(
             # the next range: else it leaves that out silently. "nobuffer" would throw away what it looked at first.
             options = {"reconnect": "1", "reconnect_on_network_error": "1", "reconnect_delay_max": "2"}
             options |= ffmpeg_tls_options(insecure=insecure) if scheme == "https" else {}
-            feed = FfmpegFeed(replace(live, options=options), network_error)
+            feed = FfmpegFeed(replace(live, options=options), network_error, played=played)
         case "rtmp" | "rtmps":
             stream = RtmpStream(url, timeout=timeout, insecure=insecure)
             feed = CarriedFeed(replace(live, options=_LOW_DELAY | {"fpsprobesize": "0"}), network_error, stream)
@@ -155,6 +159,7 @@ def network_source(
         insecure=insecure,
         images=images,
         clock=clock,
+        played=PlayedParts(),
     )
     if url.lower().startswith("onvif://"):
         from stream_client.sources.onvif import OnvifConnection  # few streams need it

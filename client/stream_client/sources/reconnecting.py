@@ -6,7 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from stream_client.errors import SourceAuthenticationError, SourceCodecError, SourceError, SourceTlsError
+from stream_client.errors import (
+    SourceAuthenticationError,
+    SourceCodecError,
+    SourceError,
+    SourceOverError,
+    SourceTlsError,
+)
 from stream_client.frames import Frame, PlaneFormat, StreamInfo
 from stream_client.monitoring.observer import ConnectionState
 from stream_client.sources.base import GivesPlanes, Holdable, Passable, Source
@@ -69,6 +75,7 @@ class ReconnectingSource:
         self._keep_all = self._passing = False
         self._planes: PlaneFormat | None = None
         self._finite = False
+        self._over = False
         self._next_index = 0
         self._index_offset = 0
         self._unreadable = 0
@@ -157,6 +164,9 @@ class ReconnectingSource:
             raise loss
         if not self._connected():
             return False
+        if self._over:
+            self._on_state("ended")
+            return False
         self.reconnections += 1
         if not self._finite:
             self._index_offset = self._next_index
@@ -184,6 +194,12 @@ class ReconnectingSource:
                 connection.interrupt()
         try:
             info = connection.open(within)
+        except SourceOverError:
+            self._drop_connection()
+            if self._info is None:
+                raise
+            self._over = True
+            return
         except SourceError:
             self._drop_connection()
             raise

@@ -5,11 +5,16 @@ from typing import cast
 
 import av
 from av.format import ContainerFormat, Flags
-from av.stream import Disposition
+from av.stream import Discard, Disposition
 
 from stream_client.sound.track import SoundTrack
 
 _MAX_PLAUSIBLE_RATE = 1000
+_NAMING_OTHERS = {"concat", "rtsp", "sap", "sdp"}
+UNLISTED = {"format_whitelist": ",".join(sorted(av.formats_available - {"hls"}))}
+"""For FFmpeg: its formats, but for playlists, of which it would take any size: see :class:`.HlsFiles`."""
+SELF_CONTAINED = {"format_whitelist": ",".join(sorted(av.formats_available - {"hls"} - _NAMING_OTHERS))}
+"""Without those as well that name other files and addresses to read."""
 JOINED = {"merge_pmt_versions": "1"}
 """For FFmpeg's demuxers: the parts of a joined transport stream go on as the same streams, whatever their ids."""
 
@@ -23,6 +28,13 @@ def video_of(container: av.container.InputContainer) -> av.VideoStream | None:
     """The first video stream. The cover of a song is none."""
     streams = (stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic)
     return next(streams, None)
+
+
+def leave_out(container: av.container.InputContainer, video: av.VideoStream) -> None:
+    """Let FFmpeg read no stream but this one and the first of sound: other renditions of a playlist."""
+    for stream in container.streams:
+        if stream.index != video.index and stream not in container.streams.audio[:1]:
+            stream.discard = Discard.all
 
 
 def is_of(packet: "av.Packet[av.stream.Stream]", stream: av.stream.Stream) -> bool:

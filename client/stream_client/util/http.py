@@ -2,16 +2,24 @@
 
 import io
 import socket
+import ssl
 import time
+import urllib.error
 import urllib.request
-from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
-from typing import Any
+from http.client import HTTPConnection, HTTPMessage, HTTPResponse, HTTPSConnection
+from typing import IO, Any
 
 
-def open_within(request: urllib.request.Request, seconds: float) -> HTTPResponse:
+def open_within(
+    request: urllib.request.Request,
+    seconds: float,
+    *handlers: urllib.request.BaseHandler,
+    context: ssl.SSLContext | None = None,
+) -> HTTPResponse:
     """Send ``request``. The answer has to be read to its end ``seconds`` from now, or reading raises ``TimeoutError``.
 
-    Raises what :func:`urllib.request.urlopen` raises.
+    ``handlers`` do more, such as authentication; ``context`` is for TLS. A redirection leads to HTTP only. Raises what
+    :func:`urllib.request.urlopen` raises.
     """
     until = time.monotonic() + seconds
 
@@ -27,10 +35,28 @@ def open_within(request: urllib.request.Request, seconds: float) -> HTTPResponse
 
     class Secure(urllib.request.HTTPSHandler):
         def https_open(self, req: urllib.request.Request) -> HTTPResponse:
-            return self.do_open(secure, req)
+            return self.do_open(secure, req, context=context)
 
-    response: HTTPResponse = urllib.request.build_opener(Plain, Secure).open(request, timeout=seconds)
+    opener = urllib.request.build_opener(Plain, Secure, _Redirects, *handlers)
+    response: HTTPResponse = opener.open(request, timeout=seconds)
     return response
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """The standard library's, which would also go on by FTP."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        if not newurl.lower().startswith(("http://", "https://")):
+            raise urllib.error.HTTPError(req.full_url, code, "it is redirected to what is no HTTP", headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 class _Plain(HTTPConnection):

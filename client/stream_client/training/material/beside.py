@@ -11,6 +11,7 @@ import av.error
 from stream_client.errors import SourceCodecError, SourceError, SourceNotFoundError
 from stream_client.training.annotations import Annotation
 from stream_client.training.clips import Span
+from stream_client.util.container import UNLISTED
 from stream_client.util.file_kinds import is_photo, is_recording, is_seen
 
 _EPSILON = 1e-6
@@ -70,7 +71,7 @@ def frame_rate(file: Path) -> float:
     if is_recording(file) or is_photo(file):
         raise SourceError(f"{file} has no frame rate, and its labels are counted in frames: give them in seconds")
     try:
-        with av.open(f"file:{file}") as container:
+        with av.open(f"file:{file}", options=UNLISTED) as container:
             rate = container.streams.video[0].average_rate if container.streams.video else None
     except (av.error.FFmpegError, OSError) as error:
         raise SourceCodecError(f"{file} is not a video that can be read: {error.strerror}") from error

@@ -1,0 +1,232 @@
+"""The files of an HLS stream. FFmpeg reads the playlists, and asks us for what they name.
+
+So a playlist has a bound in bytes, one that names itself comes to an end, and a part that FFmpeg would leave out
+without a word is missed. Parts are FFmpeg's own connections.
+"""
+
+import errno
+import logging
+from collections import deque
+from collections.abc import Generator
+from typing import Protocol
+
+import av
+import av.container
+import av.error
+
+from stream_client.sources.hls_playlist import Playlist
+from stream_client.util.redact import redact
+
+logger = logging.getLogger(__name__)
+
+MAX_PLAYLIST_BYTES = 8 << 20
+"""A week of parts of two seconds, as a text. FFmpeg takes up to thirty times that in memory."""
+MAX_PLAYLISTS = 100
+"""Of a stream: its renditions, and what they name."""
+HLS_OPTIONS = {"http_persistent": "0"}
+"""FFmpeg keeps connections open only where they are its own."""
+_ENDED = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-ENDLIST\n"
+_PART_BYTES = str(1 << 15)
+_GONE = (
+    av.error.HTTPClientError,
+    av.error.FileNotFoundError,
+    av.error.PermissionError,
+    av.error.ArgumentError,  # a protocol that is not allowed
+    av.error.InvalidDataError,
+    av.error.ProtocolNotFoundError,
+)
+"""Errors of a part that trying again does not mend. A live stream's parts are removed after a while."""
+
+Failure = OSError | av.error.FFmpegError
+
+
+class Playlists(Protocol):
+    """Reads playlists."""
+
+    def read(self, url: str, limit: int) -> Playlist:
+        """The playlist at ``url``, of at most ``limit`` bytes.
+
+        Raises :class:`OSError` and FFmpeg's errors: InvalidDataError for one that is longer.
+        """
+
+    def part(self, url: str) -> str:
+        """The address of a part, as FFmpeg may have it."""
+
+    @property
+    def options(self) -> dict[str, str]:
+        """FFmpeg's for a part."""
+
+
+class PlayedParts:
+    """The last parts of a live stream that its connections have read. A playlist lists them again to the next one."""
+
+    KEPT = 8
+    """More than the three with which FFmpeg begins, for a stream with its sound in parts of its own."""
+
+    def __init__(self) -> None:
+        self.live = False
+        """Whether the stream was live: its playlist grew."""
+        self._last: deque[str] = deque(maxlen=self.KEPT)
+
+    def add(self, part: str) -> None:
+        """A part is read."""
+        self._last.append(part)
+
+    def of(self, listed: Playlist) -> set[str]:
+        """The parts of a playlist that were read, and those before them; all, where it has ended and knows none."""
+        last = max((index for index, part in enumerate(listed.parts) if part in self._last), default=-1)
+        return set(listed.parts if listed.ended and last < 0 else listed.parts[: last + 1])
+
+
+class HlsFiles:
+    """Opens the files of one connection; FFmpeg's ``io_open``, for its thread. Only :meth:`stop` is for others.
+
+    ``url`` is the playlist's, ``name`` is for messages, ``timeout``, in seconds, is to open a part and to read.
+    ``played`` is of a stream that may be live. It raises nothing, since PyAV would raise it elsewhere: :attr:`failure`
+    keeps the error, and FFmpeg gets an empty file.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        playlists: Playlists,
+        *,
+        timeout: tuple[float, float] | None = None,
+        played: PlayedParts | None = None,
+    ) -> None:
+        self._name = name
+        self._playlists = playlists
+        self._timeout = timeout
+        self._played = played
+        self._known = {url}
+        self._beside: dict[str, frozenset[str]] = {}
+        self._passed_over: set[str] = set()
+        self.continues = played is not None and played.live
+        """Whether an earlier connection has read the stream, and it was live."""
+        self._loads = 0
+        self._read = 0
+        self._stopped = False
+        self.opening = True
+        """Whether FFmpeg is still looking for what the stream consists of."""
+        self.ended = False
+        """Whether the last playlist that was read says that nothing follows."""
+        self.failure: Failure | None = None
+        """Why the stream cannot go on."""
+        self.missing = 0
+        """Parts that could not be read and were left out."""
+
+    @property
+    def over(self) -> bool:
+        """Whether a live stream has ended, and earlier connections have read all of it."""
+        return self.continues and self.ended and self._read == 0 and self.failure is None
+
+    def __call__(self, url: str, flags: int, options: dict[str, str]) -> "_File":
+        """Open a file."""
+        return _File(self._playlist(url) if url in self._known else self._part(url, options))
+
+    def stop(self) -> None:
+        """Give FFmpeg nothing more. Called from any thread."""
+        self._stopped = True
+
+    def _playlist(self, url: str) -> Generator[bytes, None, None]:
+        yield self._read_playlist(url).encode("utf-8", "surrogateescape")
+
+    def _read_playlist(self, url: str) -> str:
+        """The text that FFmpeg gets: after a failure one that ends, so that FFmpeg gives the frames that it holds."""
+        if self._stopped or self.failure is not None:
+            return _ENDED
+        self._loads += 1
+        try:
+            if self.opening and self._loads > MAX_PLAYLISTS:
+                raise av.error.InvalidDataError(0, f"more than {MAX_PLAYLISTS} playlists name one another")
+            read = self._playlists.read(url, MAX_PLAYLIST_BYTES)
+            self._known |= read.playlists
+            if len(self._known) > MAX_PLAYLISTS:
+                raise av.error.InvalidDataError(0, f"more than {MAX_PLAYLISTS} playlists")
+            if not read.text.startswith("#EXTM3U"):
+                raise av.error.InvalidDataError(0, "it is no playlist")
+        except (OSError, av.error.FFmpegError) as error:
+            self.failure = error
+            return _ENDED
+        if not read.playlists:
+            self._list(url, read)
+        return read.text
+
+    def _part(self, url: str, options: dict[str, str]) -> Generator[bytes, None, None]:
+        if self._stopped or self.failure is not None:
+            return
+        if self._was_played(url.removeprefix("crypto+")):
+            return
+        given = self._playlists.options | {key: value for key, value in options.items() if value}
+        try:
+            with av.open(
+                self._playlists.part(url),
+                format="data",
+                options=given | {"raw_packet_size": _PART_BYTES},
+                timeout=self._timeout,
+            ) as container:
+                yield from self._bytes(container)
+        except _GONE as error:
+            self._miss(error)
+        except (OSError, av.error.FFmpegError) as error:
+            self.failure = error
+
+    def _bytes(self, container: av.container.InputContainer) -> Generator[bytes, None, None]:
+        endless = container.size <= 0
+        try:
+            for packet in container.demux():
+                if self._stopped:
+                    return
+                if packet.size:
+                    yield bytes(packet)
+        except OSError as error:
+            # So FFmpeg takes the end of a file whose server does not say its length.
+            if not endless or error.errno != errno.EIO:
+                raise
+
+    def _list(self, url: str, read: Playlist) -> None:
+        """A playlist of parts is read, for the first time or again."""
+        self.ended = read.ended
+        if self._played is not None:
+            if self.continues and url not in self._beside:
+                self._passed_over |= self._played.of(read)
+            self._played.live = self._played.live or not read.ended
+        self._beside[url] = read.beside
+
+    def _was_played(self, part: str) -> bool:
+        """Whether an earlier connection has read that part of a live stream."""
+        if self._played is None or not self._played.live or any(part in beside for beside in self._beside.values()):
+            return False
+        if part in self._passed_over:
+            self._passed_over.remove(part)
+            return True
+        self._passed_over.clear()  # an address may be used again for what is new
+        self._played.add(part)
+        self._read += 1
+        return False
+
+    def _miss(self, error: Failure) -> None:
+        self.missing += 1
+        if self.missing == 1:
+            reason = redact(error.strerror or str(error))
+            logger.warning("%s: frames are missing, a part of it cannot be read: %s", self._name, reason)
+
+
+class _File:
+    """A file of FFmpeg's, from what ``chunks`` gives."""
+
+    def __init__(self, chunks: Generator[bytes, None, None]) -> None:
+        self._chunks = chunks
+        self._rest = b""
+
+    def read(self, size: int) -> bytes:
+        """At most ``size`` bytes; empty at the end."""
+        if not self._rest:
+            self._rest = next(self._chunks, b"")
+        given, self._rest = self._rest[:size], self._rest[size:]
+        return given
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._chunks.close()

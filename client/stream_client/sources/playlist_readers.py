@@ -1,0 +1,127 @@
+"""Where HLS playlists are read from: a web server, or this machine."""
+
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from functools import partial
+from http.client import HTTPException
+from pathlib import Path
+from urllib.parse import urljoin
+
+import av
+import av.error
+
+from stream_client.sources.feed import LiveInput
+from stream_client.sources.hls_playlist import Playlist, playlist
+from stream_client.sources.http_passwords import allows_clear_text
+from stream_client.util.http import open_within
+from stream_client.util.tls import tls_context
+from stream_client.util.urls import same_server, split_credentials, with_user
+
+WEB_PROTOCOLS = {"protocol_whitelist": "http,https,tls,tcp,crypto,data,httpproxy"}
+"""What a web server may let FFmpeg open: no file of this machine, and no port to listen at."""
+LOCAL_PROTOCOLS = {"protocol_whitelist": "file,crypto,data"}
+_HEAD = b"#EXTM3U"
+_USER_AGENT = "Lavf"  # FFmpeg's name, as for the parts
+_STATUS = {
+    401: av.error.HTTPUnauthorizedError,
+    403: av.error.HTTPForbiddenError,
+    404: av.error.HTTPNotFoundError,
+}
+
+
+class WebPlaylists:
+    """Reads over HTTP. ``live.url`` may have credentials: they are for its own server."""
+
+    def __init__(self, live: LiveInput) -> None:
+        self._bare, self._credentials = split_credentials(live.url)
+        self._live = live
+        cookies = urllib.request.HTTPCookieProcessor()
+        self._cookies = cookies.cookiejar
+        self._handlers: list[urllib.request.BaseHandler] = [cookies]
+        if self._credentials is not None:
+            passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
+            passwords.add_password(None, urljoin(self._bare, "/"), self._credentials.user, self._credentials.password)
+            self._handlers.append(urllib.request.HTTPDigestAuthHandler(passwords))
+            if allows_clear_text(live):
+                self._handlers.append(urllib.request.HTTPBasicAuthHandler(passwords))
+
+    def read(self, url: str, limit: int) -> Playlist:
+        """See :class:`.hls_files.Playlists`."""
+        request = urllib.request.Request(split_credentials(url)[0], headers={"User-Agent": _USER_AGENT})
+        context = tls_context(insecure=self._live.insecure) if url.lower().startswith("https") else None
+        try:
+            with open_within(request, self._live.open_timeout, *self._handlers, context=context) as answer:
+                data, base = answer.read(limit + 1), answer.url
+        except urllib.error.HTTPError as error:
+            with error:
+                kind = _STATUS.get(
+                    error.code, av.error.HTTPServerError if error.code >= 500 else av.error.HTTPOtherClientError
+                )
+                raise kind(error.code, f"{error.code} {error.reason}") from None
+        except urllib.error.URLError as error:
+            raise error.reason if isinstance(error.reason, OSError) else OSError(str(error.reason)) from None
+        except (HTTPException, ValueError) as error:
+            raise av.error.InvalidDataError(0, f"the answer is no HTTP: {type(error).__name__}") from None
+        return playlist(_text(data, limit), partial(_joined, base))
+
+    def part(self, url: str) -> str:
+        """See :class:`.hls_files.Playlists`."""
+        prefix, separator, bare = url.rpartition("+") if url.startswith("crypto+") else ("", "", url)
+        if self._credentials is not None and "@" not in bare.partition("://")[2].partition("/")[0]:
+            bare = with_user(bare, self._credentials) if same_server(bare, self._bare) else bare
+        return f"{prefix}{separator}{bare}"
+
+    @property
+    def options(self) -> dict[str, str]:
+        """See :class:`.hls_files.Playlists`. The cookies are those that came with playlists."""
+        cookies = [f"{each.name}={each.value}; path={each.path}; domain={each.domain}" for each in self._cookies]
+        return self._live.options | WEB_PROTOCOLS | ({"cookies": "\n".join(cookies)} if cookies else {})
+
+
+class LocalPlaylists:
+    """Reads files, by their path behind ``file:``."""
+
+    def read(self, url: str, limit: int) -> Playlist:
+        """See :class:`.hls_files.Playlists`."""
+        path = Path(url.removeprefix("file:"))
+        if not path.is_file():
+            raise FileNotFoundError(2, f"there is no file {path}")
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+        return playlist(_text(data, limit), partial(_beside, path))
+
+    def part(self, url: str) -> str:
+        """See :class:`.hls_files.Playlists`."""
+        return url
+
+    @property
+    def options(self) -> dict[str, str]:
+        """See :class:`.hls_files.Playlists`."""
+        return LOCAL_PROTOCOLS
+
+
+def is_playlist(path: Path) -> bool:
+    """Whether a file is an HLS playlist, by its first line. A pipe can be read once only, so it is none."""
+    if not path.is_file():
+        return False
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(len(_HEAD)) == _HEAD
+    return False
+
+
+def _text(data: bytes, limit: int) -> str:
+    if len(data) > limit:
+        raise av.error.InvalidDataError(0, f"a playlist of more than {limit >> 20} MiB")
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _joined(base: str, uri: str) -> str:
+    """FFmpeg refuses what is no address."""
+    with suppress(ValueError):
+        return urljoin(base, uri)
+    return uri
+
+
+def _beside(path: Path, uri: str) -> str:
+    return uri if "://" in uri else f"file:{path.parent / uri.removeprefix('file:')}"
