@@ -18,10 +18,10 @@ from stream_client.publishing.fates import Fates
 from stream_client.publishing.pacing import Pacer
 from stream_client.publishing.refusals import TAKEN_OVER, is_closed_by_server, is_final, meaning, refuses_credentials
 from stream_client.publishing.session import Bounds, LineReport, Session
-from stream_client.publishing.shared_sound import SoundTap
+from stream_client.publishing.shared_sound import KeptSound
 from stream_client.publishing.sharing import RawFrame, raw_frame
 from stream_client.publishing.shrinking import Shrinking, Shrunk
-from stream_client.publishing.wire import VideoTrack, Wire, WireFactory
+from stream_client.publishing.wire import VideoTrack, WireFactory
 from stream_client.util.backoff import Backoff
 from stream_client.util.media import even, written_shape
 from stream_client.util.reconnector import Reconnector
@@ -103,6 +103,7 @@ class PublishingSink:
         self._last_taken = False
         self._pacer: Pacer | None = None
         self._info: StreamInfo | None = None
+        self._sound: KeptSound | None = None
 
     def watch(self, on_state: Callable[[ConnectionState], None]) -> None:
         """Call ``on_state`` at each change of state, in the publishing thread. Call this before :meth:`open`."""
@@ -133,6 +134,7 @@ class PublishingSink:
         """Start the thread. The first frame opens the connection."""
         self._pacer = None if info.live else Pacer()
         self._info = info
+        self._sound = KeptSound(self._pool.sound, info.sound, self._make_wire().sound_rule)
         self._thread = threading.Thread(target=self._run, name=f"publish {self.name}", daemon=True)
         self._thread.start()
 
@@ -151,6 +153,8 @@ class PublishingSink:
             self._fates.give_up(lost=True)
             raise self._failure
         if self._state != "live":
+            assert self._sound is not None
+            self._sound.forget(result.time)
             self._fates.give_up(lost=True, before=result.frame.index)
         return True
 
@@ -185,6 +189,8 @@ class PublishingSink:
             failure.__cause__ = error
             self._fail(failure)
         finally:
+            assert self._sound is not None
+            self._sound.close()
             self._on_state("ended")
 
     def _report(self, state: ConnectionState) -> None:
@@ -220,8 +226,9 @@ class PublishingSink:
         track = VideoTrack(shape, self._info.frame_rate)
         open_tap = partial(self._pool.tap, self._make_encoder, self._settings)
         wire = self._make_wire()
-        tap_sound = partial(self._tap_sound, wire)
-        session = Session(open_tap, wire, track, self._bounds, self._line, tap_sound, self._shrinking)
+        assert self._sound is not None
+        sound = self._sound.tap(wire.sound_rule)
+        session = Session(open_tap, wire, track, self._bounds, self._line, sound, self._shrinking)
         with self._changed:
             self._session = session
         try:
@@ -236,11 +243,6 @@ class PublishingSink:
     def _raw(self, result: Result) -> RawFrame:
         raw = raw_frame(result)
         return replace(raw, image=even(shrink(raw.image, self._shrinking.side(max(raw.image.shape[:2])))))
-
-    def _tap_sound(self, wire: Wire) -> SoundTap | None:
-        assert self._info is not None
-        track, rule = self._info.sound, wire.sound_rule
-        return None if track is None or rule is None else self._pool.sound.tap(track, rule)
 
     def _publish(self) -> bool:
         """Publish until the frames' size changes or the server is lost. ``False`` when the sink was closed."""

@@ -54,8 +54,8 @@ class Session:
     """An encoder's tap and a wire. One thread uses it. Only :meth:`abort` is for other threads.
 
     What waits on the line is bounded in time: beyond the bound nothing is sent, and then a key frame of what is new.
-    Sound follows the frames that it belongs to, and no frame waits for it. ``report`` is kept from one session to
-    the next.
+    ``sound``, which its owner closes, follows the frames that it belongs to, and no frame waits for it. ``report`` is
+    kept from one session to the next.
     """
 
     REPEAT_SECONDS = 0.2
@@ -70,7 +70,7 @@ class Session:
         track: VideoTrack,
         bounds: Bounds,
         report: LineReport,
-        open_sound: Callable[[], SoundTap | None] = lambda: None,
+        sound: SoundTap | None = None,
         shrinking: Shrinking | None = None,
     ) -> None:
         self.track = track
@@ -88,7 +88,7 @@ class Session:
         self._rate = BitRate(lowest=bounds.lowest_rate, tolerated=self.TOLERATED * bounds.latency)
         self._limit = None if bounds.rate == "auto" else bounds.rate
         self._tap = self._new_tap()
-        self._sound = open_sound()
+        self._sound = sound
         self._last: RawFrame | None = None
         self._began_with: int | None = None
         self._presented = -1
@@ -130,8 +130,6 @@ class Session:
             self._wire.close()
         finally:
             self._tap.close()
-            if self._sound is not None:
-                self._sound.close()
 
     def _new_tap(self) -> Tap:
         # An encoder gives each frame its share of the bit rate, so it has to know how many there are.

@@ -34,6 +34,10 @@ class SoundTap:
         """Drop what there is before that time."""
         self._dropped += len(self.take(before))
 
+    def forget(self, before: float) -> None:
+        """Leave out what there is before that time, of which no frame is sent either. Safe from any thread."""
+        self.take(before)
+
     def dropped(self) -> int:
         """Packets that were dropped since this was asked before."""
         dropped, self._dropped = self._dropped, 0
@@ -87,6 +91,39 @@ class _SharedSound:
             for each in self._taps:
                 each.put(packets)
             return tap.pop(before)
+
+
+class KeptSound:
+    """The sound of one output, from when frames are read: they come later, by what the model server takes for them.
+
+    One thread uses it, but for :meth:`forget`.
+    """
+
+    def __init__(self, pool: "SoundPool", track: SoundTrack | None, rule: SoundRule | None) -> None:
+        self._pool = pool
+        self._track = track
+        self._tap: SoundTap | None = None
+        self.tap(rule)
+
+    def tap(self, rule: SoundRule | None) -> SoundTap | None:
+        """What a connection takes whose wire has that rule. It stays open for the next connection."""
+        if rule is None or self._track is None:
+            self.close()
+            return None
+        self._tap = self._tap or self._pool.tap(self._track, rule)
+        return self._tap
+
+    def forget(self, before: float) -> None:
+        """Leave out what is before that time. Without a connection, that bounds what waits."""
+        tap = self._tap
+        if tap is not None:
+            tap.forget(before)
+
+    def close(self) -> None:
+        """Take nothing more."""
+        tap, self._tap = self._tap, None
+        if tap is not None:
+            tap.close()
 
 
 class SoundPool:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from stream_client import RunOptions, StreamClient
-from stream_client.frames import Color
+from stream_client.frames import Color, StreamInfo
 from stream_client.publishing.encoder import PyavEncoder
 from stream_client.publishing.encoder_pool import EncoderPool
 from stream_client.publishing.mpegts import SOUND_RULE, TransportStream
@@ -36,7 +36,7 @@ from tests.support.claps import Claps, Tones, clap, in_step
 from tests.support.ports import free_port
 from tests.support.rtmp_server import RtmpServer
 from tests.support.rtsp_server import RtspServer
-from tests.support.show import Show
+from tests.support.show import Show, result
 from tests.support.video import write_video
 
 IN_STEP = 0.12
@@ -162,7 +162,7 @@ def session_on(way: Way, tones: Tones, report: LineReport, pool: SoundPool) -> S
 
     assert way.sound_rule is not None
     rule = way.sound_rule
-    session = Session(tap, way, TRACK, Bounds(), report, lambda: pool.tap(tones.track, rule))
+    session = Session(tap, way, TRACK, Bounds(), report, pool.tap(tones.track, rule))
     session.begin(shown(30), 1.0)
     return session
 
@@ -184,6 +184,21 @@ def test_sound_begins_with_the_first_frame_follows_it_and_no_frame_waits_for_it(
     session.close()
     assert report.sound == len(way.sounds)
     assert report.sound_dropped == 0
+
+
+def test_sound_that_is_read_before_its_frames_come_waits_for_them() -> None:
+    way, tones = Way(), Tones()
+    output = PublishingSink("way", lambda: way, PyavEncoder)
+    output.open(StreamInfo("show", 64, 48, live=True, sound=tones.track))
+    tones.play(1.0)  # that is how long the model server takes for the first frame
+    for index in range(30):
+        output.write(result(clap(index), index))
+        while output.output().sent <= index:
+            time.sleep(0.001)
+    output.close()
+    assert way.sounds[0].time == pytest.approx(way.frames[0].time / 90_000, abs=0.022)
+    assert way.sounds[-1].time == pytest.approx(29 / 30, abs=0.044)
+    assert output.output().sound_sent == len(way.sounds)
 
 
 def test_sound_of_a_line_that_takes_nothing_more_is_dropped_and_counted() -> None:
