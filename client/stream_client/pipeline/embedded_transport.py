@@ -1,6 +1,8 @@
 """A session with the embedded server, which is started again when it has ended."""
 
 import math
+from collections.abc import Sized
+from typing import Any
 
 from stream_client.embedded import EmbeddedServer
 from stream_client.errors import ConnectError
@@ -32,11 +34,11 @@ class EmbeddedTransport:
             self._server.revive(within)
             self._transport.open(listener, within=within, request_timeout=request_timeout)
 
-    def encode(self, request: Request) -> bytes:
+    def encode(self, request: Request) -> Sized:
         """The request's bytes."""
         return self._transport.encode(request)
 
-    def send(self, timestamp: int, data: bytes) -> None:
+    def send(self, timestamp: int, data: Any) -> None:
         """Send them."""
         self._transport.send(timestamp, data)
 

@@ -8,7 +8,9 @@ wait for a connection.
 import math
 import threading
 import time
+from collections.abc import Sized
 from dataclasses import dataclass
+from typing import Any
 
 from stream_client.errors import ConnectError, ConnectionLostError, StreamClientError, TransportError
 from stream_client.replicas.admission import Admission
@@ -72,7 +74,7 @@ class BalancedCalls:
             self._admission.wait(lambda: self._interrupted, left)
         raise ConnectError("the session was ended before a replica answered")
 
-    def encode(self, request: Request) -> bytes:
+    def encode(self, request: Request) -> Sized:
         """The request's bytes, for the replica that will have it."""
         asked = _Asked(request)
         with self._changed:
@@ -84,7 +86,7 @@ class BalancedCalls:
         with lane.encoding:
             return lane.transport.encode(request)
 
-    def send(self, timestamp: int, data: bytes) -> None:
+    def send(self, timestamp: int, data: Any) -> None:
         """Start the call, and that of a copy where a slow replica shall be timed."""
         with self._changed:
             asked = self._asked.get(timestamp)

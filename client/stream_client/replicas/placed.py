@@ -10,6 +10,8 @@ import math
 import random
 import threading
 import time
+from collections.abc import Sized
+from typing import Any
 
 from stream_client.errors import ConnectError, ConnectionLostError, TransportError
 from stream_client.replicas.admission import Admission
@@ -65,7 +67,7 @@ class PlacedSession:
         self._unsubscribe = self._replicas.changed.subscribe(self._look)
         self._begin(min(within, self._admission.connect_timeout))
 
-    def encode(self, request: Request) -> bytes:
+    def encode(self, request: Request) -> Sized:
         """The request's bytes, for the replica where the session lives from now on."""
         stay = self._stay
         assert stay is not None
@@ -75,7 +77,7 @@ class PlacedSession:
             stay = self._move(stay)
         return stay.transport.encode(request)
 
-    def send(self, timestamp: int, data: bytes) -> None:
+    def send(self, timestamp: int, data: Any) -> None:
         """Queue for the network."""
         stay = self._stay
         assert stay is not None

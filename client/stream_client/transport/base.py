@@ -1,9 +1,9 @@
 """The seam for transports: requests in, events out."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from stream_client.errors import StreamClientError
 from stream_client.frames import Tensor
@@ -82,11 +82,14 @@ class Transport(Protocol):
         ``None`` when unknown. Far too high for requests that fit into the network's buffers of a few megabytes.
         """
 
-    def encode(self, request: Request) -> bytes:
-        """Serialise the next request of this session; apart from :meth:`send`, so that each can be timed."""
+    def encode(self, request: Request) -> Sized:
+        """Serialise the next request of this session; apart from :meth:`send`, so that each can be timed.
 
-    def send(self, timestamp: int, data: bytes) -> None:
-        """Send the bytes of :meth:`encode`, without waiting for the network."""
+        The length is in bytes. The rest is between the two methods.
+        """
+
+    def send(self, timestamp: int, data: Any) -> None:
+        """Send what :meth:`encode` gave, without waiting for the network."""
 
     def finish(self) -> None:
         """End sending. Open answers still come, then :class:`Closed`."""

@@ -1,8 +1,8 @@
 """Requests to bytes, and bytes to answers, with as few copies as possible.
 
-protobuf serialises only the small header of a request; the frame is appended as the message's last field
-(``raw_input_contents``) in one join. A response is split the same way: the tensors' bytes stay where they are, and
-protobuf parses the rest.
+protobuf serialises only the small header of a request; the frame is the message's last field
+(``raw_input_contents``), and a part of its own. A response is split the same way: the tensors' bytes stay where they
+are, and protobuf parses the rest.
 """
 
 import re
@@ -26,6 +26,7 @@ from kserve_wire.shared_memory import Place, place_of, set_place
 from stream_client.errors import ProtocolError
 from stream_client.frames import Tensor
 from stream_client.transport.datatypes import bytes_of, check_shape, dtype_of, in_shape, tensor_from_bytes
+from stream_client.transport.message import Message
 from stream_client.transport.options import Parameter
 
 MAX_HEADER_BYTES = 16 << 20
@@ -83,8 +84,8 @@ def encode_request(
     parameters: Mapping[str, Parameter] | None = None,
     input_places: Mapping[str, Place] | None = None,
     output_places: Mapping[str, Place | None] | None = None,
-) -> bytes:
-    """A serialised ``ModelInferRequest``; the tensors' bytes are copied once, into the result.
+) -> Message:
+    """A serialised ``ModelInferRequest``; the tensors' bytes are not copied where they are contiguous.
 
     Inputs in ``input_places`` are in shared memory already. Outputs in ``output_places`` are requested, and go into
     shared memory where a place is given.
@@ -103,7 +104,7 @@ def encode_request(
         asked = request.outputs.add(name=name)
         if place is not None:
             set_place(asked.parameters, place)
-    return b"".join([request.SerializeToString(), *delimited(_RAW_INPUT, raw)])
+    return Message([request.SerializeToString(), *delimited(_RAW_INPUT, raw)])
 
 
 def decode_response(data: bytes | memoryview, shared: Shared = nowhere) -> InferResponse:

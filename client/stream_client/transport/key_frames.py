@@ -2,8 +2,9 @@
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
+from typing import Any
 
 from kserve_wire.encoded import AccessUnit, EncodedFrame, from_elements
 from stream_client.transport.base import Answer, Event, Listener, Request, Transport
@@ -96,8 +97,8 @@ class KeyFrameTransport:
         self._inner.open(listen, within=within, request_timeout=request_timeout)
         self._fresh = True
 
-    def encode(self, request: Request) -> bytes:
-        """The request's bytes; the first one of a session has everything since a key frame."""
+    def encode(self, request: Request) -> Sized:
+        """The request; the first one of a session has everything since a key frame."""
         first = request.inputs[0]
         if len(first.array) == 1:
             return self._inner.encode(request)
@@ -111,8 +112,8 @@ class KeyFrameTransport:
             return self._inner.encode(Request(request.timestamp, inputs))
         return self._inner.encode(request)
 
-    def send(self, timestamp: int, data: bytes) -> None:
-        """Send the bytes of :meth:`encode`."""
+    def send(self, timestamp: int, data: Any) -> None:
+        """Send what :meth:`encode` gave."""
         self._inner.send(timestamp, data)
 
     def finish(self) -> None:

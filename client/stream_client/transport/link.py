@@ -14,6 +14,7 @@ from stream_client.transport.channels import OWN_CHANNELS, Channels
 from stream_client.transport.codec import Shared, encode_request, nowhere
 from stream_client.transport.connection import Connection
 from stream_client.transport.http2.channel import DirectChannel
+from stream_client.transport.message import Message
 from stream_client.transport.options import Parameter, TransportOptions
 from stream_client.transport.shared_memory import REGISTER, SharedMemory
 
@@ -35,7 +36,7 @@ class StreamCall(Protocol):
         """What the server says about that."""
 
 
-StartStream = Callable[[Iterator[bytes]], StreamCall]
+StartStream = Callable[[Iterator[Message]], StreamCall]
 """Starts a call with these requests; raises :class:`grpc.RpcError`, :class:`OSError`."""
 
 
@@ -89,10 +90,13 @@ class ServableLink:
                 logger.info("%s: gRPC's own connection is used: %s", self.address, error)
         register = None if self._direct is None else self._direct.unary_unary(REGISTER)
         self.memory = SharedMemory(channel, self._shared_outputs, register) if self._shared_outputs else None
-        return cast("StartStream", (self._direct or channel).stream_stream(path))
+        if self._direct is not None:
+            return self._direct.stream_stream(path)
+        start: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(path)
+        return lambda requests: cast("StreamCall", start(map(bytes, requests)))
 
-    def encode(self, request: Request, parameters: Mapping[str, Parameter]) -> bytes:
-        """The request's bytes, with ``parameters`` beside its timestamp."""
+    def encode(self, request: Request, parameters: Mapping[str, Parameter]) -> Message:
+        """The request, with ``parameters`` beside its timestamp."""
         memory = self.memory
         return encode_request(
             self.model_name,
@@ -103,8 +107,8 @@ class ServableLink:
             output_places=memory.place_outputs(request.timestamp) if memory else None,
         )
 
-    def encode_again(self, timestamp: int, parameters: Mapping[str, Parameter]) -> bytes | None:
-        """The bytes of an unanswered request, if it can be sent again."""
+    def encode_again(self, timestamp: int, parameters: Mapping[str, Parameter]) -> Message | None:
+        """An unanswered request, if it can be sent again."""
         tensors = self.memory.tensors_of(timestamp) if self.memory is not None else None
         return None if tensors is None else self.encode(Request(timestamp, tensors), parameters)
 

@@ -1,6 +1,8 @@
 """A session that is used for one request at a time: ask, wait, go on."""
 
 import threading
+from collections.abc import Sized
+from typing import Any
 
 from stream_client.errors import DeadlineError, StreamClientError
 from stream_client.frames import Tensor
@@ -23,12 +25,12 @@ class OneByOne:
         self._answers = self._no_answers()
         self._session.transport.open(self._answers, request_timeout=self._timeout)
 
-    def encode(self, request: Request) -> bytes:
+    def encode(self, request: Request) -> Sized:
         """Serialise ``request``, apart from :meth:`ask`, so that only the round trip is timed."""
         self._answers.expect(request.timestamp)
         return self._session.transport.encode(request)
 
-    def ask(self, request: Request, data: bytes) -> tuple[float, dict[str, Tensor]]:
+    def ask(self, request: Request, data: Any) -> tuple[float, dict[str, Tensor]]:
         """The time of the first output, in seconds of :func:`time.monotonic`, and the outputs.
 
         Raises :class:`.StreamClientError` where the request fails.

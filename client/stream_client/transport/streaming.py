@@ -27,6 +27,7 @@ from stream_client.transport.base import Answer, Closed, Event, Failure, Listene
 from stream_client.transport.channels import OWN_CHANNELS, Channels
 from stream_client.transport.codec import InferResponse, decode_stream_response
 from stream_client.transport.link import ServableLink, StartStream, StreamCall
+from stream_client.transport.message import Message
 from stream_client.transport.options import Parameter, TransportOptions
 from stream_client.transport.shared_memory import SharedMemory
 from stream_client.transport.status import error_of_status, error_of_text, no_output
@@ -69,7 +70,7 @@ class StreamingTransport:
         self._start: StartStream | None = None
         self._call: StreamCall | None = None
         self._reader: OwnedThread | None = None
-        self._requests: BoundedQueue[bytes] = BoundedQueue(self.QUEUE)
+        self._requests: BoundedQueue[Message] = BoundedQueue(self.QUEUE)
         self._unanswered: OrderedDict[int, None] = OrderedDict()
         self._lock = threading.Lock()
         self._in_order = False  # answers carry neither timestamp nor id
@@ -99,8 +100,8 @@ class StreamingTransport:
         self._reader = OwnedThread(self._run, "stream reader", (listener,))
         self._reader.start()
 
-    def encode(self, request: Request) -> bytes:
-        """The request's bytes; the first of a session carries the parameters.
+    def encode(self, request: Request) -> Message:
+        """The request; the first of a session carries the parameters.
 
         A trace is named in later requests only. OVMS does not look at their parameters. Those of the first one become
         side packets, which graphs of a pool refuse.
@@ -110,7 +111,7 @@ class StreamingTransport:
             return self._link.encode(request, self._parameters)
         return self._link.encode(request, {TRACE_PARENT: request.trace} if request.trace else {})
 
-    def send(self, timestamp: int, data: bytes) -> None:
+    def send(self, timestamp: int, data: Message) -> None:
         """Queue for the network."""
         with self._lock:
             self._unanswered[timestamp] = None
@@ -152,7 +153,7 @@ class StreamingTransport:
         self._link.close()
         self._call = self._reader = None
 
-    def _drain(self, requests: BoundedQueue[bytes]) -> Iterator[bytes]:
+    def _drain(self, requests: BoundedQueue[Message]) -> Iterator[Message]:
         """Runs in gRPC's thread. gRPC asks for the next request when the network has taken the last one.
 
         The first requests disappear in empty buffers, and a busy server delays later ones. So only the fastest of the

@@ -64,7 +64,7 @@ class UnaryTransport:
 
     def encode(self, request: Request) -> bytes:
         """The request's bytes."""
-        return self._link.encode(request, self._parameters)
+        return bytes(self._link.encode(request, self._parameters))
 
     def send(self, timestamp: int, data: bytes) -> None:
         """Start the call."""
@@ -159,7 +159,7 @@ class UnaryTransport:
         """Send the tensors of a request, which were in shared memory, inside the message."""
         data = self._link.encode_again(timestamp, self._parameters)
         if data is not None:
-            self.send(timestamp, data)
+            self.send(timestamp, bytes(data))
         return data is not None
 
     def _close_session(self, error: StreamClientError | None) -> None:

@@ -15,6 +15,7 @@ from kserve_wire.names import SERVICE
 from stream_client import StreamClient, TransportOptions
 from stream_client.errors import ConfigurationError, ConnectError
 from stream_client.transport.connection import Connection
+from stream_client.transport.message import Message
 from stream_client.transport.options import TlsOptions
 from stream_client.transport.streaming import StreamingTransport
 from tests.support.kserve_server import ScriptedServer
@@ -135,7 +136,7 @@ with ScriptedServer() as server:
         transport = StreamingTransport(TransportOptions(server.stdout.readline().strip()), "graph")
         transport.open(lambda event: None)
         server.send_signal(signal.SIGSTOP)
-        transport.send(0, bytes(64 << 20))
+        transport.send(0, Message([bytes(64 << 20)]))
         transport.close()
         server.kill()
 

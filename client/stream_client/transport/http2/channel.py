@@ -7,13 +7,14 @@ import grpc
 
 from stream_client.transport.http2.connection import Connection
 from stream_client.transport.http2.stream import CallEnded, Stream
+from stream_client.transport.message import Message
 from stream_client.util.owned_thread import OwnedThread
 
 
 class DirectCall:
     """A streaming call. Who iterates over it reads the connection; a thread of its own sends ``requests``."""
 
-    def __init__(self, connection: Connection, path: str, requests: Iterator[bytes]) -> None:
+    def __init__(self, connection: Connection, path: str, requests: Iterator[Message]) -> None:
         self._connection = connection
         self._stream: Stream = connection.begin(path)
         self.writer = OwnedThread(self._write, "stream writer", (requests,))
@@ -36,10 +37,10 @@ class DirectCall:
         """What the server says about the end."""
         return self._stream.details
 
-    def _write(self, requests: Iterator[bytes]) -> None:
+    def _write(self, requests: Iterator[Message]) -> None:
         with suppress(CallEnded, OSError):  # whoever reads hears it
             for request in requests:
-                self._connection.send(self._stream, [request])
+                self._connection.send(self._stream, request)
             self._connection.finish(self._stream)
 
 
@@ -53,10 +54,10 @@ class DirectChannel:
         self._connection = Connection(address, timeout)
         self._writers: list[OwnedThread] = []
 
-    def stream_stream(self, path: str) -> Callable[[Iterator[bytes]], DirectCall]:
+    def stream_stream(self, path: str) -> Callable[[Iterator[Message]], DirectCall]:
         """Starts calls of the method at ``path``, one after the other; raises :class:`CallEnded`, :class:`OSError`."""
 
-        def start(requests: Iterator[bytes]) -> DirectCall:
+        def start(requests: Iterator[Message]) -> DirectCall:
             call = DirectCall(self._connection, path, requests)
             self._writers.append(call.writer)
             return call

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 from socket import SHUT_RDWR
@@ -25,7 +25,6 @@ from stream_client.transport.http2.frames import (
     Body,
     Head,
     Kind,
-    Part,
     Setting,
     frame,
     number,
@@ -37,6 +36,7 @@ from stream_client.transport.http2.frames import (
 )
 from stream_client.transport.http2.inbox import Inbox
 from stream_client.transport.http2.stream import PREFIX, CallEnded, Stream
+from stream_client.transport.message import Message, Part
 
 _ERRORS = {
     7: grpc.StatusCode.UNAVAILABLE,  # refused
@@ -92,9 +92,9 @@ class Connection:
         self._send_replies()
         return stream
 
-    def send(self, stream: Stream, parts: Sequence[Part]) -> None:
+    def send(self, stream: Stream, message: Message) -> None:
         """Send a message, which may wait for the network. Raises :class:`CallEnded`, and :class:`OSError`."""
-        body = Body([PREFIX.pack(0, sum(map(len, parts))), *parts])
+        body = Body([PREFIX.pack(0, len(message)), *message.parts])
         while body.left:
             with self._changed:
                 self._changed.wait_for(lambda: stream.ended.is_set() or min(self._window, stream.window) > 0)
@@ -133,7 +133,7 @@ class Connection:
     def unary(self, path: str, data: bytes, timeout: float) -> bytes:
         """Make a call with one answer while another thread reads. Raises :class:`CallEnded`, and :class:`OSError`."""
         stream = self.begin(path)
-        self.send(stream, [data])
+        self.send(stream, Message([data]))
         self.finish(stream)
         if not stream.ended.wait(timeout):
             stream.end(grpc.StatusCode.DEADLINE_EXCEEDED, "no answer in time")

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
+from stream_client.transport.message import Part
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEAD_BYTES = 9
 FIRST_WINDOW = 65_535
@@ -18,7 +20,6 @@ END_HEADERS, PADDED, PRIORITY = 0x4, 0x8, 0x20
 _HEAD = struct.Struct(">HBBBI")
 _SETTING = struct.Struct(">HI")
 _NUMBER = struct.Struct(">I")
-Part = bytes | memoryview
 
 
 class Kind(IntEnum):

@@ -26,6 +26,7 @@ from stream_client.transport.http2.frames import (
 )
 from stream_client.transport.http2.frames import settings as settings_frame
 from stream_client.transport.http2.stream import CallEnded
+from stream_client.transport.message import Message
 from tests.client.transport.http2.scripted import Client, ScriptedServer
 
 Script = Callable[[Client], None]
@@ -82,7 +83,9 @@ def test_a_message_waits_for_room(tmp_path: Path) -> None:
 
     with connected(tmp_path, script) as connection:
         stream = connection.begin("/call")
-        sending = threading.Thread(target=connection.send, args=(stream, [message[:100_000], message[100_000:]]))
+        sending = threading.Thread(
+            target=connection.send, args=(stream, Message([message[:100_000], message[100_000:]]))
+        )
         sending.start()
         assert not list(connection.answers(stream))
         sending.join()
@@ -104,7 +107,7 @@ def test_a_ping_is_answered_while_a_message_waits_for_room(tmp_path: Path) -> No
 
         def send() -> None:
             with pytest.raises(CallEnded) as caught:
-                connection.send(stream, [bytes(200_000)])
+                connection.send(stream, Message([bytes(200_000)]))
             sent.append(caught.value)
 
         sending = threading.Thread(target=send)
@@ -182,7 +185,7 @@ def test_a_cut_ends_whoever_reads_or_sends(tmp_path: Path) -> None:
 
         def send() -> None:
             with pytest.raises(CallEnded) as caught:
-                connection.send(stream, [bytes(200_000)])
+                connection.send(stream, Message([bytes(200_000)]))
             ended.append(caught.value)
 
         def read() -> None:
