@@ -174,7 +174,8 @@ class Connection:
     def _send_replies(self) -> None:
         while self._replies and self._writing.acquire(blocking=False):
             try:
-                with suppress(IndexError):
+                # Whoever reads hears that the other side has left, after all that it said before.
+                with suppress(IndexError, OSError):
                     self._send([self._replies.popleft()])
             finally:
                 self._writing.release()

@@ -39,8 +39,13 @@ def connected(folder: Path, script: Script) -> Iterator[Connection]:
 
 
 def answers(folder: Path, script: Script) -> list[bytes]:
-    """Those to a call without requests."""
-    with connected(folder, script) as connection:
+    """Those to a call without requests, of which the server hears before it does as ``script`` says."""
+
+    def called(client: Client) -> None:
+        client.read_until(Kind.DATA)
+        script(client)
+
+    with connected(folder, called) as connection:
         stream = connection.begin("/call")
         connection.finish(stream)
         return [bytes(answer) for answer in connection.answers(stream)]
@@ -208,7 +213,6 @@ def test_settings_are_confirmed(tmp_path: Path) -> None:
     flags: list[int] = []
 
     def script(client: Client) -> None:
-        client.read_until(Kind.HEADERS)
         client.send(settings_frame({Setting.HEADER_TABLE_SIZE: 4096}))
         flags.append(client.read_until(Kind.SETTINGS)[0].flags)
         client.trailers(grpc_status="0")
