@@ -29,7 +29,7 @@ from tests.conftest import ROOT
 from tests.support.needs import need
 from tests.support.ports import free_port
 from tests.support.rtsp_server import SCRIPT, SYSTEM_PYTHON
-from tests.support.thin_line import SERVER_ADDRESS, ThinLine
+from tests.support.thin_line import ThinLine, thin_line
 
 UNLIMITED = 1_000_000
 """kbit/s."""
@@ -78,7 +78,7 @@ def ffmpeg(options: argparse.Namespace, url: str, limit: float | None = None) ->
 @contextmanager
 def rtsp_server(line: ThinLine, port: int) -> Iterator[None]:
     """GStreamer's RTSP server on the server's side."""
-    command = [*line.server, SYSTEM_PYTHON, str(SCRIPT), "--port", str(port), "--address", "0.0.0.0", "--publish", "x"]
+    command = [*line.far.run, SYSTEM_PYTHON, str(SCRIPT), "--port", str(port), "--address", "0.0.0.0", "--publish", "x"]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as server:
         assert server.stdin is not None
@@ -95,18 +95,18 @@ def measure(line: ThinLine, way: str, kbits: float, options: argparse.Namespace,
     line.set_rate(f"{kbits:.0f}kbit")
     port, report = free_port(), folder / "readback.json"
     report.unlink(missing_ok=True)
-    url = f"rtsp://{SERVER_ADDRESS}:{port}"
+    url = f"rtsp://{line.far.address}:{port}"
     sent = f"{url}/publish/x"
     limit = 0.9 * kbits if way == "ffmpeg, rate" else None
     command = ours(options, sent) if way == "ours" else ffmpeg(options, sent, limit)
     with rtsp_server(line, port):
         publisher = subprocess.Popen(
-            [*line.sender, "bash", "-c", command], stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+            [*line.near.run, "bash", "-c", command], stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
         )
         try:
             time.sleep(options.warm)
             before, began = _sent_bytes(line), time.monotonic()
-            read = [*line.server, sys.executable, str(ROOT / "client" / "client.py"), "readback", f"{url}/x"]
+            read = [*line.far.run, sys.executable, str(ROOT / "client" / "client.py"), "readback", f"{url}/x"]
             read += [
                 "--limit_stream_duration",
                 str(options.seconds),
@@ -138,7 +138,7 @@ def measure(line: ThinLine, way: str, kbits: float, options: argparse.Namespace,
 def _sent_bytes(line: ThinLine) -> int:
     """On the sender's end of the line."""
     shown = subprocess.run(
-        [*line.sender, "cat", "/proc/net/dev"], capture_output=True, text=True, check=True
+        [*line.near.run, "cat", "/proc/net/dev"], capture_output=True, text=True, check=True
     ).stdout.splitlines()
     return sum(int(words[9]) for words in map(str.split, shown[2:]) if words[0] != "lo:")
 
@@ -167,7 +167,7 @@ def main() -> None:
             flush=True,
         )
 
-    with tempfile.TemporaryDirectory() as folder, ThinLine() as line:
+    with tempfile.TemporaryDirectory() as folder, thin_line() as line:
         for way in ("ours", "ffmpeg"):
             add(None, measure(line, way, UNLIMITED, options, Path(folder)))
         wanted = rows[0]["sent_kbit"]

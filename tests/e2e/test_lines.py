@@ -16,8 +16,8 @@ from stream_client.monitoring.verdict import Conditions, Verdict, verdict
 from tests.conftest import ROOT
 from tests.support.graph_server import ECHO
 from tests.support.kserve_server import ScriptedServer, slow
-from tests.support.namespaces import Side, thin_line
 from tests.support.narrow_link import LongLink
+from tests.support.thin_line import Side, thin_line
 from tests.support.waiting import wait_until
 
 
@@ -81,7 +81,8 @@ def said(run: "subprocess.Popen[bytes]", log: Path) -> str:
 @pytest.mark.timeout(120)
 def test_of_two_servers_the_one_behind_a_thin_line_is_named(tmp_path: Path) -> None:
     log = tmp_path / "run"
-    with thin_line("50mbit") as (near, far):
+    with thin_line("50mbit") as line:
+        near, far = line.near, line.far
         close, behind = "127.0.0.1:9000", f"{far.address}:9000"
         with serving(near, close, tmp_path / "close") as other, serving(far, behind, tmp_path / "behind"):
             other.send_signal(signal.SIGSTOP)  # so that the session begins at the one behind the line
@@ -90,21 +91,22 @@ def test_of_two_servers_the_one_behind_a_thin_line_is_named(tmp_path: Path) -> N
                 wait_until(lambda: b"frames/s" in log.read_bytes(), seconds=60)
             finally:
                 other.send_signal(signal.SIGCONT)
-            line = said(run, log)
-    assert f"the line to {behind}, which carries " in line
+            words = said(run, log)
+    assert f"the line to {behind}, which carries " in words
 
 
 @pytest.mark.timeout(120)
 def test_a_thin_line_is_named_with_what_it_carries_and_a_size_to_try(tmp_path: Path) -> None:
-    with thin_line("50mbit") as (near, far):
+    with thin_line("50mbit") as line:
+        near, far = line.near, line.far
         address = f"{far.address}:9000"
         with serving(far, address, tmp_path / "server"):
-            line = said(run_over(near, address, tmp_path / "run"), tmp_path / "run")
+            words = said(run_over(near, address, tmp_path / "run"), tmp_path / "run")
     found = re.search(
         r"is the line to the server, which carries (\d+) Mbit/s and the frames want (\d+): .* \(--max_side (\d+)\)",
-        line,
+        words,
     )
-    assert found is not None, line
+    assert found is not None, words
     carried, wanted, side = map(int, found.groups())
     assert 30 <= carried <= 50
     assert 120 <= wanted <= 190

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.conftest import ROOT
 from tests.support.graph_server import ECHO
 from tests.support.rtsp_server import RtspServer
-from tests.support.thin_line import SERVER_ADDRESS, ThinLine
+from tests.support.thin_line import thin_line
 
 PROGRAM = [sys.executable, "-m", "stream_client"]
 SOURCE = "testsrc:1280x720@25"
@@ -18,28 +18,27 @@ SOURCE = "testsrc:1280x720@25"
 
 
 def test_what_a_viewer_sees_stays_new_and_the_verdict_names_the_line(tmp_path: Path) -> None:
-    with ThinLine() as line:
-        line.set_rate("150kbit")
+    with thin_line("150kbit") as line:
         served = subprocess.Popen(
-            [*line.sender, sys.executable, "-m", "graph_server", *ECHO, "--port", "9400"],
+            [*line.near.run, sys.executable, "-m", "graph_server", *ECHO, "--port", "9400"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
         )
-        rtsp = RtspServer(publish=["x"], address=SERVER_ADDRESS, before=line.server)
+        rtsp = RtspServer(publish=["x"], address=line.far.address, before=line.far.run)
         with served, rtsp, open(tmp_path / "log", "wb") as log:
             assert served.stdout is not None
             assert served.stdout.readline()
-            url = f"rtsp://{SERVER_ADDRESS}:{rtsp.port}"
+            url = f"rtsp://{line.far.address}:{rtsp.port}"
             output = ["--input_stream", SOURCE, "--output_stream", f"{url}/publish/x"]
-            run = [*line.sender, *PROGRAM, "--grpc_address", "127.0.0.1:9400", "--model_name", "passThrough", *output]
+            run = [*line.near.run, *PROGRAM, "--grpc_address", "127.0.0.1:9400", "--model_name", "passThrough", *output]
             publishing = subprocess.Popen(run, stderr=log, cwd=ROOT / "client")
             try:
                 time.sleep(8)  # long enough to be far behind
                 report = tmp_path / "report.json"
                 reading = [*PROGRAM, "readback", f"{url}/x", "--json", str(report), "--limit_stream_duration", "8"]
                 subprocess.run(
-                    [*line.server, *reading, "--reconnect_timeout", "10"], check=True, cwd=ROOT / "client", timeout=40
+                    [*line.far.run, *reading, "--reconnect_timeout", "10"], check=True, cwd=ROOT / "client", timeout=40
                 )
             finally:
                 publishing.send_signal(signal.SIGINT)

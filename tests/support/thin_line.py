@@ -1,61 +1,65 @@
-"""Two network namespaces with a line of limited rate between them: the server's side and the sender's."""
+"""Two network namespaces with a line between them, whose rate is limited. Needs root and iproute2."""
 
 import os
 import shutil
 import subprocess
 import uuid
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 from tests.support.missing import missing
 
-SERVER_ADDRESS, SENDER_ADDRESS = "10.99.0.1", "10.99.0.2"
+
+@dataclass(frozen=True)
+class Side:
+    """A namespace: how to run a command in it, its address on the line, and its device there."""
+
+    name: str
+    address: str
+    device: str
+
+    @property
+    def run(self) -> tuple[str, ...]:
+        """What stands before a command that runs there."""
+        return "ip", "netns", "exec", self.name
 
 
-def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True)
-
-
+@dataclass(frozen=True)
 class ThinLine:
-    """``server`` and ``sender`` go before a command that shall run there.
+    """Its queue holds 0.4 s worth of packets."""
 
-    The test is skipped where namespaces cannot be made.
-    """
-
-    def __init__(self) -> None:
-        name = uuid.uuid4().hex[:6]
-        self._names = f"sc-a{name}", f"sc-b{name}"
-        self._devices = f"a{name}", f"b{name}"
-        self.server, self.sender = (["ip", "netns", "exec", each] for each in self._names)
-
-    def __enter__(self) -> "ThinLine":
-        if os.geteuid() != 0 or not all(map(shutil.which, ("ip", "tc"))):
-            missing("root, ip and tc", "network namespaces need them")
-        try:
-            for name in self._names:
-                _ip("netns", "add", name)
-            (first, second), (left, right) = self._names, self._devices
-            _ip("link", "add", left, "netns", first, "type", "veth", "peer", "name", right, "netns", second)
-            for name, device, address in ((first, left, SERVER_ADDRESS), (second, right, SENDER_ADDRESS)):
-                _ip("-n", name, "addr", "add", f"{address}/24", "dev", device)
-                _ip("-n", name, "link", "set", device, "up")
-                _ip("-n", name, "link", "set", "lo", "up")
-            self.set_rate("1gbit")
-        except subprocess.CalledProcessError as error:
-            self._remove()
-            missing("network namespaces", str(error.stderr).strip())
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._remove()
+    near: Side
+    far: Side
 
     def set_rate(self, rate: str) -> None:
-        """What the sender's line carries: ``200kbit``."""
-        shape = ["root", "tbf", "rate", rate, "burst", "32kb", "latency", "400ms"]
-        command = ["tc", "qdisc", "replace", "dev", self._devices[1], *shape]
-        subprocess.run([*self.sender, *command], check=True, capture_output=True, text=True)
+        """What the line carries each way, as in ``200kbit``."""
+        limit = ("root", "tbf", "rate", rate, "burst", "32kb", "latency", "400ms")
+        for side in (self.near, self.far):
+            subprocess.run([*side.run, "tc", "qdisc", "replace", "dev", side.device, *limit], check=True)
 
-    def _remove(self) -> None:
-        for name in self._names:
-            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+
+@contextmanager
+def thin_line(rate: str = "1gbit") -> Iterator[ThinLine]:
+    """A line of ``rate`` each way, as in ``50mbit``. The test is skipped where namespaces cannot be made."""
+    if os.geteuid() or shutil.which("ip") is None or shutil.which("tc") is None:
+        missing("network namespaces", "run as root, with iproute2")
+    name = uuid.uuid4().hex[:6]
+    near, far = (Side(f"sc-{end}{name}", f"10.98.0.{end}", f"{letter}{name}") for end, letter in ((1, "n"), (2, "f")))
+    with ExitStack() as stack:
+        for side in (near, far):
+            if _ip("netns", "add", side.name):
+                missing("network namespaces", "ip netns add is refused here")
+            stack.callback(_ip, "netns", "delete", side.name)
+        _ip("link", "add", near.device, "netns", near.name, "type", "veth", "peer", far.device, "netns", far.name)
+        for side in (near, far):
+            _ip("-n", side.name, "address", "add", f"{side.address}/24", "dev", side.device)
+            for each in (side.device, "lo"):
+                _ip("-n", side.name, "link", "set", each, "up")
+        line = ThinLine(near, far)
+        line.set_rate(rate)
+        yield line
+
+
+def _ip(*arguments: str) -> int:
+    return subprocess.run(["ip", *arguments], stderr=subprocess.DEVNULL, check=False).returncode
