@@ -1,7 +1,9 @@
 """The client's frames through shared memory, to the graph server."""
 
 import mmap
+import os
 import queue
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -237,6 +239,38 @@ def test_memory_follows_a_tensor_of_whole_pages() -> None:
     slots.unlink()
     offsets = [slots.take() for _ in range(2)]
     assert all(offset is not None and (offset + slots.size) % mmap.PAGESIZE for offset in offsets)
+
+
+def files() -> set[str]:
+    return {path.name for path in FOLDER.glob("ovms-stream-client-*")}
+
+
+def test_a_file_for_which_there_is_no_room_is_not_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def full(descriptor: int, size: int) -> None:
+        made.extend(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name.split())
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr("mmap.mmap", full)
+    with pytest.raises(OSError, match="Cannot allocate memory"):
+        Slots(10_000, 2)
+    assert made
+    assert not files() & set(made)
+
+
+def test_files_of_clients_that_were_killed_are_removed_by_the_next_one() -> None:
+    """They are killed while a server opens the file."""
+    killed, starting = (FOLDER / f"ovms-stream-client-test-{os.getpid()}-{name}" for name in ("killed", "starting"))
+    try:
+        for path in (killed, starting):
+            path.touch()
+        os.utime(killed, (time.time() - 100,) * 2)
+        Slots(10_000, 2).unlink()
+        assert {path.name for path in (killed, starting)} & files() == {starting.name}
+    finally:
+        for path in (killed, starting):
+            path.unlink(missing_ok=True)
 
 
 def one_server_but_for(method: str, nth: int) -> Route:

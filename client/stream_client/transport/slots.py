@@ -3,13 +3,17 @@
 import mmap
 import os
 import secrets
+import time
 import weakref
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 _FOLDER = Path("/dev/shm")  # where Linux keeps POSIX shared memory
+_PREFIX = "ovms-stream-client-"
+_NAMED_SECONDS = 60  # a file has its name until the server has opened it, which takes seconds at most
 _START = 128
 """Bytes. Where a tensor begins in its slot: frames of whole pages have memory behind them, too, for FFmpeg to read."""
 
@@ -29,13 +33,18 @@ class Slots:
 
     def __init__(self, size: int, count: int) -> None:
         self.size = size
-        self.name = f"ovms-stream-client-{secrets.token_hex(16)}"  # nobody else can name it
+        self.name = f"{_PREFIX}{secrets.token_hex(16)}"  # nobody else can name it
         self._stride = -(-(_START + size) // mmap.PAGESIZE) * mmap.PAGESIZE
         self.byte_size = self._stride * count
+        _remove_leftovers()
         self._descriptor = os.open(_FOLDER / self.name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         weakref.finalize(self, os.close, self._descriptor)
-        os.ftruncate(self._descriptor, self.byte_size)
-        self._memory = mmap.mmap(self._descriptor, self.byte_size)
+        try:
+            os.ftruncate(self._descriptor, self.byte_size)
+            self._memory = mmap.mmap(self._descriptor, self.byte_size)
+        except BaseException:
+            self.unlink()
+            raise
         self._free = deque(range(count))  # append and pop are atomic: a finalizer may run at any time
         self._backed = 0
 
@@ -65,3 +74,13 @@ class Slots:
     def view(self, offset: int, size: int) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
         """``size`` bytes from ``offset``; arrays made of it keep it alive."""
         return np.ndarray((size,), np.uint8, buffer=self._memory, offset=offset)
+
+
+def _remove_leftovers() -> None:
+    """Remove the files of this user's clients that were killed before a server had opened them."""
+    oldest = time.time() - _NAMED_SECONDS
+    for path in _FOLDER.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            found = path.lstat()
+            if found.st_uid == os.geteuid() and found.st_mtime < oldest:
+                path.unlink()
