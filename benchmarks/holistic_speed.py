@@ -7,7 +7,7 @@ Both run in alternation, MediaPipe (`solutions.holistic`, its own virtual enviro
 process that is idle meanwhile. Ours keeps memory as each of its programs does. A ratio is the median over the rounds
 of ours over MediaPipe's in the same round.
 `--fast` measures the graph that seeks hands and face more rarely, and prints its parity beside it. `--precision` is how
-the networks compute, as for holistic_parity.py: by default in float32. `--clients ours` leaves MediaPipe out.
+the networks compute, as for holistic_parity.py: by default as shipped. `--clients ours` leaves MediaPipe out.
 """
 
 import argparse
@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--frames", type=int, default=150, help="at most so many of each clip")
     parser.add_argument("--fast", action="store_const", const=FAST, default=EVERY_FRAME)
-    parser.add_argument("--precision", choices=PRECISIONS, default="f32")
+    parser.add_argument("--precision", choices=PRECISIONS, default="shipped")
     parser.add_argument("--clients", choices=("ours", "peer"), nargs="+", default=["ours", "peer"])
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

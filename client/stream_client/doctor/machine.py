@@ -23,6 +23,7 @@ from stream_client.util.redact import redact
 _HARDWARE = ("h264_nvenc", "h264_qsv", "h264_vaapi", "h264_amf", "h264_videotoolbox", "h264_v4l2m2m")
 _DECODERS = ("h264", "hevc", "mjpeg", "vp9", "av1")
 _USUAL_PORTS = ((9000, "OVMS's gRPC"), (8000, "OVMS's REST"), (8554, "an RTSP server"))
+_MIXED = "bf16 f32"
 _LITTLE_SPACE = 1 << 30
 _REINSTALL = "reinstall PyAV from its wheel: pip install --force-reinstall av"
 
@@ -36,12 +37,15 @@ def versions() -> Finding:
 def precision(models: Mapping[str, str], default: str) -> Finding:
     """The types that the models of the embedded server compute in. The project's landmarks need f32.
 
-    ``default`` is the type that this processor takes if a configuration leaves it open.
+    A model of two types has layers in bf16 where that hardly changes its results. ``default`` is the type that this
+    processor takes if a configuration leaves it open.
     """
     check = "embedded server, precision"
     kinds = sorted(set(models.values()))
-    if kinds in ([], ["f32"]):
+    if set(kinds) <= {"f32", _MIXED}:
         found = "all models compute in f32" if kinds else "no model is compiled yet"
+        if _MIXED in kinds:
+            found += f", {' '.join(name for name, its in models.items() if its == _MIXED)} in part in bf16"
         return ok(check, f"{found}; the default of this processor is {default}")
     found = ", ".join(f"{kind}: {' '.join(name for name, its in models.items() if its == kind)}" for kind in kinds)
     remedy = 'add "INFERENCE_PRECISION_HINT": "f32" to plugin_config, or expect results that differ between processors'

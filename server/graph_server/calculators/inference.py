@@ -269,7 +269,7 @@ class Inference(Calculator):
         try:
             for name, value in tensors.items():
                 _check_type(name, value, request)
-            self._model.run(request, tensors)
+            self._model.run(request, inputs=tensors)
         except RuntimeError as error:
             lines = [line for line in str(error).splitlines() if line.strip()]
             raise GraphError(f"inference failed: {lines[-1] if lines else error}") from error

@@ -27,6 +27,8 @@ from graph_server.models.model import Model
 _POINTS = 21
 _RECROP_SIDE = 256
 _HAND_SIDE = 224
+_ROUNDED_FROM = 28
+"""Most of bfloat16's error comes from the layers before (benchmarks/README.md)."""
 _MIN_VISIBILITY = 0.1
 _DEPTH_SCALE = 0.4
 
@@ -62,7 +64,8 @@ class HandTracker:
         self._carried = 0
         self._place: Landmarks = np.zeros(2, np.float32)
         self._recrop = Network(recrop_model, ("output_crop",))
-        self._landmark = Network(landmark_model, ("Identity", "Identity_1"), most_copies=PROCESSORS)
+        outputs = ("Identity", "Identity_1")
+        self._landmark = Network(landmark_model, outputs, most_copies=PROCESSORS, rounded_from=_ROUNDED_FROM)
         self._previous: Landmarks | None = None
         self._still = Stillness(skipping.still)
         self._pose: Landmarks | None = None

@@ -1,6 +1,7 @@
 """The neural networks of holistic inference on OpenVINO, with only the outputs that are used."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ import openvino as ov
 
 from graph_server.models.copies import MOST_COPIES
 from graph_server.models.dead_channels import without_dead_channels
+from graph_server.models.halves import halves
 from graph_server.models.model import Model
+from graph_server.models.rounded_weights import with_rounded_weights
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -41,7 +44,8 @@ class Network:
 
     Write the crop into :attr:`pixels`, uint8 [side, side, 3], then call :meth:`run`. The network gets values
     between ``low`` and ``high``. ``most_copies``: see :meth:`Model.request`. With ``remembers`` it does not run for the
-    same pixels again, which gives the same outputs.
+    same pixels again, which gives the same outputs. Where the model :attr:`~Model.may_round`, what comes after its maps
+    of ``rounded_from`` x ``rounded_from`` computes in bfloat16; with 0 nothing does.
     """
 
     def __init__(
@@ -53,14 +57,14 @@ class Network:
         high: float = 1.0,
         most_copies: int = MOST_COPIES,
         remembers: bool = False,
+        rounded_from: int = 0,
     ) -> None:
         self._model = model
-        self._request = model.request(
-            ",".join(outputs), lambda original: only_outputs(original, outputs), most_copies=most_copies
-        )
+        self._requests = _requests(model, outputs, rounded_from, most_copies)
         self._low, self._high = low, high
-        self._values: Floats = np.zeros(tuple(self._request.get_input_tensor(0).shape), np.float32)
-        self._request.set_input_tensor(0, ov.Tensor(self._values, shared_memory=True))
+        first = self._requests[0]
+        self._values: Floats = np.zeros(tuple(first.get_input_tensor(0).shape), np.float32)
+        first.set_input_tensor(0, ov.Tensor(self._values, shared_memory=True))
         self.pixels: Bytes = np.zeros(self._values.shape[1:], np.uint8)
         self._count = len(outputs)
         self._seen: Bytes | None = self.pixels.copy() if remembers else None
@@ -73,9 +77,41 @@ class Network:
                 return self._found
             np.copyto(self._seen, self.pixels)
         scaled(self.pixels, self._low, self._high, self._values[0])
-        self._model.run(self._request)
-        self._found = [self._request.get_output_tensor(index).data for index in range(self._count)]
+        self._model.run(*self._requests)
+        last = self._requests[-1]
+        self._found = [last.get_output_tensor(index).data for index in range(self._count)]
         return self._found
+
+
+def _requests(model: Model, outputs: Sequence[str], rounded_from: int, most_copies: int) -> list[ov.InferRequest]:
+    """The requests to run one after the other."""
+    key = ",".join(outputs)
+    if not (rounded_from and model.may_round):
+        change = _rounded if model.wanted_precision == "bf16" else only_outputs
+        return [model.request(key, partial(change, names=outputs), most_copies=most_copies)]
+    parts = [
+        model.request(
+            f"{key} {precision}",
+            partial(change, names=outputs, side=rounded_from),
+            most_copies=most_copies,
+            precision=precision,
+        )
+        for precision, change in (("f32", _exact_part), ("bf16", _rounded_part))
+    ]
+    parts[1].set_input_tensor(0, parts[0].get_output_tensor(0))
+    return parts
+
+
+def _rounded(model: ov.Model, names: Sequence[str]) -> ov.Model:
+    return with_rounded_weights(only_outputs(model, names))
+
+
+def _exact_part(model: ov.Model, names: Sequence[str], side: int) -> ov.Model:
+    return halves(only_outputs(model, names), side)[0]
+
+
+def _rounded_part(model: ov.Model, names: Sequence[str], side: int) -> ov.Model:
+    return with_rounded_weights(halves(only_outputs(model, names), side)[1])
 
 
 def sigmoid(values: Any) -> Any:

@@ -6,14 +6,12 @@ before need not compute it, and the one behind takes the constant into its own b
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import openvino as ov
 import openvino.opset13 as ops
 
-Array = npt.NDArray[Any]
+from graph_server.models.constants import Array, is_constant, put_constant, value_of
 
 _BLOCK = 16  # kernels compute so many channels at once: some of the dead fill up the last block
 _ACTIVATIONS = ("Clamp", "Relu")
@@ -57,7 +55,7 @@ def _placed(depthwise: ov.Node) -> _Place | None:
     behind = None if middle is None else _only_reader(middle.last)
     if middle is None or before is None or behind is None or list(depthwise.input_value(1).get_shape())[1:3] != [1, 1]:
         return None
-    if behind.get_type_name() == "ReduceMean" and sorted(_value(behind.input_value(1)).tolist()) == [2, 3]:
+    if behind.get_type_name() == "ReduceMean" and sorted(value_of(behind.input_value(1)).tolist()) == [2, 3]:
         return _Place(before, middle, behind)
     found = _biased(behind) if behind.get_type_name() == "Convolution" else None
     if found is None or list(behind.input_value(1).get_shape())[2:] != [1, 1]:
@@ -70,7 +68,7 @@ def _biased(convolution: ov.Node) -> _Biased | None:
     if addition is None or addition.get_type_name() != "Add":
         return None
     constant = [port for port in addition.inputs() if port.get_source_output().get_node() != convolution]
-    if len(constant) != 1 or not _is_constant(constant[0].get_source_output()):
+    if len(constant) != 1 or not is_constant(constant[0].get_source_output()):
         return None
     if list(constant[0].get_shape()) != [1, convolution.get_output_shape(0)[1], 1, 1]:
         return None
@@ -93,45 +91,25 @@ def _only_reader(node: ov.Node) -> ov.Node | None:
     return readers[0] if len(readers) == 1 else None
 
 
-def _is_constant(output: ov.Output) -> bool:
-    node = output.get_node()
-    if node.get_type_name() == "Constant":
-        return True
-    inputs = node.input_values()
-    return bool(inputs) and all(_is_constant(each) for each in inputs)
-
-
-def _value(output: ov.Output) -> Array:
-    """The value of what :func:`_is_constant`."""
-    node = output.get_node()
-    if node.get_type_name() == "Constant":
-        return np.array(node.data)
-    inputs = [ov.Tensor(_value(each), shared_memory=False) for each in node.input_values()]
-    result = ov.Tensor(output.get_element_type(), output.get_shape())
-    if not node.evaluate([result], inputs):
-        raise RuntimeError(f"{node.get_friendly_name()} cannot be computed")
-    return np.array(result.data)
-
-
 def _shrink(place: _Place) -> bool:
-    weights = _value(place.depthwise.convolution.input_value(1))
+    weights = value_of(place.depthwise.convolution.input_value(1))
     alive: Array = np.abs(weights).max(axis=(1, 2, 3, 4)) > 0
     count = -(-int(alive.sum()) // _BLOCK) * _BLOCK
     if not 0 < count < alive.size:
         return False
     order = np.argsort(~alive, kind="stable")
     kept, left = np.sort(order[:count]), np.sort(order[count:])
-    bias = _value(place.depthwise.bias.get_source_output())
+    bias = value_of(place.depthwise.bias.get_source_output())
     constants = _activated(place.depthwise, bias[0, left, 0, 0])
     _take(place.before, kept)
-    _put(place.depthwise.convolution.input(1), weights[kept])
-    _put(place.depthwise.bias, bias[:, kept])
+    put_constant(place.depthwise.convolution.input(1), weights[kept])
+    put_constant(place.depthwise.bias, bias[:, kept])
     if isinstance(place.behind, _Biased):
         port = place.behind.convolution.input(1)
-        projection = _value(port.get_source_output())
-        _put(port, projection[:, kept])
+        projection = value_of(port.get_source_output())
+        put_constant(port, projection[:, kept])
         added = projection[:, left, 0, 0] @ constants
-        _put(place.behind.bias, _value(place.behind.bias.get_source_output()) + added[None, :, None, None])
+        put_constant(place.behind.bias, value_of(place.behind.bias.get_source_output()) + added[None, :, None, None])
     else:
         _put_back(place.behind, kept, left, constants)
     return True
@@ -147,12 +125,8 @@ def _activated(biased: _Biased, values: Array) -> Array:
 
 def _take(biased: _Biased, kept: Array) -> None:
     port = biased.convolution.input(1)
-    _put(port, _value(port.get_source_output())[kept])
-    _put(biased.bias, _value(biased.bias.get_source_output())[:, kept])
-
-
-def _put(port: ov.Input, value: Array) -> None:
-    port.replace_source_output(ops.constant(np.ascontiguousarray(value)).output(0))
+    put_constant(port, value_of(port.get_source_output())[kept])
+    put_constant(biased.bias, value_of(biased.bias.get_source_output())[:, kept])
 
 
 def _put_back(mean: ov.Node, kept: Array, left: Array, constants: Array) -> None:

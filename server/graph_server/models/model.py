@@ -4,10 +4,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from graph_server.metrics.servables import ModelMetrics
 from graph_server.models.copies import IN_CALLER, MOST_COPIES, Copies
 from graph_server.models.preparation import NOTHING_REQUESTED, Preparation, Requested, last_line
 from graph_server.models.request_pool import RequestPool
-from graph_server.models.runtime import Runtime
+from graph_server.models.runtime import Runtime, default_precision
 from graph_server.models.tensors import array_of, tensor_of
 from graph_server.models.versions import VersionPolicy
 
@@ -31,6 +32,7 @@ _DATATYPES = {
 }  # fmt: skip
 MOST_REQUESTS = 100_000
 """The largest number of infer requests of one model in OVMS (src/modelinstance.cpp)."""
+_PRECISION = "INFERENCE_PRECISION_HINT"
 _HINTS = ("PERFORMANCE_HINT", "NUM_STREAMS")
 
 
@@ -91,7 +93,8 @@ class Model:
         self.version, self.path = version, path
         self.metrics = metrics
         self.precision: str | None = None
-        """The type that the model computes in, such as ``f32``, once it is compiled and if the device tells it."""
+        """The types that the model computes in, such as ``f32`` or ``bf16 f32``, once it is compiled and if the device
+        tells them."""
         # OVMS's default (src/modelinstance.cpp), unless the configuration says how many streams it wants.
         hinted = any(key in config.plugin_config for key in _HINTS)
         self.plugin_config = {
@@ -113,6 +116,21 @@ class Model:
             raise LoadError(f"{self.path} cannot be read: {last_line(error)}", "INTERNAL_ERROR") from error
         return self.config.preparation.apply(model, self.name, self.path.parent, self.requested)
 
+    @property
+    def wanted_precision(self) -> str:
+        """The type to compute in, such as ``bf16``: what the configuration says, else this processor's default."""
+        return str(self.plugin_config.get(_PRECISION) or default_precision())
+
+    @property
+    def may_round(self) -> bool:
+        """Whether parts may compute in bfloat16 where results hardly change, beside the configured ``f32``.
+
+        This processor has it, and the configuration says ``"EXECUTION_MODE_HINT": "PERFORMANCE"``, which has no effect
+        beside ``f32`` in OpenVINO, and so in OVMS.
+        """
+        performance = self.plugin_config.get("EXECUTION_MODE_HINT") == "PERFORMANCE"
+        return performance and self.wanted_precision == "f32" and default_precision() == "bf16"
+
     @cached_property
     def inputs(self) -> tuple[TensorInfo, ...]:
         """The inputs, in the model's order."""
@@ -132,9 +150,16 @@ class Model:
         return _texts(self._model.rt_info["model_info"])
 
     def request(
-        self, key: str, change: Callable[[ov.Model], ov.Model], *, most_copies: int = MOST_COPIES
+        self,
+        key: str,
+        change: Callable[[ov.Model], ov.Model],
+        *,
+        most_copies: int = MOST_COPIES,
+        precision: str | None = None,
     ) -> ov.InferRequest:
         """An infer request of the model after ``change``, for one thread at a time. A new ``key`` compiles.
+
+        ``precision`` is the type to compute in, such as ``bf16``, if not the configured one.
 
         If the configuration asks for throughput and does not set threads, the request runs in the calling thread, on
         one of ``most_copies``. Otherwise it runs in OpenVINO's threads. Raises :class:`LoadError`.
@@ -143,17 +168,17 @@ class Model:
             copies = self._copies.get(key)
             if copies is None:
                 in_caller = self._in_caller
-                compile_one = partial(self._copy if in_caller else self._configured, change)
+                asked = {} if precision is None else {_PRECISION: precision}
+                compile_one = partial(self._copy if in_caller else self._configured, change, asked)
                 copies = self._copies[key] = Copies(compile_one, most_copies if in_caller else 1)
         return copies.request()
 
-    def run(self, request: ov.InferRequest, inputs: Mapping[str, Any] | None = None) -> None:
-        """Run one of the requests above, whose inputs are set or given, and report it."""
-        if not self.metrics.served:
-            self._ask(request, inputs)
-            return
-        with self.metrics.inferring():
-            self._ask(request, inputs)
+    def run(self, *requests: ov.InferRequest, inputs: Mapping[str, Any] | None = None) -> None:
+        """Run requests of above one after the other, as one inference; their inputs are set, or given to the first."""
+        with self.metrics.inferring() if self.metrics.served else nullcontext():
+            for request in requests:
+                self._ask(request, inputs)
+                inputs = None
 
     def _ask(self, request: ov.InferRequest, inputs: Mapping[str, Any] | None) -> None:
         request.infer(inputs, share_outputs=self._can_share)  # else it copies outputs that nobody takes
@@ -204,16 +229,18 @@ class Model:
         hinted, threads = self.plugin_config.get("PERFORMANCE_HINT"), {"NUM_STREAMS", "INFERENCE_NUM_THREADS"}
         return self.config.device == "CPU" and hinted == "THROUGHPUT" and not threads & self.plugin_config.keys()
 
-    def _configured(self, change: Callable[[ov.Model], ov.Model]) -> ov.CompiledModel:
+    def _configured(
+        self, change: Callable[[ov.Model], ov.Model], asked: Mapping[str, str] = MappingProxyType({})
+    ) -> ov.CompiledModel:
         with self._lock:
-            compiled = self._compiled(change, self.plugin_config)
+            compiled = self._compiled(change, {**self.plugin_config, **asked})
         self.metrics.streams.set(_property(compiled, "NUM_STREAMS", "OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         return compiled
 
-    def _copy(self, change: Callable[[ov.Model], ov.Model]) -> ov.CompiledModel:
+    def _copy(self, change: Callable[[ov.Model], ov.Model], asked: Mapping[str, str]) -> ov.CompiledModel:
         kept = {name: value for name, value in self.plugin_config.items() if name != "PERFORMANCE_HINT"}
         with self._lock:
-            compiled = self._compiled(change, {**kept, **IN_CALLER})
+            compiled = self._compiled(change, {**kept, **IN_CALLER, **asked})
         self.metrics.streams.add()
         return compiled
 
@@ -230,14 +257,15 @@ class Model:
             if self._forgotten:
                 vars(self).pop("_model", None)
         with suppress(RuntimeError):  # AUTO and HETERO may not have the property
-            self._report(compiled.get_property("INFERENCE_PRECISION_HINT").to_string())
+            self._report(compiled.get_property(_PRECISION).to_string())
         _warm_up(compiled)
         return compiled
 
     def _report(self, precision: str) -> None:
-        if precision != self.precision:
+        known = set() if self.precision is None else set(self.precision.split())
+        if precision not in known:
             logger.info("model %s, version %d, computes in %s", self.name, self.version, precision)
-        self.precision = precision
+        self.precision = " ".join(sorted(known | {precision}))
 
     def _requests(self) -> "RequestPool":
         with self._pool_lock:
