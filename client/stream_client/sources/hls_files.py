@@ -156,7 +156,9 @@ class HlsFiles:
     def _part(self, url: str, options: dict[str, str]) -> Generator[bytes, None, None]:
         if self._stopped or self.failure is not None:
             return
-        if self._was_played(url.removeprefix("crypto+")):
+        part = url.removeprefix("crypto+")
+        if part in self._passed_over:
+            self._passed_over.remove(part)
             return
         given = self._playlists.options | {key: value for key, value in options.items() if value}
         try:
@@ -166,6 +168,7 @@ class HlsFiles:
                 options=given | {"raw_packet_size": _PART_BYTES},
                 timeout=self._timeout,
             ) as container:
+                self._note(part)
                 yield from self._bytes(container)
         except _GONE as error:
             self._miss(error)
@@ -194,17 +197,12 @@ class HlsFiles:
             self._played.live = self._played.live or not read.ended
         self._beside[url] = read.beside
 
-    def _was_played(self, part: str) -> bool:
-        """Whether an earlier connection has read that part of a live stream."""
-        if self._played is None or not self._played.live or any(part in beside for beside in self._beside.values()):
-            return False
-        if part in self._passed_over:
-            self._passed_over.remove(part)
-            return True
-        self._passed_over.clear()  # an address may be used again for what is new
-        self._played.add(part)
-        self._read += 1
-        return False
+    def _note(self, part: str) -> None:
+        """A part of a live stream is read: no later connection reads it, or what is before it."""
+        if self._played is not None and self._played.live and not any(part in each for each in self._beside.values()):
+            self._passed_over.clear()  # an address may be used again for what is new
+            self._played.add(part)
+            self._read += 1
 
     def _miss(self, error: Failure) -> None:
         self.missing += 1

@@ -48,6 +48,8 @@ class WebPlaylists:
 
     def read(self, url: str, limit: int) -> Playlist:
         """See :class:`.hls_files.Playlists`."""
+        if not url.lower().startswith(("http://", "https://")):  # urllib would read a file of this machine
+            raise av.error.InvalidDataError(0, "it names playlists that are not behind HTTP")
         request = urllib.request.Request(split_credentials(url)[0], headers={"User-Agent": _USER_AGENT})
         context = tls_context(insecure=self._live.insecure) if url.lower().startswith("https") else None
         try:

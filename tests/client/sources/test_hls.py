@@ -155,6 +155,7 @@ def test_a_list_without_end_is_refused(server: WebStreams) -> None:
 
 FOREIGN: dict[str, Callable[[Path], str]] = {
     "a file of this machine": lambda folder: listed(f"file://{folder}/part0.ts"),
+    "a playlist of this machine": lambda folder: f"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nfile://{folder}/list.m3u8\n",
     "a socket": lambda folder: listed("tcp://127.0.0.1:9/part0.ts"),
     "a list of FFmpeg's": lambda folder: "ffconcat version 1.0\nfile part0.ts\n",
     "a port to listen at": lambda folder: (
