@@ -43,7 +43,7 @@ from stream_client.transport.options import TlsOptions, TransportOptions
 from stream_client.transport.servable import LANDMARK_GRAPH
 from stream_client.util.redact import redact
 from stream_client.util.settings import Setting, read, settings
-from stream_client.util.urls import split_credentials
+from stream_client.util.urls import same_place
 
 if TYPE_CHECKING:
     from stream_client.events.outputs.base import EventOutput
@@ -182,12 +182,13 @@ def check_files(given: Settings, others: Sequence[tuple[str, Path]] = ()) -> Non
     ``others`` are files that are written beside the run's own, each with its setting.
     """
     stream = read(StreamOptions, given)
-    published: set[str] = set()
-    for spec in stream.output_stream:
-        address = split_credentials(spec)[0]
-        if "://" in spec and address in published:
+    published: list[str] = []
+    for spec in (output for output in stream.output_stream if "://" in output):
+        if any(same_place(spec, other) for other in published):
             raise ConfigurationError(f"{redact(spec)} is named twice", option="output_stream")
-        published.add(address)
+        if same_place(spec, stream.input_stream):
+            raise ConfigurationError(f"{redact(spec)} is named twice, by input_stream too", option="output_stream")
+        published.append(spec)
     users = {Path(os.path.realpath(stream.input_stream)): "input_stream"}
     for name, path in (*files_written(given), *others):
         try:

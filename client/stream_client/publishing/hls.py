@@ -35,7 +35,8 @@ class HlsWire:
             probe.touch()
             probe.unlink()
         except OSError as error:
-            raise OutputRefusedError(f"{folder} cannot be written: {error.strerror}", final=True) from error
+            reason = "it is no folder" if isinstance(error, FileExistsError) else error.strerror
+            raise OutputRefusedError(f"{folder} cannot be written: {reason}; name another one", final=True) from error
         options = {
             "hls_time": f"{self._seconds:g}",
             "hls_list_size": str(_SEGMENTS),

@@ -1,5 +1,6 @@
 """What a media server means by a refusal, and whether another attempt can help."""
 
+import socket
 import ssl
 
 from stream_client.errors import OutputRefusedError, RtspClearTextError, RtspError, SinkError
@@ -41,6 +42,8 @@ def meaning(error: Exception, longest: float) -> str:
         return f"the server did not answer within {longest:g} s"
     if isinstance(error, ConnectionRefusedError):
         return "connection refused; is the server running?"
+    if isinstance(error, socket.gaierror):
+        return f"no address is known for this host ({error.strerror}): correct the URL"
     return str(getattr(error, "strerror", None) or error)
 
 

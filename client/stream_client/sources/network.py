@@ -1,5 +1,6 @@
 """Network streams: RTSP, what HTTP carries (MJPEG, HLS, files), RTMP, SRT, WHEP, datagrams, and ONVIF cameras."""
 
+import socket
 import ssl
 from dataclasses import replace
 from functools import partial
@@ -204,6 +205,8 @@ def network_error(live: LiveInput, error: OSError | av.error.FFmpegError | RtspE
             return live.silence(live.open_timeout)
         case ConnectionRefusedError():
             return SourceError(f"{live.name}: connection refused; is the server running?")
+        case socket.gaierror():
+            return SourceError(f"{live.name}: no address is known for this host ({text}): correct the URL")
         case RtspError():
             known = _MEANINGS.get(error.status)
             return SourceError(f"{live.name}: {error.message}{f': {known}' if known else ''}")

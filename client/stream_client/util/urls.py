@@ -124,6 +124,15 @@ def same_server(one: str, other: str) -> bool:
     return _server(one) == _server(other)
 
 
+def same_place(one: str, other: str) -> bool:
+    """Whether two URLs name the same stream of the same server, whoever may see it."""
+    first, second = (split_credentials(url)[0] for url in (one, other))
+    try:
+        return same_server(first, second) and urlsplit(first)[2:] == urlsplit(second)[2:]
+    except ValueError:  # one of them is no URL
+        return first == second
+
+
 def with_credentials(url: str) -> str:
     """``url`` with the credentials of :func:`credentials_for`, percent-encoded."""
     return _joined(split_credentials(url)[0], credentials_for(url))

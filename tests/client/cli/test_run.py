@@ -61,6 +61,13 @@ def test_help_names_every_flag_of_the_demo_client() -> None:
             2,
             "rtsp://***@h/x is named twice (--output_stream)",
         ),
+        (
+            ["--input_stream", "CLIP", "--output_stream", "rtsp://h/x", "--output_stream", "RTSP://me:pw@H:554/x"],
+            2,
+            "RTSP://***@H:554/x is named twice (--output_stream)",
+        ),
+        (["--input_stream", "rtsp://h/x", "--output_stream", "rtsp://me:pw@h:554/x"], 2, "twice, by input_stream too"),
+        (["--input_stream", "CLIP", "--output_stream", "rtsp://[x", "--output_stream", "rtsp://[y"], 2, "is no URL"),
         (["--input_stream", "CLIP", "--output_stream", "out.gif"], 2, "unknown extension '.gif'"),
         (["--input_stream", "CLIP", "--output_stream", "/nowhere/out.mp4"], 1, "cannot write /nowhere/out.mp4"),
         (["--input_stream", "CLIP", "--output_stream", "none", "--max_inflight", "x"], 2, "--max_inflight"),

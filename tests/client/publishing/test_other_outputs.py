@@ -1,6 +1,7 @@
 """Publishing by RTMP, SRT and UDP, and into HLS folders, to servers and viewers of others."""
 
 import re
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -12,7 +13,10 @@ import pytest
 from stream_client.errors import ConfigurationError
 from stream_client.publishing.options import SinkOptions
 from stream_client.publishing.publisher import PublishingSink
+from stream_client.publishing.refusals import meaning
 from stream_client.sinks.factory import open_sink
+from stream_client.sources.feed import LiveInput
+from stream_client.sources.network import network_error
 from tests.support.ports import free_port
 from tests.support.rtmp_server import RtmpServer, watch
 from tests.support.show import Show, assert_similar
@@ -115,10 +119,17 @@ def test_an_hls_folder_keeps_the_newest_segments_and_a_whole_playlist(tmp_path: 
     assert len(named) <= 6
 
 
+def test_a_host_that_nobody_knows_is_named_with_the_remedy() -> None:
+    error = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    found = "no address is known for this host (Name or service not known): correct the URL"
+    assert meaning(error, 5.0) == found
+    assert network_error(LiveInput("rtsp://h/x", "rtsp://h/x"), error).message == f"rtsp://h/x: {found}"
+
+
 def test_a_folder_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with Show(sink(str(tmp_path / "file" / "index.m3u8"))) as show:
-        assert "cannot be written" in str(show.failure())
+        assert "/file cannot be written: it is no folder; name another one" in str(show.failure())
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from stream_client.util.urls import (
     check_clear_text,
     check_url,
     credentials_for,
+    same_place,
     same_server,
     split_credentials,
     with_credentials,
@@ -153,6 +154,13 @@ def test_servers_are_told_apart_by_scheme_host_and_port() -> None:
     assert same_server("rtsp://host/a", "RTSP://HOST:554/b")
     assert not same_server("rtsp://host/a", "rtsps://host/a")
     assert not same_server("rtsp://host/a", "rtsp://host:5540/a")
+
+
+def test_streams_are_told_apart_by_server_path_and_query() -> None:
+    assert same_place("rtsp://me:geheim@host/a?x=1", "RTSP://HOST:554/a?x=1")
+    assert not same_place("rtsp://host/a", "rtsp://host/A")
+    assert not same_place("srt://host:1?streamid=a", "srt://host:1?streamid=b")
+    assert not same_place("rtsp://[x", "rtsp://host/a")
 
 
 def test_addresses_that_look_alike_without_their_secrets_are_numbered() -> None:
