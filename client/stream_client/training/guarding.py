@@ -8,7 +8,7 @@ import numpy.typing as npt
 from sklearn.model_selection import GroupShuffleSplit
 
 from stream_client.training.dataset import Dataset
-from stream_client.training.estimators import Fold
+from stream_client.training.estimators import Fold, calm
 from stream_client.training.grouping import Integers
 from stream_client.training.guard import WEIGHTS, Guard, fit_parts, scaled
 from stream_client.training.views import View
@@ -31,6 +31,7 @@ class Guarded:
     left_out: Mapping[str, float]
 
 
+@calm()
 def fit_guard(dataset: Dataset, folds: Sequence[Fold]) -> Guarded | None:
     """A guard for the rows of a dataset. ``None`` if there are too few."""
     tested = sum(len(test) for _, test in folds)
