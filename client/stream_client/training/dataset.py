@@ -1,6 +1,7 @@
 """Labeled rows of features. Each row belongs to a group that no fold splits."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from stream_client.classify.models import Schema
 from stream_client.classify.windows import Window, WindowSpec
 from stream_client.errors import ConfigurationError
 from stream_client.training.grouping import BETWEEN, Integers, Origin
+from stream_client.util.wording import listed
 
 Rows = npt.NDArray[np.float32]
 
@@ -69,6 +71,18 @@ def group_of(name: str, pattern: str) -> str:
     if found is None:
         raise ConfigurationError(f"{pattern!r} is not found in {name!r}", option="group_by")
     return found[found.re.groups and 1] or ""
+
+
+def differ_in_capitals(labels: Iterable[str]) -> list[str]:
+    """A note for all labels that are the same but for capitals: mostly a slip."""
+    same: dict[str, set[str]] = {}
+    for label in labels:
+        same.setdefault(label.casefold(), set()).add(label)
+    return [
+        f"{listed([repr(label) for label in sorted(alike)])} differ in capitals only, and are learned apart"
+        for alike in same.values()
+        if len(alike) > 1
+    ]
 
 
 def check_labels(labels: tuple[str, ...], what: str, hint: str = "", *, fewest: int = 2) -> None:

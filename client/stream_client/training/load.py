@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stream_client.errors import ConfigurationError
 from stream_client.training.clips import FindLandmarks, LabelledClip, Track
-from stream_client.training.dataset import Dataset
+from stream_client.training.dataset import Dataset, differ_in_capitals
 from stream_client.training.landmarks import LEARNT_RATE, GraphServerLandmarks
 from stream_client.training.material import SearchOptions, search
 from stream_client.training.material.recordings import read_track
@@ -43,11 +43,11 @@ def load_dataset(
     ):
         material = search(given, SearchOptions(scratch or Path(own), tier, annotator, options.strict))
         if material.tables:
-            dataset = read_table(material.tables[0], names, options.group_by)
+            dataset = read_table(material.tables[0], names, options.group_by, strict=options.strict)
         else:
             clips = [_renamed(clip, names or {}) for clip in material.clips]
             options, notes = _poses_or_windows(clips, options)
-            material.notes += [*notes, *_alike(clips)]
+            material.notes += [*notes, *differ_in_capitals({span.label for clip in clips for span in clip.spans})]
             if options.window is not None:
                 clips = [clip for clip in clips if not is_photo(clip.path)]
             finder = find or server
@@ -74,17 +74,6 @@ def with_recordings(find: FindLandmarks, space: str) -> FindLandmarks:
 def _renamed(clip: LabelledClip, names: Mapping[str, str]) -> LabelledClip:
     spans = tuple(replace(span, label=names.get(span.label, span.label)) for span in clip.spans)
     return replace(clip, spans=spans)
-
-
-def _alike(clips: Sequence[LabelledClip]) -> list[str]:
-    same: dict[str, set[str]] = {}
-    for label in {span.label for clip in clips for span in clip.spans}:
-        same.setdefault(label.casefold(), set()).add(label)
-    return [
-        f"{listed([repr(label) for label in sorted(labels)])} differ in capitals only, and are learned apart"
-        for labels in same.values()
-        if len(labels) > 1
-    ]
 
 
 def _poses_or_windows(clips: Sequence[LabelledClip], options: ClipOptions) -> tuple[ClipOptions, list[str]]:

@@ -48,7 +48,7 @@ def read_photo(path: Path) -> Image:
             warnings.simplefilter("error", PillowImage.DecompressionBombWarning)
             with PillowImage.open(path) as photo:
                 photo.draft("RGB", (_LONGEST_SIDE, _LONGEST_SIDE))
-                upright = ImageOps.exif_transpose(photo).convert("RGB")
+                upright = _eight_bits(ImageOps.exif_transpose(photo)).convert("RGB")
     except FileNotFoundError as error:
         raise SourceNotFoundError(f"{path} does not exist") from error
     except (
@@ -62,3 +62,12 @@ def read_photo(path: Path) -> Image:
         raise SourceCodecError(f"{path} is not a photo that can be read: {type(error).__name__}") from error
     upright.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
     return np.asarray(upright)
+
+
+def _eight_bits(photo: PillowImage.Image) -> PillowImage.Image:
+    """Photos of 16 bits or of floating-point numbers, which Pillow would cut off at 255, over their own range."""
+    if not photo.mode.startswith(("I", "F")):
+        return photo
+    values = np.nan_to_num(np.asarray(photo, np.float64), posinf=0.0, neginf=0.0)
+    low, high = float(values.min()), float(values.max())
+    return PillowImage.fromarray(((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8))

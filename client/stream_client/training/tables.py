@@ -2,7 +2,8 @@
 
 import csv
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +14,20 @@ from stream_client.classify.joints import BODY, JOINT
 from stream_client.classify.raw_pose import RawPose
 from stream_client.errors import ConfigurationError
 from stream_client.training.augment import jittered, mirror, mirrored_target
-from stream_client.training.dataset import Dataset, check_labels, group_of
+from stream_client.training.clips import one_line
+from stream_client.training.dataset import Dataset, check_labels, differ_in_capitals, group_of
 from stream_client.training.grouping import Groups, Integers, Origin, grouped
-from stream_client.util.delimiters import delimiter_of
+from stream_client.training.pose_columns import PoseColumns, counted_columns, named_columns
+from stream_client.util.text_tables import table_rows
 from stream_client.util.wording import counted
 
 Array = npt.NDArray[np.float64]
 
 _POSE_COLUMNS = 2 + 3 * len(BODY)
+_MOST_CLASSES = 20
+"""With more, a class needs two rows on average. Otherwise the column has something else."""
+_MOST_TOLD = 10
+"""Rows that cannot be used and are named; all are counted."""
 _BLOCKS = 5
 _ROW_GAP = 2
 """Rows left out between two blocks of one source video."""
@@ -28,9 +35,10 @@ _ROW_GAP = 2
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The cells of a CSV file without its empty lines and its header. ``lines`` are the numbers of its lines."""
+    """The cells of a text table, without its header. ``lines`` are the numbers of its lines."""
 
     path: Path
+    header: list[str] | None
     rows: list[list[str]]
     lines: list[int]
 
@@ -38,42 +46,57 @@ class Table:
     def read(cls, path: Path) -> "Table":
         """Read a file. Raises :class:`.ConfigurationError`."""
         try:
-            with path.open(newline="", encoding="utf-8-sig") as file:
-                delimiter = delimiter_of(file.readline())
-                file.seek(0)
-                reader = csv.reader(file, delimiter=delimiter)
-                numbered = [(reader.line_num, row) for row in reader if row]
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            numbered = table_rows(path)
+        except UnicodeDecodeError as error:
+            raise ConfigurationError(f"{path} is not in UTF-8, as it has to be: save it so", option="data") from error
+        except (OSError, csv.Error) as error:
             raise ConfigurationError(f"cannot read {path}: {error}", option="data") from error
-        if len(numbered) > 1 and not any(_number(cell) is not None for cell in numbered[0][1]):
-            numbered = numbered[1:]
         if not numbered:
             raise ConfigurationError(f"{path} is empty", option="data")
-        width = len(numbered[0][1])
-        for line, row in numbered:
-            if len(row) != width:
-                raise ConfigurationError(
-                    f"{path}: line {line} has {counted(len(row), 'column')}, line {numbered[0][0]} has {width}",
-                    option="data",
-                )
-        return cls(path, [row for _, row in numbered], [line for line, _ in numbered])
+        # Spreadsheets end lines with a delimiter.
+        while len({len(row) for _, row in numbered}) == 1 and not any(row[-1] for _, row in numbered):
+            numbered = [(line, row[:-1]) for line, row in numbered]
+        header = None
+        if not any(_number(cell) is not None for cell in numbered[0][1]) and len(numbered) > 1:
+            header, numbered = numbered[0][1], numbered[1:]
+        return cls(path, header, [row for _, row in numbered], [line for line, _ in numbered])
 
-    def numbers(self, *, first_column: int) -> Array:
-        """The cells from ``first_column`` on. Raises :class:`.ConfigurationError` with the line of a bad cell."""
-        cells = [row[first_column:] for row in self.rows]
-        try:
-            numbers = np.array(cells, dtype=np.float64)
-        except ValueError:
-            numbers = None
-        if numbers is not None and np.isfinite(numbers).all():
-            return numbers
-        for line, row in zip(self.lines, cells, strict=True):
-            for column, cell in enumerate(row, first_column + 1):
-                if _number(cell) is None:
-                    raise ConfigurationError(
-                        f"{self.path}: line {line}, column {column}: {cell!r} is not a number", option="data"
-                    )
-        raise AssertionError("a number that NumPy refuses and Python does not")
+    @property
+    def width(self) -> int:
+        """The number of columns that most rows have."""
+        return Counter(map(len, self.rows)).most_common(1)[0][0]
+
+    def usable(
+        self, numbers: Sequence[int], label: int | None, *, strict: bool
+    ) -> tuple[list[list[str]], Array, list[str]]:
+        """The rows that have a class in the column ``label`` and numbers in the columns ``numbers``; these; notes.
+
+        A row without them is left out and told, or raises :class:`.ConfigurationError` with ``strict``. So does a table
+        of no other rows.
+        """
+        width = self.width
+        rows, found, wrong = [], [], []
+        for line, row in zip(self.lines, self.rows, strict=True):
+            if len(row) != width:
+                wrong.append(f"line {line} has {counted(len(row), 'column')}, most have {width}")
+                continue
+            cells = [_number(row[column]) for column in numbers]
+            if None in cells:
+                column = numbers[cells.index(None)]
+                wrong.append(f"line {line}, column {column + 1}: {row[column]!r} is not a number")
+            elif label is not None and not row[label]:
+                wrong.append(f"line {line}, column {label + 1}: the class is empty")
+            else:
+                rows.append(row)
+                found.append(cells)
+        if wrong and (strict or not rows):
+            raise ConfigurationError(f"{self.path}: {wrong[0]}", option="data")
+        notes = []
+        if wrong:
+            more = f"; and {len(wrong) - _MOST_TOLD} more" if len(wrong) > _MOST_TOLD else ""
+            told = f"{'; '.join(wrong[:_MOST_TOLD])}{more}"
+            notes.append(f"{self.path}: {len(wrong)} of {counted(len(self.rows), 'row')} skipped: {told}")
+        return rows, np.array(found, dtype=np.float64), notes
 
 
 def _number(text: str) -> float | None:
@@ -84,42 +107,65 @@ def _number(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def read_table(path: Path, names: Mapping[str, str] | None = None, group_by: str | None = None) -> Dataset:
-    """A table of poses (name, class, 99 numbers) or of trajectories (class number, pairs of numbers).
+def read_table(
+    path: Path, names: Mapping[str, str] | None = None, group_by: str | None = None, *, strict: bool = False
+) -> Dataset:
+    """A table of poses or of trajectories (class number, pairs of numbers).
 
-    A first line of column names is passed over. ``names`` renames classes. ``group_by`` finds the person or session in
-    a pose's name (:func:`~stream_client.training.dataset.group_of`). Raises :class:`.ConfigurationError`.
+    Poses are name, class, 99 numbers, or what a header names so (:func:`.named_columns`). ``names`` renames classes.
+    ``group_by`` finds the person or session in a pose's name (:func:`~stream_client.training.dataset.group_of`). A row
+    that cannot be used is left out with a note, or raises with ``strict``. Raises :class:`.ConfigurationError`.
     """
     table = Table.read(path)
-    width = len(table.rows[0])
-    if width == _POSE_COLUMNS:
-        return pose_dataset(table, names or {}, group_by)
-    if width >= 5 and width % 2 == 1:
+    columns = None if table.header is None else named_columns(table.header)
+    width = table.width
+    is_trajectory = width >= 5 and width % 2 == 1 and width != _POSE_COLUMNS
+    if columns is None and not (is_trajectory and _number(table.rows[0][0]) is not None):
+        columns = counted_columns(width)
+    if columns is not None:
+        return pose_dataset(table, columns, names or {}, group_by, strict=strict)
+    if is_trajectory:
         if group_by:
             raise ConfigurationError(f"{path} has trajectories, which have no name to group by", option="group_by")
-        return trajectory_dataset(table, names or {})
+        return trajectory_dataset(table, names or {}, strict=strict)
     raise ConfigurationError(
-        f"{path} has {counted(width, 'column')}: that is neither a pose (name, class, 33 x (x, y, z)) "
-        "nor a trajectory (class number, n x (dx, dy)), and a table of labels begins with video,start,end,label",
+        f"{path} has {counted(width, 'column')}: that is neither a pose (name, class, 33 x (x, y, z), or a header with "
+        "class, x0, y0, z0, …) nor a trajectory (class number, n x (dx, dy)), and a table of labels begins with "
+        "video,start,end,label",
         option="data",
     )
 
 
-def pose_dataset(table: Table, names: Mapping[str, str], group_by: str | None) -> Dataset:
-    """Poses. The default group is the source video: the part of the name between ``frame__`` and the last ``__``."""
-    rows = table.rows
-    numbers = table.numbers(first_column=2)
-    classes = list(dict.fromkeys(row[1] for row in rows))
+def pose_dataset(
+    table: Table, columns: PoseColumns, names: Mapping[str, str], group_by: str | None, *, strict: bool = False
+) -> Dataset:
+    """Poses. The default group is the source video: the part of the name between ``frame__`` and the last ``__``.
+
+    Without names, blocks of rows are held out.
+    """
+    rows, numbers, notes = table.usable(columns.points, columns.label, strict=strict)
+    given = [one_line(row[columns.label]) for row in rows]
+    classes = list(dict.fromkeys(given))
+    if len(classes) > max(_MOST_CLASSES, len(rows) // 2):
+        raise ConfigurationError(
+            f"{table.path}: column {columns.label + 1} has {len(classes)} classes in {counted(len(rows), 'row')}, "
+            f"such as {classes[0]!r}: is it the class?",
+            option="data",
+        )
     if names:
         classes = [name for name in names if name in classes] + [name for name in classes if name not in names]
-    labels = tuple(names.get(name, name) for name in classes)
-    check_labels(labels, str(table.path))
-    targets = [classes.index(row[1]) for row in rows]
-    origins = tuple(Origin(_source(row[0], group_by), 0.0, position, position) for position, row in enumerate(rows))
-    split = "person or session" if group_by else "source video"
+    labels = tuple(dict.fromkeys(names.get(name, name) for name in classes))
+    check_labels(labels, str(table.path), f" ({'; '.join(notes)})" if notes else "")
+    targets = [labels.index(names.get(name, name)) for name in given]
+    if columns.name is None and group_by:
+        raise ConfigurationError(f"{table.path} has no column of names to group by", option="group_by")
+    sources = [table.path.name if columns.name is None else _source(row[columns.name], group_by) for row in rows]
+    origins = tuple(Origin(source, 0.0, position, position) for position, source in enumerate(sources))
+    split = "person or session" if group_by else "table" if columns.name is None else "source video"
     groups = grouped(targets, origins, labels, split, _ROW_GAP)
     points = numbers.reshape(-1, len(BODY), 3)
-    return poses_to_dataset(points, np.array(targets, dtype=np.intp), labels, groups, origins, groups.notes)
+    notes = [*notes, *differ_in_capitals(labels), *groups.notes]
+    return poses_to_dataset(points, np.array(targets, dtype=np.intp), labels, groups, origins, (*notes,))
 
 
 def _source(name: str, group_by: str | None) -> str:
@@ -181,9 +227,9 @@ def torso_aligned(points: Array) -> npt.NDArray[np.float32]:
     return np.asarray(aligned, dtype=np.float32)
 
 
-def trajectory_dataset(table: Table, names: Mapping[str, str]) -> Dataset:
+def trajectory_dataset(table: Table, names: Mapping[str, str], *, strict: bool = False) -> Dataset:
     """Trajectories. The table does not name persons, so contiguous blocks of each class's rows are held out."""
-    numbers = table.numbers(first_column=0)
+    _, numbers, notes = table.usable(range(table.width), None, strict=strict)
     given = numbers[:, 0]
     if not np.array_equal(given, np.round(given)) or given.min() < 0:
         raise ConfigurationError(f"{table.path}: the first column has to be the class's number, from 0", option="data")
@@ -204,6 +250,6 @@ def trajectory_dataset(table: Table, names: Mapping[str, str]) -> Dataset:
         labels=labels,
         columns=tuple(f"{axis}{step}" for step in range(steps) for axis in ("dx", "dy")),
         split=split,
-        warnings=("no person or session is given: neighboring blocks may hold the same person",),
+        warnings=(*notes, "no person or session is given: neighboring blocks may hold the same person"),
         group_names=tuple(f"block {block + 1}" for block in range(_BLOCKS)),
     )

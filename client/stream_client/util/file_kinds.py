@@ -6,7 +6,9 @@ from pathlib import Path
 VIDEO = frozenset(
     {".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".ts", ".m2ts", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp"}
 )
-PHOTO = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+PHOTO = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".avif"})
+ANIMATION = frozenset({".gif"})
+"""Read as videos where they are named, but in an archive of videos mostly something else."""
 RECORDING = frozenset({".jsonl", ".parquet"})
 """Landmarks as a run writes them."""
 ARCHIVE = frozenset({".zip"})
@@ -29,4 +31,4 @@ def is_recording(path: Path) -> bool:
 
 def is_seen(path: Path) -> bool:
     """Whether a file is a video, a photo or landmarks."""
-    return path.suffix.lower() in VIDEO | PHOTO or is_recording(path)
+    return path.suffix.lower() in VIDEO | ANIMATION | PHOTO or is_recording(path)

@@ -56,6 +56,15 @@ def test_other_files_are_counted_and_named(tmp_path: Path) -> None:
         found(tmp_path, str(root), strict=True)
 
 
+def test_what_is_not_read_but_brought_often_has_a_remedy(tmp_path: Path) -> None:
+    root = touch(tmp_path / "data", "jump/1.gif", "jump/2.HEIC", "jump/3.avif", "walk/4.tar.gz")
+    material = found(tmp_path, str(root))
+    assert classes(material) == [("1.gif", "jump", ""), ("3.avif", "jump", "")]
+    assert material.notes == [
+        "2 other files skipped: 2.HEIC, 4.tar.gz (save photos of HEIC as JPEG) (of archives, zip is read)"
+    ]
+
+
 def test_an_annotated_clip_has_no_class_of_its_folder(tmp_path: Path) -> None:
     root = touch(tmp_path / "data", "jump/1.mp4", "takes/2.mp4")
     write_annotations(root / "takes/2.json", [(0, 1, "a"), (1, 2, "b")], name="2.mp4")

@@ -14,7 +14,7 @@ from stream_client.frames import Frame, Landmarks, Result, StreamInfo
 from stream_client.sinks.landmarks import LandmarksSink
 from stream_client.training.load import load_dataset
 from stream_client.training.material.recordings import read_labels, read_track
-from stream_client.training.photos import PhotoSource
+from stream_client.training.photos import PhotoSource, read_photo
 from stream_client.training.windows import ClipOptions
 from tests.client.training.movements import waving, write_annotations
 from tests.client.training.test_train import WINDOW
@@ -130,3 +130,20 @@ def test_a_photo_is_one_upright_frame_of_bounded_size(tmp_path: Path) -> None:
         PhotoSource(tmp_path / "b.jpg").open()
     with pytest.raises(SourceNotFoundError):
         PhotoSource(tmp_path / "c.jpg").open()
+
+
+def test_photos_of_more_than_eight_bits_keep_their_grays(tmp_path: Path) -> None:
+    grays = np.tile(np.linspace(0, 1, 64), (48, 1))
+    values = {"a.png": (grays * 65535).astype(np.uint16), "b.tif": grays.astype(np.float32)}
+    values["c.tif"] = (grays * 4095).astype(np.int32)
+    for name, pixels in values.items():
+        Image.fromarray(pixels).save(tmp_path / name)
+        np.testing.assert_allclose(read_photo(tmp_path / name)[..., 0], 255 * grays, atol=1)
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "LA", "P", "1", "RGBA", "YCbCr"])
+def test_photos_of_any_mode_are_rgb(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / ("a.tif" if mode in ("CMYK", "YCbCr") else "a.png")
+    Image.new("RGB", (64, 48), "white").convert(mode).save(path)
+    assert read_photo(path).shape == (48, 64, 3)
+    assert read_photo(path).min() >= 250

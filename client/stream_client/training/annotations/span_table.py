@@ -5,11 +5,10 @@ Beside a file of landmarks or a video of the same name the column ``video`` may 
 columns as well as commas do, and a comma may stand for the decimal point.
 """
 
-import csv
 from pathlib import Path
 
 from stream_client.training.annotations.values import Annotation, Labels, number
-from stream_client.util.delimiters import delimiter_of
+from stream_client.util.text_tables import table_rows
 from stream_client.util.wording import counted
 
 _COLUMNS = {"start", "end", "label"}
@@ -17,30 +16,25 @@ _COLUMNS = {"start", "end", "label"}
 
 def read(path: Path) -> list[Annotation] | None:
     """The labels of each video. ``None`` if the first line does not name the columns."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        first = file.readline()
-        delimiter = delimiter_of(first)
-        names = [name.strip().lower() for name in next(csv.reader([first], delimiter=delimiter), [])]
-        if not set(names) >= _COLUMNS:
-            return None
-        found: dict[tuple[str, str], Labels] = {}
-        reader = csv.reader(file, delimiter=delimiter)
-        for row in reader:
-            if not any(cell.strip() for cell in row):
-                continue
-            where = f"line {reader.line_num + 1}"
-            cells = dict(zip(names, (cell.strip() for cell in row), strict=False))
-            key = cells.get("video", ""), cells.get("annotator", "")
-            labels = found.setdefault(key, Labels(*key))
-            if len(row) < len(names) or any(cell.strip() for cell in row[len(names) :]):
-                labels.wrong(where, f"{counted(len(row), 'column')}, the first line names {len(names)}")
-                continue
-            start, end = _seconds(cells["start"]), _seconds(cells["end"])
-            if start is None or end is None:
-                bad = cells["start" if start is None else "end"]
-                labels.wrong(where, f"{bad!r} is neither seconds nor hours:minutes:seconds")
-            else:
-                labels.seconds(start, end, cells["label"], where)
+    rows = table_rows(path)
+    names = [name.lower() for name in rows[0][1]] if rows else []
+    if not set(names) >= _COLUMNS:
+        return None
+    found: dict[tuple[str, str], Labels] = {}
+    for line, row in rows[1:]:
+        where = f"line {line}"
+        cells = dict(zip(names, row, strict=False))
+        key = cells.get("video", ""), cells.get("annotator", "")
+        labels = found.setdefault(key, Labels(*key))
+        if len(row) < len(names) or any(row[len(names) :]):
+            labels.wrong(where, f"{counted(len(row), 'column')}, the first line names {len(names)}")
+            continue
+        start, end = _seconds(cells["start"]), _seconds(cells["end"])
+        if start is None or end is None:
+            bad = cells["start" if start is None else "end"]
+            labels.wrong(where, f"{bad!r} is neither seconds nor hours:minutes:seconds")
+        else:
+            labels.seconds(start, end, cells["label"], where)
     return [labels.annotation() for labels in found.values()]
 
 

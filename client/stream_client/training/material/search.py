@@ -23,6 +23,12 @@ _DEEPEST = 3
 _DESCRIPTIONS = ARCHIVE | {".json", ".eaf", ".xml", ".csv"}
 _CHOICES = ("tier", "annotator")
 """Options without which no file can be used as it is meant."""
+_HINTS = {
+    (".heic", ".heif"): " (save photos of HEIC as JPEG)",
+    (".7z", ".rar", ".tar", ".tgz", ".gz", ".xz"): " (of archives, zip is read)",
+    (".xlsx", ".xls", ".ods"): " (save tables as CSV)",
+}
+"""What to do with files that people bring, and that are not read, by the ends of their names."""
 _FORMS = "name a folder with one folder of clips or photos a class, annotations, landmarks, a table, or a zip of these"
 
 
@@ -189,7 +195,9 @@ class _Searcher:
         found.clips += self._annotated.clips()
         if self._foreign:
             files = counted(len(self._foreign), "other file")
-            found.notes.append(f"{files} skipped: {listed(self._foreign)}")
+            names = [name.lower() for name in self._foreign]
+            hints = [hint for ends, hint in _HINTS.items() if any(name.endswith(ends) for name in names)]
+            found.notes.append(f"{files} skipped: {listed(self._foreign)}{''.join(hints)}")
         return found
 
     def _labels_of(self, path: Path) -> Sequence[Span]:
