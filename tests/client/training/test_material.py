@@ -57,7 +57,7 @@ def test_other_files_are_counted_and_named(tmp_path: Path) -> None:
 
 
 def test_what_is_not_read_but_brought_often_has_a_remedy(tmp_path: Path) -> None:
-    root = touch(tmp_path / "data", "jump/1.gif", "jump/2.HEIC", "jump/3.avif", "walk/4.tar.gz")
+    root = touch(tmp_path / "data", "jump/1.gif", "jump/2.HEIC", "jump/3.avif", "jump/4.tar.gz")
     material = found(tmp_path, str(root))
     assert classes(material) == [("1.gif", "jump", ""), ("3.avif", "jump", "")]
     assert material.notes == [
@@ -111,6 +111,48 @@ def test_an_archive_is_unpacked_and_nothing_leaves_its_folder(archive: Path, tmp
     assert classes(found(tmp_path, str(archive))) == [("1.mp4", "jump", ""), ("2.mp4", "walk", "")]
     assert not (tmp_path.parent / "escaped.txt").exists()
     assert not (tmp_path / "escaped.txt").exists()
+
+
+def test_archives_of_any_tool_are_taken(tmp_path: Path) -> None:
+    expected = [("1.mp4", "jump", ""), ("2.mp4", "walk", "")]
+    for number, names in enumerate(
+        (
+            ("data\\jump\\1.mp4", "data\\walk\\2.mp4"),
+            ("/data/jump/1.mp4", "/data/walk/2.mp4"),
+            ("C:\\data\\jump\\1.mp4", "C:\\data\\walk\\2.mp4"),
+        )
+    ):
+        assert classes(found(tmp_path, str(zipped(tmp_path / f"{number}.zip", *names)))) == expected
+    inner = zipped(tmp_path / "inner.zip", "jump/1.mp4", "walk/2.mp4").read_bytes()
+    assert classes(found(tmp_path, str(zipped(tmp_path / "outer.zip", "export/inner.zip", content=inner)))) == expected
+
+
+def test_a_file_that_cannot_be_unpacked_costs_itself_alone(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "data.zip", "jump/1.mp4", "walk/2.mp4", f"walk/{'n' * 300}.mp4")
+    material = found(tmp_path, str(path))
+    assert classes(material) == [("1.mp4", "jump", ""), ("2.mp4", "walk", "")]
+    assert material.notes[0].startswith(f"{path}: 1 file cannot be unpacked: walk/nnn")
+    assert material.notes[0].endswith("(File name too long)")
+    with pytest.raises(ConfigurationError, match="1 file cannot be unpacked"):
+        found(tmp_path, str(path), strict=True)
+
+
+def test_a_class_without_a_clip_is_named(tmp_path: Path) -> None:
+    root = touch(tmp_path / "data", "jump/1.mp4", "walk/notes.txt")
+    (root / "sit").mkdir()
+    assert found(tmp_path, str(root)).notes[:2] == [
+        f"{root}/sit holds no clip, photo or landmarks",
+        f"{root}/walk holds no clip, photo or landmarks",
+    ]
+
+
+def test_annotated_videos_may_lie_in_a_folder_below(tmp_path: Path) -> None:
+    root = touch(tmp_path / "data", "videos/a/1.MP4", "videos/b/2.mp4")
+    (root / "labels.csv").write_text("video,start,end,label\n1.mp4,0,1,jump\n2.mp4,0,1,walk\n")
+    assert classes(found(tmp_path, str(root / "labels.csv"))) == [("1.MP4", "jump", ""), ("2.mp4", "walk", "")]
+    touch(root, "videos/c/2.mp4")
+    material = found(tmp_path, str(root / "labels.csv"))
+    assert f"skipped: {root}/labels.csv is about 2.mp4, and there are 2 of them below its folder" in material.notes
 
 
 def test_a_broken_archive_is_named(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """Clips with labels from annotation files."""
 
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from stream_client.errors import ConfigurationError, SourceError
 from stream_client.training.annotations import Annotation, read_annotation_file
 from stream_client.training.clips import LabelledClip, Span
-from stream_client.training.material.beside import annotated_file, spans_in_seconds
+from stream_client.training.material.beside import annotated_file, seen_below, spans_in_seconds
 from stream_client.training.material.length import within
 from stream_client.training.material.values import Material, SearchOptions
 from stream_client.util.wording import counted, listed
@@ -37,6 +38,7 @@ class AnnotatedFiles:
         self._notes = notes
         self._spans: dict[Path, list[Span]] = {}
         self._annotators: set[str] = set()
+        self._below = functools.cache(seen_below)  # a folder is looked through once
         self._unlabeled: dict[Path, str] = {}
 
     def __contains__(self, file: Path) -> bool:
@@ -72,7 +74,7 @@ class AnnotatedFiles:
     def _add(self, path: Path, annotation: Annotation, only: Path | None, of: Path | None) -> Sequence[str]:
         """Take the labels of a file by one annotator. Returns what was wrong with some of them."""
         try:
-            file = of or annotated_file(path, annotation)
+            file = of or annotated_file(path, annotation, self._below)
             if only is not None and file != only:
                 return ()
             spans, beyond = within(file, spans_in_seconds(file, annotation))

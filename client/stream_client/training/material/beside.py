@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -16,11 +17,15 @@ from stream_client.util.file_kinds import is_photo, is_recording, is_seen
 
 _EPSILON = 1e-6
 
+Below = Callable[[Path], Mapping[str, Sequence[Path]]]
+"""Takes a folder. Returns the videos, photos and landmarks below it, by their names in small letters."""
 
-def annotated_file(path: Path, annotation: Annotation) -> Path:
+
+def annotated_file(path: Path, annotation: Annotation, below: Below) -> Path:
     """The video, photo or landmarks that an annotation is about. Raises :class:`.SourceNotFoundError`.
 
-    It is the file that it names, beside it or at the same place below its folder, or the file of its own name.
+    It is the file that it names, beside it or at the same place below its folder, or the file of its own name, or the
+    only one of the name that it gives anywhere below its folder.
     """
     named = Path(unquote(urlsplit(annotation.video.replace("\\", "/")).path))
     stem = path.name.rpartition(".")[0].removesuffix(".annotations").removesuffix(".labels")
@@ -30,8 +35,23 @@ def annotated_file(path: Path, annotation: Annotation) -> Path:
     for candidate in candidates:
         if candidate.is_file() and is_seen(candidate) and candidate != path:
             return Path(os.path.normpath(candidate))
+    deeper = below(path.parent).get(named.name.casefold(), ()) if named.name else ()
+    if len(deeper) == 1:
+        return Path(os.path.normpath(deeper[0]))
+    if deeper:
+        raise SourceNotFoundError(f"{path} is about {named.name}, and there are {len(deeper)} of them below its folder")
     about = f"{named.name}, and neither that nor {stem}.*" if named.name else f"a file of its name, and no {stem}.*"
     raise SourceNotFoundError(f"{path} is about {about} is beside it")
+
+
+def seen_below(folder: Path) -> dict[str, list[Path]]:
+    """The videos, photos and landmarks below a folder, by their names in small letters."""
+    found: dict[str, list[Path]] = {}
+    for parent, _, names in os.walk(folder):
+        for path in (Path(parent, name) for name in names if not name.startswith(".")):
+            if is_seen(path):
+                found.setdefault(path.name.casefold(), []).append(path)
+    return found
 
 
 def _renamed(folder: Path, name: str) -> list[Path]:

@@ -104,8 +104,18 @@ class _Searcher:
 
     def _add_archive(self, path: Path, within: tuple[str, ...] = (), depth: int = 0) -> None:
         # The folder is called as the archive, which may be that of a class.
-        folder = _only_folder(unpack(path, self._next_folder() / path.stem))
-        self._add_folder(folder, within, depth)
+        folder = self._next_folder() / path.stem
+        if wrong := unpack(path, folder):
+            files = f"{path}: {counted(len(wrong), 'file')} cannot be unpacked: {listed(wrong)}"
+            if self._options.strict:
+                raise ConfigurationError(files, option="data")
+            self._found.notes.append(files)
+        folder = _only_folder(folder)
+        inside = list(self._files(folder))
+        if not within and len(inside) == 1 and inside[0].suffix.lower() in ARCHIVE:
+            self._add_archive_inside(inside[0], (), depth)  # only wrapped, in folders that are no classes
+        else:
+            self._add_folder(folder, within, depth)
 
     def _add_archive_inside(self, path: Path, within: tuple[str, ...], depth: int) -> None:
         try:
@@ -121,8 +131,11 @@ class _Searcher:
         """``within`` are the names of a class's folder, and of those in it, which hold ``root``."""
         alone: list[Path] = []
         described = False
+        filled = set()
         for path in self._files(root):
             folders = (*within, *path.relative_to(root).parts[:-1])
+            if is_seen(path) or path.suffix.lower() in _DESCRIPTIONS:
+                filled.add(path.relative_to(root).parts[0])
             if path.suffix.lower() in ARCHIVE:
                 self._add_archive_inside(path, (*folders, path.stem) if folders else (), depth)
             elif self._add_described(path):
@@ -136,6 +149,9 @@ class _Searcher:
                 described = True
             else:
                 alone.append(path)
+        if filled and not within:
+            empty = sorted(name for name in _folders(root) if name not in filled)
+            self._found.notes += [f"{root / name} holds no clip, photo or landmarks" for name in empty]
         self._alone += alone
         bare = [] if described else [path for path in alone if not is_recording(path)]
         if depth:  # an archive beside folders of classes is as one of them
@@ -227,6 +243,19 @@ class _Searcher:
 
 def _class_of(folder: str) -> str:
     return UNKNOWN if folder == BACKGROUND else one_line(folder)
+
+
+def _folders(root: Path) -> list[str]:
+    """The folders in a folder that may be classes."""
+    inside = (path for path in root.iterdir() if not path.name.startswith(".") and path.name != "__MACOSX")
+    return [path.name for path in inside if os.path.isdir(path) and not _holds_model(path)]
+
+
+def _holds_model(folder: Path) -> bool:
+    try:
+        return any(_is_model(path) for path in (folder, *folder.iterdir()))
+    except OSError:
+        return True  # another note names what cannot be read
 
 
 def _is_model(folder: Path) -> bool:
