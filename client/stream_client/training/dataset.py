@@ -88,6 +88,6 @@ def differ_in_capitals(labels: Iterable[str]) -> list[str]:
 def check_labels(labels: tuple[str, ...], what: str, hint: str = "", *, fewest: int = 2) -> None:
     """Raise if there are fewer labels."""
     if len(labels) < fewest:
-        found = f"one label only, {labels[0]!r}" if labels else "no usable sample"
+        found = f"one label only, {labels[0]!r}," if labels else "no usable sample"
         needed = "at least two labels are" if fewest > 1 else "one is"
-        raise ConfigurationError(f"{what} has {found}: {needed} needed{hint}", option="data")
+        raise ConfigurationError(f"there is {found} in {what}: {needed} needed{hint}", option="data")

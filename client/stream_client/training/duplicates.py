@@ -20,6 +20,8 @@ _CLOSE = 0.75
 """How close a row of another clip has to be, as a share of the usual distance to another clip."""
 _CLOSE_PHOTO = 0.02
 """The same for a clip of few rows, such as a photo."""
+_EQUAL = 1e-3
+"""The distance of rows that are equal but for rounding, where all clips are copies and no distance is usual."""
 _SHARE = 0.5
 """The share of a clip's rows that have such a row, all at the same offset in time."""
 _FEW = 3
@@ -50,7 +52,7 @@ def near_duplicates(rows: npt.NDArray[np.float32], origins: Sequence[Origin]) ->
     matches: Counter[tuple[int, int, int]] = Counter()
     for row in np.flatnonzero(known).tolist():
         few = sizes[int(numbers[row])] < _FEW
-        if distance[row] <= usual * (_CLOSE_PHOTO if few else _CLOSE):
+        if distance[row] <= max(usual * (_CLOSE_PHOTO if few else _CLOSE), _EQUAL):
             matches[int(numbers[row]), int(numbers[twin[row]]), int(offsets[row])] += 1
     pairs = {
         (min(group, other), max(group, other))

@@ -196,8 +196,14 @@ class _Collected:
 
     def _why(self, track: Track) -> str:
         window = self._options.window
-        seen = f"{window.length_ms:g} ms within a label" if window else "a moment within a label"
-        return f"nobody is seen in it for {seen}"
+        if window is None:
+            return "nobody is seen in it for a moment within a label"
+        times = track.timestamps / 1000
+        if times[-1] - times[0] < window.length_ms:
+            return f"it lasts {times[-1] - times[0]:.0f} ms, and a window is {window.length_ms:g} ms long"
+        if np.median(np.diff(times)) > window.max_gap_ms:
+            return f"its frames are {np.median(np.diff(times)):.0f} ms apart, and {window.max_gap_ms:g} are the most"
+        return f"nobody is seen in it for {window.length_ms:g} ms within a label"
 
     def dataset(self, names: tuple[str, ...], clips: Sequence[LabelledClip]) -> Dataset:
         """Everything that was added."""
@@ -209,7 +215,7 @@ class _Collected:
             notes.append(f"{len(clips) - len(self.skipped)} of {counted(len(clips), 'clip')} are used")
         empty = [name for name, count in counts.items() if not count]
         if empty:
-            text = f"{what} has no usable sample of {listed([repr(name) for name in empty])}"
+            text = f"there is no usable sample of {listed([repr(name) for name in empty])}"
             if options.strict:
                 raise ConfigurationError(f"{text}: a person must be visible for longer than a window", option="data")
             notes.append(f"{text}: the model does not know it")

@@ -57,6 +57,13 @@ def test_the_same_clip_under_two_labels_is_named(tmp_path: Path) -> None:
     )
 
 
+def test_where_all_clips_are_copies_that_is_named(tmp_path: Path) -> None:
+    data = clips(tmp_path, "standing/1.mp4", "waving left/1.mp4")
+    dataset = load_dataset(data, ClipOptions(window=WINDOW), find=lambda path, every: waving("left", rate=25 / every))
+    (note,) = [note for note in dataset.warnings if "duplicate" in note]
+    assert note.endswith("but their labels differ (standing, waving left)")
+
+
 def test_many_pairs_are_counted_those_whose_labels_differ_are_named_first() -> None:
     names = [f"{number:02}" for number in range(MOST_NOTES + 5)]
     pairs = [("00", name) for name in names[1:]]

@@ -134,10 +134,10 @@ def test_a_photo_is_one_upright_frame_of_bounded_size(tmp_path: Path) -> None:
 
 def test_photos_of_more_than_eight_bits_keep_their_grays(tmp_path: Path) -> None:
     grays = np.tile(np.linspace(0, 1, 64), (48, 1))
-    values = {"a.png": (grays * 65535).astype(np.uint16), "b.tif": grays.astype(np.float32)}
-    values["c.tif"] = (grays * 4095).astype(np.int32)
-    for name, pixels in values.items():
-        Image.fromarray(pixels).save(tmp_path / name)
+    Image.fromarray((grays * 65535).astype(np.uint16)).save(tmp_path / "a.png")
+    Image.fromarray(grays.astype(np.float32)).save(tmp_path / "b.tif")
+    Image.fromarray((grays * 4095).astype(np.int32)).save(tmp_path / "c.tif")
+    for name in ("a.png", "b.tif", "c.tif"):
         np.testing.assert_allclose(read_photo(tmp_path / name)[..., 0], 255 * grays, atol=1)
 
 

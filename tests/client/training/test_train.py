@@ -396,6 +396,23 @@ def test_one_clip_a_class_is_held_out_by_time_with_a_gap_between_the_blocks(tmp_
     assert (training.folder / "README.md").read_text().count("its accuracy is of that recording") == 2
 
 
+@pytest.mark.parametrize(
+    ("seconds", "rate", "why"),
+    [
+        (0.2, FRAME_RATE, "it lasts 160 ms, and a window is 400 ms long"),
+        (5, 1, "its frames are 1000 ms apart, and 300 are the most"),
+    ],
+)
+def test_a_clip_too_short_or_of_too_few_frames_says_so(
+    clips: Path, tmp_path: Path, seconds: float, rate: int, why: str
+) -> None:
+    def odd(path: Path, every: int) -> Track:
+        return waving(None, seconds, rate=rate) if path.name == "0.mp4" else find(path, every)
+
+    dataset = load_dataset(clips, ClipOptions(window=replace(WINDOW, length_ms=400, overlap_ms=200), vary=False), find=odd)
+    assert any(note.endswith(f"0.mp4 gives no sample: {why}") for note in dataset.warnings)
+
+
 def test_photos_alone_teach_poses_and_beside_clips_they_are_skipped(clips: Path, tmp_path: Path) -> None:
     def still(path: Path, every: int) -> Track:
         track = waving(LABELS[path.parent.name], seconds=1.0, seed=int(path.stem) if path.stem.isdigit() else 0)
