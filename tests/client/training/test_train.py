@@ -409,7 +409,8 @@ def test_a_clip_too_short_or_of_too_few_frames_says_so(
     def odd(path: Path, every: int) -> Track:
         return waving(None, seconds, rate=rate) if path.name == "0.mp4" else find(path, every)
 
-    dataset = load_dataset(clips, ClipOptions(window=replace(WINDOW, length_ms=400, overlap_ms=200), vary=False), find=odd)
+    options = ClipOptions(window=replace(WINDOW, length_ms=400, overlap_ms=200), vary=False)
+    dataset = load_dataset(clips, options, find=odd)
     assert any(note.endswith(f"0.mp4 gives no sample: {why}") for note in dataset.warnings)
 
 
