@@ -9,7 +9,6 @@ from socket import SHUT_RDWR
 
 import grpc
 
-from stream_client.transport.http2 import hpack
 from stream_client.transport.http2.dialing import connected
 from stream_client.transport.http2.frames import (
     ACK,
@@ -34,6 +33,7 @@ from stream_client.transport.http2.frames import (
     settings,
     unpadded,
 )
+from stream_client.transport.http2.headers import HeaderCodec
 from stream_client.transport.http2.inbox import Inbox
 from stream_client.transport.http2.stream import PREFIX, CallEnded, Stream
 from stream_client.transport.message import Message, Part
@@ -60,6 +60,7 @@ class Connection:
     def __init__(self, address: str, timeout: float) -> None:
         """Connect; raises :class:`OSError`."""
         self._authority, self._socket = connected(address, timeout)
+        self._headers = HeaderCodec()
         self._inbox = Inbox(self._socket)
         self._writing = threading.Lock()
         self._replies: deque[bytes] = deque()  # what the reading thread has to say
@@ -70,7 +71,7 @@ class Connection:
         self._next = 1
         self._taken = 0  # bytes that came since the other side was last given room for them
         self._end: CallEnded | None = None
-        wishes = {Setting.HEADER_TABLE_SIZE: 0, Setting.ENABLE_PUSH: 0}
+        wishes = {Setting.ENABLE_PUSH: 0}
         wishes |= {Setting.INITIAL_WINDOW_SIZE: MOST_WINDOW, Setting.MAX_FRAME_SIZE: MOST_FRAME}
         self._write([PREFACE, settings(wishes), _room(0, MOST_WINDOW - FIRST_WINDOW)])
 
@@ -80,7 +81,6 @@ class Connection:
             *((":method", "POST"), (":scheme", "http"), (":path", path), (":authority", self._authority)),
             *(("te", "trailers"), ("content-type", "application/grpc"), ("user-agent", "ovms-stream-client")),
         ]
-        block = hpack.encode(headers)
         with self._writing:  # numbers have to begin their calls in order
             with self._changed:
                 if self._end is not None:
@@ -88,7 +88,7 @@ class Connection:
                 stream = Stream(self._next, self._stream_window)
                 self._streams[self._next] = stream
                 self._next += 2
-            self._send([frame(Kind.HEADERS, END_HEADERS, stream.number, block)])
+            self._send([frame(Kind.HEADERS, END_HEADERS, stream.number, self._headers.encode(headers))])
         self._send_replies()
         return stream
 
@@ -253,7 +253,7 @@ class Connection:
                 raise ValueError(f"headers of {size} bytes, or cut off")
             block += self._inbox.take(following.length)
             flags |= following.flags
-        headers = hpack.decode(block)
+        headers = self._headers.decode(block)
         stream = self._streams.get(found.stream)
         if stream is not None:
             stream.headers(headers, last=bool(flags & END_STREAM))

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from stream_client.transport.http2 import hpack
 from stream_client.transport.http2.frames import (
     END_HEADERS,
     END_STREAM,
@@ -19,6 +18,7 @@ from stream_client.transport.http2.frames import (
     number,
     parse_head,
 )
+from stream_client.transport.http2.headers import HeaderCodec
 from stream_client.transport.http2.inbox import Inbox
 
 
@@ -54,7 +54,7 @@ class Client:
 
     def trailers(self, **headers: str) -> None:
         """The end of the call."""
-        block = hpack.encode((name.replace("_", "-"), value) for name, value in headers.items())
+        block = HeaderCodec().encode((name.replace("_", "-"), value) for name, value in headers.items())
         self.send(frame(Kind.HEADERS, END_HEADERS | END_STREAM, 1, block))
 
 

@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stream_client.transport.channel import MAX_ANSWER_BYTES
-from stream_client.transport.http2 import hpack
 from stream_client.transport.http2.connection import Connection
 from stream_client.transport.http2.frames import (
     ACK,
@@ -25,6 +24,7 @@ from stream_client.transport.http2.frames import (
     number,
 )
 from stream_client.transport.http2.frames import settings as settings_frame
+from stream_client.transport.http2.headers import HeaderCodec
 from stream_client.transport.http2.stream import CallEnded
 from stream_client.transport.message import Message
 from tests.client.transport.http2.scripted import Client, ScriptedServer
@@ -130,7 +130,9 @@ def test_small_calls_go_beside_a_streaming_one(tmp_path: Path) -> None:
         head, _ = client.read_until(Kind.HEADERS)
         _, body = client.read_until(Kind.DATA)
         client.send(frame(Kind.DATA, 0, head.stream, body))
-        client.send(frame(Kind.HEADERS, END_HEADERS | END_STREAM, head.stream, hpack.encode([("grpc-status", "0")])))
+        client.send(
+            frame(Kind.HEADERS, END_HEADERS | END_STREAM, head.stream, HeaderCodec().encode([("grpc-status", "0")]))
+        )
         client.trailers(grpc_status="0")
 
     with connected(tmp_path, script) as connection:
@@ -170,7 +172,7 @@ def test_how_a_call_ends(tmp_path: Path, sent: bytes, code: grpc.StatusCode, say
 
 
 def test_headers_may_come_in_parts(tmp_path: Path) -> None:
-    block = hpack.encode([("grpc-status", "5"), ("grpc-message", "no graph")])
+    block = HeaderCodec().encode([("grpc-status", "5"), ("grpc-message", "no graph")])
 
     def script(client: Client) -> None:
         client.send(frame(Kind.HEADERS, END_STREAM, 1, block[:9]) + frame(Kind.CONTINUATION, END_HEADERS, 1, block[9:]))
