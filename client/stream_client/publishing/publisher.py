@@ -16,7 +16,7 @@ from stream_client.publishing.encoder import EncoderFactory
 from stream_client.publishing.encoder_pool import EncoderPool
 from stream_client.publishing.fates import Fates
 from stream_client.publishing.pacing import Pacer
-from stream_client.publishing.refusals import TAKEN_OVER, is_closed_by_server, is_final, meaning, refuses_credentials
+from stream_client.publishing.refusals import contested, is_closed_by_server, is_final, meaning, refuses_credentials
 from stream_client.publishing.session import Bounds, LineReport, Session
 from stream_client.publishing.shared_sound import KeptSound
 from stream_client.publishing.sharing import RawFrame, raw_frame
@@ -98,7 +98,7 @@ class PublishingSink:
             refuses=is_final,
             describe=self._reason,
             closes=is_closed_by_server,
-            contested=TAKEN_OVER,
+            contested=contested(name),
         )
         self._last_taken = False
         self._pacer: Pacer | None = None

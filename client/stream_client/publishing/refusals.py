@@ -22,7 +22,15 @@ _MEANINGS = {
 }
 """By status code of RTSP (RFC 2326, 11), with what mediamtx of August 2026 means by it."""
 
-TAKEN_OVER = "another publisher takes this path: give one of them another path, or stop it"
+_TAKEN_OVER = "another publisher takes this path: give one of them another path, or stop it"
+_KEY_REFUSED = (
+    "the server closes each stream soon: it refuses the stream key or the application, or another publisher takes it"
+)
+
+
+def contested(url: str) -> str:
+    """Why a server takes streams and closes them. nginx-rtmp says that it takes a stream before it looks at the key."""
+    return _KEY_REFUSED if url.lower().startswith("rtmp") else _TAKEN_OVER
 
 
 def meaning(error: Exception, longest: float) -> str:
@@ -42,6 +50,8 @@ def meaning(error: Exception, longest: float) -> str:
         return f"the server did not answer within {longest:g} s"
     if isinstance(error, ConnectionRefusedError):
         return "connection refused; is the server running?"
+    if isinstance(error, BrokenPipeError | ConnectionResetError) and error.errno:  # the kernel's own words
+        return "the server closed the connection"
     if isinstance(error, socket.gaierror):
         return f"no address is known for this host ({error.strerror}): correct the URL"
     return str(getattr(error, "strerror", None) or error)

@@ -21,6 +21,7 @@ from tests.support.ports import free_port
 from tests.support.rtmp_server import RtmpServer, watch
 from tests.support.show import Show, assert_similar
 from tests.support.video import picture
+from tests.support.waiting import wait_until
 
 SIZE = 64, 48
 SECRET = "a-secret-of-mine"
@@ -60,6 +61,11 @@ def test_a_refused_rtmp_stream_says_why_and_its_key_is_shown_nowhere(
             assert reason in problem
     assert "somebody publishes this stream already" in caplog.text
     assert SECRET not in caplog.text
+
+
+def test_a_server_that_takes_an_rtmp_stream_and_then_closes_it_may_refuse_the_key(tmp_path: Path) -> None:
+    with RtmpServer(tmp_path) as server, Show(sink(server.url("closed/key"))) as show:
+        wait_until(lambda: "stream key" in (show.sink.output().problem() or ""))
 
 
 def test_srt_is_watched_and_its_passphrase_is_on_no_command_line(tmp_path: Path) -> None:
