@@ -15,7 +15,7 @@ class Consensus:
     """``spans`` are agreed on, in the order of time.
 
     ``disputed`` are times with more than one label, or with one that not all annotators gave; their label is empty.
-    ``labels`` are those of the disputed times, ``annotators`` those of the clip if there are several.
+    ``labels`` are those of the first disputed time, ``annotators`` those of the clip if there are several.
     """
 
     spans: tuple[Span, ...]
@@ -62,7 +62,7 @@ def consensus(spans: Sequence[Span]) -> Consensus:
             first = agreed.pop().start if joins and agreed[-1].label in labels else start
             agreed.append(Span(first, end, *labels))
         elif labels:
-            names |= labels
+            names = names or labels
             first = disputed.pop().start if disputed and disputed[-1].end == start else start
             disputed.append(Span(first, end, ""))
         before = list(active)

@@ -72,13 +72,13 @@ def test_agreement_is_what_looking_at_each_moment_gives(spans: list[Span]) -> No
 
 
 def test_labels_that_overlap_throughout_have_to_be_chosen_from() -> None:
-    spans = (Span(0, 2, "left"), Span(0, 2, "good"))
+    spans = (Span(0, 2, "left"), Span(0, 2, "good"), Span(3, 4, "bad"), Span(3, 4, "left"))
     clip = LabelledClip(Path("x.mp4"), spans, whole=False)
     with pytest.raises(
-        ConfigurationError, match=r"x\.mp4: 'good' and 'left' overlap at 0 s.* out of good, left \(labels\)"
+        ConfigurationError, match=r"x\.mp4: 'good' and 'left' overlap at 0 s.* out of bad, good, left \(labels\)"
     ):
         agreed([clip], None)
-    assert agreed([clip], ["left"])[0].spans == (spans[0],)
+    assert agreed([clip], ["left"])[0].spans == (spans[0], spans[3])
     anna = replace(clip, spans=(Span(0, 2, "left", "anna"), Span(3, 4, "left", "ben")))
     with pytest.raises(ConfigurationError, match=r"anna, ben do not agree at 0 s: choose one of them \(annotator\)"):
         agreed([anna], None)
