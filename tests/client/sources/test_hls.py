@@ -155,7 +155,6 @@ def test_a_list_without_end_is_refused(server: WebStreams) -> None:
 
 FOREIGN: dict[str, Callable[[Path], str]] = {
     "a file of this machine": lambda folder: listed(f"file://{folder}/part0.ts"),
-    "a playlist of this machine": lambda folder: f"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nfile://{folder}/list.m3u8\n",
     "a socket": lambda folder: listed("tcp://127.0.0.1:9/part0.ts"),
     "a list of FFmpeg's": lambda folder: "ffconcat version 1.0\nfile part0.ts\n",
     "a port to listen at": lambda folder: (
@@ -170,6 +169,12 @@ def test_a_server_names_no_file_and_no_port_of_this_machine(
 ) -> None:
     server.streams["foreign.m3u8"] = text(content(made), "text/plain")
     with pytest.raises(SourceCodecError, match="has no video that can be decoded"):
+        read(server, "foreign.m3u8")
+
+
+def test_a_server_names_no_playlist_of_this_machine(server: WebStreams, made: Path) -> None:
+    server.streams["foreign.m3u8"] = text(f"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nfile://{made}/list.m3u8\n")
+    with pytest.raises(SourceCodecError, match="it names playlists that are not behind HTTP"):
         read(server, "foreign.m3u8")
 
 
