@@ -13,10 +13,10 @@ frames a second, CPU in seconds of the client's process a frame; those of the me
 of the rounds' own.
 
 Copies of a frame in our client, by what makes them: FFmpeg converts it to RGB into its buffer (the frame
-itself); one copy puts it into shared memory; the response's frame is a view. Through gRPC: one join makes the
-request of it; gRPC copies the request into its slices and the answer out of them into bytes; the response's frame
-is a view. The peer: capture, color conversion, tobytes, protobuf's message,
-its serialisation, gRPC out and in, protobuf's parsing, and as_numpy is a view.
+itself); one copy puts it into shared memory; the response's frame is a view. Through gRPC: the system copies the
+frame into the socket, and the answer out of it into the array that the response's frame is a view on. The peer:
+capture, color conversion, tobytes, protobuf's message, its serialisation, gRPC out and in, protobuf's parsing, and
+as_numpy is a view.
 """
 
 import argparse

@@ -56,6 +56,8 @@ class Connection:
     """
 
     MOST_HEADER_BYTES = 1 << 16
+    MOST_REPLIES = 1024
+    """Questions of the other side that wait for room to be answered."""
 
     def __init__(self, address: str, timeout: float) -> None:
         """Connect; raises :class:`OSError`."""
@@ -73,7 +75,11 @@ class Connection:
         self._end: CallEnded | None = None
         wishes = {Setting.ENABLE_PUSH: 0}
         wishes |= {Setting.INITIAL_WINDOW_SIZE: MOST_WINDOW, Setting.MAX_FRAME_SIZE: MOST_FRAME}
-        self._write([PREFACE, settings(wishes), _room(0, MOST_WINDOW - FIRST_WINDOW)])
+        try:
+            self._write([PREFACE, settings(wishes), _room(0, MOST_WINDOW - FIRST_WINDOW)])
+        except OSError:
+            self._socket.close()
+            raise
 
     def begin(self, path: str) -> Stream:
         """Begin a call of the method at ``path``."""
@@ -168,6 +174,8 @@ class Connection:
 
     def _reply(self, reply: bytes) -> None:
         """Send from the thread that reads, or leave it to one that waits for the network meanwhile."""
+        if len(self._replies) >= self.MOST_REPLIES:
+            raise ValueError("it asks, and takes no answers")
         self._replies.append(reply)
         self._send_replies()
 

@@ -11,6 +11,8 @@ import numpy as np
 
 from stream_client.transport.channel import MAX_ANSWER_BYTES
 
+MOST_ANSWERS = 4096
+"""Messages in one frame; it has 16 MB at most, and a message may have 5 bytes."""
 PREFIX = struct.Struct(">BI")
 """Before a message: whether it is compressed, and its size."""
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -73,6 +75,8 @@ class Stream:
                 raise CallEnded(grpc.StatusCode.RESOURCE_EXHAUSTED, text)
             self._message, self._filled = np.empty(size, np.uint8).data, 0
         if self._message is not None and self._filled == len(self._message):
+            if len(self.answers) == MOST_ANSWERS:
+                raise CallEnded(grpc.StatusCode.RESOURCE_EXHAUSTED, f"more than {MOST_ANSWERS} answers at once")
             self.answers.append(self._message)
             self._message, self._filled = None, 0
 

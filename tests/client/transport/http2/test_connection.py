@@ -25,7 +25,7 @@ from stream_client.transport.http2.frames import (
 )
 from stream_client.transport.http2.frames import settings as settings_frame
 from stream_client.transport.http2.headers import HeaderCodec
-from stream_client.transport.http2.stream import CallEnded
+from stream_client.transport.http2.stream import MOST_ANSWERS, CallEnded
 from stream_client.transport.message import Message
 from tests.client.transport.http2.scripted import Client, ScriptedServer
 
@@ -159,6 +159,7 @@ def test_small_calls_go_beside_a_streaming_one(tmp_path: Path) -> None:
             grpc.StatusCode.RESOURCE_EXHAUSTED,
             "message larger than max",
         ),
+        (frame(Kind.DATA, 0, 1, bytes(5 * MOST_ANSWERS + 5)), grpc.StatusCode.RESOURCE_EXHAUSTED, "at once"),
         (frame(Kind.DATA, PADDED, 1, b"\x09"), grpc.StatusCode.UNAVAILABLE, "padding"),
         (frame(Kind.PUSH_PROMISE, 0, 1, bytes(8)), grpc.StatusCode.UNAVAILABLE, "not asked for"),
         (frame(Kind.HEADERS, 0, 1, b"") + frame(Kind.PING, 0, 0, bytes(8)), grpc.StatusCode.UNAVAILABLE, "cut off"),
@@ -169,6 +170,12 @@ def test_small_calls_go_beside_a_streaming_one(tmp_path: Path) -> None:
 def test_how_a_call_ends(tmp_path: Path, sent: bytes, code: grpc.StatusCode, says: str) -> None:
     found = end(tmp_path, lambda client: client.send(sent))
     assert (found.code(), says in found.details()) == (code, True), found.details()
+
+
+def test_questions_without_end_end_the_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Connection, "MOST_REPLIES", 0)
+    found = end(tmp_path, lambda client: client.send(frame(Kind.PING, 0, 0, bytes(8))))
+    assert "takes no answers" in found.details()
 
 
 def test_headers_may_come_in_parts(tmp_path: Path) -> None:
