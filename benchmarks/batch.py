@@ -3,7 +3,8 @@
     python -m benchmarks.batch [--clips 6] [--json FILE]
 
 The archive is copies of the demo clip. Both ways find landmarks and labels, with an embedded server: `batch` starts one
-for all, a run one of its own, as whoever types the commands would have it. The models are on disk and compiled before.
+for all, a run one of its own, as whoever types the commands would have it. The models are on disk and compiled before,
+and so is Python's code, whatever ``PYTHONDONTWRITEBYTECODE`` says here.
 """
 
 import argparse
@@ -23,17 +24,17 @@ from graph_server.assets import ensure_clip
 from stream_client.benchmark.environment import environment
 
 
-def one_by_one(clips: list[Path], out: Path) -> None:
-    """A run for each clip."""
+def one_by_one(clips: list[Path], out: Path, code: Path) -> None:
+    """A run for each clip. ``code``: where compiled code is."""
     for clip in clips:
         outputs = ["--labels_output", str(out / f"{clip.stem}.jsonl")]
         outputs += ["--landmarks_output", str(out / f"{clip.stem}.parquet")]
-        _run("--input_stream", str(clip), *outputs, "--output_stream", "none")
+        _run(code, "--input_stream", str(clip), *outputs, "--output_stream", "none")
 
 
-def together(archive: Path, out: Path) -> None:
+def together(archive: Path, out: Path, code: Path) -> None:
     """One batch."""
-    _run("batch", str(archive), "--output", str(out), "--results", "labels", "--results", "landmarks")
+    _run(code, "batch", str(archive), "--output", str(out), "--results", "labels", "--results", "landmarks")
 
 
 def measured(way: str, work: Callable[[], None]) -> tuple[float, float]:
@@ -42,12 +43,15 @@ def measured(way: str, work: Callable[[], None]) -> tuple[float, float]:
     work()
     seconds = time.monotonic() - begun
     share = (_used() - before) / seconds / len(os.sched_getaffinity(0))
-    print(f"{way}: {seconds:.1f} s, {share:.0%} of the processors", flush=True)
+    used = share * seconds * len(os.sched_getaffinity(0))
+    print(f"{way}: {seconds:.1f} s, {share:.0%} of the processors, {used:.1f} s of their time", flush=True)
     return seconds, share
 
 
-def _run(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "stream_client", *arguments], check=True, capture_output=True)
+def _run(code: Path, *arguments: str) -> None:
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    own["PYTHONPYCACHEPREFIX"] = str(code)
+    subprocess.run([sys.executable, "-m", "stream_client", *arguments], env=own, check=True, capture_output=True)
 
 
 def _used() -> float:
@@ -62,15 +66,15 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        archive, singly = Path(folder, "archive"), Path(folder, "singly")
+        archive, singly, code = Path(folder, "archive"), Path(folder, "singly"), Path(folder, "code")
         archive.mkdir()
         singly.mkdir()
         clips = [archive / f"clip{number}.mp4" for number in range(options.clips)]
         for clip in clips:
             shutil.copy(ensure_clip(), clip)
-        one_by_one(clips[:1], singly)  # warm
-        apart, _ = measured("one run after another", partial(one_by_one, clips, singly))
-        at_once, busy = measured("batch", partial(together, archive, Path(folder, "batch")))
+        one_by_one(clips[:1], singly, code)  # warm
+        apart, _ = measured("one run after another", partial(one_by_one, clips, singly, code))
+        at_once, busy = measured("batch", partial(together, archive, Path(folder, "batch"), code))
     ratios = {"batch_speed": apart / at_once}
     print(f"batch_speed: {ratios['batch_speed']:.2f}")
     if options.json:
