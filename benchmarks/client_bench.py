@@ -1,6 +1,7 @@
 """What the client's benchmarks share: a moving clip, a server that sends it back, a report."""
 
 import json
+import os
 import platform
 import threading
 import time
@@ -15,6 +16,8 @@ import numpy as np
 
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""For clients. Without bytecode a start compiles what it imports, also what it imports while it is measured."""
 GRAPH = Path(__file__).resolve().parents[1] / "graphs" / "pass_through"
 
 

@@ -26,7 +26,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from client_bench import echo_server, make_clip, report_ratios
+from client_bench import ENVIRONMENT, echo_server, make_clip, report_ratios
 
 OURS = """
 import resource, sys, time
@@ -110,7 +110,7 @@ COMPARED = (
 
 def measure(script: str, *arguments: str) -> tuple[float, float, float]:
     command = [sys.executable, "-c", script, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=ENVIRONMENT)
     rate, cpu, memory = map(float, done.stdout.split())
     return rate, cpu, memory
 

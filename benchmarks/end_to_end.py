@@ -13,7 +13,6 @@ that before the first round.
 """
 
 import argparse
-import os
 import resource
 import subprocess
 import sys
@@ -25,12 +24,10 @@ from typing import Any
 
 import av
 import mediapipe_peer
-from client_bench import report_ratios
+from client_bench import ENVIRONMENT, report_ratios
 from parity import CLIPS, SHARED
 
 CLIENT = Path(__file__).resolve().parents[1] / "client" / "client.py"
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-"""Without bytecode a start compiles what it imports: a second of processor time."""
 
 
 def timed(command: list[str], output: Path, expected: int) -> tuple[float, float]:

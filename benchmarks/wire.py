@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import av
-from client_bench import report_ratios
+from client_bench import ENVIRONMENT, report_ratios
 
 from graph_server.assets import ensure_clip
 
@@ -210,7 +210,7 @@ def measure(name: str, clip: Path, address: str, frames: int, before: Sequence[s
     settings = ROWS[name]
     script = PEER if settings is None else OURS
     command = [*before, sys.executable, "-c", script, str(clip), address, str(frames), json.dumps(settings)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=ENVIRONMENT)
     got: dict[str, Any] = json.loads(done.stdout)
     ages = sorted(got.pop("ages")) or [float("nan")]
     got |= {f"p{round(100 * share)}": ages[min(len(ages) - 1, int(share * len(ages)))] for share in (0.5, 0.95)}
