@@ -1,7 +1,7 @@
 """Labeled rows of features. Each row belongs to a group that no fold splits."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,6 +83,13 @@ def differ_in_capitals(labels: Iterable[str]) -> list[str]:
         for alike in same.values()
         if len(alike) > 1
     ]
+
+
+def nothing_to_rename(names: Mapping[str, str], labels: Iterable[str]) -> list[str]:
+    """A note for names that are to be changed, and that no label has."""
+    there = set(labels)
+    absent = [repr(name) for name in names if name not in there]
+    return [f"nothing is called {listed(absent)}, which is to be renamed"] if absent else []
 
 
 def check_labels(labels: tuple[str, ...], what: str, hint: str = "", *, fewest: int = 2) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stream_client.errors import ConfigurationError
 from stream_client.training.clips import FindLandmarks, LabelledClip, Track
-from stream_client.training.dataset import Dataset, differ_in_capitals
+from stream_client.training.dataset import Dataset, differ_in_capitals, nothing_to_rename
 from stream_client.training.landmarks import LEARNT_RATE, GraphServerLandmarks
 from stream_client.training.material import SearchOptions, search
 from stream_client.training.material.recordings import read_track
@@ -45,6 +45,8 @@ def load_dataset(
         if material.tables:
             dataset = read_table(material.tables[0], names, options.group_by, strict=options.strict)
         else:
+            labels = {span.label for clip in material.clips for span in clip.spans}
+            material.notes += nothing_to_rename(names or {}, labels)
             clips = [_renamed(clip, names or {}) for clip in material.clips]
             options, notes = _poses_or_windows(clips, options)
             material.notes += [*notes, *differ_in_capitals({span.label for clip in clips for span in clip.spans})]

@@ -15,7 +15,7 @@ from stream_client.classify.raw_pose import RawPose
 from stream_client.errors import ConfigurationError
 from stream_client.training.augment import jittered, mirror, mirrored_target
 from stream_client.training.clips import one_line
-from stream_client.training.dataset import Dataset, check_labels, differ_in_capitals, group_of
+from stream_client.training.dataset import Dataset, check_labels, differ_in_capitals, group_of, nothing_to_rename
 from stream_client.training.grouping import Groups, Integers, Origin, grouped
 from stream_client.training.pose_columns import PoseColumns, counted_columns, named_columns
 from stream_client.util.text_tables import table_rows
@@ -152,6 +152,7 @@ def pose_dataset(
             f"such as {classes[0]!r}: is it the class?",
             option="data",
         )
+    notes += nothing_to_rename(names, classes)
     if names:
         classes = [name for name in names if name in classes] + [name for name in classes if name not in names]
     labels = tuple(dict.fromkeys(names.get(name, name) for name in classes))

@@ -211,6 +211,20 @@ def test_files_without_names_agree_where_no_labels_overlap(write: Callable[[Path
     assert any("in 2.0 of 7.0 labeled seconds (29%), left out ('dance' and 'walk' overlap" in w for w in found.warnings)
 
 
+def test_labels_that_are_renamed_alike_agree(tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").touch()
+    rows = ["video,start,end,label,annotator", "clip.mp4,0,3,walk,anna", "clip.mp4,0,3,Walk,ben"]
+    found = load_dataset(
+        _text(tmp_path / "labels.csv", "\n".join(rows)),
+        ClipOptions(window=WindowSpec(300, 200), vary=False, fewest_labels=1),
+        names={"Walk": "walk", "sti": "sit"},
+        find=lambda path, every: waving("left", seconds=4, rate=10),
+    )
+    assert found.labels == ("walk",)
+    assert "nothing is called 'sti', which is to be renamed" in found.warnings
+    assert not any("contradict" in note for note in found.warnings)
+
+
 def test_annotators_without_a_name_are_counted(tmp_path: Path) -> None:
     path = label_studio(tmp_path)
     tasks = json.loads(path.read_text())

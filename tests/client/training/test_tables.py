@@ -152,6 +152,8 @@ def test_two_classes_may_get_one_name(tmp_path: Path) -> None:
     found = read_table(write(tmp_path / "poses.csv", lines), {"Up": "up"})
     assert found.labels == ("up", "down")
     assert np.bincount(found.targets).tolist() == [6, 3]
+    found = read_table(tmp_path / "poses.csv", {"UP": "up"})
+    assert "nothing is called 'UP', which is to be renamed" in found.warnings
 
 
 @pytest.mark.parametrize(
