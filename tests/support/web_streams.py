@@ -43,7 +43,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _refuse(self) -> None:
         self.send_response(401)
-        self.send_header("WWW-Authenticate", 'Basic realm="streams"')
+        self.send_header("WWW-Authenticate", self.server.challenge)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -79,7 +79,7 @@ class WebStreams(InThread, ThreadingHTTPServer):
 
     ``ranges``: parts of a file may be asked for. ``cuts``: the bytes after which the next answers break off, ``None``
     for one that is whole. ``redirects`` leads from a name to an address, ``statuses`` are those of the first answers,
-    ``locked`` asks for a password. ``asked`` has all names that were asked for, with the password.
+    ``locked`` asks for a password, as ``challenge`` says. ``asked`` has all names that were asked for, with passwords.
     By ``protocol`` ``HTTP/1.1`` it closes a connection after each answer without having said so.
     """
 
@@ -102,6 +102,7 @@ class WebStreams(InThread, ThreadingHTTPServer):
         self.redirects: dict[str, str] = {}
         self.statuses: dict[str, list[int]] = {}
         self.locked = False
+        self.challenge = 'Basic realm="streams"'
         self.asked: list[tuple[str, str | None]] = []
 
     def url(self, name: str) -> str:

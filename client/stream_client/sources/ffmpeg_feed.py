@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import replace
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import av
 import av.error
@@ -31,6 +31,10 @@ from stream_client.util.container import (
     video_of,
 )
 from stream_client.util.hardware import acceleration, say_what_decodes
+from stream_client.util.urls import split_credentials
+
+if TYPE_CHECKING:
+    from stream_client.sources.digest_file import DigestFile
 
 
 class Readable(Protocol):
@@ -58,6 +62,7 @@ class FfmpegFeed:
         self.live = live
         self._played = played
         self._files: HlsFiles | None = None
+        self._guarded: DigestFile | None = None
         self._reader = reader
         self.properties = FeedProperties()
         self._classify = classify
@@ -66,6 +71,13 @@ class FfmpegFeed:
 
     def frames(self) -> Generator[FeedFrame | FeedSound, None, None]:
         """Connect, and decode until the end."""
+        try:
+            yield from self._frames()
+        finally:
+            if self._guarded is not None:
+                self._guarded.close()
+
+    def _frames(self) -> Generator[FeedFrame | FeedSound, None, None]:
         with self._open() as container:
             try:
                 stream = self._video(container)
@@ -73,32 +85,32 @@ class FfmpegFeed:
                 if self.properties.finite:
                     recording = Recording(container, stream, self.live.name, sound=self.properties.sound)
                     frames = cast("Generator[FeedFrame | FeedSound, None, None]", recording.frames())
-                yield from frames if self._files is None else self._listed(frames, self._files)
+                yield from self._unbroken(frames)
             except (OSError, av.error.FFmpegError) as error:
-                cause = self._cause(error)
-                if isinstance(cause, av.error.InvalidDataError) and (self._files is None or not self._files.failure):
+                lost = self._lost()
+                if lost is None and isinstance(error, av.error.InvalidDataError):
                     raise SourceError(f"{self.live.name} broke off") from None
-                raise self._classify(self.live, cause) from None
+                raise self._classify(self.live, lost or error) from None
 
     def abort(self) -> None:
         """FFmpeg cannot be woken while it waits for a silent server. Its own timeouts end the wait."""
         if self._files is not None:
             self._files.stop()
 
-    def _listed(
-        self, frames: Generator[FeedFrame | FeedSound, None, None], files: HlsFiles
+    def _unbroken(
+        self, frames: Generator[FeedFrame | FeedSound, None, None]
     ) -> Generator[FeedFrame | FeedSound, None, None]:
-        """The frames from the parts of a playlist, to the first part that is lost.
+        """The frames, to where what we read for FFmpeg is lost.
 
         A recording is read again. So its last frame is not taken, which may be cut.
         """
         for frame in frames:
-            if files.failure is not None and self.properties.finite:
-                raise files.failure
+            if self.properties.finite and (lost := self._lost()) is not None:
+                raise lost
             yield frame
-        if files.failure is not None:
-            raise files.failure
-        if files.ended:  # a live stream that is over
+        if (lost := self._lost()) is not None:
+            raise lost
+        if self._files is not None and self._files.ended:  # a live stream that is over
             self.properties = replace(self.properties, finite=True)
 
     def _live_frames(
@@ -156,26 +168,35 @@ class FfmpegFeed:
                 return self._web(url_to_open(live))
             return self._container(live.url, live.format)
         except (OSError, av.error.FFmpegError) as error:  # most of FFmpeg's errors are not an OSError
-            cause = self._cause(error)
+            lost = self._lost()
             if self._files is not None and self._files.over:
                 raise SourceOverError(f"{live.name} has ended") from None
             # An interrupted handshake ends with any error, "invalid data" for instance.
-            if cause is error and time.monotonic() - self._began >= live.open_timeout:
+            if lost is None and time.monotonic() - self._began >= live.open_timeout:
                 raise live.silence(live.open_timeout) from None
-            raise self._classify(live, cause) from None
+            raise self._classify(live, lost or error) from None
 
-    def _cause(self, error: Failure) -> Failure:
-        """Why FFmpeg got nothing of a playlist, or its own ``error``."""
-        return error if self._files is None or self._files.failure is None else self._files.failure
+    def _lost(self) -> Failure | None:
+        """Why FFmpeg got nothing more of what we read for it."""
+        if self._guarded is not None and self._guarded.error is not None:
+            return self._guarded.error
+        return None if self._files is None else self._files.failure
 
     def _web(self, url: str) -> av.container.InputContainer:
         """What a web server has: a video, or a playlist. It names no file of this machine, and no port of it."""
+        from stream_client.sources.digest_file import DigestFile
+        from stream_client.sources.http_passwords import allows_clear_text
         from stream_client.sources.playlist_readers import WEB_PROTOCOLS, WebPlaylists
 
+        what: str | Readable = url
+        if split_credentials(url)[1] is not None and not allows_clear_text(self.live):
+            what = self._guarded = DigestFile(self.live)
         try:
-            return self._container(url, None, SELF_CONTAINED | WEB_PROTOCOLS)
+            return self._container(what, None, SELF_CONTAINED | WEB_PROTOCOLS)
         except av.error.ArgumentError:  # a format that names others
-            pass
+            if self._guarded is not None:
+                self._guarded.close()
+                self._guarded = None
         self._files = HlsFiles(
             url,
             self.live.name,

@@ -2,13 +2,25 @@
 
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPException
 from urllib.parse import urlsplit
+
+import av.error
 
 from stream_client.errors import SourceAuthenticationError
 from stream_client.sources.feed import LiveInput
 from stream_client.util.http import open_within
 from stream_client.util.urls import is_loopback, split_credentials
+
+USER_AGENT = "Lavf"
+"""FFmpeg's name, for what is read beside it."""
+_STATUS = {
+    401: av.error.HTTPUnauthorizedError,
+    403: av.error.HTTPForbiddenError,
+    404: av.error.HTTPNotFoundError,
+}
 
 
 def url_to_open(live: LiveInput) -> str:
@@ -50,3 +62,18 @@ def _challenges(url: str, seconds: float) -> set[str]:
     except HTTPException as error:
         raise OSError(f"the answer is no HTTP: {type(error).__name__}") from error
     return set()
+
+
+@contextmanager
+def ffmpeg_errors() -> Iterator[None]:
+    """Raise what FFmpeg would for :mod:`urllib`'s errors, and :class:`OSError` where there is no answer."""
+    try:
+        yield
+    except urllib.error.HTTPError as error:
+        error.close()
+        other = av.error.HTTPServerError if error.code >= 500 else av.error.HTTPOtherClientError
+        raise _STATUS.get(error.code, other)(error.code, f"{error.code} {error.reason}") from None
+    except urllib.error.URLError as error:
+        raise error.reason if isinstance(error.reason, OSError) else OSError(str(error.reason)) from None
+    except (HTTPException, ValueError) as error:
+        raise av.error.InvalidDataError(0, f"the answer is no HTTP: {type(error).__name__}") from None

@@ -1,20 +1,19 @@
 """Where HLS playlists are read from: a web server, or this machine."""
 
-import urllib.error
 import urllib.request
 from contextlib import suppress
 from functools import partial
-from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urljoin
 
 import av
 import av.error
 
+from stream_client.sources.digest_file import passwords
 from stream_client.sources.feed import LiveInput
 from stream_client.sources.hls_playlist import Playlist, playlist
-from stream_client.sources.http_passwords import allows_clear_text
-from stream_client.util.http import open_within
+from stream_client.sources.http_passwords import USER_AGENT, allows_clear_text, ffmpeg_errors
+from stream_client.util.http import ClosedRefusals, open_within
 from stream_client.util.tls import tls_context
 from stream_client.util.urls import same_server, split_credentials, with_user
 
@@ -22,12 +21,6 @@ WEB_PROTOCOLS = {"protocol_whitelist": "http,https,tls,tcp,crypto,data,httpproxy
 """What a web server may let FFmpeg open: no file of this machine, and no port to listen at."""
 LOCAL_PROTOCOLS = {"protocol_whitelist": "file,crypto,data"}
 _HEAD = b"#EXTM3U"
-_USER_AGENT = "Lavf"  # FFmpeg's name, as for the parts
-_STATUS = {
-    401: av.error.HTTPUnauthorizedError,
-    403: av.error.HTTPForbiddenError,
-    404: av.error.HTTPNotFoundError,
-}
 
 
 class WebPlaylists:
@@ -40,37 +33,32 @@ class WebPlaylists:
         self._cookies = cookies.cookiejar
         self._handlers: list[urllib.request.BaseHandler] = [cookies]
         if self._credentials is not None:
-            passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
-            passwords.add_password(None, urljoin(self._bare, "/"), self._credentials.user, self._credentials.password)
-            self._handlers.append(urllib.request.HTTPDigestAuthHandler(passwords))
+            own = passwords(self._bare, self._credentials)
+            self._handlers += [ClosedRefusals(), urllib.request.HTTPDigestAuthHandler(own)]
             if allows_clear_text(live):
-                self._handlers.append(urllib.request.HTTPBasicAuthHandler(passwords))
+                self._handlers.append(urllib.request.HTTPBasicAuthHandler(own))
 
     def read(self, url: str, limit: int) -> Playlist:
         """See :class:`.hls_files.Playlists`."""
         if not url.lower().startswith(("http://", "https://")):  # urllib would read a file of this machine
             raise av.error.InvalidDataError(0, "it names playlists that are not behind HTTP")
-        request = urllib.request.Request(split_credentials(url)[0], headers={"User-Agent": _USER_AGENT})
+        request = urllib.request.Request(split_credentials(url)[0], headers={"User-Agent": USER_AGENT})
         context = tls_context(insecure=self._live.insecure) if url.lower().startswith("https") else None
-        try:
-            with open_within(request, self._live.open_timeout, *self._handlers, context=context) as answer:
-                data, base = answer.read(limit + 1), answer.url
-        except urllib.error.HTTPError as error:
-            with error:
-                kind = _STATUS.get(
-                    error.code, av.error.HTTPServerError if error.code >= 500 else av.error.HTTPOtherClientError
-                )
-                raise kind(error.code, f"{error.code} {error.reason}") from None
-        except urllib.error.URLError as error:
-            raise error.reason if isinstance(error.reason, OSError) else OSError(str(error.reason)) from None
-        except (HTTPException, ValueError) as error:
-            raise av.error.InvalidDataError(0, f"the answer is no HTTP: {type(error).__name__}") from None
+        with (
+            ffmpeg_errors(),
+            open_within(request, self._live.open_timeout, *self._handlers, context=context) as answer,
+        ):
+            data, base = answer.read(limit + 1), answer.url
         return playlist(_text(data, limit), partial(_joined, base))
 
     def part(self, url: str) -> str:
         """See :class:`.hls_files.Playlists`."""
         prefix, separator, bare = url.rpartition("+") if url.startswith("crypto+") else ("", "", url)
-        if self._credentials is not None and "@" not in bare.partition("://")[2].partition("/")[0]:
+        if (
+            self._credentials is not None
+            and allows_clear_text(self._live)
+            and "@" not in bare.partition("://")[2].partition("/")[0]
+        ):
             bare = with_user(bare, self._credentials) if same_server(bare, self._bare) else bare
         return f"{prefix}{separator}{bare}"
 

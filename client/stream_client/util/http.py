@@ -37,12 +37,24 @@ def open_within(
         def https_open(self, req: urllib.request.Request) -> HTTPResponse:
             return self.do_open(secure, req, context=context)
 
-    opener = urllib.request.build_opener(Plain, Secure, _Redirects, *handlers)
+    opener = urllib.request.build_opener(Plain, Secure, HttpRedirects, *handlers)
     response: HTTPResponse = opener.open(request, timeout=seconds)
     return response
 
 
-class _Redirects(urllib.request.HTTPRedirectHandler):
+class ClosedRefusals(urllib.request.BaseHandler):
+    """Closes the answer that asks for a password, before the standard library asks again with one."""
+
+    handler_order = 400  # before those
+
+    def http_error_401(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage
+    ) -> None:
+        """Leave the rest to the next handler."""
+        fp.close()
+
+
+class HttpRedirects(urllib.request.HTTPRedirectHandler):
     """The standard library's, which would also go on by FTP."""
 
     def redirect_request(
@@ -54,6 +66,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         headers: HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
+        """See the standard library's; raises ``HTTPError`` for an address of another kind."""
         if not newurl.lower().startswith(("http://", "https://")):
             raise urllib.error.HTTPError(req.full_url, code, "it is redirected to what is no HTTP", headers, fp)
         return super().redirect_request(req, fp, code, msg, headers, newurl)

@@ -102,6 +102,42 @@ def test_a_password_goes_in_clear_text_only_to_this_machine_or_where_that_is_all
     assert "geheim" not in str(caught.value)
 
 
+class _Downgrading(_Handler):
+    def do_GET(self) -> None:
+        if self.server.requests:
+            self.server.challenge = 'Basic realm="x"'
+        super().do_GET()
+
+
+def test_a_server_that_asks_for_digest_first_and_then_for_basic_gets_no_password() -> None:
+    server = Guard(challenge=DIGEST)
+    server.RequestHandlerClass = _Downgrading
+    with serving(server) as address:
+        url = address.replace("//127.0.0.1", f"//me:geheim@{OTHER_HOST}")
+        source = network_source(url, timeout=5, reconnect_timeout=0)
+        with pytest.raises(SourceAuthenticationError):
+            source.open()
+        source.close()
+    assert server.requests > 1
+    assert server.authorizations == []
+
+
+@pytest.mark.parametrize("cut", [None, 3000])
+@pytest.mark.parametrize("name", ["v.mp4", "v.ts"])
+def test_a_file_behind_digest_is_read_whole(tmp_path: Path, name: str, cut: int | None) -> None:
+    write_video(tmp_path / name, frames=30)
+    with WebStreams(tmp_path) as server:
+        server.locked, server.challenge = True, DIGEST
+        server.cuts = [cut]
+        url = server.url(name).replace("127.0.0.1", f"me:geheim@{OTHER_HOST}")
+        source = network_source(url, timeout=5, reconnect_timeout=20)
+        source.open()
+        frames = list(iter(source.read, None))
+        source.close()
+    assert [frame.index for frame in frames] == list(range(30))
+    assert {(given or "none").split()[0] for _, given in server.asked} == {"none", "Digest"}
+
+
 def test_a_server_that_asks_for_no_password_gets_none(tmp_path: Path) -> None:
     write_video(tmp_path / "v.mp4", frames=5)
     with WebStreams(tmp_path) as server:
