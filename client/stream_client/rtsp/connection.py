@@ -2,8 +2,6 @@
 
 import contextlib
 import math
-import socket
-import ssl
 import time
 from collections import deque
 from typing import Any
@@ -13,9 +11,7 @@ from stream_client.errors import ConfigurationError, RtspError
 from stream_client.rtsp.client import RtspClient
 from stream_client.rtsp.messages import Packet, Response
 from stream_client.util.redact import redact
-from stream_client.util.send_queue import SendQueue
-from stream_client.util.tcp import prepare
-from stream_client.util.tls import tls_context
+from stream_client.util.tcp_connection import TcpConnection
 from stream_client.util.urls import (
     DEFAULT_PORTS,
     check_url,
@@ -46,7 +42,7 @@ class RtspConnection:
         self._timeout = timeout
         self._insecure = insecure
         self._requests_end = math.inf
-        self._socket: socket.socket | None = None
+        self._tcp: TcpConnection | None = None
         self._aborted = False
         self._early: deque[Packet] = deque()
         self._early_bytes = 0
@@ -60,8 +56,7 @@ class RtspConnection:
     @property
     def peer(self) -> tuple[Any, ...]:
         """The server's socket address."""
-        assert self._socket is not None
-        return tuple(self._socket.getpeername())
+        return self._open.peer
 
     def begin(self, method: str, headers: dict[str, str], body: bytes = b"", within: float = math.inf) -> Response:
         """Connect and make the first request, at the server that redirects lead to; see :meth:`connect`.
@@ -83,31 +78,12 @@ class RtspConnection:
         self._requests_end = time.monotonic() + within
         parts = urlsplit(self.url)
         host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme.lower()]
-        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        for tried, (family, kind, protocol, _, address) in enumerate(addresses, start=1):
-            connection = socket.socket(family, kind, protocol)
-            self._socket = connection  # abort() knows it before it connects
-            connection.settimeout(self._step_seconds())
-            try:
-                self._connect_to(connection, address, host if parts.scheme.lower() == "rtsps" else None)
-            except OSError:
-                self._socket.close()
-                if self._aborted or tried == len(addresses):
-                    raise
-            else:
-                self._socket.settimeout(self._timeout)
-                return
-
-    def _connect_to(self, connection: socket.socket, address: Any, tls_host: str | None) -> None:
+        tls = parts.scheme.lower() == "rtsps"
+        tcp = self._tcp = TcpConnection(host, port, tls=tls, insecure=self._insecure, timeout=self._timeout)
         if self._aborted:
-            raise ConnectionAbortedError("stopped")
-        connection.connect(address)
-        prepare(connection, self._timeout)
-        if tls_host is not None:
-            context = tls_context(insecure=self._insecure)
-            tls = context.wrap_socket(connection, server_hostname=tls_host, do_handshake_on_connect=False)
-            self._socket = tls
-            tls.do_handshake()
+            tcp.abort()
+        tcp.connect(within)
+        tcp.established()
 
     def request(self, method: str, url: str, headers: dict[str, str], body: bytes = b"") -> Response:
         """Send a request, after a challenge once more, and wait for its response. Keeps the session's name."""
@@ -132,13 +108,11 @@ class RtspConnection:
 
     def send(self, data: bytes) -> None:
         """Send everything."""
-        assert self._socket is not None
-        self._socket.sendall(data)
+        self._open.send(data)
 
     def queued(self) -> int:
         """Bytes that were sent and that the server's side has not acknowledged."""
-        assert self._socket is not None
-        return SendQueue(self._socket).size()
+        return self._open.queued()
 
     def receive(self) -> Response | Packet:
         """Wait for what comes next: a packet, or the answer to a keep-alive."""
@@ -155,22 +129,13 @@ class RtspConnection:
 
     def fileno(self) -> int:
         """The socket, for :mod:`selectors`."""
-        assert self._socket is not None
-        return self._socket.fileno()
+        return self._open.fileno()
 
     def discard_received(self) -> None:
         """Read what is there: answers to keep-alives, and receiver reports, so that the server never waits for us."""
-        assert self._socket is not None
-        self._socket.settimeout(0)
-        try:
-            while data := self._socket.recv(65_536):
-                self._client.receive(data)
-                self._take_messages()
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return
-        finally:
-            self._socket.settimeout(self._timeout)
-        raise ConnectionResetError("the server closed the connection")
+        while data := self._open.received():
+            self._client.receive(data)
+            self._take_messages()
 
     def _take_messages(self) -> None:
         while True:
@@ -189,26 +154,29 @@ class RtspConnection:
 
         Waits a short time for the answer: before it, servers may still hold the stream and refuse the next one.
         """
-        connection = self._socket
-        if connection is None:
+        tcp = self._tcp
+        if tcp is None:
             return
         if not self._aborted and (teardown := self._client.teardown()):
             with contextlib.suppress(OSError, RtspError):
-                self._timeout = min(self._timeout, _TEARDOWN_SECONDS)
-                self._requests_end = math.inf
-                connection.settimeout(self._timeout)
+                tcp.hurry(_TEARDOWN_SECONDS)
+                self._requests_end = time.monotonic() + _TEARDOWN_SECONDS
                 self.send(teardown)
                 self._response()
-        self._socket = None
-        connection.close()
+        self._tcp = None
+        tcp.close()
 
     def abort(self) -> None:
         """Make every waiting call fail now; called from another thread."""
         self._aborted = True
-        connection = self._socket
-        if connection is not None:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+        tcp = self._tcp
+        if tcp is not None:
+            tcp.abort()
+
+    @property
+    def _open(self) -> TcpConnection:
+        assert self._tcp is not None
+        return self._tcp
 
     def _client_for(self, url: str) -> RtspClient:
         bare, _ = split_credentials(url)
@@ -217,7 +185,7 @@ class RtspConnection:
         return RtspClient(bare, credentials_for(url), clear_text=clear_text, silence=self._timeout)
 
     def _follow(self, location: str) -> None:
-        before, self._socket = self._socket, None
+        before, self._tcp = self._tcp, None
         if before is not None:
             before.close()
         scheme = location.partition("://")[0].lower()
@@ -250,17 +218,12 @@ class RtspConnection:
         return max(0.001, min(self._timeout, self._requests_end - time.monotonic()))
 
     def _next_message(self, deadline: float | None) -> Response | Packet:
-        assert self._socket is not None
         while True:
             message = self._client.next_message()
             if message is not None:
                 return message
-            if deadline is not None:
-                self._socket.settimeout(max(0.001, deadline - time.monotonic()))
-            try:
-                data = self._socket.recv(65_536)
-            finally:
-                self._socket.settimeout(self._timeout)
+            left = math.inf if deadline is None else deadline - time.monotonic()
+            data = self._open.wait(left)
             if not data:
                 raise ConnectionResetError("the server closed the connection")
             self._client.receive(data)

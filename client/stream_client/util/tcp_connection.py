@@ -5,6 +5,7 @@ import math
 import socket
 import ssl
 import time
+from typing import Any
 
 from stream_client.util.send_queue import SendQueue
 from stream_client.util.tcp import prepare
@@ -33,7 +34,8 @@ class TcpConnection:
             if self._aborted:
                 raise ConnectionAbortedError("stopped")
             try:
-                connection.settimeout(self._left())
+                # One that never answers, as an address of IPv6 without a route, leaves time for the others.
+                connection.settimeout(self._left() / (len(addresses) - tried + 1))
                 connection.connect(address)
             except OSError:
                 connection.close()
@@ -41,12 +43,24 @@ class TcpConnection:
                     raise
             else:
                 break
+        connection.settimeout(self._left())
         prepare(connection, self._timeout)
         if self._tls:
             context = tls_context(insecure=self._insecure)
             tls = context.wrap_socket(connection, server_hostname=self._host, do_handshake_on_connect=False)
             self._socket = tls
             tls.do_handshake()
+
+    @property
+    def peer(self) -> tuple[Any, ...]:
+        """The server's socket address."""
+        assert self._socket is not None
+        return tuple(self._socket.getpeername())
+
+    def fileno(self) -> int:
+        """The socket, for :mod:`selectors`."""
+        assert self._socket is not None
+        return self._socket.fileno()
 
     def established(self) -> None:
         """From now on each send may take the timeout."""
@@ -62,11 +76,14 @@ class TcpConnection:
             raise ConnectionResetError("the server closed the connection")
         return data
 
-    def wait(self) -> bytes:
-        """Wait for bytes, for the timeout at most; empty when the server has closed the connection."""
+    def wait(self, within: float = math.inf) -> bytes:
+        """Wait for bytes, ``within`` seconds and for the timeout at most; empty once the server has closed."""
         assert self._socket is not None
-        self._socket.settimeout(self._timeout)
-        return self._socket.recv(65_536)
+        self._socket.settimeout(max(0.001, min(within, self._timeout)))
+        try:
+            return self._socket.recv(65_536)
+        finally:
+            self._socket.settimeout(self._timeout)
 
     def received(self) -> bytes:
         """What has come, without waiting."""
@@ -91,6 +108,12 @@ class TcpConnection:
         """Bytes that were sent and that the server's side has not acknowledged."""
         assert self._socket is not None
         return SendQueue(self._socket).size()
+
+    def hurry(self, seconds: float) -> None:
+        """From now on each step takes so long at most."""
+        assert self._socket is not None
+        self._timeout = min(self._timeout, seconds)
+        self._socket.settimeout(self._timeout)
 
     def abort(self) -> None:
         """Make every waiting call fail now; called from another thread."""
