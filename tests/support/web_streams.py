@@ -118,13 +118,15 @@ def mjpeg(frames: list[bytes], rate: float) -> tuple[str, Chunks]:
     )
 
 
-def paced(parts: list[bytes], rate: float) -> Chunks:
-    """``rate`` parts a second."""
+def paced(parts: list[bytes], rate: float, sent: list[float] | None = None) -> Chunks:
+    """``rate`` parts a second. ``sent`` gets the times at which they left, in s of :func:`time.monotonic`."""
 
     def chunks() -> Iterator[bytes]:
         start = time.monotonic()
         for number, part in enumerate(parts):
             time.sleep(max(0.0, start + number / rate - time.monotonic()))
+            if sent is not None:
+                sent.append(time.monotonic())
             yield part
 
     return chunks
