@@ -12,6 +12,7 @@ from graph_server.models.copies import MOST_COPIES
 from graph_server.models.dead_channels import without_dead_channels
 from graph_server.models.halves import halves
 from graph_server.models.model import Model
+from graph_server.models.precision import may_round, wanted_precision
 from graph_server.models.rounded_weights import with_rounded_weights
 
 Bytes = npt.NDArray[np.uint8]
@@ -44,7 +45,7 @@ class Network:
 
     Write the crop into :attr:`pixels`, uint8 [side, side, 3], then call :meth:`run`. The network gets values
     between ``low`` and ``high``. ``most_copies``: see :meth:`Model.request`. With ``remembers`` it does not run for the
-    same pixels again, which gives the same outputs. Where the model :attr:`~Model.may_round`, what comes after its maps
+    same pixels again, which gives the same outputs. Where :func:`may_round` allows it, what comes after the maps
     of ``rounded_from`` x ``rounded_from`` computes in bfloat16; with 0 nothing does.
     """
 
@@ -86,8 +87,8 @@ class Network:
 def _requests(model: Model, outputs: Sequence[str], rounded_from: int, most_copies: int) -> list[ov.InferRequest]:
     """The requests to run one after the other."""
     key = ",".join(outputs)
-    if not (rounded_from and model.may_round):
-        change = _rounded if model.wanted_precision == "bf16" else only_outputs
+    if not (rounded_from and may_round(model.plugin_config)):
+        change = _rounded if wanted_precision(model.plugin_config) == "bf16" else only_outputs
         return [model.request(key, partial(change, names=outputs), most_copies=most_copies)]
     parts = [
         model.request(

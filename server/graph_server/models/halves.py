@@ -7,8 +7,6 @@ import numpy as np
 import openvino as ov
 import openvino.opset13 as ops
 
-from graph_server.models.constants import is_constant
-
 
 def halves(model: ov.Model, side: int) -> tuple[ov.Model, ov.Model]:
     """``model``, which is used up, as two models: the second takes the only output of the first.
@@ -16,9 +14,13 @@ def halves(model: ov.Model, side: int) -> tuple[ov.Model, ov.Model]:
     The cut is where one tensor [1, channels, ``side``, ``side``] is all that goes on: the last of those with the fewest
     channels. Raises :class:`ValueError` where there is none.
     """
-    nodes = [
-        node for node in model.get_ordered_ops() if node.get_output_size() == 1 and not is_constant(node.output(0))
-    ]
+    nodes, constant = [], set[str]()
+    for node in model.get_ordered_ops():
+        before = [value.get_node().get_friendly_name() for value in node.input_values()]
+        if node.get_type_name() == "Constant" or (before and constant.issuperset(before)):
+            constant.add(node.get_friendly_name())
+        elif node.get_output_size() == 1:
+            nodes.append(node)
     place = {node.get_friendly_name(): index for index, node in enumerate(nodes)}
     narrow: dict[int, ov.Node] = {}
     reach = 0  # the last node that takes something from those before

@@ -17,9 +17,10 @@ import openvino as ov
 from graph_server.errors import GraphServerError, LoadError
 from graph_server.metrics.servables import ModelMetrics
 from graph_server.models.copies import IN_CALLER, MOST_COPIES, Copies
+from graph_server.models.precision import HINT
 from graph_server.models.preparation import NOTHING_REQUESTED, Preparation, Requested, last_line
 from graph_server.models.request_pool import RequestPool
-from graph_server.models.runtime import Runtime, default_precision
+from graph_server.models.runtime import Runtime
 from graph_server.models.tensors import array_of, tensor_of
 from graph_server.models.versions import VersionPolicy
 
@@ -32,7 +33,6 @@ _DATATYPES = {
 }  # fmt: skip
 MOST_REQUESTS = 100_000
 """The largest number of infer requests of one model in OVMS (src/modelinstance.cpp)."""
-_PRECISION = "INFERENCE_PRECISION_HINT"
 _HINTS = ("PERFORMANCE_HINT", "NUM_STREAMS")
 
 
@@ -104,6 +104,7 @@ class Model:
         }
         self._lock = threading.Lock()
         self._copies: dict[str, Copies] = {}
+        self._changed: dict[Callable[[ov.Model], ov.Model], ov.Model] = {}  # for the next copy of it
         self._forgotten = False
         self._pool_lock = threading.Lock()
         self._pool: RequestPool | None = None
@@ -115,21 +116,6 @@ class Model:
         except RuntimeError as error:
             raise LoadError(f"{self.path} cannot be read: {last_line(error)}", "INTERNAL_ERROR") from error
         return self.config.preparation.apply(model, self.name, self.path.parent, self.requested)
-
-    @property
-    def wanted_precision(self) -> str:
-        """The type to compute in, such as ``bf16``: what the configuration says, else this processor's default."""
-        return str(self.plugin_config.get(_PRECISION) or default_precision())
-
-    @property
-    def may_round(self) -> bool:
-        """Whether parts may compute in bfloat16 where results hardly change, beside the configured ``f32``.
-
-        This processor has it, and the configuration says ``"EXECUTION_MODE_HINT": "PERFORMANCE"``, which has no effect
-        beside ``f32`` in OpenVINO, and so in OVMS.
-        """
-        performance = self.plugin_config.get("EXECUTION_MODE_HINT") == "PERFORMANCE"
-        return performance and self.wanted_precision == "f32" and default_precision() == "bf16"
 
     @cached_property
     def inputs(self) -> tuple[TensorInfo, ...]:
@@ -168,7 +154,7 @@ class Model:
             copies = self._copies.get(key)
             if copies is None:
                 in_caller = self._in_caller
-                asked = {} if precision is None else {_PRECISION: precision}
+                asked = {} if precision is None else {HINT: precision}
                 compile_one = partial(self._copy if in_caller else self._configured, change, asked)
                 copies = self._copies[key] = Copies(compile_one, most_copies if in_caller else 1)
         return copies.request()
@@ -222,6 +208,7 @@ class Model:
             _ = self.inputs, self.outputs, self.info
         with self._lock:
             self._forgotten = True
+            self._changed.clear()
             vars(self).pop("_model", None)
 
     @property
@@ -247,9 +234,10 @@ class Model:
     def _compiled(self, change: Callable[[ov.Model], ov.Model], properties: Mapping[str, Any]) -> ov.CompiledModel:
         """The model after ``change``, warm; needs the lock. Raises :class:`LoadError`."""
         try:
-            compiled = self._runtime.core.compile_model(
-                change(self._model.clone()), self.config.device, dict(properties)
-            )
+            changed = self._changed.get(change) or change(self._model.clone())
+            if not self._forgotten:
+                self._changed[change] = changed
+            compiled = self._runtime.core.compile_model(changed, self.config.device, dict(properties))
         except RuntimeError as error:
             text = f"model {self.name} cannot be compiled: {last_line(error)}"
             raise LoadError(text, "CANNOT_COMPILE_MODEL_INTO_TARGET_DEVICE") from error
@@ -257,7 +245,7 @@ class Model:
             if self._forgotten:
                 vars(self).pop("_model", None)
         with suppress(RuntimeError):  # AUTO and HETERO may not have the property
-            self._report(compiled.get_property(_PRECISION).to_string())
+            self._report(compiled.get_property(HINT).to_string())
         _warm_up(compiled)
         return compiled
 

@@ -36,16 +36,18 @@ def diffused(weights: Array, channels: int) -> Floats:
     Each of a channel's weights is rounded together with the error of the one before.
     """
     rows = np.asarray(weights, np.float32).reshape(int(np.prod(weights.shape[:channels])), -1)
-    rounded, error = np.empty_like(rows), np.zeros(len(rows), np.float32)
-    for column in range(rows.shape[1]):
-        wanted = rows[:, column] + error
-        rounded[:, column] = bfloat16(wanted)
-        error = wanted - rounded[:, column]
-    return rounded.reshape(weights.shape)
-
-
-def bfloat16(values: Floats) -> Floats:
-    """The nearest values of bfloat16, ties to even: float32 whose lower 16 bits are zero. ``values`` are finite."""
-    bits = values.view(np.uint32)
-    half = np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1))
-    return (bits + half & np.uint32(0xFFFF0000)).view(np.float32)
+    columns = np.ascontiguousarray(rows.T)  # the first weight of every channel, then the second …
+    error = np.zeros(len(rows), np.float32)
+    bits = error.view(np.uint32)
+    rounded = np.empty_like(bits)
+    for column in columns:
+        error += column
+        # To the nearest value whose lower 16 bits are zero, ties to even.
+        np.right_shift(bits, 16, out=rounded)
+        rounded &= 1
+        rounded += 0x7FFF
+        rounded += bits
+        rounded &= 0xFFFF0000
+        column[:] = rounded.view(np.float32)
+        error -= column
+    return np.ascontiguousarray(columns.T).reshape(weights.shape)

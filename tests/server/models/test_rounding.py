@@ -1,6 +1,5 @@
 """Networks that compute in bfloat16 in part: where they are cut, and how their weights are rounded."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +14,8 @@ from hypothesis.extra.numpy import arrays
 from graph_server.cli.landmarks import default_models
 from graph_server.holistic.networks import Network
 from graph_server.models.halves import halves
-from graph_server.models.repository import ModelRepository
-from graph_server.models.rounded_weights import bfloat16, diffused, with_rounded_weights
-from graph_server.models.runtime import Runtime
+from graph_server.models.precision import may_round
+from graph_server.models.rounded_weights import diffused, with_rounded_weights
 from kserve_wire.openvino_core import new_core
 
 Array = npt.NDArray[np.float32]
@@ -75,16 +73,16 @@ def test_rounded_weights_keep_the_sum_of_a_channel(weights: Array) -> None:
     assert (left <= 2.0**-7 * np.abs(weights).max(axis=1) + 1e-30).all()
 
 
-@given(arrays(np.float32, 20, elements=FINITE))
-def test_bfloat16_is_the_nearest(weights: Array) -> None:
-    nearest = bfloat16(weights)
+@given(arrays(np.float32, (20, 1), elements=FINITE))
+def test_a_single_weight_is_rounded_to_the_nearest(weights: Array) -> None:
+    nearest = diffused(weights, 1)
     step = (nearest.view(np.uint32) + np.uint32(1 << 16)).view(np.float32) - nearest
     assert (np.abs(nearest - weights) <= np.abs(step) / 2).all()
 
 
 def test_ties_go_to_the_even_value() -> None:
-    ties = np.array([1 + 2**-8, 1 + 3 * 2**-8], np.float32)
-    assert bfloat16(ties).tolist() == [1.0, 1 + 2**-6]
+    ties = np.array([[1 + 2**-8], [1 + 3 * 2**-8]], np.float32)
+    assert diffused(ties, 1).tolist() == [[1.0], [1 + 2**-6]]
 
 
 @pytest.mark.parametrize("transposed", [True, False])
@@ -103,7 +101,7 @@ def test_the_hands_network_hardly_changes(models_dir: Path) -> None:
     (points, presence), (their_points, their_presence) = parts.run(), exact.run()
     assert np.abs(points - their_points).max() < 2.24  # of 224 pixels
     assert abs(float(presence.item() - their_presence.item())) < 0.05
-    assert len(model.precision or "") == (8 if model.may_round else 3)
+    assert len(model.precision or "") == (8 if may_round(model.plugin_config) else 3)
 
 
 @pytest.mark.parametrize(
@@ -116,10 +114,7 @@ def test_the_hands_network_hardly_changes(models_dir: Path) -> None:
     ],
 )
 def test_only_a_configuration_that_allows_it_rounds(
-    models_dir: Path, monkeypatch: pytest.MonkeyPatch, keys: dict[str, str], processor: str, may: bool
+    monkeypatch: pytest.MonkeyPatch, keys: dict[str, str], processor: str, may: bool
 ) -> None:
-    monkeypatch.setattr("graph_server.models.model.default_precision", lambda: processor)
-    config = default_models(models_dir).get("hand_recrop").config
-    exact = {"INFERENCE_PRECISION_HINT": "f32"}
-    asked = replace(config, plugin_config={**exact, **keys})
-    assert ModelRepository(Runtime(), [asked]).get("hand_recrop").may_round is may
+    monkeypatch.setattr("graph_server.models.precision.default_precision", lambda: processor)
+    assert may_round({"INFERENCE_PRECISION_HINT": "f32", **keys}) is may
