@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from stream_client.util.send_queue import SendQueue
-from stream_client.util.tcp import prepare
+from stream_client.util.tcp import connect, prepare
 from stream_client.util.tls import tls_context
 
 
@@ -27,22 +27,7 @@ class TcpConnection:
     def connect(self, within: float) -> None:
         """Open the connection; ``within`` bounds this and what is received until :meth:`established`, in seconds."""
         self._end = time.monotonic() + min(within, self._timeout)
-        addresses = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        for tried, (family, kind, protocol, _, address) in enumerate(addresses, start=1):
-            connection = socket.socket(family, kind, protocol)
-            self._socket = connection  # abort() knows it before it connects
-            if self._aborted:
-                raise ConnectionAbortedError("stopped")
-            try:
-                # One that never answers, as an address of IPv6 without a route, leaves time for the others.
-                connection.settimeout(self._left() / (len(addresses) - tried + 1))
-                connection.connect(address)
-            except OSError:
-                connection.close()
-                if self._aborted or tried == len(addresses):
-                    raise
-            else:
-                break
+        connection = connect(self._host, self._port, self._left(), self._try)
         connection.settimeout(self._left())
         prepare(connection, self._timeout)
         if self._tls:
@@ -50,6 +35,11 @@ class TcpConnection:
             tls = context.wrap_socket(connection, server_hostname=self._host, do_handshake_on_connect=False)
             self._socket = tls
             tls.do_handshake()
+
+    def _try(self, connection: socket.socket) -> None:
+        self._socket = connection  # abort() knows it before it connects
+        if self._aborted:
+            raise ConnectionAbortedError("stopped")
 
     @property
     def peer(self) -> tuple[Any, ...]:

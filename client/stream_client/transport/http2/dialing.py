@@ -2,13 +2,18 @@
 
 import socket
 
-_DEAD_AFTER_MS = 20_000
+from stream_client.util.tcp import connect, prepare
+
+_DEAD_AFTER_SECONDS = 20
 """Until data that nobody confirms shows that the server's machine is gone."""
 _IDLE_SECONDS, _PROBE_SECONDS = 300, 5
 
 
 def connected(address: str, timeout: float) -> tuple[str, socket.socket]:
-    """How HTTP/2 names the server at ``address``, and a socket to it; raises :class:`OSError`."""
+    """How HTTP/2 names the server at ``address``, and a socket to it, within ``timeout`` s; raises :class:`OSError`.
+
+    How long the system may look up a name is the system's to say.
+    """
     if address.startswith("unix:"):
         made = socket.socket(socket.AF_UNIX)
         try:
@@ -21,12 +26,16 @@ def connected(address: str, timeout: float) -> tuple[str, socket.socket]:
         made.settimeout(None)
         return "localhost", made
     host, _, port = address.rpartition(":")
-    made = socket.create_connection((host.strip("[]"), int(port)), timeout)
+    made = connect(host.strip("[]"), int(port), timeout)
     made.settimeout(None)
-    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    prepare(made, _DEAD_AFTER_SECONDS)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    wishes = {"TCP_USER_TIMEOUT": _DEAD_AFTER_MS, "TCP_KEEPIDLE": _IDLE_SECONDS, "TCP_KEEPINTVL": _PROBE_SECONDS}
+    wishes = {
+        "TCP_KEEPIDLE": _IDLE_SECONDS,
+        "TCP_KEEPALIVE": _IDLE_SECONDS,  # what macOS calls it
+        "TCP_KEEPINTVL": _PROBE_SECONDS,
+    }
     for name, value in wishes.items():
-        if hasattr(socket, name):  # on Linux
+        if hasattr(socket, name):
             made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
     return address, made
