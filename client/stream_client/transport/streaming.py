@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import grpc
 
@@ -29,8 +29,8 @@ from stream_client.transport.codec import InferResponse, decode_stream_response
 from stream_client.transport.link import ServableLink, StartStream, StreamCall
 from stream_client.transport.message import Message
 from stream_client.transport.options import Parameter, TransportOptions
-from stream_client.transport.shared_memory import SharedMemory
 from stream_client.transport.status import error_of_status, error_of_text, no_output
+from stream_client.transport.upload import Upload
 from stream_client.util.bounded_queue import BoundedQueue
 from stream_client.util.owned_thread import OwnedThread
 
@@ -51,10 +51,7 @@ class StreamingTransport:
     """Seconds to wait until a server ends a call after its last answer."""
 
     CLOSE = 1.0
-    """Seconds to wait until a cancelled call ends. It ends at once, unless a thread of gRPC's has died."""
-
-    BUFFERED = 4
-    """How many requests at the start of a session are no measure of the network's rate."""
+    """Seconds to wait until a cancelled call ends. It ends at once, unless a thread that it needs has died."""
 
     def __init__(
         self,
@@ -78,12 +75,12 @@ class StreamingTransport:
         self._renewing = False  # the call ends, and another one will follow
         self._finished = False
         self._closed = False
-        self._upload_rate: float | None = None
+        self._upload = Upload()
 
     @property
     def upload_rate(self) -> float | None:
         """Bytes a second, of the fastest request."""
-        return self._upload_rate
+        return self._upload.rate
 
     def open(self, listener: Listener, *, within: float = math.inf, request_timeout: float | None = None) -> None:
         """Connect and start the call."""
@@ -94,7 +91,7 @@ class StreamingTransport:
         self._first = True
         self._renewing = self._finished = self._closed = False
         try:
-            self._call = self._start(self._drain(self._requests))
+            self._call = self._start(self._upload.drain(self._requests))
         except (grpc.RpcError, OSError) as error:
             raise self._lost(error) from error
         self._reader = OwnedThread(self._run, "stream reader", (listener,))
@@ -153,21 +150,6 @@ class StreamingTransport:
         self._link.close()
         self._call = self._reader = None
 
-    def _drain(self, requests: BoundedQueue[Message]) -> Iterator[Message]:
-        """Runs in gRPC's thread. gRPC asks for the next request when the network has taken the last one.
-
-        The first requests disappear in empty buffers, and a busy server delays later ones. So only the fastest of the
-        later requests shows what the network can do.
-        """
-        count = 0
-        while (data := requests.get()) is not None:
-            started = time.monotonic()
-            yield data
-            count += 1
-            if count > self.BUFFERED and len(data) >= SharedMemory.MIN_BYTES:
-                rate = len(data) / max(time.monotonic() - started, 1e-6)
-                self._upload_rate = max(rate, self._upload_rate or 0.0)
-
     def _run(self, listener: Listener) -> None:
         """Runs in the reader's thread."""
         error = self._read(listener)
@@ -175,6 +157,7 @@ class StreamingTransport:
             while error is None and self._renewing and self._renew():
                 error = self._read(listener)
         except (grpc.RpcError, OSError) as lost:
+            self._requests.close()
             error = self._lost(lost)
         listener(Closed(error))
 
@@ -188,19 +171,25 @@ class StreamingTransport:
         with self._lock:
             if self._closed:
                 return False
-            self._requests = BoundedQueue(self.QUEUE)
+            self._requests = requests = BoundedQueue[Message](self.QUEUE)
             self._in_order = False
             self._first = True
             for timestamp in self._unanswered:
                 data = self._link.encode_again(timestamp, self._parameters if self._first else {})
                 if data is not None:
-                    self._requests.put(data)
+                    requests.put(data)
                     self._first = False
             self._renewing = False
             if self._finished:
-                self._requests.close()
-            self._call = start(self._drain(self._requests))
-        return True
+                requests.close()
+        call = start(self._upload.drain(requests))  # without the lock: it may wait for the network
+        with self._lock:
+            self._call = call
+            if not self._closed:
+                return True
+        requests.close()
+        call.cancel()
+        return False
 
     def _region_lost(self, text: str) -> bool:
         """Whether an error is about shared memory; then this call takes no more requests."""
