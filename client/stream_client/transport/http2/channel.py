@@ -1,11 +1,10 @@
-"""What a session needs of a ``grpc.Channel``, over one connection of our own: its streaming call, and small ones."""
+"""What a session needs of a ``grpc.Channel``, over a connection of our own: its streaming call, and small ones."""
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 
 import grpc
 
-from stream_client.transport.http2.connection import Connection
+from stream_client.transport.http2.connection import Http2Connection
 from stream_client.transport.http2.stream import CallEnded, Stream
 from stream_client.transport.message import Message
 from stream_client.util.owned_thread import OwnedThread
@@ -14,7 +13,7 @@ from stream_client.util.owned_thread import OwnedThread
 class DirectCall:
     """A streaming call. Who iterates over it reads the connection; a thread of its own sends ``requests``."""
 
-    def __init__(self, connection: Connection, path: str, requests: Iterator[Message]) -> None:
+    def __init__(self, connection: Http2Connection, path: str, requests: Iterator[Message]) -> None:
         self._connection = connection
         self._stream: Stream = connection.begin(path)
         self.writer = OwnedThread(self._write, "stream writer", (requests,))
@@ -38,28 +37,42 @@ class DirectCall:
         return self._stream.details
 
     def _write(self, requests: Iterator[Message]) -> None:
-        with suppress(CallEnded, OSError):  # whoever reads hears it
+        try:
             for request in requests:
                 self._connection.send(self._stream, request)
             self._connection.finish(self._stream)
+        except (CallEnded, ConnectionError, TimeoutError):
+            pass  # whoever reads hears it, after the server's last words
+        except Exception as error:  # noqa: BLE001 - ends the call, with its cause
+            self._connection.end_calls(grpc.StatusCode.UNAVAILABLE, f"sending failed: {str(error) or repr(error)}")
 
 
 class DirectChannel:
-    """A connection without TLS to the server at ``address``, made within ``timeout`` s; raises :class:`OSError`."""
+    """A connection without TLS to the server at ``address``, made within ``timeout`` s; raises :class:`OSError`.
+
+    The second call, and each after it, has a new connection: the server may take no more calls over the last one, or
+    nothing at all.
+    """
 
     JOIN_SECONDS = 1.0
     """To wait for a thread whose socket is shut."""
 
     def __init__(self, address: str, timeout: float) -> None:
-        self._connection = Connection(address, timeout)
-        self._writers: list[OwnedThread] = []
+        self._address, self._timeout = address, timeout
+        self._connection = Http2Connection(address, timeout)
+        self._call: DirectCall | None = None
+        self._closed = False
 
     def stream_stream(self, path: str) -> Callable[[Iterator[Message]], DirectCall]:
         """Starts calls of the method at ``path``, one after the other; raises :class:`CallEnded`, :class:`OSError`."""
 
         def start(requests: Iterator[Message]) -> DirectCall:
-            call = DirectCall(self._connection, path, requests)
-            self._writers.append(call.writer)
+            if self._call is not None:
+                self._leave(self._connection)
+                self._connection = Http2Connection(self._address, self._timeout)
+            self._call = call = DirectCall(self._connection, path, requests)
+            if self._closed:  # meanwhile, by another thread
+                self._leave(self._connection)
             return call
 
         return start
@@ -70,7 +83,11 @@ class DirectChannel:
 
     def close(self) -> None:
         """End every call and close the connection."""
-        self._connection.cut()
-        for writer in self._writers:
-            writer.join(self.JOIN_SECONDS)
-        self._connection.close()
+        self._closed = True
+        self._leave(self._connection)
+
+    def _leave(self, connection: Http2Connection) -> None:
+        connection.cut()
+        if self._call is not None:
+            self._call.writer.join(self.JOIN_SECONDS)
+        connection.close()

@@ -1,10 +1,8 @@
 """A connection of HTTP/2 to a server of gRPC, without TLS (RFC 9113)."""
 
 import threading
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from itertools import islice
 from socket import SHUT_RDWR
 
 import grpc
@@ -35,48 +33,51 @@ from stream_client.transport.http2.frames import (
 )
 from stream_client.transport.http2.headers import HeaderCodec
 from stream_client.transport.http2.inbox import Inbox
+from stream_client.transport.http2.outbox import Outbox
 from stream_client.transport.http2.stream import PREFIX, CallEnded, Stream
-from stream_client.transport.message import Message, Part
+from stream_client.transport.message import Message
 
+_CANCEL = 8
+"""HTTP/2's error of a call that its client gives up."""
 _ERRORS = {
     7: grpc.StatusCode.UNAVAILABLE,  # refused
-    8: grpc.StatusCode.CANCELLED,
+    _CANCEL: grpc.StatusCode.CANCELLED,
     11: grpc.StatusCode.RESOURCE_EXHAUSTED,  # enhance your calm
     12: grpc.StatusCode.PERMISSION_DENIED,  # inadequate security
 }
 """gRPC's statuses of HTTP/2's errors; of others INTERNAL."""
-_MOST_PARTS = 1000
-"""Of one call of ``sendmsg``; Linux takes 1024."""
 
 
-class Connection:
+class Http2Connection:
     """Any thread sends; the one that iterates over :meth:`answers` reads for all calls.
 
     Flow control bounds what is sent. What comes is bounded by the system's buffer: whoever reads takes it in at once.
     """
 
     MOST_HEADER_BYTES = 1 << 16
-    MOST_REPLIES = 1024
-    """Questions of the other side that wait for room to be answered."""
+    MOST_TOGETHER = 1 << 20
+    """Bytes of a message that nothing comes between, such as the answer to a question of the other side."""
+    MOST_TAKEN = MOST_WINDOW // 4
+    """Bytes that come until the other side is given room for as many again."""
 
     def __init__(self, address: str, timeout: float) -> None:
         """Connect; raises :class:`OSError`."""
         self._authority, self._socket = connected(address, timeout)
         self._headers = HeaderCodec()
         self._inbox = Inbox(self._socket)
-        self._writing = threading.Lock()
-        self._replies: deque[bytes] = deque()  # what the reading thread has to say
+        self._outbox = Outbox(self._socket)
+        self._beginning = threading.Lock()
         self._changed = threading.Condition()
         self._window = self._stream_window = FIRST_WINDOW
         self._most_frame = FIRST_FRAME
         self._streams: dict[int, Stream] = {}
         self._next = 1
         self._taken = 0  # bytes that came since the other side was last given room for them
-        self._end: CallEnded | None = None
+        self._end: tuple[grpc.StatusCode, str] | None = None
         wishes = {Setting.ENABLE_PUSH: 0}
         wishes |= {Setting.INITIAL_WINDOW_SIZE: MOST_WINDOW, Setting.MAX_FRAME_SIZE: MOST_FRAME}
         try:
-            self._write([PREFACE, settings(wishes), _room(0, MOST_WINDOW - FIRST_WINDOW)])
+            self._outbox.write([PREFACE, settings(wishes), _room(0, MOST_WINDOW - FIRST_WINDOW)])
         except OSError:
             self._socket.close()
             raise
@@ -87,15 +88,14 @@ class Connection:
             *((":method", "POST"), (":scheme", "http"), (":path", path), (":authority", self._authority)),
             *(("te", "trailers"), ("content-type", "application/grpc"), ("user-agent", "ovms-stream-client")),
         ]
-        with self._writing:  # numbers have to begin their calls in order
+        with self._beginning:  # numbers have to begin their calls in order
             with self._changed:
                 if self._end is not None:
-                    raise self._end
+                    raise CallEnded(*self._end)
                 stream = Stream(self._next, self._stream_window)
                 self._streams[self._next] = stream
                 self._next += 2
-            self._send([frame(Kind.HEADERS, END_HEADERS, stream.number, self._headers.encode(headers))])
-        self._send_replies()
+            self._outbox.write([frame(Kind.HEADERS, END_HEADERS, stream.number, self._headers.encode(headers))])
         return stream
 
     def send(self, stream: Stream, message: Message) -> None:
@@ -106,15 +106,15 @@ class Connection:
                 self._changed.wait_for(lambda: stream.ended.is_set() or min(self._window, stream.window) > 0)
                 if stream.ended.is_set():
                     raise CallEnded(stream.code or grpc.StatusCode.CANCELLED, stream.details)
-                count = min(self._window, stream.window, body.left)
+                count = min(self._window, stream.window, body.left, self.MOST_TOGETHER)
                 self._window -= count
                 stream.window -= count
-            self._write(body.frames(stream.number, count, self._most_frame))
+            self._outbox.write(body.frames(stream.number, count, self._most_frame))
 
     def finish(self, stream: Stream) -> None:
         """Half-close a call."""
         if not stream.ended.is_set():
-            self._write([frame(Kind.DATA, END_STREAM, stream.number)])
+            self._outbox.write([frame(Kind.DATA, END_STREAM, stream.number)])
 
     def answers(self, stream: Stream) -> Iterator[memoryview]:
         """Read until a call has ended: its messages. Raises :class:`CallEnded` where it did not end well."""
@@ -128,13 +128,13 @@ class Connection:
             try:
                 self._read_frame()
             except CallEnded as end:
-                self._break(end)
+                self.end_calls(end.code(), end.details())
             except EOFError:
-                self._break(CallEnded(grpc.StatusCode.UNAVAILABLE, "the server closed the connection"))
+                self.end_calls(grpc.StatusCode.UNAVAILABLE, "the server closed the connection")
             except OSError as error:
-                self._break(CallEnded(grpc.StatusCode.UNAVAILABLE, error.strerror or str(error)))
+                self.end_calls(grpc.StatusCode.UNAVAILABLE, error.strerror or str(error))
             except ValueError as error:
-                self._break(CallEnded(grpc.StatusCode.UNAVAILABLE, f"the server does not speak HTTP/2: {error}"))
+                self.end_calls(grpc.StatusCode.UNAVAILABLE, f"the server does not speak HTTP/2: {error}")
 
     def unary(self, path: str, data: bytes, timeout: float) -> bytes:
         """Make a call with one answer while another thread reads. Raises :class:`CallEnded`, and :class:`OSError`."""
@@ -143,59 +143,30 @@ class Connection:
         self.finish(stream)
         if not stream.ended.wait(timeout):
             stream.end(grpc.StatusCode.DEADLINE_EXCEEDED, "no answer in time")
+            self._drop_ended(stream)
+            self._outbox.reply(frame(Kind.RST_STREAM, 0, stream.number, number(_CANCEL)))
         if stream.code is not grpc.StatusCode.OK or len(stream.answers) != 1:
             raise CallEnded(stream.code or grpc.StatusCode.UNKNOWN, stream.details)
         return bytes(stream.answers.popleft())
 
     def cut(self) -> None:
-        """End every call, and whoever waits for the network. Safe from any thread, and twice."""
-        self._break(CallEnded(grpc.StatusCode.CANCELLED, "the call was cancelled"))
+        """End every call that has not ended. Safe from any thread, and twice."""
+        self.end_calls(grpc.StatusCode.CANCELLED, "the call was cancelled")
 
     def close(self) -> None:
         """Close the socket. No other thread uses it any more."""
         self.cut()
         self._socket.close()
 
-    def _break(self, end: CallEnded) -> None:
+    def end_calls(self, code: grpc.StatusCode, details: str) -> None:
+        """End every call so, and every wait for the network; only the first end counts. Safe from any thread."""
         with self._changed:
-            self._end = self._end or end
+            self._end = self._end or (code, details)
             for stream in self._streams.values():
-                stream.end(end.code(), end.details())
+                stream.end(code, details)
             self._changed.notify_all()
         with suppress(OSError):  # the other side was first
             self._socket.shutdown(SHUT_RDWR)
-
-    # --- writing
-
-    def _write(self, parts: Iterable[Part]) -> None:
-        with self._writing:
-            self._send(parts)
-        self._send_replies()
-
-    def _reply(self, reply: bytes) -> None:
-        """Send from the thread that reads, or leave it to one that waits for the network meanwhile."""
-        if len(self._replies) >= self.MOST_REPLIES:
-            raise ValueError("it asks, and takes no answers")
-        self._replies.append(reply)
-        self._send_replies()
-
-    def _send_replies(self) -> None:
-        while self._replies and self._writing.acquire(blocking=False):
-            try:
-                # Whoever reads hears that the other side has left, after all that it said before.
-                with suppress(IndexError, OSError):
-                    self._send([self._replies.popleft()])
-            finally:
-                self._writing.release()
-
-    def _send(self, parts: Iterable[Part]) -> None:
-        left = iter(parts)
-        while chunk := list(islice(left, _MOST_PARTS)):
-            sent = self._socket.sendmsg(chunk)
-            for part in chunk:  # what did not go at once
-                if sent < len(part):
-                    self._socket.sendall(part if not sent else memoryview(part)[sent:])
-                sent = max(0, sent - len(part))
 
     # --- reading
 
@@ -211,9 +182,9 @@ class Connection:
             case Kind.HEADERS:
                 self._read_headers(found, unpadded(found.flags, body))
             case Kind.SETTINGS if not found.flags & ACK:
-                self._agree(parse_settings(body))
+                self._take_settings(parse_settings(body))
             case Kind.PING if not found.flags & ACK:
-                self._reply(frame(Kind.PING, ACK, 0, body))
+                self._outbox.reply(frame(Kind.PING, ACK, 0, body))
             case Kind.WINDOW_UPDATE:
                 self._widen(found.stream, parse_number(body))
             case Kind.RST_STREAM:
@@ -240,16 +211,22 @@ class Connection:
                 left -= len(room)
                 stream.filled(len(room))
         self._inbox.skip(padding)
-        self._give_room(found.stream, found.length)
         if found.flags & END_STREAM and stream is not None:
             stream.end(grpc.StatusCode.UNKNOWN, "the server ended the call without a status")
+            self._drop_ended(stream)
+        self._give_room(stream, found.length)
 
-    def _give_room(self, stream: int, count: int) -> None:
-        """Let the other side send as much again, now and then."""
+    def _give_room(self, stream: Stream | None, count: int) -> None:
+        """Let the other side send as much again, now and then, on the connection and to the stream."""
         self._taken += count
-        if self._taken > MOST_WINDOW // 4:
-            self._reply(_room(0, self._taken) + _room(stream, self._taken))
+        if self._taken > self.MOST_TAKEN:
+            self._outbox.reply(_room(0, self._taken))
             self._taken = 0
+        if stream is not None and stream.code is None:
+            stream.taken += count
+            if stream.taken > self.MOST_TAKEN:
+                self._outbox.reply(_room(stream.number, stream.taken))
+                stream.taken = 0
 
     def _read_headers(self, found: Head, block: bytes) -> None:
         flags = found.flags
@@ -265,9 +242,9 @@ class Connection:
         stream = self._streams.get(found.stream)
         if stream is not None:
             stream.headers(headers, last=bool(flags & END_STREAM))
-            self._tell(stream)
+            self._drop_ended(stream)
 
-    def _agree(self, wishes: dict[int, int]) -> None:
+    def _take_settings(self, wishes: dict[int, int]) -> None:
         with self._changed:
             window = wishes.get(Setting.INITIAL_WINDOW_SIZE, self._stream_window)
             for stream in self._streams.values():
@@ -275,7 +252,7 @@ class Connection:
             self._stream_window = window
             self._most_frame = max(FIRST_FRAME, min(MOST_FRAME, wishes.get(Setting.MAX_FRAME_SIZE, self._most_frame)))
             self._changed.notify_all()
-        self._reply(frame(Kind.SETTINGS, ACK, 0))
+        self._outbox.reply(frame(Kind.SETTINGS, ACK, 0))
 
     def _widen(self, stream: int, count: int) -> None:
         with self._changed:
@@ -289,21 +266,21 @@ class Connection:
         stream = self._streams.get(which)
         if stream is not None:
             stream.end(_ERRORS.get(error, grpc.StatusCode.INTERNAL), f"the server reset the call (error {error})")
-            self._tell(stream)
+            self._drop_ended(stream)
 
     def _go_away(self, last: int, rest: bytes) -> None:
         """The server takes no more calls; those up to ``last`` go on."""
         text = rest[:200].decode("utf-8", "replace")
-        end = CallEnded(grpc.StatusCode.UNAVAILABLE, f"the server goes away {text}".rstrip())
+        end = grpc.StatusCode.UNAVAILABLE, f"the server goes away {text}".rstrip()
         with self._changed:
             self._end = self._end or end
-            for stream in self._streams.values():
-                if stream.number > last:
-                    stream.end(end.code(), end.details())
-            self._changed.notify_all()
+            refused = [stream for stream in self._streams.values() if stream.number > last]
+        for stream in refused:
+            stream.end(*end)
+            self._drop_ended(stream)
 
-    def _tell(self, stream: Stream) -> None:
-        """Whoever sends to a call that has ended has to know."""
+    def _drop_ended(self, stream: Stream) -> None:
+        """Forget a call that has ended, and wake whoever sends to it."""
         if stream.code is not None:
             with self._changed:
                 self._streams.pop(stream.number, None)

@@ -48,6 +48,8 @@ class Stream:
     def __init__(self, number: int, window: int) -> None:
         self.number = number
         self.window = window
+        self.taken = 0
+        """Bytes that came since the other side was last given room for them."""
         self.answers: deque[memoryview] = deque()
         """Messages that have come, and nobody has taken."""
         self.code: grpc.StatusCode | None = None

@@ -48,9 +48,9 @@ class Client:
         """Let the client send so many bytes more."""
         self.send(frame(Kind.WINDOW_UPDATE, 0, 0, number(count)) + frame(Kind.WINDOW_UPDATE, 0, stream, number(count)))
 
-    def message(self, data: bytes, flags: int = 0) -> None:
+    def message(self, data: bytes, flags: int = 0, stream: int = 1) -> None:
         """A message in one frame."""
-        self.send(frame(Kind.DATA, flags, 1, struct.pack(">BI", 0, len(data)) + data))
+        self.send(frame(Kind.DATA, flags, stream, struct.pack(">BI", 0, len(data)) + data))
 
     def trailers(self, **headers: str) -> None:
         """The end of the call."""
@@ -59,23 +59,24 @@ class Client:
 
 
 class ScriptedServer:
-    """Serves one connection at ``address`` with ``script``, and closes it after that; to be entered."""
+    """Serves a connection at ``address`` with each of ``scripts``, and closes it after that; to be entered."""
 
-    def __init__(self, folder: Path, script: Callable[[Client], None]) -> None:
+    def __init__(self, folder: Path, *scripts: Callable[[Client], None]) -> None:
         self.address = f"unix:{folder / 'server'}"
-        self._script = script
+        self._scripts = scripts
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(folder / "server"))
         self._listening.listen(1)
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
-        connection, _ = self._listening.accept()
-        with connection:
-            client = Client(connection)
-            assert client._inbox.take(len(PREFACE)) == PREFACE
-            with suppress(EOFError, OSError):  # the client has left
-                self._script(client)
+        for script in self._scripts:
+            connection, _ = self._listening.accept()
+            with connection:
+                client = Client(connection)
+                assert client._inbox.take(len(PREFACE)) == PREFACE
+                with suppress(EOFError, OSError):  # the client has left
+                    script(client)
 
     def __enter__(self) -> "ScriptedServer":
         self._thread.start()

@@ -3,7 +3,7 @@
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import grpc
@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stream_client.transport.channel import MAX_ANSWER_BYTES
-from stream_client.transport.http2.connection import Connection
+from stream_client.transport.http2.connection import Http2Connection
 from stream_client.transport.http2.frames import (
     ACK,
     END_HEADERS,
@@ -25,6 +25,7 @@ from stream_client.transport.http2.frames import (
 )
 from stream_client.transport.http2.frames import settings as settings_frame
 from stream_client.transport.http2.headers import HeaderCodec
+from stream_client.transport.http2.outbox import Outbox
 from stream_client.transport.http2.stream import MOST_ANSWERS, CallEnded
 from stream_client.transport.message import Message
 from tests.client.transport.http2.scripted import Client, ScriptedServer
@@ -33,8 +34,8 @@ Script = Callable[[Client], None]
 
 
 @contextmanager
-def connected(folder: Path, script: Script) -> Iterator[Connection]:
-    with ScriptedServer(folder, script) as server, closing(Connection(server.address, 5)) as connection:
+def connected(folder: Path, script: Script) -> Iterator[Http2Connection]:
+    with ScriptedServer(folder, script) as server, closing(Http2Connection(server.address, 5)) as connection:
         yield connection
 
 
@@ -55,6 +56,11 @@ def end(folder: Path, script: Script) -> CallEnded:
     with pytest.raises(CallEnded) as caught:
         answers(folder, script)
     return caught.value
+
+
+def ends(call: Callable[..., object], *arguments: object) -> None:
+    with suppress(CallEnded, OSError):
+        call(*arguments)
 
 
 def test_answers_come_in_any_pieces(tmp_path: Path) -> None:
@@ -173,9 +179,75 @@ def test_how_a_call_ends(tmp_path: Path, sent: bytes, code: grpc.StatusCode, say
 
 
 def test_questions_without_end_end_the_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Connection, "MOST_REPLIES", 0)
-    found = end(tmp_path, lambda client: client.send(frame(Kind.PING, 0, 0, bytes(8))))
-    assert "takes no answers" in found.details()
+    monkeypatch.setattr(Outbox, "MOST_REPLIES", 3)
+    monkeypatch.setattr(Http2Connection, "MOST_TOGETHER", 1 << 26)
+    monkeypatch.setattr("stream_client.transport.http2.connection.FIRST_WINDOW", 1 << 26)
+    ended = threading.Event()
+
+    def script(client: Client) -> None:
+        client.read_until(Kind.DATA)  # the rest of the message stays where it is, and fills the socket
+        client.send(frame(Kind.PING, 0, 0, bytes(8)) * 4)
+        ended.wait(30)
+
+    with connected(tmp_path, script) as connection:
+        stream = connection.begin("/call")
+        sending = threading.Thread(target=ends, args=(connection.send, stream, Message([bytes(50 << 20)])))
+        sending.start()
+        with pytest.raises(CallEnded, match="takes no answers"):
+            list(connection.answers(stream))
+        sending.join()
+        ended.set()
+
+
+def test_each_stream_is_given_room_for_what_it_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Http2Connection, "MOST_TAKEN", 1000)
+    room: dict[int, int] = {}
+
+    def script(client: Client) -> None:
+        client.read_until(Kind.WINDOW_UPDATE)  # the connection's first
+        for _ in range(2):
+            client.read_until(Kind.HEADERS)
+        for stream in (1, 3, 1):
+            client.message(bytes(595), stream=stream)
+        client.send(frame(Kind.PING, 0, 0, bytes(8)))
+        while (found := client.read())[0].kind != Kind.PING:
+            if found[0].kind == Kind.WINDOW_UPDATE:
+                room[found[0].stream] = room.get(found[0].stream, 0) + int.from_bytes(found[1], "big")
+        client.trailers(grpc_status="0")
+
+    with connected(tmp_path, script) as connection:
+        stream = connection.begin("/call")
+        connection.begin("/another")
+        assert len(list(connection.answers(stream))) == 2
+    assert room == {0: 1200, 1: 1200}
+
+
+def test_an_end_without_a_status_wakes_whoever_sends(tmp_path: Path) -> None:
+    def script(client: Client) -> None:
+        client.read_until(Kind.DATA)
+        client.message(b"the last", END_STREAM)
+        while True:
+            client.read()
+
+    with connected(tmp_path, script) as connection:
+        stream = connection.begin("/call")
+        sending = threading.Thread(target=ends, args=(connection.send, stream, Message([bytes(200_000)])))
+        sending.start()
+        with pytest.raises(CallEnded, match="without a status"):
+            list(connection.answers(stream))
+        sending.join()
+
+
+def test_a_small_call_without_an_answer_is_given_up(tmp_path: Path) -> None:
+    errors: list[bytes] = []
+
+    def script(client: Client) -> None:
+        errors.append(client.read_until(Kind.RST_STREAM)[1])
+
+    with connected(tmp_path, script) as connection, pytest.raises(CallEnded) as caught:
+        connection.unary("/small", b"", 0.01)
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert errors == [number(8)]
 
 
 def test_headers_may_come_in_parts(tmp_path: Path) -> None:
