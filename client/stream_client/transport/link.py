@@ -127,7 +127,7 @@ class ServableLink:
         self._connection.interrupt()
 
     def close(self) -> None:
-        """Release the shared memory and close the connection; safe twice."""
+        """Release the shared memory and close the connections; safe twice."""
         memory, self.memory = self.memory, None  # once: its channel is closed below
         if memory is not None:
             memory.close()

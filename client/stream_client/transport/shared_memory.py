@@ -182,7 +182,10 @@ class SharedMemory:
             self._take_back(timestamp, name)
 
     def close(self) -> None:
-        """Unregister the regions at the server. Arrays on them stay valid."""
+        """Unregister the regions at the server. Arrays on them stay valid.
+
+        This goes over the channel. Where a region belongs to another connection, it ends with that one.
+        """
         calls = []
         for name in self._regions:
             request = SystemSharedMemoryUnregisterRequest(name=name)
