@@ -72,10 +72,9 @@ class Load:
         self.failures += 1
 
     def forget(self) -> None:
-        """It was away: what it did before says nothing."""
+        """It was away: what it did before says nothing. Its rest goes on: a slow one may only seem away."""
         self.recent.clear()
         self.service, self.slow, self.failures = math.nan, False, 0
-        self.rests, self.rest, self.trial = -math.inf, 0.0, False
 
     def times(self, now: float) -> list[float]:
         """The recent times in seconds, shortest first."""

@@ -2,8 +2,9 @@
 
 It leaves before that replica is gone where it can: when the replica says that it is not ready, is no longer in the
 list, or has become slow, or has two sessions more than another one. Then the session there is half-closed, its open
-answers are awaited, and the next request begins a session elsewhere: nothing is lost. When a replica breaks, the
-session is lost as with a single server, and the next one begins elsewhere.
+answers are awaited, and the next request begins a session elsewhere: nothing is lost, unless they take longer than
+:data:`PlacedSession.MOVE_TIMEOUT`. Then, and when a replica breaks, the session is lost as with a single server, and
+the next one begins elsewhere.
 """
 
 import math
@@ -198,7 +199,8 @@ class PlacedSession:
                     self._changed.notify_all()
                 if stay.leaving and event.error is None:
                     return
-                if isinstance(event.error, TransportError):
+                # One that is left may only be slow: the checks tell whether it is there, and others live on it.
+                if isinstance(event.error, TransportError) and not stay.leaving:
                     self._replicas.lost(stay.replica)
         self._tell(event)
 

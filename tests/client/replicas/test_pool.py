@@ -2,6 +2,7 @@
 
 import pytest
 
+from stream_client.replicas.load import REST_SECONDS
 from stream_client.replicas.pool import Replicas
 from stream_client.transport.options import TransportOptions
 
@@ -31,3 +32,18 @@ def test_replicas_that_are_not_well_draw_no_sessions() -> None:
     slow.load.left_as_slow(now=0.0)
     assert away.state == "unknown"
     assert pool.is_even(first)
+
+
+def test_a_slow_replica_that_was_away_rests_on_and_rests_longer_the_next_time() -> None:
+    now = 0.0
+    pool = Replicas(TransportOptions("a:1,b:1"), clock=lambda: now)
+    slow, other = pool.all()
+    for replica in (slow, other):
+        pool.found(replica, ready=True)
+    for seconds in (REST_SECONDS, 2 * REST_SECONDS, 4 * REST_SECONDS):
+        slow.load.left_as_slow(now)
+        pool.lost(slow)
+        pool.found(slow, ready=True)
+        assert pool.place(pool.ready()) is other
+        now += seconds
+        assert slow.load.takes_sessions(now)
