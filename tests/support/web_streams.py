@@ -8,6 +8,9 @@ from pathlib import Path
 from tests.support.in_thread import InThread
 
 Chunks = Callable[[], Iterator[bytes]]
+OTHER_HOST = "127.1"
+"""This machine, by a name that is not known as its own."""
+DIGEST = 'Digest realm="x", nonce="n", qop="auth"'
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -60,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.ranges and ranges.startswith("bytes="):
             begin = int(ranges.removeprefix("bytes=").split("-")[0])
             self.send_response(206)
-            self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
+            self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{self.server.total or len(data)}")
         else:
             self.send_response(200)
         if self.server.ranges:
@@ -77,9 +80,10 @@ class _Handler(BaseHTTPRequestHandler):
 class WebStreams(InThread, ThreadingHTTPServer):
     """Serves the files of ``folder``, and ``streams``: a content type and what makes the bytes, by name.
 
-    ``ranges``: parts of a file may be asked for. ``cuts``: the bytes after which the next answers break off, ``None``
-    for one that is whole. ``redirects`` leads from a name to an address, ``statuses`` are those of the first answers,
-    ``locked`` asks for a password, as ``challenge`` says. ``asked`` has all names that were asked for, with passwords.
+    ``ranges``: parts of a file may be asked for; the server says that it has ``total`` bytes, if that is not empty.
+    ``cuts``: the bytes after which the next answers break off, ``None`` for one that is whole. ``redirects``
+    leads from a name to an address, ``statuses`` are those of the first answers, ``locked`` asks for a password, as
+    ``challenge`` says. ``asked`` has all names that were asked for, with passwords.
     By ``protocol`` ``HTTP/1.1`` it closes a connection after each answer without having said so.
     """
 
@@ -98,6 +102,7 @@ class WebStreams(InThread, ThreadingHTTPServer):
         self.streams = streams or {}
         self.ranges = ranges
         self.protocol = protocol
+        self.total = ""
         self.cuts: list[int | None] = []
         self.redirects: dict[str, str] = {}
         self.statuses: dict[str, list[int]] = {}

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -61,8 +62,8 @@ class FfmpegFeed:
     ) -> None:
         self.live = live
         self._played = played
-        self._files: HlsFiles | None = None
-        self._guarded: DigestFile | None = None
+        self._hls_files: HlsFiles | None = None
+        self._digest_file: DigestFile | None = None
         self._reader = reader
         self.properties = FeedProperties()
         self._classify = classify
@@ -74,8 +75,8 @@ class FfmpegFeed:
         try:
             yield from self._frames()
         finally:
-            if self._guarded is not None:
-                self._guarded.close()
+            if self._digest_file is not None:
+                self._digest_file.close()
 
     def _frames(self) -> Generator[FeedFrame | FeedSound, None, None]:
         with self._open() as container:
@@ -94,8 +95,8 @@ class FfmpegFeed:
 
     def abort(self) -> None:
         """FFmpeg cannot be woken while it waits for a silent server. Its own timeouts end the wait."""
-        if self._files is not None:
-            self._files.stop()
+        if self._hls_files is not None:
+            self._hls_files.stop()
 
     def _unbroken(
         self, frames: Generator[FeedFrame | FeedSound, None, None]
@@ -110,7 +111,7 @@ class FfmpegFeed:
             yield frame
         if (lost := self._lost()) is not None:
             raise lost
-        if self._files is not None and self._files.ended:  # a live stream that is over
+        if self._hls_files is not None and self._hls_files.ended:  # a live stream that is over
             self.properties = replace(self.properties, finite=True)
 
     def _live_frames(
@@ -169,7 +170,7 @@ class FfmpegFeed:
             return self._container(live.url, live.format)
         except (OSError, av.error.FFmpegError) as error:  # most of FFmpeg's errors are not an OSError
             lost = self._lost()
-            if self._files is not None and self._files.over:
+            if self._hls_files is not None and self._hls_files.over:
                 raise SourceOverError(f"{live.name} has ended") from None
             # An interrupted handshake ends with any error, "invalid data" for instance.
             if lost is None and time.monotonic() - self._began >= live.open_timeout:
@@ -178,34 +179,35 @@ class FfmpegFeed:
 
     def _lost(self) -> Failure | None:
         """Why FFmpeg got nothing more of what we read for it."""
-        if self._guarded is not None and self._guarded.error is not None:
-            return self._guarded.error
-        return None if self._files is None else self._files.failure
+        if self._digest_file is not None and self._digest_file.error is not None:
+            return self._digest_file.error
+        return None if self._hls_files is None else self._hls_files.failure
 
     def _web(self, url: str) -> av.container.InputContainer:
         """What a web server has: a video, or a playlist. It names no file of this machine, and no port of it."""
         from stream_client.sources.digest_file import DigestFile
         from stream_client.sources.http_passwords import allows_clear_text
-        from stream_client.sources.playlist_readers import WEB_PROTOCOLS, WebPlaylists
+        from stream_client.sources.playlist_readers import PLAYLIST_HEAD, WEB_PROTOCOLS, WebPlaylists
 
-        what: str | Readable = url
+        what: str | DigestFile = url
         if split_credentials(url)[1] is not None and not allows_clear_text(self.live):
-            what = self._guarded = DigestFile(self.live)
-        try:
-            return self._container(what, None, SELF_CONTAINED | WEB_PROTOCOLS)
-        except av.error.ArgumentError:  # a format that names others
-            if self._guarded is not None:
-                self._guarded.close()
-                self._guarded = None
-        self._files = HlsFiles(
+            what = self._digest_file = DigestFile(self.live)
+        # FFmpeg knows a playlist by its name, too, and this file has none for it.
+        if isinstance(what, str) or not what.begins_with(PLAYLIST_HEAD):
+            with suppress(av.error.ArgumentError):  # a format that names others
+                return self._container(what, None, SELF_CONTAINED | WEB_PROTOCOLS)
+        if self._digest_file is not None:
+            self._digest_file.close()
+            self._digest_file = None
+        self._hls_files = HlsFiles(
             url,
             self.live.name,
             WebPlaylists(replace(self.live, url=url)),
             timeout=(self.live.open_timeout, self.live.read_timeout),
             played=self._played,
         )
-        container = self._container(url, "hls", HLS_OPTIONS, self._files)
-        self._files.opening = False
+        container = self._container(url, "hls", HLS_OPTIONS, self._hls_files)
+        self._hls_files.opening = False
         return container
 
     def _container(
@@ -227,10 +229,10 @@ class FfmpegFeed:
 
     def _video(self, container: av.container.InputContainer) -> av.VideoStream:
         stream = video_of(container)
-        if not container.streams and self._files is not None:
-            if self._files.failure is not None:
-                raise self._files.failure
-            if self._files.over:
+        if not container.streams and self._hls_files is not None:
+            if self._hls_files.failure is not None:
+                raise self._hls_files.failure
+            if self._hls_files.over:
                 raise SourceOverError(f"{self.live.name} has ended")
             raise SourceError(f"{self.live.name} is a playlist that lists nothing: has the stream begun?")
         if stream is None:
@@ -240,8 +242,8 @@ class FfmpegFeed:
             raise SourceCodecError(f"{self.live.name} has video in a codec that FFmpeg cannot decode", option="source")
         bound(stream.codec_context, self.live.name)
         say_what_decodes(stream.codec_context, self._hardware, self.live.name)
-        segmented = self._files is not None or container.format.name == "dash"
-        continues = self._files is not None and self._files.continues
+        segmented = self._hls_files is not None or container.format.name == "dash"
+        continues = self._hls_files is not None and self._hls_files.continues
         finite = _has_an_end(container, segmented) and not continues
         made_up = has_flag(container.format, Flags.no_timestamps)
         # Frame threads would hold back a frame a thread.

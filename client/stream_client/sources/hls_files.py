@@ -1,13 +1,15 @@
 """The files of an HLS stream. FFmpeg reads the playlists, and asks us for what they name.
 
 So a playlist has a bound in bytes, one that names itself comes to an end, and a part that FFmpeg would leave out
-without a word is missed. Parts are FFmpeg's own connections.
+without a word is missed. Parts are FFmpeg's own connections, where it may have their password.
 """
 
 import errno
 import logging
+import math
 from collections import deque
 from collections.abc import Generator
+from contextlib import closing
 from typing import Protocol
 
 import av
@@ -26,7 +28,7 @@ MAX_PLAYLISTS = 100
 HLS_OPTIONS = {"http_persistent": "0"}
 """FFmpeg keeps connections open only where they are its own."""
 _ENDED = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-ENDLIST\n"
-_PART_BYTES = str(1 << 15)
+_PART_BYTES = 1 << 15
 _GONE = (
     av.error.HTTPClientError,
     av.error.FileNotFoundError,
@@ -40,6 +42,20 @@ _GONE = (
 Failure = OSError | av.error.FFmpegError
 
 
+class PartFile(Protocol):
+    """A part that is read for FFmpeg; ``error``: why reading has ended."""
+
+    @property
+    def error(self) -> Failure | None:
+        """``None`` at the end of the part."""
+
+    def read(self, size: int) -> bytes:
+        """Wait for bytes, at most ``size``; empty at the end."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
 class Playlists(Protocol):
     """Reads playlists."""
 
@@ -49,8 +65,11 @@ class Playlists(Protocol):
         Raises :class:`OSError` and FFmpeg's errors: InvalidDataError for one that is longer.
         """
 
-    def part(self, url: str) -> str:
-        """The address of a part, as FFmpeg may have it."""
+    def part(self, url: str, at: int) -> str | PartFile:
+        """The address of a part, as FFmpeg may have it, or the part from the byte ``at`` on.
+
+        Raises :class:`OSError` and FFmpeg's errors where it cannot be opened.
+        """
 
     @property
     def options(self) -> dict[str, str]:
@@ -82,8 +101,8 @@ class HlsFiles:
     """Opens the files of one connection; FFmpeg's ``io_open``, for its thread. Only :meth:`stop` is for others.
 
     ``url`` is the playlist's, ``name`` is for messages, ``timeout``, in seconds, is to open a part and to read.
-    ``played`` is of a stream that may be live. It raises nothing, since PyAV would raise it elsewhere: :attr:`failure`
-    keeps the error, and FFmpeg gets an empty file.
+    ``played`` is of a stream that may be live. It raises no :class:`OSError` and no error of FFmpeg's, since PyAV would
+    raise it elsewhere: :attr:`failure` keeps it, and FFmpeg gets an empty file.
     """
 
     def __init__(
@@ -160,20 +179,39 @@ class HlsFiles:
         if part in self._passed_over:
             self._passed_over.remove(part)
             return
-        given = self._playlists.options | {key: value for key, value in options.items() if value}
+        given = {key: value for key, value in options.items() if value}
+        begin, end = int(given.get("offset", 0)), int(given.get("end_offset", 0))
         try:
-            with av.open(
-                self._playlists.part(url),
-                format="data",
-                options=given | {"raw_packet_size": _PART_BYTES},
-                timeout=self._timeout,
-            ) as container:
-                self._note(part)
-                yield from self._bytes(container)
+            opened = self._playlists.part(url, begin)
+            if isinstance(opened, str):
+                yield from self._by_ffmpeg(opened, part, given)
+            else:
+                with closing(opened):
+                    self._note(part)
+                    yield from self._range(opened, end - begin if end else None)
         except _GONE as error:
             self._miss(error)
         except (OSError, av.error.FFmpegError) as error:
             self.failure = error
+
+    def _by_ffmpeg(self, address: str, part: str, options: dict[str, str]) -> Generator[bytes, None, None]:
+        with av.open(
+            address,
+            format="data",
+            options=self._playlists.options | options | {"raw_packet_size": str(_PART_BYTES)},
+            timeout=self._timeout,
+        ) as container:
+            self._note(part)
+            yield from self._bytes(container)
+
+    def _range(self, opened: PartFile, size: int | None) -> Generator[bytes, None, None]:
+        """The next ``size`` bytes, or all."""
+        left = math.inf if size is None else size
+        while not self._stopped and left > 0 and (data := opened.read(int(min(left, _PART_BYTES)))):
+            left -= len(data)
+            yield data
+        if opened.error is not None:
+            raise opened.error
 
     def _bytes(self, container: av.container.InputContainer) -> Generator[bytes, None, None]:
         endless = container.size <= 0

@@ -12,7 +12,7 @@ import av.error
 from stream_client.errors import SourceAuthenticationError
 from stream_client.sources.feed import LiveInput
 from stream_client.util.http import open_within
-from stream_client.util.urls import is_loopback, split_credentials
+from stream_client.util.urls import in_ascii, is_loopback, split_credentials
 
 USER_AGENT = "Lavf"
 """FFmpeg's name, for what is read beside it."""
@@ -52,7 +52,7 @@ def allows_clear_text(live: LiveInput) -> bool:
 def _challenges(url: str, seconds: float) -> set[str]:
     """The authentication schemes that the server asks for, in lower case."""
     try:
-        open_within(urllib.request.Request(url), seconds).close()
+        open_within(urllib.request.Request(in_ascii(url)), seconds).close()
     except urllib.error.HTTPError as error:
         with error:
             given = error.headers.get_all("WWW-Authenticate", [])

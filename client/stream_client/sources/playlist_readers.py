@@ -2,6 +2,7 @@
 
 import urllib.request
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import urljoin
@@ -9,18 +10,20 @@ from urllib.parse import urljoin
 import av
 import av.error
 
-from stream_client.sources.digest_file import passwords
-from stream_client.sources.feed import LiveInput
+from stream_client.sources.digest_file import DigestFile, passwords
+from stream_client.sources.feed import ClearTextError, LiveInput
 from stream_client.sources.hls_playlist import Playlist, playlist
 from stream_client.sources.http_passwords import USER_AGENT, allows_clear_text, ffmpeg_errors
 from stream_client.util.http import ClosedRefusals, open_within
 from stream_client.util.tls import tls_context
-from stream_client.util.urls import same_server, split_credentials, with_user
+from stream_client.util.urls import in_ascii, same_server, split_credentials, with_user
 
 WEB_PROTOCOLS = {"protocol_whitelist": "http,https,tls,tcp,crypto,data,httpproxy"}
 """What a web server may let FFmpeg open: no file of this machine, and no port to listen at."""
 LOCAL_PROTOCOLS = {"protocol_whitelist": "file,crypto,data"}
-_HEAD = b"#EXTM3U"
+PLAYLIST_HEAD = b"#EXTM3U"
+"""How a playlist begins."""
+_ENCRYPTED = "crypto+"
 
 
 class WebPlaylists:
@@ -29,9 +32,9 @@ class WebPlaylists:
     def __init__(self, live: LiveInput) -> None:
         self._bare, self._credentials = split_credentials(live.url)
         self._live = live
-        cookies = urllib.request.HTTPCookieProcessor()
-        self._cookies = cookies.cookiejar
-        self._handlers: list[urllib.request.BaseHandler] = [cookies]
+        self._with_cookies = urllib.request.HTTPCookieProcessor()
+        self._cookies = self._with_cookies.cookiejar
+        self._handlers: list[urllib.request.BaseHandler] = [self._with_cookies]
         if self._credentials is not None:
             own = passwords(self._bare, self._credentials)
             self._handlers += [ClosedRefusals(), urllib.request.HTTPDigestAuthHandler(own)]
@@ -42,7 +45,7 @@ class WebPlaylists:
         """See :class:`.hls_files.Playlists`."""
         if not url.lower().startswith(("http://", "https://")):  # urllib would read a file of this machine
             raise av.error.InvalidDataError(0, "it names playlists that are not behind HTTP")
-        request = urllib.request.Request(split_credentials(url)[0], headers={"User-Agent": USER_AGENT})
+        request = urllib.request.Request(in_ascii(split_credentials(url)[0]), headers={"User-Agent": USER_AGENT})
         context = tls_context(insecure=self._live.insecure) if url.lower().startswith("https") else None
         with (
             ffmpeg_errors(),
@@ -51,16 +54,19 @@ class WebPlaylists:
             data, base = answer.read(limit + 1), answer.url
         return playlist(_text(data, limit), partial(_joined, base))
 
-    def part(self, url: str) -> str:
+    def part(self, url: str, at: int) -> str | DigestFile:
         """See :class:`.hls_files.Playlists`."""
-        prefix, separator, bare = url.rpartition("+") if url.startswith("crypto+") else ("", "", url)
-        if (
-            self._credentials is not None
-            and allows_clear_text(self._live)
-            and "@" not in bare.partition("://")[2].partition("/")[0]
-        ):
-            bare = with_user(bare, self._credentials) if same_server(bare, self._bare) else bare
-        return f"{prefix}{separator}{bare}"
+        prefix = _ENCRYPTED if url.startswith(_ENCRYPTED) else ""
+        bare = url.removeprefix(prefix)
+        has_own = "@" in bare.partition("://")[2].partition("/")[0]
+        if self._credentials is None or has_own or not same_server(bare, self._bare):
+            return url
+        address = with_user(bare, self._credentials)
+        if allows_clear_text(self._live):
+            return f"{prefix}{address}"
+        if prefix:  # FFmpeg decrypts only what it reads itself
+            raise ClearTextError("it is encrypted (AES-128), and would need the password in clear text")
+        return DigestFile(replace(self._live, url=address), self._with_cookies, at=at)
 
     @property
     def options(self) -> dict[str, str]:
@@ -81,7 +87,7 @@ class LocalPlaylists:
             data = file.read(limit + 1)
         return playlist(_text(data, limit), partial(_beside, path))
 
-    def part(self, url: str) -> str:
+    def part(self, url: str, at: int) -> str:
         """See :class:`.hls_files.Playlists`."""
         return url
 
@@ -96,7 +102,7 @@ def is_playlist(path: Path) -> bool:
     if not path.is_file():
         return False
     with suppress(OSError), path.open("rb") as file:
-        return file.read(len(_HEAD)) == _HEAD
+        return file.read(len(PLAYLIST_HEAD)) == PLAYLIST_HEAD
     return False
 
 

@@ -15,19 +15,21 @@ def open_within(
     seconds: float,
     *handlers: urllib.request.BaseHandler,
     context: ssl.SSLContext | None = None,
+    each: float | None = None,
 ) -> HTTPResponse:
     """Send ``request``. The answer has to be read to its end ``seconds`` from now, or reading raises ``TimeoutError``.
+    With ``each`` it has to have begun by then, and each read may take so many seconds.
 
     ``handlers`` do more, such as authentication; ``context`` is for TLS. A redirection leads to HTTP only. Raises what
     :func:`urllib.request.urlopen` raises.
     """
-    until = time.monotonic() + seconds
+    bound = _Bound(time.monotonic() + seconds)
 
     def plain(host: str, /, **options: Any) -> HTTPConnection:
-        return _Plain(host, until=until, **options)
+        return _Plain(host, bound=bound, **options)
 
     def secure(host: str, /, **options: Any) -> HTTPConnection:
-        return _Secure(host, until=until, **options)
+        return _Secure(host, bound=bound, **options)
 
     class Plain(urllib.request.HTTPHandler):
         def http_open(self, req: urllib.request.Request) -> HTTPResponse:
@@ -39,6 +41,7 @@ def open_within(
 
     opener = urllib.request.build_opener(Plain, Secure, HttpRedirects, *handlers)
     response: HTTPResponse = opener.open(request, timeout=seconds)
+    bound.each = each
     return response
 
 
@@ -72,14 +75,26 @@ class HttpRedirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-class _Plain(HTTPConnection):
-    def __init__(self, *arguments: Any, until: float, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+class _Bound:
+    """How long reading may take: to the moment ``until``, or ``each`` read for so many seconds."""
+
+    def __init__(self, until: float) -> None:
         self._until = until
+        self.each: float | None = None
+
+    def left(self) -> float:
+        """Seconds for the next read."""
+        return self._until - time.monotonic() if self.each is None else self.each
+
+
+class _Plain(HTTPConnection):
+    def __init__(self, *arguments: Any, bound: _Bound, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._bound = bound
 
     def connect(self) -> None:
         super().connect()
-        self.sock = _Socket(self.sock, self._until)
+        self.sock = _Socket(self.sock, self._bound)
 
 
 class _Secure(_Plain, HTTPSConnection):
@@ -87,31 +102,31 @@ class _Secure(_Plain, HTTPSConnection):
 
 
 class _Socket:
-    """A socket whose file for reading ends at a moment."""
+    """A socket whose file for reading has a bound in time."""
 
-    def __init__(self, sock: socket.socket, until: float) -> None:
+    def __init__(self, sock: socket.socket, bound: _Bound) -> None:
         self._sock = sock
-        self._until = until
+        self._bound = bound
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Reader(self._sock, self._until))
+        return io.BufferedReader(_Reader(self._sock, self._bound))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
 
 
 class _Reader(io.RawIOBase):
-    def __init__(self, sock: socket.socket, until: float) -> None:
+    def __init__(self, sock: socket.socket, bound: _Bound) -> None:
         super().__init__()
         self._sock = sock
-        self._until = until
+        self._bound = bound
         self._file = sock.makefile("rb", buffering=0)  # keeps the socket open while it is read
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any, /) -> int | None:
-        left = self._until - time.monotonic()
+        left = self._bound.left()
         if left <= 0:
             raise TimeoutError("timed out")
         self._sock.settimeout(left)

@@ -105,6 +105,14 @@ def split_credentials(url: str) -> tuple[str, Credentials | None]:
     return f"{scheme}://{rest[len(userinfo) + 1 :]}", Credentials(unquote(user), unquote(password))
 
 
+def in_ascii(url: str) -> str:
+    """``url`` with its path percent-encoded where somebody wrote letters and spaces as they are."""
+    host = re.match(r"[^/?#]*(?:://[^/?#]*)?", url)
+    assert host is not None
+    path = quote(url[host.end() :], safe="%/:?#[]@!$&'()*+,;=~", errors="surrogateescape")
+    return host[0] + path
+
+
 def credentials_for(url: str) -> Credentials | None:
     """The credentials of ``url``, or those that the environment has for its scheme, host, port and path."""
     bare, own = split_credentials(url)

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from stream_client.errors import SourceCodecError, SourceError
+from stream_client.errors import SourceAuthenticationError, SourceCodecError, SourceError
 from stream_client.frames import Frame
 from stream_client.sources.base import Source
 from stream_client.sources.file import FileSource
 from stream_client.sources.hls_playlist import playlist
 from stream_client.sources.network import network_source
 from stream_client.sources.reconnecting import ReconnectingSource
-from tests.support.web_streams import Chunks, WebStreams
+from stream_client.util.urls import CREDENTIALS_VARIABLE
+from tests.support.web_streams import DIGEST, OTHER_HOST, Chunks, WebStreams
 
 PARTS = 3
 IN_A_PART = 30
@@ -201,7 +202,7 @@ def test_a_live_stream_that_ends_while_it_is_away_is_read_to_its_end(server: Web
 
 def test_a_live_stream_that_stands_still_is_lost_and_not_shown_again(server: WebStreams) -> None:
     server.streams["live.m3u8"] = text(listed("part0.ts", "part1.ts", end=False))
-    source: ReconnectingSource = network_source(server.url("live.m3u8"), timeout=1, reconnect_timeout=1.5)
+    source: ReconnectingSource = network_source(server.url("live.m3u8"), timeout=5, reconnect_timeout=4)
     source.keep_all()
     source.open()
     frames = []
@@ -240,6 +241,57 @@ def test_a_password_is_for_the_playlists_own_server_alone(made: Path) -> None:
         frames = read_all(network_source(url, timeout=5, reconnect_timeout=0))
     assert_whole(frames)
     assert {password for _, password in other.asked} == {None}
+
+
+def credentials_of(server: WebStreams, way: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What stands before the host of an address, where the server has a password that must not go in clear text."""
+    server.locked, server.challenge = True, DIGEST
+    if way == "address":
+        return "me:geheim@"
+    monkeypatch.setenv(CREDENTIALS_VARIABLE, f"http://me:geheim@{OTHER_HOST}:{server.server_port}")
+    return ""
+
+
+@pytest.mark.parametrize("way", ["address", "environment"])
+@pytest.mark.parametrize("ranges", [False, True])
+def test_parts_behind_digest_are_read_whole(
+    server: WebStreams, made: Path, monkeypatch: pytest.MonkeyPatch, way: str, ranges: bool
+) -> None:
+    if ranges:
+        parts = [made / f"part{n}.ts" for n in range(PARTS)]
+        (made / "all.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+        each = "".join(f"#EXTINF:0.5,\n#EXT-X-BYTERANGE:{part.stat().st_size}\nall.ts\n" for part in parts)
+        server.streams["list"] = text(f"#EXTM3U\n#EXT-X-VERSION:4\n#EXT-X-TARGETDURATION:1\n{each}#EXT-X-ENDLIST\n")
+    else:
+        server.streams["list"] = text(listed("part0.ts", "part1.ts", "part2.ts"))
+    url = server.url("list").replace("127.0.0.1", credentials_of(server, way, monkeypatch) + OTHER_HOST)
+    assert_whole(read_all(network_source(url, timeout=5, reconnect_timeout=0)))
+    assert {(given or "none").split()[0] for _, given in server.asked} == {"none", "Digest"}
+
+
+def test_encrypted_parts_behind_digest_are_refused_with_what_helps(
+    server: WebStreams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = server.url("encrypted.m3u8").replace("127.0.0.1", credentials_of(server, "address", monkeypatch) + OTHER_HOST)
+    with pytest.raises(SourceAuthenticationError, match=r"is encrypted .* use https://, or allow it") as caught:
+        read_all(network_source(url, timeout=5, reconnect_timeout=0))
+    assert caught.value.option == "rtsp_insecure"
+    assert_whole(read_all(network_source(url, timeout=5, reconnect_timeout=0, insecure=True)))
+
+
+def test_a_part_behind_digest_that_is_cut_costs_no_frame(
+    server: WebStreams, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = server.url("list.m3u8").replace("127.0.0.1", credentials_of(server, "address", monkeypatch) + OTHER_HOST)
+    server.ranges = False
+    server.cuts = [None, None, None, (made / "part1.ts").stat().st_size // 2]
+    assert_whole(read_all(network_source(url, timeout=5, reconnect_timeout=20)))
+
+
+def test_addresses_with_letters_and_spaces_are_read(server: WebStreams) -> None:
+    server.streams["stra%C3%9Fe.m3u8"] = text("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nmy%20list é.m3u8\n")
+    server.streams["my%20list%20%C3%A9.m3u8"] = text(listed("part0.ts"))
+    assert_whole(read(server, "straße.m3u8"), parts=1)
 
 
 def test_addresses_of_a_playlist_are_whole() -> None:

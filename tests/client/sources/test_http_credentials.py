@@ -11,7 +11,7 @@ import pytest
 from stream_client.errors import SourceAuthenticationError, SourceError
 from stream_client.sources.network import network_source
 from tests.support.video import write_video
-from tests.support.web_streams import WebStreams
+from tests.support.web_streams import DIGEST, OTHER_HOST, WebStreams
 
 
 class Guard(ThreadingHTTPServer):
@@ -70,11 +70,6 @@ def test_a_redirect_takes_no_credentials_along() -> None:
     assert first.authorizations
     assert (other.requests > 0, other.authorizations) == (True, [])
     assert "geheim" not in str(caught.value)
-
-
-OTHER_HOST = "127.1"
-"""This machine, by a name that is not known as its own."""
-DIGEST = 'Digest realm="x", nonce="n", qop="auth"'
 
 
 @pytest.mark.parametrize(
