@@ -14,7 +14,9 @@ import pytest
 from stream_client.errors import ConfigurationError
 from stream_client.training.clips import Span
 from stream_client.training.material import Material, SearchOptions, search
+from stream_client.training.material.length import within
 from tests.client.training.movements import write_annotations
+from tests.support.video import write_video
 
 WHOLE = (0.0, float("inf"))
 
@@ -287,3 +289,12 @@ def test_no_data_names_what_can_be_brought(tmp_path: Path) -> None:
         found(tmp_path, str(tmp_path / "data"))
     with pytest.raises(ConfigurationError, match=r"does not exist \(data\)"):
         found(tmp_path, str(tmp_path / "absent"))
+
+
+def test_the_length_of_a_playlist_is_not_looked_for(tmp_path: Path) -> None:
+    write_video(tmp_path / "part.ts", frames=5)
+    path = tmp_path / "clip.m3u8"  # some versions of FFmpeg take one of any name
+    path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:0.2,\npart.ts\n#EXT-X-ENDLIST\n")
+    late = Span(0, 50, "a")
+    assert within(tmp_path / "part.ts", [late])[0] == ()
+    assert within(path, [late]) == ((late,), ())

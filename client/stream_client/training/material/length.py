@@ -9,6 +9,7 @@ import av.error
 from stream_client.errors import SourceError
 from stream_client.training.clips import Span
 from stream_client.training.material.recordings import last_time
+from stream_client.util.container import UNLISTED
 from stream_client.util.file_kinds import is_photo, is_recording
 
 _BEYOND = 1.0
@@ -38,7 +39,7 @@ def _length(file: Path, at_least: float) -> float | None:
             return None
         if is_recording(file):
             return last_time(file)
-        with av.open(f"file:{file}") as container:
+        with av.open(f"file:{file}", options=UNLISTED) as container:
             if not container.streams.video:
                 return None
             if container.duration is not None and container.duration / av.time_base >= at_least:
