@@ -219,7 +219,7 @@ def test_a_session_leaves_a_slow_replica_once_and_loses_nothing(
     servers: Callable[..., GraphServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(residence, "SLOW_SECONDS", 0.3)
-    three = [servers("delay=150"), servers("delay=15"), servers("delay=15")]
+    three = [servers("delay=600"), servers("delay=15"), servers("delay=15")]
     going = threading.Event()
     going.set()
 

@@ -50,9 +50,8 @@ class Envoy:
         self._path.write_text(yaml.safe_dump(configuration))
 
     def __enter__(self) -> Self:
-        self._log = (self._folder / "envoy.log").open("wb")
         command = [
-            str(program()),
+            str(program()),  # skips the test where there is none
             "-c",
             str(self._path),
             "--concurrency",
@@ -61,6 +60,7 @@ class Envoy:
             "--log-level",
             "warn",
         ]
+        self._log = (self._folder / "envoy.log").open("wb")
         self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
         try:
             wait_until(self._answers)

@@ -38,6 +38,7 @@ from tests.support.rtmp_server import RtmpServer
 from tests.support.rtsp_server import RtspServer
 from tests.support.show import Show, result
 from tests.support.video import write_video
+from tests.support.waiting import wait_until
 
 IN_STEP = 0.12
 """Seconds between a frame and its sound, at most: three frames and a packet of sound."""
@@ -193,8 +194,7 @@ def test_sound_that_is_read_before_its_frames_come_waits_for_them() -> None:
     tones.play(1.0)  # that is how long the model server takes for the first frame
     for index in range(30):
         output.write(result(clap(index), index))
-        while output.output().sent <= index:
-            time.sleep(0.001)
+        wait_until(lambda index=index: output.output().sent > index, pause=0.001)  # type: ignore[misc]
     output.close()
     assert way.sounds[0].time == pytest.approx(way.frames[0].time / 90_000, abs=0.022)
     assert way.sounds[-1].time == pytest.approx(29 / 30, abs=0.044)
