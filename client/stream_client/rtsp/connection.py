@@ -56,7 +56,7 @@ class RtspConnection:
     @property
     def peer(self) -> tuple[Any, ...]:
         """The server's socket address."""
-        return self._open.peer
+        return self._connected.peer
 
     def begin(self, method: str, headers: dict[str, str], body: bytes = b"", within: float = math.inf) -> Response:
         """Connect and make the first request, at the server that redirects lead to; see :meth:`connect`.
@@ -108,11 +108,11 @@ class RtspConnection:
 
     def send(self, data: bytes) -> None:
         """Send everything."""
-        self._open.send(data)
+        self._connected.send(data)
 
     def queued(self) -> int:
         """Bytes that were sent and that the server's side has not acknowledged."""
-        return self._open.queued()
+        return self._connected.queued()
 
     def receive(self) -> Response | Packet:
         """Wait for what comes next: a packet, or the answer to a keep-alive."""
@@ -129,11 +129,11 @@ class RtspConnection:
 
     def fileno(self) -> int:
         """The socket, for :mod:`selectors`."""
-        return self._open.fileno()
+        return self._connected.fileno()
 
     def discard_received(self) -> None:
         """Read what is there: answers to keep-alives, and receiver reports, so that the server never waits for us."""
-        while data := self._open.received():
+        while data := self._connected.received():
             self._client.receive(data)
             self._take_messages()
 
@@ -174,7 +174,7 @@ class RtspConnection:
             tcp.abort()
 
     @property
-    def _open(self) -> TcpConnection:
+    def _connected(self) -> TcpConnection:
         assert self._tcp is not None
         return self._tcp
 
@@ -223,7 +223,7 @@ class RtspConnection:
             if message is not None:
                 return message
             left = math.inf if deadline is None else deadline - time.monotonic()
-            data = self._open.wait(left)
+            data = self._connected.wait(left)
             if not data:
                 raise ConnectionResetError("the server closed the connection")
             self._client.receive(data)

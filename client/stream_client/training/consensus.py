@@ -47,7 +47,7 @@ def consensus(spans: Sequence[Span]) -> Consensus:
     times = sorted({time for span in spans for time in (span.start, span.end)})
     waiting = sorted(spans, key=lambda span: span.start, reverse=True)
     active: list[Span] = []
-    agreed: list[Span] = []
+    settled: list[Span] = []
     disputed: list[Span] = []
     names: set[str] = set()
     before: list[Span] = []
@@ -58,16 +58,16 @@ def consensus(spans: Sequence[Span]) -> Consensus:
         labels = {span.label for span in active}
         if len(labels) == 1 and {span.annotator for span in active} == everyone:
             # Two labels that follow each other stay two: folds divide by them.
-            joins = bool(agreed) and agreed[-1].end == start and any(span in before for span in active)
-            first = agreed.pop().start if joins and agreed[-1].label in labels else start
-            agreed.append(Span(first, end, *labels))
+            joins = bool(settled) and settled[-1].end == start and any(span in before for span in active)
+            first = settled.pop().start if joins and settled[-1].label in labels else start
+            settled.append(Span(first, end, *labels))
         elif labels:
             names = names or labels
             first = disputed.pop().start if disputed and disputed[-1].end == start else start
             disputed.append(Span(first, end, ""))
         before = list(active)
     annotators = sorted(name or "one without a name" for name in everyone) if len(everyone) > 1 else ()
-    return Consensus(tuple(agreed), tuple(disputed), tuple(sorted(names)), tuple(annotators))
+    return Consensus(tuple(settled), tuple(disputed), tuple(sorted(names)), tuple(annotators))
 
 
 def agreed(clips: Sequence[LabelledClip], labels: Sequence[str] | None, *, strict: bool = False) -> list[Consensus]:

@@ -19,15 +19,13 @@ from stream_client.training.dataset import Dataset, check_labels, differ_in_capi
 from stream_client.training.grouping import Groups, Integers, Origin, grouped
 from stream_client.training.pose_columns import PoseColumns, counted_columns, named_columns
 from stream_client.util.text_tables import table_rows
-from stream_client.util.wording import counted
+from stream_client.util.wording import counted, told
 
 Array = npt.NDArray[np.float64]
 
 _POSE_COLUMNS = 2 + 3 * len(BODY)
 _MOST_CLASSES = 20
 """With more, a class needs two rows on average. Otherwise the column has something else."""
-_MOST_TOLD = 10
-"""Rows that cannot be used and are named; all are counted."""
 _BLOCKS = 5
 _ROW_GAP = 2
 """Rows left out between two blocks of one source video."""
@@ -93,9 +91,7 @@ class Table:
             raise ConfigurationError(f"{self.path}: {wrong[0]}", option="data")
         notes = []
         if wrong:
-            more = f"; and {len(wrong) - _MOST_TOLD} more" if len(wrong) > _MOST_TOLD else ""
-            told = f"{'; '.join(wrong[:_MOST_TOLD])}{more}"
-            notes.append(f"{self.path}: {len(wrong)} of {counted(len(self.rows), 'row')} skipped: {told}")
+            notes.append(f"{self.path}: {len(wrong)} of {counted(len(self.rows), 'row')} skipped: {told(wrong)}")
         return rows, np.array(found, dtype=np.float64), notes
 
 

@@ -10,11 +10,9 @@ from stream_client.training.clips import LabelledClip, Span
 from stream_client.training.material.beside import annotated_file, seen_below, spans_in_seconds
 from stream_client.training.material.length import within
 from stream_client.training.material.values import Material, SearchOptions
-from stream_client.util.wording import counted, listed
+from stream_client.util.wording import counted, listed, told
 
 WHOLE = (0.0, float("inf"))
-_MOST_TOLD = 10
-"""Wrong labels of a file that are named; all are counted."""
 
 
 def labeled_by(path: Path, video: Path, options: SearchOptions) -> Material:
@@ -66,9 +64,7 @@ class AnnotatedFiles:
         if wrong and self._options.strict:
             raise ConfigurationError(f"{path}: {wrong[0]}", option="data")
         if wrong:
-            more = f"; and {len(wrong) - _MOST_TOLD} more" if len(wrong) > _MOST_TOLD else ""
-            told = "; ".join(wrong[:_MOST_TOLD])
-            self._notes.append(f"{path}: {counted(len(wrong), 'label')} skipped: {told}{more}")
+            self._notes.append(f"{path}: {counted(len(wrong), 'label')} skipped: {told(wrong)}")
         return True
 
     def _add(self, path: Path, annotation: Annotation, only: Path | None, of: Path | None) -> Sequence[str]:

@@ -169,7 +169,7 @@ class _Searcher:
             self._found.notes.append(f"skipped: cannot read {root}: {error.strerror}")
             return
         for path in inside:
-            if path.name.startswith(".") or path.name == "__MACOSX":
+            if _is_hidden(path):
                 continue
             if os.path.isdir(path):
                 # A link may lead to a folder above.
@@ -247,8 +247,13 @@ def _class_of(folder: str) -> str:
 
 def _folders(root: Path) -> list[str]:
     """The folders in a folder that may be classes."""
-    inside = (path for path in root.iterdir() if not path.name.startswith(".") and path.name != "__MACOSX")
+    inside = (path for path in root.iterdir() if not _is_hidden(path))
     return [path.name for path in inside if os.path.isdir(path) and not _holds_model(path)]
+
+
+def _is_hidden(path: Path) -> bool:
+    """Whether a file or folder is hidden, or the one that macOS's archiver adds."""
+    return path.name.startswith(".") or path.name == "__MACOSX"
 
 
 def _holds_model(folder: Path) -> bool:
@@ -266,7 +271,7 @@ def _is_model(folder: Path) -> bool:
 def _only_folder(root: Path) -> Path:
     """Where an archive's tree begins: many have one folder around everything."""
     while True:
-        inside = [path for path in root.iterdir() if not path.name.startswith(".") and path.name != "__MACOSX"]
+        inside = [path for path in root.iterdir() if not _is_hidden(path)]
         folders = [path for path in inside if path.is_dir()]
         used = any(is_seen(path) or path.suffix.lower() in _DESCRIPTIONS for path in inside if path.is_file())
         if used or len(folders) != 1 or not any(path.is_dir() for path in folders[0].iterdir()):
