@@ -106,8 +106,8 @@ def split_credentials(url: str) -> tuple[str, Credentials | None]:
 
 
 def in_ascii(url: str) -> str:
-    """``url`` with its path percent-encoded where somebody wrote letters and spaces as they are."""
-    host = re.match(r"[^/?#]*(?:://[^/?#]*)?", url)
+    """``url`` with its path in ASCII: letters and spaces that somebody wrote as they are become percent-encoded."""
+    host = re.match(r"(?:[^:/?#]*://[^/?#]*)?", url)
     assert host is not None
     path = quote(url[host.end() :], safe="%/:?#[]@!$&'()*+,;=~", errors="surrogateescape")
     return host[0] + path

@@ -16,6 +16,7 @@ from stream_client.util.urls import (
     check_clear_text,
     check_url,
     credentials_for,
+    in_ascii,
     same_place,
     same_server,
     split_credentials,
@@ -171,3 +172,17 @@ def test_addresses_that_look_alike_without_their_secrets_are_numbered() -> None:
 def test_text_without_a_scheme_is_told_how_urls_begin() -> None:
     with pytest.raises(ConfigurationError, match=r"pexels\.local is no URL: it begins with http:// or the like"):
         check_url("pexels.local")
+
+
+@pytest.mark.parametrize(
+    ("url", "ascii_url"),
+    [
+        ("http://host:80/a b/é?q=ü&r=%20#ö", "http://host:80/a%20b/%C3%A9?q=%C3%BC&r=%20#%C3%B6"),
+        ("http://straße/straße", "http://straße/stra%C3%9Fe"),
+        ("http://host/a+(b)~;c=$1,'*!", "http://host/a+(b)~;c=$1,'*!"),
+        ("http://host/\udcff", "http://host/%FF"),
+        ("http://host", "http://host"),
+    ],
+)
+def test_the_path_of_an_address_is_in_ascii(url: str, ascii_url: str) -> None:
+    assert in_ascii(url) == ascii_url
