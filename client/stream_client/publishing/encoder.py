@@ -57,7 +57,7 @@ _PIXELS_A_THREAD = 1280 * 720 * 36
 def live_x264(quality: int, *, careful: bool) -> dict[str, str]:
     """The options of x264 that hold nothing back; ``quality`` is its constant rate factor, 0…51.
 
-    ``careful``: spare bits, where a line limits them or a file keeps them. Else it takes 3 to 11 % more of them for the
+    ``careful``: spare bits, where a line limits them. Else it takes 3 to 11 % more of them for the
     same PSNR (five clips of people), and 0.8 of the CPU. ``veryfast`` would spare 1 % more for 1.3 times the CPU.
 
     Whatever the quality, the parameter sets are the same: RTMP and clips name them once, and encoders may follow

@@ -65,7 +65,7 @@ class FileSink:
         self._fragmented = fragmented
         self._codec, self._options = _encoder(self._path.suffix.lower(), quality)
         self._lead = lead if self._codec == "libx264" else None
-        self._led_options = live_x264(min(51, quality + LEAD_QUALITY), careful=True)
+        self._led_options = live_x264(min(51, quality + LEAD_QUALITY), careful=False)
         self._leads = False
         self._sets = b""  # parameter sets that packets lack
         self._container: av.container.OutputContainer | None = None
