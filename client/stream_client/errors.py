@@ -11,6 +11,7 @@
      │    ├── SourceAuthenticationError  credentials refused
      │    ├── SourceCodecError           no video in it, or a codec that cannot be decoded
      │    ├── SourceTlsError             the TLS handshake failed
+     │    ├── SourceOverError            a live stream has ended while it was away
      │    └── SourceTimeoutError         nothing came within the bound
      ├── SinkError                   results cannot be written or shown
      │    └── OutputRefusedError         a media server refuses a stream

@@ -235,7 +235,7 @@ def _frames_in(path: Path) -> int:
     try:
         with av.open(f"file:{path}") as container:
             for packet in container.demux(video=0):
-                count += packet.size > 0
+                count += packet.size > 0 and not packet.is_corrupt  # the last one may be cut
     except (OSError, av.error.FFmpegError):
         pass  # the end of what can be read
     return count

@@ -43,10 +43,6 @@ class LiveInput:
         return SourceTimeoutError(text)
 
 
-class ClearTextError(OSError):
-    """A password would have to go over the line as it is."""
-
-
 Classify = Callable[[LiveInput, OSError | av.error.FFmpegError], SourceError]
 """Makes our exception of FFmpeg's."""
 

@@ -17,6 +17,7 @@ from stream_client.sources.bursts import Start
 from stream_client.sources.damage import Damage
 from stream_client.sources.feed import Classify, FeedFrame, FeedProperties, FeedSound, LiveInput
 from stream_client.sources.hls_files import HLS_OPTIONS, Failure, HlsFiles, PlayedParts
+from stream_client.sources.hls_playlist import PLAYLIST_HEAD
 from stream_client.sources.pixel_bound import DECODER_OPTIONS, Refusals, bound
 from stream_client.sources.recording import Recording
 from stream_client.util.container import (
@@ -91,7 +92,7 @@ class FfmpegFeed:
                 lost = self._lost()
                 if lost is None and isinstance(error, av.error.InvalidDataError):
                     raise SourceError(f"{self.live.name} broke off") from None
-                raise self._classify(self.live, lost or error) from None
+                raise self._reason(lost or error) from None
 
     def abort(self) -> None:
         """FFmpeg cannot be woken while it waits for a silent server. Its own timeouts end the wait."""
@@ -175,7 +176,10 @@ class FfmpegFeed:
             # An interrupted handshake ends with any error, "invalid data" for instance.
             if lost is None and time.monotonic() - self._began >= live.open_timeout:
                 raise live.silence(live.open_timeout) from None
-            raise self._classify(live, lost or error) from None
+            raise self._reason(lost or error) from None
+
+    def _reason(self, error: Failure) -> SourceError:
+        return (self._hls_files and self._hls_files.refusal) or self._classify(self.live, error)
 
     def _lost(self) -> Failure | None:
         """Why FFmpeg got nothing more of what we read for it."""
@@ -187,7 +191,7 @@ class FfmpegFeed:
         """What a web server has: a video, or a playlist. It names no file of this machine, and no port of it."""
         from stream_client.sources.digest_file import DigestFile
         from stream_client.sources.http_passwords import allows_clear_text
-        from stream_client.sources.playlist_readers import PLAYLIST_HEAD, WEB_PROTOCOLS, WebPlaylists
+        from stream_client.sources.web_playlists import WEB_PROTOCOLS, WebPlaylists
 
         what: str | DigestFile = url
         if split_credentials(url)[1] is not None and not allows_clear_text(self.live):

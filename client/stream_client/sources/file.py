@@ -19,10 +19,10 @@ from stream_client.sound.track import SoundTrack
 from stream_client.sources.decoding import Decoding
 from stream_client.sources.feed import FeedFrame
 from stream_client.sources.hls_files import HLS_OPTIONS, Failure, HlsFiles
+from stream_client.sources.local_playlists import LocalPlaylists, is_playlist
 from stream_client.sources.passable import can_pass
 from stream_client.sources.pixel_bound import DECODER_OPTIONS, bound
 from stream_client.sources.pixels import PixelMaker
-from stream_client.sources.playlist_readers import LocalPlaylists, is_playlist
 from stream_client.sources.recording import Recording
 from stream_client.sources.span import Span
 from stream_client.util.clock import SteadyClock

@@ -16,6 +16,7 @@ import av
 import av.container
 import av.error
 
+from stream_client.errors import SourceError
 from stream_client.sources.hls_playlist import Playlist
 from stream_client.util.redact import redact
 
@@ -132,6 +133,8 @@ class HlsFiles:
         """Whether the last playlist that was read says that nothing follows."""
         self.failure: Failure | None = None
         """Why the stream cannot go on."""
+        self.refusal: SourceError | None = None
+        """The same, where it is ours to say."""
         self.missing = 0
         """Parts that could not be read and were left out."""
 
@@ -193,6 +196,8 @@ class HlsFiles:
             self._miss(error)
         except (OSError, av.error.FFmpegError) as error:
             self.failure = error
+        except SourceError as error:
+            self.refusal, self.failure = error, PermissionError(errno.EACCES, "it may not be read")
 
     def _by_ffmpeg(self, address: str, part: str, options: dict[str, str]) -> Generator[bytes, None, None]:
         with av.open(

@@ -4,6 +4,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import av.error
+
+PLAYLIST_HEAD = b"#EXTM3U"
+"""How a playlist begins."""
 _URI = re.compile(r'(?<=URI=")[^"]*')
 _OF_PLAYLISTS = ("#EXT-X-MEDIA:", "#EXT-X-I-FRAME-STREAM-INF:")
 _VARIANT = "#EXT-X-STREAM-INF:"
@@ -22,6 +26,13 @@ class Playlist:
     parts: tuple[str, ...]
     beside: frozenset[str]
     ended: bool
+
+
+def playlist_text(data: bytes, limit: int) -> str:
+    """The text of a playlist. Raises FFmpeg's error where there are more than ``limit`` bytes."""
+    if len(data) > limit:
+        raise av.error.InvalidDataError(0, f"a playlist of more than {limit >> 20} MiB")
+    return data.decode("utf-8", "surrogateescape")
 
 
 def playlist(text: str, whole: Callable[[str], str]) -> Playlist:

@@ -21,7 +21,7 @@ from stream_client.errors import (
 from stream_client.rtmp.address import check_rtmp_url
 from stream_client.sources.carrier import CarriedFeed
 from stream_client.sources.datagrams import description, ffmpeg_url, is_sdp, listening_error, place_of
-from stream_client.sources.feed import ClearTextError, Feed, LiveInput
+from stream_client.sources.feed import Feed, LiveInput
 from stream_client.sources.ffmpeg_feed import FfmpegFeed
 from stream_client.sources.hls_files import PlayedParts
 from stream_client.sources.live import LiveSource
@@ -191,11 +191,8 @@ def network_error(live: LiveInput, error: OSError | av.error.FFmpegError | RtspE
         return found
     text = redact(getattr(error, "strerror", None) or str(error))
     match error:
-        case RtspClearTextError() | ClearTextError():
-            secure = "rtsps" if isinstance(error, RtspError) else "https"
-            return SourceAuthenticationError(
-                f"{live.name}: {error}: use {secure}://, or allow it", option="rtsp_insecure"
-            )
+        case RtspClearTextError():
+            return SourceAuthenticationError(f"{live.name}: {error}: use rtsps://, or allow it", option="rtsp_insecure")
         case av.error.HTTPUnauthorizedError() | av.error.HTTPForbiddenError() | RtspError(status=401 | 403):
             return SourceAuthenticationError(
                 f"{live.name} refuses the credentials: put them in the URL, or in {CREDENTIALS_VARIABLE}"

@@ -25,16 +25,18 @@ class LoopThread:
     """Owned by one thread, which starts and closes it. :meth:`abort` is for every thread."""
 
     def __init__(self, name: str) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
+        self._name = name
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self) -> None:
         """Start the thread."""
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=self._name, daemon=True)
         self._thread.start()
 
     def run(self, steps: Coroutine[Any, Any, Answer], within: float) -> Answer:
         """What ``steps`` return. Raises :class:`TimeoutError`, and :class:`ConnectionAbortedError` after a stop."""
-        future = asyncio.run_coroutine_threadsafe(asyncio.wait_for(steps, within), self._loop)
+        future = asyncio.run_coroutine_threadsafe(asyncio.wait_for(steps, within), self._running())
         try:
             return future.result()
         except (asyncio.CancelledError, CancelledError) as error:
@@ -44,15 +46,19 @@ class LoopThread:
 
     def call(self, function: Callable[..., object], *arguments: object) -> None:
         """Call a function in the loop, and do not wait for it."""
-        self._loop.call_soon_threadsafe(function, *arguments)
+        self._running().call_soon_threadsafe(function, *arguments)
 
     def abort(self) -> None:
         """Cancel everything that runs in the loop."""
-        with suppress(RuntimeError):  # closed already
-            self._loop.call_soon_threadsafe(self._cancel)
+        loop = self._loop
+        if loop is not None:
+            with suppress(RuntimeError):  # closed already
+                loop.call_soon_threadsafe(_cancel, loop)
 
     def close(self, last: Callable[[], Coroutine[Any, Any, None]], within: float) -> None:
-        """Run ``last``, for ``within`` seconds at most, and end the thread."""
+        """Run ``last``, for ``within`` seconds at most, and end the thread, if it was started."""
+        if self._loop is None:
+            return
         if self._thread.is_alive():
             with suppress(Exception):  # nothing can be done about a good-bye that fails
                 self.run(last(), within)
@@ -60,6 +66,11 @@ class LoopThread:
             self._thread.join()
         self._loop.close()
 
-    def _cancel(self) -> None:
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
+    def _running(self) -> asyncio.AbstractEventLoop:
+        assert self._loop is not None, "not started"
+        return self._loop
+
+
+def _cancel(loop: asyncio.AbstractEventLoop) -> None:
+    for task in asyncio.all_tasks(loop):
+        task.cancel()

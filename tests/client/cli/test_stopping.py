@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import av
+import av.error
 import pytest
 
 from tests.conftest import ROOT
@@ -150,7 +152,10 @@ def test_delivered_is_what_the_file_has_on_a_full_disk(tmp_path: Path, pass_thro
     flags = ("--input_stream", str(source), "--output_stream", str(out), "--quality", "0")
     done = shell("ulimit -f 200; CLIENT", pass_through_server, *flags)
     summary = next(line for line in done.stderr.splitlines() if "delivered" in line)
-    kept = len(read_back(out))
+    kept = 0
+    with suppress(av.error.InvalidDataError), av.open(str(out)) as container:  # the last frame may be cut
+        for _ in container.decode(video=0):
+            kept += 1
     assert done.returncode == 1
     assert 0 < kept < 300
     assert f": {kept} delivered" in summary

@@ -1,18 +1,18 @@
-"""Where HLS playlists are read from: a web server, or this machine."""
+"""HLS playlists of a web server."""
 
 import urllib.request
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from urllib.parse import urljoin
 
 import av
 import av.error
 
+from stream_client.errors import SourceAuthenticationError
 from stream_client.sources.digest_file import DigestFile, passwords
-from stream_client.sources.feed import ClearTextError, LiveInput
-from stream_client.sources.hls_playlist import Playlist, playlist
+from stream_client.sources.feed import LiveInput
+from stream_client.sources.hls_playlist import Playlist, playlist, playlist_text
 from stream_client.sources.http_passwords import USER_AGENT, allows_clear_text, ffmpeg_errors
 from stream_client.util.http import ClosedRefusals, open_within
 from stream_client.util.tls import tls_context
@@ -20,9 +20,6 @@ from stream_client.util.urls import in_ascii, same_server, split_credentials, wi
 
 WEB_PROTOCOLS = {"protocol_whitelist": "http,https,tls,tcp,crypto,data,httpproxy"}
 """What a web server may let FFmpeg open: no file of this machine, and no port to listen at."""
-LOCAL_PROTOCOLS = {"protocol_whitelist": "file,crypto,data"}
-PLAYLIST_HEAD = b"#EXTM3U"
-"""How a playlist begins."""
 _ENCRYPTED = "crypto+"
 
 
@@ -52,7 +49,7 @@ class WebPlaylists:
             open_within(request, self._live.open_timeout, *self._handlers, context=context) as answer,
         ):
             data, base = answer.read(limit + 1), answer.url
-        return playlist(_text(data, limit), partial(_joined, base))
+        return playlist(playlist_text(data, limit), partial(_joined, base))
 
     def part(self, url: str, at: int) -> str | DigestFile:
         """See :class:`.hls_files.Playlists`."""
@@ -65,7 +62,11 @@ class WebPlaylists:
         if allows_clear_text(self._live):
             return f"{prefix}{address}"
         if prefix:  # FFmpeg decrypts only what it reads itself
-            raise ClearTextError("it is encrypted (AES-128), and would need the password in clear text")
+            raise SourceAuthenticationError(
+                f"{self._live.name}: it is encrypted (AES-128), and would need the password in clear text: "
+                "use https://, or allow it",
+                option="rtsp_insecure",
+            )
         return DigestFile(replace(self._live, url=address), self._with_cookies, at=at)
 
     @property
@@ -75,49 +76,8 @@ class WebPlaylists:
         return self._live.options | WEB_PROTOCOLS | ({"cookies": "\n".join(cookies)} if cookies else {})
 
 
-class LocalPlaylists:
-    """Reads files, by their path behind ``file:``."""
-
-    def read(self, url: str, limit: int) -> Playlist:
-        """See :class:`.hls_files.Playlists`."""
-        path = Path(url.removeprefix("file:"))
-        if not path.is_file():
-            raise FileNotFoundError(2, f"there is no file {path}")
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
-        return playlist(_text(data, limit), partial(_beside, path))
-
-    def part(self, url: str, at: int) -> str:
-        """See :class:`.hls_files.Playlists`."""
-        return url
-
-    @property
-    def options(self) -> dict[str, str]:
-        """See :class:`.hls_files.Playlists`."""
-        return LOCAL_PROTOCOLS
-
-
-def is_playlist(path: Path) -> bool:
-    """Whether a file is an HLS playlist, by its first line. A pipe can be read once only, so it is none."""
-    if not path.is_file():
-        return False
-    with suppress(OSError), path.open("rb") as file:
-        return file.read(len(PLAYLIST_HEAD)) == PLAYLIST_HEAD
-    return False
-
-
-def _text(data: bytes, limit: int) -> str:
-    if len(data) > limit:
-        raise av.error.InvalidDataError(0, f"a playlist of more than {limit >> 20} MiB")
-    return data.decode("utf-8", "surrogateescape")
-
-
 def _joined(base: str, uri: str) -> str:
     """FFmpeg refuses what is no address."""
     with suppress(ValueError):
         return urljoin(base, uri)
     return uri
-
-
-def _beside(path: Path, uri: str) -> str:
-    return uri if "://" in uri else f"file:{path.parent / uri.removeprefix('file:')}"
