@@ -198,6 +198,7 @@ class Model:
         """Free what is compiled. The next use compiles again. Requests that run keep theirs."""
         with self._lock:
             self._copies.clear()
+            self._changed.clear()
         with self._pool_lock:
             self._pool = None
         self.metrics.streams.set(0)
