@@ -81,12 +81,14 @@ def run(arguments: Sequence[str]) -> BatchSummary:
         planned = plan(options, settings, videos)
         have = "has its" if planned.current == 1 else "have their"
         _say(f"{counted(len(videos), 'video')}, {planned.current} {have} results{_reason(planned.others)}")
-        make_pool = _pool(engine, stack) if planned.missing else WorkerPool
+        make_pool: MakePool = WorkerPool
         if planned.missing and transport.address == EMBEDDED:
             spares = SpareWorkers(min(options.workers or usual_workers(), len(planned.missing)))
             make_pool = partial(WorkerPool, spares=stack.enter_context(spares))
             server = stack.enter_context(EmbeddedServer(read(EmbeddedOptions, given)))
             settings |= _of_server(settings, server)
+        elif planned.missing:
+            make_pool = _pool(engine, stack)
         with tqdm(total=len(planned.missing), unit="video", disable=not sys.stderr.isatty()) as bar:
             summary = run_batch(options, settings, planned, lambda record: _show(record, bar), make_pool)
     _print(summary)
