@@ -17,7 +17,7 @@ import av.container
 import av.error
 
 from stream_client.errors import SourceError
-from stream_client.sources.hls_playlist import Playlist
+from stream_client.sources.hls_playlist import ENCRYPTED, PLAYLIST_HEAD, Playlist
 from stream_client.util.redact import redact
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,8 @@ MAX_PLAYLISTS = 100
 """Of a stream: its renditions, and what they name."""
 HLS_OPTIONS = {"http_persistent": "0"}
 """FFmpeg keeps connections open only where they are its own."""
-_ENDED = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-ENDLIST\n"
+_HEAD = PLAYLIST_HEAD.decode()
+_ENDED = f"{_HEAD}\n#EXT-X-TARGETDURATION:1\n#EXT-X-ENDLIST\n"
 _PART_BYTES = 1 << 15
 _GONE = (
     av.error.HTTPClientError,
@@ -166,7 +167,7 @@ class HlsFiles:
             self._known |= read.playlists
             if len(self._known) > MAX_PLAYLISTS:
                 raise av.error.InvalidDataError(0, f"more than {MAX_PLAYLISTS} playlists")
-            if not read.text.startswith("#EXTM3U"):
+            if not read.text.startswith(_HEAD):
                 raise av.error.InvalidDataError(0, "it is no playlist")
         except (OSError, av.error.FFmpegError) as error:
             self.failure = error
@@ -178,7 +179,7 @@ class HlsFiles:
     def _part(self, url: str, options: dict[str, str]) -> Generator[bytes, None, None]:
         if self._stopped or self.failure is not None:
             return
-        part = url.removeprefix("crypto+")
+        part = url.removeprefix(ENCRYPTED)
         if part in self._passed_over:
             self._passed_over.remove(part)
             return

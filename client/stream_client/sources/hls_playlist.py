@@ -8,6 +8,8 @@ import av.error
 
 PLAYLIST_HEAD = b"#EXTM3U"
 """How a playlist begins."""
+ENCRYPTED = "crypto+"
+"""What FFmpeg puts before the address of a part that it has to decrypt (AES-128)."""
 _URI = re.compile(r'(?<=URI=")[^"]*')
 _OF_PLAYLISTS = ("#EXT-X-MEDIA:", "#EXT-X-I-FRAME-STREAM-INF:")
 _VARIANT = "#EXT-X-STREAM-INF:"

@@ -12,7 +12,7 @@ import av.error
 from stream_client.errors import SourceAuthenticationError
 from stream_client.sources.digest_file import DigestFile, passwords
 from stream_client.sources.feed import LiveInput
-from stream_client.sources.hls_playlist import Playlist, playlist, playlist_text
+from stream_client.sources.hls_playlist import ENCRYPTED, Playlist, playlist, playlist_text
 from stream_client.sources.http_passwords import USER_AGENT, allows_clear_text, ffmpeg_errors
 from stream_client.util.http import ClosedRefusals, open_within
 from stream_client.util.tls import tls_context
@@ -20,7 +20,6 @@ from stream_client.util.urls import in_ascii, same_server, split_credentials, wi
 
 WEB_PROTOCOLS = {"protocol_whitelist": "http,https,tls,tcp,crypto,data,httpproxy"}
 """What a web server may let FFmpeg open: no file of this machine, and no port to listen at."""
-_ENCRYPTED = "crypto+"
 
 
 class WebPlaylists:
@@ -53,7 +52,7 @@ class WebPlaylists:
 
     def part(self, url: str, at: int) -> str | DigestFile:
         """See :class:`.hls_files.Playlists`."""
-        prefix = _ENCRYPTED if url.startswith(_ENCRYPTED) else ""
+        prefix = ENCRYPTED if url.startswith(ENCRYPTED) else ""
         bare = url.removeprefix(prefix)
         has_own = "@" in bare.partition("://")[2].partition("/")[0]
         if self._credentials is None or has_own or not same_server(bare, self._bare):

@@ -54,7 +54,7 @@ class Http2Connection:
     Flow control bounds what is sent. What comes is bounded by the system's buffer: whoever reads takes it in at once.
     """
 
-    MOST_HEADER_BYTES = 1 << 16
+    MOST_HEADER_BYTES = HeaderCodec.MOST_BYTES
     MOST_TOGETHER = 1 << 20
     """Bytes of a message that nothing comes between, such as the answer to a question of the other side."""
     MOST_TAKEN = MOST_WINDOW // 4
