@@ -42,8 +42,8 @@ def measured(way: str, work: Callable[[], None]) -> tuple[float, float]:
     before, begun = _used(), time.monotonic()
     work()
     seconds = time.monotonic() - begun
-    share = (_used() - before) / seconds / len(os.sched_getaffinity(0))
-    used = share * seconds * len(os.sched_getaffinity(0))
+    used = _used() - before
+    share = used / seconds / len(os.sched_getaffinity(0))
     print(f"{way}: {seconds:.1f} s, {share:.0%} of the processors, {used:.1f} s of their time", flush=True)
     return seconds, share
 

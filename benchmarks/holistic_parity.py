@@ -137,15 +137,15 @@ def main() -> int:
         print_table(f"{precision}{' fast' * options.fast}", results[precision], limits)
     held = [results[name] for name in ("shipped", "f32") if name in results]
     excess = [
-        f"{clip}.{part}" for found in held for clip, parts in found.items() for part, row in parts.items()
+        f"{clip}.{part}" for each in held for clip, parts in each.items() for part, row in parts.items()
         if not limits[clip][part].admits(row)
     ]  # fmt: skip
-    exact = held[0] if held else {}
+    first = held[0] if held else {}
     if options.json:
         report = {
             "ratios": {
                 f"{clip}.{part}": row.median / BOUNDS[part]
-                for clip, parts in exact.items()
+                for clip, parts in first.items()
                 for part, row in parts.items()
                 if row.both
             },
