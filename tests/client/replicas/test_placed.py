@@ -1,9 +1,6 @@
 """A session that lives on one of several replicas: a real pool, and transports that answer nothing."""
 
 import itertools
-import math
-from collections.abc import Sized
-from typing import Any
 
 import pytest
 
@@ -11,43 +8,20 @@ from stream_client.errors import ConnectionLostError
 from stream_client.replicas.admission import Admission
 from stream_client.replicas.placed import PlacedSession
 from stream_client.replicas.pool import Replicas
-from stream_client.transport.base import Closed, Event, Listener, Placed, Request
+from stream_client.transport.base import Closed, Event, Placed, Request
 from stream_client.transport.options import TransportOptions
 from stream_client.transport.session import own_session
-
-
-class Silent:
-    """A transport whose server answers nothing."""
-
-    upload_rate: float | None = None
-
-    def open(self, listener: Listener, *, within: float = math.inf, request_timeout: float | None = None) -> None:
-        pass
-
-    def encode(self, request: Request) -> Sized:
-        return b""
-
-    def send(self, timestamp: int, data: Any) -> None:
-        pass
-
-    def finish(self) -> None:
-        pass
-
-    def interrupt(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
+from tests.support.silent_transport import SilentTransport
 
 
 class Stream:
     """A session, and what its listener heard."""
 
     def __init__(self, pool: Replicas) -> None:
-        servable = own_session(Silent(), "m").servable
+        servable = own_session(SilentTransport(), "m").servable
         admission = Admission(pool, pool.options, servable)
         for replica in pool.all():
-            admission.admit(replica, own_session(Silent(), "m"))
+            admission.admit(replica, own_session(SilentTransport(), "m"))
         self.heard: list[Event] = []
         self.session = PlacedSession(admission)
         self.session.open(self.heard.append)

@@ -1,47 +1,32 @@
 """Sessions of H.264 that take the place of others begin at a key frame."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
+from typing_extensions import override
 
 from kserve_wire.encoded import ENCODED_FRAME, H264, AccessUnit, EncodedFrame, from_elements, jpeg_frame
 from stream_client.frames import Tensor
-from stream_client.transport.base import Answer, Closed, Event, Listener, Request
+from stream_client.transport.base import Answer, Closed, Event, Request
 from stream_client.transport.image_format import encoded_tensor
 from stream_client.transport.key_frames import KeyFrames, KeyFrameTransport
+from tests.support.silent_transport import SilentTransport
 
 KEY, OTHER = b"\x00\x00\x01\x65", b"\x00\x00\x01\x41"
 
 
-class Session:
+class Session(SilentTransport):
     """Keeps what it has to send, and answers when it is told to."""
 
-    upload_rate = None
-
     def __init__(self) -> None:
+        super().__init__()
         self.encoded: list[EncodedFrame] = []
-        self.listener: Listener | None = None
 
-    def open(self, listener: Listener, *, within: float = math.inf, request_timeout: float | None = None) -> None:
-        self.listener = listener
-
+    @override
     def encode(self, request: Request) -> bytes:
         self.encoded.append(from_elements(list(request.inputs[0].array)))
         assert [tensor.name for tensor in request.inputs] == [ENCODED_FRAME, "frame_timestamp"]
         return b""
-
-    def send(self, timestamp: int, data: bytes) -> None:
-        pass
-
-    def finish(self) -> None:
-        pass
-
-    def interrupt(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
 
 
 class Line:
