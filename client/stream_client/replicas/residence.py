@@ -52,8 +52,8 @@ class Pace:
             self._learn(elsewhere)
 
     def is_slow(self, waiting: float, elsewhere: float, now: float) -> bool:
-        """Whether every frame has taken long for long enough. The oldest without an answer waits for ``waiting``
-        seconds, and tells as much as one that took so long.
+        """Whether every frame has taken long for long enough. The oldest without an answer has waited for ``waiting``
+        seconds: it tells as much as one that took so long, and its time counts from now on.
         """
         usual = self.cost * elsewhere
         self._begin(waiting, usual, now)
