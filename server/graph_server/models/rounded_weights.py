@@ -1,8 +1,9 @@
 """Rounds a network's weights to bfloat16 before OpenVINO does, so that the errors of a channel cancel.
 
 OpenVINO rounds each weight for itself. Inputs behind an activation are never negative, so the errors of a channel do
-not cancel in its sum, and hands came out less present than they are. Here each weight is rounded together with the error
-of the one before it (error diffusion, as in dithering). The sum of a channel's weights then changes by one rounding.
+not cancel in its sum, and hands came out less present than they are. Here each weight is rounded together with the
+error of the one before it (error diffusion, as in dithering). The sum of a channel's weights then changes by one
+rounding.
 """
 
 import numpy as np
