@@ -238,7 +238,7 @@ class Model:
             changed = self._changed.get(change) or change(self._model.clone())
             if not self._forgotten:
                 self._changed[change] = changed
-            compiled = self._runtime.core.compile_model(changed, self.config.device, dict(properties))
+            compiled = self._runtime.compile(changed, self.config.device, properties)
         except RuntimeError as error:
             text = f"model {self.name} cannot be compiled: {last_line(error)}"
             raise LoadError(text, "CANNOT_COMPILE_MODEL_INTO_TARGET_DEVICE") from error

@@ -2,9 +2,11 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import openvino as ov
 
@@ -66,6 +68,19 @@ class Runtime:
             except OSError:
                 pass
         return self.core.read_model(str(path))
+
+    def compile(self, model: ov.Model, device: str, properties: Mapping[str, Any]) -> ov.CompiledModel:
+        """The model for a device, from the cache where it is there; raises ``RuntimeError``.
+
+        Another process may take an entry of the cache for damaged while it is written, and remove it. Or the disk is
+        full. Then OpenVINO fails, and this compiles without the cache.
+        """
+        try:
+            return self.core.compile_model(model, device, dict(properties))
+        except RuntimeError:
+            if self._kept is None or properties.get("CACHE_DIR") == "":
+                raise
+            return self.core.compile_model(model, device, {**properties, "CACHE_DIR": ""})
 
     def _read_kept(self, folder: Path, path: Path) -> ov.Model:
         state = path.stat()

@@ -1,10 +1,12 @@
 """Models that are kept in the form in which they are read fastest."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import openvino as ov
+import openvino.opset13 as ops
 import pytest
 
 from graph_server.models.runtime import Runtime
@@ -68,6 +70,31 @@ def test_another_process_may_write_the_cache_again(models_dir: Path, tmp_path: P
         compiled.append(runtime.core.compile_model(runtime.read(network), "CPU"))
     assert list(tmp_path.glob("*.blob"))
     assert str(tmp_path) not in Path("/proc/self/maps").read_text()
+
+
+def test_another_process_may_remove_what_is_just_written_into_the_cache(tmp_path: Path) -> None:
+    """It does so where it takes a half-written entry for a damaged one."""
+    values = ops.parameter([1, 3000], np.float32)
+    weights = ops.constant(np.random.default_rng(0).random((3000, 3000), np.float32))  # takes a while to write
+    model = ov.Model([ops.matmul(values, weights, False, False)], [values], "large")
+    runtime = Runtime(tmp_path / "cache")
+    removed, done = [], threading.Event()
+
+    def remove() -> None:
+        while not done.wait(0.001):
+            for entry in (tmp_path / "cache").glob("*.blob"):
+                entry.unlink(missing_ok=True)
+                removed.append(entry)
+
+    remover = threading.Thread(target=remove)
+    remover.start()
+    try:
+        compiled = runtime.compile(model, "CPU", {})
+    finally:
+        done.set()
+        remover.join()
+    assert removed
+    assert compiled.inputs
 
 
 def test_another_file_in_its_place_is_read(network: Path, models_dir: Path, tmp_path: Path) -> None:
