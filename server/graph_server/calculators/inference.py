@@ -41,7 +41,8 @@ from graph_server.graph.packet_types import (
     vector_of,
 )
 from graph_server.holistic.crops import WHOLE, crop, padded
-from graph_server.holistic.networks import only_outputs, scaled
+from graph_server.holistic.networks import scaled
+from graph_server.models.changes.excerpt import Excerpt
 from graph_server.models.model import Model
 from graph_server.models.repository import Models
 
@@ -209,7 +210,7 @@ class Inference(Calculator):
         self._session: Session | None = None
         self._model: Model | None = None
         self._request: ov.InferRequest | None = None
-        self._kept: list[str] = []
+        self._kept: tuple[str, ...] = ()
 
     @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -229,9 +230,8 @@ class Inference(Calculator):
                 if name not in known:
                     raise GraphError(f"model {self._model.name} has no {what} {name!r}, only {sorted(known)}")
         self._kept = self._consumed()
-        kept = self._kept
         # Compile now, so that the first frame does not wait.
-        self._request = self._model.request(",".join(kept), lambda model: only_outputs(model, kept))
+        self._request = self._model.request(Excerpt(self._kept))
 
     def _follow(self) -> None:
         """Take up a new version. While there is none, the model stays as it is."""
@@ -276,7 +276,7 @@ class Inference(Calculator):
         # Copy the outputs: the next frame, which may already be in progress, uses the request's memory again.
         return {name: request.get_output_tensor(index).data.copy() for index, name in enumerate(self._kept)}
 
-    def _consumed(self) -> list[str]:
+    def _consumed(self) -> tuple[str, ...]:
         """The outputs that some node reads. For a vector it checks the node that splits the vector."""
         kept: list[str] = []
         for names, port in zip(self._outputs, self.node.outputs, strict=True):
@@ -296,7 +296,7 @@ class Inference(Calculator):
                     )
                 }
             kept += [name for index, name in enumerate(names) if index in used and name not in kept]
-        return kept
+        return tuple(kept)
 
     def _gate_used(self, gate: Node, stream: str) -> bool:
         """Whether a node reads the gate's output for ``stream``."""

@@ -1,19 +1,17 @@
 """The neural networks of holistic inference on OpenVINO, with only the outputs that are used."""
 
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
+from graph_server.models.changes.excerpt import Excerpt
 from graph_server.models.copies import MOST_COPIES
-from graph_server.models.dead_channels import without_dead_channels
-from graph_server.models.halves import halves
 from graph_server.models.model import Model
 from graph_server.models.precision import may_round, wanted_precision
-from graph_server.models.rounded_weights import with_rounded_weights
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -28,16 +26,6 @@ def scaled(pixels: npt.NDArray[Any], low: float, high: float, out: Floats | None
     if low:
         out += np.float32(low)
     return out
-
-
-def only_outputs(model: ov.Model, names: Sequence[str]) -> ov.Model:
-    """``model`` with only the outputs ``names``, in this order. It computes nothing that they do not need."""
-    by_name = {name: port for port in model.outputs for name in port.get_names()}
-    wanted = [by_name[name].node.input_value(0) for name in names]
-    reduced = ov.Model(wanted, model.get_parameters(), model.get_friendly_name())
-    for name, port in zip(names, reduced.outputs, strict=True):
-        port.get_tensor().add_names({name})
-    return without_dead_channels(reduced)
 
 
 class Network:
@@ -86,33 +74,17 @@ class Network:
 
 def _requests(model: Model, outputs: Sequence[str], rounded_from: int, most_copies: int) -> list[ov.InferRequest]:
     """The requests to run one after the other."""
-    key = ",".join(outputs)
+    whole = Excerpt(tuple(outputs), rounded=wanted_precision(model.plugin_config) == "bf16")
     if not (rounded_from and may_round(model.plugin_config)):
-        change = _rounded if wanted_precision(model.plugin_config) == "bf16" else only_outputs
-        return [model.request(key, partial(change, names=outputs), most_copies=most_copies)]
+        return [model.request(whole, most_copies=most_copies)]
+    exact = replace(whole, half=1, side=rounded_from)
+    rounded = replace(exact, half=2, rounded=True)
     parts = [
-        model.request(
-            f"{key} {precision}",
-            partial(change, names=outputs, side=rounded_from),
-            most_copies=most_copies,
-            precision=precision,
-        )
-        for precision, change in (("f32", _exact_part), ("bf16", _rounded_part))
+        model.request(part, most_copies=most_copies, precision=precision)
+        for part, precision in ((exact, "f32"), (rounded, "bf16"))
     ]
     parts[1].set_input_tensor(0, parts[0].get_output_tensor(0))
     return parts
-
-
-def _rounded(model: ov.Model, names: Sequence[str]) -> ov.Model:
-    return with_rounded_weights(only_outputs(model, names))
-
-
-def _exact_part(model: ov.Model, names: Sequence[str], side: int) -> ov.Model:
-    return halves(only_outputs(model, names), side)[0]
-
-
-def _rounded_part(model: ov.Model, names: Sequence[str], side: int) -> ov.Model:
-    return with_rounded_weights(halves(only_outputs(model, names), side)[1])
 
 
 def sigmoid(values: Any) -> Any:

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -16,9 +16,10 @@ import openvino as ov
 
 from graph_server.errors import GraphServerError, LoadError
 from graph_server.metrics.servables import ModelMetrics
+from graph_server.models.changes.excerpt import Excerpt, revision
 from graph_server.models.copies import IN_CALLER, MOST_COPIES, Copies
 from graph_server.models.precision import HINT
-from graph_server.models.preparation import NOTHING_REQUESTED, Preparation, Requested, last_line
+from graph_server.models.preparation import MAPPING, NOTHING_REQUESTED, Preparation, Requested, last_line
 from graph_server.models.request_pool import RequestPool
 from graph_server.models.runtime import Runtime
 from graph_server.models.tensors import array_of, tensor_of
@@ -103,9 +104,10 @@ class Model:
             **config.plugin_config,
         }
         self._lock = threading.Lock()
-        self._copies: dict[str, Copies] = {}
-        self._changed: dict[Callable[[ov.Model], ov.Model], ov.Model] = {}  # for the next copy of it
+        self._copies: dict[tuple[Excerpt, str | None], Copies] = {}
+        self._excerpts: dict[Excerpt, ov.Model] = {}  # for the next copy of it
         self._forgotten = False
+        self._strings = False  # of which OpenVINO has no view
         self._pool_lock = threading.Lock()
         self._pool: RequestPool | None = None
 
@@ -137,13 +139,12 @@ class Model:
 
     def request(
         self,
-        key: str,
-        change: Callable[[ov.Model], ov.Model],
+        excerpt: Excerpt,
         *,
         most_copies: int = MOST_COPIES,
         precision: str | None = None,
     ) -> ov.InferRequest:
-        """An infer request of the model after ``change``, for one thread at a time. A new ``key`` compiles.
+        """An infer request of an excerpt of the model, for one thread at a time. A new one compiles.
 
         ``precision`` is the type to compute in, such as ``bf16``, if not the configured one.
 
@@ -151,12 +152,12 @@ class Model:
         one of ``most_copies``. Otherwise it runs in OpenVINO's threads. Raises :class:`LoadError`.
         """
         with self._lock:
-            copies = self._copies.get(key)
+            copies = self._copies.get((excerpt, precision))
             if copies is None:
                 in_caller = self._in_caller
                 asked = {} if precision is None else {HINT: precision}
-                compile_one = partial(self._copy if in_caller else self._configured, change, asked)
-                copies = self._copies[key] = Copies(compile_one, most_copies if in_caller else 1)
+                compile_one = partial(self._copy if in_caller else self._configured, excerpt, asked)
+                copies = self._copies[excerpt, precision] = Copies(compile_one, most_copies if in_caller else 1)
         return copies.request()
 
     def run(self, *requests: ov.InferRequest, inputs: Mapping[str, Any] | None = None) -> None:
@@ -167,12 +168,7 @@ class Model:
                 inputs = None
 
     def _ask(self, request: ov.InferRequest, inputs: Mapping[str, Any] | None) -> None:
-        request.infer(inputs, share_outputs=self._can_share)  # else it copies outputs that nobody takes
-
-    @cached_property
-    def _can_share(self) -> bool:
-        """OpenVINO has no view of strings."""
-        return all(info.datatype != "BYTES" for info in self.outputs)
+        request.infer(inputs, share_outputs=not self._strings)  # else it copies outputs that nobody takes
 
     def infer(self, inputs: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
         """Run the model as it is; safe from several threads. Raises :class:`GraphServerError`.
@@ -198,7 +194,7 @@ class Model:
         """Free what is compiled. The next use compiles again. Requests that run keep theirs."""
         with self._lock:
             self._copies.clear()
-            self._changed.clear()
+            self._excerpts.clear()
         with self._pool_lock:
             self._pool = None
         self.metrics.streams.set(0)
@@ -209,7 +205,7 @@ class Model:
             _ = self.inputs, self.outputs, self.info
         with self._lock:
             self._forgotten = True
-            self._changed.clear()
+            self._excerpts.clear()
             vars(self).pop("_model", None)
 
     @property
@@ -217,38 +213,46 @@ class Model:
         hinted, threads = self.plugin_config.get("PERFORMANCE_HINT"), {"NUM_STREAMS", "INFERENCE_NUM_THREADS"}
         return self.config.device == "CPU" and hinted == "THROUGHPUT" and not threads & self.plugin_config.keys()
 
-    def _configured(
-        self, change: Callable[[ov.Model], ov.Model], asked: Mapping[str, str] = MappingProxyType({})
-    ) -> ov.CompiledModel:
+    def _configured(self, excerpt: Excerpt | None, asked: Mapping[str, str] = MappingProxyType({})) -> ov.CompiledModel:
         with self._lock:
-            compiled = self._compiled(change, {**self.plugin_config, **asked})
+            compiled = self._compiled(excerpt, {**self.plugin_config, **asked})
         self.metrics.streams.set(_property(compiled, "NUM_STREAMS", "OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         return compiled
 
-    def _copy(self, change: Callable[[ov.Model], ov.Model], asked: Mapping[str, str]) -> ov.CompiledModel:
+    def _copy(self, excerpt: Excerpt, asked: Mapping[str, str]) -> ov.CompiledModel:
         kept = {name: value for name, value in self.plugin_config.items() if name != "PERFORMANCE_HINT"}
         with self._lock:
-            compiled = self._compiled(change, {**kept, **IN_CALLER, **asked})
+            compiled = self._compiled(excerpt, {**kept, **IN_CALLER, **asked})
         self.metrics.streams.add()
         return compiled
 
-    def _compiled(self, change: Callable[[ov.Model], ov.Model], properties: Mapping[str, Any]) -> ov.CompiledModel:
-        """The model after ``change``, warm; needs the lock. Raises :class:`LoadError`."""
+    def _compiled(self, excerpt: Excerpt | None, properties: Mapping[str, Any]) -> ov.CompiledModel:
+        """The model or an excerpt of it, warm; needs the lock. Raises :class:`LoadError`."""
         try:
-            changed = self._changed.get(change) or change(self._model.clone())
-            if not self._forgotten:
-                self._changed[change] = changed
-            compiled = self._runtime.compile(changed, self.config.device, properties)
+            network = self._model if excerpt is None else self._excerpt(excerpt)
+            compiled = self._runtime.compile(network, self.config.device, properties)
         except RuntimeError as error:
             text = f"model {self.name} cannot be compiled: {last_line(error)}"
             raise LoadError(text, "CANNOT_COMPILE_MODEL_INTO_TARGET_DEVICE") from error
         finally:
             if self._forgotten:
                 vars(self).pop("_model", None)
+        self._strings |= any(port.get_element_type() == ov.Type.string for port in compiled.outputs)
         with suppress(RuntimeError):  # AUTO and HETERO may not have the property
             self._report(compiled.get_property(HINT).to_string())
         _warm_up(compiled)
         return compiled
+
+    def _excerpt(self, excerpt: Excerpt) -> ov.Model:
+        found = self._excerpts.get(excerpt)
+        if found is None:
+            mapping = self.path.with_name(MAPPING)
+            renamed = mapping.read_bytes() if mapping.is_file() else b""
+            change = f"{self.config.preparation} {self.requested} {renamed!r} {excerpt} {revision()}"
+            found = self._runtime.kept(self.path, change, lambda: excerpt.of(self._model.clone()))
+            if not self._forgotten:
+                self._excerpts[excerpt] = found
+        return found
 
     def _report(self, precision: str) -> None:
         known = set() if self.precision is None else set(self.precision.split())
@@ -262,7 +266,7 @@ class Model:
                 if self.config.nireq > MOST_REQUESTS:
                     text = f"model {self.name}: nireq {self.config.nireq} is more than {MOST_REQUESTS}"
                     raise LoadError(text, "INVALID_NIREQ")
-                compiled = self._configured(lambda model: model)
+                compiled = self._configured(None)
                 count = self.config.nireq or _property(compiled, "OPTIMAL_NUMBER_OF_INFER_REQUESTS")
                 self.metrics.requests.set(count)
                 self._pool = RequestPool(compiled, count)

@@ -20,6 +20,9 @@ from graph_server.errors import LoadError
 
 logger = logging.getLogger(__name__)
 
+MAPPING = "mapping_config.json"
+"""The file beside a model that renames its tensors."""
+
 PerTensor = Mapping[str, str]
 """A value for each tensor by name; under ``""`` the value for a model with one input."""
 
@@ -65,7 +68,7 @@ class Preparation:
 
     def apply(self, model: ov.Model, name: str, folder: Path, requested: Requested = NOTHING_REQUESTED) -> ov.Model:
         """The model as it is to be served; raises :class:`LoadError`."""
-        _rename(model, folder / "mapping_config.json")
+        _rename(model, folder / MAPPING)
         self._check(model, name)
         for index, output in enumerate(model.outputs):
             if not output.get_names():

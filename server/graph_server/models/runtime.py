@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -62,12 +62,19 @@ class Runtime:
 
     def read(self, path: Path) -> ov.Model:
         """The model in a file of any format that OpenVINO takes; raises ``RuntimeError``."""
+        return self.kept(path, "", lambda: self.core.read_model(str(path)))
+
+    def kept(self, path: Path, change: str, make: Callable[[], ov.Model]) -> ov.Model:
+        """What ``make`` makes of the file at ``path`` by a change of that name, or has made before.
+
+        Only what comes of TensorFlow Lite is kept. Raises what ``make`` raises.
+        """
         if self._kept is not None and path.suffix == ".tflite":
             try:
-                return self._read_kept(self._kept, path)
+                return self._read_kept(self._kept / f"{_digest(path, change)}.xml", make)
             except OSError:
                 pass
-        return self.core.read_model(str(path))
+        return make()
 
     def compile(self, model: ov.Model, device: str, properties: Mapping[str, Any]) -> ov.CompiledModel:
         """The model for a device, from the cache where it is there; raises ``RuntimeError``.
@@ -82,15 +89,12 @@ class Runtime:
                 raise
             return self.core.compile_model(model, device, {**properties, "CACHE_DIR": ""})
 
-    def _read_kept(self, folder: Path, path: Path) -> ov.Model:
-        state = path.stat()
-        key = f"{ov.__version__} {path.resolve()} {state.st_size} {state.st_mtime_ns}"
-        kept = folder / f"{hashlib.sha256(key.encode()).hexdigest()}.xml"
+    def _read_kept(self, kept: Path, make: Callable[[], ov.Model]) -> ov.Model:
         try:
             return self.core.read_model(str(kept))
         except RuntimeError:  # not there yet, or damaged
-            model = self.core.read_model(str(path))
-        with scratch_folder(folder) as scratch:
+            model = make()
+        with scratch_folder(kept.parent) as scratch:
             made = scratch / "model.xml"
             try:
                 ov.save_model(model, str(made), compress_to_fp16=False)
@@ -100,3 +104,10 @@ class Runtime:
             os.replace(made, kept)
         # The compile cache depends on how the model was read. So always read it like this.
         return self.core.read_model(str(kept))
+
+
+def _digest(path: Path, change: str) -> str:
+    """Tells files, their states and changes apart."""
+    state = path.stat()
+    text = f"{ov.__version__} {path.resolve()} {state.st_size} {state.st_mtime_ns} {change}"
+    return hashlib.sha256(text.encode()).hexdigest()

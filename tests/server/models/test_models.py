@@ -14,6 +14,7 @@ import pytest
 from graph_server.errors import ConfigError, MissingModelError
 from graph_server.metrics.registry import Registry, metrics_config
 from graph_server.metrics.servables import ServableMetrics
+from graph_server.models.changes.excerpt import Excerpt
 from graph_server.models.copies import IN_CALLER, Copies
 from graph_server.models.model import Model, ModelConfig
 from graph_server.models.preparation import Preparation, is_dimension, is_layout, is_shape, partial_shape
@@ -268,8 +269,7 @@ def threads_of(request: ov.InferRequest) -> tuple[int, int]:
     return compiled.get_property("NUM_STREAMS"), compiled.get_property("INFERENCE_NUM_THREADS")
 
 
-def whole(model: ov.Model) -> ov.Model:
-    return model
+WHOLE = Excerpt(("x_out",))
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def whole(model: ov.Model) -> ov.Model:
     ],
 )
 def test_threads_that_are_configured_are_used(three: Path, plugin_config: Any, threads: tuple[int, int]) -> None:
-    assert threads_of(model(three, plugin_config=plugin_config).request("whole", whole)) == threads
+    assert threads_of(model(three, plugin_config=plugin_config).request(WHOLE)) == threads
 
 
 def test_a_compiled_model_says_what_it_computes_in(three: Path) -> None:
@@ -317,7 +317,7 @@ def test_copies_are_made_after_the_source_was_let_go_and_counted(three: Path) ->
     registry = Registry(metrics_config(True, None))
     served = ModelRepository(Runtime(), (ModelConfig("m", three, IN_WORKERS),), ServableMetrics(registry)).get("m")
     served.forget_source()
-    kept = [served.request("whole", whole, most_copies=3) for _ in range(4)]
+    kept = [served.request(WHOLE, most_copies=3) for _ in range(4)]
     assert 'ovms_streams{name="m",version="10"} 3' in registry.text()
     for request in kept:
         request.infer({"x": np.ones((1, 2), np.float32)})

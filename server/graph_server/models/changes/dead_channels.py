@@ -11,7 +11,7 @@ import numpy as np
 import openvino as ov
 import openvino.opset13 as ops
 
-from graph_server.models.constants import Array, is_constant, put_constant, value_of
+from graph_server.models.changes.constants import Array, is_constant, put_constant, value_of
 
 _BLOCK = 16  # kernels compute so many channels at once: some of the dead fill up the last block
 _ACTIVATIONS = ("Clamp", "Relu")

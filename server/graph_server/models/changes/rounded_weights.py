@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from graph_server.models.constants import Array, is_constant, put_constant, value_of
+from graph_server.models.changes.constants import Array, is_constant, put_constant, value_of
 
 Floats = npt.NDArray[np.float32]
 

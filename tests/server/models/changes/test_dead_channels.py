@@ -10,8 +10,8 @@ import openvino.opset13 as ops
 import pytest
 
 from graph_server.cli.landmarks import default_models
-from graph_server.holistic.networks import only_outputs
-from graph_server.models.dead_channels import without_dead_channels
+from graph_server.models.changes.dead_channels import without_dead_channels
+from graph_server.models.changes.excerpt import Excerpt
 from kserve_wire.openvino_core import new_core
 
 CHANNELS = 64
@@ -92,8 +92,8 @@ def test_other_networks_stay_as_they_are(model: ov.Model) -> None:
 
 def test_a_hand_takes_an_eighth_less_work(models_dir: Path) -> None:
     path = default_models(models_dir).get("hand_landmark_full").path
-    whole, names = new_core().read_model(str(path)), ["Identity", "Identity_1"]
-    smaller = only_outputs(whole.clone(), names)
+    whole, names = new_core().read_model(str(path)), ("Identity", "Identity_1")
+    smaller = Excerpt(names).of(whole.clone())
     assert [width for width in widths(whole) if width == 1152] == [1152] * 8
     assert max(widths(smaller)) < 700
     image = RNG.random((1, 224, 224, 3), np.float32)

@@ -13,9 +13,9 @@ from hypothesis.extra.numpy import arrays
 
 from graph_server.cli.landmarks import default_models
 from graph_server.holistic.networks import Network
-from graph_server.models.halves import halves
+from graph_server.models.changes.halves import halves
+from graph_server.models.changes.rounded_weights import diffused, with_rounded_weights
 from graph_server.models.precision import may_round
-from graph_server.models.rounded_weights import diffused, with_rounded_weights
 from kserve_wire.openvino_core import new_core
 
 Array = npt.NDArray[np.float32]
