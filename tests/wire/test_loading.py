@@ -2,6 +2,7 @@
 
 import gc
 import os
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -9,9 +10,17 @@ import pytest
 from kserve_wire.loading import let_idle_threads_sleep, without_collections
 
 
+class Circle:
+    """An object that only the collector frees."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
 @pytest.fixture(autouse=True)
 def collector() -> Iterator[None]:
-    """The collector of the tests' own process, left as it was found."""
+    """The collector of the tests' own process, as in a new one."""
+    gc.unfreeze()
     yield
     gc.unfreeze()
     gc.enable()
@@ -26,6 +35,18 @@ def test_the_collector_rests_while_modules_load_and_is_left_as_it_was(enabled: b
         loaded = [[] for _ in range(3)]  # type: ignore[var-annotated]
     assert gc.isenabled() is enabled
     assert gc.get_freeze_count() > len(loaded)
+
+
+def test_what_others_made_before_a_later_load_is_collected() -> None:
+    with without_collections():
+        pass
+    circle = Circle()
+    made = weakref.ref(circle)
+    with without_collections():
+        pass
+    del circle
+    gc.collect()
+    assert made() is None
 
 
 def test_it_is_enabled_again_after_an_import_that_failed() -> None:

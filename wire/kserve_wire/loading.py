@@ -17,7 +17,8 @@ def without_collections() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.freeze()
+        if not gc.get_freeze_count():  # later, others' objects would stay for ever, too
+            gc.freeze()
         if enabled:
             gc.enable()
 
