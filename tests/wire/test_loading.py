@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kserve_wire.loading import let_idle_threads_sleep, without_collections
+from kserve_wire.loading import freeze_once, let_idle_threads_sleep, without_collections
 
 
 class Circle:
@@ -21,6 +21,7 @@ class Circle:
 def collector() -> Iterator[None]:
     """The collector of the tests' own process, as in a new one."""
     gc.unfreeze()
+    freeze_once.cache_clear()
     yield
     gc.unfreeze()
     gc.enable()

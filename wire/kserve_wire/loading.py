@@ -4,6 +4,7 @@ import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 
 @contextmanager
@@ -17,10 +18,15 @@ def without_collections() -> Iterator[None]:
     try:
         yield
     finally:
-        if not gc.get_freeze_count():  # later, others' objects would stay for ever, too
-            gc.freeze()
+        freeze_once()
         if enabled:
             gc.enable()
+
+
+@cache
+def freeze_once() -> None:
+    """What is there now stays for ever; a second time, that would be what others made meanwhile, too."""
+    gc.freeze()
 
 
 def let_idle_threads_sleep() -> None:
