@@ -25,6 +25,10 @@ class Damage:
         if len(self._stamps) > self._DELAY:
             del self._stamps[next(iter(self._stamps))]
 
+    def hidden_key(self) -> None:
+        """A key frame is decoded, but not shown: a recording's edit list begins after it."""
+        self._began, self._lasts = True, False
+
     def lost(self) -> None:
         """A packet could not be decoded."""
         self._lasts = self._began

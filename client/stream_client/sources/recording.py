@@ -76,6 +76,8 @@ class Recording:
         for packet in self.packets():
             if packet.is_corrupt and packet.pts is not None:
                 damage.packet(packet.pts)
+            if packet.is_keyframe and packet.is_discard:
+                damage.hidden_key()
             try:
                 frames = packet.decode()
             except av.error.FFmpegError as error:

@@ -116,6 +116,23 @@ def encoded(path: Path, codec: str) -> Path:
     return path
 
 
+@pytest.mark.parametrize("bframes", [0, 2])
+def test_a_recording_that_begins_behind_its_key_frame_by_an_edit_list_has_no_damage(
+    tmp_path: Path, bframes: int
+) -> None:
+    whole, trimmed = tmp_path / "whole.mp4", tmp_path / "trimmed.mp4"
+    source = ("-f", "lavfi", "-i", "testsrc2=s=320x240:r=25:d=2")
+    coding = ("-c:v", "libx264", "-bf", str(bframes), "-g", "50")
+    for command in ((*source, *coding, whole), ("-ss", "0.7", "-i", whole, "-c", "copy", trimmed)):
+        subprocess.run(["ffmpeg", "-v", "error", *command], check=True)
+    reader = FileSource(trimmed)
+    reader.open()
+    found = damaged(list(iter(reader.read, None)))
+    reader.close()
+    assert len(found) >= 25
+    assert not any(found)
+
+
 def test_a_capture_device_has_no_damage() -> None:
     device = LiveInput("test pattern", "testsrc=size=64x48:rate=100:duration=0.1", "lavfi")
     source = LiveSource(FfmpegFeed(device, camera_error))
