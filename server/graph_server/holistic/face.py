@@ -59,16 +59,14 @@ class FaceTracker:
         self._mesh = FaceMesh(landmark_model)
         self._previous: Landmarks | None = None
         self._still = Stillness(skipping.still)
-        self._pose: Landmarks | None = None
 
     def process(self, image: Bytes, pose: Landmarks | None) -> Landmarks | None:
         """The face's landmarks [468, 5], or ``None`` if it is not found. ``pose`` has at least the points 0…10.
 
         Where ``pose`` is the very same object as before, and nothing moves around the face, so are its landmarks.
         """
-        if pose is not None and pose is self._pose and self._still.holds(image):
+        if self._still.holds(image, pose):
             return self._previous
-        self._pose = pose
         if pose is None:
             self._previous = None
             self._schedule.restart()

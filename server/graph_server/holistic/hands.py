@@ -68,16 +68,14 @@ class HandTracker:
         self._landmark = Network(landmark_model, outputs, most_copies=PROCESSORS, rounded_from=_ROUNDED_FROM)
         self._previous: Landmarks | None = None
         self._still = Stillness(skipping.still)
-        self._pose: Landmarks | None = None
 
     def process(self, image: Bytes, pose: Landmarks | None) -> Landmarks | None:
         """The hand's landmarks [21, 5], or ``None`` if it is not found. ``pose`` is [33, 5].
 
         Where ``pose`` is the very same object as before, and nothing moves around the hand, so are its landmarks.
         """
-        if pose is not None and pose is self._pose and self._still.holds(image):
+        if self._still.holds(image, pose):
             return self._previous
-        self._pose = pose
         if pose is None or pose[self._hand.wrist, 3] <= _MIN_VISIBILITY:
             self._previous = None
             self._schedule.restart()

@@ -34,9 +34,16 @@ class Stillness:
         self._shape: tuple[int, ...] = ()
         self._part = (slice(0), slice(0))
         self._seen: Bytes | None = None
+        self._pose: object = None
 
-    def holds(self, image: Bytes) -> bool:
-        """Whether the last look is still good for this frame, which is then not looked at."""
+    def holds(self, image: Bytes, pose: object = None) -> bool:
+        """Whether the last look is still good for this frame, which is then not looked at.
+
+        Where a pose says where to look, the last look holds only for the very same object.
+        """
+        same, self._pose = pose is self._pose, pose
+        if not same:
+            return False
         if self._seen is None or image.shape != self._shape or _changed(self._seen, image[self._part]) > _LEVELS:
             self._calm = 0
             return False

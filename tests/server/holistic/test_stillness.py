@@ -51,6 +51,15 @@ def test_what_moves_in_the_part_wakes_it_and_what_moves_elsewhere_does_not() -> 
         assert calm(image, MIDDLE).holds(changed) is holds
 
 
+def test_a_look_holds_for_the_very_same_pose_only() -> None:
+    image, pose = scene(), np.zeros((33, 5), np.float32)
+    still = Stillness(9)
+    assert not still.holds(image, pose)
+    still.looked(image, MIDDLE)
+    assert still.holds(image, pose)
+    assert not still.holds(image, pose.copy())
+
+
 def test_a_frame_that_is_repeated_once_is_no_still_scene() -> None:
     still = Stillness(9, CALM)
     held = []
