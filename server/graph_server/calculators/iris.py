@@ -15,8 +15,8 @@ from typing_extensions import override
 
 from graph_server.calculators.annotations import Annotation, Box, Marks
 from graph_server.calculators.boxes import Detection
-from graph_server.calculators.drawing import detection_annotations
 from graph_server.calculators.registry import REGISTRY
+from graph_server.calculators.render_data import detection_annotations
 from graph_server.errors import GraphError
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.messages import Color, DetectionsToRenderDataCalculatorOptions

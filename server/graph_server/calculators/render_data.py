@@ -1,7 +1,7 @@
-"""Calculators that make render data, and the calculator that draws it.
+"""Calculators that make render data: what to draw for landmarks, regions and detections.
 
-Sources: calculators/util/{landmarks_to,rect_to,detections_to}_render_data_calculator.cc,
-rect_to_render_scale_calculator.cc and annotation_overlay_calculator.cc.
+Sources: mediapipe/calculators/util/{landmarks_to,rect_to,detections_to}_render_data_calculator.cc,
+rect_to_render_scale_calculator.cc.
 """
 
 import math
@@ -19,7 +19,6 @@ from graph_server.errors import ConfigError, GraphError
 from graph_server.graph import messages
 from graph_server.graph.calculator import NOTHING, Calculator, Ports, Services
 from graph_server.graph.messages import (
-    AnnotationOverlayCalculatorOptions,
     DetectionsToRenderDataCalculatorOptions,
     LandmarksToRenderDataCalculatorOptions,
     RectToRenderDataCalculatorOptions,
@@ -29,7 +28,6 @@ from graph_server.graph.node import Node
 from graph_server.graph.packet_types import (
     DETECTION,
     FLOAT,
-    IMAGE_FRAME,
     LANDMARKS,
     NORM_LANDMARKS,
     NORM_RECT,
@@ -38,7 +36,7 @@ from graph_server.graph.packet_types import (
     vector_of,
 )
 from graph_server.holistic.regions import Region
-from kserve_wire.pictures.drawing import WHITE, Color, canvas_for, holistic_strokes
+from kserve_wire.pictures.drawing import WHITE, Color, holistic_strokes
 
 _TEXT_SHARE = 0.1
 """The height of a detection's label, as a fraction of the height of its box."""
@@ -272,39 +270,6 @@ def detection_annotations(
         yield Box(max(left, 0.0), max(top, 0.0), min(right, 1.0), min(bottom, 1.0), color, thickness)
     points = detection.keypoints[:, :2].astype(np.float64)
     yield Marks(points, True, color, thickness, dots=tuple(range(len(points))))
-
-
-@REGISTRY.register("AnnotationOverlayCalculator")
-class AnnotationOverlay(Calculator):
-    """Draws on a copy of the image. Inputs without a tag are single render data, VECTOR inputs are lists of them."""
-
-    inputs = Ports(required={"IMAGE": IMAGE_FRAME}, optional={"VECTOR": vector_of(RENDER_DATA), "": RENDER_DATA})
-    outputs = Ports(required={"IMAGE": IMAGE_FRAME})
-
-    @classmethod
-    @override
-    def check(cls, node: Node) -> None:
-        if node.options.of(AnnotationOverlayCalculatorOptions).flip_text_vertically:
-            raise ConfigError(f"{node.calculator}: flip_text_vertically is not implemented here")
-
-    def __init__(self, node: Node, services: Services) -> None:
-        super().__init__(node, services)
-        self._image = node.input_index("IMAGE") or 0
-
-    @override
-    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        image = inputs[self._image]
-        if image is None:
-            return NOTHING
-        if image.itemsize != 1 or image.shape[2] not in (1, 3, 4):
-            raise GraphError("Unexpected image frame format.", "UNKNOWN")
-        canvas = canvas_for(image)
-        for port, value in zip(self.node.inputs, inputs, strict=True):
-            if port.tag != "IMAGE" and value is not None:
-                for data in value if port.tag == "VECTOR" else [value]:
-                    for annotation in data.annotations:
-                        annotation.draw(canvas)
-        return (canvas,)
 
 
 def _color(color: messages.Color) -> Color:
