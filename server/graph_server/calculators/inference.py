@@ -5,10 +5,10 @@ of the fork.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy.typing as npt
 import openvino as ov
@@ -78,6 +78,29 @@ class ModelSession(Calculator):
         return ()
 
 
+@dataclass(frozen=True, slots=True)
+class _InUse:
+    """A model as a node uses it: the tensors' names for each port, the outputs that are computed, the request."""
+
+    model: Model
+    inputs: Sequence[Sequence[str]]
+    outputs: Sequence[Sequence[str]]
+    computed: Sequence[str]
+    request: ov.InferRequest
+
+    def run(self, tensors: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        """The outputs by name. Raises :class:`GraphError`."""
+        try:
+            for name, value in tensors.items():
+                _check_type(name, value, self.request)
+            self.model.run(self.request, inputs=tensors)
+        except RuntimeError as error:
+            lines = [line for line in str(error).splitlines() if line.strip()]
+            raise GraphError(f"inference failed: {lines[-1] if lines else error}") from error
+        # Copy the outputs: the next frame, which may already be in progress, uses the request's memory again.
+        return {name: self.request.get_output_tensor(index).data.copy() for index, name in enumerate(self.computed)}
+
+
 @REGISTRY.register("OpenVINOInferenceCalculator")
 class Inference(Calculator):
     """Runs a model. The options map streams to tensors, with order lists for vectors and maps for single tensors.
@@ -110,109 +133,91 @@ class Inference(Calculator):
         super().__init__(node, services)
         self._options = node.options.of(OpenVINOInferenceCalculatorOptions)
         self._session: Session | None = None
-        self._model: Model | None = None
-        self._request: ov.InferRequest | None = None
-        self._kept: tuple[str, ...] = ()
+        self._in_use: _InUse | None = None
 
     @override
     def open(self, side_packets: Mapping[str, Any]) -> Mapping[str, Any]:
         session: Session = side_packets["SESSION"]
         self._session = session
-        self._use(session.model())
+        self._in_use = self._use(session.model())
         return {}
 
-    def _use(self, model: Model) -> None:
-        self._model = model
-        self._inputs = [self._input_names(port) for port in self.node.inputs]
-        self._outputs = [self._output_names(port) for port in self.node.outputs]
-        known_in = {info.name for info in self._model.inputs}
-        known_out = {info.name for info in self._model.outputs}
-        for names, known, what in ((self._inputs, known_in, "input"), (self._outputs, known_out, "output")):
-            for name in (name for group in names for name in group):
-                if name not in known:
-                    raise GraphError(f"model {self._model.name} has no {what} {name!r}, only {sorted(known)}")
-        self._kept = self._consumed()
+    def _use(self, model: Model) -> _InUse:
+        inputs = self._names("input", self.node.inputs, model)
+        outputs = self._names("output", self.node.outputs, model)
+        computed = self._consumed(outputs)
         # Compile now, so that the first frame does not wait.
-        self._request = self._model.request(Excerpt(self._kept))
+        return _InUse(model, inputs, outputs, computed, model.request(Excerpt(computed)))
 
-    def _follow(self) -> None:
+    def _newest(self) -> _InUse:
         """Take up a new version. While there is none, the model stays as it is."""
         assert self._session is not None
+        assert self._in_use is not None
         with suppress(MissingModelError):
             model = self._session.model()
-            if model is not self._model:
-                self._use(model)
+            if model is not self._in_use.model:
+                self._in_use = self._use(model)
+        return self._in_use
 
     @override
     def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
         if any(value is None for value in inputs):
             raise GraphError("expects all input packets at the same time for each call to Process()")
-        self._follow()
+        in_use = self._newest()
         tensors: dict[str, Any] = {}
-        for value, names, port in zip(inputs, self._inputs, self.node.inputs, strict=True):
+        for value, names, port in zip(inputs, in_use.inputs, self.node.inputs, strict=True):
             parts = value if port.tag.startswith(_VECTOR_TAGS) else [value]
             if len(parts) != len(names):
                 raise GraphError(f"the vector has {len(parts)} tensors for {len(names)} names of input_order_list")
             tensors.update(zip(names, parts, strict=True))
-        results = self._run(tensors)
+        results = in_use.run(tensors)
         return [
             [results.get(name) for name in names] if port.tag.startswith(_VECTOR_TAGS) else results[names[0]]
-            for names, port in zip(self._outputs, self.node.outputs, strict=True)
+            for names, port in zip(in_use.outputs, self.node.outputs, strict=True)
         ]
 
     @override
     def close(self) -> None:
-        self._request = None
+        self._in_use = None
 
-    def _run(self, tensors: dict[str, Any]) -> dict[str, npt.NDArray[Any]]:
-        assert self._model is not None
-        request = self._request
-        assert request is not None
-        try:
-            for name, value in tensors.items():
-                _check_type(name, value, request)
-            self._model.run(request, inputs=tensors)
-        except RuntimeError as error:
-            lines = [line for line in str(error).splitlines() if line.strip()]
-            raise GraphError(f"inference failed: {lines[-1] if lines else error}") from error
-        # Copy the outputs: the next frame, which may already be in progress, uses the request's memory again.
-        return {name: request.get_output_tensor(index).data.copy() for index, name in enumerate(self._kept)}
+    def _names(self, what: Literal["input", "output"], ports: Sequence[Port], model: Model) -> list[list[str]]:
+        """The names of the tensors of each port. Raises :class:`GraphError` for one that the model does not have."""
+        known = [info.name for info in (model.inputs if what == "input" else model.outputs)]
+        names = [_names_of(port, self._options, what, known) for port in ports]
+        for name in (name for group in names for name in group):
+            if name not in known:
+                raise GraphError(f"model {model.name} has no {what} {name!r}, only {sorted(known)}")
+        return names
 
-    def _consumed(self) -> tuple[str, ...]:
-        """The outputs that some node reads. For a vector it checks the node that splits the vector."""
+    def _consumed(self, outputs: Sequence[Sequence[str]]) -> tuple[str, ...]:
+        """Those of ``outputs`` that some node reads."""
         kept: list[str] = []
-        for names, port in zip(self._outputs, self.node.outputs, strict=True):
+        for names, port in zip(outputs, self.node.outputs, strict=True):
             consumers = self.services.consumers.get(port.name, ())
-            used = set(range(len(names)))
+            used: Collection[int] = range(len(names))
             if len(consumers) == 1 and consumers[0][0].calculator == "SplitTensorVectorCalculator":
-                split = consumers[0][0]
-                ranges = split.options.needed(SplitVectorCalculatorOptions).ranges
-                used = {
-                    index
-                    for item, output in zip(ranges, split.outputs, strict=False)
-                    for index in range(item.begin, item.end)
-                    if self.services.consumers.get(output.name)
-                    and any(
-                        node.calculator != "GateCalculator" or self._gate_used(node, output.name)
-                        for node, _ in self.services.consumers[output.name]
-                    )
-                }
+                used = self._used_of_split(consumers[0][0])
             kept += [name for index, name in enumerate(names) if index in used and name not in kept]
         return tuple(kept)
+
+    def _used_of_split(self, split: Node) -> set[int]:
+        """The indices in the vector that nodes behind ``split`` read."""
+        ranges = split.options.needed(SplitVectorCalculatorOptions).ranges
+        return {
+            index
+            for item, output in zip(ranges, split.outputs, strict=False)
+            for index in range(item.begin, item.end)
+            if any(
+                node.calculator != "GateCalculator" or self._gate_used(node, output.name)
+                for node, _ in self.services.consumers.get(output.name, ())
+            )
+        }
 
     def _gate_used(self, gate: Node, stream: str) -> bool:
         """Whether a node reads the gate's output for ``stream``."""
         data = [port for port in gate.inputs if port.tag not in ("ALLOW", "DISALLOW")]
         place = next(index for index, port in enumerate(data) if port.name == stream)
         return place >= len(gate.outputs) or bool(self.services.consumers.get(gate.outputs[place].name))
-
-    def _input_names(self, port: Port) -> list[str]:
-        assert self._model is not None
-        return _names(port, self._options, "input", [info.name for info in self._model.inputs])
-
-    def _output_names(self, port: Port) -> list[str]:
-        assert self._model is not None
-        return _names(port, self._options, "output", [info.name for info in self._model.outputs])
 
 
 def _type_of(port: Port) -> PacketType:
@@ -234,7 +239,7 @@ def _check_type(name: str, value: npt.NDArray[Any], request: ov.InferRequest) ->
         )
 
 
-def _names(port: Port, options: OpenVINOInferenceCalculatorOptions, what: str, of_model: list[str]) -> list[str]:
+def _names_of(port: Port, options: OpenVINOInferenceCalculatorOptions, what: str, of_model: list[str]) -> list[str]:
     """The names of the tensors in a stream.
 
     A vector has the order list, or without one all tensors by name. Other streams have the map's tensor for their tag.
