@@ -21,7 +21,7 @@ from graph_server.calculators import REGISTRY
 from graph_server.config.server_config import read_config
 from graph_server.graph.definition import GraphDefinition, parse_graph
 from graph_server.graph.runtime import Graph
-from graph_server.models.model import ModelConfig
+from graph_server.models.config import ModelConfig
 from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
 from graph_server.python_nodes.tensor import Tensor

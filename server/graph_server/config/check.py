@@ -14,7 +14,7 @@ from graph_server.config.server_config import read_config
 from graph_server.errors import ConfigError, LoadError, UnsupportedError
 from graph_server.graph.definition import parse_graph
 from graph_server.graph.pool import mixing
-from graph_server.models.model import ModelConfig
+from graph_server.models.config import ModelConfig
 from graph_server.models.preparation import last_line
 from graph_server.models.runtime import Runtime
 from graph_server.models.versions import available_versions, model_file

@@ -14,7 +14,7 @@ from graph_server.config.findings import Effect, Finding
 from graph_server.config.paths import Folder, join
 from graph_server.config.schema import entry_fault
 from graph_server.errors import ConfigError
-from graph_server.models.model import ModelConfig
+from graph_server.models.config import ModelConfig
 from graph_server.models.runtime import supported_keys
 
 _Entry = Mapping[str, Any]

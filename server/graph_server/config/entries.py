@@ -9,7 +9,7 @@ from typing import Any
 
 from graph_server.config.findings import Effect, Finding
 from graph_server.config.paths import Folder, is_escaped, is_remote
-from graph_server.models.model import ModelConfig
+from graph_server.models.config import ModelConfig
 from graph_server.models.preparation import Preparation, is_dimension, is_layout, is_shape, parse_preprocessing
 from graph_server.models.versions import VersionPolicy, parse_policy
 

@@ -16,7 +16,7 @@ from graph_server.config.paths import Folder
 from graph_server.config.schema import config_fault, entry_fault
 from graph_server.errors import ConfigError
 from graph_server.metrics.registry import MetricsConfig, metrics_config
-from graph_server.models.model import ModelConfig
+from graph_server.models.config import ModelConfig
 
 _NOT_SERVED = {
     "pipeline_config_list": "pipelines of models are served by OVMS, not by the graph server: write a graph",

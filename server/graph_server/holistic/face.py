@@ -10,14 +10,7 @@ import numpy as np
 from graph_server.holistic.crops import Bytes, crop, padded, projected
 from graph_server.holistic.frame_skipping import EVERY_FRAME, TRUSTED_FACE, FrameSkipping, Schedule
 from graph_server.holistic.networks import Network, sigmoid
-from graph_server.holistic.regions import (
-    FACE_TRACKING,
-    ImageSize,
-    Landmarks,
-    Region,
-    may_keep,
-    region_from_box,
-)
+from graph_server.holistic.regions import FACE_TRACKING, ImageSize, Landmarks, Region, may_keep, region_from_box
 from graph_server.holistic.ssd import FACE_DETECTOR, Detector
 from graph_server.holistic.stillness import Stillness
 from graph_server.models.model import Model

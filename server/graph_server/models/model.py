@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType
@@ -17,61 +17,20 @@ import openvino as ov
 from graph_server.errors import GraphServerError, LoadError
 from graph_server.metrics.servables import ModelMetrics
 from graph_server.models.changes.excerpt import Excerpt, revision
+from graph_server.models.config import ModelConfig
 from graph_server.models.copies import IN_CALLER, MOST_COPIES, Copies
+from graph_server.models.description import ModelInfo, TensorInfo, tensor_info, texts
 from graph_server.models.precision import HINT
-from graph_server.models.preparation import MAPPING, NOTHING_REQUESTED, Preparation, Requested, last_line
+from graph_server.models.preparation import MAPPING, NOTHING_REQUESTED, Requested, last_line
 from graph_server.models.request_pool import RequestPool
 from graph_server.models.runtime import Runtime
 from graph_server.models.tensors import array_of, tensor_of
-from graph_server.models.versions import VersionPolicy
 
 logger = logging.getLogger(__name__)
 
-_DATATYPES = {
-    "boolean": "BOOL", "u8": "UINT8", "u16": "UINT16", "u32": "UINT32", "u64": "UINT64", "i8": "INT8",
-    "i16": "INT16", "i32": "INT32", "i64": "INT64", "f16": "FP16", "f32": "FP32", "f64": "FP64",
-    "string": "BYTES",
-}  # fmt: skip
 MOST_REQUESTS = 100_000
 """The largest number of infer requests of one model in OVMS (src/modelinstance.cpp)."""
 _HINTS = ("PERFORMANCE_HINT", "NUM_STREAMS")
-
-
-@dataclass(frozen=True, slots=True)
-class ModelConfig:
-    """A model as the configuration names it. ``plugin_config`` goes to OpenVINO as it is.
-
-    ``nireq``: infer requests of the model served by itself, 0 for as many as OpenVINO advises. ``cached``: whether
-    compiled models may be kept on disk. ``unusable``: why ``base_path`` cannot be served, else empty. ``group``: its
-    group of :class:`~graph_server.servables.idle.IdleGroups`, empty for one of its own. ``on_demand``: it is read and
-    compiled when something needs it, not at the start.
-    """
-
-    name: str
-    base_path: Path
-    plugin_config: Mapping[str, str | bool | int | float] = field(default_factory=dict)
-    policy: VersionPolicy = field(default_factory=VersionPolicy)
-    preparation: Preparation = field(default_factory=Preparation)
-    device: str = "CPU"
-    nireq: int = 0
-    cached: bool = True
-    unusable: str = ""
-    group: str = ""
-    on_demand: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TensorInfo:
-    """An input or output: name, KServe's datatype, shape with -1 for free dimensions, layout if one is configured."""
-
-    name: str
-    datatype: str
-    shape: tuple[int, ...]
-    layout: str = ""
-
-
-ModelInfo = Mapping[str, "str | ModelInfo"]
-"""What a model's file contains beside its network (``rt_info``): texts by name, nested."""
 
 
 class Model:
@@ -122,20 +81,20 @@ class Model:
     @cached_property
     def inputs(self) -> tuple[TensorInfo, ...]:
         """The inputs, in the model's order."""
-        described = (_describe(port) for port in self._model.inputs)
+        described = (tensor_info(port) for port in self._model.inputs)
         return tuple(replace(info, layout=self.config.preparation.layout_of(info.name)) for info in described)
 
     @cached_property
     def outputs(self) -> tuple[TensorInfo, ...]:
         """The outputs, in the model's order."""
-        return tuple(_describe(port) for port in self._model.outputs)
+        return tuple(tensor_info(port) for port in self._model.outputs)
 
     @cached_property
     def info(self) -> ModelInfo:
         """The file's ``model_info``, which OpenVINO's Model API reads; empty where it has none."""
         if not self._model.has_rt_info(["model_info"]):
             return {}
-        return _texts(self._model.rt_info["model_info"])
+        return texts(self._model.rt_info["model_info"])
 
     def request(
         self,
@@ -292,14 +251,3 @@ def _warm_up(compiled: ov.CompiledModel) -> None:
         request.infer()
     except RuntimeError as error:  # zeros may be no input that it takes
         logger.debug("a first inference with zeros failed: %s", last_line(error))
-
-
-def _texts(info: Any) -> dict[str, str | ModelInfo]:
-    return {name: _texts(value) if isinstance(value, dict) else str(value.astype(str)) for name, value in info.items()}
-
-
-def _describe(port: Any) -> TensorInfo:
-    shape = tuple(-1 if size.is_dynamic else size.get_length() for size in port.get_partial_shape())
-    datatype = _DATATYPES.get(port.get_element_type().get_type_name(), "INVALID")
-    names = sorted(port.get_names())
-    return TensorInfo(names[0] if names else port.get_any_name(), datatype, shape)

@@ -13,7 +13,8 @@ from typing import Literal, Protocol
 
 from graph_server.errors import LoadError, MissingModelError, UnknownModelError, UnknownVersionError
 from graph_server.metrics.servables import ModelMetrics, ServableMetrics
-from graph_server.models.model import Model, ModelConfig
+from graph_server.models.config import ModelConfig
+from graph_server.models.model import Model
 from graph_server.models.preparation import Requested
 from graph_server.models.runtime import Runtime
 from graph_server.models.versions import VersionPolicy, available_versions, model_file

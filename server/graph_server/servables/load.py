@@ -19,7 +19,8 @@ from graph_server.graph.definition import PYTHON_NODES, GraphDefinition, parse_g
 from graph_server.graph.pool import CallGraph, GraphPool, PooledGraph, mixing, pool_size
 from graph_server.graph.runtime import Graph
 from graph_server.metrics.servables import ServableMetrics
-from graph_server.models.model import Model, ModelConfig
+from graph_server.models.config import ModelConfig
+from graph_server.models.model import Model
 from graph_server.models.repository import Loaded, ModelRepository, UsedModels
 from graph_server.python_nodes.handlers import Handlers, load_handlers
 from graph_server.servables.idle import PERMANENT

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from graph_server.models.model import TensorInfo
+from graph_server.models.description import TensorInfo
 from graph_server.models.preparation import last_line
 from graph_server.service.status import Refusal, UnmappedRefusal
 from graph_server.service.texts import texts_of

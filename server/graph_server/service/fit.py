@@ -5,7 +5,7 @@ Source: src/predict_request_validation_utils.hpp (checkBatchSizeMismatch, checkS
 
 from collections.abc import Sequence
 
-from graph_server.models.model import TensorInfo
+from graph_server.models.description import TensorInfo
 from graph_server.models.preparation import Preparation, Requested
 from graph_server.service.status import Refusal
 from graph_server.service.tensors import listed

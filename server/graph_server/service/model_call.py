@@ -10,20 +10,15 @@ from typing import Any
 import numpy.typing as npt
 
 from graph_server.errors import LoadError
-from graph_server.models.model import Model, TensorInfo
+from graph_server.models.description import TensorInfo
+from graph_server.models.model import Model
 from graph_server.models.preparation import Requested
 from graph_server.service.encoded_images import decoded, images_in
 from graph_server.service.fit import Fit
 from graph_server.service.messages import InferRequest, encode_response
 from graph_server.service.shared_memory import deliver
 from graph_server.service.status import Refusal, precondition_failed
-from graph_server.service.tensors import (
-    check_contents,
-    describe_output,
-    input_value,
-    listed,
-    output_bytes,
-)
+from graph_server.service.tensors import check_contents, describe_output, input_value, listed, output_bytes
 from graph_server.service.texts import (
     are_rows,
     as_objects,

@@ -13,7 +13,8 @@ import grpc
 
 from graph_server.errors import UnknownModelError, UnknownVersionError
 from graph_server.metrics.servables import Interface
-from graph_server.models.model import Model, ModelInfo, TensorInfo
+from graph_server.models.description import ModelInfo, TensorInfo
+from graph_server.models.model import Model
 from graph_server.models.repository import Version
 from graph_server.servables.idle import GroupBusyError
 from graph_server.servables.live import LiveServables

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from graph_server.models.model import TensorInfo
+from graph_server.models.description import TensorInfo
 from graph_server.service.status import Refusal, UnmappedRefusal
 from kserve_wire.datatypes import element_count, join_elements, split_elements
 from kserve_wire.messages import ModelInferRequest

@@ -14,7 +14,7 @@ from openvino import opset13 as op
 from graph_server.calculators.boxes import Detection
 from graph_server.holistic.crops import Padding
 from graph_server.holistic.regions import Region
-from graph_server.models.model import ModelConfig
+from graph_server.models.config import ModelConfig
 from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
 from tests.degenerate_frames import kinds

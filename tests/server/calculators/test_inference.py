@@ -9,7 +9,7 @@ import pytest
 from graph_server.calculators import REGISTRY
 from graph_server.errors import ConfigError, GraphError
 from graph_server.graph.definition import parse_graph
-from graph_server.models.model import ModelConfig
+from graph_server.models.config import ModelConfig
 from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
 from graph_server.models.versions import parse_policy

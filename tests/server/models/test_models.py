@@ -15,8 +15,9 @@ from graph_server.errors import ConfigError, MissingModelError
 from graph_server.metrics.registry import Registry, metrics_config
 from graph_server.metrics.servables import ServableMetrics
 from graph_server.models.changes.excerpt import Excerpt
+from graph_server.models.config import ModelConfig
 from graph_server.models.copies import IN_CALLER, Copies
-from graph_server.models.model import Model, ModelConfig
+from graph_server.models.model import Model
 from graph_server.models.preparation import Preparation, is_dimension, is_layout, is_shape, partial_shape
 from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime

@@ -11,7 +11,8 @@ import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
 from graph_server.config.server_config import ServerConfig
-from graph_server.models.model import ModelConfig, TensorInfo
+from graph_server.models.config import ModelConfig
+from graph_server.models.description import TensorInfo
 from graph_server.models.preparation import Preparation
 from graph_server.service.encoded_images import decoded
 from graph_server.service.status import UnmappedRefusal

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from graph_server.models.model import TensorInfo
+from graph_server.models.description import TensorInfo
 from graph_server.service.rest.json_faults import fault_of
 from graph_server.service.rest.json_size import take_parsed
 from graph_server.service.rest.tensors import NotJson, refuse_constant

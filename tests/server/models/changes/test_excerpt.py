@@ -7,7 +7,8 @@ import numpy.typing as npt
 import pytest
 
 from graph_server.models.changes.excerpt import Excerpt
-from graph_server.models.model import Model, ModelConfig
+from graph_server.models.config import ModelConfig
+from graph_server.models.model import Model
 from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
 
