@@ -17,8 +17,8 @@ from graph_server.metrics.registry import MetricsConfig, Registry
 from graph_server.metrics.servables import ServableMetrics
 from graph_server.models.runtime import Runtime
 from graph_server.servables.live import LiveServables
-from graph_server.servables.load import Servables
 from graph_server.servables.reload import ConfigWatcher
+from graph_server.servables.served import Servables
 from graph_server.service.admission import Budgets, Limits
 from graph_server.service.call_threads import CallThreads, TurnTaker
 from graph_server.service.connections import UNIX_CLIENT, Endpoint, user_of

@@ -15,8 +15,9 @@ from graph_server.metrics.servables import ServableMetrics
 from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
 from graph_server.servables.idle import PERMANENT, IdleGroups
-from graph_server.servables.load import Outcome, Servables, load
+from graph_server.servables.load import Outcome, load
 from graph_server.servables.reload import fingerprint
+from graph_server.servables.served import Servables
 
 logger = logging.getLogger(__name__)
 

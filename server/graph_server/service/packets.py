@@ -15,7 +15,7 @@ from graph_server.graph.node import Port
 from graph_server.graph.packet_types import consistent, named, of_graph_port
 from graph_server.graph.pool import CallGraph
 from graph_server.graph.timestamps import DONE, MAX_TIMESTAMP, MIN_TIMESTAMP, PRE_STREAM, UNSET, UNSTARTED
-from graph_server.servables.load import Servables
+from graph_server.servables.served import Servables
 from graph_server.service.messages import InferRequest
 from graph_server.service.status import (
     Refusal,

@@ -18,7 +18,7 @@ from graph_server.models.model import Model
 from graph_server.models.repository import Version
 from graph_server.servables.idle import GroupBusyError
 from graph_server.servables.live import LiveServables
-from graph_server.servables.load import Servables
+from graph_server.servables.served import Servables
 from graph_server.service.admission import Budgets
 from graph_server.service.messages import InferRequest
 from graph_server.service.model_call import infer_model

@@ -13,14 +13,9 @@ from graph_server.graph.definition import GraphDefinition
 from graph_server.graph.pool import CallGraph
 from graph_server.graph.runtime import OutputListener
 from graph_server.metrics.servables import GraphCall, Interface
-from graph_server.servables.load import Servables
+from graph_server.servables.served import Servables
 from graph_server.service.admission import Limits
-from graph_server.service.messages import (
-    InferRequest,
-    encode_response,
-    encode_stream_error,
-    encode_stream_response,
-)
+from graph_server.service.messages import InferRequest, encode_response, encode_stream_error, encode_stream_response
 from graph_server.service.packets import find_graph, output_message, push, side_packets, timestamp_of
 from graph_server.service.responses import ResponseQueue
 from graph_server.service.shared_memory import SessionPlaces, deliver

@@ -8,15 +8,16 @@ from graph_server.config.collector import GraphConfig
 from graph_server.config.server_config import ServerConfig, only, read_config
 from graph_server.models.repository import ModelRepository
 from graph_server.models.runtime import Runtime
-from graph_server.servables import load as servables
+from graph_server.servables import load as loading
+from graph_server.servables.served import Servables
 from tests.conftest import ROOT
 
 GOOD = 'input_stream: "a" output_stream: "b" node { calculator: "PassThroughCalculator" input_stream: "a" '
 GOOD += 'output_stream: "b" }'
 
 
-def load(config: ServerConfig) -> servables.Servables:
-    return servables.load(config, servables.Servables(ModelRepository(Runtime()))).servables
+def load(config: ServerConfig) -> Servables:
+    return loading.load(config, Servables(ModelRepository(Runtime()))).servables
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_whatever_goes_wrong_in_loading_becomes_an_error_of_the_server(
     def broken(*arguments: object, **keywords: object) -> None:
         raise RuntimeError("nobody foresaw this")
 
-    monkeypatch.setattr(servables, "parse_graph", broken)
+    monkeypatch.setattr(loading, "parse_graph", broken)
     (tmp_path / "good.pbtxt").write_text(GOOD)
     config = ServerConfig((), (GraphConfig("good", tmp_path / "good.pbtxt"),))
     assert load(config).graphs == {"good": None}

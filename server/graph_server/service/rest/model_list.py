@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from graph_server.servables.load import Servables
+from graph_server.servables.served import Servables
 from graph_server.service.rest.json_size import take_parsed
 from graph_server.service.rest.tensors import NotJson
 from graph_server.service.status import UnmappedRefusal
