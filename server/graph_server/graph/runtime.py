@@ -4,27 +4,25 @@ Nodes that are ready run in parallel, also for different timestamps: the pose of
 hands and face of this frame. The oldest timestamp runs first, so frames leave soon.
 """
 
-import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 from typing_extensions import override
 
-from graph_server.errors import ConfigError, GraphError, GraphServerError, MissingModelError
-from graph_server.graph.calculator import NOTHING, Calculator, Registry, Services
+from graph_server.errors import GraphError
+from graph_server.graph.calculator import NOTHING, Calculator, Registry
 from graph_server.graph.dataflow import Dataflow, mismatch
 from graph_server.graph.definition import GraphDefinition
+from graph_server.graph.lifecycle import Each, GraphCalculators, failure, run_failed
 from graph_server.graph.node import Node, Port
 from graph_server.graph.packet_types import ANY, PacketType, consistent, named
 from graph_server.graph.policies import NodeState
 from graph_server.graph.timestamps import MIN_TIMESTAMP, next_allowed
 from graph_server.models.repository import Models
-
-logger = logging.getLogger(__name__)
 
 OutputListener = Callable[[str, Any, int], None]
 """Takes the name of an output stream, a packet's value and its timestamp. Calls are in order for each stream."""
@@ -36,24 +34,6 @@ Watch = Callable[[int], NodeListener | None]
 """Gives the listener for the calls of a timestamp; ``None``: nobody wants to know."""
 
 _DEADLOCK_ALLOWANCE = 1_000
-
-
-class _Outlet(Calculator):
-    """The end of an output stream. It gives the packets to the listener, in order."""
-
-    def __init__(self, stream: str, listener: OutputListener) -> None:
-        self.node = Node(f"output {stream}", "", 0, (Port("", 0, stream),), ())
-        self._stream = stream
-        self._listener = listener
-
-    @override
-    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
-        self._listener(self._stream, inputs[0], timestamp)
-        return NOTHING
-
-
-Each = Callable[[Callable[[Node], Calculator], Iterable[Node]], Iterable[Calculator]]
-"""A function like ``map``, for instance the ``map`` of an executor."""
 
 
 class Graph:
@@ -77,12 +57,7 @@ class Graph:
     ) -> None:
         self._own = own or {}
         self._definition = definition
-        consumers: dict[str, list[Any]] = {}
-        for node in definition.order:
-            for port in node.inputs:
-                consumers.setdefault(port.name, []).append((node, port))
-        services = Services(models, consumers)
-        self._calculators = list(each(lambda node: _made(registry, node, services), definition.order))
+        self._calculators = GraphCalculators(definition, registry, models, each)
         # One lock with two conditions: workers wait for work, callers of this class wait for news.
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
@@ -100,7 +75,6 @@ class Graph:
         self._error: GraphError | None = None
         self._threads: list[threading.Thread] = []
         self._most_threads = definition.num_threads or self.THREADS
-        self._open: list[Calculator] = []
 
     @property
     def error(self) -> GraphError | None:
@@ -123,24 +97,13 @@ class Graph:
 
     def start(self, side_packets: Mapping[str, Any], listener: OutputListener) -> None:
         """Open every calculator. Raises :class:`GraphError` with the code ``FAILED_PRECONDITION``."""
-        packets: dict[str, Any] = {**side_packets, **self._own}
-        for name in self._definition.needed_side_packets:
-            if name not in packets:
-                raise GraphError(f"side packet {name!r} is required but was not given", "FAILED_PRECONDITION")
-        for calculator in self._calculators:
-            node = calculator.node
-            try:
-                taken = {port.key: packets[port.name] for port in node.input_side_packets if port.name in packets}
-                made = calculator.open(taken)
-            except Exception as error:
-                self._close_calculators()
-                text = f"{_failed('Open', node, error)} (line {node.line})"
-                raise GraphError(f"CalculatorGraph::Run() failed: \n{text}", "FAILED_PRECONDITION") from error
-            self._open.append(calculator)
-            for port in node.output_side_packets:
-                packets[port.name] = made.get(port.key)
+        try:
+            self._calculators.open({**side_packets, **self._own})
+        except GraphError:
+            self._close_calculators()
+            raise
         outlets = [_Outlet(port.name, listener) for port in self._definition.output_streams]
-        self._flow = Dataflow([*self._calculators, *outlets], self._bounds)
+        self._flow = Dataflow([*self._calculators.made, *outlets], self._bounds)
 
     def add_packet(self, stream: str, value: Any, timestamp: int, holds: PacketType = ANY) -> None:
         """Give a packet to an input stream. Waits while ``max_queue_size`` timestamps are in progress.
@@ -159,16 +122,14 @@ class Graph:
             if timestamp < bound:
                 # As in MediaPipe, the text is there once for each calculator that receives from the stream.
                 texts = ["; " + mismatch(stream, bound, timestamp)] * max(1, len(self._flow.inputs[stream]))
-                self._break(GraphError("CalculatorGraph::Run() failed: \n" + "".join(texts), "INVALID_ARGUMENT"))
-                self._raise_error()
+                self._fail(run_failed("".join(texts), "INVALID_ARGUMENT"))
             wanted = self._definition.stream_types.inputs[stream]
             if not consistent(holds, wanted):
                 text = (
                     f'Packet type mismatch on a calculator receiving from stream "{stream}": '
                     f'The Packet stores "{named(holds)}", but "{named(wanted)}" was requested.'
                 )
-                self._break(GraphError(f"CalculatorGraph::Run() failed: \n; {text}", "INVALID_ARGUMENT"))
-                self._raise_error()
+                self._fail(run_failed(f"; {text}", "INVALID_ARGUMENT"))
             if not self._has_room():
                 self._throttled += 1
                 self._news.wait_for(lambda: self._error is not None or self._has_room() or self._idle())
@@ -272,8 +233,7 @@ class Graph:
             self._flow.done(state, timestamp, results)
         except Exception as error:  # noqa: BLE001 - becomes the graph's error
             code = error.code if isinstance(error, GraphError) else "INTERNAL"
-            text = _failed("Process", state.calculator.node, error)
-            self._break(GraphError(f"CalculatorGraph::Run() failed: \n{text}", code))
+            self._break(run_failed(failure("Process", state.calculator.node, error), code))
 
     def _break(self, error: GraphError) -> None:
         """Put the graph into error. The first error stays."""
@@ -288,8 +248,7 @@ class Graph:
         flow = self._flow
         if self._max_bytes is not None and flow.nbytes >= self._max_bytes:
             text = f"{flow.nbytes} bytes of packets wait for packets of other streams; the limit is {self._max_bytes}"
-            self._break(GraphError(text, "RESOURCE_EXHAUSTED"))
-            self._raise_error()
+            self._fail(GraphError(text, "RESOURCE_EXHAUSTED"))
         if not self._definition.report_deadlock and flow.in_progress < self._max_timestamps + _DEADLOCK_ALLOWANCE:
             return
         _, node, stream = max(
@@ -302,13 +261,16 @@ class Graph:
             "All calculators are idle while packet sources remain active and throttled.  Consider adjusting "
             '"max_queue_size" or "report_deadlock".'
         )
-        self._break(GraphError(f"CalculatorGraph::Run() failed: \n{text}", "UNAVAILABLE"))
-        self._raise_error()
+        self._fail(run_failed(text, "UNAVAILABLE"))
+
+    def _fail(self, error: GraphError) -> NoReturn:
+        """Put a graph without an error into this one, and raise it."""
+        self._break(error)
+        raise _copy(error)
 
     def _raise_error(self) -> None:
         if self._error is not None:
-            # Raise a copy: a traceback refers to this graph, so the graph would refer to itself.
-            raise GraphError(str(self._error), self._error.code)
+            raise _copy(self._error)
 
     def _end(self) -> None:
         """End the workers and release the calculators and the listener. Waits, so the caller must not hold the lock."""
@@ -322,35 +284,30 @@ class Graph:
                 thread.join()
         self._close_calculators()
         with self._lock:
-            self._calculators = []
             self._flow.unlink()
             self._flow = Dataflow((), self._bounds)
 
     def _close_calculators(self) -> None:
         """Close the open calculators once. The first failure becomes the graph's error. Takes the lock itself."""
-        with self._lock:
-            calculators, self._open = self._open, []
-        for calculator in calculators:
-            try:
-                calculator.close()
-            except Exception as error:  # noqa: BLE001 - becomes the graph's error
-                text = _failed("Close", calculator.node, error)
-                with self._lock:
-                    self._break(GraphError(f"CalculatorGraph::Run() failed: \n{text}"))
+        for error in self._calculators.close():
+            with self._lock:
+                self._break(error)
 
 
-def _made(registry: Registry, node: Node, services: Services) -> Calculator:
-    try:
-        return registry.find(node)(node, services)
-    except Exception as error:
-        text = str(error) if isinstance(error, GraphServerError) else f"{type(error).__name__}: {error}"
-        kind = MissingModelError if isinstance(error, MissingModelError) else ConfigError
-        raise kind(f"{node.where()}: {node.calculator} cannot be made: {text}") from error
+class _Outlet(Calculator):
+    """The end of an output stream. It gives the packets to the listener, in order."""
+
+    def __init__(self, stream: str, listener: OutputListener) -> None:
+        self.node = Node(f"output {stream}", "", 0, (Port("", 0, stream),), ())
+        self._stream = stream
+        self._listener = listener
+
+    @override
+    def process(self, inputs: Sequence[Any], timestamp: int) -> Sequence[Any]:
+        self._listener(self._stream, inputs[0], timestamp)
+        return NOTHING
 
 
-def _failed(what: str, node: Node, error: Exception) -> str:
-    """MediaPipe's error text. A failure of an output stream's listener has no node, so its text stays as it is."""
-    text = str(error) if isinstance(error, GraphServerError) else f"{type(error).__name__}: {error}"
-    if not isinstance(error, GraphServerError):
-        logger.error("%s: %s", node.where(), text, exc_info=error)
-    return f'Calculator::{what}() for node "{node.name}" failed: {text}' if node.calculator else text
+def _copy(error: GraphError) -> GraphError:
+    """To raise: a traceback refers to the graph, so a graph with the very error would refer to itself."""
+    return GraphError(str(error), error.code)
