@@ -4,9 +4,11 @@
 
 A source paints its time into each frame and publishes it to GStreamer's RTSP server (the one of the tests). A relay
 reads that and publishes what it makes of it; `readback` reads the codes at the far end. `ours` is the client with a
-pass-through graph server, whose CPU counts, too. The peers decode and encode, without a model server: GStreamer with
+pass-through graph server, whose CPU counts, too; in a second row with `--wire i420`, so that frames stay as they were
+decoded. The peers decode and encode, without a model server: GStreamer with
 `rtspsrc latency=0 … x264enc tune=zerolatency … rtspclientsink`, ffmpeg with its options for low latency, and without.
-CPU is that of a second of the relay. `--sound`: all of it with AAC beside the frames. The ratios are ours over theirs.
+CPU is that of a second of the relay. `--sound`: all of it with AAC beside the frames. The ratios are ours over theirs,
+the first row first.
 """
 
 import argparse
@@ -28,6 +30,9 @@ from tests.support.needs import need
 from tests.support.rtsp_server import SYSTEM_PYTHON, RtspServer
 
 CLIENT = [sys.executable, str(ROOT / "client" / "client.py")]
+OURS = {"ours": [], "ours, i420": ["--wire", "i420"]}
+"""Flags of the client."""
+PEERS = ("gstreamer", "ffmpeg, tuned", "ffmpeg")
 WARM = 6
 """Seconds that a relay runs before it is measured."""
 SOURCE = """
@@ -110,12 +115,12 @@ def measure(way: str, options: argparse.Namespace, folder: Path) -> dict[str, An
         source, target = server.url("in"), server.url("publish/out")
         _read(source, "--limit_frames", "1")  # it is there
         pids = []
-        if way == "ours":
+        if way in OURS:
             arguments = ("--model_name", "passThrough", "--model_path", str(ROOT / "graphs" / "pass_through"))
             model = stack.enter_context(EmbeddedServer(EmbeddedOptions(arguments=arguments)))
             pids.append(model.pid)
             command = [*CLIENT, "--grpc_address", model.address, "--model_name", "passThrough"]
-            command += ["--input_stream", source, "--output_stream", target]
+            command += ["--input_stream", source, "--output_stream", target, *OURS[way]]
         elif way == "gstreamer":
             command = gstreamer(source, target, options.sound)
         else:
@@ -157,17 +162,18 @@ def main() -> None:
     rows = []
     print("way               p50 ms    p99 ms  CPU %   read  lost")
     with tempfile.TemporaryDirectory() as folder:
-        for way in ("ours", "gstreamer", "ffmpeg, tuned", "ffmpeg"):
+        for way in (*OURS, *PEERS):
             row = measure(way, options, Path(folder))
             rows.append(row)
             times = "".join("         -" if row[key] is None else f"{1000 * row[key]:10.1f}" for key in ("p50", "p99"))
             print(f"{way:14}{times}{100 * row['cpu']:7.0f}{row['read']:7}{row['lost']:6}", flush=True)
-    ours = rows[0]
+    found = {row["way"]: row for row in rows}
     ratios = {
-        f"{key}_of_{row['way'].replace(', ', '_')}": ours[key] / row[key]
-        for row in rows[1:]
+        f"{prefix}{key}_of_{peer.replace(', ', '_')}": found[ours][key] / found[peer][key]
+        for ours, prefix in zip(OURS, ("", "i420_"), strict=True)
+        for peer in PEERS
         for key in ("p50", "cpu")
-        if ours[key] and row[key]
+        if found[ours][key] and found[peer][key]
     }
     for name, ratio in ratios.items():
         print(f"{name}: {ratio:.2f}")

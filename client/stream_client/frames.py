@@ -267,7 +267,7 @@ class Result:
     gives none (``holisticLandmarks`` does). ``detections`` is ``None`` where nobody asked for them. ``persons`` are by
     number, empty where the graph sees one person only; of several, ``landmarks`` and ``label`` are the first one's, and
     ``detections`` are their boxes. ``reused``: the frame was not sent, for the latency budget, and has the result
-    before it.
+    before it. ``planes``: the picture came as planes and all outputs take them, so ``image`` is black, and as large.
     """
 
     frame: Frame
@@ -280,6 +280,7 @@ class Result:
     detections: Detections | None = None
     persons: tuple[Person, ...] = ()
     reused: bool = False
+    planes: Planes | None = None
 
     @property
     def latency(self) -> float:

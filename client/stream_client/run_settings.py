@@ -28,7 +28,7 @@ from stream_client.publishing.encoder_pool import EncoderPool
 from stream_client.publishing.factory import file_lead, publishes
 from stream_client.publishing.options import SinkOptions
 from stream_client.recording.options import RecordingOptions
-from stream_client.sinks.base import Sink, needs_pictures
+from stream_client.sinks.base import Sink, needs_pictures, takes_planes
 from stream_client.sinks.factory import open_sink
 from stream_client.sinks.label_changes import LabelChangesSink
 from stream_client.sinks.labels import LabelsSink
@@ -114,6 +114,7 @@ def make_client(
         track_classifier=_track_classifier(given) if _follows(given) else None,
         privacy=read(PrivacyOptions, given),
         pictures=any(map(needs_pictures, every_sink)),
+        planes=all(map(takes_planes, every_sink)),
         tracing=read(TracingOptions, given),
     )
 

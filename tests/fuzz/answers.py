@@ -122,6 +122,7 @@ def parse_and_build(number: int, seed: int) -> Counter[str]:
                 roles=OutputFinder(servable, None, None),
                 restore=restorer(ImageFormat("image"), None),
                 sent_size=ImageFormat("image").sent_size,
+                returned_planes=ImageFormat("image").returned_planes,
                 pictures=Pictures(),
                 label_names=("a", "b"),
                 start=0,

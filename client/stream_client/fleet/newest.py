@@ -3,6 +3,7 @@
 from stream_client.frames import Label, Result
 from stream_client.monitoring.observer import Observer
 from stream_client.newest_image import NewestImage
+from stream_client.util.planes import PlaneImages
 
 MAX_SIDE = 640
 
@@ -14,6 +15,7 @@ class Newest(Observer):
         self.label: Label | None = None
         """The label of the newest frame that has one."""
         self._image = NewestImage(MAX_SIDE)
+        self._image_of = PlaneImages()
         self._looked_at = False
 
     def look(self, yes: bool) -> None:
@@ -34,5 +36,7 @@ class Newest(Observer):
         if result.label is not None:
             self.label = result.label
         # The image of a frame that is passed on, and that nobody decodes, is black and takes no memory.
-        if self._looked_at and result.image.strides[0]:
+        if self._looked_at and result.planes is not None:
+            self._image.put(result.frame.index, self._image_of(result.planes))
+        elif self._looked_at and result.image.strides[0]:
             self._image.put(result.frame.index, result.image)

@@ -70,6 +70,7 @@ class Processing:
     track_classifier: TrackClassifier | None = None
     privacy: PrivacyOptions = field(default_factory=PrivacyOptions)
     pictures: bool = True
+    planes: bool = False
 
     def converter(self, session: Session, small_frames: SmallFrames | None) -> Converter:
         """Makes the tensors that ``session`` takes from a frame's image."""
@@ -102,6 +103,7 @@ class Processing:
         ``label_files`` name the scores of servables where ``label_names`` do not.
         """
         servable = session.servable
+        changes = small_frames is not None or self.detector is not None or self.privacy.blur is not None
         names = self.label_names
         if names is None:
             names = read_label_names(label_files[servable.name]) if servable.name in label_files else ()
@@ -109,7 +111,8 @@ class Processing:
             roles=OutputFinder(servable, self.output_name, self.label_output_name, detects=self.detector is not None),
             restore=restorer(session.image_format, small_frames),
             sent_size=session.image_format.sent_size,
-            pictures=pictures_for(servable, wanted=self.pictures),
+            returned_planes=session.image_format.returned_planes,
+            pictures=pictures_for(servable, wanted=self.pictures, planes=self.planes and not changes),
             label_names=names,
             start=start,
             decoder=LandmarkDecoder() if servable.gives_landmarks else None,

@@ -113,7 +113,8 @@ class Dispatcher:
                 return True
             image = self._postprocess(result)
             stamps = replace(result.stamps, delivered=time.monotonic())
-            result = replace(result, image=image, stamps=stamps)
+            planes = result.planes if image is result.image else None
+            result = replace(result, image=image, planes=planes, stamps=stamps)
             self._on_result(result)
         except Exception as exception:  # noqa: BLE001 - handed to the owner
             self._exchange.not_dispatched()

@@ -22,16 +22,19 @@ class Pictures:
 
     wanted = True
     """Whether anybody looks at images."""
+    keeps_planes = False
+    """Whether those who look take planes, too."""
 
     def __init__(self, paint: Painter | None = None) -> None:
         self._decoder = PictureDecoder()
-        self._image = PlaneImages()
+        self.image = PlaneImages()
+        """Makes the image that planes show."""
         self._paint = paint
 
     def decoded(self, frame: Frame) -> Frame:
         """The frame with pixels. It stays black where they cannot be decoded."""
         if frame.planes is not None:
-            return replace(frame, image=self._image(frame.planes))
+            return replace(frame, image=self.image(frame.planes))
         if frame.encoded is None:
             return frame
         try:
@@ -48,6 +51,16 @@ class Pictures:
     def painted(self, image: Image, outputs: Mapping[str, Tensor], sent: Size) -> Image:
         """The image with what the outputs say."""
         return image if self._paint is None else self._paint(image, outputs, sent)
+
+
+class PlanePictures(Pictures):
+    """Where all that look at images take planes, none are made of these."""
+
+    keeps_planes = True
+
+    def decoded(self, frame: Frame) -> Frame:
+        """The frame with pixels, or with its planes alone."""
+        return frame if frame.planes is not None else super().decoded(frame)
 
 
 class NoPictures(Pictures):
@@ -68,12 +81,15 @@ def gives_data_alone(servable: Servable) -> bool:
     return servable.gives_persons and all(spec.name in OUTPUTS for spec in servable.outputs)
 
 
-def pictures_for(servable: Servable, *, wanted: bool) -> Pictures:
-    """What makes pictures of the answers of ``servable``; raises :class:`.ConfigurationError` without OpenCV."""
+def pictures_for(servable: Servable, *, wanted: bool, planes: bool) -> Pictures:
+    """What makes pictures of the answers of ``servable``; ``planes``: those are as good as images.
+
+    Raises :class:`.ConfigurationError` without OpenCV.
+    """
     if not wanted:
         return NoPictures()
     if not gives_data_alone(servable):
-        return Pictures()
+        return PlanePictures() if planes else Pictures()
     try:
         from stream_client.processing.painting import paint_persons
     except ImportError as error:

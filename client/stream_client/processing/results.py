@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream_client.errors import ConfigurationError, ProtocolError
-from stream_client.frames import Detections, Frame, Image, Label, Landmarks, Person, Result, Stamps, Tensor
+from stream_client.frames import Detections, Frame, Image, Label, Landmarks, Person, Planes, Result, Stamps, Tensor
 from stream_client.landmarks import persons as person_tensors
 from stream_client.landmarks.decoder import OUTPUTS, LandmarkDecoder, says_who_is_there
 from stream_client.landmarks.keypoints import persons_of
@@ -118,7 +118,8 @@ class OutputFinder:
 class ResultBuilder:
     """Turns outputs into results. ``start`` is the timestamp, in µs, of the source's time zero.
 
-    ``sent_size`` gives width and height of the frame in an input tensor, as the server sees it. ``pictures`` decodes
+    ``sent_size`` gives width and height of the frame in an input tensor, as the server sees it. ``returned_planes`` are
+    those in an image output, where it has any. ``pictures`` decodes
     and draws here what the server did not. ``decoder`` makes landmarks of outputs, ``detector`` detections. With
     ``several`` the outputs are of several persons; the tracks of a detector are persons where they have COCO's 17 key
     points. With a ``classifier`` the label comes from it instead of the server, with a ``track_classifier`` that of
@@ -132,6 +133,7 @@ class ResultBuilder:
         roles: Callable[[Mapping[str, Tensor]], OutputRoles],
         restore: ImageRestorer,
         sent_size: Callable[[Tensor, Image], tuple[int, int]],
+        returned_planes: Callable[[Tensor, Frame, Tensor], Planes | None],
         pictures: Pictures,
         label_names: Sequence[str],
         start: int,
@@ -148,6 +150,7 @@ class ResultBuilder:
         self._roles = roles
         self._restore = restore
         self._sent_size = sent_size
+        self._returned_planes = returned_planes
         self._pictures = pictures
         self._label_names = tuple(label_names)
         self._start = start
@@ -169,12 +172,12 @@ class ResultBuilder:
         scores = outputs.get(roles.scores) if roles.scores else None
         sent_size = self._sent_size(sent, frame.image)
         frame = self._pictures.decoded(frame)
-        image = frame.image
-        if self._pictures.wanted:
-            if drawn is None:
-                image = self._pictures.painted(image, outputs, sent_size)
-            else:
-                image = self._restore(drawn, frame, sent)
+        image, planes = frame.image, None
+        if self._pictures.wanted and drawn is None:
+            image = self._pictures.painted(image, outputs, sent_size)
+            planes = frame.planes if self._pictures.keeps_planes else None
+        elif self._pictures.wanted and drawn is not None:
+            image, planes = self._returned(drawn, frame, sent)
         landmarks = None
         if self._decoder is not None:
             landmarks = self._decoder.decode(outputs, sent_size, _size(image), frame.timestamp)
@@ -190,9 +193,12 @@ class ResultBuilder:
             label = self._classifier.classify(landmarks, frame.timestamp)
         else:
             label = None if scores is None else self._label(scores)
+        if planes is not None and (label is not None or detections is not None):  # they are drawn
+            image, planes = self._pictures.image(planes), None
         result = Result(
             frame=frame,
             image=image,
+            planes=planes,
             label=label,
             outputs=outputs,
             time=(frame.timestamp - self._start) / 1e6,
@@ -204,6 +210,15 @@ class ResultBuilder:
         if self._reuses:
             self._last = result, sent_size
         return result if self._privacy is None else self._hidden(result, sent_size)
+
+    def _returned(self, drawn: Tensor, frame: Frame, sent: Tensor) -> tuple[Image, Planes | None]:
+        """The image that came back, or the frame's black one and planes."""
+        planes = self._returned_planes(drawn, frame, sent)
+        if planes is None:
+            return self._restore(drawn, frame, sent), None
+        if self._pictures.keeps_planes and frame.planes is not None:
+            return frame.image, planes
+        return self._pictures.image(planes), None
 
     def again(self, frame: Frame, stamps: Stamps) -> Result | None:
         """The last result on a newer frame, which was not sent; ``None`` where there is none of that size."""

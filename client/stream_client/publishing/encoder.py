@@ -9,7 +9,7 @@ from typing import Protocol
 import av
 from av.video.frame import PictureType
 
-from stream_client.frames import Image
+from stream_client.frames import Image, Planes
 from stream_client.publishing.options import DEFAULTS
 from stream_client.publishing.wire import DEFAULT_RATE, VideoTrack
 from stream_client.rtsp.h264 import CLOCK_RATE
@@ -19,7 +19,7 @@ from stream_client.util.media import YuvFrames, declare
 class Encoder(Protocol):
     """Encodes frames of one size. One thread at a time uses it. Only :meth:`abort` is for other threads."""
 
-    def encode(self, image: Image, presentation: int, *, key: bool = False) -> list[bytes]:
+    def encode(self, picture: Image | Planes, presentation: int, *, key: bool = False) -> list[bytes]:
         """Access units in Annex B form, in order: this frame's, rarely an earlier one's or none.
 
         ``presentation`` is in ticks of 90 kHz. ``key`` asks for a key frame; an encoder that cannot choose gives one
@@ -108,9 +108,9 @@ class PyavEncoder:
         self._context = context
         self._frame = YuvFrames()
 
-    def encode(self, image: Image, presentation: int, *, key: bool = False) -> list[bytes]:
+    def encode(self, picture: Image | Planes, presentation: int, *, key: bool = False) -> list[bytes]:
         """Encode at once: nothing is held back."""
-        frame = self._frame(image, self._matrix)
+        frame = self._frame(picture, self._matrix)
         frame.pts, frame.time_base = presentation, self._context.time_base
         if key:
             frame.pict_type = PictureType.I

@@ -15,7 +15,7 @@ from typing import IO
 import numpy as np
 
 from stream_client.errors import ConfigurationError, SinkError
-from stream_client.frames import Image
+from stream_client.frames import Image, Planes
 from stream_client.publishing.encoder import BUFFER_SECONDS, live_x264
 from stream_client.publishing.options import DEFAULTS
 from stream_client.publishing.wire import VideoTrack
@@ -23,6 +23,7 @@ from stream_client.util.bounded_queue import BoundedQueue
 from stream_client.util.color import SDR
 from stream_client.util.extras import install_command
 from stream_client.util.media import ImageShape
+from stream_client.util.planes import PlaneImages
 
 _START_CODE = b"\x00\x00\x00\x01"
 _SCALE_MATRICES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
@@ -102,6 +103,7 @@ class FfmpegEncoder:
     ) -> None:
         command = ffmpeg_command(codec, track.shape, quality=quality, limit=limit)
         self._codec = codec
+        self._image = PlaneImages()
         self._units: BoundedQueue[bytes] = BoundedQueue(8)
         self._last_words: list[str] = []
         pipe = subprocess.PIPE
@@ -116,8 +118,9 @@ class FfmpegEncoder:
         for thread in self._threads:
             thread.start()
 
-    def encode(self, image: Image, presentation: int, *, key: bool = False) -> list[bytes]:
-        """Send a frame to ffmpeg, and wait briefly for the access unit."""
+    def encode(self, picture: Image | Planes, presentation: int, *, key: bool = False) -> list[bytes]:
+        """Send a frame to ffmpeg, which takes RGB, and wait briefly for the access unit."""
+        image = self._image(picture) if isinstance(picture, Planes) else picture
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(np.ascontiguousarray(image).data)

@@ -24,6 +24,7 @@ from stream_client.publishing.shrinking import Shrinking, Shrunk
 from stream_client.publishing.wire import VideoTrack, WireFactory
 from stream_client.util.backoff import Backoff
 from stream_client.util.media import even, written_shape
+from stream_client.util.planes import PlaneImages
 from stream_client.util.reconnector import Reconnector
 from stream_client.util.redact import redact
 from stream_client.util.retry_plan import RetryPlan
@@ -46,6 +47,7 @@ class PublishingSink:
     ``pool`` has the encoders of the run. Outputs with equal ``settings`` share the one that ``encoder`` makes.
     """
 
+    takes_planes = True
     CLOSE_SECONDS = 0.5
     REFUSALS = 3
 
@@ -72,6 +74,7 @@ class PublishingSink:
         self._bounds = bounds or Bounds()
         self._line = LineReport()
         self._shrinking = Shrinking(shrink)
+        self._image = PlaneImages()
         self._longest = min(timeout, reconnect_timeout or math.inf)
         self._on_state: Callable[[ConnectionState], None] = lambda state: None
         self._state: ConnectionState = "connecting"
@@ -242,7 +245,13 @@ class PublishingSink:
 
     def _raw(self, result: Result) -> RawFrame:
         raw = raw_frame(result)
-        return replace(raw, image=even(shrink(raw.image, self._shrinking.side(max(raw.image.shape[:2])))))
+        longer = max(raw.image.shape[:2])
+        side = self._shrinking.side(longer)
+        if raw.planes is not None:
+            if side == longer:
+                return raw
+            raw = replace(raw, image=self._image(raw.planes), planes=None)
+        return replace(raw, image=even(shrink(raw.image, side)))
 
     def _publish(self) -> bool:
         """Publish until the frames' size changes or the server is lost. ``False`` when the sink was closed."""

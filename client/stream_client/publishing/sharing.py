@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from stream_client.frames import Image, Result
+from stream_client.frames import Image, Planes, Result
 from stream_client.publishing.encoder import Encoder
 from stream_client.publishing.handout import Handout, Waiting
 from stream_client.publishing.wire import PublishedFrame
@@ -24,13 +24,22 @@ _IDR = 5
 
 @dataclass(frozen=True, slots=True)
 class RawFrame:
-    """A frame to encode: its image, its media time in seconds, and the rest as in ``PublishedFrame``."""
+    """A frame to encode: its image, its media time in seconds, and the rest as in ``PublishedFrame``.
+
+    Where there are ``planes``, they are encoded, and the image is black.
+    """
 
     image: Image
     time: float
     captured: float
     index: int
     wall_clock: float
+    planes: Planes | None = None
+
+    @property
+    def picture(self) -> Image | Planes:
+        """What is encoded."""
+        return self.image if self.planes is None else self.planes
 
 
 def raw_frame(result: Result) -> RawFrame:
@@ -40,7 +49,7 @@ def raw_frame(result: Result) -> RawFrame:
         wall_clock = frame.capture_time / 1e6
     else:
         wall_clock = time.time() - (time.monotonic() - frame.captured)
-    return RawFrame(even(result.image), result.time, frame.captured, frame.index, wall_clock)
+    return RawFrame(even(result.image), result.time, frame.captured, frame.index, wall_clock, result.planes)
 
 
 class Tap(Protocol):
@@ -175,7 +184,7 @@ class SharedEncoder:
         self._encoded_at = time.monotonic()
         self._in_encoder.append((self._ticks, raw))
         key = self._handout.wants_key(self._encoded_at, self._ticks)
-        for data in self._encoder.encode(raw.image, self._ticks, key=key):
+        for data in self._encoder.encode(raw.picture, self._ticks, key=key):
             presentation, shown = self._in_encoder.popleft()
             is_key = any(unit[0] & 0x1F == _IDR for unit in split_access_unit(data))
             self._handout.put(PublishedFrame(data, presentation, is_key, shown.captured, shown.index, shown.wall_clock))

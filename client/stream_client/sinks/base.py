@@ -49,6 +49,19 @@ def needs_pictures(sink: Sink) -> bool:
 
 
 @runtime_checkable
+class PlanesUser(Protocol):
+    """A sink that says whether it takes :attr:`.Result.planes`. Optional: other sinks need images."""
+
+    takes_planes: bool
+    """With ``True`` for all of a run's sinks that look at images, the command line makes no RGB of planes."""
+
+
+def takes_planes(sink: Sink) -> bool:
+    """Whether a sink is content with planes."""
+    return not needs_pictures(sink) or (isinstance(sink, PlanesUser) and sink.takes_planes)
+
+
+@runtime_checkable
 class LandmarksUser(Protocol):
     """A sink that says whether it can work without landmarks. Optional: other sinks can."""
 

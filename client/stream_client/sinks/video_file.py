@@ -41,6 +41,8 @@ class FileSink:
     ``sound`` that those before it had.
     """
 
+    takes_planes = True
+
     def __init__(
         self,
         path: str | Path,
@@ -111,7 +113,7 @@ class FileSink:
                 self._start(result.image)
             assert self._stream is not None
             raw = raw_frame(result)
-            frame = self._frame(raw.image, self._matrix)
+            frame = self._frame(raw.picture, self._matrix)
             seconds = result.time - self._zero
             pts = max(round(seconds / _TIME_BASE), self._last_pts + 1)
             self._last_pts = pts

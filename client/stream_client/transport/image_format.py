@@ -9,13 +9,13 @@ import numpy.typing as npt
 from kserve_wire.encoded import EncodedFrame, jpeg_frame, to_elements
 from kserve_wire.pictures import MAX_PIXELS, ROW_ALIGNMENT
 from kserve_wire.pictures.jpeg import decode_image, encode_jpeg, image_size
-from kserve_wire.pictures.rgb import aligned
+from kserve_wire.pictures.rgb import BT601, aligned
 from stream_client.errors import BadInputError, ConfigurationError, ProtocolError
 from stream_client.frames import Frame, Image, PlaneFormat, Planes, Tensor
 from stream_client.transport.datatypes import DATATYPES, dtype_of
 from stream_client.transport.options import Layout
 from stream_client.transport.servable import Servable, TensorSpec
-from stream_client.util.planes import planes_of
+from stream_client.util.planes import PlaneImages, planes_of
 
 _CHANNELS = (1, 3, 4)
 _JPEG_START = b"\xff\xd8"
@@ -29,7 +29,7 @@ class ImageFormat:
 
     ``height`` and ``width`` are the model's fixed size, or ``None``. Frames for ``BYTES`` are JPEGs of ``quality``, 1
     to 95; the server aligns the width of what it decodes. With ``planes`` the tensor is uint8 [1, height * 3 / 2,
-    width, 1]; ``height`` is still that of the frame.
+    width, 1], for a graph (``hwc``) without the first dimension; ``height`` is still that of the frame.
     """
 
     name: str
@@ -69,7 +69,27 @@ class ImageFormat:
         return self._of_planes(planes.array)
 
     def _of_planes(self, array: npt.NDArray[np.uint8]) -> Tensor:
-        return Tensor(self.name, "UINT8", array[None, :, :, None])
+        if array.shape[1] % self.alignment:
+            raise BadInputError(
+                f"a graph takes planes whose width can be divided by {self.alignment}, the source's is "
+                f"{array.shape[1]}: send raw frames",
+                option="wire",
+                value="raw",
+            )
+        return Tensor(self.name, "UINT8", array[:, :, None] if self.layout == "hwc" else array[None, :, :, None])
+
+    def returned_planes(self, answer: Tensor, frame: Frame, sent: Tensor) -> Planes | None:
+        """The planes in an output tensor, a view; ``None`` where it has none, or those of a smaller frame."""
+        height, width = frame.image.shape[:2]
+        if self.planes is None or not self._has_planes(answer, height, width):
+            return None
+        own = frame.planes is not None and np.may_share_memory(sent.array, frame.planes.array)
+        matrix = frame.planes.matrix if frame.planes is not None and own else BT601
+        return Planes(self.planes, answer.array.reshape(height * 3 // 2, width), matrix)
+
+    def _has_planes(self, tensor: Tensor, height: int, width: int) -> bool:
+        shape = tensor.array.shape[1:] if tensor.array.ndim == 4 else tensor.array.shape
+        return tensor.datatype == "UINT8" and shape == (height * 3 // 2, width, 1)
 
     def _check_size(self, width: int, height: int) -> None:
         if (self.height or height) != height or (self.width or width) != width:
@@ -85,6 +105,10 @@ class ImageFormat:
         are clipped to 0…255; floating point is taken as 0…1 where no value is above 1, else as 0…255. A view where
         nothing has to change. Raises :class:`.ProtocolError`.
         """
+        height, width = frame.image.shape[:2]
+        if self.planes is not None and self._has_planes(tensor, height, width):
+            planes = tensor.array.reshape(height * 3 // 2, width)
+            return PlaneImages()(Planes(self.planes, planes, BT601))  # such frames were made of RGB
         array = _decoded(tensor) if is_jpeg(tensor) else tensor.array
         if array.ndim == 4 and array.shape[0] == 1:
             array = array[0]
@@ -99,7 +123,6 @@ class ImageFormat:
                 f"output {tensor.name!r} is an image of {array.shape[1]}x{array.shape[0]} pixels: "
                 f"{MAX_PIXELS} at most are shown"
             )
-        height, width = frame.image.shape[:2]
         surplus = -width % self.alignment
         if surplus and array.shape[:2] == (height, width + surplus):
             array = array[:, :width]
@@ -203,11 +226,15 @@ def image_format(
 
 
 def plane_format(servable: Servable, planes: PlaneFormat, *, input_name: str | None) -> ImageFormat:
-    """How a model takes planes. Its metadata says whether it takes any, but not in which order.
+    """How a model or graph takes planes. A model's metadata says whether it takes any, but not in which order.
+
+    A graph's says neither. Those that are known to take RGB are refused.
 
     Raises :class:`.BadInputError` for one that takes none, and what :func:`image_format` raises.
     """
     spec = _input(servable, input_name)
+    if servable.is_graph and not servable.takes_rgb:
+        return ImageFormat(spec.name, alignment=ROW_ALIGNMENT, planes=planes)
     free = not spec.shape and not servable.is_graph
     if not free and (spec.datatype != "UINT8" or len(spec.shape) != 4 or spec.shape[3] != 1):
         form = "images of RGB" if servable.is_graph else f"{spec.datatype} {list(spec.shape)}"

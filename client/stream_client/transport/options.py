@@ -57,7 +57,7 @@ class TransportOptions:
     packet. Frames go through shared memory where ``shared_memory`` allows it, the server is on this machine and
     announces Triton's extension for it. ``wire`` is how frames travel. Encoded ones need a graph that takes them, by
     default ``holisticEncoded``; its pictures come back as JPEG. ``h264`` passes the source's own access units on.
-    ``nv12`` and ``i420`` are for models that take planes.
+    ``nv12`` and ``i420`` are for models and graphs that take planes.
     ``returned`` chooses the graph where none is named: with pictures, or with data alone. ``parameters`` are sent with
     requests: OVMS turns them into input side packets. ``side_packets`` are such parameters as texts, ``"name=value"``.
     """

@@ -45,6 +45,8 @@ PERSON_GRAPH = "holisticPersons"
 """The graph for several persons."""
 ENCODED_GRAPH, ENCODED_DATA_GRAPH, DATA_GRAPH = "holisticEncoded", "holisticEncodedData", "holisticData"
 """The graphs for encoded frames, for encoded frames where only data comes back, and for raw frames where it does."""
+HOLISTIC_INPUT = "first_input_video"
+"""What MediaPipe's holistic graphs, and ours, call the frame."""
 KNOWN_GRAPHS = ("holisticClassifier", "holisticTracking")
 """The graphs to look for when none is named: ours, and that of OVMS's demo."""
 
@@ -81,6 +83,11 @@ class Servable:
     def takes_encoded(self) -> bool:
         """Whether this graph takes encoded frames."""
         return self.is_graph and any(spec.name == ENCODED_FRAME for spec in self.inputs)
+
+    @property
+    def takes_rgb(self) -> bool:
+        """Whether this is a holistic graph, whose frames are RGB. Others may take what they like."""
+        return self.is_graph and any(spec.name == HOLISTIC_INPUT for spec in self.inputs)
 
     @property
     def takes_timestamps(self) -> bool:

@@ -11,10 +11,11 @@ import numpy as np
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from kserve_wire.pictures.rgb import CONVERTER_MATRICES, RgbConverter, threads_for
-from stream_client.frames import Color, Image, StreamInfo
+from stream_client.frames import Color, Image, Planes, StreamInfo
 from stream_client.util.color import SDR, color_of, written_color
 from stream_client.util.decoder import Decoder
 from stream_client.util.orientation import Orientation, orientation
+from stream_client.util.planes import planes_frame
 from stream_client.util.tone_mapper import ToneMapper
 
 logger = logging.getLogger(__name__)
@@ -141,7 +142,7 @@ def rgb_frame(image: Image) -> av.VideoFrame:
 
 
 class YuvFrames:
-    """Makes PyAV frames in yuv420p, limited range, from images. For one thread.
+    """Makes PyAV frames in yuv420p, limited range, from images or planes. For one thread.
 
     It keeps the scaler, as :class:`~kserve_wire.pictures.rgb.RgbConverter` does.
     """
@@ -149,13 +150,22 @@ class YuvFrames:
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
 
-    def __call__(self, image: Image, matrix: int) -> av.VideoFrame:
-        """The image as a PyAV frame without a timestamp. Its size must be even; ``matrix`` as in :class:`.Color`."""
-        frame = rgb_frame(image)
+    def __call__(self, picture: Image | Planes, matrix: int) -> av.VideoFrame:
+        """A PyAV frame without a timestamp: a view of I420 with that matrix, which is as in :class:`.Color`.
+
+        The size of an image must be even.
+        """
+        wanted = CONVERTER_MATRICES[matrix]
+        if isinstance(picture, Planes):
+            frame = planes_frame(picture)
+            if picture.format == "i420" and CONVERTER_MATRICES.get(picture.matrix) == wanted:
+                return frame
+        else:
+            frame = rgb_frame(picture)
         return self._reformatter.reformat(
             frame,
             format="yuv420p",
-            dst_colorspace=CONVERTER_MATRICES[matrix],
+            dst_colorspace=wanted,
             dst_color_range=ColorRange.MPEG,
             interpolation=_AREA_OF_ALL,
             threads=threads_for(frame.width, frame.height),

@@ -58,6 +58,12 @@ class PlaneImages:
 
     def __call__(self, planes: Planes) -> Image:
         """The image that they show."""
-        frame = av.VideoFrame.from_ndarray(planes.array, format=_PIXEL_FORMATS[planes.format])
-        frame.colorspace, frame.color_range = planes.matrix, ColorRange.MPEG
-        return self._convert(frame)
+        return self._convert(planes_frame(planes))
+
+
+def planes_frame(planes: Planes) -> av.VideoFrame:
+    """A PyAV frame that shows the planes: a view of them."""
+    array = np.ascontiguousarray(planes.array)
+    frame = av.VideoFrame.from_numpy_buffer(array, format=_PIXEL_FORMATS[planes.format])
+    frame.colorspace, frame.color_range = planes.matrix, ColorRange.MPEG
+    return frame

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from stream_client.frames import Color, Image
+from stream_client.frames import Color, Image, Planes
 from stream_client.publishing.encoder_pool import EncoderPool
 from stream_client.publishing.sharing import RawFrame
 from stream_client.publishing.wire import VideoTrack
@@ -21,7 +21,7 @@ class Counting:
         self.presentations: list[int] = []
         self.closed = False
 
-    def encode(self, image: Image, presentation: int, *, key: bool = False) -> list[bytes]:
+    def encode(self, picture: Image | Planes, presentation: int, *, key: bool = False) -> list[bytes]:
         self.presentations.append(presentation)
         return [b"\x00\x00\x01" + (b"\x65" if key else b"\x41") + b"x"]
 

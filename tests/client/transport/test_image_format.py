@@ -5,9 +5,9 @@ import pytest
 
 from stream_client.errors import BadInputError, ConfigurationError, ProtocolError
 from stream_client.frames import Frame, Image, Tensor
-from stream_client.transport.image_format import ImageFormat, image_format
+from stream_client.transport.image_format import ImageFormat, image_format, plane_format
 from stream_client.transport.options import Layout
-from stream_client.transport.servable import Servable, TensorSpec
+from stream_client.transport.servable import HOLISTIC_INPUT, Servable, TensorSpec
 from tests.support.video import picture
 
 
@@ -69,3 +69,9 @@ def test_a_datatype_that_cannot_hold_a_picture_is_refused(datatype: str) -> None
 def test_a_tensor_that_is_no_picture_is_refused() -> None:
     with pytest.raises(ProtocolError, match=r"shape \[5, 7\] is not an image"):
         ImageFormat("image").to_image(Tensor("scores", "FP32", np.zeros((5, 7), np.float32)), frame(picture(0)))
+
+
+def test_a_graph_that_takes_rgb_is_not_sent_planes() -> None:
+    graph = Servable("graph", "OpenVINO", (TensorSpec(HOLISTIC_INPUT, "INVALID", ()),), ())
+    with pytest.raises(BadInputError, match="takes images of RGB and no planes"):
+        plane_format(graph, "nv12", input_name=None)

@@ -16,7 +16,7 @@ import pytest
 
 from stream_client import StreamClient
 from stream_client.errors import SourceCodecError
-from stream_client.frames import Color, Frame, Image, Result, StreamInfo
+from stream_client.frames import Color, Frame, Image, Planes, Result, StreamInfo
 from stream_client.sinks.video_file import FileSink
 from stream_client.sources.feed import FeedFrame, FeedProperties, LiveInput
 from stream_client.sources.file import FileSource
@@ -343,3 +343,12 @@ def test_an_image_anywhere_in_memory_becomes_a_frame(width: int, behind: int) ->
 def test_a_part_of_an_image_becomes_a_frame() -> None:
     part = np.random.default_rng(0).integers(0, 256, (40, 80, 3), np.uint8)[2:34, 6:70]
     assert np.array_equal(rgb_frame(part).to_ndarray(), part)
+
+
+def test_planes_become_a_frame() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (32, 64, 3), np.uint8)
+    frame = YuvFrames()(image, 1)
+    array = np.asarray(frame.to_ndarray(), np.uint8)
+    assert np.shares_memory(np.asarray(YuvFrames()(Planes("i420", array, 1), 1).planes[0]), array)
+    nv12 = np.asarray(frame.reformat(format="nv12").to_ndarray(), np.uint8)
+    assert np.array_equal(YuvFrames()(Planes("nv12", nv12, 1), 1).to_ndarray(), array)
