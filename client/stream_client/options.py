@@ -132,7 +132,8 @@ class StreamOptions:
 
     input_stream: str = field(
         metadata=setting(
-            "camera (0, webcam, /dev/video0), video file, URL (rtsp://, http://), or testsrc[:WxH@FPS] (see readback)"
+            "camera (0, webcam, /dev/video0), video file, photos (a folder, shots/*.jpg), URL "
+            "(rtsp://, http://), or testsrc[:WxH@FPS] (see readback)"
         )
     )
     output_stream: tuple[str, ...] = field(

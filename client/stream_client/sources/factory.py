@@ -11,6 +11,7 @@ from stream_client.sources.camera import camera_source, is_camera
 from stream_client.sources.file import FileSource
 from stream_client.sources.network import SCHEMES, check_network, is_network, network_source
 from stream_client.sources.options import SourceOptions
+from stream_client.sources.photos import PhotosSource, names_photos
 from stream_client.test_source.pattern import TestPatternSource, is_test_pattern, pattern_options
 from stream_client.util.hardware import acceleration
 from stream_client.util.media import ImageOptions
@@ -30,7 +31,7 @@ def open_source(
 ) -> Source:
     """The source of that name: a camera (``0``, ``webcam``, ``/dev/video0``), a URL, ``testsrc``, or a file.
 
-    ``-`` is standard input. A :class:`~pathlib.Path` always means a file or a device. A live source that is lost is
+    ``-`` is standard input; a folder, or a pattern such as ``shots/*.jpg``, is its photos. A :class:`~pathlib.Path` always means a file or a device. A live source that is lost is
     given up after ``reconnect_timeout`` seconds, or never. Raises :class:`.ConfigurationError` for a name or
     options that cannot work.
     """
@@ -75,6 +76,10 @@ def open_source(
             f"{scheme}:// input is not supported: a camera, a file, or {', '.join(f'{each}://' for each in SCHEMES)}",
             option="source",
         )
+    if names_photos(spec):
+        if options.loop or options.realtime:
+            raise ConfigurationError(f"loop and realtime are for videos, not for the photos of {spec}", option="source")
+        return PhotosSource(spec, images)
     return FileSource(spec, realtime=options.realtime, loop=options.loop, images=images)
 
 
