@@ -31,9 +31,9 @@ def open_source(
 ) -> Source:
     """The source of that name: a camera (``0``, ``webcam``, ``/dev/video0``), a URL, ``testsrc``, or a file.
 
-    ``-`` is standard input; a folder, or a pattern such as ``shots/*.jpg``, is its photos. A :class:`~pathlib.Path` always means a file or a device. A live source that is lost is
-    given up after ``reconnect_timeout`` seconds, or never. Raises :class:`.ConfigurationError` for a name or
-    options that cannot work.
+    ``-`` is standard input; a folder, or a pattern such as ``shots/*.jpg``, is its photos. A :class:`~pathlib.Path`
+    always means a file, a folder or a device. A live source that is lost is given up after ``reconnect_timeout``
+    seconds, or never. Raises :class:`.ConfigurationError` for a name or options that cannot work.
     """
     options = options or SourceOptions()
     images = ImageOptions(options.square_pixels, options.tone_map, options.decoder)

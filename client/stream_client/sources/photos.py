@@ -2,6 +2,7 @@
 
 import glob
 import logging
+import os
 import re
 import threading
 import time
@@ -25,10 +26,9 @@ _NUMBER = re.compile(r"%0?\d*d")
 
 def names_photos(spec: str) -> bool:
     """Whether it is a folder, or a pattern such as ``shots/*.jpg`` or ``shots/img%03d.png``, and no file."""
-    path = Path(spec)
-    if path.is_dir():
+    if os.path.isdir(spec):  # unlike Path, it takes a name that is too long
         return True
-    return (glob.has_magic(spec) or _NUMBER.search(spec) is not None) and not path.exists()
+    return (glob.has_magic(spec) or _NUMBER.search(spec) is not None) and not os.path.exists(spec)
 
 
 class PhotosSource:

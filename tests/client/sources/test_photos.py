@@ -73,7 +73,7 @@ def test_what_has_no_photo_is_refused(shots: Path, tmp_path: Path) -> None:
             open_source(f"{tmp_path}/{spec}").open()
     for photo in shots.glob("*.png"):
         photo.write_bytes(b"none")
-    with pytest.raises(SourceError, match="none of the 5 photos of .* can be decoded"):
+    with pytest.raises(SourceError, match=r"none of the 5 photos of .* can be decoded"):
         open_source(str(shots)).open()
     with pytest.raises(ConfigurationError, match="loop and realtime are for videos"):
         open_source(str(shots), SourceOptions(loop=True))
