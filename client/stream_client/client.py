@@ -15,8 +15,8 @@ from stream_client.monitoring.connections import ConnectionSummary
 from stream_client.monitoring.observer import Observer
 from stream_client.monitoring.summary import Summary
 from stream_client.options import RunOptions
-from stream_client.pipeline.assembly import Plan, Processing
 from stream_client.pipeline.connector import Connector
+from stream_client.pipeline.plan import Plan, Processing
 from stream_client.pipeline.shared_servers import SharedServers
 from stream_client.pipeline.sink_worker import SinkWorker
 from stream_client.pipeline.supervisor import RunEvents, Supervisor

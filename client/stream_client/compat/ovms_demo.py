@@ -17,8 +17,8 @@ from stream_client.frames import Image, Result
 from stream_client.monitoring.connections import ConnectionSummary
 from stream_client.monitoring.summary import Summary
 from stream_client.options import RunOptions
-from stream_client.pipeline.assembly import Plan, Processing
 from stream_client.pipeline.connector import Connector
+from stream_client.pipeline.plan import Plan, Processing
 from stream_client.pipeline.supervisor import RunEvents, Supervisor
 from stream_client.sinks.base import Sink
 from stream_client.sinks.callable import NullSink

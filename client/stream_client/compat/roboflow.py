@@ -17,7 +17,7 @@ from stream_client.errors import ConfigurationError, UndefinedError
 from stream_client.frames import Result
 from stream_client.monitoring.summary import Summary
 from stream_client.options import RunOptions
-from stream_client.pipeline.assembly import Plan
+from stream_client.pipeline.plan import Plan
 from stream_client.pipeline.supervisor import RunEvents, Supervisor
 from stream_client.processing.labels import read_label_names
 from stream_client.sinks.base import Sink

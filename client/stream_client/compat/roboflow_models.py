@@ -11,8 +11,8 @@ import numpy as np
 from stream_client.embedded import EmbeddedServer
 from stream_client.errors import ConfigurationError, ProtocolError
 from stream_client.frames import Detections, Frame, Image, Result
-from stream_client.pipeline.assembly import Processing
 from stream_client.pipeline.connector import Connector
+from stream_client.pipeline.plan import Processing
 from stream_client.processing.requests import converter
 from stream_client.tracking.layouts import arrays_of, find_layout
 from stream_client.tracking.options import DetectionOptions

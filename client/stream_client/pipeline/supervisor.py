@@ -13,8 +13,9 @@ from stream_client.monitoring.events import EventsSnapshot
 from stream_client.monitoring.ledger import LedgerSnapshot
 from stream_client.monitoring.observer import Observers
 from stream_client.monitoring.summary import Summary
-from stream_client.pipeline.assembly import Callbacks, Plan, open_run
+from stream_client.pipeline.assembly import open_run
 from stream_client.pipeline.latency_budget import LatencyBudget
+from stream_client.pipeline.plan import Callbacks, Plan
 from stream_client.pipeline.reader import Reader
 from stream_client.pipeline.run import Run
 from stream_client.replicas.snapshot import ReplicaSnapshot
