@@ -3,11 +3,9 @@
 Modules that few runs need are imported where they are used, so that a run starts sooner.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stream_client.client import StreamClient
@@ -28,6 +26,7 @@ from stream_client.publishing.encoder_pool import EncoderPool
 from stream_client.publishing.factory import file_lead, publishes
 from stream_client.publishing.options import SinkOptions
 from stream_client.recording.options import RecordingOptions
+from stream_client.run_files import check_files, video_files
 from stream_client.sinks.base import Sink, needs_pictures, takes_planes
 from stream_client.sinks.factory import open_sink
 from stream_client.sinks.label_changes import LabelChangesSink
@@ -41,15 +40,10 @@ from stream_client.tracking.options import DetectionOptions
 from stream_client.transport.addresses import EMBEDDED
 from stream_client.transport.options import TlsOptions, TransportOptions
 from stream_client.transport.servable import LANDMARK_GRAPH
-from stream_client.util.redact import redact
-from stream_client.util.settings import Setting, read, settings
-from stream_client.util.urls import same_place
+from stream_client.util.settings import Setting, Settings, read, settings
 
 if TYPE_CHECKING:
     from stream_client.events.outputs.base import EventOutput
-
-Settings = Mapping[str, object]
-"""Values by the names of settings, in the user's units, as flags have them. ``None`` is as good as not given."""
 
 OPTIONS: tuple[type, ...] = (
     *(StreamOptions, SourceOptions, SinkOptions, RecordingOptions, ClassifierOptions, DetectionOptions, EventOptions),
@@ -166,42 +160,6 @@ def run_conditions(given: Settings, info: StreamInfo, upload_rate: float | None)
     return Conditions(width, height, run.max_inflight == "auto", info.live, upload_rate, udp)
 
 
-def files_written(given: Settings) -> list[tuple[str, Path]]:
-    """The files that a run writes, each with its setting."""
-    stream = read(StreamOptions, given)
-    files = [("output_stream", Path(spec)) for spec in _video_files(stream)]
-    for name in ("labels_output", "label_changes_output", "landmarks_output"):
-        path: Path | None = getattr(stream, name)
-        if path is not None:
-            files.append((name, path))
-    return files
-
-
-def check_files(given: Settings, others: Sequence[tuple[str, Path]] = ()) -> None:
-    """Raise :class:`.ConfigurationError` for a file or address that two outputs write, or for a file that is read.
-
-    ``others`` are files that are written beside the run's own, each with its setting.
-    """
-    stream = read(StreamOptions, given)
-    published: list[str] = []
-    for spec in (output for output in stream.output_stream if "://" in output):
-        if any(same_place(spec, other) for other in published):
-            raise ConfigurationError(f"{redact(spec)} is named twice", option="output_stream")
-        if same_place(spec, stream.input_stream):
-            raise ConfigurationError(f"{redact(spec)} is named twice, by input_stream too", option="output_stream")
-        published.append(spec)
-    users = {Path(os.path.realpath(stream.input_stream)): "input_stream"}
-    for name, path in (*files_written(given), *others):
-        try:
-            takes_one = path.is_file() or not path.exists()  # /dev/null takes any number
-        except OSError as error:
-            raise ConfigurationError(f"cannot write {path}: {error.strerror}", option=name) from error
-        if takes_one:
-            if path.resolve() in users:
-                raise ConfigurationError(f"{path} is named twice, by {users[path.resolve()]} too", option=name)
-            users[path.resolve()] = name
-
-
 def _sinks(given: Settings, stream: StreamOptions, run: RunOptions) -> list[Sink]:
     options = read(SinkOptions, given, rtsp_insecure=read(SourceOptions, given).rtsp_insecure)
     pool = EncoderPool()
@@ -248,17 +206,13 @@ def _recorded(given: Settings, stream: StreamOptions) -> str | None:
     """The output that is a recording in segments, if there is one."""
     if read(RecordingOptions, given).segment is None:
         return None
-    files = [spec for spec in _video_files(stream) if not publishes(spec)]
+    files = [spec for spec in video_files(stream) if not publishes(spec)]
     if len(files) != 1:
         raise ConfigurationError(
             f"a recording in segments is one file output, here are {len(files)}: name DIR/%Y-%m-%d/%H-%M.mp4",
             option="output_stream",
         )
     return files[0]
-
-
-def _video_files(stream: StreamOptions) -> list[str]:
-    return [spec for spec in stream.output_stream if spec not in ("none", "screen") and "://" not in spec]
 
 
 def _rules_need_landmarks(given: Settings) -> bool:

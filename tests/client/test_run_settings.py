@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from stream_client.errors import ConfigurationError
-from stream_client.run_settings import check_names, files_written, make_client, run_settings
+from stream_client.run_files import files_written
+from stream_client.run_settings import check_names, make_client, run_settings
 
 
 def test_every_setting_has_a_name_of_its_own() -> None:

@@ -11,7 +11,7 @@ from graph_server.cli.arguments import build_parser as server_parser
 from stream_client.cli.flags import build_parser as client_parser
 from stream_client.cli.fleet import build_parser as fleet_parser
 from stream_client.fleet.plan import read_plans
-from stream_client.run_settings import files_written
+from stream_client.run_files import files_written
 from tests.conftest import ROOT
 from tests.support.envoy import CONFIGURATION
 from tests.support.kubernetes import FOLDER, Resource, containers, nodes, pods, problems, rendered, resources

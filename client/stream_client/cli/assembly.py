@@ -18,10 +18,10 @@ from stream_client.monitoring.observer import Observer
 from stream_client.monitoring.options import MetricsOptions
 from stream_client.monitoring.statistics import Statistics
 from stream_client.options import RunOptions
-from stream_client.run_settings import Settings
+from stream_client.run_files import check_files, files_written
 from stream_client.sinks.base import Sink
 from stream_client.transport.servable import LANDMARK_GRAPH
-from stream_client.util.settings import read
+from stream_client.util.settings import Settings, read
 
 if TYPE_CHECKING:
     from stream_client.benchmark.mode import Benchmark
@@ -37,7 +37,7 @@ def make_benchmark(flags: argparse.Namespace, end: Callable[[], None]) -> "Bench
     from stream_client.benchmark.mode import Benchmark
     from stream_client.benchmark.report import Setup
 
-    writes = bool(run_settings.files_written(vars(flags)) or flags.report)
+    writes = bool(files_written(vars(flags)) or flags.report)
     until_end = (options.benchmark_until or ("end" if writes else "stable")) == "end"
     window = read(RunOptions, vars(flags)).max_inflight
     settings = Setup(flags.api, window, options.warmup_frames, options.benchmark_window)
@@ -62,14 +62,14 @@ def make_client(
 ) -> StreamClient:
     """The client with its source, sinks and server; nothing is opened yet."""
     report = [] if flags.report is None else [("report", flags.report)]
-    run_settings.check_files(vars(flags), report)
+    check_files(vars(flags), report)
     sinks: list[Sink] = []
     if flags.dry_run:
         from stream_client.training.buffer import dry_run
 
         sinks.append(dry_run())
     given = given_by(flags)
-    written = flags.output_stream or run_settings.files_written(given) or flags.events or flags.collect
+    written = flags.output_stream or files_written(given) or flags.events or flags.collect
     if not (sinks or written or flags.benchmark):
         raise ConfigurationError("nothing to do with the results: name an --output_stream, screen for instance")
     return run_settings.make_client(given, observers=observers, server=server, sinks=sinks)

@@ -23,9 +23,8 @@ from stream_client.fleet.states import FleetStates, Wanted
 from stream_client.fleet.supervised import Complete
 from stream_client.fleet.workers import WorkerFleet
 from stream_client.monitoring.options import MetricsOptions
-from stream_client.run_settings import Settings
 from stream_client.util.redact import redact
-from stream_client.util.settings import read
+from stream_client.util.settings import Settings, read
 
 logger = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from stream_client.errors import ConfigurationError
 from stream_client.fleet.plan import plans_of, read_text
-from stream_client.run_settings import Settings
 from stream_client.sinks.output_file import OutputFile, sink_errors
 from stream_client.util.extras import install_command
+from stream_client.util.settings import Settings
 
 
 def add_stream(path: Path, name: str, given: Settings) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from stream_client.errors import ConfigurationError
 from stream_client.options import StreamOptions
-from stream_client.run_settings import Settings, check_files, check_names, files_written
+from stream_client.run_files import check_files, files_written
+from stream_client.run_settings import check_names
 from stream_client.util.redact import redact
-from stream_client.util.settings import read
+from stream_client.util.settings import Settings, read
 from stream_client.util.toml import parse_toml
 from stream_client.util.urls import split_credentials
 

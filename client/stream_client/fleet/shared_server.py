@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from stream_client.run_settings import Settings, run_transport
+from stream_client.run_settings import run_transport
 from stream_client.transport.servable import KNOWN_GRAPHS
+from stream_client.util.settings import Settings
 
 
 def at_server(settings: Settings, address: str, labels: Mapping[str, Path]) -> Settings:

@@ -18,10 +18,11 @@ from stream_client.monitoring.connections import ConnectionSummary
 from stream_client.monitoring.statistics import NamedStatistics
 from stream_client.pipeline.shared_servers import SharedServers
 from stream_client.plain_text import one_line
-from stream_client.run_settings import Settings, make_client
+from stream_client.run_settings import make_client
 from stream_client.util.backoff import Backoff
 from stream_client.util.owned_thread import OwnedThread
 from stream_client.util.redact import redact
+from stream_client.util.settings import Settings
 
 logger = logging.getLogger(__name__)
 

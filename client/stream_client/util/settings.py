@@ -18,6 +18,8 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from stream_client.errors import ConfigurationError
 
+Settings = Mapping[str, object]
+"""Values by the names of settings, in the user's units, as flags have them. ``None`` is as good as not given."""
 T = TypeVar("T")
 
 _KEY = "setting"
@@ -153,17 +155,17 @@ def check(options: object) -> None:
         each.check(getattr(options, each.field))
 
 
-def read(options: type[T], given: Mapping[str, object], **others: object) -> T:
+def read(options: type[T], given: Settings, **others: object) -> T:
     """Options of what a user gave by the settings' names; ``others`` are fields that are no settings.
 
-    Names of other options are passed over; ``None`` is as good as not given. Raises :class:`.ConfigurationError`.
+    Names of other options are passed over. Raises :class:`.ConfigurationError`.
     """
     make: Callable[..., T] = options
     values = {each.field: each.from_user(given[each.name]) for each in settings(options) if _is_given(each, given)}
     return make(**values, **others)
 
 
-def _is_given(each: Setting, given: Mapping[str, object]) -> bool:
+def _is_given(each: Setting, given: Settings) -> bool:
     value = given.get(each.name)
     return bool(value) if each.repeated else value is not None  # a flag that was not repeated once is an empty list
 

@@ -15,7 +15,8 @@ from stream_client.fleet.additions import add_stream
 from stream_client.fleet.plan import StreamPlan, check_stream, read_plans
 from stream_client.fleet.states import FleetStates, Wanted, states_file
 from stream_client.fleet.supervised import StreamStatus
-from stream_client.run_settings import Settings, check_settings
+from stream_client.run_settings import check_settings
+from stream_client.util.settings import Settings
 from stream_client.web.state import State
 from stream_client.web.streams.form import StreamRequest
 

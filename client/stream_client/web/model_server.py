@@ -8,10 +8,11 @@ from typing import Literal
 
 from stream_client.embedded import EmbeddedServer
 from stream_client.errors import ServerStartError, StreamClientError
-from stream_client.run_settings import Settings, run_transport, transport_options
+from stream_client.run_settings import run_transport, transport_options
 from stream_client.transport.options import TransportOptions
 from stream_client.transport.servable import KNOWN_GRAPHS
 from stream_client.util.backoff import Backoff
+from stream_client.util.settings import Settings
 
 ServerState = Literal["starting", "ready", "failed", "remote"]
 

@@ -15,9 +15,9 @@ from stream_client.fleet.fleet import Fleet
 from stream_client.fleet.plan import StreamPlan
 from stream_client.fleet.supervised import StreamStatus
 from stream_client.monitoring.statistics import StatisticsSnapshot
-from stream_client.run_settings import Settings
 from stream_client.util.owned_thread import OwnedThread
 from stream_client.util.redact import redact
+from stream_client.util.settings import Settings
 
 _LOOK_SECONDS = 0.5
 _MEASURED_SECONDS = 5.0

@@ -14,9 +14,9 @@ from stream_client.fleet.cluster.connection import NAMESPACE
 from stream_client.fleet.cluster.placement import Node
 from stream_client.fleet.cluster.store import Served, Store
 from stream_client.fleet.shared_server import at_server
-from stream_client.run_settings import Settings
 from stream_client.transport.addresses import EMBEDDED, MOST_REPLICAS
 from stream_client.util.redact import redact
+from stream_client.util.settings import Settings
 
 logger = logging.getLogger(__name__)
 

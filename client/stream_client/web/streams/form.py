@@ -10,11 +10,10 @@ from stream_client.options import ClassifierOptions, RunOptions, StreamOptions
 from stream_client.processing.options import PrivacyOptions
 from stream_client.publishing.options import SinkOptions
 from stream_client.recording.options import RecordingOptions
-from stream_client.run_settings import Settings
 from stream_client.sources.options import SourceOptions
 from stream_client.tracking.options import DetectionOptions
 from stream_client.transport.options import TransportOptions
-from stream_client.util.settings import Setting, settings
+from stream_client.util.settings import Setting, Settings, settings
 
 _GROUPS: dict[str, type] = {
     "stream": StreamOptions,

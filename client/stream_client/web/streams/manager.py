@@ -8,8 +8,9 @@ from pathlib import Path
 
 from stream_client.errors import TooManyError
 from stream_client.plain_text import one_line
-from stream_client.run_settings import Settings, check_settings
+from stream_client.run_settings import check_settings
 from stream_client.util.redact import redact
+from stream_client.util.settings import Settings
 from stream_client.web.model_server import ModelServer
 from stream_client.web.streams.places import Places
 from stream_client.web.streams.stream import Stream

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 from stream_client.errors import ConfigurationError
 from stream_client.events.read import BUILT_IN, is_text
 from stream_client.publishing.factory import SCHEMES
-from stream_client.run_settings import Settings
 from stream_client.sources.camera import is_camera
 from stream_client.test_source.pattern import is_test_pattern
 from stream_client.util.redact import redact
+from stream_client.util.settings import Settings
 from stream_client.util.urls import split_credentials
 from stream_client.web.containers import check_video
 

@@ -10,9 +10,10 @@ from stream_client.errors import StreamClientError
 from stream_client.frames import StreamInfo
 from stream_client.monitoring.statistics import NamedStatistics
 from stream_client.monitoring.verdict import Verdict, verdict
-from stream_client.run_settings import Settings, make_client, run_conditions
+from stream_client.run_settings import make_client, run_conditions
 from stream_client.util.owned_thread import OwnedThread
 from stream_client.util.redact import redact
+from stream_client.util.settings import Settings
 from stream_client.web.model_server import ModelServer
 from stream_client.web.streams.journal import Journal, Log
 from stream_client.web.streams.preview import Preview

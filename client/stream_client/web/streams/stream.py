@@ -9,8 +9,8 @@ from pathlib import Path
 
 from stream_client.controlled_run import OVER
 from stream_client.errors import ConfigurationError
-from stream_client.run_settings import Settings
 from stream_client.sinks.output_file import sink_errors
+from stream_client.util.settings import Settings
 from stream_client.web.model_server import ModelServer
 from stream_client.web.streams.journal import Log
 from stream_client.web.streams.run import Run
