@@ -1,6 +1,5 @@
 """Connections that FFmpeg opens: network streams and capture devices."""
 
-import sys
 import time
 from collections.abc import Generator, Iterator
 from contextlib import suppress
@@ -14,6 +13,7 @@ from av.format import Flags
 from stream_client.errors import SourceCodecError, SourceError, SourceOverError
 from stream_client.sources.arrivals import arrivals
 from stream_client.sources.bursts import Start
+from stream_client.sources.capture_times import CaptureTimes
 from stream_client.sources.damage import Damage
 from stream_client.sources.feed import Classify, FeedFrame, FeedProperties, FeedSound, LiveInput
 from stream_client.sources.hls_files import HLS_OPTIONS, Failure, HlsFiles, PlayedParts
@@ -119,7 +119,7 @@ class FfmpegFeed:
         self, container: av.container.InputContainer, stream: av.VideoStream
     ) -> Generator[FeedFrame | FeedSound, None, None]:
         refusals = Refusals(self.live.name)
-        captured, damage = _CaptureTimes(), Damage()
+        captured, damage = CaptureTimes(), Damage()
         for each, arrived in self._live_packets(container, stream):
             if not is_of(each, stream):
                 sound = cast("av.Packet[av.AudioStream]", each)
@@ -269,29 +269,6 @@ class FfmpegFeed:
 
 def _seconds(packet: "av.Packet[av.stream.Stream]") -> float | None:
     return None if packet.dts is None or packet.time_base is None else float(packet.dts * packet.time_base)
-
-
-class _CaptureTimes:
-    """Capture times of the frames that are in the decoder, as FFmpeg finds them in an RTP sender's reports."""
-
-    _DELAY = 64
-    """Frames that a decoder may hold back, at most."""
-
-    def __init__(self) -> None:
-        self._times: dict[int, int] = {}
-
-    def take(self, packet: "av.Packet[av.VideoStream]") -> None:
-        """Note a packet's."""
-        # FFmpeg's AVProducerReferenceTime: µs since 1970, and flags.
-        reference = bytes(packet.get_sidedata("prft"))
-        if packet.pts is not None and len(reference) >= 8:
-            self._times[packet.pts] = int.from_bytes(reference[:8], sys.byteorder, signed=True)
-            if len(self._times) > self._DELAY:
-                del self._times[next(iter(self._times))]
-
-    def of(self, frame: av.VideoFrame) -> int | None:
-        """A frame's, in µs since 1970."""
-        return None if frame.pts is None else self._times.pop(frame.pts, None)
 
 
 def _has_an_end(container: av.container.InputContainer, segmented: bool) -> bool:
