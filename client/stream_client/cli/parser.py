@@ -35,7 +35,7 @@ class Parser(argparse.ArgumentParser):
     def _meant(self, message: str) -> str:
         """The flag that a misspelt one is closest to."""
         for word in message.removeprefix("unrecognized arguments: ").split():
-            if word.startswith("--") and word.rstrip(":") not in self._option_string_actions:
+            if word.startswith("--") and word.rstrip(":,") not in self._option_string_actions:
                 close = get_close_matches(word.partition("=")[0], self._option_string_actions, 1)
                 return f"; did you mean {close[0]}?" if close else ""
         return ""

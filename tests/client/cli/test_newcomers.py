@@ -32,6 +32,11 @@ def test_a_flag_like_no_other_is_refused_as_it_is() -> None:
     assert "unrecognized arguments: --zzzzzzzz (see" in done.stderr
 
 
+def test_flags_that_are_missing_are_not_taken_for_misspelt_ones() -> None:
+    done = run_here("train")
+    assert "required: --data, --out (see" in done.stderr
+
+
 def test_a_file_that_is_missing_is_answered_with_one_that_is_there(tmp_path: Path) -> None:
     (tmp_path / "demo.mp4").touch()
     source = open_source(tmp_path / "dmeo.mp4")
