@@ -64,7 +64,6 @@ class Model:
         }
         self._lock = threading.Lock()
         self._copies: dict[tuple[Excerpt, str | None], Copies] = {}
-        self._excerpts: dict[Excerpt, ov.Model] = {}  # for the next copy of it
         self._forgotten = False
         self._strings = False  # of which OpenVINO has no view
         self._pool_lock = threading.Lock()
@@ -153,7 +152,6 @@ class Model:
         """Free what is compiled. The next use compiles again. Requests that run keep theirs."""
         with self._lock:
             self._copies.clear()
-            self._excerpts.clear()
         with self._pool_lock:
             self._pool = None
         self.metrics.streams.set(0)
@@ -164,7 +162,6 @@ class Model:
             _ = self.inputs, self.outputs, self.info
         with self._lock:
             self._forgotten = True
-            self._excerpts.clear()
             vars(self).pop("_model", None)
 
     @property
@@ -203,15 +200,10 @@ class Model:
         return compiled
 
     def _excerpt(self, excerpt: Excerpt) -> ov.Model:
-        found = self._excerpts.get(excerpt)
-        if found is None:
-            mapping = self.path.with_name(MAPPING)
-            renamed = mapping.read_bytes() if mapping.is_file() else b""
-            change = f"{self.config.preparation} {self.requested} {renamed!r} {excerpt} {revision()}"
-            found = self._runtime.kept(self.path, change, lambda: excerpt.of(self._model.clone()))
-            if not self._forgotten:
-                self._excerpts[excerpt] = found
-        return found
+        mapping = self.path.with_name(MAPPING)
+        renamed = mapping.read_bytes() if mapping.is_file() else b""
+        change = f"{self.config.preparation} {self.requested} {renamed!r} {excerpt} {revision()}"
+        return self._runtime.kept(self.path, change, lambda: excerpt.of(self._model.clone()))
 
     def _report(self, precision: str) -> None:
         known = set() if self.precision is None else set(self.precision.split())
