@@ -25,6 +25,7 @@ from stream_client.sources.pixel_bound import DECODER_OPTIONS, bound
 from stream_client.sources.pixels import PixelMaker
 from stream_client.sources.recording import Recording
 from stream_client.sources.span import Span
+from stream_client.sources.unreadable import reason
 from stream_client.util.clock import SteadyClock
 from stream_client.util.container import JOINED, UNLISTED, frame_count_of, frame_rate_of, sound_of, video_of
 from stream_client.util.hardware import acceleration, say_what_decodes
@@ -242,9 +243,8 @@ class FileSource:
             return av.open(url, options=DECODER_OPTIONS | JOINED | UNLISTED, hwaccel=self._hardware)
         except av.error.FFmpegError as error:
             failure = error if self._files is None else self._files.failure or error
-            raise SourceCodecError(
-                f"{self._name} is not a video that can be read: {failure.strerror}", option="source"
-            ) from error
+            why = (self._files is None and reason(self._path)) or failure.strerror
+            raise SourceCodecError(f"{self._name} is not a video that can be read: {why}", option="source") from error
         except OSError as error:
             raise SourceError(f"cannot open {self._name}: {error.strerror}", option="source") from error
 
