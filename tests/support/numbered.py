@@ -15,6 +15,7 @@ from stream_client.sources.options import SourceOptions
 from stream_client.sources.reconnecting import ReconnectingSource
 from stream_client.test_source.code import FrameCode, read_code
 from stream_client.test_source.pattern import TestPattern
+from tests.support.killable import KillableProcess
 
 RATE = 30
 
@@ -39,33 +40,13 @@ def numbered_video(path: Path, *, frames: int = 90, audio: str | None = None) ->
     return with_sound
 
 
-class Sender:
-    """ffmpeg, which sends ``video`` with these last words of its command line; a process that can be killed."""
+class Sender(KillableProcess):
+    """ffmpeg, which sends ``video`` from its start, with these last words of its command line."""
 
     def __init__(self, video: Path, *output: str) -> None:
-        self._command = ["ffmpeg", "-v", "error", "-re", "-stream_loop", "-1", "-i", str(video), "-c", "copy", *output]
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Send from the video's start."""
-        quiet = subprocess.DEVNULL
-        self._process = subprocess.Popen(self._command, stdin=quiet, stdout=quiet, stderr=quiet)
-
-    def kill(self) -> None:
-        """Stop in the middle."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
-
-    def __enter__(self) -> "Sender":
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
+        super().__init__(
+            ["ffmpeg", "-v", "error", "-re", "-stream_loop", "-1", "-i", str(video), "-c", "copy", *output]
+        )
 
 
 def open_reconnecting(name: str, *, timeout: float = 20, reconnect_timeout: float | None = None) -> ReconnectingSource:

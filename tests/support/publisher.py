@@ -4,32 +4,22 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
+
+from tests.support.killable import KillableProcess
 
 ENCODING = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "15", "-pix_fmt", "yuv420p"]
 PUBLISHING = ["-f", "rtsp", "-rtsp_transport", "tcp"]
 
 
-class Publisher:
+class Publisher(KillableProcess):
     """Publishes what ffmpeg reads from ``source`` to ``url`` in real time, until it is left."""
 
     def __init__(self, url: str, source: Sequence[str | Path]) -> None:
-        self._command = ["ffmpeg", "-v", "error", "-re", *source, *ENCODING, *PUBLISHING, url]
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> "Publisher":
-        self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
+        words = ["ffmpeg", "-v", "error", "-re", *map(str, source), *ENCODING, *PUBLISHING, url]
+        super().__init__(words, stdout=None, stderr=None)
 
 
 def watch(url: str, frames: int, size: tuple[int, int], transport: str = "tcp") -> list[npt.NDArray[np.uint8]]:

@@ -1,12 +1,13 @@
 """A real RTSP server for tests: GStreamer's, in a process of its own that can be killed and started again."""
 
-import os
 import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
+from typing_extensions import override
+
+from tests.support.killable import KillableProcess
 from tests.support.ports import free_port
 
 SCRIPT = Path(__file__).with_name("gst_rtsp_server.py")
@@ -28,7 +29,7 @@ UNKNOWN_CODEC = (
 )
 
 
-class RtspServer:
+class RtspServer(KillableProcess):
     """Takes streams at ``/publish/NAME`` and plays them at ``/NAME``; ``play`` names pipelines to play."""
 
     def __init__(
@@ -47,70 +48,40 @@ class RtspServer:
     ) -> None:
         self.port = port or free_port()
         self._address = address
-        self._command = [*before, SYSTEM_PYTHON, str(SCRIPT), "--port", str(self.port), "--auth", auth]
-        self._command += ["--address", address]
+        command = [*before, SYSTEM_PYTHON, str(SCRIPT), "--port", str(self.port), "--auth", auth]
+        command += ["--address", address]
         for name in publish:
-            self._command += ["--publish", name]
+            command += ["--publish", name]
         for name, pipeline in (play or {}).items():
-            self._command += ["--play", f"{name}={pipeline}"]
+            command += ["--play", f"{name}={pipeline}"]
         if credentials is not None:
-            self._command += ["--user", credentials[0], "--password", credentials[1]]
+            command += ["--user", credentials[0], "--password", credentials[1]]
         if certificate is not None:
-            self._command += ["--certificate", str(certificate)]
+            command += ["--certificate", str(certificate)]
         if tcp_only:
-            self._command.append("--tcp_only")
+            command.append("--tcp_only")
         if udp_only:
-            self._command.append("--udp_only")
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> "RtspServer":
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
+            command.append("--udp_only")
+        super().__init__(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def url(self, path: str, user: str = "") -> str:
         """The address of ``path``."""
         return f"rtsp://{user and user + '@'}127.0.0.1:{self.port}/{path}"
 
-    @property
-    def pids(self) -> Sequence[int]:
-        """The process, while there is one."""
-        process = self._process
-        return () if process is None else (process.pid,)
-
+    @override
     def start(self) -> None:
         """Serve, at the same port as before."""
-        # GStreamer keeps a registry of its plug-ins and says so on standard error.
-        self._process = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        super().start()
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
         if not line:
             self.kill()
-            raise AssertionError(f"the RTSP server does not start: {' '.join(self._command)}")
-
-    def kill(self) -> None:
-        """Cut every connection, as a power failure does."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
+            raise AssertionError(f"the RTSP server does not start: {' '.join(self.command)}")
 
     def freeze(self) -> None:
         """Say nothing more, and keep every connection open."""
-        assert self._process is not None
-        os.kill(self._process.pid, signal.SIGSTOP)
+        self.signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Go on."""
-        assert self._process is not None
-        os.kill(self._process.pid, signal.SIGCONT)
+        self.signal(signal.SIGCONT)

@@ -2,19 +2,18 @@
 
 import shutil
 import socket
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
-from typing_extensions import Self
+from typing_extensions import override
 
+from tests.support.killable import KillableProcess
 from tests.support.missing import missing
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 
-class ServerProcess:
+class ServerProcess(KillableProcess):
     """Runs ``command``, in which ``{port}`` stands for a free port of loopback, as long as it is a context."""
 
     def __init__(self, command: Sequence[str], package: str, folder: Path | None = None) -> None:
@@ -22,36 +21,13 @@ class ServerProcess:
         if program is None:
             missing(command[0], f"apt-get install {package}")
         self.port = free_port()
-        self._command = [program, *(word.format(port=self.port) for word in command[1:])]
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__([program, *(word.format(port=self.port) for word in command[1:])], folder)
 
+    @override
     def start(self) -> None:
         """Serve, at the same port as before."""
-        quiet = subprocess.DEVNULL
-        self._process = subprocess.Popen(self._command, cwd=self._folder, stdin=quiet, stdout=quiet, stderr=quiet)
+        super().start()
         wait_until(self._answers)
-
-    def signal(self, number: int) -> None:
-        """Send it a signal."""
-        assert self._process is not None
-        self._process.send_signal(number)
-
-    def kill(self) -> None:
-        """End it as a power failure does."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
 
     def _answers(self) -> bool:
         try:
