@@ -291,20 +291,18 @@ class Exchange:
 
     def not_reused(self) -> None:
         """There is no result that a frame could reuse."""
-        with self._lock:
-            if self._phase is RunPhase.CLOSED:
-                return
-            self._dispatching -= 1
-            self._ledger.drop("latency_budget")
-            self._wake()
+        self._end_dispatching(self._ledger.drop, "latency_budget")
 
     def not_dispatched(self) -> None:
         """A result could not be handed over, since the run is ending."""
+        self._end_dispatching(self._ledger.fail, "stopped")
+
+    def _end_dispatching(self, book: Callable[[str], None], reason: str) -> None:
         with self._lock:
             if self._phase is RunPhase.CLOSED:
                 return
             self._dispatching -= 1
-            self._ledger.fail("stopped")
+            book(reason)
             self._wake()
 
     def close_books(self, kept: int | None) -> None:
