@@ -24,7 +24,7 @@ from graph_server.cli.ovms_flags import IGNORED, refusal
 from graph_server.config.entries import PREPROCESSING
 from graph_server.config.server_config import ServerConfig, only, read_config, single_servable
 from graph_server.errors import ConfigError, GraphServerError
-from graph_server.faults.options import parse_faults
+from graph_server.faults.options import FaultOptions, parse_faults
 from graph_server.metrics.registry import MetricsConfig, metrics_config
 from graph_server.models.runtime import default_precision
 from graph_server.resources import allow_open_files, cache_folder, project_file
@@ -166,40 +166,7 @@ def _serve(options: argparse.Namespace) -> int:
         config = read()
     except OSError as error:
         raise ConfigError(f"cannot read {error.filename}: {error.strerror}") from error
-    server = GraphServer(
-        config,
-        ServerOptions(
-            bind_address=options.grpc_bind_address,
-            port=options.port,
-            rest_port=options.rest_port,
-            rest_address=options.rest_bind_address,
-            rest_workers=options.rest_workers or DEFAULT_REST_WORKERS,
-            cross_origin=CrossOrigin(
-                options.allowed_origins, options.allowed_methods, options.allowed_headers, options.allow_credentials
-            ),
-            cpu_extension=options.cpu_extension,
-            limits=Limits(
-                calls=options.grpc_max_threads,
-                sessions=options.max_sessions,
-                message_bytes=options.max_message_bytes,
-                memory_bytes=options.grpc_memory_quota,
-                queued_packets=options.max_queued_packets,
-            ),
-            channel_arguments=options.grpc_channel_arguments,
-            tls_certificate=options.tls_cert,
-            tls_key=options.tls_key,
-            tls_client_ca=options.tls_client_ca,
-            cache=options.cache_dir or cache_folder() / "openvino",
-            faults=faults,
-            metrics=_metrics(options, config),
-            tfs=options.tfs,
-            exact_inputs=not options.disable_input_count_validation,
-            idle_seconds=options.idle_unload_timeout_seconds,
-            poll_seconds=options.file_system_poll_wait_seconds,
-            otel_endpoint=options.otel_endpoint,
-        ),
-        read,
-    )
+    server = GraphServer(config, _server_options(options, config, faults), read)
     # A signal may reach any thread, but only the main thread runs handlers. The socket wakes it.
     ended, end = socket.socketpair()
     end.setblocking(False)
@@ -211,26 +178,70 @@ def _serve(options: argparse.Namespace) -> int:
         threading.Thread(target=_watch_stdin, args=(serving, end), name="stdin", daemon=True).start()
     server.start()
     try:
-        ready = {
-            "grpc": server.address or None,
-            "rest": server.rest_address,
-            "labels": label_files(server.servables),
-            "precisions": server.servables.models.precisions,
-            "default_precision": default_precision(),
-        }
+        ready = _ready_line(server)
         serving.set()  # before the line: whoever reads it may close standard input at once
-        print(json.dumps(ready), flush=True)
-        ended.recv(1)
-        if options.drain_seconds:
-            server.drain()
-            ended.settimeout(options.drain_seconds)
-            with suppress(TimeoutError):
-                ended.recv(1)
+        print(ready, flush=True)
+        _wait_for_end(server, ended, options.drain_seconds)
     except BrokenPipeError as error:
         raise ConfigError("nobody reads standard output, where the addresses are told") from error
     finally:
         server.stop(0.5 if options.exit_with_stdin else GraphServer.GRACE_SECONDS)
     return 0
+
+
+def _server_options(options: argparse.Namespace, config: ServerConfig, faults: FaultOptions) -> ServerOptions:
+    return ServerOptions(
+        bind_address=options.grpc_bind_address,
+        port=options.port,
+        rest_port=options.rest_port,
+        rest_address=options.rest_bind_address,
+        rest_workers=options.rest_workers or DEFAULT_REST_WORKERS,
+        cross_origin=CrossOrigin(
+            options.allowed_origins, options.allowed_methods, options.allowed_headers, options.allow_credentials
+        ),
+        cpu_extension=options.cpu_extension,
+        limits=Limits(
+            calls=options.grpc_max_threads,
+            sessions=options.max_sessions,
+            message_bytes=options.max_message_bytes,
+            memory_bytes=options.grpc_memory_quota,
+            queued_packets=options.max_queued_packets,
+        ),
+        channel_arguments=options.grpc_channel_arguments,
+        tls_certificate=options.tls_cert,
+        tls_key=options.tls_key,
+        tls_client_ca=options.tls_client_ca,
+        cache=options.cache_dir or cache_folder() / "openvino",
+        faults=faults,
+        metrics=_metrics(options, config),
+        tfs=options.tfs,
+        exact_inputs=not options.disable_input_count_validation,
+        idle_seconds=options.idle_unload_timeout_seconds,
+        poll_seconds=options.file_system_poll_wait_seconds,
+        otel_endpoint=options.otel_endpoint,
+    )
+
+
+def _ready_line(server: GraphServer) -> str:
+    """What whoever starts a server reads of it, in JSON."""
+    ready = {
+        "grpc": server.address or None,
+        "rest": server.rest_address,
+        "labels": label_files(server.servables),
+        "precisions": server.servables.models.precisions,
+        "default_precision": default_precision(),
+    }
+    return json.dumps(ready)
+
+
+def _wait_for_end(server: GraphServer, ended: socket.socket, drain_seconds: float) -> None:
+    """Wait for a signal or the end of standard input. Calls then have ``drain_seconds``, until another one comes."""
+    ended.recv(1)
+    if drain_seconds:
+        server.drain()
+        ended.settimeout(drain_seconds)
+        with suppress(TimeoutError):
+            ended.recv(1)
 
 
 def _watch_stdin(serving: threading.Event, end: socket.socket) -> None:
