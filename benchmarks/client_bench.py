@@ -2,7 +2,6 @@
 
 import json
 import os
-import platform
 import threading
 import time
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Any
 import av
 import numpy as np
 
+from stream_client.benchmark.environment import environment
 from stream_client.embedded import EmbeddedOptions, EmbeddedServer
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -83,6 +83,5 @@ def report_ratios(
     for name, ratio in ratios.items():
         print(f"{name}: {ratio:.3f}")
     if path is not None:
-        environment = {"python": platform.python_version(), "machine": platform.processor() or platform.machine()}
-        report = {"ratios": ratios, "ours": ours or {}, "environment": environment, **details}
+        report = {"ratios": ratios, "ours": ours or {}, "environment": environment(), **details}
         path.write_text(json.dumps(report, indent=2, default=asdict))

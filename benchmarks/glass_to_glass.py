@@ -11,8 +11,6 @@ the same stream at the same time with a plain PyAV loop, with FFmpeg's options f
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -21,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from client_bench import echo_server
+from client_bench import echo_server, report_ratios
 
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = {"metrics_p50": 13, "readback_p50": 14, "peer_p50": 10}
@@ -122,11 +120,7 @@ def main() -> None:
             f"{row['read']:6}{row['lost']:6}{row['duplicates']:12}{row['unread']:8}"
         )
     ratios = {f"latency_at_{row['rate']}": row["readback_p50"] / row["peer_p50"] for row in rows}
-    for name, ratio in ratios.items():
-        print(f"{name}: {ratio:.2f}")
-    if options.json:
-        environment = {"python": platform.python_version(), "machine": platform.machine(), "cpus": os.cpu_count()}
-        options.json.write_text(json.dumps({"ratios": ratios, "environment": environment, "rows": rows}, indent=2))
+    report_ratios(ratios, options.json, rows=rows)
 
 
 if __name__ == "__main__":

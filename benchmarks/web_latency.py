@@ -14,7 +14,6 @@ drawn frame.
 import argparse
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import streamlit_peer
-from client_bench import echo_server
+from client_bench import echo_server, report_ratios
 from playwright.sync_api import Browser, Frame, Page, sync_playwright
 
 from stream_client.monitoring.distribution import distribution
@@ -219,11 +218,7 @@ def main() -> None:
         browser.close()
     ratios = {f"latency_of_{name}": rows[name]["p50"] / rows["peer"]["p50"] for name in WAYS}
     ratios["cpu_of_overlay"] = rows["h264"]["cpu_a_frame"] / rows["h264, video"]["cpu_a_frame"]
-    for name, ratio in ratios.items():
-        print(f"{name}: {ratio:.2f}")
-    if options.json:
-        environment = {"python": platform.python_version(), "machine": platform.machine(), "cpus": os.cpu_count()}
-        options.json.write_text(json.dumps({"ratios": ratios, "environment": environment, "rows": rows}, indent=2))
+    report_ratios(ratios, options.json, rows=rows)
 
 
 if __name__ == "__main__":
