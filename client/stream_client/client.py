@@ -60,7 +60,7 @@ class StreamClient:
     ``track_classifier`` labels each track that has key points (:class:`stream_client.classify.TrackClassifiers`).
     ``privacy`` hides faces, persons or the background before any sink, callback or ``postprocess`` sees a frame.
     Without ``pictures`` nobody looks at images: nothing is drawn here, and frames that are passed on stay black.
-    With ``planes`` sinks and callbacks take :attr:`.Result.planes`, where frames are sent and come back as such.
+    With ``planes`` sinks and callbacks take ``Result.planes``, where frames are sent and come back as such.
     ``tracing`` sends traces of a share of the frames to an OpenTelemetry collector.
     ``on_start``, ``on_result`` and ``on_stop`` are subscribed as by the methods of these names.
 

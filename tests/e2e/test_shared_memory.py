@@ -142,15 +142,18 @@ def test_answers_that_overtake_one_another_come_in_messages(calls: dict[str, int
     assert all(np.array_equal(result.image, image) for result, image in zip(results, frames(), strict=True))
 
 
-def test_nothing_is_left_behind(server: GraphServer, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("sealed", [False, True])
+def test_nothing_is_left_behind(server: GraphServer, monkeypatch: pytest.MonkeyPatch, *, sealed: bool) -> None:
     made: list[str] = []  # other tests' clients have files there, too
     initialize = Slots.__init__
 
-    def noted(slots: Slots, size: int, count: int) -> None:
-        initialize(slots, size, count)
+    def noted(slots: Slots, size: int, count: int, *, sealed: bool) -> None:
+        initialize(slots, size, count, sealed=sealed)
         made.append(slots.name)
 
     monkeypatch.setattr(Slots, "__init__", noted)
+    if not sealed:
+        monkeypatch.setattr("graph_server.service.region.PROCESSES", Path("/nonexistent"))
     run(server.address)
     assert made
     assert not {path.name for path in FOLDER.iterdir()} & set(made)
@@ -200,9 +203,20 @@ def test_a_server_that_cannot_open_the_file_gets_frames_in_messages(
     server: GraphServer, monkeypatch: pytest.MonkeyPatch, calls: dict[str, int]
 ) -> None:
     """As a server in a container, whose shared memory is another."""
+    monkeypatch.setattr("graph_server.service.region.PROCESSES", Path("/nonexistent"))
     monkeypatch.setattr("graph_server.service.region.FOLDER", Path("/nonexistent"))
     assert len(run(server.address)) == COUNT
     assert calls == {"inputs": 0, "outputs": 0}
+
+
+def test_a_server_that_does_not_see_the_process_gets_a_file_with_a_name(
+    server: GraphServer, monkeypatch: pytest.MonkeyPatch, calls: dict[str, int]
+) -> None:
+    monkeypatch.setattr("graph_server.service.region.PROCESSES", Path("/nonexistent"))
+    results = run(server.address)
+    assert all(np.array_equal(result.image, image) for result, image in zip(results, frames(), strict=True))
+    assert calls["inputs"] == COUNT
+    assert calls["outputs"]
 
 
 def test_larger_pictures_in_mid_stream_get_larger_slots(server: GraphServer, calls: dict[str, int]) -> None:

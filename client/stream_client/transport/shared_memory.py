@@ -1,10 +1,11 @@
 """Triton's system-shared-memory extension: frames to and from a server on this machine, past gRPC.
 
-A session owns two files in ``/dev/shm``, one for inputs, one for outputs, divided into slots of a frame's size. The
-server opens them by name once. Then the names are removed, so nothing is left behind however the client ends. An
-input's slot is free again when its request is answered. An output's slot is free when the last array on it is gone.
-Both are free once the graph has passed their frame without an answer. Without a free slot the frame goes inside its
-message. It does so, too, when the server does not offer the extension or cannot open the file.
+A session owns two files in shared memory, one for inputs, one for outputs, divided into slots of a frame's size. Our
+graph server maps files that are sealed and have no name. For others they are in ``/dev/shm``: the server opens them by
+name once, and then the names are removed. So nothing is left behind however the client ends. An input's slot is free
+again when its request is answered. An output's slot is free when the last array on it is gone. Both are free once the
+graph has passed their frame without an answer. Without a free slot the frame goes inside its message. It does so, too,
+when the server does not offer the extension or cannot open the file.
 
 Behind a load balancer, or after a restart, a server may not know a region. Then :class:`SharedMemory` is given up: it
 still has the tensors of every unanswered request, which are sent again inside their messages.
@@ -232,22 +233,28 @@ class SharedMemory:
 
     def _new(self, size: int, count: int) -> Slots | None:
         """Slots that the server has registered, or ``None`` after the first failure."""
-        if self._refused:
-            return None
+        if not self._refused:
+            for sealed in (True, False):
+                slots = self._registered(size, count, sealed=sealed)
+                if slots is not None:
+                    self._regions[slots.name] = slots
+                    return slots
+            self._refused = True
+        return None
+
+    def _registered(self, size: int, count: int, *, sealed: bool) -> Slots | None:
+        """Only our graph server opens sealed files, and only where it sees this process."""
         try:
-            slots = Slots(size, count)
+            slots = Slots(size, count, sealed=sealed)
         except OSError as error:
             logger.info("no shared memory: %s", error)
-            self._refused = True
             return None
-        request = SystemSharedMemoryRegisterRequest(name=slots.name, key=f"/{slots.name}", byte_size=slots.byte_size)
+        request = SystemSharedMemoryRegisterRequest(name=slots.name, key=slots.key, byte_size=slots.byte_size)
         try:
             self._register(request.SerializeToString(), _REGISTER_TIMEOUT)
         except (grpc.RpcError, OSError) as error:
             logger.info("the server does not take shared memory: %s", error)
-            self._refused = True
             return None
         finally:
             slots.unlink()
-        self._regions[slots.name] = slots
         return slots

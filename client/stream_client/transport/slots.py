@@ -1,5 +1,6 @@
 """Files in shared memory, divided into slots that hold a tensor each."""
 
+import fcntl
 import mmap
 import os
 import secrets
@@ -28,19 +29,26 @@ def can_share(address: str) -> bool:
 class Slots:
     """A file in shared memory, divided into ``count`` slots of ``size`` bytes. Safe from several threads.
 
-    Memory is taken slot by slot, when one is first used. Raises :class:`OSError` where there is none.
+    Memory is taken slot by slot, when one is first used. A ``sealed`` file cannot be shortened, so a server may map it.
+    It has no name in the folder, only this process's descriptor. Raises :class:`OSError` where there is no memory.
     """
 
-    def __init__(self, size: int, count: int) -> None:
+    def __init__(self, size: int, count: int, *, sealed: bool = False) -> None:
         self.size = size
         self.name = f"{_PREFIX}{secrets.token_hex(16)}"  # nobody else can name it
         self._stride = -(-(_START + size) // mmap.PAGESIZE) * mmap.PAGESIZE
         self.byte_size = self._stride * count
-        _remove_leftovers()
-        self._descriptor = os.open(_FOLDER / self.name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        self._sealed = sealed
+        if sealed:
+            self._descriptor = os.memfd_create(self.name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        else:
+            _remove_leftovers()
+            self._descriptor = os.open(_FOLDER / self.name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         weakref.finalize(self, os.close, self._descriptor)
         try:
             os.ftruncate(self._descriptor, self.byte_size)
+            if sealed:
+                fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
             self._memory = mmap.mmap(self._descriptor, self.byte_size)
         except BaseException:
             self.unlink()
@@ -48,9 +56,15 @@ class Slots:
         self._free = deque(range(count))  # append and pop are atomic: a finalizer may run at any time
         self._backed = 0
 
+    @property
+    def key(self) -> str:
+        """Where the server finds the file."""
+        return f"/proc/{os.getpid()}/fd/{self._descriptor}" if self._sealed else f"/{self.name}"
+
     def unlink(self) -> None:
         """Remove the name. The memory is freed with its last user."""
-        (_FOLDER / self.name).unlink(missing_ok=True)
+        if not self._sealed:
+            (_FOLDER / self.name).unlink(missing_ok=True)
 
     def take(self) -> int | None:
         """The offset of a free slot, preferably the one that was used last."""

@@ -4,8 +4,9 @@ A region belongs to the connection that registered it, and ends with it. Others 
 has to belong to the user at the other end of the connection, so that the server opens no file for somebody who could
 not open it.
 
-Regions are read and written by system calls, not mapped: a client that shortens its file gets an error; a mapping would
-end the server with SIGBUS.
+Regions are read and written by system calls: a client that shortens its file gets an error, and a mapping would end the
+server with SIGBUS. Files that are sealed against that (memfd_create(2)) are mapped. Their key is their descriptor,
+``/proc/PID/fd/N``, and their name that of the region: our own extension.
 
 Source: Triton's protocol extension "shared memory"; the texts are Triton's.
 """
@@ -25,6 +26,8 @@ from kserve_wire.shared_memory import Place, place_of, set_place
 
 MAX_REGIONS = 256
 """Regions of one user."""
+MAX_MAPPED = 8 << 30
+"""Bytes of one user's files that are mapped: memory that a file lacks is taken when the server first looks there."""
 
 
 class SharedMemoryRegions:
@@ -53,6 +56,11 @@ class SharedMemoryRegions:
             if len(held) >= MAX_REGIONS:
                 raise Refusal(
                     f"{MAX_REGIONS} shared memory regions of this user are registered: unregister some",
+                    code=grpc.StatusCode.RESOURCE_EXHAUSTED,
+                )
+            if region.mapped + sum(other.mapped for other in held) > MAX_MAPPED:
+                raise Refusal(
+                    f"more than {MAX_MAPPED} bytes of this user's sealed memory: take a file in /dev/shm",
                     code=grpc.StatusCode.RESOURCE_EXHAUSTED,
                 )
             own[name] = region
@@ -125,7 +133,7 @@ class ClientMemory:
         raw: list[memoryview] = []
         for place in inputs:
             if place is not None:
-                raw.append(memoryview(place.region.read(place.offset, place.byte_size)))
+                raw.append(place.region.read(place.offset, place.byte_size))
             else:
                 raw.extend(islice(given, 1))
         return InferRequest(request.message, [*raw, *given], places)

@@ -4,8 +4,9 @@ import fcntl
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import grpc
 import numpy as np
@@ -260,6 +261,91 @@ def test_a_file_that_its_owner_holds_back_is_refused_at_once(channel: grpc.Chann
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     assert text == f"Unable to open shared memory region: '/{memory.name}'"
     register(channel, memory)
+
+
+SEALED = "frames"
+"""The name of a region, and of its file."""
+
+
+@contextmanager
+def sealed_memory(name: str) -> Iterator[IO[bytes]]:
+    """Memory of 64 KB that cannot be shortened, and whose file has no name in a folder."""
+    with os.fdopen(os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), "r+b") as file:
+        file.truncate(SIZE)
+        fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+        yield file
+
+
+@pytest.fixture
+def sealed() -> Iterator[IO[bytes]]:
+    with sealed_memory(SEALED) as file:
+        yield file
+
+
+def key_of(file: IO[bytes]) -> str:
+    return f"/proc/{os.getpid()}/fd/{file.fileno()}"
+
+
+def test_a_picture_crosses_in_sealed_memory(channel: grpc.Channel, sealed: IO[bytes]) -> None:
+    image = picture(7)
+    call(channel, "SystemSharedMemoryRegister", name=SEALED, key=key_of(sealed), offset=16, byte_size=SIZE - 16)
+    os.pwrite(sealed.fileno(), image.tobytes(), 16)
+    made = request(1, image=image)
+    del made.raw_input_contents[:]
+    place(made.inputs[0].parameters, 0, image.nbytes)
+    place(made.outputs.add(name="output").parameters, image.nbytes, image.nbytes)
+    assert not infer(channel, made).raw_output_contents
+    assert os.pread(sealed.fileno(), image.nbytes, 16 + image.nbytes) == image.tobytes()
+    place(made.inputs[0].parameters, SIZE - 16 - image.nbytes + 1, image.nbytes)
+    with pytest.raises(grpc.RpcError, match="Invalid offset"):
+        infer(channel, made)
+
+
+def test_sealed_memory_of_another_user_is_not_opened(channel: grpc.Channel, sealed: IO[bytes]) -> None:
+    if os.geteuid():
+        pytest.skip("only root can give a file to another user")
+    os.fchown(sealed.fileno(), 65534, 65534)
+    code, text = refusal(channel, "SystemSharedMemoryRegister", name=SEALED, key=key_of(sealed), byte_size=16)
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert text.endswith("it does not belong to the user of this connection")
+
+
+def test_sealed_memory_of_another_name_is_not_opened(channel: grpc.Channel, sealed: IO[bytes]) -> None:
+    code, _ = refusal(channel, "SystemSharedMemoryRegister", name="other", key=key_of(sealed), byte_size=16)
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_sealed_memory_that_is_too_small_is_refused(channel: grpc.Channel, sealed: IO[bytes]) -> None:
+    code, _ = refusal(channel, "SystemSharedMemoryRegister", name=SEALED, key=key_of(sealed), byte_size=SIZE + 1)
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_memory_that_can_be_shortened_is_not_mapped(channel: grpc.Channel) -> None:
+    with os.fdopen(os.memfd_create(SEALED, os.MFD_ALLOW_SEALING), "r+b") as file:
+        file.truncate(SIZE)
+        _, text = refusal(channel, "SystemSharedMemoryRegister", name=SEALED, key=key_of(file), byte_size=16)
+    assert text.endswith("it can be shortened")
+
+
+@pytest.mark.parametrize("kind", ["a file", "a pipe", "nothing"])
+def test_only_sealed_memory_is_opened_by_its_descriptor(channel: grpc.Channel, memory: Path, kind: str) -> None:
+    reading, writing = os.pipe()
+    with memory.open("rb") as file, os.fdopen(reading, "rb") as pipe, os.fdopen(writing, "wb"):
+        key = {"a file": key_of(file), "a pipe": key_of(pipe), "nothing": f"/proc/{os.getpid()}/fd/999999"}[kind]
+        code, text = refusal(channel, "SystemSharedMemoryRegister", name=memory.name, key=key, byte_size=16)
+    assert (code, text) == (grpc.StatusCode.INVALID_ARGUMENT, f"Unable to open shared memory region: '{key}'")
+
+
+def test_no_more_than_a_bound_of_a_users_memory_is_mapped(
+    channel: grpc.Channel, sealed: IO[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graph_server.service.shared_memory.MAX_MAPPED", SIZE)
+    call(channel, "SystemSharedMemoryRegister", name=SEALED, key=key_of(sealed), byte_size=SIZE)
+    with sealed_memory("more") as other:
+        code, _ = refusal(channel, "SystemSharedMemoryRegister", name="more", key=key_of(other), byte_size=1)
+        assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        call(channel, "SystemSharedMemoryUnregister", name=SEALED)
+        call(channel, "SystemSharedMemoryRegister", name="more", key=key_of(other), byte_size=1)
 
 
 def test_one_user_has_a_limited_number_of_regions(server: GraphServer, memory: Path) -> None:
