@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 HANGS_SECONDS = 60.0
 """A worker that says nothing for so long is killed. One that loads a model may be silent for a while."""
+_KILLED_SECONDS = 5.0
+"""A process that was killed has ended by then, on a busy machine too."""
 _LASTING = 30.0
 """Seconds. A worker that lived so long did not fail at its start: the next one starts at once."""
 
@@ -78,6 +80,8 @@ class WorkerProcess:
                 process.wait(max(0.0, until - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
+                with suppress(subprocess.TimeoutExpired):  # it hangs in the system
+                    process.wait(_KILLED_SECONDS)
         self._thread.join()
 
     def _serve(self) -> None:
