@@ -18,6 +18,7 @@ from tests.support.client import run_here
 from tests.support.video import write_video
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.timeout(240)  # each worker is a process that imports, and some are started again
 SOURCE = "testsrc:160x120@15"
 
 
@@ -43,11 +44,13 @@ def delivered(fleet: WorkerFleet) -> dict[str, int]:
 def test_a_worker_that_is_killed_is_replaced(fleet: WorkerFleet, pass_through_server: str) -> None:
     plans = [plan(name, SOURCE, pass_through_server) for name in ("a", "b", "c", "d")]
     assert fleet.apply(plans) == {}
-    wait_until(lambda: all(count > 5 for count in delivered(fleet).values()))
+    wait_until(lambda: all(count > 5 for count in delivered(fleet).values()), seconds=60)
     counts, (first, second) = delivered(fleet), fleet.pids
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    wait_until(lambda: fleet.pids[0] not in (first, None) and all(count > 5 for count in delivered(fleet).values()))
+    wait_until(
+        lambda: fleet.pids[0] not in (first, None) and all(count > 5 for count in delivered(fleet).values()), seconds=60
+    )
     assert fleet.pids[1] == second
     later = delivered(fleet)
     assert sum(later[name] > counts[name] for name in later) >= 2  # those of the other worker
