@@ -6,6 +6,7 @@ import base64
 import sys
 import threading
 import time
+import uuid
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -95,13 +96,13 @@ def main() -> None:
     given = parser.parse_args()
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, daemon=True).start()
-    peers: list[RTCPeerConnection] = []
+    peers: dict[str, RTCPeerConnection] = {}
+    """By the path of the session."""
     logins = [f"Bearer {given.token}"] if given.token else []
     logins += ["Basic " + base64.b64encode(given.login.encode()).decode()] if given.login else []
 
-    async def answer(offer: str, path: str) -> str:
-        peer = RTCPeerConnection()
-        peers.append(peer)
+    async def answer(offer: str, path: str, session: str) -> str:
+        peer = peers[session] = RTCPeerConnection()
         await peer.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
         if path == "/claps/whep":
             claps = Claps()
@@ -120,16 +121,20 @@ def main() -> None:
             elif self.path not in ("/live/whep", "/claps/whep"):
                 self.send_error(404)
             else:
-                body = asyncio.run_coroutine_threadsafe(answer(offer, self.path), loop).result(20).encode()
+                session = f"/session/{uuid.uuid4()}"
+                body = asyncio.run_coroutine_threadsafe(answer(offer, self.path, session), loop).result(20).encode()
                 self.send_response(201)
                 self.send_header("Content-Type", "application/sdp")
-                self.send_header("Location", "/session/1")
+                self.send_header("Location", session)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
 
         def do_DELETE(self) -> None:
-            self.send_response(200)
+            peer = peers.pop(self.path, None)
+            if peer is not None:
+                asyncio.run_coroutine_threadsafe(peer.close(), loop).result(20)
+            self.send_response(200 if peer is not None else 404)
             self.end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:

@@ -44,7 +44,7 @@ def test_whep_is_read_by_number_and_on_when_its_server_comes_back(
     whep: WhepServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
-    with Watched(open_reconnecting(whep.url(), timeout=10)) as watched:
+    with Watched(open_reconnecting(whep.url(), timeout=30)) as watched:
         assert (watched.info.live, watched.info.codec, watched.info.width) == (True, "h264", 320)
         numbers = watched.read(40)
         assert numbers == list(range(numbers[0], numbers[0] + 40))
@@ -59,7 +59,7 @@ def test_whep_is_read_by_number_and_on_when_its_server_comes_back(
 def test_sound_of_whep_comes_along(whep: WhepServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
     path = tmp_path / "out.mkv"
-    times = relay(open_reconnecting(whep.url("claps"), timeout=10), FileSink(path), limit=75)
+    times = relay(open_reconnecting(whep.url("claps"), timeout=30), FileSink(path), limit=75)
     claps = Claps(str(path), count=99)
     assert claps.codec == "aac"
     assert len(claps.heard) >= len(claps.seen) - 1 >= 2
@@ -67,7 +67,7 @@ def test_sound_of_whep_comes_along(whep: WhepServer, tmp_path: Path, monkeypatch
 
 
 def test_user_and_password_of_the_url_are_a_login(whep: WhepServer) -> None:
-    with Watched(open_reconnecting(whep.url(login=f"me:{PASSWORD}@"), timeout=10)) as watched:
+    with Watched(open_reconnecting(whep.url(login=f"me:{PASSWORD}@"), timeout=30)) as watched:
         watched.read(1)
     assert PASSWORD not in watched.info.name
 
