@@ -82,7 +82,7 @@ def test_a_signal_ends_a_client_that_waits_for_another_program(
     with client(pass_through_server, *STATES[state](tmp_path)) as process:
         assert process.poll() is None
         process.send_signal(number)
-        assert process.wait(10) == 128 + number
+        assert process.wait(30) == 128 + number
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -93,7 +93,7 @@ def test_a_signal_ends_a_client_with_a_full_pipe(stream: str, number: signal.Sig
     with full_pipe() as pipe, client(pass_through_server, *flags, **{stream: pipe}) as process:
         assert process.poll() is None
         process.send_signal(number)
-        assert process.wait(10) == 128 + number
+        assert process.wait(30) == 128 + number
 
 
 def shell(line: str, address: str, *flags: str) -> "subprocess.CompletedProcess[str]":

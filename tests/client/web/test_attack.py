@@ -154,7 +154,7 @@ def test_without_the_token_no_websocket_opens() -> None:
             with pytest.raises(InvalidStatus) as refused, connect(address, additional_headers=headers):
                 pass
             assert refused.value.response.status_code == 401
-        assert httpx.get(f"{web.url}/socket.io/?EIO=4&transport=polling").status_code == 401
+        assert httpx.get(f"{web.url}/socket.io/?EIO=4&transport=polling", timeout=20).status_code == 401
         with connect(address, additional_headers={"Authorization": f"Bearer {web.state.access.token}"}):
             pass
 

@@ -26,7 +26,7 @@ def guarded() -> Iterator[Application]:
 
 def status(application: Application, path: str = "/api/health", **headers: str) -> int:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return httpx.get(application.url + path, headers=named).status_code
+    return httpx.get(application.url + path, headers=named, timeout=20).status_code
 
 
 def test_the_page_comes_without_inline_scripts_and_from_this_host_alone(local: Application) -> None:
@@ -74,8 +74,8 @@ def test_without_the_token_only_the_page_is_served(guarded: Application) -> None
 
 def test_the_token_becomes_a_cookie_that_scripts_cannot_read(guarded: Application) -> None:
     token = guarded.state.access.token
-    assert httpx.post(f"{guarded.url}/api/session", json={"token": "wrong"}).status_code == 401
-    with httpx.Client(base_url=guarded.url) as browser:
+    assert httpx.post(f"{guarded.url}/api/session", json={"token": "wrong"}, timeout=20).status_code == 401
+    with httpx.Client(base_url=guarded.url, timeout=20) as browser:
         answer = browser.post("/api/session", json={"token": token})
         assert answer.status_code == 204
         cookie = answer.headers["set-cookie"]
