@@ -120,16 +120,21 @@ def address(models_dir: Path) -> Iterator[str]:
         yield server.address
 
 
-RUN = [(page, command) for page, command in ALL if reason(command) is None and ours(command) is not None]
+RUN = {
+    tuple(arguments): (page, command)
+    for page, command in ALL
+    if reason(command) is None and (arguments := ours(command)) is not None
+}
+"""By their arguments: what several pages name is run once."""
 
 
-@pytest.mark.parametrize(("page", "command"), RUN)
+@pytest.mark.parametrize(("page", "command"), RUN.values())
 def test_a_command_of_the_client_runs(page: str, command: str, folder: Path, address: str) -> None:
     arguments = ours(command.replace("host:9000", address))
     assert arguments is not None
     done = subprocess.run(
         [PROGRAMS / "ovms-stream-client", *arguments],
-        cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=55,
+        cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=110,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -155,7 +160,7 @@ OTHERS = {c for _, c in ALL if re.match(r"python -m graph_server \w", c) and rea
 @pytest.mark.parametrize("command", sorted(OTHERS))
 def test_another_command_of_the_server_runs(command: str, folder: Path) -> None:
     words = shlex.split(command.replace("python", sys.executable, 1))
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=55)
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=110)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -166,6 +171,6 @@ SNIPPETS = {(page, textwrap.dedent(snippet)) for page, snippet in blocks("python
 def test_a_snippet_runs(page: str, snippet: str, folder: Path, address: str) -> None:
     program = snippet.replace("host:9000", address)
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False, timeout=55
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False, timeout=110
     )
     assert done.returncode == 0, done.stderr
