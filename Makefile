@@ -20,10 +20,11 @@ demo: $(VENV)/embedded
 web: $(VENV)/web
 	$(RUN) client/client.py web
 
-# In two processes, since many tests wait for what they test; those of a file stay together. A crash of one ends the
-# run: pytest-xdist may wait for ever for what a replaced process had done (its issue 1378).
+# In three processes, on two cores too, since many tests wait for what they test; those of a file stay together, in the
+# order of tests/conftest.py. A crash of one ends the run: pytest-xdist may wait for ever for what a replaced process had
+# done (its issue 1378).
 test: fetched
-	$(RUN) -m pytest --numprocesses 2 --dist loadfile --max-worker-restart 0
+	$(RUN) -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 # What tests fetch is fetched here, since the environments of `versions` have no pip.
 fetched: $(VENV)/dev

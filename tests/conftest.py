@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,17 @@ ASSUMPTION = "assumption"
 # Children inherit ignored signals, and what runs in the background of a shell or by nohup ignores these two.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of several processes, none works alone at the end: files that may take longest come first."""
+    if hasattr(config, "workerinput"):
+        seconds: Counter[Path] = Counter()
+        for item in items:
+            allowed = item.get_closest_marker("timeout")
+            seconds[item.path] += 1 if allowed is None else allowed.args[0]
+        items.sort(key=lambda item: -seconds[item.path])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
