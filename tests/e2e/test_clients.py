@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 from tests.support.environments import interpreter_of
 from tests.support.graph_server import graph_server_process
 
-pytestmark = [pytest.mark.environment, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.environment, pytest.mark.timeout(240)]
 
 CASES = [
     *[("triton_grpc", case) for case in ("blocking", "streaming", "demo", "asynchronous", "memory")],

@@ -203,11 +203,13 @@ def test_dropped_frames_leave_nobody_without_a_picture(native: TransportOptions,
     assert all(result.frame.image.any() for result in found)
 
 
+@pytest.mark.timeout(240)  # it loads all models twice
 def test_a_server_that_is_started_again_gets_a_key_frame_first(models_dir: Path, h264: Path) -> None:
     server = EmbeddedServer(EmbeddedOptions(models_dir=models_dir))
     transport = TransportOptions(wire="h264", returned="labels,landmarks")
+    options = RunOptions(max_inflight=2, request_timeout=60, reconnect_timeout=200)
     found = []
-    with server, StreamClient(h264, transport=transport, embedded=server, options=RunOptions(max_inflight=2)) as client:
+    with server, StreamClient(h264, transport=transport, embedded=server, options=options) as client:
         for result in client:
             found.append(result)
             if len(found) == 11:

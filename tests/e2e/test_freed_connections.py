@@ -39,7 +39,7 @@ def shared_files() -> int:
     return count
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 @pytest.mark.usefixtures("no_collection")
 def test_lost_sources_and_servers_leave_no_decoder_and_no_memory() -> None:
     server = KilledServer()

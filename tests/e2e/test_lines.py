@@ -78,7 +78,7 @@ def said(run: "subprocess.Popen[bytes]", log: Path) -> str:
     return line
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_of_two_servers_the_one_behind_a_thin_line_is_named(tmp_path: Path) -> None:
     log = tmp_path / "run"
     with thin_line("50mbit") as line:
@@ -95,7 +95,7 @@ def test_of_two_servers_the_one_behind_a_thin_line_is_named(tmp_path: Path) -> N
     assert f"the line to {behind}, which carries " in words
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_a_thin_line_is_named_with_what_it_carries_and_a_size_to_try(tmp_path: Path) -> None:
     with thin_line("50mbit") as line:
         near, far = line.near, line.far

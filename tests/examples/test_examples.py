@@ -24,7 +24,7 @@ FRAMES = 40
 def run(name: str, *arguments: object, folder: Path) -> str:
     """The standard output of an example that ends with status 0 and without a traceback."""
     command = [sys.executable, str(EXAMPLES / f"{name}.py"), *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=50)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=110)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout
@@ -122,6 +122,6 @@ def test_model_as_function(tmp_path: Path) -> None:
 
 def test_an_example_says_in_a_line_what_is_wrong(tmp_path: Path) -> None:
     command = [sys.executable, str(EXAMPLES / "hello.py"), "nowhere.mp4"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=50)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=110)
     assert done.returncode != 0
     assert "nowhere.mp4" in done.stderr.splitlines()[-1]

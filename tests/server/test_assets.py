@@ -56,7 +56,7 @@ def test_a_cache_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_without_a_network_the_error_is_one_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "graph_server", "assets", "--models_dir", str(tmp_path)]
     environment = {"PATH": "/usr/bin", "HOME": str(tmp_path), "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": "/dev/null"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=50)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=110)
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert done.returncode == 1
     assert len(errors) == 1

@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 def run_client(*arguments: object) -> subprocess.CompletedProcess[str]:
     """``python client.py`` with these arguments, in its folder, to its end."""
     command = [sys.executable, "client.py", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT / "client", capture_output=True, text=True, timeout=55, check=False)
+    return subprocess.run(command, cwd=ROOT / "client", capture_output=True, text=True, timeout=110, check=False)
 
 
 def run_here(*arguments: object) -> subprocess.CompletedProcess[str]:

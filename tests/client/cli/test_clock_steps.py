@@ -37,7 +37,7 @@ def run(source: str, steps: tuple[int, int], folder: Path, address: str) -> list
         for lines, step in zip((20, 50), steps, strict=True):
             wait_for_lines(labels, lines, process)
             clock.set(step)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=110)
     assert process.returncode == 0, errors
     return [json.loads(line)["time"] for line in labels.read_text().splitlines()]
 

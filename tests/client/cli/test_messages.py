@@ -72,6 +72,6 @@ def test_no_process_logs_a_password(begun: str) -> None:
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        timeout=60,
+        timeout=110,
     )
     assert ended.stderr.splitlines()[-1] == "WARNING: rtsp://***@camera/", ended.stderr

@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 
 from stream_client.sources.file import FileSource
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 APPLICATION = """
 import asyncio

@@ -10,7 +10,7 @@ from stream_client.compat.roboflow import Stream
 from tests.e2e.test_detections import write_detector
 from tests.support.graph_server import graph_server_process
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 def test_a_detector_on_a_server_gives_boxes_with_tracks(clip: Path, tmp_path: Path, monkeypatch: Any) -> None:

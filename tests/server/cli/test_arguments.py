@@ -50,7 +50,7 @@ def refused_here(capsys: pytest.CaptureFixture[str], *flags: str) -> tuple[objec
 def refused(*flags: str) -> tuple[int, str]:
     """Exit status and last line of a server that does not start."""
     command = [sys.executable, "-m", "graph_server", "--port", "0", *flags]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=50, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=110, check=False)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr.strip().splitlines()[-1]
 
@@ -296,7 +296,7 @@ def test_a_server_that_is_interrupted_while_it_starts_ends_without_a_word(number
             if "| grpc" in line:
                 break
         process.send_signal(number)
-        told += process.communicate(timeout=50)[1].splitlines()
+        told += process.communicate(timeout=110)[1].splitlines()
     assert process.returncode in (0, 130)
     assert not [line for line in told if "Traceback" in line]
 

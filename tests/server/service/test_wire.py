@@ -308,7 +308,7 @@ def test_rest_answers_health_and_metadata(server: EmbeddedServer) -> None:
 )
 def test_a_server_that_cannot_start_says_why_in_one_line(arguments: list[str], text: str) -> None:
     command = [sys.executable, "-m", "graph_server", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=50, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=110, check=False)
     assert done.returncode == 1
     assert text in done.stderr
     assert "Traceback" not in done.stderr
