@@ -1,9 +1,9 @@
-"""How much is asked of a server so that results keep a budget of time. No I/O, no clock: times are arguments.
+"""How much work to give to a server so that results keep a latency budget. No I/O; time is an argument.
 
-Two things can be had for less: smaller frames, and fewer. Where even the quickest results are over the budget, frames
-become smaller. Where the quickest keep it, the others wait for one another, and fewer are sent. A step that gains
-nothing is taken back. Steps down take a few results, steps up seconds of room; one that does not last doubles the
-wait before the next.
+Frames can be smaller, or fewer. If even the fastest results are over the budget, frames become smaller. If the fastest
+keep it, the others wait for one another, so fewer are sent. A step that gains nothing is taken back. A step down needs
+a few late results, a step up needs seconds below the budget. If a step up does not last, the wait before the next one
+doubles.
 """
 
 import math
@@ -16,31 +16,31 @@ from statistics import fmean
 DIVISORS = (1, 2, 3, 4)
 """What the sides of frames are divided by: whole numbers, since that is the fastest way to shrink."""
 PARTS = (1, 2, 3, 4, 6, 8)
-"""One in so many frames is sent."""
+"""One frame in this number is sent."""
 LEAST_SIDE = 160
-"""Pixels. The longer side is not divided below it."""
+"""The least longer side of a divided frame, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked of the server: frames with sides divided by ``divisor``, and one in ``parts`` of them."""
+    """What the server gets: one frame in ``parts``, with sides divided by ``divisor``."""
 
     divisor: int = 1
     parts: int = 1
 
 
 def divisors_for(longer: int) -> tuple[int, ...]:
-    """By what the sides of frames may be divided whose longer side has so many pixels."""
+    """The divisors for frames whose longer side has ``longer`` pixels."""
     return tuple(each for each in DIVISORS if each == 1 or longer // each >= LEAST_SIDE)
 
 
 class _Knob:
-    """One thing that can be had for less, in ``steps``; ``power`` is how its cost grows with 1/step."""
+    """What makes frames cheaper, in ``steps``: their size or rate. Their cost is 1/step to the power of ``power``."""
 
     def __init__(self, steps: tuple[int, ...], power: int) -> None:
         self._steps = steps
         self._power = power
-        self._gains = [math.inf] * len(steps)  # by step: latency one step up, over that here
+        self._gains = [math.inf] * len(steps)  # by step: latency at the step before, divided by latency here
         self.step = 0
         self.wait = Budget.GROW_AFTER
         self._changed_at = self._blocked_until = -math.inf
@@ -54,7 +54,7 @@ class _Knob:
         return self.step + 1 < len(self._steps) and now >= self._blocked_until
 
     def shrink(self, now: float, least: float) -> None:
-        """One step, or as many as it takes to the value ``least``."""
+        """Take one step, or as many as are needed to reach the value ``least``."""
         if now - self._changed_at >= max(Budget.LASTS, 4 * self.wait):
             self.wait = Budget.GROW_AFTER
         elif self._grew:
@@ -83,7 +83,7 @@ class _Knob:
 
     @property
     def growth(self) -> float:
-        """What latency is multiplied by one step up, at most."""
+        """The most that one step up can multiply the latency by."""
         cost = (self._steps[self.step] / self._steps[self.step - 1]) ** self._power
         return max(1.0, min(cost, self._gains[self.step]))
 
@@ -91,19 +91,19 @@ class _Knob:
 class Budget:
     """Decides :attr:`asked` from the latencies of results. ``seconds`` is the budget, from capture to result.
 
-    ``divisors`` bound the size of frames. It is kept where 9 in 10 results are within it.
+    ``divisors`` bound the size of frames. The budget is kept if 9 in 10 results are within it.
     """
 
     GROW_AFTER, LONGEST_WAIT = 5.0, 600.0
-    """Seconds with room before a step up, and the longest that this grows to."""
+    """Seconds below the budget before a step up: at first, and at most."""
     LASTS = 60.0
-    """Seconds after which a step up has lasted, or four times the wait where that is longer."""
+    """A step up has lasted after these seconds, or after four times the wait if that is longer."""
     PROBE = 6
-    """So many times the wait, with results far below the budget, and a step up is tried though it may be too far."""
+    """After this number of waits with results far below the budget, a step up is tried even if it may be too much."""
     RECENT, FEWEST, OVER = 30, 10, 3
-    """Results that are judged by, at most; results before a step up; late results before a step down."""
+    """The most recent results to judge by; the least before a step up; late results before a step down."""
     GAIN = 1.05
-    """A step down that makes results less than so many times as fast is taken back."""
+    """The least speed-up by a step down. With less it is taken back."""
 
     def __init__(self, seconds: float, divisors: tuple[int, ...] = DIVISORS) -> None:
         self.seconds = seconds
@@ -112,22 +112,24 @@ class Budget:
         self._recent: deque[float] = deque(maxlen=self.RECENT)
         self._frames: deque[int] = deque(maxlen=self.RECENT)
         self._changed_at = -math.inf
-        self._tried: tuple[_Knob, float, int] | None = None  # what went down, what was usual before it, from which step
+        self._tried: tuple[_Knob, float, int] | None = (
+            None  # the last step down: its knob, the usual latency and the step before it
+        )
 
     @property
     def asked(self) -> Asked:
-        """What to ask now."""
+        """What the server gets now."""
         return Asked(self._size.value, self._rate.value)
 
     @property
     def usual(self) -> float:
-        """Seconds that 9 in 10 of the recent results took at most; ``nan`` without any."""
+        """The 90th percentile of recent latencies, in seconds; ``nan`` if there are none."""
         return _usual(self._recent)
 
     def result(self, latency: float, now: float, frames: int = 1) -> None:
         """A result came ``latency`` seconds after its frame's capture, ``frames`` of the source after the last one."""
         if now - latency < self._changed_at:
-            return  # its frame was under way before the last change
+            return  # its frame was captured before the last change
         self._recent.append(latency)
         self._frames.append(frames)
         late = sum(each > self.seconds for each in self._recent)

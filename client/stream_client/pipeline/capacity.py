@@ -1,11 +1,11 @@
-"""How many frames a server shall have at once from the streams of a process. No I/O; time is an argument."""
+"""How many frames the streams of a process should have in flight to one server. No I/O; time is an argument."""
 
 import math
 from collections.abc import Sequence
 
 
 class RecentMinimum:
-    """The least of the values of the last ``period`` to twice ``period`` seconds, ``inf`` of none."""
+    """The minimum of recent values: of the last ``period`` seconds at least, twice as many at most; ``inf`` of none."""
 
     def __init__(self, period: float) -> None:
         self._period = period
@@ -13,7 +13,7 @@ class RecentMinimum:
         self._before = self._now = math.inf
 
     def add(self, value: float, now: float) -> None:
-        """Take a value in."""
+        """Add a value."""
         if now > self._until:
             self._before, self._now = self._now, math.inf
             self._until = now + self._period
@@ -21,32 +21,32 @@ class RecentMinimum:
 
     @property
     def value(self) -> float:
-        """The least."""
+        """The minimum."""
         return min(self._before, self._now)
 
 
 class Capacity:
     """Finds the number as :class:`~stream_client.pipeline.flow.AdaptiveWindow` does, for streams of different frames.
 
-    The stretch says how many times as long round trips take as the shortest recent ones of their streams. It is
-    measured, too, while the number is a third, for a moment of every ``PERIOD`` in which streams waited all the time:
-    what is left of it then is no queue, but a line or a machine with times that vary. With N frames in flight and S
-    times that stretch, N·(1 - 1/S) frames are waiting rather than being worked on. More than ``MOST_WAITING`` that are
-    also half of all only grow old in the server: the number shrinks. While it keeps frames back, and fewer than
-    ``FEW_WAITING`` wait or they are less than a third of all, it grows. One step is taken for each round of answers.
+    The stretch is the ratio of round trips to the shortest recent round trips of their streams. In every ``PERIOD`` in
+    which streams waited all the time, the number is a third for a moment, and the stretch is measured then: what is
+    left of it comes from a line or machine with varying times, not from a queue. With N frames in flight and a stretch
+    of S times that, N·(1 - 1/S) frames wait in the server. The number shrinks if more than ``MOST_WAITING`` wait and
+    they are half of all: these only grow old. It grows if it stops a stream, and fewer than ``FEW_WAITING`` wait or
+    they are less than a third of all. There is one step for each round of answers.
     """
 
     LEAST = 2
     ALL_THE_TIME = 0.9
-    """Share of the answers of a period."""
+    """Fraction of a period's answers that came while streams waited."""
     FEW_WAITING, MOST_WAITING = 1.0, 3.0
     GROWING, SHRINKING = 1.5, 2.0
-    """Stretches below and above which the number may grow and shrinks."""
+    """The number may grow below the first stretch, and shrinks above the second."""
     PERIOD = 20.0
     SETTLING, FIRST_PERIODS = 5.0, 4
-    """Seconds of the first periods, and how many they are: each of these moments begins with too long a queue."""
+    """Seconds of the first periods, and their number. They are shorter, as the queue is still too long in them."""
     PROBE_SECONDS = (1.0, 4.0)
-    """At least and at most; else two round trips. Every stream shall have a turn."""
+    """The shortest and longest time to measure. Between them it is two round trips, so that every stream has a turn."""
 
     def __init__(self) -> None:
         self._limit = self.LEAST
@@ -64,21 +64,22 @@ class Capacity:
         return max(1, self._limit // 3) if self.is_measuring(now) else self._limit
 
     def joined(self) -> None:
-        """One more stream, which may have a frame in flight as before it did: too many are found out."""
+        """A stream was added. It may have one frame in flight; if that is too many, the number shrinks later."""
         self._limit += 1
 
     def kept_back(self) -> None:
-        """A stream had to wait."""
+        """The number stopped a stream."""
         self._kept_back = True
 
     def is_measuring(self, now: float) -> bool:
-        """Whether the number is a third now."""
+        """Whether the stretch is measured now, with a third of the number."""
         return now < self._probing_until
 
     def answered(self, shortest: float, round_trip: float, in_flight: int, now: float, *, waiting: bool) -> bool:
-        """An answer came after ``round_trip`` seconds, where ``shortest`` is the shortest of its stream, with
-        ``in_flight`` frames of all streams still out; ``waiting``: streams wait to send. Returns whether the number is
-        a third from now on.
+        """An answer came after ``round_trip`` seconds; ``shortest`` is the shortest round trip of its stream.
+
+        ``in_flight``: frames of all streams that are still unanswered. ``waiting``: whether a stream waits to send.
+        Returns whether a measurement begins now.
         """
         if self.is_measuring(now):
             if now > self._drained:
@@ -121,5 +122,5 @@ class Capacity:
 
 
 def _stretch(answers: Sequence[tuple[float, float]]) -> float:
-    """Of shortest round trips and those that were."""
+    """The stretch of pairs of a shortest and an actual round trip, in seconds."""
     return sum(seconds for _, seconds in answers) / sum(shortest for shortest, _ in answers)

@@ -1,4 +1,4 @@
-"""Credits: each is leave to have one frame in flight. The streams of a process that use the same servers share them."""
+"""A credit allows one frame in flight. The streams of a process that use the same servers share their credits."""
 
 import threading
 import time
@@ -11,33 +11,33 @@ from stream_client.pipeline.shares import LOOK_SECONDS, Shares
 
 
 class Credits(Protocol):
-    """Those of one stream. Safe from any thread."""
+    """The credits of one stream. Safe from any thread."""
 
     @property
     def look_seconds(self) -> float | None:
-        """How long to wait for a credit before asking again; ``None``: until something changes."""
+        """Seconds to wait for a credit before asking again. ``None``: wait until something changes."""
 
     def take(self) -> bool:
-        """Whether a frame may be sent, which then has a credit. Else ``wake`` is called when it may."""
+        """Take a credit for a frame. ``False``: there is none now, and ``wake`` is called when there is."""
 
     def withdraw(self) -> None:
-        """There is nothing to send now."""
+        """Give up waiting for a credit: there is nothing to send now."""
 
     def hold(self, in_flight: int) -> None:
-        """So many frames have a credit."""
+        """Say how many frames are in flight. Credits beyond that number are free again."""
 
     def wake_others(self) -> None:
-        """Let those go on who have got a credit meanwhile. Call it with no lock held."""
+        """Wake the streams that may send now. Call it with no lock held."""
 
     def placed(self, server: str) -> None:
-        """Frames go to this one of several servers from now on: only its own frames in flight count."""
+        """From now on frames go to this one of several servers. Only frames in flight to it count."""
 
     def leave(self) -> None:
-        """Give everything back, at the end. Safe twice."""
+        """Give every credit back, at the end. Safe to call twice."""
 
 
 class OwnCredits:
-    """For a stream that shares with no other: its window alone decides."""
+    """For a stream that shares its server with no other stream. Its window alone bounds the frames in flight."""
 
     @property
     def look_seconds(self) -> float | None:
@@ -65,10 +65,10 @@ class OwnCredits:
 
 
 class SharedCredits:
-    """Those of all streams that use the same servers. Safe from any thread.
+    """The credits of all streams that use the same servers. Safe from any thread.
 
-    Streams whose sessions live on one of several servers share with those on the same one: a slow server with all that
-    it owes would else keep back the frames for the others.
+    Where there are several servers, only the streams on the same server share. Otherwise the frames that a slow server
+    has not answered would stop the streams of the other servers.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -81,12 +81,12 @@ class SharedCredits:
         return StreamCredits(self._at, weight, self._lock, self._clock)
 
     def _at(self, server: str) -> Shares:
-        """Those of the streams on ``server``; empty: of those that use all."""
+        """The shares of the streams on ``server``; an empty text stands for the streams that use every server."""
         return self._shares.setdefault(server, Shares())
 
 
 class StreamCredits:
-    """Implements :class:`Credits`: a member's view of the shares, which ``lock`` guards. ``at``: those of a server."""
+    """Implements :class:`Credits` for one member of shares. ``at`` gives a server's shares, which ``lock`` guards."""
 
     def __init__(
         self, at: Callable[[str], Shares], weight: float, lock: threading.Lock, clock: Callable[[], float]
@@ -101,7 +101,7 @@ class StreamCredits:
 
     @property
     def look_seconds(self) -> float | None:
-        """Others may have fallen silent meanwhile."""
+        """Ask from time to time: other streams may have stopped answering."""
         return LOOK_SECONDS
 
     def on_wake(self, wake: Callable[[], object]) -> None:
@@ -110,29 +110,29 @@ class StreamCredits:
             self._member.wake = wake
 
     def take(self) -> bool:
-        """In turn with the other streams."""
+        """Take a credit in turn with the other streams."""
         with self._lock:
             return self._shares.ask(self._member, self._clock())
 
     def withdraw(self) -> None:
-        """Leave the turn to others."""
+        """Leave the turn to the other streams."""
         with self._lock:
             self._shares.withdraw(self._member)
 
     def hold(self, in_flight: int) -> None:
-        """What is held beyond is given back."""
+        """Keep this number of credits, and give the others back."""
         with self._lock:
             self._shares.hold(self._member, in_flight, self._clock())
 
     def wake_others(self) -> None:
-        """Call what they gave to :meth:`on_wake`."""
+        """Call what the streams that may send now gave to :meth:`on_wake`."""
         with self._lock:
             wakes = [member.wake for member in self._shares.next(self._clock())]
         for wake in wakes:
             wake()
 
     def placed(self, server: str) -> None:
-        """In turn with those on the same server."""
+        """Take turns with the streams on the same server from now on."""
         with self._lock:
             shares, now, before = self._at(server), self._clock(), self._member
             if shares is self._shares or self._left:
@@ -144,7 +144,7 @@ class StreamCredits:
             shares.hold(self._member, in_flight, now)
 
     def leave(self) -> None:
-        """Out of turn for ever."""
+        """Leave the shares for ever."""
         with self._lock:
             self._left = True
             self._shares.leave(self._member, self._clock())
@@ -165,16 +165,19 @@ class StreamCredits:
             return self._shares.share(self._member, self._clock())
 
     def heard_by(self, window: Window) -> Window:
-        """The same window; answers tell what the stream's frames cost."""
+        """The same window, which also tells the shares how long answers take."""
         return HeardWindow(window, self)
 
     def widen(self, window: Window) -> Window:
-        """The same, but turns decide instead of the window while other streams have frames in flight."""
+        """The same. But while other streams have frames in flight, turns bound this stream instead of the window."""
         return WidenedWindow(window, self)
 
 
 class HeardWindow:
-    """Implements :class:`~stream_client.pipeline.flow.Window`."""
+    """A window that tells the shares how long answers take.
+
+    Implements :class:`~stream_client.pipeline.flow.Window`.
+    """
 
     def __init__(self, window: Window, credits: StreamCredits) -> None:
         self._window = window
@@ -182,23 +185,23 @@ class HeardWindow:
 
     @property
     def limit(self) -> int:
-        """The window's own."""
+        """The window's limit."""
         return self._window.limit
 
     def answered(self, round_trip: float, in_flight: int, now: float) -> None:
-        """Both learn from it."""
+        """Tell the window and the shares."""
         self._window.answered(round_trip, in_flight, now)
         self._credits.answered(round_trip)
 
     def delivered(self, latency: float) -> None:
-        """For the window."""
+        """Tell the window."""
         self._window.delivered(latency)
 
 
 class WidenedWindow(HeardWindow):
-    """Implements :class:`~stream_client.pipeline.flow.Window`."""
+    """A window that is as wide as turns allow, while other streams have frames in flight."""
 
     @property
     def limit(self) -> int:
-        """The window's own, or what the stream is allowed beside others."""
+        """The window's limit, or what the stream may have beside others if that is more."""
         return max(self._window.limit, self._credits.allowance())

@@ -1,10 +1,10 @@
-"""Who of the streams of a process may send next to one server. No I/O, no threads; time is an argument.
+"""Which stream of a process may send next to one server. No I/O, no threads; time is an argument.
 
 All streams together have as many frames in flight as :class:`~stream_client.pipeline.capacity.Capacity` finds. When
-more want to send, they take turns by start-time fair queueing (Goyal, Vin and Cheng, 1996): each frame costs the time
-that the server needs for it, as the shortest recent round trip of its stream shows, divided by the stream's weight, and
-who has had the least is next. So a stream with frames that take long sends fewer of them. What a stream does not use
-is for the others, and is not owed to it once it has had nothing to send.
+more want to send, they take turns by start-time fair queueing (Goyal, Vin and Cheng, 1996): a frame costs the shortest
+recent round trip of its stream, divided by the stream's weight. The stream that has spent least is next. So a stream
+whose frames take long sends fewer of them. Time that a stream does not use goes to the others. A stream that had
+nothing to send does not get it back later.
 """
 
 import math
@@ -17,23 +17,23 @@ from stream_client.pipeline.capacity import Capacity, RecentMinimum
 RECENT_SECONDS = 10.0
 """The time constant of :meth:`Shares.share`."""
 SILENT_SECONDS = 1.0
-"""Without an answer for so long, or for four of its round trips, a stream's frames in flight count no more: a session
-that hangs would keep the others back."""
+"""After these seconds without an answer, or four round trips if that is longer, a stream's frames in flight do not
+count any more. Otherwise a session that hangs would stop the other streams."""
 MOST_ALLOWED = 16
-"""Frames of one stream. The memory for those behind a slow output is bounded by them."""
+"""The most frames in flight of one stream. It bounds the memory of a stream with a slow output."""
 MOST_OWED = 1.0
-"""Seconds, at weight 1, that a stream may be owed which always has something to send, but cannot always send it."""
+"""The most seconds, at weight 1, that a stream can catch up after it had frames to send but could not send them."""
 LOOK_SECONDS = 0.25
-"""Seconds between two looks for such streams."""
+"""Seconds between two searches for streams without an answer."""
 
 
 def _nothing() -> None:
-    """Nobody is to be woken."""
+    """Wake nobody."""
 
 
 @dataclass(slots=True)
 class Decaying:
-    """A sum that forgets with :data:`RECENT_SECONDS`."""
+    """A sum that decays with the time constant :data:`RECENT_SECONDS`."""
 
     amount: float = 0.0
     since: float = 0.0
@@ -49,7 +49,12 @@ class Decaying:
 
 @dataclass(slots=True, eq=False)
 class Member:
-    """A stream. ``finish``: the virtual time until which it has had its share; ``wake``: call it where it may send."""
+    """A stream. ``wake`` is called when it may send. ``finish`` is the virtual time up to which it has had its share.
+
+    ``counted``: its frames in flight, or 0 while it gets no answer. ``woken``: whether :meth:`Shares.next` has named it
+    since it last asked. ``heard``: when it last had an answer, or began to wait for one. ``round_trip``: the usual one,
+    in seconds. ``measured``: when it last had an answer while the capacity was measured.
+    """
 
     number: int
     weight: float
@@ -58,7 +63,7 @@ class Member:
     in_flight: int = 0
     counted: int = 0
     waiting: bool = False
-    told: bool = False
+    woken: bool = False
     heard: float = 0.0
     round_trip: float = math.nan
     measured: float = -math.inf
@@ -67,12 +72,12 @@ class Member:
 
     @property
     def order(self) -> tuple[float, int]:
-        """Of those who wait, the least goes first."""
+        """The order of the streams that wait: the lowest sends first."""
         return self.finish, self.number
 
 
 class Shares:
-    """For one thread at a time."""
+    """The streams of one server, and whose turn it is. Use it from one thread at a time."""
 
     def __init__(self) -> None:
         self._members: set[Member] = set()
@@ -84,10 +89,10 @@ class Shares:
         self._virtual = 0.0
         self._spent = Decaying()
         self._next_look = -math.inf
-        self._usual = 0.0  # the newest cost of a frame of any stream, for one whose own is not known yet
+        self._usual = 0.0  # the newest cost of any stream, for a stream without an answer
 
     def join(self, weight: float) -> Member:
-        """A new stream."""
+        """Add a stream."""
         self._joined += 1
         member = Member(self._joined, weight)
         self._members.add(member)
@@ -96,7 +101,7 @@ class Shares:
         return member
 
     def leave(self, member: Member, now: float) -> None:
-        """A stream has ended; its frames in flight are nobody's."""
+        """Remove a stream. Its frames in flight do not count any more."""
         if member not in self._members:
             return
         self.withdraw(member)
@@ -108,30 +113,31 @@ class Shares:
             self._capacity, self._spent = Capacity(), Decaying()
 
     def limit(self, now: float) -> int:
-        """Frames of all streams that may be in flight, where there are several."""
+        """How many frames of all streams may be in flight, if there are several streams."""
         return self._capacity.limit(now)
 
     def allowance(self, member: Member, now: float) -> int:
-        """How many frames it may have in flight while others have some: they are bounded by turns, not by its own
-        window, which the others' frames would keep shut.
+        """How many frames the stream may have in flight beside those of others; 0 if there are none.
+
+        Then turns bound it, not its own window: that would stay narrow because of the others' frames.
         """
         alone = self._counted == member.counted and len(self._waiting) == member.waiting
-        return 0 if alone else min(self.limit(now), MOST_ALLOWED) + 1  # who has all may still be next
+        return 0 if alone else min(self.limit(now), MOST_ALLOWED) + 1  # it may have all of them and still be next
 
     @property
     def in_flight(self) -> int:
-        """Frames of all streams that are in flight, without those of streams that have fallen silent."""
+        """The frames in flight of all streams, without those of streams that get no answer."""
         return self._counted
 
     def ask(self, member: Member, now: float) -> bool:
-        """Whether it may send a frame, which then counts as in flight; else it waits."""
+        """Whether the stream may send a frame. If so, the frame counts as in flight; if not, the stream waits."""
         self._look_for_silent(now)
         if len(self._members) > 1:
             free = self.limit(now) - self._counted
             if free <= bisect_left(self._waiting, member.order):
                 if not member.waiting:
                     insort(self._waiting, member.order)
-                member.waiting, member.told = True, False
+                member.waiting, member.woken = True, False
                 self._capacity.kept_back()
                 return False
         idle = not (member.in_flight or member.waiting)
@@ -145,13 +151,13 @@ class Shares:
         return True
 
     def withdraw(self, member: Member) -> None:
-        """It has nothing to send now."""
+        """The stream does not wait any more."""
         if member.waiting:
             del self._waiting[bisect_left(self._waiting, member.order)]
-        member.waiting = member.told = False
+        member.waiting = member.woken = False
 
     def hold(self, member: Member, in_flight: int, now: float) -> None:
-        """So many of its frames are in flight now."""
+        """The stream has this number of frames in flight now."""
         silent = member.in_flight > 0 and member.counted == 0
         member.in_flight = in_flight
         counted = 0 if silent and in_flight else in_flight
@@ -159,7 +165,7 @@ class Shares:
         member.counted = counted
 
     def answered(self, member: Member, round_trip: float, now: float) -> None:
-        """A frame of it was answered after ``round_trip`` seconds, and is in flight no more."""
+        """A frame of the stream was answered after ``round_trip`` seconds."""
         member.heard = now
         member.in_flight = max(0, member.in_flight - 1)
         self._counted += member.in_flight - member.counted
@@ -177,8 +183,9 @@ class Shares:
             self._give_everybody_a_turn()
 
     def _give_everybody_a_turn(self) -> None:
-        """Each stream once, those first that were measured longest ago: one that seems dear would hardly be measured
-        again.
+        """Let each stream send once; the one that was measured longest ago is first.
+
+        Otherwise a stream that seems expensive would hardly be measured again.
         """
         members = sorted(self._members, key=lambda member: (member.measured, member.number))
         for place, member in enumerate(members):
@@ -186,17 +193,17 @@ class Shares:
         self._waiting = sorted(member.order for member in members if member.waiting)
 
     def next(self, now: float) -> list[Member]:
-        """Those who wait and may send now, each named once until it asks again."""
+        """The streams that wait and may send now. Each is named once until it asks again."""
         self._look_for_silent(now)
         free = max(0, self.limit(now) - self._counted)
         members = [self._by_number[number] for _, number in self._waiting[:free]]
-        new = [member for member in members if not member.told]
+        new = [member for member in members if not member.woken]
         for member in new:
-            member.told = True
+            member.woken = True
         return new
 
     def share(self, member: Member, now: float) -> float | None:
-        """Its part of the server's recent time for all streams, 0…1; ``None`` before the first answer to any."""
+        """The stream's part of the server's recent time, 0…1. ``None`` before the first answer to any stream."""
         total = self._spent.at(now)
         return member.spent.at(now) / total if member in self._members and total > 1e-9 else None
 
