@@ -1,16 +1,16 @@
 """Which replica takes the next request or session. No I/O, no threads; time is an argument.
 
-A request goes to one of two replicas drawn at random, the one with the lower cost: its requests in flight, and the new
-one, times its recent time for a request (Mitzenmacher's power of two choices, with the cost that Finagle calls peak
-EWMA). Replicas without any request are drawn first, as in Lu et al.'s join-idle-queue, so that none stands still while
-others have queues.
+Two replicas are drawn at random, and the one with the lower cost gets the request. The cost is its requests in flight,
+with the new one, times its recent seconds for a request (Mitzenmacher's power of two choices, with the cost that
+Finagle calls peak EWMA). Replicas without any request are drawn first, as in Lu et al.'s join-idle-queue, so that none
+is idle while others have queues.
 
-A replica is slow when its 95th percentile is :data:`SLOW` times that of the others, or when its last
-:data:`FAILURES` requests failed and those of others did not. It gets no more requests while others are there, but
-copies of some: a copy's answer is only timed.
+A replica is slow if its 95th percentile is :data:`SLOW` times that of the others, or if its last :data:`FAILURES`
+requests failed and those of others did not. While there are others, it gets only copies of requests. The answer to a
+copy is timed, not used.
 
-A replica that sessions leave since it is slow rests: no session comes for :data:`REST_SECONDS`, and for twice as long
-when they leave it again within :data:`FORGET_SECONDS`. Then one session tries it before others come.
+A replica that a session left as slow rests: it gets no session for :data:`REST_SECONDS`, and for twice as long if a
+session leaves it again within :data:`FORGET_SECONDS`. After the rest one session tries it before others come.
 """
 
 import math
@@ -24,29 +24,29 @@ from statistics import median
 
 SLOW = 3.0
 RECOVERED = 2.0
-"""A slow replica is slow no more below this multiple of the others."""
+"""Below this multiple of the others, a slow replica is not slow any more."""
 LEAST_DIFFERENCE = 0.005
-"""Seconds. Less does not make a replica slow."""
+"""The least difference to the others, in seconds, that makes a replica slow."""
 RECENT_SECONDS = 10.0
 FEWEST = 5
-"""Recent times without which a replica is not judged."""
+"""The least recent times to judge a replica by."""
 FAILURES = 5
-"""Failed requests in a row, after which a replica is as good as slow."""
+"""Failed requests in a row, after which a replica counts as slow."""
 COPY_SECONDS = 1.0
 """Seconds between two copies to one slow replica."""
 REST_SECONDS, MOST_REST_SECONDS, FORGET_SECONDS = 10.0, 320.0, 600.0
 TRIAL_SECONDS = 5.0
-"""Seconds in which a replica that has rested takes one session only; six times as long where no time is known."""
+"""Seconds in which a replica takes only one session after its rest; six times as long if no time is known."""
 _WEIGHT = 0.2
-"""Of the newest time in the mean."""
+"""The weight of the newest time in the moving mean."""
 
 
 @dataclass(slots=True, eq=False)
 class Load:
-    """What one replica has to do for this process. ``service``: recent seconds for a request, ``nan`` if unknown.
+    """The load of one replica by this process. ``service``: recent seconds for a request, ``nan`` if unknown.
 
-    ``elsewhere``: the seconds that are usual at the others, ``nan`` if unknown. ``rests``: until when, and ``rest`` for
-    how long; ``trial``: one session at most.
+    ``elsewhere``: the usual seconds of the others, ``nan`` if unknown. ``rests``: the end of its rest. ``rest``: how
+    many seconds the rest takes. ``trial``: whether it takes one session at most.
     """
 
     in_flight: int = 0
@@ -72,7 +72,7 @@ class Load:
         self.failures += 1
 
     def forget(self) -> None:
-        """It was away: what it did before says nothing. Its rest goes on: a slow one may only seem away."""
+        """Forget the times from before the replica was away. Its rest goes on: a slow replica may only seem away."""
         self.recent.clear()
         self.service, self.slow, self.failures = math.nan, False, 0
 
@@ -83,7 +83,7 @@ class Load:
         return sorted(map(itemgetter(1), self.recent))
 
     def left_as_slow(self, now: float) -> None:
-        """A session leaves it since it is slow. Those that follow soon mean the same."""
+        """A session leaves the replica as slow. Others that leave during the rest do not lengthen it."""
         if now < self.rests:
             return
         again = now - self.rests < FORGET_SECONDS
@@ -91,17 +91,17 @@ class Load:
         self.rests, self.trial = now + self.rest, True
 
     def takes_sessions(self, now: float) -> bool:
-        """Whether a session may come while others take some, too."""
+        """Whether the replica takes sessions, if others do too."""
         return not self.slow and now >= self.rests and not (self.trial and self.sessions)
 
 
 def quantile(times: Sequence[float], share: float) -> float:
-    """The time that ``share`` (0…1) of sorted ``times`` do not exceed; ``nan`` of none."""
+    """The quantile ``share`` (0…1) of sorted ``times``; ``nan`` of none."""
     return times[min(len(times) - 1, math.ceil(share * len(times)) - 1)] if times else math.nan
 
 
 def judge(loads: Sequence[Load], now: float) -> None:
-    """Find out which replicas are slow, and what is usual at the others."""
+    """Set which replicas are slow, and the usual seconds of the others."""
     times = {load: recent for load in loads if len(recent := load.times(now)) >= FEWEST}
     p95 = {load: quantile(recent, 0.95) for load, recent in times.items()}
     usual, most = _of_others({load: load.service for load in times}, loads), _of_others(p95, loads)
@@ -116,11 +116,11 @@ def judge(loads: Sequence[Load], now: float) -> None:
         elif load in p95 and not math.isnan(most[load]):
             load.slow = is_long(p95[load], most[load], RECOVERED if load.slow else SLOW)
         elif not load.recent:
-            load.slow = False  # nobody knows any more
+            load.slow = False  # its times are too old to tell
 
 
 def is_long(seconds: float, usual: float, bound: float) -> bool:
-    """Whether ``seconds`` are ``bound`` times what is ``usual``, and :data:`LEAST_DIFFERENCE` more."""
+    """Whether ``seconds`` are at least ``bound`` times ``usual``, and :data:`LEAST_DIFFERENCE` more."""
     return seconds >= bound * usual and seconds - usual >= LEAST_DIFFERENCE
 
 
@@ -138,7 +138,7 @@ def _of_others(values: Mapping[Load, float], loads: Sequence[Load]) -> Mapping[L
 
 
 def choose(loads: Sequence[Load], chance: random.Random) -> Load:
-    """The one for the next request, of at least one."""
+    """The load of ``loads`` for the next request."""
     able = [load for load in loads if not load.slow] or loads
     idle = [load for load in able if not load.in_flight]
     drawn = idle or able
@@ -148,14 +148,14 @@ def choose(loads: Sequence[Load], chance: random.Random) -> Load:
 
 
 def place(loads: Sequence[Load], now: float, chance: random.Random) -> Load:
-    """The one for the next session, of at least one: with the fewest sessions, drawn from equals."""
+    """The load of ``loads`` for the next session: one of those with the fewest sessions."""
     able = [load for load in loads if load.takes_sessions(now)] or loads
     fewest = min(load.sessions for load in able)
     return choose([load for load in able if load.sessions == fewest], chance)
 
 
 def to_copy(loads: Iterable[Load], chosen: Load, now: float) -> Load | None:
-    """A slow replica that shall get a copy of a request that goes to ``chosen``."""
+    """The load of a slow replica that gets a copy of a request to ``chosen``, if one is due."""
     for load in loads:
         if load.slow and load is not chosen and not load.in_flight and now - load.copied >= COPY_SECONDS:
             load.copied = now

@@ -1,4 +1,4 @@
-"""The replicas of a server list: which of them are well, what each has to do, and who takes the next request."""
+"""The replicas of a server list: which of them are ready, how busy each is, and which takes the next request."""
 
 import logging
 import random
@@ -24,22 +24,22 @@ _SENTENCES: dict[ReplicaState, str] = {
 
 
 class Replicas:
-    """Shared by every session with these servers in a process; safe from any thread. Opens no connection by itself.
+    """The replicas that all sessions of a process share. Safe from any thread. Opens no connection by itself.
 
-    Sessions take their channels to single replicas from ``channels``. ``changed`` fires, from any thread and with no
-    lock held, when a replica is well or unwell, comes or goes.
+    Sessions take their channels to single replicas from ``channels``. ``changed`` fires when a replica is added or
+    removed, or its state changes: from any thread, with no lock held.
     """
 
     SILENT_CHECKS = 2
     """Checks in a row without an answer, after which a replica counts as gone."""
     JUDGE_SECONDS = 0.25
-    """Seconds between two looks for slow replicas."""
+    """Seconds between two searches for slow replicas."""
     MOVE_SECONDS = 2.0
-    """Seconds between two moves of sessions that only even out their numbers, where one is enough; where N are needed,
-    an Nth of that. Where N live at a slow replica, one leaves in an Nth of that."""
+    """Seconds between two moves of sessions that even out their numbers. With N such moves to make, or N sessions on a
+    slow replica, it is an Nth of that."""
 
     EVEN_SECONDS = 0.1
-    """How old the number may be that :meth:`is_even` knows."""
+    """How old, in seconds, the numbers of sessions may be that :meth:`is_even` compares."""
 
     def __init__(
         self,
@@ -66,13 +66,13 @@ class Replicas:
 
     @property
     def is_looked_up(self) -> bool:
-        """Whether a name stands for the servers."""
+        """Whether the address is a name that is looked up for the servers."""
         return self.options.address.startswith(DNS)
 
-    # --- who there is
+    # --- which replicas there are
 
     def set_addresses(self, addresses: Collection[str]) -> None:
-        """These are the servers now. Those that are gone take no more requests and sessions."""
+        """Set the servers of now. Those that are gone take no more requests and sessions."""
         with self._changed:
             known = {replica.address: replica for replica in self._replicas}
             if set(known) == set(addresses):
@@ -85,17 +85,17 @@ class Replicas:
                 replica.state = "not_ready"
         for replica in gone:
             replica.channel.close()
-        self._tell()
+        self._notify()
 
     def set_problem(self, problem: str) -> None:
-        """Why the servers' name is not known."""
+        """Say why the name of the servers cannot be looked up."""
         with self._changed:
             self._problem = problem
             self._changed.notify_all()
 
     @property
     def problem(self) -> str:
-        """Why no server is known; empty where there are some."""
+        """Why no server is known; empty if there is one."""
         with self._changed:
             return "" if self._replicas else self._problem
 
@@ -105,7 +105,7 @@ class Replicas:
             return tuple(self._replicas)
 
     def ready(self) -> Sequence[Replica]:
-        """Those that are well."""
+        """The replicas that are ready."""
         with self._changed:
             return tuple(replica for replica in self._replicas if replica.state == "ready")
 
@@ -116,35 +116,35 @@ class Replicas:
             return tuple(replica.snapshot(now) for replica in self._replicas)
 
     def wait_for(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Wait until ``condition`` is true, which is asked at every change; ``False`` after ``timeout`` seconds."""
+        """Wait until ``condition`` is true. It is checked at every change. ``False`` after ``timeout`` seconds."""
         with self._changed:
             return self._changed.wait_for(condition, max(0.0, timeout))
 
-    # --- how they are
+    # --- their states
 
     def found(self, replica: Replica, *, ready: bool) -> None:
-        """It answered a check."""
+        """A replica answered a check."""
         with self._changed:
             replica.silent = 0
             changed = self._enter(replica, "ready" if ready else "not_ready")
         if changed:
-            self._tell()
+            self._notify()
 
     def found_silent(self, replica: Replica) -> None:
-        """A check had no answer. A server that answers frames is only busy."""
+        """A check had no answer. If the replica still answers frames, it is only busy."""
         with self._changed:
             busy = self.clock() - replica.heard < 2.0
             replica.silent = 0 if busy else replica.silent + 1
             changed = replica.silent >= self.SILENT_CHECKS and self._enter(replica, "away")
         if changed:
-            self._tell()
+            self._notify()
 
     def lost(self, replica: Replica) -> None:
-        """A connection with it broke, or could not be made."""
+        """A connection with a replica broke, or could not be made."""
         with self._changed:
             changed = self._enter(replica, "away")
         if changed:
-            self._tell()
+            self._notify()
 
     def _enter(self, replica: Replica, state: ReplicaState) -> bool:
         before = replica.state
@@ -160,18 +160,18 @@ class Replicas:
         return True
 
     def wake(self) -> None:
-        """Ask everybody who waits for a condition to look at it."""
+        """Let everyone who waits for a condition check it again."""
         with self._changed:
             self._changed.notify_all()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         self.wake()
         self.changed()
 
-    # --- what they have to do
+    # --- requests and sessions
 
     def take(self, among: Collection[Replica]) -> tuple[Replica, Replica | None]:
-        """Who of ``among``, one at least, gets the next request; and who gets a copy of it, to be timed."""
+        """The replica of ``among`` for the next request, and one that gets a copy of it, to be timed."""
         now = self.clock()
         with self._changed:
             self._judge(now)
@@ -184,12 +184,12 @@ class Replicas:
             return of[chosen], None if copied is None else of[copied]
 
     def sent(self, replica: Replica) -> None:
-        """A request goes there, in a session that lives there."""
+        """A session that lives on a replica sends it a request."""
         with self._changed:
             replica.load.in_flight += 1
 
     def answered(self, replica: Replica, seconds: float) -> float:
-        """A request that was taken was answered after so long; returns what is usual at the other replicas."""
+        """A request was answered after ``seconds``. Returns the usual seconds of the other replicas."""
         now = self.clock()
         with self._changed:
             replica.load.in_flight -= 1
@@ -199,22 +199,22 @@ class Replicas:
             return replica.load.elsewhere
 
     def failed(self, replica: Replica) -> None:
-        """A request that was taken failed."""
+        """A request failed."""
         with self._changed:
             replica.load.in_flight -= 1
             replica.load.failed()
             replica.failed += 1
-            if replica.load.failures == loads.FAILURES:  # it fails fast, and would take everything meanwhile
+            if replica.load.failures == loads.FAILURES:  # else it would take all requests, as it fails fast
                 loads.judge([each.load for each in self._replicas], self.clock())
 
     def given_up(self, replica: Replica, *, moved: bool = False) -> None:
-        """A request that was taken will not be answered there; another replica gets it if it ``moved``."""
+        """A request will not be answered by a replica. ``moved``: another replica gets it."""
         with self._changed:
             replica.load.in_flight -= 1
             replica.moved += moved
 
     def place(self, among: Collection[Replica]) -> Replica:
-        """Where of ``among``, one at least, the next session shall live."""
+        """The replica of ``among`` for the next session."""
         now = self.clock()
         with self._changed:
             self._judge(now)
@@ -229,14 +229,16 @@ class Replicas:
             loads.judge([replica.load for replica in self._replicas], now)
 
     def left(self, replica: Replica, *, moved: bool = False) -> None:
-        """A session that was placed has ended there."""
+        """A session on a replica has ended. ``moved``: it goes on at another one."""
         with self._changed:
             replica.load.sessions -= 1
             replica.moved += moved
 
     def is_even(self, replica: Replica) -> bool:
-        """Whether no other has so few sessions that one shall leave ``replica``. Asked for every frame, so it takes no
-        longer where there are many replicas; what it knows may be :data:`EVEN_SECONDS` old.
+        """Whether no other replica has two sessions fewer than ``replica``.
+
+        This is asked for every frame. So it compares with a number that may be :data:`EVEN_SECONDS` old, which takes no
+        longer if there are many replicas.
         """
         now = self.clock()
         with self._changed:
@@ -248,7 +250,7 @@ class Replicas:
             return replica.load.sessions - self._fewest < 2
 
     def may_move(self, replica: Replica, among: Collection[Replica]) -> bool:
-        """Whether one session shall leave ``replica``, since another has two less; counts as asked for."""
+        """Whether a session should leave ``replica``, as another has two fewer. If so, it counts as moved."""
         now = self.clock()
         with self._changed:
             able = [other.load.sessions for other in among if other.load.takes_sessions(now)]
@@ -259,9 +261,9 @@ class Replicas:
             return True
 
     def may_leave(self, replica: Replica, among: Collection[Replica]) -> bool:
-        """Whether one session shall leave ``replica``, where its frames take long; counts as asked for.
+        """Whether a session should leave ``replica``, as its frames take long. If so, it counts as moved.
 
-        One after another, and not at once with those of other processes: as each leaves, the others may be well there.
+        Sessions leave one by one, not together with those of other processes: after each, the rest may be fast enough.
         """
         now = self.clock()
         with self._changed:

@@ -1,8 +1,8 @@
 """When a streaming session leaves the replica where it lives.
 
-It leaves one that is not ready, one with two sessions more than another, and one where its frames have taken three
-times as long as is usual at the others for :data:`SLOW_SECONDS`. Where a session moves for that and its frames take as
-long as before, it is they that take long: from then on they are measured by that.
+It leaves a replica that is not ready, one with two sessions more than another, and one where for :data:`SLOW_SECONDS`
+its frames have taken three times as long as is usual at the others. If its frames take as long after such a move, they
+are expensive anywhere. From then on they are compared with that.
 """
 
 import math
@@ -17,23 +17,25 @@ from stream_client.replicas.pool import Replicas
 from stream_client.replicas.replica import Replica
 
 SLOW_SECONDS = 1.5
-"""Seconds, and up to twice as many by chance, so that sessions of several processes do not leave together."""
+"""The least seconds of slow frames before a session leaves. Twice as many at most, at random, so that sessions of
+several processes do not leave together."""
 FEWEST = 3
-"""Frames that have to take long."""
+"""The least frames that have to take long."""
 BETTER = 1.5
-"""How much shorter times have to be elsewhere, for a move to have been right."""
+"""A move was right if frames are faster by this factor."""
 
 
 @dataclass(slots=True)
 class Pace:
     """How long the frames of one session take. No I/O; time is an argument.
 
-    ``cost``: how many times as long as other sessions' they take anywhere; ``seconds``: their time when that was found
-    out. ``since``: since when they take long, or ``nan``; ``recent``: the last times, since then. ``before``: seconds
-    for a frame where it was slow, and how many times the usual that was.
+    ``slow_seconds``: how long frames may be slow before the session leaves. ``cost``: the ratio of their time to that
+    of other sessions, on any replica; ``seconds``: their time when that was learned. ``since``: since when they are
+    slow, or ``nan``; ``recent``: their times since then. ``before``: the time on the replica that the session left as
+    slow, and its ratio to the usual time.
     """
 
-    patience: float = SLOW_SECONDS
+    slow_seconds: float = SLOW_SECONDS
     cost: float = 1.0
     seconds: float = 0.0
     since: float = math.nan
@@ -41,9 +43,9 @@ class Pace:
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=10))
 
     def took(self, seconds: float, elsewhere: float, now: float) -> None:
-        """A frame was answered after ``seconds``; ``elsewhere`` is what is usual at other replicas, or ``nan``."""
+        """A frame was answered after ``seconds``. ``elsewhere``: the usual seconds of other replicas, or ``nan``."""
         usual = self.cost * elsewhere
-        if not is_long(seconds, usual, RECOVERED):  # also where nobody knows what is usual
+        if not is_long(seconds, usual, RECOVERED):  # also if the usual time is unknown
             self.since = math.nan
         else:
             self._begin(seconds, usual, now)
@@ -52,23 +54,24 @@ class Pace:
             self._learn(elsewhere)
 
     def is_slow(self, waiting: float, elsewhere: float, now: float) -> bool:
-        """Whether every frame has taken long for long enough. The oldest without an answer has waited for ``waiting``
-        seconds: it tells as much as one that took so long, and its time counts from now on.
+        """Whether all frames have been slow for :attr:`slow_seconds`.
+
+        The oldest frame without an answer has waited for ``waiting`` seconds. It counts like one that took that long.
         """
         usual = self.cost * elsewhere
         self._begin(waiting, usual, now)
-        if self.before is not None or not now - self.since >= self.patience:
+        if self.before is not None or not now - self.since >= self.slow_seconds:
             return False
         times = [*self.recent, waiting] if is_long(waiting, usual, SLOW) else self.recent
         return len(times) >= FEWEST and is_long(median(times), usual, SLOW)
 
     def leave(self, elsewhere: float) -> None:
-        """It moves, since it is slow."""
+        """The session leaves its replica as slow."""
         own = median(self.recent or [math.inf])
         self.before = own, own / elsewhere
 
     def settle(self) -> None:
-        """It begins at a replica."""
+        """The session begins on a replica."""
         self.recent.clear()
         self.since = math.nan
 
@@ -90,7 +93,7 @@ class Pace:
 
 
 class Residence:
-    """Of one session; locked by its owner. ``ready``: the replicas that it may live on."""
+    """Where one session lives; locked by its owner. ``ready``: the replicas that it may live on."""
 
     def __init__(self, replicas: Replicas, ready: Callable[[], Sequence[Replica]], chance: random.Random) -> None:
         self._replicas = replicas
@@ -98,17 +101,18 @@ class Residence:
         self._pace = Pace(SLOW_SECONDS * chance.uniform(1.0, 2.0))
 
     def settle(self) -> None:
-        """It begins at a replica."""
+        """The session begins on a replica."""
         self._pace.settle()
 
     def answered(self, replica: Replica, seconds: float) -> None:
-        """A frame was answered there."""
+        """The replica answered a frame after ``seconds``."""
         elsewhere = self._replicas.answered(replica, seconds)
         self._pace.took(seconds, elsewhere, self._replicas.clock())
 
     def shall_leave(self, replica: Replica, waiting: float) -> bool:
-        """Whether it shall leave that one before it sends its next frame. ``waiting``: for how many seconds the oldest
-        frame without an answer has waited.
+        """Whether the session should leave ``replica`` before it sends its next frame.
+
+        ``waiting``: for how many seconds the oldest frame without an answer has waited.
         """
         slow = self._pace.is_slow(waiting, replica.load.elsewhere, self._replicas.clock())
         if replica.state == "ready" and self._replicas.is_even(replica) and not slow:
