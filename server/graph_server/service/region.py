@@ -46,11 +46,11 @@ class Region:
                 raise refused(f"failed to register shared memory region '{name}': {error.strerror}") from error
 
     def read(self, offset: int, size: int) -> memoryview:
-        """A copy of ``size`` bytes; raises :class:`Refusal`."""
+        """A copy of ``size`` bytes, which nobody can write; raises :class:`Refusal`."""
         self.check(offset, size)
         start = self.offset + offset
         if self._memory is not None:
-            return self._memory[start : start + size].copy().data
+            return self._memory[start : start + size].copy().data.toreadonly()
         data = os.pread(self._descriptor, size, start)
         if len(data) != size:
             raise refused(f"Invalid offset + byte size for shared memory region: '{self.name}'")

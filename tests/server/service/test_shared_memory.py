@@ -14,6 +14,7 @@ import pytest
 
 from graph_server.server import GraphServer
 from graph_server.service.admission import Limits
+from graph_server.service.region import Region
 from graph_server.service.shared_memory import MAX_REGIONS
 from kserve_wire import messages
 from kserve_wire.messages import ModelInferResponse
@@ -299,6 +300,12 @@ def test_a_picture_crosses_in_sealed_memory(channel: grpc.Channel, sealed: IO[by
     place(made.inputs[0].parameters, SIZE - 16 - image.nbytes + 1, image.nbytes)
     with pytest.raises(grpc.RpcError, match="Invalid offset"):
         infer(channel, made)
+
+
+def test_what_is_read_cannot_be_written(memory: Path, sealed: IO[bytes]) -> None:
+    """Nodes share packets."""
+    for key in (f"/{memory.name}", key_of(sealed)):
+        assert Region(SEALED, key, 0, SIZE, os.geteuid()).read(0, 16).readonly
 
 
 def test_sealed_memory_of_another_user_is_not_opened(channel: grpc.Channel, sealed: IO[bytes]) -> None:
