@@ -20,9 +20,10 @@ from stream_client.training.estimators import CANDIDATES
 from stream_client.training.load import landmarks_for, load_dataset, with_recordings
 from stream_client.training.report import class_table, comparison_table, confusion_table
 from stream_client.training.result import Training
+from stream_client.training.selection import without_augmentation
 from stream_client.training.serve import add_to_configuration
 from stream_client.training.strips import StripOptions
-from stream_client.training.train import TrainOptions, train, without_augmentation
+from stream_client.training.train import TrainOptions, train
 from stream_client.training.versions import choose_version, keep_newest
 from stream_client.training.windows import ClipOptions
 from stream_client.util.redact import redact

@@ -12,8 +12,7 @@ from stream_client.classify import UNKNOWN, DecisionOptions, FeatureSchema, Trai
 from stream_client.cli import train as train_command
 from stream_client.cli.command import main
 from stream_client.errors import ConfigurationError, SourceCodecError
-from stream_client.training import train as command
-from stream_client.training import windows
+from stream_client.training import selection, windows
 from stream_client.training.clips import Track
 from stream_client.training.dataset import Dataset
 from stream_client.training.estimators import CANDIDATES, Scores, equally_accurate, grouped_folds
@@ -91,9 +90,9 @@ def test_of_equally_accurate_models_the_steadiest_over_frame_rates_is_taken(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = load_dataset(clips, ClipOptions(window=WINDOW), find=find)
-    monkeypatch.setattr(command, "equally_accurate", list)
+    monkeypatch.setattr(selection, "equally_accurate", list)
     given = iter((0.8, 0.9))
-    monkeypatch.setattr(command, "steadiness", lambda *_: next(given))
+    monkeypatch.setattr(selection, "steadiness", lambda *_: next(given))
     training = train(
         dataset,
         tmp_path / "m",
