@@ -227,6 +227,7 @@ MEASUREMENTS = (
             Ratio("p50_of_gstreamer", "p50, of GStreamer's without a model server", False, 0.8),
             Ratio("p50_of_ffmpeg_tuned", "p50, of ffmpeg's, tuned", False, 0.5),
             Ratio("cpu_of_gstreamer", "CPU, of GStreamer's", False, 1.2),
+            Ratio("i420_cpu_of_gstreamer", "CPU with planes on the wire, of GStreamer's", False, 1.2),
         ),
         {"full": ("--seconds", "10"), "nightly": ()},
     ),
