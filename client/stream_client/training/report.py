@@ -36,8 +36,9 @@ def confusion_table(confusion: Matrix, labels: Sequence[str]) -> str:
     width = max(8, *(len(label) for label in labels))
     lines = [" " * width + "  " + "  ".join(f"{label:>{width}}" for label in labels) + "    recall"]
     for label, row in zip(labels, confusion, strict=True):
-        recall = row[list(labels).index(label)] / row.sum() if row.sum() else float("nan")
-        lines.append(f"{label:<{width}}  " + "  ".join(f"{count:>{width}}" for count in row) + f"  {recall:7.1%}")
+        # A label that was never held out has no recall.
+        recall = f"{row[list(labels).index(label)] / row.sum():.1%}" if row.sum() else "-"
+        lines.append(f"{label:<{width}}  " + "  ".join(f"{count:>{width}}" for count in row) + f"  {recall:>7}")
     return "\n".join(lines)
 
 
