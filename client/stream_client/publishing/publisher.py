@@ -21,7 +21,7 @@ from stream_client.publishing.session import Bounds, LineReport, Session
 from stream_client.publishing.shared_sound import KeptSound
 from stream_client.publishing.sharing import RawFrame, raw_frame
 from stream_client.publishing.shrinking import Shrinking, Shrunk
-from stream_client.publishing.wire import VideoTrack, WireFactory
+from stream_client.publishing.wire import VideoTrack, Wire, WireFactory
 from stream_client.util.backoff import Backoff
 from stream_client.util.media import even, written_shape
 from stream_client.util.planes import PlaneImages
@@ -107,6 +107,7 @@ class PublishingSink:
         self._pacer: Pacer | None = None
         self._info: StreamInfo | None = None
         self._sound: KeptSound | None = None
+        self._first_wire: Wire | None = None  # it says which sound to keep until it connects
 
     def watch(self, on_state: Callable[[ConnectionState], None]) -> None:
         """Call ``on_state`` at each change of state, in the publishing thread. Call this before :meth:`open`."""
@@ -137,7 +138,8 @@ class PublishingSink:
         """Start the thread. The first frame opens the connection."""
         self._pacer = None if info.live else Pacer()
         self._info = info
-        self._sound = KeptSound(self._pool.sound, info.sound, self._make_wire().sound_rule)
+        self._first_wire = self._make_wire()
+        self._sound = KeptSound(self._pool.sound, info.sound, self._first_wire.sound_rule)
         self._thread = threading.Thread(target=self._run, name=f"publish {self.name}", daemon=True)
         self._thread.start()
 
@@ -228,7 +230,7 @@ class PublishingSink:
         shape = replace(written_shape(self._info, result.image), width=width, height=height)
         track = VideoTrack(shape, self._info.frame_rate)
         open_tap = partial(self._pool.tap, self._make_encoder, self._settings)
-        wire = self._make_wire()
+        wire, self._first_wire = self._first_wire or self._make_wire(), None
         assert self._sound is not None
         sound = self._sound.tap(wire.sound_rule)
         session = Session(open_tap, wire, track, self._bounds, self._line, sound, self._shrinking)
