@@ -26,8 +26,10 @@ from kserve_wire.shared_memory import Place, place_of, set_place
 
 MAX_REGIONS = 256
 """Regions of one user."""
-MAX_MAPPED = 8 << 30
-"""Bytes of one user's files that are mapped: memory that a file lacks is taken when the server first looks there."""
+MAX_MAPPED = 1 << 30
+"""Bytes of one user's files that are mapped: memory that a file lacks is taken, and counts as the server's, when the
+server first looks there.
+"""
 
 
 class SharedMemoryRegions:
