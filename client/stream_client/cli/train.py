@@ -18,7 +18,7 @@ from stream_client.errors import ConfigurationError
 from stream_client.training.configuration import read_configuration
 from stream_client.training.estimators import CANDIDATES
 from stream_client.training.load import landmarks_for, load_dataset, with_recordings
-from stream_client.training.report import class_table, comparison_table, confusion_table
+from stream_client.training.report import class_table, comparison_table, confusion_table, not_held_out
 from stream_client.training.result import Training
 from stream_client.training.selection import without_augmentation
 from stream_client.training.serve import add_to_configuration
@@ -147,6 +147,8 @@ def run(arguments: Sequence[str]) -> Training:
     print(f"\n{training.best.name}: {training.best.accuracy:.2%} by {dataset.split}; ", end="")
     print(f"a split by row would have claimed {training.careless.accuracy:.2%}")
     print(confusion_table(training.best.confusion, dataset.labels))
+    if missing := not_held_out(training.best, dataset.labels):
+        print(missing)
     print(f"{training.held_out.unknown_share:.1%} of the known samples become {UNKNOWN}")
     print(f"written to {training.folder}; {training.folder / 'report.html'} shows the mistakes")
     if options.keep is not None and (old := keep_newest(options.out, options.keep)):

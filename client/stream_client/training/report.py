@@ -1,5 +1,6 @@
 """Reports of a training: table, plot, model card."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -74,10 +75,21 @@ def comparison_table(results: Sequence[Scores], steadiness: Mapping[str, float])
     ordered = sorted(results, key=lambda scores: -scores.accuracy)
     width = max(len(scores.name) for scores in results)
     return "\n".join(
-        f"{scores.name:<{width}}  {scores.accuracy:7.2%} ± {scores.standard_error:.2%}"
+        f"{scores.name:<{width}}  {scores.accuracy:7.2%} {error_text(scores)}"
         + (f"   {steadiness[scores.name]:.1%} the same at lower frame rates" if scores.name in steadiness else "")
         for scores in ordered
     )
+
+
+def error_text(scores: Scores) -> str:
+    """The standard error of the accuracy, which a single fold does not have."""
+    return "(a single fold)" if math.isnan(scores.standard_error) else f"± {scores.standard_error:.2%}"
+
+
+def not_held_out(scores: Scores, labels: Sequence[str]) -> str:
+    """A sentence about the labels that the accuracy does not speak of; empty where there are none."""
+    missing = [label for label, count in zip(labels, scores.confusion.sum(axis=1), strict=True) if not count]
+    return f"No sample of {', '.join(missing)} was held out: the accuracy says nothing about that." if missing else ""
 
 
 def model_card(training: Training, dataset: Dataset, data: str) -> str:
@@ -112,6 +124,7 @@ def model_card(training: Training, dataset: Dataset, data: str) -> str:
 
 **Accuracy** {best.accuracy:.2%}, cross-validated in {len(best.folds)} folds that never split a {dataset.split}.
 Folds by row, which may put the same {dataset.split} on both sides, would have claimed {careless.accuracy:.2%}.
+{not_held_out(best, dataset.labels)}
 
 ```
 {confusion_table(best.confusion, dataset.labels)}
@@ -140,7 +153,7 @@ def training_page(training: Training, dataset: Dataset, data: str, mistakes: Seq
         ("model", best.name),
         ("data", f"{data}: {counted(len(dataset.rows), 'sample')}, {counted(dataset.group_count, 'group')}"),
         ("held out", f"by {dataset.split}, in {counted(len(best.folds), 'fold')}"),
-        ("accuracy", f"{best.accuracy:.2%} ± {best.standard_error:.2%}"),
+        ("accuracy", f"{best.accuracy:.2%} {error_text(best)} {not_held_out(best, dataset.labels)}".rstrip()),
         ("by row it would be", f"{training.careless.accuracy:.2%}"),
         ("given up as unknown", f"{held_out.unknown_share:.1%} of the samples of known labels"),
     ]
