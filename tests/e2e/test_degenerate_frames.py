@@ -17,7 +17,7 @@ def served(request: pytest.FixtureRequest, models_dir: Path) -> Iterator[tuple[s
         yield server.address, config
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_every_degenerate_frame_is_answered_and_no_session_ends(served: tuple[str, Path]) -> None:
     address, config = served
     for graph in GRAPHS[config]:
