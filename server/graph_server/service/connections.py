@@ -17,6 +17,8 @@ from urllib.parse import unquote
 
 OPEN_FILES = Path("/proc/self/fd")
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+_LOOKS = 3
+"""At the tables, for the user of a connection."""
 _ESTABLISHED = "01"
 _TCP_INFO_BYTES, _BYTES_RECEIVED = 136, 128
 
@@ -57,12 +59,14 @@ def user_of(client: Endpoint, server_port: int) -> int | None:
     """The id of the user who owns the client's end, on this machine; ``None`` when that is not known for certain.
 
     A socket that its process has just closed is shown as root's and without inode. So the table is read twice: if a
-    socket still has its inode at the second reading, then it had an owner at the first one.
+    socket still has its inode at the second reading, then it had an owner at the first one. A table that changes while
+    it is read may lack a line, or have it twice. So it is read a few times.
     """
-    first, second = (list(_owners(client, server_port)) for _ in range(2))
-    if len(first) != 1 or first != second or first[0].inode == "0":
-        return None
-    return int(first[0].user)
+    for _ in range(_LOOKS):
+        first, second = (list(_owners(client, server_port)) for _ in range(2))
+        if len(first) == 1 and first == second and first[0].inode != "0":
+            return int(first[0].user)
+    return None
 
 
 def _owners(client: Endpoint, server_port: int) -> Iterator[_Owner]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from graph_server.service import connections
 from graph_server.service.connections import (
     UNIX_CLIENT,
     Endpoint,
@@ -42,6 +43,17 @@ def end_of(client: socket.socket) -> Endpoint:
 
 def test_the_user_of_a_connection_is_the_owner_of_its_other_end(ends: tuple[socket.socket, socket.socket]) -> None:
     client, accepted = ends
+    assert user_of(end_of(client), port_of(accepted)) == os.geteuid()
+
+
+@pytest.mark.parametrize("torn", [[], [1, 1]])
+def test_a_table_that_changed_while_it_was_read_is_read_again(
+    ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch, torn: list[int]
+) -> None:
+    client, accepted = ends
+    (owner,) = connections._owners(end_of(client), port_of(accepted))
+    readings = iter([[owner] * len(torn), [owner], [owner], [owner]])
+    monkeypatch.setattr(connections, "_owners", lambda *_: next(readings))
     assert user_of(end_of(client), port_of(accepted)) == os.geteuid()
 
 
