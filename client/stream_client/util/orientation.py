@@ -1,6 +1,7 @@
 """How a decoded frame is turned and mirrored to stand upright, from its display matrix."""
 
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 
 import av
@@ -34,6 +35,14 @@ class Orientation:
         return np.ascontiguousarray(turned[::step_y, ::step_x])
 
 
+class _SideData(SideDataContainer):
+    """A frame's side data, up to what PyAV does not know: 18.1 raises at EXIF, which FFmpeg puts behind the matrix."""
+
+    def __init__(self, frame: av.VideoFrame) -> None:
+        with suppress(ValueError):
+            super().__init__(frame)  # type: ignore[call-arg]  # PyAV's stub lacks it
+
+
 def orientation(frame: av.VideoFrame) -> Orientation:
     """What the frame's display matrix says; angles that are no quarter turn are taken to the nearest.
 
@@ -41,7 +50,7 @@ def orientation(frame: av.VideoFrame) -> Orientation:
     Source: ISO/IEC 14496-12, 6.2.2.
     """
     # ``frame.side_data`` and the frame keep each other, and so its pixels, until a garbage collection.
-    matrix = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # PyAV's stub lacks it
+    matrix = _SideData(frame).get("DISPLAYMATRIX")
     if not isinstance(matrix, SideData):
         return Orientation()
     a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix))
