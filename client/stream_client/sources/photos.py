@@ -83,6 +83,8 @@ class PhotosSource:
         return None
 
     def _read(self, index: int, path: Path) -> tuple[StreamInfo, Frame]:
+        if not path.is_file():  # nobody may ever write into a pipe
+            raise SourceError(f"{path} is no file")
         photo = FileSource(path, images=self._images)
         try:
             info = photo.open()

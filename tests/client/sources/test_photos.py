@@ -1,5 +1,6 @@
 """Folders of photos, and patterns, read as a video."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,15 @@ def test_a_photo_that_cannot_be_decoded_is_left_out(shots: Path, caplog: pytest.
     assert [frame.index for frame in frames] == [1, 3]
     for record, name in zip(caplog.records, ("img1.png", "img10.png"), strict=True):
         assert record.getMessage().startswith(f"a photo is left out: {shots / name} ")
+
+
+def test_what_is_no_file_is_left_out(shots: Path, caplog: pytest.LogCaptureFixture) -> None:
+    os.mkfifo(shots / "img4.png")
+    (shots / "img5.png").symlink_to("img5.png")
+    (shots / "img6.png").symlink_to("/dev/zero")
+    _, frames = read(f"{shots}/img%d.png")
+    assert numbers(frames) == [1, 2, 10, 11]
+    assert [record.getMessage().endswith("is no file") for record in caplog.records] == [True] * 3
 
 
 def test_what_has_no_photo_is_refused(shots: Path, tmp_path: Path) -> None:
