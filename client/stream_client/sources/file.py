@@ -252,7 +252,7 @@ class FileSource:
 def _instead(path: Path) -> str:
     """What may have been meant, or where a path begins."""
     try:
-        names = [entry.name for entry in path.parent.iterdir()]
+        names = [entry.name for entry in path.parent.iterdir() if entry.name != path.name]  # as a dangling link has
     except OSError:
         return f": there is no folder {path.parent}"
     close = get_close_matches(path.name, names, 1)

@@ -44,6 +44,12 @@ def test_a_file_that_is_missing_is_answered_with_one_that_is_there(tmp_path: Pat
         source.open()
 
 
+def test_a_link_to_nothing_is_not_answered_with_itself(tmp_path: Path) -> None:
+    (tmp_path / "demo.mp4").symlink_to("nothing.mp4")
+    with pytest.raises(SourceNotFoundError, match=r"demo.mp4 does not exist(?!: did you mean)"):
+        open_source(tmp_path / "demo.mp4").open()
+
+
 def test_a_relative_path_is_said_to_begin_in_this_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SourceNotFoundError, match=f"does not exist in {tmp_path}"):
