@@ -51,7 +51,11 @@ class ImageFormat:
         self._check_size(width, height)
         if self.planes is not None:
             if width % 2 or height % 2:
-                raise BadInputError(f"frames of {width}x{height} have no planes of YUV 4:2:0: sizes have to be even")
+                raise BadInputError(
+                    f"frames of {width}x{height} have no planes of YUV 4:2:0: sizes have to be even",
+                    option="wire",
+                    value="raw",
+                )
             return self._of_planes(planes_of(image, self.planes))
         if self.datatype == "BYTES":
             return encoded_tensor(self.name, jpeg_frame(encode_jpeg(image, self.quality)))
