@@ -23,7 +23,7 @@ from stream_client.sources.arrays import CallableSource
 from stream_client.transport.base import Answer, Event, Request
 from stream_client.transport.session import connect
 from stream_client.transport.shared_memory import SharedMemory
-from stream_client.transport.slots import Slots, can_share
+from stream_client.transport.slots import NamedFile, SharedFile, Slots, can_share
 from tests.support.balancer import Balancer, Route, in_turn
 from tests.support.graph_server import graph_server
 from tests.support.kserve_server import ScriptedServer
@@ -135,6 +135,16 @@ def test_slots_of_frames_that_a_graph_drops_are_used_again(calls: dict[str, int]
     assert calls == {"inputs": count, "outputs": count // 4 - 1}  # the first answer tells how large they are
 
 
+def test_a_python_that_cannot_seal_shares_memory_too(
+    server: GraphServer, calls: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As builds for old systems are."""
+    monkeypatch.delattr(os, "memfd_create")
+    run(server.address)
+    assert calls["inputs"]
+    assert calls["outputs"]
+
+
 def test_answers_that_overtake_one_another_come_in_messages(calls: dict[str, int]) -> None:
     with graph_server("reorder") as server:
         results = run(server.address)
@@ -147,8 +157,8 @@ def test_nothing_is_left_behind(server: GraphServer, monkeypatch: pytest.MonkeyP
     made: list[str] = []  # other tests' clients have files there, too
     initialize = Slots.__init__
 
-    def noted(slots: Slots, size: int, count: int, *, sealed: bool) -> None:
-        initialize(slots, size, count, sealed=sealed)
+    def noted(slots: Slots, size: int, count: int, kind: type[SharedFile]) -> None:
+        initialize(slots, size, count, kind)
         made.append(slots.name)
 
     monkeypatch.setattr(Slots, "__init__", noted)
@@ -237,7 +247,7 @@ def test_only_servers_on_this_machine_share_memory(address: str, shared: bool) -
 
 
 def test_a_slot_is_free_only_once() -> None:
-    slots = Slots(10_000, 2)
+    slots = Slots(10_000, 2, NamedFile)
     slots.unlink()
     first, second = slots.take(), slots.take()
     assert first is not None
@@ -249,7 +259,7 @@ def test_a_slot_is_free_only_once() -> None:
 
 
 def test_memory_follows_a_tensor_of_whole_pages() -> None:
-    slots = Slots(2 * mmap.PAGESIZE, 2)
+    slots = Slots(2 * mmap.PAGESIZE, 2, NamedFile)
     slots.unlink()
     offsets = [slots.take() for _ in range(2)]
     assert all(offset is not None and (offset + slots.size) % mmap.PAGESIZE for offset in offsets)
@@ -268,7 +278,7 @@ def test_a_file_for_which_there_is_no_room_is_not_left_behind(monkeypatch: pytes
 
     monkeypatch.setattr("mmap.mmap", full)
     with pytest.raises(OSError, match="Cannot allocate memory"):
-        Slots(10_000, 2)
+        Slots(10_000, 2, NamedFile)
     assert made
     assert not files() & set(made)
 
@@ -280,7 +290,7 @@ def test_files_of_clients_that_were_killed_are_removed_by_the_next_one() -> None
         for path in (killed, starting):
             path.touch()
         os.utime(killed, (time.time() - 100,) * 2)
-        Slots(10_000, 2).unlink()
+        Slots(10_000, 2, NamedFile).unlink()
         assert {path.name for path in (killed, starting)} & files() == {starting.name}
     finally:
         for path in (killed, starting):

@@ -27,7 +27,7 @@ from kserve_wire.shared_memory import Place
 from stream_client.errors import MisplacedError
 from stream_client.frames import Tensor
 from stream_client.transport.datatypes import bytes_of
-from stream_client.transport.slots import Slots
+from stream_client.transport.slots import SharedFile, Slots, kinds_of_files
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class SharedMemory:
         self._outputs: Slots | None = None
         self._output_sizes: dict[str, int] = {}
         self._unwritten = secrets.token_bytes(16)  # stands at the start of a slot until the server writes there
-        self._refused = False
+        self._kinds = kinds_of_files()
         self._given_up = False
         self._last_placed = -1
         self._tensors: dict[int, Sequence[Tensor]] = {}
@@ -232,20 +232,21 @@ class SharedMemory:
             slots.give_back(place.offset)
 
     def _new(self, size: int, count: int) -> Slots | None:
-        """Slots that the server has registered, or ``None`` after the first failure."""
-        if not self._refused:
-            for sealed in (True, False):
-                slots = self._registered(size, count, sealed=sealed)
-                if slots is not None:
-                    self._regions[slots.name] = slots
-                    return slots
-            self._refused = True
+        """Slots that the server has registered, or ``None`` where it takes no kind of file.
+
+        Only our graph server opens sealed files, and only where it sees this process.
+        """
+        while self._kinds:
+            slots = self._registered(size, count, self._kinds[0])
+            if slots is not None:
+                self._regions[slots.name] = slots
+                return slots
+            del self._kinds[0]
         return None
 
-    def _registered(self, size: int, count: int, *, sealed: bool) -> Slots | None:
-        """Only our graph server opens sealed files, and only where it sees this process."""
+    def _registered(self, size: int, count: int, kind: type[SharedFile]) -> Slots | None:
         try:
-            slots = Slots(size, count, sealed=sealed)
+            slots = Slots(size, count, kind)
         except OSError as error:
             logger.info("no shared memory: %s", error)
             return None

@@ -26,30 +26,66 @@ def can_share(address: str) -> bool:
     return local and _FOLDER.is_dir() and hasattr(os, "posix_fallocate")
 
 
+class NamedFile:
+    """A file in shared memory of ``size`` bytes, which any server finds by its name. Raises :class:`OSError`."""
+
+    def __init__(self, name: str, size: int) -> None:
+        _remove_leftovers()
+        self.key = f"/{name}"
+        self._path = _FOLDER / name
+        self.descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        weakref.finalize(self, os.close, self.descriptor)
+        try:
+            os.ftruncate(self.descriptor, size)
+        except BaseException:
+            self.unlink()
+            raise
+
+    def unlink(self) -> None:
+        """Remove the name. The memory is freed with its last user."""
+        self._path.unlink(missing_ok=True)
+
+
+class SealedFile:
+    """A file that cannot be shortened, so our graph server maps it. Its key is a descriptor of this process.
+
+    Raises :class:`OSError`.
+    """
+
+    def __init__(self, name: str, size: int) -> None:
+        self.descriptor = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        weakref.finalize(self, os.close, self.descriptor)
+        self.key = f"/proc/{os.getpid()}/fd/{self.descriptor}"
+        os.ftruncate(self.descriptor, size)
+        fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
+
+    def unlink(self) -> None:
+        """It has no name in the folder."""
+
+
+SharedFile = NamedFile | SealedFile
+
+
+def kinds_of_files() -> list[type[SharedFile]]:
+    """What a server is offered, the fastest first. Some builds of Python cannot seal."""
+    can_seal = hasattr(os, "memfd_create") and hasattr(fcntl, "F_ADD_SEALS")
+    return [SealedFile, NamedFile] if can_seal else [NamedFile]
+
+
 class Slots:
     """A file in shared memory, divided into ``count`` slots of ``size`` bytes. Safe from several threads.
 
-    Memory is taken slot by slot, when one is first used. A ``sealed`` file cannot be shortened, so a server may map it.
-    It has no name in the folder, only this process's descriptor. Raises :class:`OSError` where there is no memory.
+    Memory is taken slot by slot, when one is first used. Raises :class:`OSError` where there is none.
     """
 
-    def __init__(self, size: int, count: int, *, sealed: bool = False) -> None:
+    def __init__(self, size: int, count: int, kind: type[SharedFile]) -> None:
         self.size = size
         self.name = f"{_PREFIX}{secrets.token_hex(16)}"  # nobody else can name it
         self._stride = -(-(_START + size) // mmap.PAGESIZE) * mmap.PAGESIZE
         self.byte_size = self._stride * count
-        self._sealed = sealed
-        if sealed:
-            self._descriptor = os.memfd_create(self.name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        else:
-            _remove_leftovers()
-            self._descriptor = os.open(_FOLDER / self.name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        weakref.finalize(self, os.close, self._descriptor)
+        self._file = kind(self.name, self.byte_size)
         try:
-            os.ftruncate(self._descriptor, self.byte_size)
-            if sealed:
-                fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
-            self._memory = mmap.mmap(self._descriptor, self.byte_size)
+            self._memory = mmap.mmap(self._file.descriptor, self.byte_size)
         except BaseException:
             self.unlink()
             raise
@@ -59,12 +95,11 @@ class Slots:
     @property
     def key(self) -> str:
         """Where the server finds the file."""
-        return f"/proc/{os.getpid()}/fd/{self._descriptor}" if self._sealed else f"/{self.name}"
+        return self._file.key
 
     def unlink(self) -> None:
         """Remove the name. The memory is freed with its last user."""
-        if not self._sealed:
-            (_FOLDER / self.name).unlink(missing_ok=True)
+        self._file.unlink()
 
     def take(self) -> int | None:
         """The offset of a free slot, preferably the one that was used last."""
@@ -75,7 +110,7 @@ class Slots:
         offset = slot * self._stride
         if slot >= self._backed:
             try:
-                os.posix_fallocate(self._descriptor, offset, self._stride)
+                os.posix_fallocate(self._file.descriptor, offset, self._stride)
             except OSError:  # shared memory is full: this slot stays unused
                 return None
             self._backed = slot + 1

@@ -104,6 +104,8 @@ def _open_sealed(key: str, name: str, user: int) -> int:
 
     Its mount says what it is, and cannot be forged: asking a file of a user's own file system (FUSE) may take for ever.
     """
+    if not hasattr(os, "memfd_create"):  # in builds of Python for old systems
+        raise _cannot_open(key)
     looked_at = _look_at(key, PROCESSES / key.removeprefix("/proc/"), 0)
     try:
         with os.fdopen(os.memfd_create("own", os.MFD_CLOEXEC), "rb") as own:
